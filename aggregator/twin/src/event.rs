@@ -1,0 +1,135 @@
+//! What goes into the fold: everything that can change a twin, already opened and parsed.
+
+use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
+
+/// One journal entry about this patient.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Devices of this patient are collected by a gateway from `from` on. Replaces the former assignment of
+    /// the stream.
+    Assigned(Assigned),
+    /// A verified, opened, parsed batch.
+    Batch(Batch),
+    /// A batch that opened but did not parse; its readings are known only by the stub's count.
+    Malformed {
+        /// Its stream.
+        stream: StreamId,
+        /// Its context.
+        context: ContextId,
+        /// Its number.
+        number: u64,
+        /// Readings that the stub counted.
+        readings: u64,
+    },
+    /// A person acknowledged an alert.
+    Acknowledged {
+        /// The alert's id.
+        alert: crate::alert::AlertId,
+        /// Who, as the gate named them.
+        by: alloc::string::String,
+        /// Their words; may be empty.
+        note: alloc::string::String,
+    },
+    /// The gateway may no longer write; its streams end.
+    GatewayRevoked {
+        /// Which.
+        gateway: GatewayId,
+    },
+    /// Time passed. Deadlines at or before `known` have fired when `step` returns.
+    Tick,
+}
+
+/// An assignment of devices to this patient through a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// The stream's id.
+    pub stream: StreamId,
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// Bluetooth addresses.
+    pub devices: alloc::vec::Vec<alloc::string::String>,
+    /// Readings with an effective time before this are quarantined.
+    pub from: Time,
+}
+
+/// The content of one sealed batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its context.
+    pub context: ContextId,
+    /// Its number within the context, from 1. (context, number) is the dedup key.
+    pub number: u64,
+    /// Numbers of the same context whose content this batch replaces.
+    pub supersedes: alloc::vec::Vec<u64>,
+    /// Scalar readings, in the order the agent took them.
+    pub readings: alloc::vec::Vec<Reading>,
+    /// Declared losses.
+    pub gaps: alloc::vec::Vec<Gap>,
+    /// Present in heartbeats.
+    pub heartbeat: Option<Heartbeat>,
+    /// Device states that changed.
+    pub devices: alloc::vec::Vec<DeviceReport>,
+}
+
+/// Counted loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Which source; 0 = unknown.
+    pub source: SourceId,
+    /// Wire number of `GapReason`.
+    pub reason: i32,
+    /// How many readings, at least.
+    pub readings: u64,
+    /// First lost effective time.
+    pub from: Time,
+    /// Last lost effective time.
+    pub to: Time,
+}
+
+/// The gateway lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The agent's clock when it was sealed.
+    pub sent: Time,
+    /// Sealed records not yet receipted.
+    pub buffer_records: u64,
+    /// Scalar readings decoded for this stream so far.
+    pub readings_decoded: u64,
+}
+
+/// A sensor as the gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceReport {
+    /// Its number within the stream.
+    pub source: SourceId,
+    /// Bluetooth address.
+    pub address: alloc::string::String,
+    /// Name as the device gives it.
+    pub name: alloc::string::String,
+    /// Model as the device gives it.
+    pub model: alloc::string::String,
+    /// Link state.
+    pub link: Link,
+    /// Since when (agent's clock).
+    pub since: Time,
+    /// Percent.
+    pub battery_percent: Option<u8>,
+    /// The sensor says that it is (not) on the body.
+    pub contact: Option<bool>,
+}
+
+/// Link state of a sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// Connected and subscribed.
+    Connected,
+    /// Never seen since the agent started, or being looked for.
+    Searching,
+    /// Was connected; gone.
+    Lost,
+}
+
+/// How long a reading of a kind counts as being about *now* (rule data; see `rule.rs`).
+pub type FreshFor = Span;

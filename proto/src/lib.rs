@@ -1,0 +1,28 @@
+//! The contract: the only description of what crosses a process border.
+//!
+//! * `v1/*.proto`, generated into [`v1`] (checked in; `tests/generated.rs` verifies it).
+//! * [`seal`]: the sealed-batch format, byte by byte in `SEAL.md`: context headers, records, receipts,
+//!   commands. The agent seals, the centre opens, both with this code.
+//! * [`wire`]: conversions between `vitals` types and messages.
+//! * [`topic`]: MQTT topic grammar.
+//! * [`clock`]: the one clock a process reads, and the test clock that can drive all of them.
+//! * [`tls`]: the one TLS configuration (rustls, TLS 1.3, aws-lc-rs) for both ends.
+//!
+//! Must not know: BLE, stores, models, screens.
+
+/// Generated from `v1/*.proto`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::all,
+    clippy::wildcard_enum_match_arm,
+    rustdoc::all,
+    reason = "generated"
+)]
+pub mod v1 {
+    include!("generated/vitaltwin.v1.rs");
+
+    /// Encoded `FileDescriptorSet` of the contract, for server reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
+}

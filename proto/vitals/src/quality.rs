@@ -1,0 +1,89 @@
+//! What a sensor says about its own signal, and why a number is absent.
+
+/// Flags about one reading; the bits are wire format (`Flagged.quality`): add, never reuse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quality(u32);
+
+impl Quality {
+    /// Nothing to remark.
+    pub const GOOD: Self = Self(0);
+    /// The sensor says that it is not on the body.
+    pub const NO_CONTACT: Self = Self(1);
+    /// The sensor calls its own signal weak or questionable.
+    pub const QUESTIONABLE: Self = Self(1 << 1);
+    /// Outside the kind's plausible range: kept, marked, not folded into scores.
+    pub const IMPLAUSIBLE: Self = Self(1 << 2);
+    /// The device's own stamp was not usable (clock not set, 1970, years off): the received time stands in.
+    pub const CLOCK_REPAIRED: Self = Self(1 << 3);
+    /// The sensor says that this is an early estimate.
+    pub const ESTIMATE: Self = Self(1 << 4);
+    /// The device marks the value as test or demonstration data.
+    pub const DEVICE_TEST: Self = Self(1 << 5);
+
+    /// From wire bits; unknown bits are kept, so that a newer agent's flags survive an older centre.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The wire bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Both sets of flags.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True if every flag of `other` is set.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// True if models may use the number: no flag that takes its meaning away.
+    #[must_use]
+    pub const fn usable(self) -> bool {
+        self.0 & (Self::NO_CONTACT.0 | Self::IMPLAUSIBLE.0 | Self::DEVICE_TEST.0) == 0
+    }
+}
+
+/// Why there is no number. The discriminants are wire format (`proto` enum `Absence`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Absence {
+    /// IEEE 11073 NaN: the sensor could not measure.
+    NotANumber = 1,
+    /// IEEE 11073 `NRes`.
+    NotAtThisResolution = 2,
+    /// IEEE 11073 +INFINITY: above what the sensor can measure.
+    PositiveInfinity = 3,
+    /// IEEE 11073 -INFINITY: below what the sensor can measure.
+    NegativeInfinity = 4,
+    /// IEEE 11073 reserved for future use.
+    Reserved = 5,
+    /// The sensor says that it is not on the body.
+    NoContact = 6,
+    /// The sensor has no lock on a signal yet (a heart rate of 0 is this, not an asystole).
+    NoLock = 7,
+}
+
+impl Absence {
+    /// From the wire number; `None` for 0 and for numbers that this version does not know.
+    #[must_use]
+    pub const fn from_wire(number: i32) -> Option<Self> {
+        Some(match number {
+            1 => Self::NotANumber,
+            2 => Self::NotAtThisResolution,
+            3 => Self::PositiveInfinity,
+            4 => Self::NegativeInfinity,
+            5 => Self::Reserved,
+            6 => Self::NoContact,
+            7 => Self::NoLock,
+            _ => return None,
+        })
+    }
+}
