@@ -3802,7 +3802,7 @@ pub mod uplink_service_client {
             self
         }
         /// One stream per gateway and connection. The peer's certificate names the gateway.
-        pub async fn connect(
+        pub async fn exchange(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::GatewayToCentre>,
         ) -> std::result::Result<
@@ -3819,11 +3819,11 @@ pub mod uplink_service_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/vitaltwin.v1.UplinkService/Connect",
+                "/vitaltwin.v1.UplinkService/Exchange",
             );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("vitaltwin.v1.UplinkService", "Connect"));
+                .insert(GrpcMethod::new("vitaltwin.v1.UplinkService", "Exchange"));
             self.inner.streaming(req, path, codec).await
         }
     }
@@ -3841,17 +3841,17 @@ pub mod uplink_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with UplinkServiceServer.
     #[async_trait]
     pub trait UplinkService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Connect method.
-        type ConnectStream: tonic::codegen::tokio_stream::Stream<
+        /// Server streaming response type for the Exchange method.
+        type ExchangeStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::CentreToGateway, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
         /// One stream per gateway and connection. The peer's certificate names the gateway.
-        async fn connect(
+        async fn exchange(
             &self,
             request: tonic::Request<tonic::Streaming<super::GatewayToCentre>>,
-        ) -> std::result::Result<tonic::Response<Self::ConnectStream>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<Self::ExchangeStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct UplinkServiceServer<T> {
@@ -3929,15 +3929,15 @@ pub mod uplink_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
-                "/vitaltwin.v1.UplinkService/Connect" => {
+                "/vitaltwin.v1.UplinkService/Exchange" => {
                     #[allow(non_camel_case_types)]
-                    struct ConnectSvc<T: UplinkService>(pub Arc<T>);
+                    struct ExchangeSvc<T: UplinkService>(pub Arc<T>);
                     impl<
                         T: UplinkService,
                     > tonic::server::StreamingService<super::GatewayToCentre>
-                    for ConnectSvc<T> {
+                    for ExchangeSvc<T> {
                         type Response = super::CentreToGateway;
-                        type ResponseStream = T::ConnectStream;
+                        type ResponseStream = T::ExchangeStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
                             tonic::Status,
@@ -3950,7 +3950,7 @@ pub mod uplink_service_server {
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as UplinkService>::connect(&inner, request).await
+                                <T as UplinkService>::exchange(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -3961,7 +3961,7 @@ pub mod uplink_service_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = ConnectSvc(inner);
+                        let method = ExchangeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
