@@ -1,0 +1,232 @@
+//! What the log holds: every kind of entry that can change a twin or the registry.
+//!
+//! Invariants: an entry names patients by pseudonym only; whatever tells about a patient (names, notes, device
+//! addresses, readings) is sealed under that patient's key before it becomes an entry. Encoding: `codec.rs`.
+//!
+//! Must not know: SQLite, TLS, gRPC, what a twin makes of it.
+
+use std::sync::Arc;
+
+use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
+
+/// Place of an entry in the log, from 1, without holes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// Before the first entry.
+    pub const START: Self = Self(0);
+
+    /// The position after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Bytes sealed under a patient's symmetric key (`vault`): nonce, ciphertext and tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealedText(pub Vec<u8>);
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// First entry of a journal, and of each life after a restore from backup.
+    EpochStarted {
+        /// Random-free count, from 1.
+        epoch: u64,
+        /// Version of the program, for people.
+        program: String,
+    },
+    /// A patient exists.
+    PatientAdded {
+        /// Pseudonymous id.
+        patient: PatientId,
+        /// Display name; empty when none was given.
+        name: SealedText,
+        /// Simulated or demonstration data.
+        test_data: bool,
+    },
+    /// A patient's key pair was made; the private half lies in the vault only.
+    KeyAdded {
+        /// Whose.
+        patient: PatientId,
+        /// Names the generation of the key.
+        key_id: [u8; 8],
+        /// X25519.
+        public_key: [u8; 32],
+    },
+    /// A one-time enrolment token was handed out.
+    TokenCreated {
+        /// The id that the gateway will have.
+        gateway: GatewayId,
+        /// For people.
+        label: String,
+        /// SHA-256 of the token's secret.
+        hash: [u8; 32],
+        /// Not to be spent from this time on.
+        expires: Time,
+    },
+    /// A token was spent: the gateway exists and has its first certificate.
+    GatewayEnrolled {
+        /// Which.
+        gateway: GatewayId,
+        /// Certificate serial number.
+        serial: Vec<u8>,
+        /// End of its validity.
+        not_after: Time,
+    },
+    /// A further certificate.
+    CertificateIssued {
+        /// To which gateway.
+        gateway: GatewayId,
+        /// Certificate serial number.
+        serial: Vec<u8>,
+        /// End of its validity.
+        not_after: Time,
+    },
+    /// The gateway may no longer write; its streams end.
+    GatewayRevoked {
+        /// Which.
+        gateway: GatewayId,
+    },
+    /// Devices of a patient are collected by a gateway from `from` on. Replaces the former assignment of the
+    /// same stream.
+    Assigned {
+        /// Whose readings.
+        patient: PatientId,
+        /// Which gateway.
+        gateway: GatewayId,
+        /// The stream's id.
+        stream: StreamId,
+        /// Key generation that the agent seals to.
+        key_id: [u8; 8],
+        /// Bluetooth addresses, newline separated, sealed under the patient's key. Opened: [`Opened::Devices`].
+        devices: SealedText,
+        /// Readings with an effective time before this are quarantined.
+        from: Time,
+    },
+    /// A context was admitted: its header's signature, gateway and stream held.
+    ContextAdmitted {
+        /// Who sealed it.
+        gateway: GatewayId,
+        /// The signed header (proto/SEAL.md).
+        header: Vec<u8>,
+        /// The gateway's certificate chain, DER, leaf first.
+        chain: Vec<Vec<u8>>,
+        /// Another context with the same predecessor was admitted before: rollback or clone.
+        forked: bool,
+    },
+    /// Two successors of one context were live at once: nothing more is taken until the gateway is enrolled
+    /// again.
+    StreamFrozen {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// A sealed batch whose tag was verified.
+    Batch {
+        /// Who sent it.
+        gateway: GatewayId,
+        /// The record (proto/SEAL.md).
+        record: Vec<u8>,
+    },
+    /// A person acknowledged an alert.
+    Acknowledged {
+        /// About whom.
+        patient: PatientId,
+        /// The alert's id.
+        alert: String,
+        /// Who, as the gate named them.
+        by: String,
+        /// Their words, sealed under the patient's key; empty if none. Opened: [`Opened::Text`].
+        note: SealedText,
+    },
+    /// Time passed; a deadline was due and nothing else came.
+    Tick,
+    /// The fold panicked on an entry: that entry is left out from now on.
+    Quarantined {
+        /// Which entry.
+        position: Position,
+        /// Whose twin.
+        patient: PatientId,
+    },
+    /// A numbered command was signed for a gateway.
+    CommandIssued {
+        /// For which gateway.
+        gateway: GatewayId,
+        /// Strictly increasing per gateway.
+        number: u64,
+        /// The batch numbers to set aside, by context; `None` for an assignment list, which is derived from the
+        /// registry whenever it is sent.
+        set_aside: Option<(ContextId, Vec<u64>)>,
+    },
+}
+
+/// What an entry holds in clear, in memory only.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opened {
+    /// Of [`Entry::Batch`].
+    Batch(OpenedBatch),
+    /// Of [`Entry::Assigned`]: Bluetooth addresses.
+    Devices(Vec<String>),
+    /// Of [`Entry::Acknowledged`].
+    Text(String),
+}
+
+/// A verified batch: the clear stub's fields and the content.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenedBatch {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Whose stream it is.
+    pub patient: PatientId,
+    /// Its context.
+    pub context: ContextId,
+    /// Its number in the context, from 1.
+    pub number: u64,
+    /// Wire number of [`proto::v1::Lane`].
+    pub lane: u8,
+    /// Opaque source number; 0 = none.
+    pub source: SourceId,
+    /// Scalar readings that the stub counts.
+    pub readings: u16,
+    /// What was inside.
+    pub content: Content,
+}
+
+/// What a verified batch held.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A message of the contract; its columns are not yet checked (`proto::wire` does that).
+    Body(proto::v1::BatchBody),
+    /// The tag held, but the plaintext is no `BatchBody`.
+    Malformed,
+}
+
+/// An entry to append, with what it holds in clear where the caller knows it already.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What to write.
+    pub entry: Entry,
+    /// Handed on to the fold so that nothing is opened twice.
+    pub body: Option<Arc<Opened>>,
+}
+
+impl From<Entry> for Draft {
+    fn from(entry: Entry) -> Self {
+        Self { entry, body: None }
+    }
+}
+
+/// An entry that lies durable in the log.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Where.
+    pub position: Position,
+    /// When it was appended: strictly increasing along the log.
+    pub known: Time,
+    /// What.
+    pub entry: Arc<Entry>,
+    /// In clear; `None` when the entry has no sealed part, or when its keys no longer exist.
+    pub body: Option<Arc<Opened>>,
+}
