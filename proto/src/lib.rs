@@ -10,6 +10,13 @@
 //!
 //! Must not know: BLE, stores, models, screens.
 
+pub mod cert;
+pub mod clock;
+pub mod seal;
+pub mod tls;
+pub mod token;
+pub mod topic;
+
 /// Generated from `v1/*.proto`.
 #[allow(
     missing_docs,

@@ -1,0 +1,270 @@
+//! The one clock a process reads, and the test clock that can drive all processes alike.
+//!
+//! Invariants: within a process `now` never goes back (when the machine's clock is set back, time stands
+//! still until it has caught up; when it is set forward, time follows); two processes that were given the
+//! same test clock read the same time at the same moment.
+//! Nothing else in the house may ask the operating system for the time of day.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls_pki_types::UnixTime;
+use vitals::{Span, Time};
+
+/// The environment variable that holds a test clock: `<wall_us>:<test_us>:<rate>`.
+pub const TEST_CLOCK_VARIABLE: &str = "VITALTWIN_TEST_CLOCK";
+
+/// Rates outside this range are refused: slower than a thousandth and faster than 100 000 is a slip.
+const RATES: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
+
+/// The latest wall time that any clock of this process gave, microseconds: what makes `now` monotonic.
+static LATEST_WALL: AtomicI64 = AtomicI64::new(i64::MIN);
+
+/// Where a process gets its time from. Cheap to copy; pass it by value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clock {
+    test: Option<TestClock>,
+}
+
+/// `test = test_us + (wall - wall_us) * rate`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct TestClock {
+    wall_us: i64,
+    test_us: i64,
+    rate: f64,
+}
+
+/// Why a process has no clock.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClockError {
+    /// The variable is set, but the process was not started with the test flag.
+    #[error(
+        "{TEST_CLOCK_VARIABLE} is set but --test-clock was not given: unset the variable, or give the flag if this is a test"
+    )]
+    TestClockNotAllowed,
+    /// The test flag was given, but there is no test clock.
+    #[error(
+        "--test-clock was given but {TEST_CLOCK_VARIABLE} is not set: set it to <wall_us>:<test_us>:<rate>, or drop the flag"
+    )]
+    TestClockMissing,
+    /// The text is not a test clock.
+    #[error(
+        "{TEST_CLOCK_VARIABLE}: {field} is wrong: it must be <wall_us>:<test_us>:<rate>, whole microseconds since 1970 and a rate from 0.001 to 100000"
+    )]
+    Malformed {
+        /// The part that does not parse.
+        field: &'static str,
+    },
+}
+
+impl Clock {
+    /// The machine's own clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self { test: None }
+    }
+
+    /// A test clock that reads `test` when the wall reads `wall` and runs `rate` times as fast.
+    ///
+    /// # Errors
+    /// [`ClockError::Malformed`] if the rate is out of range.
+    pub fn test(wall: Time, test: Time, rate: f64) -> Result<Self, ClockError> {
+        if !RATES.contains(&rate) {
+            return Err(ClockError::Malformed { field: "rate" });
+        }
+        let test = TestClock {
+            wall_us: wall.as_micros(),
+            test_us: test.as_micros(),
+            rate,
+        };
+        Ok(Self { test: Some(test) })
+    }
+
+    /// From the environment: the system's clock, or the test clock in [`TEST_CLOCK_VARIABLE`] when (and only
+    /// when) the process was started with its explicit flag.
+    ///
+    /// # Errors
+    /// The variable without the flag, the flag without the variable, or a text that is no test clock.
+    pub fn from_env(allow_test: bool) -> Result<Self, ClockError> {
+        let text = std::env::var_os(TEST_CLOCK_VARIABLE);
+        Self::from_text(
+            text.map(|text| text.to_string_lossy().into_owned())
+                .as_deref(),
+            allow_test,
+        )
+    }
+
+    /// As [`Clock::from_env`], with the variable's content passed in.
+    ///
+    /// # Errors
+    /// As [`Clock::from_env`].
+    pub fn from_text(text: Option<&str>, allow_test: bool) -> Result<Self, ClockError> {
+        let text = match (text, allow_test) {
+            (None, false) => return Ok(Self::system()),
+            (None, true) => return Err(ClockError::TestClockMissing),
+            (Some(_), false) => return Err(ClockError::TestClockNotAllowed),
+            (Some(text), true) => text,
+        };
+        let mut parts = text.split(':');
+        let wall = whole(parts.next(), "wall_us")?;
+        let test = whole(parts.next(), "test_us")?;
+        let rate = parts.next().and_then(|part| part.parse().ok());
+        let rate: f64 = rate.ok_or(ClockError::Malformed { field: "rate" })?;
+        if parts.next().is_some() {
+            return Err(ClockError::Malformed {
+                field: "what follows the rate",
+            });
+        }
+        Self::test(Time::from_micros(wall), Time::from_micros(test), rate)
+    }
+
+    /// The text that gives another process this clock; `None` for the system's clock.
+    #[must_use]
+    pub fn to_text(&self) -> Option<String> {
+        self.test
+            .map(|t| format!("{}:{}:{}", t.wall_us, t.test_us, t.rate))
+    }
+
+    /// The time now. Never earlier than any time given before in this process by an equal clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.at_wall(wall_now())
+    }
+
+    /// What this clock reads when the wall clock reads `wall`. For the few figures that are wall times by
+    /// name (`_wall`) and must be compared with clock times.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a test clock runs for days, not for the 285 years that lose microseconds; the cast saturates"
+    )]
+    pub fn at_wall(&self, wall: Time) -> Time {
+        match self.test {
+            None => wall,
+            Some(t) => {
+                let elapsed = wall.as_micros().saturating_sub(t.wall_us) as f64;
+                Time::from_micros(t.test_us.saturating_add((elapsed * t.rate) as i64))
+            }
+        }
+    }
+
+    /// How long to sleep for `span` of this clock to pass; zero for spans that are not positive.
+    #[must_use]
+    pub fn real(&self, span: Span) -> Duration {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(0);
+        let plain = Duration::from_micros(micros);
+        match self.test {
+            None => plain,
+            // A microsecond more, so that who sleeps for it does not wake just before.
+            Some(t) => plain
+                .div_f64(t.rate)
+                .saturating_add(Duration::from_micros(1)),
+        }
+    }
+
+    /// True when a test clock drives this process.
+    #[must_use]
+    pub const fn is_test(&self) -> bool {
+        self.test.is_some()
+    }
+
+    /// For every screen: empty for the system's clock, else what drives the process.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.test
+            .map_or_else(String::new, |t| format!("TEST CLOCK, rate {}", t.rate))
+    }
+
+    /// The time now as TLS checks certificates with it.
+    #[must_use]
+    pub fn unix_time(&self) -> UnixTime {
+        let micros = u64::try_from(self.now().as_micros()).unwrap_or(0);
+        UnixTime::since_unix_epoch(Duration::from_micros(micros))
+    }
+}
+
+/// The wall clock, microseconds since the Unix epoch, never going back within the process. For figures whose
+/// name ends in `_wall` and for making a test clock; everything else reads a [`Clock`].
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+pub fn wall_now() -> Time {
+    let read = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+        // A machine whose clock stands before 1970 has no usable time yet; it waits at the epoch.
+        Err(_) => 0,
+    };
+    let before = LATEST_WALL.fetch_max(read, Ordering::Relaxed);
+    Time::from_micros(read.max(before))
+}
+
+fn whole(part: Option<&str>, field: &'static str) -> Result<i64, ClockError> {
+    part.and_then(|part| part.parse().ok())
+        .ok_or(ClockError::Malformed { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_clock_needs_flag_and_variable() {
+        assert_eq!(Clock::from_text(None, false), Ok(Clock::system()));
+        assert_eq!(
+            Clock::from_text(None, true),
+            Err(ClockError::TestClockMissing)
+        );
+        assert_eq!(
+            Clock::from_text(Some("1:2:3"), false),
+            Err(ClockError::TestClockNotAllowed)
+        );
+        assert!(Clock::from_text(Some("1:2:3"), true).is_ok_and(|clock| clock.is_test()));
+    }
+
+    #[test]
+    fn a_wrong_text_names_its_field() {
+        let field = |text| match Clock::from_text(Some(text), true) {
+            Err(ClockError::Malformed { field }) => field,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(field(""), "wall_us");
+        assert_eq!(field("1:x:2"), "test_us");
+        assert_eq!(field("1:2"), "rate");
+        assert_eq!(field("1:2:0"), "rate");
+        assert_eq!(field("1:2:NaN"), "rate");
+        assert_eq!(field("1:2:-4"), "rate");
+        assert_eq!(field("1:2:4:5"), "what follows the rate");
+    }
+
+    #[test]
+    fn test_time_runs_at_its_rate_and_text_round_trips() {
+        let wall = Time::from_micros(1_000_000);
+        let clock = Clock::test(wall, Time::from_micros(50), 60.0).expect("rate in range");
+        assert_eq!(clock.at_wall(wall), Time::from_micros(50));
+        assert_eq!(
+            clock.at_wall(wall + Span::from_secs(1)),
+            Time::from_micros(60_000_050)
+        );
+        assert_eq!(
+            clock.real(Span::from_mins(1)),
+            Duration::from_micros(1_000_001)
+        );
+        assert_eq!(clock.real(Span::from_secs(-1)), Duration::from_micros(1));
+        assert_eq!(
+            Clock::from_text(clock.to_text().as_deref(), true),
+            Ok(clock)
+        );
+        assert!(clock.describe().contains("TEST CLOCK") && Clock::system().describe().is_empty());
+    }
+
+    #[test]
+    fn time_does_not_go_back() {
+        let clock = Clock::system();
+        let mut last = clock.now();
+        for _ in 0..1000 {
+            let now = clock.now();
+            assert!(now >= last);
+            last = now;
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The sealed-batch format, byte by byte in `SEAL.md`.
+
+pub mod crypto;
