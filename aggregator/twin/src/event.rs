@@ -35,8 +35,21 @@ pub enum Event {
         /// Which.
         gateway: GatewayId,
     },
+    /// What people know about the patient that changes how readings are judged. Replaces what was known.
+    Context(Context),
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
+}
+
+/// Facts that no sensor of ours measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// NEWS2's scale 2 for oxygen saturation: only with a prescribed target of 88-92 %.
+    pub oxygen_target_88_92: bool,
+    /// Breathes supplemental oxygen; `None`: unknown.
+    pub on_oxygen: Option<bool>,
+    /// Alert (in the sense of ACVPU); `None`: unknown.
+    pub alert_and_oriented: Option<bool>,
 }
 
 /// An assignment of devices to this patient through a gateway.

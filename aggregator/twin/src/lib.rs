@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The twin: a pure fold of one patient's log. [`step`] takes the state, an event and its *known* time, and
+//! gives effects; the same log gives the same twin and the same alerts, bit for bit.
+//!
+//! In the order in which a reading passes through: [`event`] (what comes in), `order` (is it new, is it
+//! ours), `channel` (latest value, freshness, which source leads) with `baseline` (what is usual for this
+//! person) and `window` (the last half hour), then the models `news2`, `rhythm` and `forecast`, the
+//! rules in `rule`, `threshold` and `technical`, the alerts' life in [`alert`], and [`view`] (what
+//! readers are shown). [`twin`] ties them together; `canonical` writes the state as bytes.
+//!
+//! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
+//! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
+#![no_std]
+
+extern crate alloc;
+
+pub mod alert;
+pub mod event;
+pub mod twin;
+pub mod view;
+
+pub use alert::{
+    Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State,
+};
+pub use event::Event;
+pub use twin::{Effect, Twin, step};
+
+/// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
+/// change that can alter a state or an effect.
+pub const FOLD_VERSION: u32 = 1;

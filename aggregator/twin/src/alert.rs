@@ -1,0 +1,238 @@
+//! Alerts: what is wrong, how urgent, on what evidence, and what people did about it.
+//!
+//! Life: active -> acknowledged -> resolved, one alert per episode. Ids count up from 1 within a twin.
+//! Nothing here knows a patient: the aggregator prefixes ids.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use vitals::{Kind, Quality, Time};
+
+/// Id of an alert within its twin; prints as `a-<n>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertId(pub u64);
+
+impl AlertId {
+    /// From `a-<n>`; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("a-")?;
+        let canonical = !digits.is_empty() && !digits.starts_with(['0', '+']);
+        canonical.then(|| digits.parse().ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for AlertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a-{}", self.0)
+    }
+}
+
+/// What is wrong. `name()` is what readers see and filter by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Condition {
+    /// RR intervals look like atrial fibrillation.
+    AtrialFibrillation = 1,
+    /// Oxygen saturation is foreseen to cross its limit.
+    OxygenSaturationFalling = 2,
+    /// Oxygen saturation is below its limit.
+    OxygenSaturationLow = 3,
+    /// Pulse above its limit.
+    HeartRateHigh = 4,
+    /// Pulse below its limit.
+    HeartRateLow = 5,
+    /// NEWS2 reached a level that asks for a response.
+    EarlyWarningScore = 6,
+    /// The sensor says it is not on the body, or has not been able to measure.
+    SensorOff = 20,
+    /// A sensor's battery is nearly empty.
+    BatteryLow = 21,
+    /// A connected sensor sends nothing.
+    DeviceSilent = 22,
+    /// The gateway lost the link to a sensor.
+    DeviceLost = 23,
+    /// Nothing fresh from a gateway.
+    GatewaySilent = 24,
+    /// A source stamps its readings with an impossible time; they are set aside.
+    ClockWrong = 25,
+}
+
+impl Condition {
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AtrialFibrillation => "atrial_fibrillation",
+            Self::OxygenSaturationFalling => "oxygen_saturation_falling",
+            Self::OxygenSaturationLow => "oxygen_saturation_low",
+            Self::HeartRateHigh => "heart_rate_high",
+            Self::HeartRateLow => "heart_rate_low",
+            Self::EarlyWarningScore => "early_warning_score",
+            Self::SensorOff => "sensor_off",
+            Self::BatteryLow => "battery_low",
+            Self::DeviceSilent => "device_silent",
+            Self::DeviceLost => "device_lost",
+            Self::GatewaySilent => "gateway_silent",
+            Self::ClockWrong => "clock_wrong",
+        }
+    }
+
+    /// About the body, or about the equipment.
+    #[must_use]
+    pub const fn category(self) -> Category {
+        match self {
+            Self::AtrialFibrillation
+            | Self::OxygenSaturationFalling
+            | Self::OxygenSaturationLow
+            | Self::HeartRateHigh
+            | Self::HeartRateLow
+            | Self::EarlyWarningScore => Category::Physiological,
+            Self::SensorOff
+            | Self::BatteryLow
+            | Self::DeviceSilent
+            | Self::DeviceLost
+            | Self::GatewaySilent
+            | Self::ClockWrong => Category::Technical,
+        }
+    }
+}
+
+/// How soon a person should look. Larger is more urgent; the numbers are those of `proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Priority {
+    /// Delayed.
+    Low = 1,
+    /// Prompt: minutes to tens of minutes.
+    Medium = 2,
+    /// Immediate.
+    High = 3,
+}
+
+/// Body or equipment. The numbers are those of `proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Category {
+    /// The body.
+    Physiological = 1,
+    /// The equipment.
+    Technical = 2,
+}
+
+/// Where in its life an alert is. The numbers are those of `proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum State {
+    /// Holds, and nobody took notice yet.
+    Active = 1,
+    /// Holds, and a person took notice.
+    Acknowledged = 2,
+    /// Holds no longer.
+    Resolved = 3,
+}
+
+/// A person took notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Known time.
+    pub at: Time,
+    /// Who.
+    pub by: String,
+    /// Their words; may be empty.
+    pub note: String,
+}
+
+/// One input of the decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// What was measured; `None` for evidence that is not a measurement (a link state, a heartbeat).
+    pub kind: Option<Kind>,
+    /// For people.
+    pub label: String,
+    /// The value, in the unit of `kind` or as the label says.
+    pub value: Option<f64>,
+    /// The limit that it is held against.
+    pub limit: Option<f64>,
+    /// When the body did it; `Time::ZERO` where it does not apply.
+    pub effective: Time,
+    /// What the sensor said about it.
+    pub quality: Quality,
+    /// Share of the decision; the shares of one alert sum to 1.
+    pub contribution: f64,
+}
+
+/// An alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Its id within the twin.
+    pub id: AlertId,
+    /// What is wrong.
+    pub condition: Condition,
+    /// How urgent.
+    pub priority: Priority,
+    /// Where in its life.
+    pub state: State,
+    /// Effective time at which the condition began, as far as the data tell.
+    pub onset: Time,
+    /// Known time at which it was raised.
+    pub raised: Time,
+    /// Set once a person took notice, also after it was resolved.
+    pub acknowledged: Option<Acknowledgement>,
+    /// Known time at which it was resolved.
+    pub resolved: Option<Time>,
+    /// One sentence in clinicians' words.
+    pub summary: String,
+    /// One sentence in plain words.
+    pub plain_summary: String,
+    /// What it rests on; contributions sum to 1.
+    pub evidence: Vec<Evidence>,
+    /// Model or rule with its version, e.g. `news2/1`.
+    pub model: &'static str,
+    /// Identity of the model's definition (FNV-1a 128 of its constants; names, does not protect).
+    pub model_hash: [u8; 16],
+    /// Predictive alerts only: when the limit will be crossed.
+    pub expected: Option<Time>,
+    /// Predictive alerts only: probability of crossing within the horizon.
+    pub probability: Option<f64>,
+    /// Device (name and address) or gateway that it concerns; empty if it concerns none.
+    pub subject: String,
+    /// The evidence was past its freshness limit at known time: a finding about the past.
+    pub retrospective: bool,
+}
+
+impl Alert {
+    /// Body or equipment.
+    #[must_use]
+    pub const fn category(&self) -> Category {
+        self.condition.category()
+    }
+}
+
+/// What happened to an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Change {
+    /// Raised now.
+    Raised = 1,
+    /// More urgent now, or its onset is better known.
+    Updated = 2,
+    /// A person took notice.
+    Acknowledged = 3,
+    /// Holds no longer.
+    Resolved = 4,
+    /// Found in data that came late: about the past, born resolved.
+    Finding = 5,
+}
+
+/// A change of an alert, with the whole alert after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertChange {
+    /// What happened.
+    pub what: Change,
+    /// Known time of the change (a deadline's own time when a deadline made it).
+    pub at: Time,
+    /// The alert as it is now.
+    pub alert: Alert,
+}

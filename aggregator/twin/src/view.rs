@@ -1,0 +1,200 @@
+//! What readers are shown, computed from the state. Everything in `proto/v1/twin.proto` is here except what
+//! only the aggregator knows (patient, position, hash).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use vitals::{Absence, GatewayId, Kind, Quality, SourceId, Span, StreamId, Time};
+
+use crate::event::Link;
+
+/// One kind of measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelView {
+    /// What is measured.
+    pub kind: Kind,
+    /// Latest number (by effective time, of the source that leads), in the kind's unit.
+    pub value: Option<f64>,
+    /// Why there is no number.
+    pub absence: Option<Absence>,
+    /// When the body did it.
+    pub effective: Time,
+    /// When the gateway got it.
+    pub received: Time,
+    /// The source that leads.
+    pub source: SourceId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// What the sensor said about it.
+    pub quality: Quality,
+    /// Personal baseline; absent until learned.
+    pub baseline: Option<f64>,
+    /// Its 95 % band.
+    pub band: Option<(f64, f64)>,
+    /// Readings applied to this channel, all sources.
+    pub count: u64,
+    /// The latest reading is older than `fresh_for` at known time.
+    pub stale: bool,
+    /// Limit of freshness.
+    pub fresh_for: Span,
+}
+
+/// A score with an interval over what is missing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreView {
+    /// `news2`.
+    pub name: &'static str,
+    /// Lowest total that the missing inputs allow.
+    pub low: u32,
+    /// Highest total that the missing inputs allow.
+    pub high: u32,
+    /// Its parts, in the order of the chart.
+    pub parts: Vec<ScorePart>,
+    /// Known time at which it was computed.
+    pub at: Time,
+    /// Definition, for people.
+    pub source: &'static str,
+}
+
+/// One parameter of a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScorePart {
+    /// For people.
+    pub name: &'static str,
+    /// Absent: missing or stale.
+    pub points: Option<u8>,
+    /// The value that was scored, after rounding.
+    pub value: Option<f64>,
+    /// Why it is missing; empty if it is not.
+    pub missing: &'static str,
+}
+
+/// A forecast, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForecastView {
+    /// What is foreseen.
+    pub kind: Kind,
+    /// Effective time of the newest data it rests on.
+    pub made: Time,
+    /// Horizon points; empty when the model abstains.
+    pub points: Vec<ForecastPoint>,
+    /// Why the model abstains; empty if it does not.
+    pub abstained: &'static str,
+    /// Name and version.
+    pub model: &'static str,
+    /// Nominal coverage of the intervals.
+    pub coverage_nominal: f64,
+    /// Coverage that they reached on the points scored so far.
+    pub coverage_observed: Option<f64>,
+    /// Points scored so far.
+    pub scored: u64,
+    /// When the forecast crosses `threshold`.
+    pub crosses: Option<Time>,
+    /// The limit that matters for this kind.
+    pub threshold: Option<f64>,
+    /// Mean absolute error over the scored points.
+    pub error: Option<f64>,
+    /// The same for persistence (the mean of the last minute goes on).
+    pub persistence_error: Option<f64>,
+}
+
+/// One point of a forecast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForecastPoint {
+    /// Effective time.
+    pub at: Time,
+    /// Expected value.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// What the rhythm model says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RhythmView {
+    /// For people: `not enough beats`, `sinus or other`, `possible atrial fibrillation`.
+    pub finding: &'static str,
+    /// Symbolic-dynamics entropy of the last beats.
+    pub entropy: Option<f64>,
+    /// Above it the model says atrial fibrillation.
+    pub cut: f64,
+    /// Beats in the window.
+    pub beats: u32,
+    /// Definition, for people.
+    pub source: &'static str,
+}
+
+/// A sensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceView {
+    /// Its number within the stream.
+    pub source: SourceId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// As the device names itself.
+    pub name: String,
+    /// As the device names its model.
+    pub model: String,
+    /// Bluetooth address; empty until the gateway reported it.
+    pub address: String,
+    /// Link state; `None` until the gateway reported it.
+    pub link: Option<Link>,
+    /// Since when (agent's clock).
+    pub since: Time,
+    /// Percent.
+    pub battery_percent: Option<u8>,
+    /// On the body?
+    pub contact: Option<bool>,
+    /// Newest effective time of its readings.
+    pub last_reading: Option<Time>,
+}
+
+/// A gateway's stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayView {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// When its newest heartbeat was sealed.
+    pub last_heartbeat: Option<Time>,
+    /// Nothing fresh came for longer than the bound.
+    pub silent: bool,
+    /// It may no longer write.
+    pub revoked: bool,
+    /// Sealed records not yet receipted, as of its newest heartbeat.
+    pub buffer_records: u64,
+    /// Scalar readings decoded, as of its newest heartbeat.
+    pub readings_decoded: u64,
+    /// What became of its readings.
+    pub counters: Counters,
+}
+
+/// What became of scalar readings. `applied + duplicated + quarantined` is what parsed batches held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Folded into the twin.
+    pub applied: u64,
+    /// Had been folded before.
+    pub duplicated: u64,
+    /// Set aside, all reasons.
+    pub quarantined: u64,
+    /// Of these: measured before the assignment began.
+    pub quarantined_before_assignment: u64,
+    /// Of these: on a stream that is not assigned or was revoked.
+    pub quarantined_unassigned: u64,
+    /// Of these: stamped in the future.
+    pub quarantined_future: u64,
+    /// Of these: stamped more than a year ago.
+    pub quarantined_ancient: u64,
+    /// Of these: from a context so old that it can no longer be told whether they were applied.
+    pub quarantined_forgotten: u64,
+    /// Declared lost by the gateway.
+    pub declared_lost: u64,
+    /// In batches that did not parse, as their stubs count.
+    pub malformed: u64,
+    /// Acknowledgements that named no known alert (only in the twin's own counters).
+    pub unknown_alerts: u64,
+}
