@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The world: every process of vitaltwin, started for real, with the means to hurt them.
+//!
+//! * [`process`]: a child process with its log, to be stopped, killed and waited for.
+//! * [`centre`], [`gateway`]: an aggregator and its command line; a gateway machine (a private D-Bus, the
+//!   wearables on it, an agent).
+//! * [`client`]: a reader of the centre, as a telemedicine platform would be one.
+//! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
+//! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it.
+//! * [`wait`]: waiting on conditions with a deadline; nothing here sleeps and hopes.
+//!
+//! Used by the stories (`e2e/`), the demo and the benches (`src/bin/`). Knows the processes only by their
+//! command lines, files and wires, never by their insides.
+
+pub mod centre;
+pub mod client;
+pub mod demo;
+pub mod gateway;
+pub mod process;
+pub mod proxy;
+pub mod wait;
+pub mod world;

@@ -1,0 +1,3 @@
+//! The stories, one module each, and the rules of the house. One binary, so that it links once.
+
+mod tidy;

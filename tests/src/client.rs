@@ -1,0 +1,134 @@
+//! A reader of the centre, as a telemedicine platform would be one: its own certificate, the contract, nothing
+//! else.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use hyper_util::rt::TokioIo;
+use proto::clock::Clock;
+use proto::v1;
+use proto::v1::alert_service_client::AlertServiceClient;
+use proto::v1::history_service_client::HistoryServiceClient;
+use proto::v1::operator_service_client::OperatorServiceClient;
+use proto::v1::twin_service_client::TwinServiceClient;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::Streaming;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// One connection to the centre.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channel: Channel,
+}
+
+/// The clock that `envs` (of a world) asks for.
+///
+/// # Errors
+/// When the text is no clock.
+pub fn clock_of(envs: &[(String, String)]) -> Result<Clock> {
+    let text = envs.iter().find(|(name, _)| name == proto::clock::TEST_CLOCK_VARIABLE).map(|(_, value)| value.as_str());
+    Clock::from_text(text, text.is_some()).context("the test clock")
+}
+
+impl Client {
+    /// Connects with `cert.pem`, `key.pem` and `ca.pem` of `identity`.
+    ///
+    /// # Errors
+    /// When a file is missing or the handshake fails.
+    pub async fn connect(address: SocketAddr, identity: &Path, envs: &[(String, String)]) -> Result<Self> {
+        let ca = CertificateDer::from_pem_file(identity.join("ca.pem")).context("ca.pem")?;
+        let chain = CertificateDer::pem_file_iter(identity.join("cert.pem"))
+            .context("cert.pem")?
+            .collect::<Result<Vec<_>, _>>()
+            .context("cert.pem")?;
+        let key = PrivateKeyDer::from_pem_file(identity.join("key.pem")).context("key.pem")?;
+        let config = proto::tls::client_config(&ca, Some((chain, key)), clock_of(envs)?, &[b"h2"])?;
+        Self::connect_with(address, config).await
+    }
+
+    /// Connects with a TLS configuration of the caller's.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn connect_with(address: SocketAddr, config: rustls::ClientConfig) -> Result<Self> {
+        let connector = TlsConnector::from(Arc::new(config));
+        let connect = tower::service_fn(move |_: Uri| {
+            let connector = connector.clone();
+            async move {
+                let tcp = TcpStream::connect(address).await?;
+                tcp.set_nodelay(true)?;
+                let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
+                anyhow::Ok(TokioIo::new(connector.connect(name, tcp).await?))
+            }
+        });
+        let channel = Endpoint::from_static("https://localhost")
+            .connect_with_connector(connect)
+            .await
+            .context("connecting to the centre")?;
+        Ok(Self { channel })
+    }
+
+    /// The twins' service.
+    #[must_use]
+    pub fn twins(&self) -> TwinServiceClient<Channel> {
+        TwinServiceClient::new(self.channel.clone())
+    }
+
+    /// The alerts' service.
+    #[must_use]
+    pub fn alerts(&self) -> AlertServiceClient<Channel> {
+        AlertServiceClient::new(self.channel.clone())
+    }
+
+    /// Past readings.
+    #[must_use]
+    pub fn history(&self) -> HistoryServiceClient<Channel> {
+        HistoryServiceClient::new(self.channel.clone())
+    }
+
+    /// What operators do.
+    #[must_use]
+    pub fn operator(&self) -> OperatorServiceClient<Channel> {
+        OperatorServiceClient::new(self.channel.clone())
+    }
+
+    /// All alerts that the caller may see, resolved ones too.
+    ///
+    /// # Errors
+    /// As the call.
+    pub async fn all_alerts(&self) -> Result<Vec<v1::Alert>> {
+        let request = v1::ListAlertsRequest { include_resolved: true, page_size: 1000, ..Default::default() };
+        Ok(self.alerts().list(request).await?.into_inner().alerts)
+    }
+
+    /// One patient's twin.
+    ///
+    /// # Errors
+    /// As the call.
+    pub async fn twin(&self, patient: &str) -> Result<v1::Twin> {
+        Ok(self.twins().get(v1::GetTwinRequest { patient: patient.into() }).await?.into_inner())
+    }
+
+    /// The twins' changes after `cursor` (empty: a snapshot first).
+    ///
+    /// # Errors
+    /// As the call.
+    pub async fn watch_twins(&self, cursor: Vec<u8>) -> Result<Streaming<v1::TwinEvent>> {
+        let request = v1::WatchTwinsRequest { patients: Vec::new(), cursor };
+        Ok(self.twins().watch(request).await?.into_inner())
+    }
+
+    /// The alerts' changes after `cursor` (empty: a snapshot first).
+    ///
+    /// # Errors
+    /// As the call.
+    pub async fn watch_alerts(&self, cursor: Vec<u8>) -> Result<Streaming<v1::AlertEvent>> {
+        let request = v1::WatchAlertsRequest { cursor, ..Default::default() };
+        Ok(self.alerts().watch(request).await?.into_inner())
+    }
+}

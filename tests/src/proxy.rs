@@ -1,0 +1,130 @@
+//! A TCP proxy between a gateway and the centre that can be cut, made slow and made to corrupt bytes.
+//!
+//! There is no kernel network emulator on the test machines. What happens is decided by a seed, so a failure
+//! can be run again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What the proxy does to its connections; can be changed while it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// No connection lives and no new one is made.
+    pub cut: bool,
+    /// Each piece waits this long before it goes on.
+    pub delay: Duration,
+    /// One piece in this many has one bit flipped; 0 = none.
+    pub corrupt_one_in: u32,
+    /// One piece in this many ends its connection; 0 = none.
+    pub drop_one_in: u32,
+}
+
+/// A running proxy; ends when dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    weather: watch::Sender<Weather>,
+    accepted: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port and forwards to `target`.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(target: SocketAddr, seed: u64) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
+        let address = listener.local_addr().context("the proxy's address")?;
+        let (weather, seen) = watch::channel(Weather::default());
+        let accepted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&accepted);
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(forward(client, target, seen.clone(), ChaCha8Rng::seed_from_u64(seed ^ number)));
+            }
+        });
+        Ok(Self { address, weather, accepted, task })
+    }
+
+    /// Changes the weather for all connections, old and new.
+    pub fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// Connections taken so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.weather.send_replace(Weather { cut: true, ..Weather::default() });
+    }
+}
+
+async fn forward(client: TcpStream, target: SocketAddr, mut weather: watch::Receiver<Weather>, rng: ChaCha8Rng) {
+    if weather.borrow_and_update().cut {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    // Nagle's delay would hide what the programs themselves do.
+    if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
+        return;
+    }
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let mut other = rng.clone();
+    other.set_stream(1);
+    tokio::select! {
+        () = pump(from_client, to_server, weather.clone(), rng) => {}
+        () = pump(from_server, to_client, weather.clone(), other) => {}
+        () = cut(&mut weather) => {}
+    }
+}
+
+async fn cut(weather: &mut watch::Receiver<Weather>) {
+    // An ended channel means that the proxy is gone: cut as well.
+    let _ended = weather.wait_for(|w| w.cut).await;
+}
+
+async fn pump(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    weather: watch::Receiver<Weather>,
+    mut rng: ChaCha8Rng,
+) {
+    let mut piece = vec![0; 16 * 1024];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut piece).await else { return };
+        let now = *weather.borrow();
+        if !now.delay.is_zero() {
+            tokio::time::sleep(now.delay).await;
+        }
+        if now.drop_one_in > 0 && rng.random_range(0..now.drop_one_in) == 0 {
+            return;
+        }
+        if now.corrupt_one_in > 0 && rng.random_range(0..now.corrupt_one_in) == 0 {
+            let at = rng.random_range(0..length);
+            piece[at] ^= 1 << rng.random_range(0..8);
+        }
+        if to.write_all(&piece[..length]).await.is_err() {
+            return;
+        }
+    }
+}
