@@ -5,9 +5,13 @@
 //! The only file that names the X.509 parser.
 
 use vitals::Time;
-use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY};
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_SIG_ECDSA_WITH_SHA256,
+};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::AttributeTypeAndValue;
+
+use crate::seal::crypto::verify_p256;
 
 /// What the holder of a certificate is; the subject's organisation (O).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +78,9 @@ pub enum CertError {
     /// The key is no P-256 key.
     #[error("the certificate's key is not an ECDSA P-256 key")]
     UnknownKey,
+    /// Some other CA issued it.
+    #[error("the certificate was not issued by this CA")]
+    NotIssued,
 }
 
 /// Whose certificate it is, from verified DER.
@@ -128,6 +135,29 @@ pub fn p256_point(cert_der: &[u8]) -> Result<[u8; 65], CertError> {
     }
     let point: &[u8] = &key.subject_public_key.data;
     point.try_into().map_err(|_| CertError::UnknownKey)
+}
+
+/// Verifies that the CA signed this certificate, whatever its dates say: for contexts sealed under a
+/// certificate that ran out since.
+///
+/// # Errors
+/// [`CertError::NotIssued`] if the signature is not by the CA's key or the issuer is not the CA's subject;
+/// else as [`peer_identity`].
+pub fn issued_by(cert_der: &[u8], ca_der: &[u8]) -> Result<(), CertError> {
+    let cert = parse(cert_der)?;
+    let ca = parse(ca_der)?;
+    if cert.issuer().as_raw() != ca.subject().as_raw()
+        || cert.signature_algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256
+    {
+        return Err(CertError::NotIssued);
+    }
+    let signature: &[u8] = &cert.signature_value.data;
+    verify_p256(
+        &p256_point(ca_der)?,
+        cert.tbs_certificate.as_ref(),
+        signature,
+    )
+    .map_err(|_| CertError::NotIssued)
 }
 
 fn parse(cert_der: &[u8]) -> Result<X509Certificate<'_>, CertError> {

@@ -41,6 +41,9 @@ fn generated_code_matches_the_contract() {
             std::fs::write(checked_in.join(name), &new).expect("src/generated is writable");
         }
         let old = std::fs::read(checked_in.join(name)).unwrap_or_default();
-        assert!(old == new, "src/generated/{name} is out of date: run with VITALTWIN_BLESS=1");
+        assert!(
+            old == new,
+            "src/generated/{name} is out of date: run with VITALTWIN_BLESS=1"
+        );
     }
 }

@@ -26,7 +26,7 @@ const RECEIPT_KEY: &[u8] = b"vitaltwin receipt key";
 pub const TAG_SIZE: usize = 16;
 
 /// 32 secret bytes, wiped when dropped; `Debug` hides them.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(Zeroizing<[u8; 32]>);
 
 impl Secret {
@@ -48,6 +48,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        equal(self.expose(), other.expose())
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
