@@ -42,7 +42,9 @@ impl GatewayId {
     pub fn parse(text: &str) -> Option<Self> {
         let fine = !text.is_empty()
             && text.len() <= 40
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         fine.then(|| Self(text.into()))
     }
 

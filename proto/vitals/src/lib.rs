@@ -7,7 +7,8 @@
 //! * [`id`]: identifiers whose `Debug` hides the patient.
 //! * [`time`]: microseconds since the Unix epoch, and spans of them.
 //! * [`quality`]: what a sensor says about its own signal, and why a number is absent.
-//! * [`gatt`]: Bluetooth profiles, bytes to values and back.
+//! * [`gatt`]: Bluetooth profiles, octets to values and back.
+//! * [`observe`]: from a decoded notification to readings.
 //!
 //! Invariant: a special value (NaN, "not at this resolution", no contact) is an [`quality::Absence`] with
 //! its reason, never a number.
@@ -18,6 +19,7 @@ extern crate alloc;
 pub mod gatt;
 pub mod id;
 pub mod measure;
+pub mod observe;
 pub mod quality;
 pub mod time;
 

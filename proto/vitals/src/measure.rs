@@ -96,22 +96,71 @@ impl Kind {
             decimals: u8,
             plausible: (f64, f64),
         ) -> KindInfo {
-            KindInfo { name, unit, loinc, mdc, decimals, plausible }
+            KindInfo {
+                name,
+                unit,
+                loinc,
+                mdc,
+                decimals,
+                plausible,
+            }
         }
         match self {
             Self::HeartRate => row("heart_rate", "/min", "8867-4", 147_842, 0, (20.0, 300.0)),
             Self::RrInterval => row("rr_interval", "ms", "8637-1", 147_240, 1, (200.0, 6000.0)),
             Self::EnergyExpended => row("energy_expended", "kJ", "", 0, 0, (0.0, 65_535.0)),
             Self::PulseRate => row("pulse_rate", "/min", "8867-4", 149_530, 1, (20.0, 300.0)),
-            Self::OxygenSaturation => row("oxygen_saturation", "%", "2708-6", 150_456, 1, (50.0, 100.0)),
+            Self::OxygenSaturation => row(
+                "oxygen_saturation",
+                "%",
+                "2708-6",
+                150_456,
+                1,
+                (50.0, 100.0),
+            ),
             Self::PulseAmplitudeIndex => row("pulse_amplitude_index", "%", "", 0, 2, (0.0, 100.0)),
-            Self::RespiratoryRate => row("respiratory_rate", "/min", "9279-1", 151_562, 1, (3.0, 80.0)),
-            Self::BodyTemperature => row("body_temperature", "Cel", "8310-5", 150_364, 2, (25.0, 45.0)),
+            Self::RespiratoryRate => row(
+                "respiratory_rate",
+                "/min",
+                "9279-1",
+                151_562,
+                1,
+                (3.0, 80.0),
+            ),
+            Self::BodyTemperature => row(
+                "body_temperature",
+                "Cel",
+                "8310-5",
+                150_364,
+                2,
+                (25.0, 45.0),
+            ),
             Self::BatteryLevel => row("battery_level", "%", "", 0, 0, (0.0, 100.0)),
             Self::StepCount => row("step_count", "{steps}", "55423-8", 0, 0, (0.0, 1_000_000.0)),
-            Self::SystolicPressure => row("systolic_pressure", "mm[Hg]", "8480-6", 150_021, 1, (40.0, 300.0)),
-            Self::DiastolicPressure => row("diastolic_pressure", "mm[Hg]", "8462-4", 150_022, 1, (20.0, 200.0)),
-            Self::MeanPressure => row("mean_pressure", "mm[Hg]", "8478-0", 150_023, 1, (30.0, 250.0)),
+            Self::SystolicPressure => row(
+                "systolic_pressure",
+                "mm[Hg]",
+                "8480-6",
+                150_021,
+                1,
+                (40.0, 300.0),
+            ),
+            Self::DiastolicPressure => row(
+                "diastolic_pressure",
+                "mm[Hg]",
+                "8462-4",
+                150_022,
+                1,
+                (20.0, 200.0),
+            ),
+            Self::MeanPressure => row(
+                "mean_pressure",
+                "mm[Hg]",
+                "8478-0",
+                150_023,
+                1,
+                (30.0, 250.0),
+            ),
         }
     }
 }
@@ -123,7 +172,10 @@ pub struct Fixed(pub i64);
 impl Fixed {
     /// The nearest multiple of the kind's resolution; `None` if `value` is not finite or does not fit.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "checked against the range just before")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "checked against the range just before"
+    )]
     pub fn from_f64(kind: Kind, value: f64) -> Option<Self> {
         let scaled = libm::round(value * scale(kind));
         (scaled.is_finite() && libm::fabs(scaled) < 9.0e15).then_some(Self(scaled as i64))

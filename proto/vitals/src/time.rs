@@ -75,7 +75,10 @@ impl Span {
 
     /// Seconds, with fraction.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "spans under 285 years keep microseconds")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "spans under 285 years keep microseconds"
+    )]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }

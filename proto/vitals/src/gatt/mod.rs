@@ -1,1 +1,298 @@
-//! x
+//! Bluetooth profiles: octets of characteristic values to typed values, and back.
+//!
+//! * [`Characteristic`]: the table of what is known: UUID, service, how it is read.
+//! * [`decode`]: octets of any known characteristic to a [`Decoded`].
+//! * one module per service, each with `decode` and `encode` of its characteristics.
+//!
+//! Invariants, for any octets: no panic; a value is decoded whole or refused whole with the field's name; a
+//! special number never becomes a number; reserved flag bits are passed over, and octets after the known
+//! fields are refused unless such a bit is set (they then belong to a later version of the profile).
+//!
+//! This module must not know where octets come from, nor what a twin makes of them.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::arithmetic_side_effects
+)]
+
+use alloc::vec::Vec;
+use core::fmt;
+
+mod error;
+mod octets;
+mod shapes;
+
+pub mod battery;
+pub mod date_time;
+pub mod device_info;
+pub mod float;
+pub mod heart_rate;
+pub mod motion;
+pub mod oximeter;
+pub mod thermometer;
+
+pub use battery::BatteryLevel;
+pub use date_time::{DateTime, Validity};
+pub use device_info::{DeviceText, PnpId, SystemId};
+pub use error::{DecodeError, EncodeError};
+pub use float::{Decimal, Number, Special};
+pub use heart_rate::{BodyLocation, HeartRateControl, HeartRateMeasurement};
+pub use motion::StepCount;
+pub use oximeter::{
+    Continuous, MeasurementStatus, OximeterFeatures, SensorStatus, SpO2Pr, SpotCheck,
+    SupportedFeatures,
+};
+pub use thermometer::{
+    MeasurementInterval, TemperatureMeasurement, TemperatureType, TemperatureUnit,
+};
+
+use shapes::{bits, coded};
+
+/// Longest attribute value that Bluetooth allows (Core 5.4, vol. 3, part F, 3.2.9).
+pub const MAX_VALUE: usize = 512;
+
+/// `0000xxxx-0000-1000-8000-00805f9b34fb`: where the SIG's short UUIDs live.
+const BASE: u128 = 0x0000_0000_0000_1000_8000_0080_5F9B_34FB;
+
+/// The full UUID of a 16-bit one.
+#[must_use]
+pub const fn uuid(short: u16) -> u128 {
+    (short as u128) << 96 | BASE
+}
+
+/// A UUID that displays as text with dashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uuid(pub u128);
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g, h, i, j, k, l, m, n, o, p, q] = self.0.to_be_bytes();
+        write!(
+            f,
+            "{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{g:02x}-{h:02x}{i:02x}-{j:02x}{k:02x}-"
+        )?;
+        write!(f, "{l:02x}{m:02x}{n:02x}{o:02x}{p:02x}{q:02x}")
+    }
+}
+
+/// How a collector uses a characteristic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Notified or indicated.
+    Subscribe,
+    /// Read once after connecting.
+    Read,
+    /// Read once, then notified where the device offers it.
+    ReadAndSubscribe,
+    /// Written.
+    Write,
+}
+
+/// Facts about a characteristic.
+#[derive(Clone, Copy, Debug)]
+pub struct CharacteristicInfo {
+    /// Its UUID.
+    pub uuid: u128,
+    /// The service that it usually is in.
+    pub service: u128,
+    /// Stable lower-case name.
+    pub name: &'static str,
+    /// How a collector uses it.
+    pub access: Access,
+}
+
+macro_rules! characteristics {
+    ($($(#[$doc:meta])* $item:ident = $uuid:expr, $service:expr, $access:ident, $name:literal
+        => $decoded:ident(|$octets:ident| $decode:expr),)*) => {
+        /// A characteristic that this version knows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Characteristic {
+            $($(#[$doc])* $item,)*
+        }
+
+        impl Characteristic {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$item,)*];
+
+            /// Facts about it.
+            #[must_use]
+            pub const fn info(self) -> CharacteristicInfo {
+                match self {
+                    $(Self::$item => CharacteristicInfo {
+                        uuid: $uuid, service: $service, name: $name, access: Access::$access,
+                    },)*
+                }
+            }
+        }
+
+        /// The octets of a characteristic value, decoded by the layout that its UUID stands for. Whoever knows
+        /// that a device has a layout of its own on this UUID must not come here.
+        ///
+        /// # Errors
+        /// Why the value was refused as a whole.
+        pub fn decode(characteristic: Characteristic, octets: &[u8]) -> Result<Decoded, DecodeError> {
+            match characteristic {
+                $(Characteristic::$item => { let $octets = octets; $decode.map(Decoded::$decoded) })*
+            }
+        }
+    };
+}
+
+/// Services, as 16-bit UUIDs.
+const HEART_RATE: u128 = uuid(0x180D);
+const OXIMETER: u128 = uuid(0x1822);
+const THERMOMETER: u128 = uuid(0x1809);
+const BATTERY: u128 = uuid(0x180F);
+const DEVICE_INFO: u128 = uuid(0x180A);
+const CURRENT_TIME: u128 = uuid(0x1805);
+const MOTION: u128 = 0x0003_0000_78FC_48FE_8E23_433B_3A19_42D0;
+
+characteristics! {
+    /// Heart rate, contact, energy, RR intervals.
+    HeartRateMeasurement = uuid(0x2A37), HEART_RATE, Subscribe, "heart_rate_measurement"
+        => HeartRate(|octets| HeartRateMeasurement::decode(octets)),
+    /// Where a heart-rate sensor is worn.
+    BodySensorLocation = uuid(0x2A38), HEART_RATE, Read, "body_sensor_location"
+        => BodyLocation(|octets| BodyLocation::decode(octets)),
+    /// Commands to a heart-rate sensor.
+    HeartRateControlPoint = uuid(0x2A39), HEART_RATE, Write, "heart_rate_control_point"
+        => HeartRateControl(|octets| HeartRateControl::decode(octets)),
+    /// A spot check of an oximeter.
+    PlxSpotCheck = uuid(0x2A5E), OXIMETER, Subscribe, "plx_spot_check"
+        => SpotCheck(|octets| SpotCheck::decode(octets)),
+    /// Continuous values of an oximeter.
+    PlxContinuous = uuid(0x2A5F), OXIMETER, Subscribe, "plx_continuous"
+        => Continuous(|octets| Continuous::decode(octets)),
+    /// What an oximeter can do.
+    PlxFeatures = uuid(0x2A60), OXIMETER, Read, "plx_features"
+        => OximeterFeatures(|octets| OximeterFeatures::decode(octets)),
+    /// A final temperature.
+    TemperatureMeasurement = uuid(0x2A1C), THERMOMETER, Subscribe, "temperature_measurement"
+        => Temperature(|octets| TemperatureMeasurement::decode(octets)),
+    /// A temperature while the thermometer still settles.
+    IntermediateTemperature = uuid(0x2A1E), THERMOMETER, Subscribe, "intermediate_temperature"
+        => IntermediateTemperature(|octets| TemperatureMeasurement::decode(octets)),
+    /// Where a thermometer measures.
+    TemperatureType = uuid(0x2A1D), THERMOMETER, Read, "temperature_type"
+        => TemperatureType(|octets| TemperatureType::decode(octets)),
+    /// Time between temperatures.
+    MeasurementInterval = uuid(0x2A21), THERMOMETER, Read, "measurement_interval"
+        => MeasurementInterval(|octets| MeasurementInterval::decode(octets)),
+    /// Charge of the battery.
+    BatteryLevel = uuid(0x2A19), BATTERY, ReadAndSubscribe, "battery_level"
+        => Battery(|octets| BatteryLevel::decode(octets)),
+    /// Who made the device.
+    ManufacturerName = uuid(0x2A29), DEVICE_INFO, Read, "manufacturer_name"
+        => Text(|octets| DeviceText::decode(octets)),
+    /// Its model.
+    ModelNumber = uuid(0x2A24), DEVICE_INFO, Read, "model_number"
+        => Text(|octets| DeviceText::decode(octets)),
+    /// Its serial number.
+    SerialNumber = uuid(0x2A25), DEVICE_INFO, Read, "serial_number"
+        => Text(|octets| DeviceText::decode(octets)),
+    /// Its firmware.
+    FirmwareRevision = uuid(0x2A26), DEVICE_INFO, Read, "firmware_revision"
+        => Text(|octets| DeviceText::decode(octets)),
+    /// Its hardware.
+    HardwareRevision = uuid(0x2A27), DEVICE_INFO, Read, "hardware_revision"
+        => Text(|octets| DeviceText::decode(octets)),
+    /// Its software.
+    SoftwareRevision = uuid(0x2A28), DEVICE_INFO, Read, "software_revision"
+        => Text(|octets| DeviceText::decode(octets)),
+    /// A 64-bit id of the device.
+    SystemId = uuid(0x2A23), DEVICE_INFO, Read, "system_id"
+        => SystemId(|octets| SystemId::decode(octets)),
+    /// Vendor and product numbers.
+    PnpId = uuid(0x2A50), DEVICE_INFO, Read, "pnp_id"
+        => PnpId(|octets| PnpId::decode(octets)),
+    /// A device's clock.
+    DateTime = uuid(0x2A08), CURRENT_TIME, Read, "date_time"
+        => DateTime(|octets| DateTime::decode(octets)),
+    /// Steps counted by an `InfiniTime` watch.
+    MotionStepCount = 0x0003_0001_78FC_48FE_8E23_433B_3A19_42D0, MOTION, ReadAndSubscribe, "motion_step_count"
+        => Steps(|octets| StepCount::decode(octets)),
+}
+
+impl Characteristic {
+    /// From its UUID.
+    ///
+    /// # Errors
+    /// [`DecodeError::UnknownCharacteristic`].
+    pub fn from_uuid(uuid: u128) -> Result<Self, DecodeError> {
+        let known = Self::ALL.iter().find(|known| known.info().uuid == uuid);
+        known
+            .copied()
+            .ok_or(DecodeError::UnknownCharacteristic { uuid })
+    }
+
+    /// Its UUID.
+    #[must_use]
+    pub const fn uuid(self) -> u128 {
+        self.info().uuid
+    }
+}
+
+/// A decoded characteristic value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// 2A37.
+    HeartRate(HeartRateMeasurement),
+    /// 2A38.
+    BodyLocation(BodyLocation),
+    /// 2A39.
+    HeartRateControl(HeartRateControl),
+    /// 2A5E.
+    SpotCheck(SpotCheck),
+    /// 2A5F.
+    Continuous(Continuous),
+    /// 2A60.
+    OximeterFeatures(OximeterFeatures),
+    /// 2A1C.
+    Temperature(TemperatureMeasurement),
+    /// 2A1E.
+    IntermediateTemperature(TemperatureMeasurement),
+    /// 2A1D.
+    TemperatureType(TemperatureType),
+    /// 2A21.
+    MeasurementInterval(MeasurementInterval),
+    /// 2A19.
+    Battery(BatteryLevel),
+    /// 2A24 to 2A29.
+    Text(DeviceText),
+    /// 2A23.
+    SystemId(SystemId),
+    /// 2A50.
+    PnpId(PnpId),
+    /// 2A08.
+    DateTime(DateTime),
+    /// Step count of the `InfiniTime` motion service.
+    Steps(StepCount),
+}
+
+impl Decoded {
+    /// The octets that decode to this value.
+    ///
+    /// # Errors
+    /// A field that does not fit its place (never for what [`decode`] gave).
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        match self {
+            Self::HeartRate(value) => value.encode(),
+            Self::BodyLocation(value) => Ok(value.encode()),
+            Self::HeartRateControl(value) => Ok(value.encode()),
+            Self::SpotCheck(value) => value.encode(),
+            Self::Continuous(value) => value.encode(),
+            Self::OximeterFeatures(value) => value.encode(),
+            Self::Temperature(value) | Self::IntermediateTemperature(value) => value.encode(),
+            Self::TemperatureType(value) => Ok(value.encode()),
+            Self::MeasurementInterval(value) => Ok(value.encode()),
+            Self::Battery(value) => value.encode(),
+            Self::Text(value) => Ok(value.encode()),
+            Self::SystemId(value) => value.encode(),
+            Self::PnpId(value) => value.encode(),
+            Self::DateTime(value) => Ok(value.to_octets().into()),
+            Self::Steps(value) => Ok(value.encode()),
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! From a decoded notification to readings.
+//!
+//! Here a device's way of speaking ends: 0 beats per minute becomes "no lock", Fahrenheit becomes Celsius, a
+//! broken clock is replaced and marked. How many readings a notification gives depends on its octets alone.
+//! Pure: the time of receipt and the counters are handed in.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::arithmetic_side_effects
+)]
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::gatt::{
+    DateTime, Decimal, Decoded, HeartRateMeasurement, MeasurementStatus, Number, SensorStatus,
+    SpO2Pr, TemperatureMeasurement, TemperatureUnit,
+};
+use crate::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
+
+/// A device's stamp may be this far ahead of the gateway: clocks drift. It then counts as "now".
+pub const MAX_AHEAD: Span = Span::from_mins(2);
+
+/// A device's stamp may be this old: what a device stores, it sends within a year. Older is a wrong clock.
+pub const MAX_AGE: Span = Span::from_mins(366 * 24 * 60);
+
+/// Where and when a notification came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Which sensor.
+    pub source: SourceId,
+    /// When the gateway got it.
+    pub received: Time,
+    /// How far the device's wall clock is ahead of UTC (its time zone); zero where nobody knows.
+    pub clock_ahead: Span,
+}
+
+/// Counts the readings of each (source, kind) from 0. One per sealed context.
+#[derive(Clone, Debug, Default)]
+pub struct Sequences {
+    next: BTreeMap<(SourceId, Kind), u64>,
+}
+
+impl Sequences {
+    /// The next number of this source and kind; every call counts.
+    pub fn take(&mut self, source: SourceId, kind: Kind) -> u64 {
+        let next = self.next.entry((source, kind)).or_default();
+        let taken = *next;
+        *next = next.saturating_add(1);
+        taken
+    }
+}
+
+/// The readings of a decoded value, in the order in which the device wrote them; none for values that measure
+/// nothing (device information, features) or nothing that has a [`Kind`].
+#[must_use]
+pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) -> Vec<Reading> {
+    let mut out = Collector {
+        origin,
+        sequences,
+        readings: Vec::new(),
+    };
+    match decoded {
+        Decoded::HeartRate(measurement) => heart_rate(&mut out, measurement),
+        Decoded::SpotCheck(spot) => {
+            let stamp = if spot.clock_not_set {
+                spot.time.map(|_| Stamp::Unusable)
+            } else {
+                out.stamp(spot.time)
+            };
+            let status = Status::of(spot.measurement_status, spot.sensor_status);
+            oximeter(&mut out, spot.normal, spot.pai, status, stamp);
+        }
+        // The fast and slow averages are the same heart seen through another window: one pair is one reading
+        // each, and the normal one is what the thresholds are made for.
+        Decoded::Continuous(value) => {
+            let status = Status::of(value.measurement_status, value.sensor_status);
+            oximeter(&mut out, value.normal, value.pai, status, None);
+        }
+        Decoded::Temperature(measurement) => temperature(&mut out, measurement, Quality::GOOD),
+        Decoded::IntermediateTemperature(measurement) => {
+            temperature(&mut out, measurement, Quality::ESTIMATE)
+        }
+        Decoded::Battery(level) => {
+            out.whole(Kind::BatteryLevel, i64::from(level.percent), Quality::GOOD)
+        }
+        Decoded::Steps(count) => out.whole(Kind::StepCount, i64::from(count.steps), Quality::GOOD),
+        Decoded::BodyLocation(_)
+        | Decoded::HeartRateControl(_)
+        | Decoded::OximeterFeatures(_)
+        | Decoded::TemperatureType(_)
+        | Decoded::MeasurementInterval(_)
+        | Decoded::Text(_)
+        | Decoded::SystemId(_)
+        | Decoded::PnpId(_)
+        | Decoded::DateTime(_) => {}
+    }
+    out.readings
+}
+
+/// What the device says about skin contact: `None` = nothing.
+#[must_use]
+pub fn contact(decoded: &Decoded) -> Option<bool> {
+    let status = match decoded {
+        Decoded::HeartRate(measurement) => return measurement.contact,
+        Decoded::SpotCheck(spot) => spot.sensor_status,
+        Decoded::Continuous(value) => value.sensor_status,
+        Decoded::BodyLocation(_)
+        | Decoded::HeartRateControl(_)
+        | Decoded::OximeterFeatures(_)
+        | Decoded::Temperature(_)
+        | Decoded::IntermediateTemperature(_)
+        | Decoded::TemperatureType(_)
+        | Decoded::MeasurementInterval(_)
+        | Decoded::Battery(_)
+        | Decoded::Text(_)
+        | Decoded::SystemId(_)
+        | Decoded::PnpId(_)
+        | Decoded::DateTime(_)
+        | Decoded::Steps(_) => None,
+    };
+    status.map(|status| !status.has(OFF_BODY))
+}
+
+/// A device's stamp, judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    At(Time),
+    Unusable,
+}
+
+struct Collector<'a> {
+    origin: Origin,
+    sequences: &'a mut Sequences,
+    readings: Vec<Reading>,
+}
+
+impl Collector<'_> {
+    fn stamp(&self, time: Option<DateTime>) -> Option<Stamp> {
+        let received = self.origin.received;
+        time.map(
+            |time| match time.as_if_utc().map(|wall| wall - self.origin.clock_ahead) {
+                Some(at) if at > received + MAX_AHEAD || at < received - MAX_AGE => Stamp::Unusable,
+                Some(at) => Stamp::At(at.min(received)),
+                None => Stamp::Unusable,
+            },
+        )
+    }
+
+    fn push(&mut self, kind: Kind, value: Value, effective: Time, quality: Quality) {
+        let (low, high) = kind.info().plausible;
+        let implausible = match value {
+            Value::Measured(fixed) => !(low..=high).contains(&fixed.to_f64(kind)),
+            Value::Absent(_) => false,
+        };
+        let quality = if implausible {
+            quality.with(Quality::IMPLAUSIBLE)
+        } else {
+            quality
+        };
+        let Origin {
+            source, received, ..
+        } = self.origin;
+        let sequence = self.sequences.take(source, kind);
+        self.readings.push(Reading {
+            kind,
+            value,
+            source,
+            sequence,
+            effective,
+            received,
+            quality,
+        });
+    }
+
+    fn stamped(&mut self, kind: Kind, value: Value, stamp: Option<Stamp>, quality: Quality) {
+        let received = self.origin.received;
+        match stamp {
+            Some(Stamp::At(effective)) => self.push(kind, value, effective, quality),
+            Some(Stamp::Unusable) => {
+                self.push(kind, value, received, quality.with(Quality::CLOCK_REPAIRED))
+            }
+            None => self.push(kind, value, received, quality),
+        }
+    }
+
+    /// A whole number in the unit of a kind that keeps no decimals.
+    fn whole(&mut self, kind: Kind, value: i64, quality: Quality) {
+        self.push(
+            kind,
+            Value::Measured(Fixed(value)),
+            self.origin.received,
+            quality,
+        );
+    }
+}
+
+fn heart_rate(out: &mut Collector<'_>, measurement: &HeartRateMeasurement) {
+    let off = measurement.contact == Some(false);
+    let quality = if off {
+        Quality::NO_CONTACT
+    } else {
+        Quality::GOOD
+    };
+    let received = out.origin.received;
+    let rate = match measurement.bpm {
+        0 if off => Value::Absent(Absence::NoContact),
+        0 => Value::Absent(Absence::NoLock),
+        bpm => Value::Measured(Fixed(i64::from(bpm))),
+    };
+    out.push(Kind::HeartRate, rate, received, quality);
+    if let Some(energy) = measurement.energy_kj {
+        out.whole(Kind::EnergyExpended, i64::from(energy), Quality::GOOD);
+    }
+    // The last interval ends when the notification came; each one before it ends where the next begins.
+    let mut ends = received
+        - measurement
+            .rr_1024
+            .iter()
+            .fold(Span::ZERO, |sum, rr| sum + rr_span(*rr));
+    for rr in &measurement.rr_1024 {
+        ends = ends + rr_span(*rr);
+        out.push(
+            Kind::RrInterval,
+            Value::Measured(rr_fixed(*rr)),
+            ends,
+            quality,
+        );
+    }
+}
+
+/// 1/1024 s in whole microseconds, cut.
+fn rr_span(rr_1024: u16) -> Span {
+    Span::from_micros(i64::from(rr_1024).saturating_mul(1_000_000) >> 10)
+}
+
+/// 1/1024 s in tenths of a millisecond, rounded: finer than the sensor's own step, so nothing is lost.
+fn rr_fixed(rr_1024: u16) -> Fixed {
+    Fixed(
+        i64::from(rr_1024)
+            .saturating_mul(10_000)
+            .saturating_add(512)
+            >> 10,
+    )
+}
+
+const OFF_BODY: SensorStatus =
+    SensorStatus::UNCONNECTED_TO_PATIENT.with(SensorStatus::DISCONNECTED);
+
+const WEAK: SensorStatus = SensorStatus::EQUIPMENT_MALFUNCTION
+    .with(SensorStatus::PROCESSING_IRREGULAR)
+    .with(SensorStatus::INADEQUATE_SIGNAL)
+    .with(SensorStatus::POOR_SIGNAL)
+    .with(SensorStatus::LOW_PERFUSION)
+    .with(SensorStatus::ERRATIC_SIGNAL)
+    .with(SensorStatus::NON_PULSATILE)
+    .with(SensorStatus::QUESTIONABLE_PULSE)
+    .with(SensorStatus::INTERFERENCE)
+    .with(SensorStatus::DISPLACED)
+    .with(SensorStatus::SENSOR_MALFUNCTION);
+
+/// What an oximeter says about its own numbers.
+#[derive(Clone, Copy)]
+struct Status {
+    quality: Quality,
+    /// The device disowns its numbers.
+    invalid: bool,
+    off_body: bool,
+}
+
+impl Status {
+    fn of(measurement: Option<MeasurementStatus>, sensor: Option<SensorStatus>) -> Self {
+        let measurement = measurement.unwrap_or_default();
+        let sensor = sensor.unwrap_or_default();
+        let test = MeasurementStatus::DEMONSTRATION.with(MeasurementStatus::TESTING);
+        let doubt = MeasurementStatus::QUESTIONABLE.with(MeasurementStatus::CALIBRATING);
+        let off_body = sensor.has(OFF_BODY);
+        let quality = [
+            (
+                measurement.has(MeasurementStatus::EARLY_ESTIMATE),
+                Quality::ESTIMATE,
+            ),
+            (measurement.has(test), Quality::DEVICE_TEST),
+            (
+                measurement.has(doubt) || sensor.has(WEAK),
+                Quality::QUESTIONABLE,
+            ),
+            (off_body, Quality::NO_CONTACT),
+        ]
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .fold(Quality::GOOD, |quality, (_, flag)| quality.with(flag));
+        let disowned = MeasurementStatus::UNAVAILABLE.with(MeasurementStatus::INVALID);
+        Self {
+            quality,
+            invalid: measurement.has(disowned),
+            off_body,
+        }
+    }
+}
+
+fn oximeter(
+    out: &mut Collector<'_>,
+    pair: SpO2Pr,
+    pai: Option<Number>,
+    status: Status,
+    stamp: Option<Stamp>,
+) {
+    let mut one = |kind, number| {
+        let value = match number {
+            _ if status.invalid && status.off_body => Value::Absent(Absence::NoContact),
+            _ if status.invalid => Value::Absent(Absence::NotANumber),
+            Number::Special(_) if status.off_body => Value::Absent(Absence::NoContact),
+            number => value(kind, number),
+        };
+        out.stamped(kind, value, stamp, status.quality);
+    };
+    one(Kind::OxygenSaturation, pair.spo2);
+    one(Kind::PulseRate, pair.pulse_rate);
+    if let Some(pai) = pai {
+        one(Kind::PulseAmplitudeIndex, pai);
+    }
+}
+
+fn temperature(out: &mut Collector<'_>, measurement: &TemperatureMeasurement, quality: Quality) {
+    let kind = Kind::BodyTemperature;
+    let value = match (measurement.unit, measurement.value) {
+        (TemperatureUnit::Celsius, number) => value(kind, number),
+        (TemperatureUnit::Fahrenheit, Number::Finite(decimal)) => {
+            let celsius = (decimal.to_f64() - 32.0) * 5.0 / 9.0;
+            fixed_or_absent(Fixed::from_f64(kind, celsius))
+        }
+        (TemperatureUnit::Fahrenheit, Number::Special(special)) => Value::Absent(special.absence()),
+    };
+    let stamp = out.stamp(measurement.time);
+    out.stamped(kind, value, stamp, quality);
+}
+
+fn value(kind: Kind, number: Number) -> Value {
+    match number {
+        Number::Finite(decimal) => {
+            fixed_or_absent(Decimal::scaled(decimal, kind.info().decimals).map(Fixed))
+        }
+        Number::Special(special) => Value::Absent(special.absence()),
+    }
+}
+
+/// A finite number beyond what [`Fixed`] holds (9e15 of the kind's steps) is "not at this resolution".
+fn fixed_or_absent(fixed: Option<Fixed>) -> Value {
+    fixed.map_or(Value::Absent(Absence::NotAtThisResolution), Value::Measured)
+}
