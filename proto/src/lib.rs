@@ -16,6 +16,7 @@ pub mod seal;
 pub mod tls;
 pub mod token;
 pub mod topic;
+pub mod wire;
 
 /// Generated from `v1/*.proto`.
 #[allow(

@@ -1,0 +1,182 @@
+//! A whole body, checked: readings, gaps, heartbeat, device reports, superseded numbers.
+
+use vitals::{ContextId, Reading, SourceId};
+
+use super::{MAX_DEVICES, MAX_GAPS, MAX_SUPERSEDES, MAX_TEXT, WireError, decode_columns};
+use crate::v1::{BatchBody, DeviceReport, Gap, GapReason, Heartbeat, Lane, LinkState};
+
+/// Most reasons in a heartbeat's counted refusals.
+const MAX_REASONS: usize = 64;
+
+/// What lay inside a seal, with every field in its range and every text cleaned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// Scalar readings; the order of each kind is the agent's.
+    pub readings: Vec<Reading>,
+    /// Declared losses: known reasons, sources that fit 16 bits, `from <= to`.
+    pub gaps: Vec<Gap>,
+    /// Present in heartbeats: known lanes, contexts of 16 bytes.
+    pub heartbeat: Option<Heartbeat>,
+    /// Device states: sources from 1 to 65535, known links, percentages, cleaned texts.
+    pub devices: Vec<DeviceReport>,
+    /// Numbers of the same context that this batch replaces; all lower than its own.
+    pub supersedes: Vec<u64>,
+}
+
+/// Checks a body that was sealed for `source` under `number`.
+///
+/// # Errors
+/// [`WireError`], naming the first field that does not hold.
+pub fn decode_body(source: SourceId, number: u64, body: &BatchBody) -> Result<Content, WireError> {
+    few(body.gaps.len(), "gaps", MAX_GAPS)?;
+    few(body.devices.len(), "devices", MAX_DEVICES)?;
+    few(body.supersedes.len(), "supersedes", MAX_SUPERSEDES)?;
+    let readings = decode_columns(source, body)?;
+    for (index, gap) in body.gaps.iter().enumerate() {
+        check_gap(gap, index)?;
+    }
+    if let Some(heartbeat) = &body.heartbeat {
+        check_heartbeat(heartbeat)?;
+    }
+    if let Some(index) = body
+        .supersedes
+        .iter()
+        .position(|old| *old == 0 || *old >= number)
+    {
+        return Err(WireError::Malformed {
+            field: "supersedes",
+            index,
+        });
+    }
+    let devices = body
+        .devices
+        .iter()
+        .enumerate()
+        .map(|(index, device)| clean_device(device, index));
+    let heartbeat = body.heartbeat.clone().map(|mut heartbeat| {
+        let reasons = heartbeat.device_data_refused.into_iter();
+        heartbeat.device_data_refused = reasons
+            .map(|(reason, count)| (sanitise(&reason), count))
+            .collect();
+        heartbeat
+    });
+    Ok(Content {
+        readings,
+        gaps: body.gaps.clone(),
+        heartbeat,
+        devices: devices.collect::<Result<_, _>>()?,
+        supersedes: body.supersedes.clone(),
+    })
+}
+
+/// A text that a device gave, fit to be shown and stored: no control characters, none that change the
+/// direction of writing, at most 64 characters, no white space around it.
+#[must_use]
+pub fn sanitise(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let text: String = text
+        .chars()
+        .filter(|c| !hidden(*c))
+        .take(MAX_TEXT)
+        .collect();
+    text.trim().to_owned()
+}
+
+fn few(count: usize, field: &'static str, limit: usize) -> Result<(), WireError> {
+    if count > limit {
+        Err(WireError::TooMany { field, limit })
+    } else {
+        Ok(())
+    }
+}
+
+fn check_gap(gap: &Gap, index: usize) -> Result<(), WireError> {
+    let malformed = |field| WireError::Malformed { field, index };
+    match GapReason::try_from(gap.reason) {
+        Ok(GapReason::Unspecified) | Err(_) => {
+            return Err(WireError::Unknown {
+                field: "gap.reason",
+                index,
+            });
+        }
+        Ok(_) => {}
+    }
+    if gap.source > u32::from(u16::MAX) {
+        return Err(malformed("gap.source"));
+    }
+    if gap.from_us > gap.to_us {
+        return Err(malformed("gap.to_us"));
+    }
+    Ok(())
+}
+
+fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), WireError> {
+    few(
+        heartbeat.oldest_unreceipted.len(),
+        "heartbeat.oldest_unreceipted",
+        4,
+    )?;
+    few(
+        heartbeat.device_data_refused.len(),
+        "heartbeat.device_data_refused",
+        MAX_REASONS,
+    )?;
+    for (index, position) in heartbeat.oldest_unreceipted.iter().enumerate() {
+        match Lane::try_from(position.lane) {
+            Ok(Lane::Unspecified) | Err(_) => {
+                return Err(WireError::Unknown {
+                    field: "lane_position.lane",
+                    index,
+                });
+            }
+            Ok(_) => {}
+        }
+        if ContextId::from_slice(&position.context).is_none() {
+            return Err(WireError::Malformed {
+                field: "lane_position.context",
+                index,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn clean_device(device: &DeviceReport, index: usize) -> Result<DeviceReport, WireError> {
+    let malformed = |field| WireError::Malformed { field, index };
+    if device.source == 0 || device.source > u32::from(u16::MAX) {
+        return Err(malformed("device_report.source"));
+    }
+    if !is_address(&device.address) {
+        return Err(malformed("device_report.address"));
+    }
+    match LinkState::try_from(device.link) {
+        Ok(LinkState::Unspecified) | Err(_) => {
+            return Err(WireError::Unknown {
+                field: "device_report.link",
+                index,
+            });
+        }
+        Ok(_) => {}
+    }
+    if device.battery_percent.is_some_and(|percent| percent > 100) {
+        return Err(malformed("device_report.battery_percent"));
+    }
+    Ok(DeviceReport {
+        name: sanitise(&device.name),
+        manufacturer: sanitise(&device.manufacturer),
+        model: sanitise(&device.model),
+        ..device.clone()
+    })
+}
+
+/// "AA:BB:CC:DD:EE:FF", either case.
+fn is_address(text: &str) -> bool {
+    text.len() == 17
+        && text.bytes().enumerate().all(|(at, byte)| match at % 3 {
+            2 => byte == b':',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
