@@ -81,10 +81,10 @@ pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) ->
         }
         Decoded::Temperature(measurement) => temperature(&mut out, measurement, Quality::GOOD),
         Decoded::IntermediateTemperature(measurement) => {
-            temperature(&mut out, measurement, Quality::ESTIMATE)
+            temperature(&mut out, measurement, Quality::ESTIMATE);
         }
         Decoded::Battery(level) => {
-            out.whole(Kind::BatteryLevel, i64::from(level.percent), Quality::GOOD)
+            out.whole(Kind::BatteryLevel, i64::from(level.percent), Quality::GOOD);
         }
         Decoded::Steps(count) => out.whole(Kind::StepCount, i64::from(count.steps), Quality::GOOD),
         Decoded::BodyLocation(_)
@@ -180,7 +180,7 @@ impl Collector<'_> {
         match stamp {
             Some(Stamp::At(effective)) => self.push(kind, value, effective, quality),
             Some(Stamp::Unusable) => {
-                self.push(kind, value, received, quality.with(Quality::CLOCK_REPAIRED))
+                self.push(kind, value, received, quality.with(Quality::CLOCK_REPAIRED));
             }
             None => self.push(kind, value, received, quality),
         }
@@ -313,7 +313,7 @@ fn oximeter(
             _ if status.invalid && status.off_body => Value::Absent(Absence::NoContact),
             _ if status.invalid => Value::Absent(Absence::NotANumber),
             Number::Special(_) if status.off_body => Value::Absent(Absence::NoContact),
-            number => value(kind, number),
+            Number::Finite(_) | Number::Special(_) => value(kind, number),
         };
         out.stamped(kind, value, stamp, status.quality);
     };

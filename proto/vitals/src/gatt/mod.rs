@@ -2,6 +2,7 @@
 //!
 //! * [`Characteristic`]: the table of what is known: UUID, service, how it is read.
 //! * [`decode`]: octets of any known characteristic to a [`Decoded`].
+//! * [`Decoded::fields`]: a decoded value by field names, for people and test vectors.
 //! * one module per service, each with `decode` and `encode` of its characteristics.
 //!
 //! Invariants, for any octets: no panic; a value is decoded whole or refused whole with the field's name; a
@@ -27,6 +28,7 @@ mod shapes;
 pub mod battery;
 pub mod date_time;
 pub mod device_info;
+pub mod fields;
 pub mod float;
 pub mod heart_rate;
 pub mod motion;
@@ -37,6 +39,7 @@ pub use battery::BatteryLevel;
 pub use date_time::{DateTime, Validity};
 pub use device_info::{DeviceText, PnpId, SystemId};
 pub use error::{DecodeError, EncodeError};
+pub use fields::{Field, Fields};
 pub use float::{Decimal, Number, Special};
 pub use heart_rate::{BodyLocation, HeartRateControl, HeartRateMeasurement};
 pub use motion::StepCount;

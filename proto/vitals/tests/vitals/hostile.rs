@@ -1,0 +1,75 @@
+//! Octets that no sensor should send: nothing panics, and what is accepted can be written again.
+
+use proptest::prelude::*;
+use vitals::gatt::{self, Characteristic, DecodeError};
+use vitals::observe::{Origin, Sequences, readings};
+use vitals::{SourceId, Span, Time};
+
+fn survive(octets: &[u8], received: Time) {
+    for characteristic in Characteristic::ALL.iter().copied() {
+        let Ok(decoded) = gatt::decode(characteristic, octets) else {
+            continue;
+        };
+        let written = decoded.encode().expect("what was decoded can be written");
+        assert_eq!(
+            gatt::decode(characteristic, &written),
+            Ok(decoded.clone()),
+            "{characteristic:?} {octets:02x?}"
+        );
+        let origin = Origin {
+            source: SourceId(1),
+            received,
+            clock_ahead: Span::ZERO,
+        };
+        let first = readings(&decoded, origin, &mut Sequences::default());
+        assert!(
+            first
+                .iter()
+                .all(|reading| reading.effective <= received && reading.received == received)
+        );
+        let later = Origin {
+            received: received + Span::from_secs(1),
+            ..origin
+        };
+        assert_eq!(
+            first.len(),
+            readings(&decoded, later, &mut Sequences::default()).len()
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_octets(octets in proptest::collection::vec(any::<u8>(), 0..40), at in any::<i64>()) {
+        survive(&octets, Time::from_micros(at));
+    }
+}
+
+/// Many more than proptest would make in the gate's time, from a fixed seed.
+#[test]
+fn forty_thousand_short_values() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = move || {
+        // xorshift64: any even spread of bits will do.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    for _ in 0..40_000 {
+        let [length, ..] = next();
+        let octets: Vec<u8> = std::iter::repeat_with(&mut next)
+            .flatten()
+            .take(usize::from(length % 24))
+            .collect();
+        survive(&octets, Time::ZERO + Span::from_secs(1_800_000_000));
+    }
+}
+
+#[test]
+fn longer_than_an_attribute_is_refused() {
+    for characteristic in Characteristic::ALL.iter().copied() {
+        let error = gatt::decode(characteristic, &[0x10; 513]).unwrap_err();
+        assert_eq!(error, DecodeError::TooLong { octets: 513 });
+    }
+}

@@ -1,0 +1,9 @@
+//! What the outside may rely on: the shared vectors, round trips, hostile octets, and readings.
+#![allow(clippy::unwrap_used, reason = "a test stops where its promise breaks")]
+
+mod hostile;
+mod readings;
+mod round_trip;
+mod samples;
+mod specification;
+mod vectors;

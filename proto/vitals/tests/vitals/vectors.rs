@@ -1,0 +1,125 @@
+//! Every shared vector of a profile that this version knows.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use vitals::gatt::{self, Characteristic, Decoded, Field, Number};
+
+const PROFILES: &[&str] = &["HRP", "PLXP", "HTP", "IEEE 11073"];
+
+fn vectors() -> Option<Vec<Value>> {
+    let shared = std::env::var_os("VITALTWIN_SHARED").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let file = shared.join("gatt/vectors.jsonl");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        println!("skipped: {} absent", file.display());
+        return None;
+    };
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
+}
+
+pub(crate) fn octets(hex: &str) -> Vec<u8> {
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+fn number(number: Number) -> Value {
+    match number {
+        Number::Finite(decimal) => json!(decimal.to_f64()),
+        Number::Special(special) => json!(special.text()),
+    }
+}
+
+fn field(field: Field) -> Value {
+    match field {
+        Field::Nothing => Value::Null,
+        Field::Flag(flag) => json!(flag),
+        Field::Whole(whole) => json!(whole),
+        Field::Number(value) => number(value),
+        Field::Text(text) => json!(text),
+        Field::Wholes(wholes) => json!(wholes),
+    }
+}
+
+fn decode(characteristic: &str, octets: &[u8]) -> Result<Value, gatt::DecodeError> {
+    match characteristic {
+        "SFLOAT (medfloat16)" => Ok(
+            json!({ "value": number(Number::from_sfloat(u16::from_le_bytes(octets.try_into().unwrap()))) }),
+        ),
+        "FLOAT (medfloat32)" => Ok(
+            json!({ "value": number(Number::from_float(u32::from_le_bytes(octets.try_into().unwrap()))) }),
+        ),
+        short => {
+            let uuid = gatt::uuid(u16::from_str_radix(short, 16).unwrap());
+            let decoded = gatt::decode(Characteristic::from_uuid(uuid)?, octets)?;
+            Ok(Value::Object(shown(&decoded)))
+        }
+    }
+}
+
+fn shown(decoded: &Decoded) -> Map<String, Value> {
+    decoded
+        .fields()
+        .0
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), field(value)))
+        .collect()
+}
+
+/// JSON equality where 98 is 98.0.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .all(|(key, left)| right.get(key).is_some_and(|right| same(left, right)))
+        }
+        _ => left == right,
+    }
+}
+
+#[test]
+fn every_shared_vector_decodes_as_expected() {
+    let Some(vectors) = vectors() else { return };
+    let mut checked = 0;
+    for vector in &vectors {
+        let text = |key: &str| vector[key].as_str().unwrap();
+        if !PROFILES.contains(&text("profile")) {
+            continue;
+        }
+        checked += 1;
+        let got = decode(text("characteristic"), &octets(text("hex")));
+        let expected = &vector["expected"];
+        match got {
+            Ok(got) => assert!(same(&got, expected), "{vector}\n got {got}"),
+            Err(error) => assert!(expected.get("error").is_some(), "{vector}\n got {error}"),
+        }
+    }
+    assert!(checked > 0, "no vector of {PROFILES:?}");
+}
+
+#[test]
+fn the_comparison_can_fail() {
+    assert!(!same(&json!({ "bpm": 67 }), &json!({ "bpm": 68 })));
+    assert!(!same(
+        &json!({ "bpm": 67 }),
+        &json!({ "bpm": 67, "contact": null })
+    ));
+}
