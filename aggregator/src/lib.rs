@@ -6,4 +6,6 @@
 //!
 //! Must not know: Bluetooth, the agent.
 
+pub mod gate;
 pub mod journal;
+pub mod publish;

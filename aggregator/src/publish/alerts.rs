@@ -1,0 +1,141 @@
+//! The alerts as readers see them: the newest state of each, and a bounded ring of their changes.
+//!
+//! Invariants: `ring` is ordered by place; `dropped` is the place of the newest change that left the ring; at
+//! most `resolved_kept` resolved alerts stay, active ones always do.
+//!
+//! Must not know: cursors, readers, the gate.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use proto::v1;
+use vitals::PatientId;
+
+use super::{At, PatientIndex};
+
+/// An alert with what the filters need.
+#[derive(Clone, Debug)]
+pub struct AlertRecord {
+    /// Whose.
+    pub patient: PatientId,
+    /// Index of the same patient.
+    pub index: PatientIndex,
+    /// Place of this change.
+    pub at: At,
+    /// Highest priority the alert had up to this change: a reader that asks for urgent alerts only must also
+    /// learn that one it knows became less urgent.
+    pub peak: i32,
+    /// The state.
+    pub alert: Arc<v1::Alert>,
+}
+
+impl AlertRecord {
+    fn is_resolved(&self) -> bool {
+        self.alert.state == v1::AlertState::Resolved as i32
+    }
+}
+
+/// What the hub keeps about alerts.
+#[derive(Debug)]
+pub(super) struct Alerts {
+    latest: HashMap<String, Arc<AlertRecord>>,
+    resolved: VecDeque<(String, At)>,
+    resolved_kept: usize,
+    ring: VecDeque<Arc<AlertRecord>>,
+    ring_kept: usize,
+    dropped: At,
+}
+
+impl Alerts {
+    pub(super) fn new(ring_kept: usize, resolved_kept: usize) -> Self {
+        Self {
+            latest: HashMap::new(),
+            resolved: VecDeque::new(),
+            resolved_kept,
+            ring: VecDeque::new(),
+            ring_kept,
+            dropped: At::START,
+        }
+    }
+
+    /// Takes a change; places never go back.
+    pub(super) fn change(
+        &mut self,
+        patient: PatientId,
+        index: PatientIndex,
+        at: At,
+        alert: v1::Alert,
+    ) {
+        let before = self.latest.get(&alert.id).map_or(0, |record| record.peak);
+        let peak = before.max(alert.priority);
+        let id = alert.id.clone();
+        let record = Arc::new(AlertRecord {
+            patient,
+            index,
+            at,
+            peak,
+            alert: Arc::new(alert),
+        });
+        if record.is_resolved() {
+            self.resolved.push_back((id.clone(), at));
+        }
+        self.latest.insert(id, Arc::clone(&record));
+        self.ring.push_back(record);
+        if self.ring.len() > self.ring_kept
+            && let Some(gone) = self.ring.pop_front()
+        {
+            self.dropped = gone.at;
+        }
+        self.forget_resolved();
+    }
+
+    fn forget_resolved(&mut self) {
+        while self.resolved.len() > self.resolved_kept {
+            let Some((id, at)) = self.resolved.pop_front() else {
+                return;
+            };
+            // It may have been raised again since: then a later place owns it.
+            if self.latest.get(&id).is_some_and(|record| record.at == at) {
+                self.latest.remove(&id);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<AlertRecord>> {
+        self.latest.get(id).cloned()
+    }
+
+    /// Every alert that is kept, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<AlertRecord>> {
+        self.latest.values()
+    }
+
+    /// Those that are not resolved, in order of their last change.
+    pub(super) fn active(&self) -> Vec<Arc<AlertRecord>> {
+        let mut active: Vec<_> = self
+            .latest
+            .values()
+            .filter(|record| !record.is_resolved())
+            .cloned()
+            .collect();
+        active.sort_by_key(|record| record.at);
+        active
+    }
+
+    /// The first change after `at`.
+    pub(super) fn after(&self, at: At) -> Option<Arc<AlertRecord>> {
+        self.ring
+            .get(self.ring.partition_point(|record| record.at <= at))
+            .cloned()
+    }
+
+    /// How many changes lie after `at`.
+    pub(super) fn behind(&self, at: At) -> usize {
+        self.ring.len() - self.ring.partition_point(|record| record.at <= at)
+    }
+
+    /// Are all changes after `at` still here?
+    pub(super) fn reaches(&self, at: At) -> bool {
+        at >= self.dropped
+    }
+}

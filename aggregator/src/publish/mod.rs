@@ -1,0 +1,49 @@
+//! Publish: every change of a twin or an alert gets a place ([`At`]), and readers resume from any place.
+//!
+//! The fold (`patient`) tells the [`Hub`] in log order what changed; that costs it a few map operations and
+//! builds no message. Readers ([`TwinReader`], [`AlertReader`]) pull at their own pace:
+//!
+//! * twin states are *conflated*: a reader gets the newest state of each patient that changed, with a count of
+//!   those it did not get; the message is built when a reader wants it, once for all readers;
+//! * alert changes are never conflated: they wait in a bounded ring, and a reader that falls behind it is cut
+//!   off with its cursor.
+//!
+//! Invariants: places are (journal position, index within the entry), so a replay of the journal gives the same
+//! places; events of one reader come in the order of their places; nothing is published before its entry is
+//! durable (the fold sees durable entries only); every queue here is bounded by [`Limits`].
+//!
+//! Must not know: gRPC, who may see what (readers ask a closure given to them), how a twin is computed.
+
+mod alerts;
+mod cursor;
+mod hub;
+mod reader;
+
+pub use alerts::AlertRecord;
+pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, FilterHash, Stream};
+pub use hub::{Hub, PatientIndex, Source, View};
+pub use reader::{AlertReader, Allowed, Cut, TwinReader};
+
+#[cfg(test)]
+mod tests;
+
+/// Bounds of the hub. Not tunable by configuration until somebody needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Alert changes kept for resuming. At a kilobyte each this is about 8 MiB.
+    pub alert_ring: usize,
+    /// Changes that a reader which had caught up may fall behind before it is cut off. A quarter of the ring,
+    /// so that its cursor can still be honoured.
+    pub alert_lag: usize,
+    /// Resolved alerts kept for lists; the oldest go first.
+    pub resolved_alerts: usize,
+    /// Patients that may wait for a reader at once before it gets them as one sweep; so many built messages a
+    /// slow reader can hold in memory.
+    pub pending_twins: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { alert_ring: 8192, alert_lag: 2048, resolved_alerts: 10_000, pending_twins: 64 }
+    }
+}

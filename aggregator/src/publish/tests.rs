@@ -1,0 +1,483 @@
+//! The hub and its readers against a small log told by hand: resume, conflation, sweeps, cuts, restarts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use proto::v1::{self, alert_event, twin_event};
+use vitals::PatientId;
+
+use super::*;
+
+/// A patient whose state is just its place.
+#[derive(Debug)]
+struct Fake {
+    id: String,
+    state: Mutex<(At, u64)>,
+}
+
+impl Source for Fake {
+    fn view(&self) -> View {
+        let (at, changes) = *self.state.lock().expect("no test panics here");
+        let twin = v1::Twin {
+            patient: self.id.clone(),
+            position: at.position,
+            ..Default::default()
+        };
+        View {
+            at,
+            changes,
+            twin: Arc::new(twin),
+        }
+    }
+}
+
+/// A hub and who is in it.
+struct Rig {
+    hub: Arc<Hub>,
+    patients: BTreeMap<String, (Arc<Fake>, PatientIndex)>,
+}
+
+const SMALL: Limits = Limits {
+    alert_ring: 8,
+    alert_lag: 4,
+    resolved_alerts: 4,
+    pending_twins: 3,
+};
+
+impl Rig {
+    fn new(names: &[&str]) -> Self {
+        let hub = Arc::new(Hub::new(1, CursorKey::new(&[1; 32]), SMALL));
+        let mut rig = Self {
+            hub,
+            patients: BTreeMap::new(),
+        };
+        for (number, name) in names.iter().enumerate() {
+            let id = PatientId::parse(name).expect("a patient id");
+            let state = Mutex::new((At::START, 0));
+            let fake = Arc::new(Fake {
+                id: (*name).to_owned(),
+                state,
+            });
+            let index = rig
+                .hub
+                .add_patient(id, Arc::clone(&fake) as Arc<dyn Source>);
+            rig.patients.insert((*name).to_owned(), (fake, index));
+            rig.twin(number as u64 + 1, name);
+        }
+        rig.hub.ready();
+        rig
+    }
+
+    /// One entry that changes one twin.
+    fn twin(&self, position: u64, name: &str) {
+        let (fake, index) = &self.patients[name];
+        let mut state = fake.state.lock().expect("no test panics here");
+        let at = At { position, index: 0 };
+        *state = (at, state.1 + 1);
+        self.hub.twin_changed(*index, at);
+        drop(state);
+        self.hub.folded(position);
+    }
+
+    /// One entry that changes one alert.
+    fn alert(&self, position: u64, name: &str, id: &str, priority: i32, state: v1::AlertState) {
+        let (_, index) = &self.patients[name];
+        let alert = v1::Alert {
+            id: id.into(),
+            patient: name.into(),
+            priority,
+            state: state as i32,
+            position,
+            ..Default::default()
+        };
+        self.hub
+            .alert_changed(*index, At { position, index: 0 }, alert);
+        self.hub.folded(position);
+    }
+
+    fn twins(&self, cursor: &[u8]) -> TwinReader {
+        TwinReader::new(Arc::clone(&self.hub), Vec::new(), cursor)
+    }
+
+    fn alerts(&self, cursor: &[u8]) -> AlertReader {
+        AlertReader::new(Arc::clone(&self.hub), Vec::new(), 0, cursor)
+    }
+}
+
+const ALL: Allowed<'static> = &|_| true;
+
+fn show_twin(event: &v1::TwinEvent) -> String {
+    match event.kind.as_ref().expect("every event has a kind") {
+        twin_event::Kind::Snapshot(twin) => format!("snapshot {}@{}", twin.patient, twin.position),
+        twin_event::Kind::SnapshotEnd(end) => format!("end({})", end.reason),
+        twin_event::Kind::Change(twin) if event.conflated == 0 => {
+            format!("{}@{}", twin.patient, twin.position)
+        }
+        twin_event::Kind::Change(twin) => {
+            format!("{}@{}+{}", twin.patient, twin.position, event.conflated)
+        }
+        twin_event::Kind::KeepAlive(_) => "alive".into(),
+    }
+}
+
+fn drain_twins(reader: &mut TwinReader) -> Vec<String> {
+    std::iter::from_fn(|| reader.next(ALL))
+        .map(|event| show_twin(&event))
+        .collect()
+}
+
+fn show_alert(event: &v1::AlertEvent) -> String {
+    match event.kind.as_ref().expect("every event has a kind") {
+        alert_event::Kind::Snapshot(alert) => format!("snapshot {}", alert.id),
+        alert_event::Kind::SnapshotEnd(end) => format!("end({})", end.reason),
+        alert_event::Kind::Change(alert) => {
+            assert_eq!(event.event_id, format!("{}.0", alert.position));
+            format!("{}@{}", alert.id, alert.position)
+        }
+        alert_event::Kind::KeepAlive(_) => "alive".into(),
+    }
+}
+
+fn drain_alerts(reader: &mut AlertReader) -> Result<Vec<String>, Cut> {
+    let mut got = Vec::new();
+    while let Some(event) = reader.next(ALL)? {
+        got.push(show_alert(&event));
+    }
+    Ok(got)
+}
+
+#[test]
+fn a_first_call_gets_a_snapshot_then_changes() {
+    let rig = Rig::new(&["a", "b"]);
+    let mut reader = rig.twins(&[]);
+    assert_eq!(
+        drain_twins(&mut reader),
+        ["snapshot a@1", "snapshot b@2", "end()"]
+    );
+    rig.twin(3, "a");
+    assert_eq!(drain_twins(&mut reader), ["a@3"]);
+    assert_eq!(drain_twins(&mut reader), Vec::<String>::new());
+}
+
+#[test]
+fn a_slow_reader_gets_the_newest_state_and_the_count() {
+    let rig = Rig::new(&["a", "b"]);
+    let mut reader = rig.twins(&[]);
+    drain_twins(&mut reader);
+    for position in 3..=7 {
+        rig.twin(position, "a");
+    }
+    rig.twin(8, "b");
+    assert_eq!(drain_twins(&mut reader), ["a@7+4", "b@8"]);
+}
+
+#[test]
+fn a_cursor_resumes_exactly_after_its_event() {
+    let rig = Rig::new(&["a", "b"]);
+    let mut reader = rig.twins(&[]);
+    drain_twins(&mut reader);
+    rig.twin(3, "a");
+    rig.twin(4, "b");
+    let first = reader.next(ALL).expect("a changed");
+    assert_eq!(show_twin(&first), "a@3");
+    rig.twin(5, "a");
+    assert_eq!(drain_twins(&mut rig.twins(&first.cursor)), ["b@4", "a@5"]);
+    // Control: without the cursor everything comes again.
+    assert_eq!(
+        drain_twins(&mut rig.twins(&[])),
+        ["snapshot a@5", "snapshot b@4", "end()"]
+    );
+}
+
+#[test]
+fn a_keep_alive_moves_a_filtered_reader_on() {
+    let rig = Rig::new(&["a", "b"]);
+    let only_b = vec![PatientId::parse("b").expect("a patient id")];
+    let reader = |cursor: &[u8]| TwinReader::new(Arc::clone(&rig.hub), only_b.clone(), cursor);
+    let mut first = reader(&[]);
+    assert_eq!(drain_twins(&mut first), ["snapshot b@2", "end()"]);
+    rig.twin(3, "a");
+    assert_eq!(drain_twins(&mut first), Vec::<String>::new());
+    let cursor = first.keep_alive().cursor;
+    rig.twin(4, "b");
+    assert_eq!(drain_twins(&mut reader(&cursor)), ["b@4"]);
+}
+
+#[test]
+fn a_cursor_that_cannot_be_honoured_gives_a_snapshot_with_the_reason() {
+    let rig = Rig::new(&["a"]);
+    let end = {
+        let mut reader = rig.twins(&[]);
+        reader.next(ALL);
+        reader.next(ALL).expect("the snapshot ends").cursor
+    };
+    assert_eq!(
+        drain_twins(&mut rig.twins(&end)),
+        Vec::<String>::new(),
+        "control"
+    );
+
+    let mut tampered = end.clone();
+    tampered[20] ^= 1;
+    let reason = CursorError::NotOurs.to_string();
+    assert_eq!(
+        drain_twins(&mut rig.twins(&tampered))[1],
+        format!("end({reason})")
+    );
+
+    let filter = FilterHash::of(&[], 0);
+    let made = |epoch, at| rig.hub.cursors().encode(Stream::Twins, epoch, filter, at);
+    let other_epoch = made(
+        2,
+        At {
+            position: 1,
+            index: 0,
+        },
+    );
+    let reason = CursorError::OtherEpoch.to_string();
+    assert_eq!(
+        drain_twins(&mut rig.twins(&other_epoch))[1],
+        format!("end({reason})")
+    );
+    let ahead = made(
+        1,
+        At {
+            position: 99,
+            index: 0,
+        },
+    );
+    let reason = CursorError::Ahead.to_string();
+    assert_eq!(
+        drain_twins(&mut rig.twins(&ahead))[1],
+        format!("end({reason})")
+    );
+
+    let only_a = vec![PatientId::parse("a").expect("a patient id")];
+    let mut filtered = TwinReader::new(Arc::clone(&rig.hub), only_a, &end);
+    let reason = CursorError::OtherFilter.to_string();
+    assert_eq!(drain_twins(&mut filtered)[1], format!("end({reason})"));
+}
+
+#[test]
+fn a_reader_far_behind_is_swept_and_misses_nobody() {
+    let rig = Rig::new(&["a", "b", "c", "d", "e"]);
+    let mut reader = rig.twins(&[]);
+    drain_twins(&mut reader);
+    for (position, name) in (6..).zip(["a", "b", "c", "d", "e"]) {
+        rig.twin(position, name);
+    }
+    let first = reader.next(ALL).expect("a sweep begins");
+    assert_eq!(show_twin(&first), "a@6");
+    // It breaks off within the sweep: the cursor still stands at its beginning.
+    let again = drain_twins(&mut rig.twins(&first.cursor));
+    assert_eq!(again, ["a@6", "b@7", "c@8", "d@9", "e@10"]);
+    // It goes on: a patient that moved meanwhile comes once, in its newest state.
+    rig.twin(11, "b");
+    rig.twin(12, "a");
+    assert_eq!(
+        drain_twins(&mut reader),
+        ["b@11+1", "c@8", "d@9", "e@10", "a@12"]
+    );
+    let cursor = reader.keep_alive().cursor;
+    assert_eq!(drain_twins(&mut rig.twins(&cursor)), Vec::<String>::new());
+}
+
+#[test]
+fn alerts_come_all_and_in_order() {
+    use v1::AlertState::{Acknowledged, Active, Resolved};
+    let rig = Rig::new(&["a", "b"]);
+    rig.alert(3, "a", "x", 2, Active);
+    let mut reader = rig.alerts(&[]);
+    assert_eq!(
+        drain_alerts(&mut reader).expect("not cut"),
+        ["snapshot x", "end()"]
+    );
+    rig.alert(4, "a", "x", 2, Acknowledged);
+    rig.alert(5, "b", "y", 3, Active);
+    rig.alert(6, "a", "x", 2, Resolved);
+    let first = reader.next(ALL).expect("not cut").expect("x changed");
+    assert_eq!(show_alert(&first), "x@4");
+    let rest = drain_alerts(&mut rig.alerts(&first.cursor)).expect("not cut");
+    assert_eq!(rest, ["y@5", "x@6"]);
+    assert_eq!(drain_alerts(&mut reader).expect("not cut"), rest);
+    let fresh = drain_alerts(&mut rig.alerts(&[])).expect("not cut");
+    assert_eq!(
+        fresh,
+        ["snapshot y", "end()"],
+        "resolved alerts are not in a snapshot"
+    );
+}
+
+#[test]
+fn a_priority_filter_also_learns_that_an_alert_became_less_urgent() {
+    use v1::AlertState::Active;
+    let rig = Rig::new(&["a"]);
+    let mut urgent = AlertReader::new(Arc::clone(&rig.hub), Vec::new(), 3, &[]);
+    assert_eq!(drain_alerts(&mut urgent).expect("not cut"), ["end()"]);
+    rig.alert(2, "a", "x", 2, Active);
+    rig.alert(3, "a", "x", 3, Active);
+    rig.alert(4, "a", "x", 1, Active);
+    assert_eq!(drain_alerts(&mut urgent).expect("not cut"), ["x@3", "x@4"]);
+}
+
+#[test]
+fn a_slow_alert_reader_is_cut_with_a_cursor_that_still_resumes() {
+    use v1::AlertState::Active;
+    let rig = Rig::new(&["a"]);
+    let mut reader = rig.alerts(&[]);
+    drain_alerts(&mut reader).expect("not cut");
+    for position in 2..=5 {
+        rig.alert(position, "a", &format!("n{position}"), 1, Active);
+    }
+    assert_eq!(
+        reader.next(ALL).map(|event| event.is_some()),
+        Ok(true),
+        "control: 4 behind"
+    );
+    rig.alert(6, "a", "n6", 1, Active);
+    rig.alert(7, "a", "n7", 1, Active);
+    let cut = reader
+        .next(ALL)
+        .expect_err("5 behind is over the limit of 4");
+    assert_eq!(cut.behind, 5);
+    let rest = drain_alerts(&mut rig.alerts(&cut.cursor)).expect("a resumed reader may catch up");
+    assert_eq!(rest, ["n3@3", "n4@4", "n5@5", "n6@6", "n7@7"]);
+}
+
+#[test]
+fn a_cursor_older_than_the_ring_gives_a_snapshot() {
+    use v1::AlertState::Active;
+    let rig = Rig::new(&["a"]);
+    let mut reader = rig.alerts(&[]);
+    drain_alerts(&mut reader).expect("not cut");
+    let cursor = reader.keep_alive().cursor;
+    for position in 2..=9 {
+        rig.alert(position, "a", "x", 1, Active);
+    }
+    let kept = drain_alerts(&mut rig.alerts(&cursor)).expect("not cut");
+    assert_eq!(kept.len(), 8, "control: the ring holds 8");
+    rig.alert(10, "a", "x", 1, Active);
+    let got = drain_alerts(&mut rig.alerts(&cursor)).expect("not cut");
+    assert_eq!(
+        got,
+        [
+            "snapshot x".to_owned(),
+            format!("end({})", CursorError::TooOld)
+        ]
+    );
+}
+
+#[test]
+fn resolved_alerts_are_forgotten_oldest_first_and_active_ones_never() {
+    use v1::AlertState::{Active, Resolved};
+    let rig = Rig::new(&["a"]);
+    rig.alert(2, "a", "stays", 1, Active);
+    for position in 3..=9 {
+        rig.alert(position, "a", &format!("r{position}"), 1, Resolved);
+    }
+    let kept: BTreeSet<_> = rig
+        .hub
+        .alerts()
+        .iter()
+        .map(|r| r.alert.id.clone())
+        .collect();
+    assert_eq!(
+        kept,
+        ["r6", "r7", "r8", "r9", "stays"].map(String::from).into()
+    );
+}
+
+#[test]
+fn a_patient_that_is_no_longer_allowed_is_left_out_at_once() {
+    let rig = Rig::new(&["a", "b"]);
+    let mut reader = rig.twins(&[]);
+    drain_twins(&mut reader);
+    rig.twin(3, "a");
+    rig.twin(4, "b");
+    let without_a: Allowed<'_> = &|patient| patient.reveal() != "a";
+    assert_eq!(
+        reader.next(without_a).map(|event| show_twin(&event)),
+        Some("b@4".into())
+    );
+}
+
+/// What a client does with a stream: keeps the newest state of each patient.
+fn follow(known: &mut BTreeMap<String, u64>, event: &v1::TwinEvent) {
+    match event.kind.as_ref().expect("every event has a kind") {
+        twin_event::Kind::Snapshot(twin) | twin_event::Kind::Change(twin) => {
+            let before = known.insert(twin.patient.clone(), twin.position);
+            assert!(
+                before.is_none_or(|before| before <= twin.position),
+                "time went back"
+            );
+        }
+        twin_event::Kind::SnapshotEnd(_) | twin_event::Kind::KeepAlive(_) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever the interleaving of changes, reads and reconnects, and also when the hub is made anew from the
+    /// same log in between: in the end the client knows the newest state of everybody, and no resumed stream
+    /// repeats a state that its cursor had covered.
+    #[test]
+    fn twins_no_gap_and_no_duplicate(steps in proptest::collection::vec(0..12_u8, 1..60)) {
+        let names = ["a", "b", "c", "d", "e"];
+        let mut log: Vec<&str> = Vec::new();
+        let replay = |log: &[&str]| {
+            let rig = Rig::new(&names);
+            for (position, name) in (6..).zip(log) {
+                rig.twin(position, name);
+            }
+            rig
+        };
+        let mut rig = replay(&log);
+        let mut reader = rig.twins(&[]);
+        let mut known = BTreeMap::new();
+        let mut cursor = Vec::new();
+        let mut covered: BTreeSet<(String, u64)> = BTreeSet::new();
+        let mut pending: Vec<(String, u64)> = Vec::new();
+        let mut read = |reader: &mut TwinReader, cursor: &mut Vec<u8>, many: usize| {
+            for _ in 0..many {
+                let Some(event) = reader.next(ALL) else { break };
+                follow(&mut known, &event);
+                if let Some(twin_event::Kind::Change(twin) | twin_event::Kind::Snapshot(twin)) = &event.kind {
+                    let state = (twin.patient.clone(), twin.position);
+                    assert!(!covered.contains(&state), "{state:?} was sent twice");
+                    pending.push(state);
+                }
+                *cursor = event.cursor;
+                let filter = FilterHash::of(&[], 0);
+                if let Ok(at) = CursorKey::new(&[1; 32]).decode(Stream::Twins, 1, filter, cursor) {
+                    covered.extend(pending.extract_if(.., |state| state.1 <= at.position));
+                }
+            }
+            known.clone()
+        };
+        for step in steps {
+            match step {
+                0..=4 => {
+                    let name = names[usize::from(step)];
+                    log.push(name);
+                    rig.twin(log.len() as u64 + 5, name);
+                }
+                5 => { read(&mut reader, &mut cursor, 1); }
+                6 => { read(&mut reader, &mut cursor, 3); }
+                7 => { read(&mut reader, &mut cursor, 100); }
+                8 | 9 => reader = rig.twins(&cursor),
+                _ => {
+                    rig = replay(&log);
+                    reader = rig.twins(&cursor);
+                }
+            }
+        }
+        let known = read(&mut reader, &mut cursor, 1000);
+        for name in names {
+            let (fake, _) = &rig.patients[name];
+            let newest = fake.state.lock().expect("no test panics here").0.position;
+            prop_assert_eq!(known.get(name), Some(&newest));
+        }
+    }
+}
