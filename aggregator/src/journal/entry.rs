@@ -5,6 +5,7 @@
 //!
 //! Must not know: SQLite, TLS, gRPC, what a twin makes of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
@@ -150,20 +151,21 @@ pub enum Entry {
         /// Whose twin.
         patient: PatientId,
     },
-    /// A numbered command was signed for a gateway.
-    CommandIssued {
-        /// For which gateway.
+    /// These batches of a gateway will never open: it may set them aside. The command that tells it carries this
+    /// entry's position as its number. (Assignment lists are derived from the registry; their number is the
+    /// position of the entry that changed them last.)
+    SetAside {
+        /// Which gateway is told.
         gateway: GatewayId,
-        /// Strictly increasing per gateway.
-        number: u64,
-        /// The batch numbers to set aside, by context; `None` for an assignment list, which is derived from the
-        /// registry whenever it is sent.
-        set_aside: Option<(ContextId, Vec<u64>)>,
+        /// Context of the batches.
+        context: ContextId,
+        /// Their numbers.
+        numbers: Vec<u64>,
     },
 }
 
-/// What an entry holds in clear, in memory only.
-#[derive(Clone, Debug, PartialEq)]
+/// What an entry holds in clear, in memory only. `Debug` hides it.
+#[derive(Clone, PartialEq)]
 pub enum Opened {
     /// Of [`Entry::Batch`].
     Batch(OpenedBatch),
@@ -171,6 +173,12 @@ pub enum Opened {
     Devices(Vec<String>),
     /// Of [`Entry::Acknowledged`].
     Text(String),
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opened(hidden)")
+    }
 }
 
 /// A verified batch: the clear stub's fields and the content.
@@ -194,13 +202,22 @@ pub struct OpenedBatch {
     pub content: Content,
 }
 
-/// What a verified batch held.
-#[derive(Clone, Debug, PartialEq)]
+/// What a verified batch held. `Debug` hides it.
+#[derive(Clone, PartialEq)]
 pub enum Content {
     /// A message of the contract; its columns are not yet checked (`proto::wire` does that).
     Body(proto::v1::BatchBody),
     /// The tag held, but the plaintext is no `BatchBody`.
     Malformed,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Body(_) => "Body(hidden)",
+            Self::Malformed => "Malformed",
+        })
+    }
 }
 
 /// An entry to append, with what it holds in clear where the caller knows it already.

@@ -1,19 +1,40 @@
 //! The log: the one place where anything that can change a twin becomes durable.
 //!
+//! [`Log::open`] -> [`Log::replay`] (every entry in order) -> [`Log::start`] (the writer's thread; a [`Journal`]
+//! handle to append with, and the feed of what was committed).
+//!
 //! Invariants: [`Journal::append`] returns only after the entries are synced to disk; the feed delivers every
 //! committed entry once, in position order, after it is durable; known time strictly increases; after a failed
-//! write nothing more is appended (the store is *stopped* and says why).
+//! write nothing more is appended (the store is *stopped* and says why); a damaged entry is skipped, counted and
+//! reported, and hides no other.
 //!
-//! Must not know: who sends, what a twin makes of it, gRPC, MQTT.
+//! Must not know: who sends, what a twin makes of it, gRPC, MQTT, how anything is sealed.
 
+mod codec;
 mod entry;
+mod store;
+mod writer;
 
-pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use std::sync::Arc;
-
+use proto::clock::Clock;
 use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
+
+pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
+pub use store::HistoryCursor;
+use store::{Group, Reader, Row, Sqlite, StoreError};
+use writer::{QUEUE, Request, Shared, Writer};
+
+/// Rows read at once in a replay: at most a few MiB in memory.
+const REPLAY_ROWS: u32 = 64;
+/// Rows in one page of history.
+const PAGE_ROWS: u32 = 64;
+/// Committed entries that wait for the fold; beyond it the writer waits, and with it every gateway.
+const FEED: usize = 4096;
+const MICROS_A_MINUTE: i64 = 60_000_000;
 
 /// Why the journal could not do it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -21,9 +42,15 @@ pub enum JournalError {
     /// A write failed before; nothing is taken until the centre is started again.
     #[error("the store stopped: {0}")]
     StoreStopped(Arc<str>),
-    /// The store could not be read.
-    #[error("reading the store failed: {0}")]
+    /// The store could not be opened or read.
+    #[error("the journal cannot be read: {0}")]
     Read(Arc<str>),
+}
+
+impl From<StoreError> for JournalError {
+    fn from(error: StoreError) -> Self {
+        Self::Read(error.to_string().into())
+    }
 }
 
 /// Where an append came to lie: `last - first + 1` entries, in the order of the drafts.
@@ -40,10 +67,10 @@ pub struct Appended {
 /// State of the journal, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// A centre restored from a backup starts a new one.
-    pub epoch: u64,
     /// Last durable entry.
     pub position: Position,
+    /// Known time of the last durable entry.
+    pub known: Time,
     /// Empty when the store works; else why it stopped.
     pub stopped: String,
     /// Entries whose checksum did not hold when they were read.
@@ -53,22 +80,208 @@ pub struct Status {
 /// One page of history.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Batches of the stream that may hold readings of the time asked for, in position order, opened.
+    /// Batches of the stream that may hold readings of the time asked for, opened, in the order of the oldest
+    /// minute of the group they were committed in.
     pub batches: Vec<Committed>,
+    /// No reading on later pages is older than this.
+    pub oldest_left: Option<Time>,
     /// Ask again with this as `after`; `None` when there is no more.
-    pub next: Option<Position>,
+    pub next: Option<HistoryCursor>,
 }
 
-/// A handle on the running journal.
-#[derive(Clone, Debug)]
+/// What the journal asks of those who keep registry and keys.
+pub trait Keeper: Send + Sync {
+    /// Takes note of an entry: replayed or just committed, in order, before anybody else sees it.
+    fn apply(&self, position: Position, known: Time, entry: &Entry);
+
+    /// Opens an entry's sealed part with the keys that are known at its position.
+    fn unseal(&self, entry: &Entry) -> Option<Arc<Opened>>;
+}
+
+/// A journal that is open but takes nothing yet.
+pub struct Log {
+    path: PathBuf,
+    store: Sqlite,
+    clock: Clock,
+    keeper: Arc<dyn Keeper>,
+    next: Position,
+    last_known: Time,
+    damaged: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log")
+            .field("path", &self.path)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens or creates the file. The caller holds the store's lock.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`] when it cannot be opened, is no journal, or is newer than this program.
+    pub fn open(
+        path: &Path,
+        max_mib: Option<u32>,
+        clock: Clock,
+        keeper: Arc<dyn Keeper>,
+    ) -> Result<Self, JournalError> {
+        let store = Sqlite::open(path, max_mib)?;
+        let (next, last_known) = match Reader::open(path)?.last()? {
+            Some((first, count, known)) => (Position(first.0 + count), known),
+            None => (Position(1), Time::ZERO),
+        };
+        let damaged = Arc::new(AtomicU64::new(0));
+        Ok(Self {
+            path: path.to_owned(),
+            store,
+            clock,
+            keeper,
+            next,
+            last_known,
+            damaged,
+        })
+    }
+
+    /// Where the next entry will lie; `Position(1)` in an empty journal.
+    #[must_use]
+    pub const fn next(&self) -> Position {
+        self.next
+    }
+
+    /// Every entry in order, through the keeper and then to `take`. Damaged entries are skipped and counted.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    pub fn replay(&self, mut take: impl FnMut(Committed)) -> Result<(), JournalError> {
+        let reader = Reader::open(&self.path)?;
+        let mut from = Position(1);
+        while from < self.next {
+            let rows = reader.rows(from, REPLAY_ROWS)?;
+            if rows.is_empty() {
+                self.report_damage(from, self.next.0 - from.0);
+            }
+            let end = rows
+                .last()
+                .map_or(self.next, |row| Position(row.first.0 + row.count));
+            for row in rows {
+                if row.first > from {
+                    self.report_damage(from, row.first.0 - from.0);
+                }
+                from = Position(row.first.0 + row.count);
+                for (position, known, entry) in self.read(&row) {
+                    self.keeper.apply(position, known, &entry);
+                    let body = self.keeper.unseal(&entry);
+                    take(Committed {
+                        position,
+                        known,
+                        entry: Arc::new(entry),
+                        body,
+                    });
+                }
+            }
+            from = end;
+        }
+        Ok(())
+    }
+
+    fn read(&self, row: &Row) -> Vec<(Position, Time, Entry)> {
+        read_row(row, |position, count| self.report_damage(position, count))
+    }
+
+    fn report_damage(&self, position: Position, count: u64) {
+        tracing::error!(
+            position = position.0,
+            count,
+            "damaged entries in the journal are skipped"
+        );
+        self.damaged.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Starts the writer. The feed holds what is committed from now on.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`] if a reading connection or the thread cannot be had.
+    pub fn start(self) -> Result<(Journal, mpsc::Receiver<Committed>), JournalError> {
+        let reader = Reader::open(&self.path)?;
+        let store = Box::new(self.store);
+        let seat = Seat {
+            clock: self.clock,
+            keeper: self.keeper,
+            next: self.next,
+            last_known: self.last_known,
+            damaged: self.damaged,
+        };
+        seat.start(store, reader)
+    }
+}
+
+/// What a writer starts from; apart from the store, so that a test can put a failing store under it.
+struct Seat {
+    clock: Clock,
+    keeper: Arc<dyn Keeper>,
+    next: Position,
+    last_known: Time,
+    damaged: Arc<AtomicU64>,
+}
+
+impl Seat {
+    fn start(
+        self,
+        store: Box<dyn store::Store>,
+        reader: Reader,
+    ) -> Result<(Journal, mpsc::Receiver<Committed>), JournalError> {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let (feed, committed) = mpsc::channel(FEED);
+        let shared = Arc::new(Shared::default());
+        shared.position.store(self.next.0 - 1, Ordering::Release);
+        shared
+            .known
+            .store(self.last_known.as_micros(), Ordering::Release);
+        let writer = Writer {
+            store,
+            clock: self.clock,
+            next: self.next,
+            last_known: self.last_known,
+            keeper: Arc::clone(&self.keeper),
+            feed,
+            shared: Arc::clone(&shared),
+        };
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run(queue))
+            .map_err(|error| JournalError::Read(error.to_string().into()))?;
+        let reader = Arc::new(Mutex::new(reader));
+        let journal = Journal {
+            requests,
+            shared,
+            keeper: self.keeper,
+            reader,
+            damaged: self.damaged,
+        };
+        Ok((journal, committed))
+    }
+}
+
+/// A handle on the running journal. The writer ends when the last handle is gone and the queue is empty.
+#[derive(Clone)]
 pub struct Journal {
     requests: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
+    keeper: Arc<dyn Keeper>,
+    reader: Arc<Mutex<Reader>>,
+    damaged: Arc<AtomicU64>,
 }
 
-#[derive(Debug)]
-struct Request {
-    drafts: Vec<Draft>,
-    reply: oneshot::Sender<Result<Appended, JournalError>>,
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Journal {
@@ -77,33 +290,132 @@ impl Journal {
     /// # Errors
     /// [`JournalError::StoreStopped`] after a failed write; then none of the drafts may be taken as durable.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<Appended, JournalError> {
+        self.shared.check()?;
         let (reply, done) = oneshot::channel();
         let gone = || JournalError::StoreStopped("the writer ended".into());
-        self.requests.send(Request { drafts, reply }).await.map_err(|_| gone())?;
+        self.requests
+            .send(Request { drafts, reply })
+            .await
+            .map_err(|_| gone())?;
         done.await.map_err(|_| gone())?
     }
 
-    /// Position, epoch and health.
+    /// Position and health.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::default()
+        Status {
+            position: Position(self.shared.position.load(Ordering::Acquire)),
+            known: Time::from_micros(self.shared.known.load(Ordering::Acquire)),
+            stopped: self
+                .shared
+                .stopped
+                .get()
+                .map(|reason| reason.to_string())
+                .unwrap_or_default(),
+            damaged: self.damaged.load(Ordering::Relaxed),
+        }
     }
 
-    /// Batches of `stream` that may hold readings with an effective time in `from..to`, after `after`, at
-    /// most `limit`. On a connection of its own: never in the way of appends.
+    /// One page of the batches of `stream` that may hold readings with an effective time in `from..to`. On a
+    /// connection of its own: never in the way of appends.
     ///
     /// # Errors
     /// [`JournalError::Read`].
-    #[expect(clippy::unused_async, reason = "skeleton")]
     pub async fn history(
         &self,
         stream: StreamId,
-        from: Time,
-        to: Time,
-        after: Position,
-        limit: usize,
+        (from, to): (Time, Time),
+        after: Option<HistoryCursor>,
     ) -> Result<Page, JournalError> {
-        let _ = (stream, from, to, after, limit);
-        Ok(Page::default())
+        let journal = self.clone();
+        let minutes = (minute(from), minute(to));
+        let page = tokio::task::spawn_blocking(move || journal.page(stream, minutes, after)).await;
+        page.map_err(|error| JournalError::Read(error.to_string().into()))?
+    }
+
+    fn page(
+        &self,
+        stream: StreamId,
+        minutes: (i64, i64),
+        after: Option<HistoryCursor>,
+    ) -> Result<Page, JournalError> {
+        let found = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            reader.history(stream, minutes, after, PAGE_ROWS)?
+        };
+        let full = found.len() == usize::try_from(PAGE_ROWS).expect("a small constant");
+        let last = found
+            .last()
+            .filter(|_| full)
+            .map(|(group, cursor, _)| (*group, *cursor));
+        let mut batches = Vec::new();
+        for (group, _, row) in found {
+            let entries = read_row(&row, |position, count| {
+                tracing::error!(
+                    position = position.0,
+                    count,
+                    "damaged entries in the journal are skipped"
+                );
+                self.damaged.fetch_add(count, Ordering::Relaxed);
+            });
+            batches.extend(entries.into_iter().filter_map(|(position, known, entry)| {
+                let Entry::Batch { record, .. } = &entry else {
+                    return None;
+                };
+                group_of(record).filter(|of| of.same(&group))?;
+                let body = self.keeper.unseal(&entry);
+                Some(Committed {
+                    position,
+                    known,
+                    entry: Arc::new(entry),
+                    body,
+                })
+            }));
+        }
+        Ok(Page {
+            batches,
+            oldest_left: last
+                .map(|(group, _)| Time::from_micros(group.oldest.saturating_mul(MICROS_A_MINUTE))),
+            next: last.map(|(_, cursor)| cursor),
+        })
     }
 }
+
+/// The sound entries of a row; `damaged` hears of the others.
+fn read_row(row: &Row, damaged: impl Fn(Position, u64)) -> Vec<(Position, Time, Entry)> {
+    let frames = codec::split_row(row.first, &row.frames)
+        .filter(|frames| u64::try_from(frames.len()) == Ok(row.count));
+    let Some(frames) = frames else {
+        damaged(row.first, row.count);
+        return Vec::new();
+    };
+    let mut entries = Vec::with_capacity(frames.len());
+    for (frame, position) in frames.into_iter().zip(row.first.0..) {
+        let position = Position(position);
+        match codec::decode_entry(position, frame) {
+            Ok((known, entry)) => entries.push((position, known, entry)),
+            Err(error) => {
+                tracing::error!(position = position.0, %error, "damaged entry");
+                damaged(position, 1);
+            }
+        }
+    }
+    entries
+}
+
+/// Where a record belongs in the history index, from its clear stub; `None` for batches without readings.
+fn group_of(record: &[u8]) -> Option<Group> {
+    let stream = StreamId::from_slice(record.get(4..20)?)?;
+    let readings = u16::from_be_bytes(record.get(47..49)?.try_into().ok()?);
+    let oldest = u32::from_be_bytes(record.get(49..53)?.try_into().ok()?);
+    let span = u16::from_be_bytes(record.get(53..55)?.try_into().ok()?);
+    let oldest = i64::from(oldest);
+    (readings > 0).then(|| Group::new(stream, oldest, oldest + i64::from(span)))
+}
+
+const fn minute(time: Time) -> i64 {
+    time.as_micros().div_euclid(MICROS_A_MINUTE)
+}
+
+#[cfg(test)]
+mod tests;

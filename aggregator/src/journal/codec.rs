@@ -1,0 +1,569 @@
+//! Entries and rows as bytes (row format 1, entry format 1). All integers are big-endian.
+//!
+//! Row, one a group commit: magic `VTJ1` (4) || count n (4) || n frame lengths (4 each) || CRC-32C of
+//! `first position (8) || all before` (4) || n frames.
+//! Frame: format (1) || kind (1) || known time (8) || fields || CRC-32C of `position (8) || all before` (4).
+//! The position is in the checksum and not in the frame, so an entry that was moved is damaged too. Texts and byte
+//! strings are a length (4) and the bytes; a list is a count (4) and its items.
+//!
+//! Invariants: an entry decodes to what was encoded, or not at all; damage in one frame does not touch another.
+//! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
+
+use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
+
+use super::entry::{Entry, Position, SealedText};
+
+const MAGIC: &[u8; 4] = b"VTJ1";
+const FORMAT: u8 = 1;
+/// Format, kind, known time and checksum.
+const FRAME_OVERHEAD: usize = 14;
+
+/// Why bytes are no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DecodeError {
+    /// The checksum does not hold.
+    #[error("the checksum does not hold")]
+    Checksum,
+    /// A later program wrote it.
+    #[error("entry format {0} is newer than this program")]
+    Format(u8),
+    /// The checksum holds, but a field does not parse.
+    #[error("the field {0} does not parse")]
+    Field(&'static str),
+}
+
+/// All entries of one commit as one row.
+pub(super) fn encode_row(first: Position, entries: &[(Time, &Entry)]) -> Vec<u8> {
+    let frames: Vec<Vec<u8>> = entries
+        .iter()
+        .zip(first.0..)
+        .map(|((known, entry), position)| encode_entry(Position(position), *known, entry))
+        .collect();
+    let mut row = Vec::with_capacity(12 + frames.iter().map(|f| f.len() + 4).sum::<usize>());
+    row.extend_from_slice(MAGIC);
+    put_len(&mut row, frames.len());
+    for frame in &frames {
+        put_len(&mut row, frame.len());
+    }
+    let sum = checksum(first, &row);
+    row.extend_from_slice(&sum);
+    frames.iter().for_each(|frame| row.extend_from_slice(frame));
+    row
+}
+
+/// The frames of a row, in order; `None` if its header is damaged (then every entry of the row is).
+pub(super) fn split_row(first: Position, row: &[u8]) -> Option<Vec<&[u8]>> {
+    let (magic, rest) = row.split_first_chunk::<4>()?;
+    let (count, rest) = rest.split_first_chunk::<4>()?;
+    let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
+    let (lengths, rest) = rest.split_at_checked(count.checked_mul(4)?)?;
+    let (sum, mut frames) = rest.split_first_chunk::<4>()?;
+    let header = row.get(..8 + lengths.len())?;
+    if magic != MAGIC || *sum != checksum(first, header) {
+        return None;
+    }
+    lengths
+        .chunks_exact(4)
+        .map(|length| {
+            let length = u32::from_be_bytes(length.try_into().ok()?);
+            let (frame, rest) = frames.split_at_checked(usize::try_from(length).ok()?)?;
+            frames = rest;
+            Some(frame)
+        })
+        .collect()
+}
+
+/// One frame back to its known time and entry.
+pub(super) fn decode_entry(position: Position, frame: &[u8]) -> Result<(Time, Entry), DecodeError> {
+    let (bytes, sum) = frame.split_last_chunk::<4>().ok_or(DecodeError::Checksum)?;
+    if *sum != checksum(position, bytes) {
+        return Err(DecodeError::Checksum);
+    }
+    let mut reader = Reader { rest: bytes };
+    let format = reader.byte("format")?;
+    if format != FORMAT {
+        return Err(DecodeError::Format(format));
+    }
+    let kind = reader.byte("kind")?;
+    let known = Time::from_micros(reader.i64("known")?);
+    let entry = read_fields(kind, &mut reader)?;
+    if reader.rest.is_empty() {
+        Ok((known, entry))
+    } else {
+        Err(DecodeError::Field("end"))
+    }
+}
+
+fn encode_entry(position: Position, known: Time, entry: &Entry) -> Vec<u8> {
+    let mut out = Vec::with_capacity(FRAME_OVERHEAD + 128);
+    out.push(FORMAT);
+    out.push(kind_of(entry));
+    out.extend_from_slice(&known.as_micros().to_be_bytes());
+    write_fields(entry, &mut out);
+    let sum = checksum(position, &out);
+    out.extend_from_slice(&sum);
+    out
+}
+
+fn checksum(position: Position, bytes: &[u8]) -> [u8; 4] {
+    let sum = crc32c::crc32c(&position.0.to_be_bytes());
+    crc32c::crc32c_append(sum, bytes).to_be_bytes()
+}
+
+const fn kind_of(entry: &Entry) -> u8 {
+    match entry {
+        Entry::EpochStarted { .. } => 1,
+        Entry::PatientAdded { .. } => 2,
+        Entry::KeyAdded { .. } => 3,
+        Entry::TokenCreated { .. } => 4,
+        Entry::GatewayEnrolled { .. } => 5,
+        Entry::CertificateIssued { .. } => 6,
+        Entry::GatewayRevoked { .. } => 7,
+        Entry::Assigned { .. } => 8,
+        Entry::ContextAdmitted { .. } => 9,
+        Entry::StreamFrozen { .. } => 10,
+        Entry::Batch { .. } => 11,
+        Entry::Acknowledged { .. } => 12,
+        Entry::Tick => 13,
+        Entry::Quarantined { .. } => 14,
+        Entry::SetAside { .. } => 15,
+    }
+}
+
+fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
+    match entry {
+        Entry::EpochStarted { epoch, program } => {
+            put_u64(out, *epoch);
+            put(out, program.as_bytes());
+        }
+        Entry::PatientAdded {
+            patient,
+            name,
+            test_data,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put(out, &name.0);
+            out.push(u8::from(*test_data));
+        }
+        Entry::KeyAdded {
+            patient,
+            key_id,
+            public_key,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            out.extend_from_slice(key_id);
+            out.extend_from_slice(public_key);
+        }
+        Entry::TokenCreated {
+            gateway,
+            label,
+            hash,
+            expires,
+        } => {
+            put(out, gateway.as_str().as_bytes());
+            put(out, label.as_bytes());
+            out.extend_from_slice(hash);
+            put_time(out, *expires);
+        }
+        Entry::GatewayEnrolled {
+            gateway,
+            serial,
+            not_after,
+        }
+        | Entry::CertificateIssued {
+            gateway,
+            serial,
+            not_after,
+        } => {
+            put(out, gateway.as_str().as_bytes());
+            put(out, serial);
+            put_time(out, *not_after);
+        }
+        Entry::GatewayRevoked { gateway } => put(out, gateway.as_str().as_bytes()),
+        Entry::Assigned {
+            patient,
+            gateway,
+            stream,
+            key_id,
+            devices,
+            from,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put(out, gateway.as_str().as_bytes());
+            out.extend_from_slice(&stream.0);
+            out.extend_from_slice(key_id);
+            put(out, &devices.0);
+            put_time(out, *from);
+        }
+        Entry::ContextAdmitted {
+            gateway,
+            header,
+            chain,
+            forked,
+        } => {
+            put(out, gateway.as_str().as_bytes());
+            put(out, header);
+            put_len(out, chain.len());
+            chain.iter().for_each(|cert| put(out, cert));
+            out.push(u8::from(*forked));
+        }
+        Entry::StreamFrozen { stream } => out.extend_from_slice(&stream.0),
+        Entry::Batch { gateway, record } => {
+            put(out, gateway.as_str().as_bytes());
+            put(out, record);
+        }
+        Entry::Acknowledged {
+            patient,
+            alert,
+            by,
+            note,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put(out, alert.as_bytes());
+            put(out, by.as_bytes());
+            put(out, &note.0);
+        }
+        Entry::Tick => {}
+        Entry::Quarantined { position, patient } => {
+            put_u64(out, position.0);
+            put(out, patient.reveal().as_bytes());
+        }
+        Entry::SetAside {
+            gateway,
+            context,
+            numbers,
+        } => {
+            put(out, gateway.as_str().as_bytes());
+            out.extend_from_slice(&context.0);
+            put_len(out, numbers.len());
+            numbers.iter().for_each(|number| put_u64(out, *number));
+        }
+    }
+}
+
+fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    Ok(match kind {
+        1 => Entry::EpochStarted {
+            epoch: r.u64("epoch")?,
+            program: r.text("program")?,
+        },
+        2 => Entry::PatientAdded {
+            patient: r.patient()?,
+            name: r.sealed("name")?,
+            test_data: r.flag("test_data")?,
+        },
+        3 => Entry::KeyAdded {
+            patient: r.patient()?,
+            key_id: r.array("key_id")?,
+            public_key: r.array("public_key")?,
+        },
+        4 => Entry::TokenCreated {
+            gateway: r.gateway()?,
+            label: r.text("label")?,
+            hash: r.array("hash")?,
+            expires: r.time("expires")?,
+        },
+        5 => Entry::GatewayEnrolled {
+            gateway: r.gateway()?,
+            serial: r.bytes("serial")?.to_vec(),
+            not_after: r.time("not_after")?,
+        },
+        6 => Entry::CertificateIssued {
+            gateway: r.gateway()?,
+            serial: r.bytes("serial")?.to_vec(),
+            not_after: r.time("not_after")?,
+        },
+        7 => Entry::GatewayRevoked {
+            gateway: r.gateway()?,
+        },
+        8 => Entry::Assigned {
+            patient: r.patient()?,
+            gateway: r.gateway()?,
+            stream: StreamId(r.array("stream")?),
+            key_id: r.array("key_id")?,
+            devices: r.sealed("devices")?,
+            from: r.time("from")?,
+        },
+        9 => Entry::ContextAdmitted {
+            gateway: r.gateway()?,
+            header: r.bytes("header")?.to_vec(),
+            chain: r.list("chain", |r| Ok(r.bytes("chain")?.to_vec()))?,
+            forked: r.flag("forked")?,
+        },
+        10 => Entry::StreamFrozen {
+            stream: StreamId(r.array("stream")?),
+        },
+        11 => Entry::Batch {
+            gateway: r.gateway()?,
+            record: r.bytes("record")?.to_vec(),
+        },
+        12 => Entry::Acknowledged {
+            patient: r.patient()?,
+            alert: r.text("alert")?,
+            by: r.text("by")?,
+            note: r.sealed("note")?,
+        },
+        13 => Entry::Tick,
+        14 => Entry::Quarantined {
+            position: Position(r.u64("position")?),
+            patient: r.patient()?,
+        },
+        15 => Entry::SetAside {
+            gateway: r.gateway()?,
+            context: ContextId(r.array("context")?),
+            numbers: r.list("numbers", |r| r.u64("numbers"))?,
+        },
+        _ => return Err(DecodeError::Field("kind")),
+    })
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_len(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+fn put_len(out: &mut Vec<u8>, len: usize) {
+    let len = u32::try_from(len).expect("a message is at most 64 KiB and a row at most a few MiB");
+    out.extend_from_slice(&len.to_be_bytes());
+}
+
+fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+fn put_time(out: &mut Vec<u8>, time: Time) {
+    out.extend_from_slice(&time.as_micros().to_be_bytes());
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        let (head, rest) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(DecodeError::Field(field))?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn byte(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+        let [byte] = self.array::<1>(field)?;
+        Ok(byte)
+    }
+
+    fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        match self.byte(field)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeError::Field(field)),
+        }
+    }
+
+    fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        self.array(field).map(u64::from_be_bytes)
+    }
+
+    fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        self.array(field).map(i64::from_be_bytes)
+    }
+
+    fn time(&mut self, field: &'static str) -> Result<Time, DecodeError> {
+        self.i64(field).map(Time::from_micros)
+    }
+
+    fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        let len = u32::from_be_bytes(self.array(field)?);
+        let len = usize::try_from(len).map_err(|_| DecodeError::Field(field))?;
+        let (head, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(DecodeError::Field(field))?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn text(&mut self, field: &'static str) -> Result<String, DecodeError> {
+        let text = std::str::from_utf8(self.bytes(field)?);
+        text.map(str::to_owned)
+            .map_err(|_| DecodeError::Field(field))
+    }
+
+    fn sealed(&mut self, field: &'static str) -> Result<SealedText, DecodeError> {
+        Ok(SealedText(self.bytes(field)?.to_vec()))
+    }
+
+    fn patient(&mut self) -> Result<PatientId, DecodeError> {
+        PatientId::parse(&self.text("patient")?).ok_or(DecodeError::Field("patient"))
+    }
+
+    fn gateway(&mut self) -> Result<GatewayId, DecodeError> {
+        GatewayId::parse(&self.text("gateway")?).ok_or(DecodeError::Field("gateway"))
+    }
+
+    fn list<T>(
+        &mut self,
+        field: &'static str,
+        item: impl Fn(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let count = u32::from_be_bytes(self.array(field)?);
+        (0..count).map(|_| item(self)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn patient() -> PatientId {
+        PatientId::parse("p-1").expect("fine id")
+    }
+
+    fn gateway() -> GatewayId {
+        GatewayId::parse("g-1").expect("fine id")
+    }
+
+    /// One of each kind.
+    fn samples() -> Vec<Entry> {
+        let sealed = SealedText(vec![1, 2, 3]);
+        let (stream, context) = (StreamId([1; 16]), ContextId([2; 16]));
+        let (serial, not_after) = (vec![5, 6], Time::from_micros(9));
+        vec![
+            Entry::EpochStarted {
+                epoch: 1,
+                program: "0.1.0".into(),
+            },
+            Entry::PatientAdded {
+                patient: patient(),
+                name: sealed.clone(),
+                test_data: true,
+            },
+            Entry::KeyAdded {
+                patient: patient(),
+                key_id: [3; 8],
+                public_key: [4; 32],
+            },
+            Entry::TokenCreated {
+                gateway: gateway(),
+                label: "ward 3".into(),
+                hash: [7; 32],
+                expires: not_after,
+            },
+            Entry::GatewayEnrolled {
+                gateway: gateway(),
+                serial: serial.clone(),
+                not_after,
+            },
+            Entry::CertificateIssued {
+                gateway: gateway(),
+                serial,
+                not_after,
+            },
+            Entry::GatewayRevoked { gateway: gateway() },
+            Entry::Assigned {
+                patient: patient(),
+                gateway: gateway(),
+                stream,
+                key_id: [3; 8],
+                devices: sealed.clone(),
+                from: Time::from_micros(-5),
+            },
+            Entry::ContextAdmitted {
+                gateway: gateway(),
+                header: vec![8; 200],
+                chain: vec![vec![1], vec![]],
+                forked: false,
+            },
+            Entry::StreamFrozen { stream },
+            Entry::Batch {
+                gateway: gateway(),
+                record: vec![9; 4096],
+            },
+            Entry::Acknowledged {
+                patient: patient(),
+                alert: "a-1".into(),
+                by: "ann".into(),
+                note: sealed,
+            },
+            Entry::Tick,
+            Entry::Quarantined {
+                position: Position(4),
+                patient: patient(),
+            },
+            Entry::SetAside {
+                gateway: gateway(),
+                context,
+                numbers: vec![1, 5, u64::MAX],
+            },
+        ]
+    }
+
+    fn row() -> (Vec<Entry>, Vec<u8>) {
+        let entries = samples();
+        let timed: Vec<_> = entries
+            .iter()
+            .map(|entry| (Time::from_micros(77), entry))
+            .collect();
+        let row = encode_row(Position(10), &timed);
+        (entries, row)
+    }
+
+    #[test]
+    fn every_kind_round_trips() {
+        let (entries, row) = row();
+        let frames = split_row(Position(10), &row).expect("header is sound");
+        assert_eq!(frames.len(), entries.len());
+        for ((frame, entry), position) in frames.iter().zip(entries).zip(10..) {
+            let decoded = decode_entry(Position(position), frame);
+            assert_eq!(decoded, Ok((Time::from_micros(77), entry)));
+        }
+    }
+
+    #[test]
+    fn an_entry_at_another_position_is_damaged() {
+        let (_, row) = row();
+        assert_eq!(split_row(Position(11), &row), None);
+        let frames = split_row(Position(10), &row).expect("header is sound");
+        assert_eq!(
+            decode_entry(Position(11), frames[0]),
+            Err(DecodeError::Checksum)
+        );
+    }
+
+    #[test]
+    fn one_changed_byte_damages_one_entry_or_the_header() {
+        let (entries, row) = row();
+        for at in 0..row.len() {
+            let mut changed = row.clone();
+            changed[at] ^= 0x10;
+            let Some(frames) = split_row(Position(10), &changed) else {
+                continue;
+            };
+            let damaged = frames
+                .iter()
+                .zip(10..)
+                .filter(|(frame, position)| decode_entry(Position(*position), frame).is_err())
+                .count();
+            assert_eq!((frames.len(), damaged), (entries.len(), 1), "byte {at}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..20) {
+            let _ = split_row(Position(1), &bytes);
+            let _ = decode_entry(Position(1), &bytes);
+            // Past the checksum, as a program with a bug might write it.
+            let mut frame = vec![FORMAT, kind];
+            frame.extend_from_slice(&bytes);
+            let sum = checksum(Position(1), &frame);
+            frame.extend_from_slice(&sum);
+            let _ = decode_entry(Position(1), &frame);
+        }
+    }
+}

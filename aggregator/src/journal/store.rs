@@ -1,0 +1,355 @@
+//! The journal's table in SQLite (WAL, synchronous=FULL): the only file of the journal that names rusqlite.
+//!
+//! `commits(first, count, known, frames)`: one row a group commit (`codec.rs`). `history(stream, wide, oldest,
+//! first, newest)`: which rows hold batches of a stream, by whole minutes of effective time; a row's batches are
+//! grouped by the hour of their oldest reading, and groups longer than [`NARROW_MINUTES`] are kept apart as *wide*,
+//! so that a query never scans more than it needs.
+//!
+//! Invariants: rows are only ever added; a commit that returned is on disk. Must not know: what entries mean.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
+use vitals::{StreamId, Time};
+
+use super::entry::Position;
+
+/// Marks the file as ours (`VTJ1`).
+const APPLICATION_ID: i32 = 0x5654_4A31;
+/// Version of the tables.
+const TABLES: i32 = 1;
+/// Longest span of a group that is looked for near its oldest minute only.
+const NARROW_MINUTES: i64 = 120;
+/// A reader waits this long for a lock that SQLite takes while it recovers or checkpoints.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What SQLite said, for people.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct StoreError(String);
+
+#[cfg(test)]
+impl StoreError {
+    pub(super) fn for_test(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+/// A row to write.
+#[derive(Debug)]
+pub(super) struct NewRow {
+    pub(super) first: Position,
+    pub(super) count: u64,
+    /// Known time of its last entry.
+    pub(super) known: Time,
+    pub(super) frames: Vec<u8>,
+    pub(super) groups: Vec<Group>,
+}
+
+/// Batches of one stream in one row whose oldest reading lies in the same hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) stream: StreamId,
+    /// Whole minutes since the Unix epoch.
+    pub(super) oldest: i64,
+    /// Whole minutes, rounded up.
+    pub(super) newest: i64,
+    /// Its batches span more than [`NARROW_MINUTES`] each.
+    pub(super) wide: bool,
+}
+
+impl Group {
+    /// A group of one batch.
+    pub(super) const fn new(stream: StreamId, oldest: i64, newest: i64) -> Self {
+        let wide = newest.saturating_sub(oldest) > NARROW_MINUTES;
+        Self {
+            stream,
+            oldest,
+            newest,
+            wide,
+        }
+    }
+
+    /// Whether both belong to the same index row.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let key = |group: &Self| (group.stream, group.oldest.div_euclid(60), group.wide);
+        key(self) == key(other)
+    }
+
+    /// Adds a batch for which [`Group::same`] holds. A narrow group then spans at most an hour more.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.oldest = self.oldest.min(other.oldest);
+        self.newest = self.newest.max(other.newest);
+    }
+}
+
+/// A row as read.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) first: Position,
+    pub(super) count: u64,
+    pub(super) frames: Vec<u8>,
+}
+
+/// Where a history query goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryCursor {
+    oldest: i64,
+    first: i64,
+    wide: bool,
+}
+
+/// What the writer needs of a store; tests put a failing one in its place.
+pub(super) trait Store: Send {
+    /// Returns when the row is durable.
+    fn commit(&mut self, row: &NewRow) -> Result<(), StoreError>;
+}
+
+/// The writing connection.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens or creates; `max_mib` bounds the file (a write beyond it fails as on a full disk).
+    pub(super) fn open(path: &Path, max_mib: Option<u32>) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(explain)?;
+        let id: i32 = pragma(&connection, "application_id")?;
+        let tables: i32 = pragma(&connection, "user_version")?;
+        if id != 0 && id != APPLICATION_ID {
+            return Err(StoreError(format!(
+                "{} is not a vitaltwin journal",
+                path.display()
+            )));
+        }
+        if tables > TABLES {
+            return Err(StoreError(format!(
+                "the journal was written by a newer program (tables {tables}, known here: {TABLES})"
+            )));
+        }
+        connection.busy_timeout(BUSY).map_err(explain)?;
+        connection.execute_batch(CREATE).map_err(explain)?;
+        if let Some(max_mib) = max_mib {
+            let page: i64 = pragma(&connection, "page_size")?;
+            let pages = i64::from(max_mib) * 1024 * 1024 / page.max(1);
+            let set = format!("PRAGMA max_page_count = {pages};");
+            connection
+                .query_row(&set, [], |_| Ok(()))
+                .map_err(explain)?;
+        }
+        Ok(Self { connection })
+    }
+}
+
+const CREATE: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA application_id = 0x56544A31;
+    PRAGMA user_version = 1;
+    CREATE TABLE IF NOT EXISTS commits (
+        first INTEGER PRIMARY KEY, count INTEGER NOT NULL, known INTEGER NOT NULL, frames BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS history (
+        stream BLOB NOT NULL, wide INTEGER NOT NULL, oldest INTEGER NOT NULL, first INTEGER NOT NULL,
+        newest INTEGER NOT NULL, PRIMARY KEY (stream, wide, oldest, first)
+    ) STRICT, WITHOUT ROWID;
+";
+
+impl Store for Sqlite {
+    fn commit(&mut self, row: &NewRow) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(explain)?;
+        {
+            let mut insert = transaction
+                .prepare_cached(
+                    "INSERT INTO commits (first, count, known, frames) VALUES (?1, ?2, ?3, ?4)",
+                )
+                .map_err(explain)?;
+            let known = row.known.as_micros();
+            insert
+                .execute(params![
+                    signed(row.first.0),
+                    signed(row.count),
+                    known,
+                    row.frames
+                ])
+                .map_err(explain)?;
+            let mut index = transaction
+                .prepare_cached(
+                    "INSERT INTO history (stream, wide, oldest, first, newest) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
+                .map_err(explain)?;
+            for group in &row.groups {
+                let Group {
+                    stream,
+                    oldest,
+                    newest,
+                    wide,
+                } = group;
+                index
+                    .execute(params![stream.0, wide, oldest, signed(row.first.0), newest])
+                    .map_err(explain)?;
+            }
+        }
+        transaction.commit().map_err(explain)
+    }
+}
+
+/// A reading connection of its own, never in the way of the writer.
+#[derive(Debug)]
+pub(super) struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// The file must exist.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+        connection.busy_timeout(BUSY).map_err(explain)?;
+        Ok(Self { connection })
+    }
+
+    /// Rows with `first >= from`, in order, at most `limit`.
+    pub(super) fn rows(&self, from: Position, limit: u32) -> Result<Vec<Row>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT first, count, frames FROM commits WHERE first >= ?1 ORDER BY first LIMIT ?2",
+            )
+            .map_err(explain)?;
+        let rows = select
+            .query_map(params![signed(from.0), limit], read_row)
+            .map_err(explain)?;
+        rows.collect::<Result<_, _>>().map_err(explain)
+    }
+
+    /// The last row without its frames; `None` in an empty journal.
+    pub(super) fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError> {
+        let row = self.connection.query_row(
+            "SELECT first, count, known FROM commits ORDER BY first DESC LIMIT 1",
+            [],
+            |row| {
+                Ok((
+                    Position(unsigned(row.get(0)?)),
+                    unsigned(row.get(1)?),
+                    Time::from_micros(row.get(2)?),
+                ))
+            },
+        );
+        row.optional().map_err(explain)
+    }
+
+    /// Groups of `stream` that may hold readings of the minutes `from..=to`, oldest first, each with its row.
+    pub(super) fn history(
+        &self,
+        stream: StreamId,
+        (from, to): (i64, i64),
+        after: Option<HistoryCursor>,
+        limit: u32,
+    ) -> Result<Vec<(Group, HistoryCursor, Row)>, StoreError> {
+        let mut select = self.connection.prepare_cached(HISTORY).map_err(explain)?;
+        let after = after.unwrap_or(HistoryCursor {
+            oldest: i64::MIN,
+            first: 0,
+            wide: false,
+        });
+        let near = from.saturating_sub(NARROW_MINUTES + 60);
+        let parameters = params![
+            stream.0,
+            from,
+            to,
+            near,
+            after.oldest,
+            after.first,
+            after.wide,
+            limit
+        ];
+        let rows = select
+            .query_map(parameters, |row| {
+                let (oldest, newest, wide) = (row.get(3)?, row.get(4)?, row.get(5)?);
+                let cursor = HistoryCursor {
+                    oldest,
+                    first: row.get(0)?,
+                    wide,
+                };
+                let group = Group {
+                    stream,
+                    oldest,
+                    newest,
+                    wide,
+                };
+                Ok((group, cursor, read_row(row)?))
+            })
+            .map_err(explain)?;
+        rows.collect::<Result<_, _>>().map_err(explain)
+    }
+}
+
+const HISTORY: &str = "
+    SELECT c.first, c.count, c.frames, h.oldest, h.newest, h.wide FROM (
+        SELECT * FROM history WHERE stream = ?1 AND wide = 0 AND oldest BETWEEN ?4 AND ?3 AND newest >= ?2
+        UNION ALL
+        SELECT * FROM history WHERE stream = ?1 AND wide = 1 AND oldest <= ?3 AND newest >= ?2
+    ) h JOIN commits c ON c.first = h.first
+    WHERE (h.oldest, h.first, h.wide) > (?5, ?6, ?7)
+    ORDER BY h.oldest, h.first, h.wide LIMIT ?8";
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        first: Position(unsigned(row.get(0)?)),
+        count: unsigned(row.get(1)?),
+        frames: row.get(2)?,
+    })
+}
+
+fn pragma<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    name: &str,
+) -> Result<T, StoreError> {
+    connection
+        .pragma_query_value(None, name, |row| row.get(0))
+        .map_err(explain)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).expect("positions count single entries and stay far below 2^63")
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// SQLite's error with what a person can do.
+fn explain(error: rusqlite::Error) -> StoreError {
+    let hint = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => {
+            "the disk or the journal's limit is full: free space, then start again"
+        }
+        Some(ErrorCode::ReadOnly) => {
+            "the file or its folder is read-only: correct its rights, then start again"
+        }
+        Some(ErrorCode::SystemIoFailure) => "the disk failed: look at it before you start again",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the file is damaged beyond single entries: restore the last backup"
+        }
+        Some(ErrorCode::CannotOpen) => "the file cannot be opened: look at its path and rights",
+        _ => return StoreError(error.to_string()),
+    };
+    StoreError(format!("{error}; {hint}"))
+}
+
+/// Flips one bit of a row's frames, as a failing disk would.
+#[cfg(test)]
+pub(super) fn damage(path: &Path, first: Position, at: usize) {
+    let connection = Connection::open(path).expect("the journal exists");
+    let select = "SELECT frames FROM commits WHERE first = ?1";
+    let mut frames: Vec<u8> = connection
+        .query_row(select, params![signed(first.0)], |row| row.get(0))
+        .expect("the row exists");
+    frames[at] ^= 1;
+    let update = "UPDATE commits SET frames = ?2 WHERE first = ?1";
+    connection
+        .execute(update, params![signed(first.0), frames])
+        .expect("the row is there");
+}

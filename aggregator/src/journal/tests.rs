@@ -1,0 +1,432 @@
+//! The journal against its promises: durable before known, in order, damage contained, stopped for good.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use vitals::{ContextId, GatewayId};
+
+use super::store::NewRow;
+use super::*;
+
+/// Knows nothing, keeps the positions that it was told.
+#[derive(Default)]
+struct Notes(Mutex<Vec<Position>>);
+
+impl Keeper for Notes {
+    fn apply(&self, position: Position, _: Time, _: &Entry) {
+        self.0
+            .lock()
+            .expect("no test panics with it")
+            .push(position);
+    }
+
+    fn unseal(&self, _: &Entry) -> Option<Arc<Opened>> {
+        None
+    }
+}
+
+fn gateway() -> GatewayId {
+    GatewayId::parse("g-1").expect("fine id")
+}
+
+const STREAM: StreamId = StreamId([7; 16]);
+
+/// A record whose stub says what the index reads.
+fn record(number: u64, oldest_minute: u32, span: u16, size: usize) -> Vec<u8> {
+    let mut record = vec![0; size.max(77)];
+    record[..4].copy_from_slice(b"VTB1");
+    record[4..20].copy_from_slice(&STREAM.0);
+    record[20..36].copy_from_slice(&ContextId([9; 16]).0);
+    record[36..44].copy_from_slice(&number.to_be_bytes());
+    record[47..49].copy_from_slice(&1u16.to_be_bytes());
+    record[49..53].copy_from_slice(&oldest_minute.to_be_bytes());
+    record[53..55].copy_from_slice(&span.to_be_bytes());
+    record
+}
+
+fn batch(number: u64, oldest_minute: u32, span: u16) -> Draft {
+    Entry::Batch {
+        gateway: gateway(),
+        record: record(number, oldest_minute, span, 0),
+    }
+    .into()
+}
+
+fn number_of(committed: &Committed) -> u64 {
+    let Entry::Batch { record, .. } = &*committed.entry else {
+        return 0;
+    };
+    u64::from_be_bytes(record[36..44].try_into().expect("eight bytes"))
+}
+
+struct Place {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("journal.db");
+        Self { _dir: dir, path }
+    }
+
+    fn open(&self, max_mib: Option<u32>) -> Log {
+        let keeper = Arc::new(Notes::default());
+        Log::open(&self.path, max_mib, Clock::system(), keeper).expect("it opens")
+    }
+
+    fn replayed(&self) -> (Vec<Committed>, u64) {
+        replayed(&self.path)
+    }
+}
+
+fn replayed(path: &Path) -> (Vec<Committed>, u64) {
+    let keeper = Arc::new(Notes::default());
+    let log = Log::open(path, None, Clock::system(), keeper).expect("it opens");
+    let mut all = Vec::new();
+    log.replay(|committed| all.push(committed))
+        .expect("it reads");
+    (all, log.damaged.load(Ordering::Relaxed))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_appended_is_fed_in_order_and_replayed_alike() {
+    let place = Place::new();
+    let (journal, mut feed) = place.open(None).start().expect("it starts");
+    let mut callers = Vec::new();
+    for caller in 0..20u64 {
+        let journal = journal.clone();
+        callers.push(tokio::spawn(async move {
+            let mut places = Vec::new();
+            for turn in 0..10 {
+                let number = caller * 100 + turn * 2;
+                let drafts = vec![batch(number, 1, 0), batch(number + 1, 1, 0)];
+                let at = journal.append(drafts).await.expect("it is durable");
+                assert_eq!(
+                    at.last,
+                    at.first.next(),
+                    "nothing lies between one caller's drafts"
+                );
+                places.push((at.first, number));
+            }
+            places
+        }));
+    }
+    let mut places = Vec::new();
+    for caller in callers {
+        places.extend(caller.await.expect("no panic"));
+    }
+    let mut fed = Vec::new();
+    while fed.len() < 400 {
+        fed.push(feed.recv().await.expect("the writer lives"));
+    }
+    assert_eq!(journal.status().position, Position(400));
+    drop(journal);
+    assert!(feed.recv().await.is_none(), "nothing is fed twice");
+
+    let (again, damaged) = place.replayed();
+    assert_eq!(damaged, 0);
+    assert_eq!(again.len(), fed.len());
+    for ((a, b), position) in again.iter().zip(&fed).zip(1..) {
+        assert_eq!(
+            (a.position, a.known, &a.entry),
+            (b.position, b.known, &b.entry)
+        );
+        assert_eq!(a.position, Position(position));
+    }
+    assert!(again.windows(2).all(|pair| pair[0].known < pair[1].known));
+    for (first, number) in places {
+        let at = usize::try_from(first.0 - 1).expect("small");
+        assert_eq!(number_of(&again[at]), number);
+    }
+}
+
+#[tokio::test]
+async fn known_time_goes_on_from_the_last_life() {
+    let place = Place::new();
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    let before = journal
+        .append(vec![Entry::Tick.into()])
+        .await
+        .expect("durable");
+    drop(journal);
+    // A clock that was set back by a day.
+    let now = Clock::system().now();
+    let back = Clock::test(now, now - vitals::Span::from_mins(24 * 60), 1.0).expect("a fine rate");
+    let log = Log::open(&place.path, None, back, Arc::new(Notes::default())).expect("it opens");
+    let (journal, _feed) = log.start().expect("it starts");
+    let after = journal
+        .append(vec![Entry::Tick.into()])
+        .await
+        .expect("durable");
+    assert_eq!(after.first, before.last.next());
+    assert!(after.known > before.known);
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_skipped_counted_and_hides_no_other() {
+    let place = Place::new();
+    let (journal, feed) = place.open(None).start().expect("it starts");
+    for row in 0..3 {
+        let drafts = (0..4).map(|n| batch(row * 4 + n + 1, 1, 0)).collect();
+        journal.append(drafts).await.expect("durable");
+    }
+    drop((journal, feed));
+    assert_eq!(place.replayed().0.len(), 12, "control: undamaged");
+
+    // In the third of four frames of the second row; and in the header of the third row.
+    let frames = codec::encode_row(Position(1), &[(Time::ZERO, &batch(1, 1, 0).entry)]);
+    let frame = frames.len() - 16;
+    store::damage(&place.path, Position(5), 28 + 2 * frame + 30);
+    let (left, damaged) = place.replayed();
+    assert_eq!((left.len(), damaged), (11, 1));
+    assert!(
+        left.iter()
+            .all(|committed| committed.position != Position(7))
+    );
+    store::damage(&place.path, Position(9), 6);
+    let (left, damaged) = place.replayed();
+    assert_eq!((left.len(), damaged), (7, 5));
+
+    // It still takes entries, behind the damage.
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    let at = journal
+        .append(vec![Entry::Tick.into()])
+        .await
+        .expect("durable");
+    assert_eq!(at.first, Position(13));
+}
+
+/// Fails at the commit whose turn it is; `u32::MAX`: never.
+struct Failing {
+    inner: Sqlite,
+    good: u32,
+}
+
+impl store::Store for Failing {
+    fn commit(&mut self, row: &NewRow) -> Result<(), StoreError> {
+        match self.good.checked_sub(1) {
+            Some(left) => {
+                self.good = left;
+                self.inner.commit(row)
+            }
+            // Only this one write fails: the store must not take the next one all the same.
+            None => {
+                self.good = u32::MAX;
+                Err(StoreError::for_test("the disk failed"))
+            }
+        }
+    }
+}
+
+async fn append_ten(good: u32) -> (usize, Status, usize) {
+    let place = Place::new();
+    let log = place.open(None);
+    let seat = Seat {
+        clock: log.clock,
+        keeper: Arc::clone(&log.keeper),
+        next: log.next,
+        last_known: log.last_known,
+        damaged: log.damaged,
+    };
+    let store = Box::new(Failing {
+        inner: log.store,
+        good,
+    });
+    let reader = Reader::open(&place.path).expect("the file exists");
+    let (journal, mut feed) = seat.start(store, reader).expect("it starts");
+    let mut durable = 0;
+    for number in 1..=10 {
+        match journal.append(vec![batch(number, 1, 0)]).await {
+            Ok(at) => {
+                durable += 1;
+                assert_eq!(at.first, Position(number));
+            }
+            Err(JournalError::StoreStopped(reason)) => assert_eq!(&*reason, "the disk failed"),
+            Err(JournalError::Read(reason)) => panic!("{reason}"),
+        }
+    }
+    let status = journal.status();
+    drop(journal);
+    let mut fed = 0;
+    while feed.recv().await.is_some() {
+        fed += 1;
+    }
+    assert_eq!(
+        place.replayed().0.len(),
+        durable,
+        "what was refused is not there after a restart"
+    );
+    (durable, status, fed)
+}
+
+#[tokio::test]
+async fn a_failed_write_stops_the_store_for_good() {
+    let (durable, status, fed) = append_ten(4).await;
+    assert_eq!(
+        (durable, fed, status.stopped.as_str()),
+        (4, 4, "the disk failed")
+    );
+    assert_eq!(status.position, Position(4));
+    // Control: without the fault all ten are taken.
+    let (durable, status, fed) = append_ten(100).await;
+    assert_eq!((durable, fed, status.stopped.as_str()), (10, 10, ""));
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let place = Place::new();
+    let (journal, mut feed) = place.open(Some(1)).start().expect("it starts");
+    let drain = tokio::spawn(async move { while feed.recv().await.is_some() {} });
+    let mut durable = 0;
+    let reason = loop {
+        let entry = Entry::Batch {
+            gateway: gateway(),
+            record: record(durable + 1, 1, 0, 4096),
+        };
+        match journal.append(vec![entry.into()]).await {
+            Ok(_) => durable += 1,
+            Err(error) => break error.to_string(),
+        }
+        assert!(durable < 1000, "1 MiB never holds this much");
+    };
+    assert!(reason.contains("free space"), "{reason}");
+    assert!(
+        journal.append(vec![Entry::Tick.into()]).await.is_err(),
+        "stopped for good"
+    );
+    drop(journal);
+    drain.await.expect("no panic");
+    let (left, damaged) = place.replayed();
+    assert_eq!((u64::try_from(left.len()), damaged), (Ok(durable), 0));
+    // With space again it goes on.
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    let at = journal
+        .append(vec![Entry::Tick.into()])
+        .await
+        .expect("durable");
+    assert_eq!(at.first, Position(durable + 1));
+}
+
+#[tokio::test]
+async fn history_finds_every_batch_of_the_time_and_pages() {
+    let place = Place::new();
+    let (journal, feed) = place.open(None).start().expect("it starts");
+    // Live minutes 1000..1300 in rows of their own; backlog, a long one and another hour in one row.
+    for minute in 1000..1300 {
+        journal
+            .append(vec![batch(u64::from(minute), minute, 1)])
+            .await
+            .expect("durable");
+    }
+    let mixed = vec![
+        batch(1, 1100, 0),
+        batch(2, 400, 0),
+        batch(3, 100, 900),
+        batch(4, 1129, 2),
+    ];
+    journal.append(mixed).await.expect("durable");
+    let ask = async |from: i64, to: i64| {
+        let range = (
+            Time::from_micros(from * MICROS_A_MINUTE),
+            Time::from_micros(to * MICROS_A_MINUTE),
+        );
+        let (mut numbers, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = journal
+                .history(STREAM, range, after)
+                .await
+                .expect("it reads");
+            numbers.extend(page.batches.iter().map(number_of));
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        numbers.sort_unstable();
+        (numbers, pages)
+    };
+    let (all, pages) = ask(0, 5000).await;
+    assert_eq!(all, (1..=4).chain(1000..1300).collect::<Vec<_>>());
+    assert!(pages > 4, "{pages}");
+    let (some, _) = ask(1100, 1110).await;
+    for number in (1099..=1110).chain([1]) {
+        assert!(some.contains(&number), "{number} in {some:?}");
+    }
+    assert!(!some.contains(&2) && !some.contains(&3));
+    assert_eq!(ask(950, 990).await.0, [3], "the long one reaches there");
+    assert_eq!(ask(2000, 3000).await.0, [0u64; 0]);
+    let other = journal
+        .history(StreamId([8; 16]), (Time::ZERO, Time::MAX), None)
+        .await;
+    assert!(other.expect("it reads").batches.is_empty());
+    drop(feed);
+}
+
+const CHILD: &str = "VITALTWIN_TEST_JOURNAL_CHILD";
+
+/// Not a test of its own: the process that [`kill_at_any_moment_loses_nothing_acknowledged`] kills. Prints the
+/// position of each entry after its append returned.
+#[test]
+fn child() {
+    let Some(path) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let keeper = Arc::new(Notes::default());
+    let log = Log::open(Path::new(&path), None, Clock::system(), keeper).expect("it opens");
+    let (journal, mut feed) = log.start().expect("it starts");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        tokio::spawn(async move { while feed.recv().await.is_some() {} });
+        for number in 1.. {
+            let at = journal
+                .append(vec![batch(number, 1, 0), Entry::Tick.into()])
+                .await
+                .expect("durable");
+            let mut out = std::io::stdout();
+            writeln!(out, "durable {}", at.last.0)
+                .and_then(|()| out.flush())
+                .expect("the parent reads");
+        }
+    });
+}
+
+#[test]
+fn kill_at_any_moment_loses_nothing_acknowledged() {
+    let place = Place::new();
+    let mut acknowledged = 0;
+    for lines in [1, 7, 40, 133] {
+        let mut child = Command::new(std::env::current_exe().expect("a test binary has a path"))
+            .args(["--exact", "journal::tests::child", "--nocapture"])
+            .env(CHILD, &place.path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let out = std::io::BufReader::new(child.stdout.take().expect("piped"));
+        let durable = out.lines().map_while(Result::ok).filter_map(|line| {
+            line.split_once("durable ")
+                .and_then(|(_, position)| position.parse::<u64>().ok())
+        });
+        acknowledged = durable.take(lines).last().expect("it appends");
+        child.kill().expect("it runs until it is killed");
+        child.wait().expect("it ends");
+        let (left, damaged) = place.replayed();
+        let last = left.last().expect("not empty").position.0;
+        assert_eq!(
+            (u64::try_from(left.len()), damaged),
+            (Ok(last), 0),
+            "no hole"
+        );
+        assert!(last >= acknowledged, "{last} of {acknowledged}");
+        assert_eq!(last % 2, 0, "one append is there whole or not at all");
+    }
+    assert!(
+        acknowledged > 300,
+        "each life went on where the last one ended"
+    );
+}

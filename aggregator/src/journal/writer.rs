@@ -1,0 +1,211 @@
+//! The journal's one writer: takes what is queued, gives it times and positions, commits it as one row, and only
+//! then tells the keeper, the fold and the callers, in that order.
+//!
+//! Invariants: one thread, one store; a failed commit stops the store for good (a write that failed half-way says
+//! nothing about the next, so nothing is tried again); known time strictly increases even when the clock stands
+//! still. Must not know: SQLite, tasks.
+
+use std::sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering};
+
+use proto::clock::Clock;
+use tokio::sync::{mpsc, oneshot};
+use vitals::{Span, Time};
+
+use super::codec::encode_row;
+use super::entry::{Committed, Draft, Entry, Position};
+use super::store::{Group, NewRow, Store};
+use super::{Appended, JournalError, Keeper};
+
+/// Requests that wait for the writer; each holds at most one message of a gateway.
+pub(super) const QUEUE: usize = 1024;
+/// Entries in one commit: bounds the wait of the first caller (about 2 ms of encoding).
+const COMMIT_ENTRIES: usize = 4096;
+/// Bytes of records in one commit, roughly: bounds memory and the row's size.
+const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// One call of [`super::Journal::append`].
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) drafts: Vec<Draft>,
+    pub(super) reply: oneshot::Sender<Result<Appended, JournalError>>,
+}
+
+/// What everybody may see of the writer.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) position: AtomicU64,
+    pub(super) known: std::sync::atomic::AtomicI64,
+    pub(super) stopped: OnceLock<Arc<str>>,
+}
+
+impl Shared {
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        match self.stopped.get() {
+            None => Ok(()),
+            Some(reason) => Err(JournalError::StoreStopped(Arc::clone(reason))),
+        }
+    }
+
+    /// The first reason given is the one that stays.
+    fn stop(&self, reason: &str) -> JournalError {
+        tracing::error!(reason, "the store stopped");
+        JournalError::StoreStopped(Arc::clone(self.stopped.get_or_init(|| reason.into())))
+    }
+}
+
+/// The writer's own state.
+pub(super) struct Writer {
+    pub(super) store: Box<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) next: Position,
+    pub(super) last_known: Time,
+    pub(super) keeper: Arc<dyn Keeper>,
+    pub(super) feed: mpsc::Sender<Committed>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Writer {
+    /// Until every handle is gone. Blocks; runs on a thread of its own.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut group = vec![first];
+            let (mut entries, mut bytes) = size(&group[0]);
+            while entries < COMMIT_ENTRIES && bytes < COMMIT_BYTES {
+                let Ok(request) = requests.try_recv() else {
+                    break;
+                };
+                let (more_entries, more_bytes) = size(&request);
+                entries += more_entries;
+                bytes += more_bytes;
+                group.push(request);
+            }
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Request>) {
+        let outcome = self.shared.check().and_then(|()| self.write(&group));
+        match outcome {
+            Ok(committed) => self.announce(group, committed),
+            Err(error) => {
+                for request in group {
+                    // A caller that is gone needs no answer.
+                    let _ = request.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Makes all drafts durable as one row.
+    fn write(&mut self, group: &[Request]) -> Result<Vec<(Position, Time)>, JournalError> {
+        let now = self.clock.now();
+        let mut known = self.last_known;
+        let mut timed = Vec::new();
+        let mut placed = Vec::new();
+        let mut groups = Vec::new();
+        let mut position = self.next;
+        for draft in group.iter().flat_map(|request| &request.drafts) {
+            known = now.max(known + Span::from_micros(1));
+            timed.push((known, &draft.entry));
+            placed.push((position, known));
+            if let Entry::Batch { record, .. } = &draft.entry {
+                add_to_index(&mut groups, record);
+            }
+            position = position.next();
+        }
+        if placed.is_empty() {
+            return Ok(placed);
+        }
+        let frames = encode_row(self.next, &timed);
+        let count = position.0 - self.next.0;
+        let row = NewRow {
+            first: self.next,
+            count,
+            known,
+            frames,
+            groups,
+        };
+        if let Err(error) = self.store.commit(&row) {
+            return Err(self.shared.stop(&error.to_string()));
+        }
+        self.next = position;
+        self.last_known = known;
+        self.shared
+            .position
+            .store(position.0 - 1, Ordering::Release);
+        self.shared
+            .known
+            .store(known.as_micros(), Ordering::Release);
+        Ok(placed)
+    }
+
+    fn announce(&self, group: Vec<Request>, placed: Vec<(Position, Time)>) {
+        let mut placed = placed.into_iter();
+        for request in group {
+            let mut appended: Option<Appended> = None;
+            for (draft, (position, known)) in request.drafts.into_iter().zip(&mut placed) {
+                self.keeper.apply(position, known, &draft.entry);
+                let body = draft.body.or_else(|| self.keeper.unseal(&draft.entry));
+                let entry = Arc::new(draft.entry);
+                if self
+                    .feed
+                    .blocking_send(Committed {
+                        position,
+                        known,
+                        entry,
+                        body,
+                    })
+                    .is_err()
+                {
+                    let _ = self.shared.stop("the fold ended: start the centre again");
+                }
+                let first = appended.map_or(position, |a| a.first);
+                appended = Some(Appended {
+                    first,
+                    last: position,
+                    known,
+                });
+            }
+            let nothing = Appended {
+                first: self.next,
+                last: Position(self.next.0 - 1),
+                known: self.last_known,
+            };
+            // A caller that is gone needs no answer.
+            let _ = request.reply.send(Ok(appended.unwrap_or(nothing)));
+        }
+    }
+}
+
+fn size(request: &Request) -> (usize, usize) {
+    let bytes = request.drafts.iter().map(|draft| match &draft.entry {
+        Entry::Batch { record, .. } => record.len() + 64,
+        Entry::ContextAdmitted { header, chain, .. } => {
+            header.len() + chain.iter().map(Vec::len).sum::<usize>()
+        }
+        Entry::EpochStarted { .. }
+        | Entry::PatientAdded { .. }
+        | Entry::KeyAdded { .. }
+        | Entry::TokenCreated { .. }
+        | Entry::GatewayEnrolled { .. }
+        | Entry::CertificateIssued { .. }
+        | Entry::GatewayRevoked { .. }
+        | Entry::Assigned { .. }
+        | Entry::StreamFrozen { .. }
+        | Entry::Acknowledged { .. }
+        | Entry::Tick
+        | Entry::Quarantined { .. }
+        | Entry::SetAside { .. } => 256,
+    });
+    (request.drafts.len(), bytes.sum())
+}
+
+fn add_to_index(groups: &mut Vec<Group>, record: &[u8]) {
+    let Some(group) = super::group_of(record) else {
+        return;
+    };
+    match groups.iter_mut().find(|known| known.same(&group)) {
+        Some(known) => known.join(&group),
+        None => groups.push(group),
+    }
+}
