@@ -13,10 +13,21 @@
 
 extern crate alloc;
 
+#[cfg(test)]
+extern crate std;
+
 pub mod alert;
+pub mod baseline;
+mod canonical;
 pub mod event;
+pub mod forecast;
+pub mod news2;
+pub mod order;
+pub mod rhythm;
+pub mod rule;
 pub mod twin;
 pub mod view;
+pub mod window;
 
 pub use alert::{
     Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State,

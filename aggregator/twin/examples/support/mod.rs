@@ -1,0 +1,30 @@
+//! What the reports share: where recordings lie, and a seeded source of chance for simulated series.
+
+#![allow(dead_code, reason = "each report uses a part")]
+
+use std::path::PathBuf;
+
+/// The folder of shared recordings: `VITALTWIN_SHARED`, or `../shared` beside the workspace.
+pub fn recordings() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
+    PathBuf::from(std::env::var("VITALTWIN_SHARED").unwrap_or_else(|_| default.into())).join("recordings")
+}
+
+/// SplitMix64: small, seeded, the same everywhere.
+pub struct Chance(pub u64);
+
+impl Chance {
+    /// Uniform in [0, 1).
+    pub fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Standard normal: the sum of twelve uniforms (exact everywhere, tails to six sigma).
+    pub fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}

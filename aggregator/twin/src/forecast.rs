@@ -1,0 +1,680 @@
+//! Where a vital sign is going: a damped local linear trend, followed by a robust Kalman filter over the
+//! window's ten-second buckets, with intervals calibrated online.
+//!
+//! The fit is a function of the window alone (late data complete it). Intervals: adaptive conformal inference
+//! (Gibbs and Candes 2021, arXiv 2106.00170) on errors divided by the filter's own spread; feedback only
+//! when the label has been measured, so it is delayed by the horizon. Every forecast is scored beside
+//! persistence (the mean of the last minute goes on). The model abstains, with a reason, rather than guess.
+//!
+//! Bounds: 30 waiting forecasts, 100 scores per horizon.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use vitals::{Kind, Time};
+
+use crate::canonical::Bytes;
+use crate::view::{ForecastPoint, ForecastView};
+use crate::window::Window;
+
+/// Name and version.
+pub const MODEL: &str = "damped-trend-aci/1";
+/// Horizons, in buckets: 5, 10, 15, 20 and 30 minutes.
+pub const HORIZONS: [i64; 5] = [30, 60, 90, 120, 180];
+/// Share of the outcomes that the intervals are meant to hold.
+pub const COVERAGE: f64 = 0.9;
+/// Step of the adaptive miss rate.
+const ACI_STEP: f64 = 0.01;
+/// Scores kept per horizon.
+const SCORES: usize = 100;
+/// Scores before the quantile of the scores replaces the normal one.
+const SCORES_NEEDED: usize = 20;
+/// Half-width in spreads before that: 90 % of a normal, widened by half.
+const FIRST_WIDTH: f64 = 1.645 * 1.5;
+/// A forecast is kept for scoring once a minute.
+const KEEP_EVERY: i64 = 6;
+/// Measured buckets that a fit needs: three minutes.
+const NEEDED: usize = 18;
+/// Of the last 18 buckets at least this many must be measured.
+const NEEDED_RECENT: usize = 9;
+/// Residuals beyond this many spreads are pulled in (Huber).
+const CLIP: f64 = 2.0;
+
+/// How a kind moves, and which limit matters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Damping of the slope per bucket.
+    pub damping: f64,
+    /// Standard deviation of the level's own wander per bucket, in the kind's unit.
+    pub wander: f64,
+    /// Standard deviation of the change of slope per bucket, in the kind's unit per bucket.
+    pub bend: f64,
+    /// Smallest standard deviation of a bucket mean believed.
+    pub floor: f64,
+    /// What can be: forecasts are cut to it.
+    pub range: (f64, f64),
+    /// The limit, and whether trouble lies below it.
+    pub threshold: f64,
+    /// Trouble lies below the threshold.
+    pub below: bool,
+    /// When a crossing foreseen makes an alert; `None`: shown only.
+    pub predict: Option<Predict>,
+}
+
+/// When a foreseen crossing makes an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Predict {
+    /// Within this many buckets.
+    pub horizon: i64,
+    /// With at least this probability at the horizon.
+    pub probability: f64,
+    /// The slope must be this many of its standard deviations away from none.
+    pub significance: f64,
+    /// The level must have moved by this much from the level before (see [`Fit::moved`]).
+    pub moved: f64,
+    /// For this many buckets in a row.
+    pub persist: u32,
+    /// It is over when the probability was below this ...
+    pub clear_probability: f64,
+    /// ... for this many buckets in a row.
+    pub clear_persist: u32,
+}
+
+/// Rules for the kinds that are forecast.
+#[must_use]
+pub const fn rule(kind: Kind) -> Option<&'static Rule> {
+    const OXYGEN: Rule = Rule {
+        damping: 0.99,
+        wander: 0.05,
+        bend: 0.004,
+        floor: 0.15,
+        range: (50.0, 100.0),
+        threshold: 92.0,
+        below: true,
+        predict: Some(Predict {
+            horizon: 90,
+            probability: 0.8,
+            significance: 3.0,
+            moved: 1.2,
+            persist: 6,
+            clear_probability: 0.3,
+            clear_persist: 18,
+        }),
+    };
+    // Exercise moves the heart rate faster than illness does: a crossing is shown, and makes no alert.
+    const PULSE: Rule = Rule {
+        damping: 0.95,
+        wander: 0.8,
+        bend: 0.05,
+        floor: 0.5,
+        range: (20.0, 250.0),
+        threshold: 130.0,
+        below: false,
+        predict: None,
+    };
+    match kind {
+        Kind::OxygenSaturation => Some(&OXYGEN),
+        Kind::HeartRate | Kind::PulseRate => Some(&PULSE),
+        Kind::RrInterval
+        | Kind::EnergyExpended
+        | Kind::PulseAmplitudeIndex
+        | Kind::RespiratoryRate
+        | Kind::BodyTemperature
+        | Kind::BatteryLevel
+        | Kind::StepCount
+        | Kind::SystolicPressure
+        | Kind::DiastolicPressure
+        | Kind::MeanPressure => None,
+    }
+}
+
+/// Level, slope (per bucket) and their covariance at the newest closed bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// Bucket that it ends with.
+    pub at: i64,
+    /// In the kind's unit.
+    pub level: f64,
+    /// In the kind's unit per bucket.
+    pub slope: f64,
+    /// Variance of the level.
+    pub level_variance: f64,
+    /// Covariance.
+    pub covariance: f64,
+    /// Variance of the slope.
+    pub slope_variance: f64,
+    /// Standard deviation of a bucket's mean around the level.
+    pub sigma: f64,
+    /// Level now minus the median of what is older than five minutes (or of the oldest three minutes).
+    pub moved: f64,
+}
+
+impl Fit {
+    /// Fits the window up to bucket `last`, or says why not.
+    ///
+    /// # Errors
+    /// The reason for people.
+    pub fn of(window: &Window, rule: &Rule, last: i64) -> Result<Self, &'static str> {
+        let measured: Vec<(i64, f64)> = (window.oldest()..=last)
+            .filter_map(|index| Some((index, window.mean(index)?)))
+            .collect();
+        if measured.len() < NEEDED {
+            return Err("less than three minutes of data");
+        }
+        let recent = measured
+            .iter()
+            .filter(|(index, _)| last - index < NEEDED as i64)
+            .count();
+        if recent < NEEDED_RECENT {
+            return Err("too many gaps in the last three minutes");
+        }
+        let sigma = spread(&measured).max(rule.floor);
+        let mut fit = Self::start(&measured, sigma);
+        for &(index, value) in &measured {
+            fit.predict(index - fit.at, rule);
+            fit.at = index;
+            fit.correct(value);
+        }
+        fit.predict(last - fit.at, rule);
+        fit.at = last;
+        fit.moved = fit.level - before(&measured, last);
+        Ok(fit)
+    }
+
+    fn start(measured: &[(i64, f64)], sigma: f64) -> Self {
+        let first: Vec<f64> = measured.iter().take(5).map(|(_, value)| *value).collect();
+        Self {
+            at: measured.first().map_or(0, |(index, _)| *index),
+            level: median(first),
+            slope: 0.0,
+            level_variance: 4.0 * sigma * sigma,
+            covariance: 0.0,
+            // A tenth of the spread per bucket: steep enough for any illness.
+            slope_variance: 0.01 * sigma * sigma,
+            sigma,
+            moved: 0.0,
+        }
+    }
+
+    fn predict(&mut self, buckets: i64, rule: &Rule) {
+        for _ in 0..buckets.max(0) {
+            self.level += self.slope;
+            self.slope *= rule.damping;
+            let d = rule.damping;
+            self.level_variance +=
+                2.0 * self.covariance + self.slope_variance + rule.wander * rule.wander;
+            self.covariance = d * (self.covariance + self.slope_variance);
+            self.slope_variance = d * d * self.slope_variance + rule.bend * rule.bend;
+        }
+    }
+
+    fn correct(&mut self, value: f64) {
+        let innovation = value - self.level;
+        let noise = self.sigma * self.sigma;
+        let z = libm::fabs(innovation) / libm::sqrt(self.level_variance + noise);
+        // Huber: a far residual counts as one of CLIP spreads would.
+        let noise = noise * (z / CLIP).max(1.0) * (z / CLIP).max(1.0);
+        let total = self.level_variance + noise;
+        let (gain_level, gain_slope) = (self.level_variance / total, self.covariance / total);
+        self.level += gain_level * innovation;
+        self.slope += gain_slope * innovation;
+        self.slope_variance -= gain_slope * self.covariance;
+        self.covariance *= 1.0 - gain_level;
+        self.level_variance *= 1.0 - gain_level;
+    }
+
+    /// How many of its standard deviations the slope is away from none; negative when falling.
+    #[must_use]
+    pub fn significance(&self) -> f64 {
+        self.slope / libm::sqrt(self.slope_variance)
+    }
+
+    /// Expected bucket mean and its standard deviation `buckets` ahead.
+    #[must_use]
+    pub fn ahead(&self, rule: &Rule, buckets: i64) -> (f64, f64) {
+        let mut then = *self;
+        // A slope that is not significant is shrunk: noise has slopes too.
+        let z = self.significance();
+        then.slope *= z * z / (z * z + SHRINK);
+        then.predict(buckets, rule);
+        (
+            then.level.clamp(rule.range.0, rule.range.1),
+            libm::sqrt(then.level_variance + self.sigma * self.sigma),
+        )
+    }
+
+    /// Probability that the level is beyond the threshold `buckets` ahead.
+    #[must_use]
+    pub fn probability(&self, rule: &Rule, buckets: i64) -> f64 {
+        let mut then = *self;
+        then.predict(buckets, rule);
+        let beyond = if rule.below {
+            rule.threshold - then.level
+        } else {
+            then.level - rule.threshold
+        };
+        0.5 * libm::erfc(-beyond / libm::sqrt(2.0 * then.level_variance))
+    }
+
+    /// First bucket ahead at which the expected path is beyond the threshold, if it is not yet.
+    #[must_use]
+    pub fn crosses(&self, rule: &Rule) -> Option<i64> {
+        let beyond = |level: f64| {
+            if rule.below {
+                level < rule.threshold
+            } else {
+                level > rule.threshold
+            }
+        };
+        if beyond(self.level) {
+            return None;
+        }
+        let (mut level, mut slope) = (self.level, self.slope);
+        let last = *HORIZONS.last()?;
+        (1..=last).find(|_| {
+            level += slope;
+            slope *= rule.damping;
+            beyond(level)
+        })
+    }
+}
+
+/// See [`Fit::ahead`].
+const SHRINK: f64 = 4.0;
+
+/// Robust standard deviation of a bucket's mean around a smooth path: from the median absolute difference of
+/// neighbours.
+fn spread(measured: &[(i64, f64)]) -> f64 {
+    let pairs = measured.iter().zip(measured.iter().skip(1));
+    let steps: Vec<f64> = pairs
+        .filter(|(a, b)| b.0 - a.0 == 1)
+        .map(|(a, b)| libm::fabs(b.1 - a.1))
+        .collect();
+    1.4826 * median(steps) / core::f64::consts::SQRT_2
+}
+
+/// Median of what is older than five minutes; of the oldest three minutes where there is nothing older.
+fn before(measured: &[(i64, f64)], last: i64) -> f64 {
+    let old: Vec<f64> = measured
+        .iter()
+        .filter(|(index, _)| last - index >= 30)
+        .map(|(_, value)| *value)
+        .collect();
+    if old.len() >= NEEDED / 2 {
+        return median(old);
+    }
+    median(
+        measured
+            .iter()
+            .take(NEEDED / 2)
+            .map(|(_, value)| *value)
+            .collect(),
+    )
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Waiting {
+    made: i64,
+    value: [f64; 5],
+    spread: [f64; 5],
+    half: [f64; 5],
+    persistence: f64,
+}
+
+/// What one horizon learned about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ledger {
+    scores: VecDeque<f64>,
+    miss_rate: f64,
+    /// Points scored.
+    pub scored: u64,
+    /// Of these: inside their interval.
+    pub covered: u64,
+    /// Sum of absolute errors.
+    pub error: f64,
+    /// The same for persistence.
+    pub persistence_error: f64,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        let miss_rate = 1.0 - COVERAGE;
+        Self {
+            scores: VecDeque::new(),
+            miss_rate,
+            scored: 0,
+            covered: 0,
+            error: 0.0,
+            persistence_error: 0.0,
+        }
+    }
+
+    /// Half-width of the interval in spreads.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index into at most 100 scores"
+    )]
+    fn width(&self) -> f64 {
+        if self.scores.len() < SCORES_NEEDED {
+            return FIRST_WIDTH;
+        }
+        let mut sorted: Vec<f64> = self.scores.iter().copied().collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let rank =
+            libm::ceil((1.0 - self.miss_rate).clamp(0.0, 1.0) * (sorted.len() + 1) as f64) as usize;
+        match sorted.get(rank.saturating_sub(1)) {
+            Some(width) => *width,
+            // Asked for more than was ever seen: a quarter wider than the worst.
+            None => sorted.last().map_or(FIRST_WIDTH, |worst| worst * 1.25),
+        }
+    }
+
+    fn score(&mut self, truth: f64, value: f64, spread: f64, half: f64, persistence: f64) {
+        let error = libm::fabs(truth - value);
+        let inside = error <= half;
+        self.scored += 1;
+        self.covered += u64::from(inside);
+        self.error += error;
+        self.persistence_error += libm::fabs(truth - persistence);
+        let missed = if inside { 0.0 } else { 1.0 };
+        self.miss_rate = (self.miss_rate + ACI_STEP * (1.0 - COVERAGE - missed)).clamp(0.0, 0.5);
+        if self.scores.len() >= SCORES {
+            self.scores.pop_front();
+        }
+        self.scores.push_back(error / spread);
+    }
+}
+
+/// What the predictive rule says at a bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Foresight {
+    /// Neither.
+    Undecided,
+    /// A crossing is foreseen, persistently.
+    Coming {
+        /// Expected crossing.
+        expected: Time,
+        /// Probability at the horizon.
+        probability: f64,
+        /// The fit that it rests on.
+        fit: Fit,
+    },
+    /// No crossing is foreseen any more, persistently.
+    Clear,
+}
+
+/// The forecasting state of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecaster {
+    kind: Kind,
+    fit: Result<Fit, &'static str>,
+    waiting: VecDeque<Waiting>,
+    ledgers: [Ledger; 5],
+    /// Newest bucket looked at.
+    looked: i64,
+    coming: u32,
+    clear: u32,
+}
+
+impl Forecaster {
+    /// One that knows nothing.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            fit: Err("no data yet"),
+            waiting: VecDeque::new(),
+            ledgers: core::array::from_fn(|_| Ledger::new()),
+            looked: i64::MIN,
+            coming: 0,
+            clear: 0,
+        }
+    }
+
+    /// Looks at the window up to the closed bucket `last`: scores what has come true, and forecasts anew.
+    pub fn look(&mut self, window: &Window, last: i64) {
+        let Some(rule) = rule(self.kind) else { return };
+        self.score(window, last);
+        self.fit = Fit::of(window, rule, last);
+        let Ok(fit) = self.fit else {
+            (self.coming, self.clear) = (0, 0);
+            return;
+        };
+        if last.rem_euclid(KEEP_EVERY) == 0
+            && self.waiting.back().is_none_or(|newest| newest.made < last)
+        {
+            self.keep(
+                &fit,
+                rule,
+                window.mean_of(last - 5, last).unwrap_or(fit.level),
+            );
+        }
+        if let Some(predict) = &rule.predict {
+            let coming = is_coming(&fit, rule, predict);
+            self.coming = if coming {
+                self.coming.saturating_add(1)
+            } else {
+                0
+            };
+            let clear = fit.probability(rule, predict.horizon) < predict.clear_probability;
+            self.clear = if clear {
+                self.clear.saturating_add(1)
+            } else {
+                0
+            };
+        }
+    }
+
+    /// What the predictive rule says.
+    #[must_use]
+    pub fn foresight(&self) -> Foresight {
+        let (Some(rule), Ok(fit)) = (rule(self.kind), self.fit) else {
+            return Foresight::Undecided;
+        };
+        let Some(predict) = &rule.predict else {
+            return Foresight::Undecided;
+        };
+        if self.coming >= predict.persist
+            && let Some(buckets) = fit.crosses(rule)
+        {
+            let probability = fit.probability(rule, predict.horizon);
+            let expected = Window::start(fit.at.saturating_add(1 + buckets));
+            return Foresight::Coming {
+                expected,
+                probability,
+                fit,
+            };
+        }
+        if self.clear >= predict.clear_persist {
+            Foresight::Clear
+        } else {
+            Foresight::Undecided
+        }
+    }
+
+    /// Another source leads: what waits can no longer be scored.
+    pub fn restart(&mut self) {
+        self.waiting.clear();
+        (self.coming, self.clear) = (0, 0);
+        self.fit = Err("another sensor took over");
+    }
+
+    /// For readers. `stale`: the channel has no fresh usable reading.
+    #[must_use]
+    pub fn view(&self, stale: bool) -> ForecastView {
+        let total = |of: fn(&Ledger) -> u64| self.ledgers.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&Ledger) -> f64| self.ledgers.iter().map(of).sum::<f64>();
+        let scored = total(|ledger| ledger.scored);
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let mean = |sum: f64| (scored > 0).then(|| sum / scored as f64);
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let covered = total(|ledger| ledger.covered) as f64;
+        let rule = rule(self.kind);
+        let fit = match self.fit {
+            Ok(_) if stale => Err("no fresh data"),
+            fit => fit,
+        };
+        let points = match (&fit, rule) {
+            (Ok(fit), Some(rule)) => self.points(fit, rule),
+            (Err(_), _) | (_, None) => Vec::new(),
+        };
+        let crosses = fit.ok().zip(rule).and_then(|(fit, rule)| {
+            Some(Window::start(fit.at.saturating_add(1 + fit.crosses(rule)?)))
+        });
+        ForecastView {
+            kind: self.kind,
+            made: fit.map_or(Time::ZERO, |fit| Window::start(fit.at.saturating_add(1))),
+            points,
+            abstained: fit.err().unwrap_or(""),
+            model: MODEL,
+            coverage_nominal: COVERAGE,
+            coverage_observed: mean(covered),
+            scored,
+            crosses,
+            threshold: rule.map(|rule| rule.threshold),
+            error: mean(sum(|ledger| ledger.error)),
+            persistence_error: mean(sum(|ledger| ledger.persistence_error)),
+        }
+    }
+
+    /// The horizons' ledgers, in the order of [`HORIZONS`].
+    #[must_use]
+    pub const fn ledgers(&self) -> &[Ledger; 5] {
+        &self.ledgers
+    }
+
+    fn points(&self, fit: &Fit, rule: &Rule) -> Vec<ForecastPoint> {
+        let point = |(buckets, ledger): (i64, &Ledger)| {
+            let (value, spread) = fit.ahead(rule, buckets);
+            let half = ledger.width() * spread;
+            ForecastPoint {
+                at: Window::start(fit.at.saturating_add(1 + buckets)),
+                value,
+                low: (value - half).max(rule.range.0),
+                high: (value + half).min(rule.range.1),
+            }
+        };
+        HORIZONS.into_iter().zip(&self.ledgers).map(point).collect()
+    }
+
+    fn keep(&mut self, fit: &Fit, rule: &Rule, persistence: f64) {
+        let ahead = HORIZONS.map(|buckets| fit.ahead(rule, buckets));
+        let (value, spread) = (
+            ahead.map(|(value, _)| value),
+            ahead.map(|(_, spread)| spread),
+        );
+        let half = core::array::from_fn(|h| self.ledgers[h].width() * spread[h]);
+        self.waiting.push_back(Waiting {
+            made: fit.at,
+            value,
+            spread,
+            half,
+            persistence,
+        });
+    }
+
+    /// Scores each waiting forecast at each horizon that lies in `(previous look, last]`. The label is the
+    /// bucket's mean; where it was not measured by then, the point is never scored.
+    fn score(&mut self, window: &Window, last: i64) {
+        let seen = core::mem::replace(&mut self.looked, last);
+        for waiting in &self.waiting {
+            for (h, buckets) in HORIZONS.into_iter().enumerate() {
+                let target = waiting.made.saturating_add(buckets);
+                if target <= seen || target > last {
+                    continue;
+                }
+                if let Some(truth) = window.mean(target) {
+                    let (value, spread) = (waiting.value[h], waiting.spread[h]);
+                    self.ledgers[h].score(
+                        truth,
+                        value,
+                        spread,
+                        waiting.half[h],
+                        waiting.persistence,
+                    );
+                }
+            }
+        }
+        let longest = HORIZONS[HORIZONS.len() - 1];
+        while self
+            .waiting
+            .front()
+            .is_some_and(|oldest| oldest.made.saturating_add(longest) <= last)
+        {
+            self.waiting.pop_front();
+        }
+    }
+
+    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
+        to.kind(self.kind);
+        match &self.fit {
+            Ok(fit) => {
+                to.bool(true);
+                to.i64(fit.at);
+                for part in [
+                    fit.level,
+                    fit.slope,
+                    fit.level_variance,
+                    fit.covariance,
+                    fit.slope_variance,
+                    fit.sigma,
+                    fit.moved,
+                ] {
+                    to.f64(part);
+                }
+            }
+            Err(reason) => {
+                to.bool(false);
+                to.text(reason);
+            }
+        }
+        to.len(self.waiting.len());
+        for waiting in &self.waiting {
+            to.i64(waiting.made);
+            for list in [waiting.value, waiting.spread, waiting.half] {
+                list.into_iter().for_each(|part| to.f64(part));
+            }
+            to.f64(waiting.persistence);
+        }
+        for ledger in &self.ledgers {
+            to.len(ledger.scores.len());
+            ledger.scores.iter().for_each(|score| to.f64(*score));
+            to.f64(ledger.miss_rate);
+            to.u64(ledger.scored);
+            to.u64(ledger.covered);
+            to.f64(ledger.error);
+            to.f64(ledger.persistence_error);
+        }
+        to.i64(self.looked);
+        to.u32(self.coming);
+        to.u32(self.clear);
+    }
+}
+
+fn is_coming(fit: &Fit, rule: &Rule, predict: &Predict) -> bool {
+    let towards = if rule.below { -1.0 } else { 1.0 };
+    fit.significance() * towards >= predict.significance
+        && fit.moved * towards >= predict.moved
+        && fit
+            .crosses(rule)
+            .is_some_and(|buckets| buckets <= predict.horizon)
+        && fit.probability(rule, predict.horizon) >= predict.probability
+}
+
+/// The definition, for the hash that alerts carry.
+#[must_use]
+pub fn definition(kind: Kind) -> String {
+    alloc::format!(
+        "{MODEL} {kind:?} {:?} coverage {COVERAGE} aci {ACI_STEP} scores {SCORES} {SCORES_NEEDED} {FIRST_WIDTH} \
+         needed {NEEDED} {NEEDED_RECENT} clip {CLIP} shrink {SHRINK} horizons {HORIZONS:?}",
+        rule(kind)
+    )
+}

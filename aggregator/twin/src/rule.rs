@@ -1,0 +1,295 @@
+//! Rules as data: freshness limits, thresholds with their durations and hysteresis, bounds on clocks and
+//! silence. The engine code holds no number of its own.
+//!
+//! Every table's constants enter the hash that each alert carries (see [`definition`]). Priorities follow the
+//! consequence-and-onset table of IEC 60601-1-8: death or irreversible injury with prompt onset is high,
+//! reversible injury with prompt onset is medium, what only delays care is low.
+
+use alloc::format;
+use alloc::string::String;
+
+use vitals::{Kind, Span};
+
+use crate::alert::{Condition, Priority};
+
+/// How old a reading may be and still be about *now*.
+///
+/// Streaming sensors send every second or so; 60 s bridges a reconnect and a slow link. Respiratory rate is
+/// an average over a minute. Thermometers and cuffs store their readings and are used a few times a day:
+/// what they say stays true for hours, and NEWS2 has no other source for it.
+#[must_use]
+pub const fn fresh_for(kind: Kind) -> Span {
+    match kind {
+        Kind::HeartRate
+        | Kind::RrInterval
+        | Kind::PulseRate
+        | Kind::OxygenSaturation
+        | Kind::PulseAmplitudeIndex => Span::from_secs(60),
+        Kind::RespiratoryRate => Span::from_mins(5),
+        Kind::EnergyExpended | Kind::StepCount => Span::from_mins(15),
+        Kind::SystolicPressure | Kind::DiastolicPressure | Kind::MeanPressure => {
+            Span::from_mins(2 * 60)
+        }
+        Kind::BodyTemperature => Span::from_mins(4 * 60),
+        Kind::BatteryLevel => Span::from_mins(24 * 60),
+    }
+}
+
+/// True for what the body does (and not the equipment): only these say that a sensor is on the body.
+#[must_use]
+pub const fn is_about_the_body(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::BatteryLevel | Kind::StepCount | Kind::EnergyExpended
+    )
+}
+
+/// True for kinds whose last half hour is kept.
+#[must_use]
+pub const fn is_tracked(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::HeartRate | Kind::PulseRate | Kind::OxygenSaturation | Kind::RespiratoryRate
+    )
+}
+
+/// A stamp further ahead of known time than this is set aside; less is cut to known time. Gateways keep time
+/// by NTP: minutes mean a wrong clock, seconds mean skew.
+pub const MAX_AHEAD: Span = Span::from_mins(5);
+/// A stamp older than this is set aside. Backlog of a year is no backlog; it is a clock that was never set.
+pub const MAX_AGE: Span = Span::from_mins(366 * 24 * 60);
+
+/// On which side of the cut the trouble is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Below the cut.
+    Below,
+    /// Above the cut.
+    Above,
+}
+
+/// A cut and how long the ten-second means must be beyond it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// In the kind's unit; the cut itself is fine.
+    pub cut: f64,
+    /// How long beyond it.
+    pub hold: Span,
+    /// What it then is.
+    pub priority: Priority,
+}
+
+/// A threshold rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// What it raises.
+    pub condition: Condition,
+    /// Kinds, best first: a later one counts only while the earlier ones are not fresh.
+    pub kinds: &'static [Kind],
+    /// Which side.
+    pub side: Side,
+    /// First the level that raises, then those that make it more urgent.
+    pub levels: &'static [Level],
+    /// It is over when the means were this far back inside the first cut (hysteresis) ...
+    pub clear_by: f64,
+    /// ... for this long.
+    pub clear_hold: Span,
+    /// For people.
+    pub label: &'static str,
+}
+
+const HALF_MINUTE: Span = Span::from_secs(30);
+const MINUTE: Span = Span::from_secs(60);
+
+/// Scale 1 of NEWS2 gives 3 points at 91 % and below; below 88 % is where oxygen is given whatever the
+/// disease. Staying below 92 % for five minutes is as urgent.
+const OXYGEN_LEVELS: [Level; 3] = [
+    Level {
+        cut: 92.0,
+        hold: HALF_MINUTE,
+        priority: Priority::Medium,
+    },
+    Level {
+        cut: 88.0,
+        hold: HALF_MINUTE,
+        priority: Priority::High,
+    },
+    Level {
+        cut: 92.0,
+        hold: Span::from_mins(5),
+        priority: Priority::High,
+    },
+];
+/// With a prescribed target of 88-92 % (NEWS2 scale 2), 3 points begin at 83 %.
+const OXYGEN_LEVELS_SCALE_2: [Level; 2] = [
+    Level {
+        cut: 88.0,
+        hold: MINUTE,
+        priority: Priority::Medium,
+    },
+    Level {
+        cut: 84.0,
+        hold: HALF_MINUTE,
+        priority: Priority::High,
+    },
+];
+/// NEWS2 gives 3 points at 131/min and above. A minute, because climbing stairs passes.
+const FAST_LEVELS: [Level; 2] = [
+    Level {
+        cut: 130.0,
+        hold: MINUTE,
+        priority: Priority::Medium,
+    },
+    Level {
+        cut: 150.0,
+        hold: Span::from_mins(2),
+        priority: Priority::High,
+    },
+];
+/// NEWS2 gives 3 points at 40/min and below.
+const SLOW_LEVELS: [Level; 2] = [
+    Level {
+        cut: 40.0,
+        hold: HALF_MINUTE,
+        priority: Priority::Medium,
+    },
+    Level {
+        cut: 30.0,
+        hold: HALF_MINUTE,
+        priority: Priority::High,
+    },
+];
+
+const PULSE: &[Kind] = &[Kind::HeartRate, Kind::PulseRate];
+
+/// The threshold rules; `scale_2`: the patient has a prescribed oxygen target of 88-92 %.
+#[must_use]
+pub const fn thresholds(scale_2: bool) -> [Threshold; 3] {
+    [
+        Threshold {
+            condition: Condition::OxygenSaturationLow,
+            kinds: &[Kind::OxygenSaturation],
+            side: Side::Below,
+            levels: if scale_2 {
+                &OXYGEN_LEVELS_SCALE_2
+            } else {
+                &OXYGEN_LEVELS
+            },
+            clear_by: 1.0,
+            clear_hold: MINUTE,
+            label: "Oxygen saturation",
+        },
+        Threshold {
+            condition: Condition::HeartRateHigh,
+            kinds: PULSE,
+            side: Side::Above,
+            levels: &FAST_LEVELS,
+            clear_by: 5.0,
+            clear_hold: MINUTE,
+            label: "Heart rate",
+        },
+        Threshold {
+            condition: Condition::HeartRateLow,
+            kinds: PULSE,
+            side: Side::Below,
+            levels: &SLOW_LEVELS,
+            clear_by: 3.0,
+            clear_hold: MINUTE,
+            label: "Heart rate",
+        },
+    ]
+}
+
+/// A single reading with nothing within this span before it and after it is a spot check: it stands for its
+/// whole hold time.
+pub const SPOT_BEFORE: Span = Span::from_mins(5);
+/// How long to wait for another reading before a lone one counts as a spot check.
+pub const SPOT_AFTER: Span = HALF_MINUTE;
+
+/// Late data that showed trouble about the past is reported when no more of it came for this long.
+pub const FINDING_AFTER: Span = MINUTE;
+
+/// NEWS2 must stay at a level for this long: single parameters flicker at their cuts.
+pub const NEWS2_HOLD: Span = MINUTE;
+/// NEWS2 aggregate that asks for an urgent response (RCP 2017).
+pub const NEWS2_URGENT: u32 = 5;
+/// NEWS2 aggregate that asks for an emergency response (RCP 2017).
+pub const NEWS2_EMERGENCY: u32 = 7;
+
+/// Atrial fibrillation must be positive for this long: the guideline's shortest episode is 30 s.
+pub const RHYTHM_HOLD: Span = HALF_MINUTE;
+/// ... and negative for this long before it is over.
+pub const RHYTHM_CLEAR: Span = MINUTE;
+
+/// A sensor that says it is off the body is reported after this long.
+pub const OFF_HOLD: Span = HALF_MINUTE;
+/// A sensor that cannot measure, without saying why, is reported after this long.
+pub const UNABLE_HOLD: Span = MINUTE;
+/// Usable readings for this long end it.
+pub const OFF_CLEAR: Span = Span::from_secs(10);
+/// What a sensor said longer ago than this says nothing about now.
+pub const OFF_FRESH: Span = Span::from_mins(5);
+
+/// Battery at or below this percentage is low ...
+pub const BATTERY_LOW: u8 = 15;
+/// ... until it is at or above this one.
+pub const BATTERY_CLEAR: u8 = 20;
+
+/// A source is streaming once it sent this many notifications ...
+pub const STREAMING_AFTER: u32 = 10;
+/// ... at a typical interval of at most this.
+pub const STREAMING_INTERVAL: Span = Span::from_mins(1);
+/// A streaming source is silent after this many typical intervals ...
+pub const SILENT_INTERVALS: i64 = 10;
+/// ... but not before this.
+pub const SILENT_AT_LEAST: Span = Span::from_secs(90);
+
+/// A lost link is reported after this long: sensors pass out of range and come back.
+pub const LOST_HOLD: Span = Span::from_mins(2);
+/// A sensor that never was seen is reported after this long.
+pub const NEVER_SEEN_HOLD: Span = Span::from_mins(10);
+
+/// Heartbeats are sealed every 30 s; six missed ones are silence.
+pub const GATEWAY_SILENT: Span = Span::from_mins(3);
+/// A gateway that never said anything is reported this long after its assignment.
+pub const GATEWAY_NEVER: Span = Span::from_mins(10);
+/// Beat of the gateways' heart.
+pub const HEARTBEAT: Span = Span::from_secs(30);
+
+/// A wrong clock is over when stamps were right for this long.
+pub const CLOCK_CLEAR: Span = MINUTE;
+
+/// The definition of the threshold rules, for the hash that alerts carry.
+#[must_use]
+pub fn definition(scale_2: bool) -> String {
+    let mut text = String::from("thresholds/1 bucket 10 s trimmed mean\n");
+    for rule in thresholds(scale_2) {
+        text.push_str(&format!(
+            "{rule:?} fresh {:?}\n",
+            rule.kinds.first().map(|kind| fresh_for(*kind))
+        ));
+    }
+    text
+}
+
+/// The definition of the technical rules.
+#[must_use]
+pub fn technical_definition() -> String {
+    format!(
+        "technical/1 off {OFF_HOLD:?} unable {UNABLE_HOLD:?} clear {OFF_CLEAR:?} fresh {OFF_FRESH:?} battery \
+         {BATTERY_LOW} {BATTERY_CLEAR} streaming {STREAMING_AFTER} {STREAMING_INTERVAL:?} silent \
+         {SILENT_INTERVALS} {SILENT_AT_LEAST:?} lost {LOST_HOLD:?} never {NEVER_SEEN_HOLD:?} gateway \
+         {GATEWAY_SILENT:?} {GATEWAY_NEVER:?} clock {MAX_AHEAD:?} {MAX_AGE:?} {CLOCK_CLEAR:?}"
+    )
+}
+
+/// FNV-1a with 128 bits: names a definition, does not protect it.
+#[must_use]
+pub fn fingerprint(definition: &str) -> [u8; 16] {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let hash = definition.bytes().fold(OFFSET, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(PRIME)
+    });
+    hash.to_be_bytes()
+}
