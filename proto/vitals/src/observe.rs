@@ -15,8 +15,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::gatt::{
-    DateTime, Decimal, Decoded, HeartRateMeasurement, MeasurementStatus, Number, SensorStatus,
-    SpO2Pr, TemperatureMeasurement, TemperatureUnit,
+    BloodPressure, DateTime, Decimal, Decoded, HeartRateMeasurement, MeasurementStatus, Number,
+    PressureStatus, PressureUnit, SensorStatus, SpO2Pr, TemperatureMeasurement, TemperatureUnit,
 };
 use crate::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
 
@@ -83,10 +83,18 @@ pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) ->
         Decoded::IntermediateTemperature(measurement) => {
             temperature(&mut out, measurement, Quality::ESTIMATE);
         }
+        Decoded::BloodPressure(value) => blood_pressure(&mut out, value),
         Decoded::Battery(level) => {
             out.whole(Kind::BatteryLevel, i64::from(level.percent), Quality::GOOD);
         }
         Decoded::Steps(count) => out.whole(Kind::StepCount, i64::from(count.steps), Quality::GOOD),
+        // No kind of measurement yet: decoded, shown by `decode`, not journaled.
+        Decoded::CuffPressure(_)
+        | Decoded::Glucose(_)
+        | Decoded::Cgm(_)
+        | Decoded::Weight(_)
+        | Decoded::BodyComposition(_)
+        | Decoded::MiScale(_) => {}
         Decoded::BodyLocation(_)
         | Decoded::HeartRateControl(_)
         | Decoded::OximeterFeatures(_)
@@ -114,6 +122,13 @@ pub fn contact(decoded: &Decoded) -> Option<bool> {
         | Decoded::IntermediateTemperature(_)
         | Decoded::TemperatureType(_)
         | Decoded::MeasurementInterval(_)
+        | Decoded::BloodPressure(_)
+        | Decoded::CuffPressure(_)
+        | Decoded::Glucose(_)
+        | Decoded::Cgm(_)
+        | Decoded::Weight(_)
+        | Decoded::BodyComposition(_)
+        | Decoded::MiScale(_)
         | Decoded::Battery(_)
         | Decoded::Text(_)
         | Decoded::SystemId(_)
@@ -336,6 +351,44 @@ fn temperature(out: &mut Collector<'_>, measurement: &TemperatureMeasurement, qu
     };
     let stamp = out.stamp(measurement.time);
     out.stamped(kind, value, stamp, quality);
+}
+
+/// 1 kPa in mmHg (conventional millimetre of mercury, 133.322387415 Pa).
+const MMHG_PER_KPA: f64 = 7.500_616_827;
+
+fn blood_pressure(out: &mut Collector<'_>, measurement: &BloodPressure) {
+    let doubt = PressureStatus::BODY_MOVED
+        .with(PressureStatus::CUFF_LOOSE)
+        .with(PressureStatus::WRONG_POSITION);
+    let doubtful = measurement.status.is_some_and(|status| status.has(doubt));
+    let quality = if doubtful {
+        Quality::QUESTIONABLE
+    } else {
+        Quality::GOOD
+    };
+    let stamp = out.stamp(measurement.time);
+    let pressures = [
+        (Kind::SystolicPressure, measurement.systolic),
+        (Kind::DiastolicPressure, measurement.diastolic),
+        (Kind::MeanPressure, measurement.mean),
+    ];
+    for (kind, pressure) in pressures {
+        let value = match (measurement.unit, pressure) {
+            (PressureUnit::KPa, Number::Finite(decimal)) => {
+                fixed_or_absent(Fixed::from_f64(kind, decimal.to_f64() * MMHG_PER_KPA))
+            }
+            (PressureUnit::KPa | PressureUnit::MmHg, pressure) => value(kind, pressure),
+        };
+        out.stamped(kind, value, stamp, quality);
+    }
+    if let Some(rate) = measurement.pulse_rate {
+        out.stamped(
+            Kind::PulseRate,
+            value(Kind::PulseRate, rate),
+            stamp,
+            quality,
+        );
+    }
 }
 
 fn value(kind: Kind, number: Number) -> Value {

@@ -7,8 +7,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{
-    Continuous, DateTime, Decoded, HeartRateMeasurement, MeasurementStatus, Number,
-    OximeterFeatures, SensorStatus, SpotCheck, TemperatureMeasurement, TemperatureUnit,
+    BloodPressure, BodyComposition, CgmRecord, Continuous, DateTime, Decoded, GlucoseMeasurement,
+    GlucoseSample, GlucoseUnit, HeartRateMeasurement, MeasurementStatus, MiScale, Number,
+    OximeterFeatures, PressureUnit, ScaleUnits, SensorStatus, Special, SpotCheck,
+    TemperatureMeasurement, TemperatureUnit, WeightMeasurement,
 };
 
 /// The value of a named field.
@@ -26,6 +28,8 @@ pub enum Field {
     Text(String),
     /// Whole numbers in order.
     Wholes(Vec<i64>),
+    /// Several records of one value.
+    Records(Vec<Fields>),
 }
 
 /// Fields in the order in which the device wrote them.
@@ -35,6 +39,11 @@ pub struct Fields(pub Vec<(&'static str, Field)>);
 impl Fields {
     fn with(mut self, name: &'static str, field: impl Into<Field>) -> Self {
         self.0.push((name, field.into()));
+        self
+    }
+
+    fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
         self
     }
 
@@ -113,6 +122,16 @@ impl Decoded {
                 .with("type", value.code())
                 .with("type_name", value.name()),
             Self::MeasurementInterval(value) => none.with("interval_s", value.seconds),
+            Self::BloodPressure(value) => blood_pressure(value),
+            Self::CuffPressure(value) => cuff_pressure(value),
+            Self::Glucose(value) => glucose(value),
+            Self::Cgm(records) => match records.as_slice() {
+                [one] => cgm(one),
+                several => none.with("records", Field::Records(several.iter().map(cgm).collect())),
+            },
+            Self::Weight(value) => weight(value),
+            Self::BodyComposition(value) => body_composition(value),
+            Self::MiScale(value) => mi_scale(value),
             Self::Battery(value) => none.with("battery", value.percent),
             Self::Text(value) => none.with("value", value.as_str()),
             Self::SystemId(value) => {
@@ -187,4 +206,157 @@ fn temperature(value: &TemperatureMeasurement) -> Fields {
         .with("unit", unit)
         .with_some("time", value.time)
         .with_some("type", value.site.map(super::TemperatureType::code))
+}
+
+fn blood_pressure(value: &BloodPressure) -> Fields {
+    Fields::default()
+        .with("unit", pressure_unit(value))
+        .with("sys", value.systolic)
+        .with("dia", value.diastolic)
+        .with("map", value.mean)
+        .and(pressure_rest(value))
+}
+
+/// The diastolic and mean places of a cuff pressure mean nothing and are not shown.
+fn cuff_pressure(value: &BloodPressure) -> Fields {
+    Fields::default()
+        .with("unit", pressure_unit(value))
+        .with("cuff", value.systolic)
+        .and(pressure_rest(value))
+}
+
+fn pressure_unit(value: &BloodPressure) -> &'static str {
+    match value.unit {
+        PressureUnit::MmHg => "mmHg",
+        PressureUnit::KPa => "kPa",
+    }
+}
+
+fn pressure_rest(value: &BloodPressure) -> Fields {
+    Fields::default()
+        .with_some("time", value.time)
+        .with_some("pulse", value.pulse_rate)
+        .with_some("user", value.user)
+        .with_some("status", value.status.map(|status| status.0))
+}
+
+fn glucose(value: &GlucoseMeasurement) -> Fields {
+    let unit = |sample: GlucoseSample| match sample.unit {
+        GlucoseUnit::KgPerLitre => "kg/L",
+        GlucoseUnit::MolPerLitre => "mol/L",
+    };
+    Fields::default()
+        .with("seq", value.sequence)
+        .with("base_time", value.base_time)
+        .with_some("time_offset_min", value.time_offset_min)
+        .with_some(
+            "concentration",
+            value.sample.map(|sample| sample.concentration),
+        )
+        .with_some("unit", value.sample.map(unit))
+        .with_some("type", value.sample.map(|sample| sample.fluid))
+        .with_some("location", value.sample.map(|sample| sample.location))
+        .with_some("sensor_status", value.sensor_status)
+        .with_some("context_follows", value.context_follows.then_some(true))
+}
+
+fn cgm(record: &CgmRecord) -> Fields {
+    Fields::default()
+        .with("glucose", record.glucose)
+        .with("time_offset_min", record.time_offset_min)
+        .with_some("status_octet", record.status)
+        .with_some("caltemp_octet", record.caltemp)
+        .with_some("warning_octet", record.warning)
+        .with_some("trend", record.trend)
+        .with_some("quality", record.quality)
+        .with_some("crc_ok", record.crc_ok)
+}
+
+/// A scale's steps as a number: `value * step * 10^exponent`; 0xFFFF = the measurement failed.
+fn steps(value: u16, step: i32, exponent: i8) -> Number {
+    match value {
+        u16::MAX => Number::Special(Special::NaN),
+        value => Number::new(i32::from(value).saturating_mul(step), exponent),
+    }
+}
+
+fn mass(units: ScaleUnits, value: u16) -> Number {
+    match units {
+        ScaleUnits::Metric => steps(value, 5, -3),
+        ScaleUnits::Imperial => steps(value, 1, -2),
+    }
+}
+
+fn height(units: ScaleUnits, value: u16) -> Number {
+    match units {
+        ScaleUnits::Metric => steps(value, 1, -3),
+        ScaleUnits::Imperial => steps(value, 1, -1),
+    }
+}
+
+fn weight(value: &WeightMeasurement) -> Fields {
+    let unit = match value.units {
+        ScaleUnits::Metric => "kg",
+        ScaleUnits::Imperial => "lb",
+    };
+    Fields::default()
+        .with("weight", mass(value.units, value.weight))
+        .with("unit", unit)
+        .with_some("time", value.time)
+        .with_some("user", value.user)
+        .with_some(
+            "bmi",
+            value.bmi_and_height.map(|(bmi, _)| steps(bmi, 1, -1)),
+        )
+        .with_some(
+            "height",
+            value
+                .bmi_and_height
+                .map(|(_, tall)| height(value.units, tall)),
+        )
+}
+
+fn body_composition(value: &BodyComposition) -> Fields {
+    let mass = |steps: u16| mass(value.units, steps);
+    Fields::default()
+        .with("body_fat_pct", steps(value.body_fat, 1, -1))
+        .with_some(
+            "unit",
+            (value.units == ScaleUnits::Imperial).then_some("lb"),
+        )
+        .with_some("time", value.time)
+        .with_some("user", value.user)
+        .with_some(
+            "basal_metabolism_kj",
+            value.basal_metabolism_kj.map(|energy| steps(energy, 1, 0)),
+        )
+        .with_some(
+            "muscle_pct",
+            value.muscle_percentage.map(|part| steps(part, 1, -1)),
+        )
+        .with_some("muscle_mass", value.muscle_mass.map(mass))
+        .with_some("fat_free_mass", value.fat_free_mass.map(mass))
+        .with_some("soft_lean_mass", value.soft_lean_mass.map(mass))
+        .with_some("body_water_mass", value.body_water_mass.map(mass))
+        .with_some(
+            "impedance_ohm",
+            value.impedance.map(|impedance| steps(impedance, 1, -1)),
+        )
+        .with_some("weight", value.weight.map(mass))
+        .with_some("height", value.height.map(|tall| height(value.units, tall)))
+        .with_some("more_follows", value.more_follows.then_some(true))
+}
+
+fn mi_scale(value: &MiScale) -> Fields {
+    let (name, units) = if value.is_pounds() {
+        ("weight_lb", ScaleUnits::Imperial)
+    } else {
+        ("weight_kg", ScaleUnits::Metric)
+    };
+    Fields::default()
+        .with("vendor_layout", true)
+        .with("time", value.time)
+        .with("impedance", value.impedance)
+        .with(name, mass(units, value.weight))
+        .with("stabilised", value.is_stabilised())
 }

@@ -26,21 +26,28 @@ mod octets;
 mod shapes;
 
 pub mod battery;
+pub mod blood_pressure;
+pub mod cgm;
 pub mod date_time;
 pub mod device_info;
 pub mod fields;
 pub mod float;
+pub mod glucose;
 pub mod heart_rate;
 pub mod motion;
 pub mod oximeter;
 pub mod thermometer;
+pub mod weight;
 
 pub use battery::BatteryLevel;
+pub use blood_pressure::{BloodPressure, PressureStatus, PressureUnit};
+pub use cgm::CgmRecord;
 pub use date_time::{DateTime, Validity};
 pub use device_info::{DeviceText, PnpId, SystemId};
 pub use error::{DecodeError, EncodeError};
 pub use fields::{Field, Fields};
 pub use float::{Decimal, Number, Special};
+pub use glucose::{GlucoseMeasurement, GlucoseSample, GlucoseUnit};
 pub use heart_rate::{BodyLocation, HeartRateControl, HeartRateMeasurement};
 pub use motion::StepCount;
 pub use oximeter::{
@@ -50,6 +57,7 @@ pub use oximeter::{
 pub use thermometer::{
     MeasurementInterval, TemperatureMeasurement, TemperatureType, TemperatureUnit,
 };
+pub use weight::{BodyComposition, MiScale, ScaleUnits, WeightMeasurement};
 
 use shapes::{bits, coded};
 
@@ -147,6 +155,11 @@ macro_rules! characteristics {
 const HEART_RATE: u128 = uuid(0x180D);
 const OXIMETER: u128 = uuid(0x1822);
 const THERMOMETER: u128 = uuid(0x1809);
+const BLOOD_PRESSURE: u128 = uuid(0x1810);
+const GLUCOSE: u128 = uuid(0x1808);
+const CGM: u128 = uuid(0x181F);
+const WEIGHT: u128 = uuid(0x181D);
+const BODY_COMPOSITION: u128 = uuid(0x181B);
 const BATTERY: u128 = uuid(0x180F);
 const DEVICE_INFO: u128 = uuid(0x180A);
 const CURRENT_TIME: u128 = uuid(0x1805);
@@ -183,6 +196,24 @@ characteristics! {
     /// Time between temperatures.
     MeasurementInterval = uuid(0x2A21), THERMOMETER, Read, "measurement_interval"
         => MeasurementInterval(|octets| MeasurementInterval::decode(octets)),
+    /// A final blood pressure.
+    BloodPressureMeasurement = uuid(0x2A35), BLOOD_PRESSURE, Subscribe, "blood_pressure_measurement"
+        => BloodPressure(|octets| BloodPressure::decode(octets)),
+    /// Pressure in the cuff while it measures.
+    IntermediateCuffPressure = uuid(0x2A36), BLOOD_PRESSURE, Subscribe, "intermediate_cuff_pressure"
+        => CuffPressure(|octets| BloodPressure::decode(octets)),
+    /// A record of a glucose meter.
+    GlucoseMeasurement = uuid(0x2A18), GLUCOSE, Subscribe, "glucose_measurement"
+        => Glucose(|octets| GlucoseMeasurement::decode(octets)),
+    /// Records of a continuous glucose monitor.
+    CgmMeasurement = uuid(0x2AA7), CGM, Subscribe, "cgm_measurement"
+        => Cgm(|octets| CgmRecord::decode(octets)),
+    /// A weight.
+    WeightMeasurement = uuid(0x2A9D), WEIGHT, Subscribe, "weight_measurement"
+        => Weight(|octets| WeightMeasurement::decode(octets)),
+    /// What a body is made of.
+    BodyComposition = uuid(0x2A9C), BODY_COMPOSITION, Subscribe, "body_composition"
+        => BodyComposition(|octets| BodyComposition::decode(octets)),
     /// Charge of the battery.
     BatteryLevel = uuid(0x2A19), BATTERY, ReadAndSubscribe, "battery_level"
         => Battery(|octets| BatteryLevel::decode(octets)),
@@ -237,6 +268,52 @@ impl Characteristic {
     }
 }
 
+/// Whose layout a device uses where a UUID alone does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// That of the specifications.
+    #[default]
+    Sig,
+    /// Xiaomi's on 2A9C.
+    MiScale,
+}
+
+impl Layout {
+    /// From the name that a device advertises.
+    #[must_use]
+    pub fn of_device(name: &str) -> Self {
+        // MIBCS, MIBFS: body composition scales 1 and 2.
+        const MI: [&str; 4] = ["MIBCS", "MIBFS", "MI SCALE", "MI_SCALE"];
+        let name = name.trim().as_bytes();
+        let starts = |prefix: &&str| {
+            name.get(..prefix.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        if MI.iter().any(starts) {
+            Self::MiScale
+        } else {
+            Self::Sig
+        }
+    }
+
+    /// Like [`decode`], by this layout.
+    ///
+    /// # Errors
+    /// Why the value was refused as a whole.
+    pub fn decode(
+        self,
+        characteristic: Characteristic,
+        octets: &[u8],
+    ) -> Result<Decoded, DecodeError> {
+        match (self, characteristic) {
+            (Self::MiScale, Characteristic::BodyComposition) => {
+                MiScale::decode(octets).map(Decoded::MiScale)
+            }
+            (Self::MiScale | Self::Sig, _) => decode(characteristic, octets),
+        }
+    }
+}
+
 /// A decoded characteristic value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
@@ -260,6 +337,20 @@ pub enum Decoded {
     TemperatureType(TemperatureType),
     /// 2A21.
     MeasurementInterval(MeasurementInterval),
+    /// 2A35.
+    BloodPressure(BloodPressure),
+    /// 2A36.
+    CuffPressure(BloodPressure),
+    /// 2A18.
+    Glucose(GlucoseMeasurement),
+    /// 2AA7; at least one record.
+    Cgm(Vec<CgmRecord>),
+    /// 2A9D.
+    Weight(WeightMeasurement),
+    /// 2A9C.
+    BodyComposition(BodyComposition),
+    /// 2A9C of a Mi scale.
+    MiScale(MiScale),
     /// 2A19.
     Battery(BatteryLevel),
     /// 2A24 to 2A29.
@@ -290,6 +381,12 @@ impl Decoded {
             Self::Temperature(value) | Self::IntermediateTemperature(value) => value.encode(),
             Self::TemperatureType(value) => Ok(value.encode()),
             Self::MeasurementInterval(value) => Ok(value.encode()),
+            Self::BloodPressure(value) | Self::CuffPressure(value) => value.encode(),
+            Self::Glucose(value) => value.encode(),
+            Self::Cgm(records) => CgmRecord::encode(records),
+            Self::Weight(value) => value.encode(),
+            Self::BodyComposition(value) => value.encode(),
+            Self::MiScale(value) => value.encode(),
             Self::Battery(value) => value.encode(),
             Self::Text(value) => Ok(value.encode()),
             Self::SystemId(value) => value.encode(),

@@ -47,6 +47,10 @@ impl<'a> Octets<'a> {
         self.array(field).map(u16::from_le_bytes)
     }
 
+    pub(super) fn i16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
+        self.array(field).map(i16::from_le_bytes)
+    }
+
     pub(super) fn u24(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         self.array(field)
             .map(|[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
@@ -62,6 +66,23 @@ impl<'a> Octets<'a> {
 
     pub(super) fn float(&mut self, field: &'static str) -> Result<Number, DecodeError> {
         self.u32(field).map(Number::from_float)
+    }
+
+    /// The next `count` octets.
+    pub(super) fn take(
+        &mut self,
+        field: &'static str,
+        count: usize,
+    ) -> Result<&'a [u8], DecodeError> {
+        let Some((head, rest)) = self.rest.split_at_checked(count) else {
+            return Err(DecodeError::Short {
+                field,
+                need: count,
+                got: self.rest.len(),
+            });
+        };
+        self.rest = rest;
+        Ok(head)
     }
 
     /// `read` if the flag is set.

@@ -1,41 +1,51 @@
 //! Octets that no sensor should send: nothing panics, and what is accepted can be written again.
 
 use proptest::prelude::*;
-use vitals::gatt::{self, Characteristic, DecodeError};
+use vitals::gatt::{self, Characteristic, DecodeError, Layout};
 use vitals::observe::{Origin, Sequences, readings};
 use vitals::{SourceId, Span, Time};
 
 fn survive(octets: &[u8], received: Time) {
     for characteristic in Characteristic::ALL.iter().copied() {
-        let Ok(decoded) = gatt::decode(characteristic, octets) else {
-            continue;
-        };
-        let written = decoded.encode().expect("what was decoded can be written");
-        assert_eq!(
-            gatt::decode(characteristic, &written),
-            Ok(decoded.clone()),
-            "{characteristic:?} {octets:02x?}"
-        );
-        let origin = Origin {
-            source: SourceId(1),
-            received,
-            clock_ahead: Span::ZERO,
-        };
-        let first = readings(&decoded, origin, &mut Sequences::default());
-        assert!(
-            first
-                .iter()
-                .all(|reading| reading.effective <= received && reading.received == received)
-        );
-        let later = Origin {
-            received: received + Span::from_secs(1),
-            ..origin
-        };
-        assert_eq!(
-            first.len(),
-            readings(&decoded, later, &mut Sequences::default()).len()
-        );
+        survive_as(Layout::Sig, characteristic, octets, received);
     }
+    survive_as(
+        Layout::MiScale,
+        Characteristic::BodyComposition,
+        octets,
+        received,
+    );
+}
+
+fn survive_as(layout: Layout, characteristic: Characteristic, octets: &[u8], received: Time) {
+    let Ok(decoded) = layout.decode(characteristic, octets) else {
+        return;
+    };
+    let written = decoded.encode().expect("what was decoded can be written");
+    assert_eq!(
+        layout.decode(characteristic, &written).as_ref(),
+        Ok(&decoded),
+        "{characteristic:?} {octets:02x?}"
+    );
+    let origin = Origin {
+        source: SourceId(1),
+        received,
+        clock_ahead: Span::ZERO,
+    };
+    let first = readings(&decoded, origin, &mut Sequences::default());
+    assert!(
+        first
+            .iter()
+            .all(|reading| reading.effective <= received && reading.received == received)
+    );
+    let later = Origin {
+        received: received + Span::from_secs(1),
+        ..origin
+    };
+    assert_eq!(
+        first.len(),
+        readings(&decoded, later, &mut Sequences::default()).len()
+    );
 }
 
 proptest! {

@@ -72,7 +72,10 @@ fn energy_is_one_reading_more() {
 fn numbers_go_on_over_notifications_and_apart_by_source() {
     let decoded = decode(C::HeartRateMeasurement, &octets("104372038a03")).unwrap();
     let mut sequences = Sequences::default();
-    assert_eq!(observe::readings(&decoded, origin(), &mut sequences).len(), 3);
+    assert_eq!(
+        observe::readings(&decoded, origin(), &mut sequences).len(),
+        3
+    );
     let second = observe::readings(&decoded, origin(), &mut sequences);
     assert_eq!(
         (second[0].sequence, second[1].sequence, second[2].sequence),
@@ -263,6 +266,30 @@ fn fahrenheit_becomes_celsius() {
     assert_eq!(
         readings(C::TemperatureMeasurement, "01ffff7f00")[0].value,
         Value::Absent(Absence::NotANumber)
+    );
+}
+
+#[test]
+fn a_cuff_gives_three_pressures_and_a_pulse_in_mmhg() {
+    let got = readings(C::BloodPressureMeasurement, "15bdf00b009ff03c001200");
+    let pressures = [
+        Kind::SystolicPressure,
+        Kind::DiastolicPressure,
+        Kind::MeanPressure,
+        Kind::PulseRate,
+    ];
+    assert_eq!(kinds(&got), pressures);
+    assert_eq!(got[0].value, Value::Measured(Fixed(1418)), "18.9 kPa");
+    assert!(got[0].quality.has(Quality::QUESTIONABLE), "cuff too loose");
+    let got = readings(
+        C::BloodPressureMeasurement,
+        "def6f416f3ff07e4070114082b00b2f2018000",
+    );
+    assert_eq!(got[0].value, Value::Measured(Fixed(1270)));
+    assert_eq!(got[2].value, Value::Absent(Absence::NotANumber));
+    assert!(
+        got[0].quality.has(Quality::CLOCK_REPAIRED),
+        "2020 is years off"
     );
 }
 

@@ -26,6 +26,7 @@ proptest! {
                 prop_assert_eq!((whole.bpm, whole.contact, whole.energy_kj), (short.bpm, short.contact, short.energy_kj));
                 prop_assert_eq!(cut % 2, 0, "half an interval was dropped");
             }
+            (gatt::Decoded::Cgm(whole), gatt::Decoded::Cgm(short)) => prop_assert!(whole.starts_with(short)),
             _ => prop_assert!(characteristic == C::ModelNumber || kept.len() == octets.len(), "{decoded:?}"),
         }
     }

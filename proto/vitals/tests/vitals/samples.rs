@@ -126,6 +126,164 @@ pub(crate) fn temperature() -> impl Strategy<Value = TemperatureMeasurement> {
     })
 }
 
+fn real_date() -> impl Strategy<Value = DateTime> {
+    moment().prop_map(|time| DateTime::from_utc(time).unwrap())
+}
+
+fn blood_pressure() -> impl Strategy<Value = BloodPressure> {
+    let optional = (
+        proptest::option::of(date_time()),
+        proptest::option::of(sfloat()),
+        any::<Option<u8>>(),
+        any::<Option<u16>>(),
+    );
+    (any::<bool>(), (sfloat(), sfloat(), sfloat()), optional).prop_map(
+        |(kpa, (systolic, diastolic, mean), (time, pulse_rate, user, status))| BloodPressure {
+            unit: if kpa {
+                PressureUnit::KPa
+            } else {
+                PressureUnit::MmHg
+            },
+            systolic,
+            diastolic,
+            mean,
+            time,
+            pulse_rate,
+            user,
+            status: status.map(PressureStatus),
+        },
+    )
+}
+
+fn glucose() -> impl Strategy<Value = GlucoseMeasurement> {
+    let sample = (sfloat(), any::<bool>(), 0..16_u8, 0..16_u8).prop_map(
+        |(concentration, molar, fluid, location)| {
+            let unit = if molar {
+                GlucoseUnit::MolPerLitre
+            } else {
+                GlucoseUnit::KgPerLitre
+            };
+            GlucoseSample {
+                concentration,
+                unit,
+                fluid,
+                location,
+            }
+        },
+    );
+    let optional = (
+        any::<Option<i16>>(),
+        proptest::option::of(sample),
+        any::<Option<u16>>(),
+    );
+    (any::<u16>(), date_time(), optional, any::<bool>()).prop_map(
+        |(sequence, base_time, (time_offset_min, sample, sensor_status), context_follows)| {
+            GlucoseMeasurement {
+                sequence,
+                base_time,
+                time_offset_min,
+                sample,
+                sensor_status,
+                context_follows,
+            }
+        },
+    )
+}
+
+fn cgm() -> impl Strategy<Value = Vec<CgmRecord>> {
+    let octets = (
+        any::<Option<u8>>(),
+        any::<Option<u8>>(),
+        any::<Option<u8>>(),
+    );
+    let numbers = (
+        proptest::option::of(sfloat()),
+        proptest::option::of(sfloat()),
+    );
+    let record = (
+        sfloat(),
+        any::<u16>(),
+        octets,
+        numbers,
+        any::<Option<bool>>(),
+    )
+        .prop_map(
+            |(glucose, time_offset_min, (status, caltemp, warning), (trend, quality), crc_ok)| {
+                CgmRecord {
+                    glucose,
+                    time_offset_min,
+                    status,
+                    caltemp,
+                    warning,
+                    trend,
+                    quality,
+                    crc_ok,
+                }
+            },
+        );
+    proptest::collection::vec(record, 1..4)
+}
+
+fn units(metric: bool) -> ScaleUnits {
+    if metric {
+        ScaleUnits::Metric
+    } else {
+        ScaleUnits::Imperial
+    }
+}
+
+fn weight() -> impl Strategy<Value = WeightMeasurement> {
+    let optional = (
+        proptest::option::of(date_time()),
+        any::<Option<u8>>(),
+        any::<Option<(u16, u16)>>(),
+    );
+    (any::<bool>(), any::<u16>(), optional).prop_map(
+        |(metric, weight, (time, user, bmi_and_height))| WeightMeasurement {
+            units: units(metric),
+            weight,
+            time,
+            user,
+            bmi_and_height,
+        },
+    )
+}
+
+fn body_composition() -> impl Strategy<Value = BodyComposition> {
+    let who = (proptest::option::of(real_date()), any::<Option<u8>>());
+    (any::<(bool, u16, bool)>(), who, any::<[Option<u16>; 9]>()).prop_map(
+        |((metric, body_fat, more_follows), (time, user), words)| {
+            let [
+                basal,
+                percentage,
+                muscle,
+                fat_free,
+                soft_lean,
+                water,
+                impedance,
+                weight,
+                height,
+            ] = words;
+            BodyComposition {
+                units: units(metric),
+                body_fat,
+                time,
+                user,
+                basal_metabolism_kj: basal,
+                muscle_percentage: percentage,
+                muscle_mass: muscle,
+                fat_free_mass: fat_free,
+                soft_lean_mass: soft_lean,
+                body_water_mass: water,
+                impedance,
+                weight,
+                height,
+                more_follows,
+            }
+        },
+    )
+}
+
 /// A characteristic and any value that it can carry.
 pub(crate) fn anything() -> impl Strategy<Value = (Characteristic, Decoded)> {
     use Characteristic as C;
@@ -168,6 +326,14 @@ pub(crate) fn anything() -> impl Strategy<Value = (Characteristic, Decoded)> {
         any::<[u8; 7]>()
             .prop_map(|octets| (C::PnpId, Decoded::PnpId(PnpId::decode(&octets).unwrap()))),
         date_time().prop_map(|value| (C::DateTime, Decoded::DateTime(value))),
+        blood_pressure()
+            .prop_map(|value| (C::BloodPressureMeasurement, Decoded::BloodPressure(value))),
+        blood_pressure()
+            .prop_map(|value| (C::IntermediateCuffPressure, Decoded::CuffPressure(value))),
+        glucose().prop_map(|value| (C::GlucoseMeasurement, Decoded::Glucose(value))),
+        cgm().prop_map(|records| (C::CgmMeasurement, Decoded::Cgm(records))),
+        weight().prop_map(|value| (C::WeightMeasurement, Decoded::Weight(value))),
+        body_composition().prop_map(|value| (C::BodyComposition, Decoded::BodyComposition(value))),
         any::<u32>().prop_map(|steps| (C::MotionStepCount, Decoded::Steps(StepCount { steps }))),
     ]
 }

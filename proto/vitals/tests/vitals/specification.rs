@@ -2,7 +2,7 @@
 
 use vitals::gatt::{
     BodyLocation, Characteristic as C, DecodeError, Decoded, DeviceText, HeartRateMeasurement,
-    Number, SensorStatus, TemperatureUnit, Uuid, decode, uuid,
+    Layout, Number, SensorStatus, TemperatureUnit, Uuid, decode, uuid,
 };
 
 use crate::vectors::octets;
@@ -93,6 +93,34 @@ fn battery_above_a_hundred_is_refused() {
     let error = decode(C::BatteryLevel, &[101]).unwrap_err();
     assert_eq!(error.reason(), "bad_value");
     assert!(decode(C::BatteryLevel, &[100, 0]).is_err());
+}
+
+#[test]
+fn a_mi_scale_is_not_half_decoded_as_the_standard_layout() {
+    let value = octets("0204e307011d1135010000743b");
+    let error = decode(C::BodyComposition, &value).unwrap_err();
+    assert!(error.to_string().contains("Mi scale"), "{error}");
+    assert!(matches!(
+        Layout::of_device("MIBFS").decode(C::BodyComposition, &value),
+        Ok(Decoded::MiScale(_))
+    ));
+    assert_eq!(Layout::of_device("mibcs"), Layout::MiScale);
+    assert_eq!(Layout::of_device("Beurer BF105"), Layout::Sig);
+    assert_eq!(Layout::of_device("M\u{ef}"), Layout::Sig);
+}
+
+#[test]
+fn a_glucose_record_of_another_size_than_its_flags_is_refused() {
+    assert!(decode(C::CgmMeasurement, &octets("06000c100600")).is_ok());
+    assert!(decode(C::CgmMeasurement, &octets("07000c100600")).is_err());
+    assert!(decode(C::CgmMeasurement, &octets("00000c100600")).is_err());
+    assert!(decode(C::CgmMeasurement, &octets("09000c100600010203")).is_err());
+    let Decoded::Cgm(records) =
+        decode(C::CgmMeasurement, &octets("06000c10050006000c100600")).unwrap()
+    else {
+        panic!("another kind of value");
+    };
+    assert_eq!(records.len(), 2);
 }
 
 #[test]
