@@ -162,7 +162,7 @@ pub fn issued_by(cert_der: &[u8], ca_der: &[u8]) -> Result<(), CertError> {
 
 fn parse(cert_der: &[u8]) -> Result<X509Certificate<'_>, CertError> {
     match X509Certificate::from_der(cert_der) {
-        Ok((rest, cert)) if rest.is_empty() => Ok(cert),
+        Ok(([], cert)) => Ok(cert),
         Ok(_) | Err(_) => Err(CertError::Malformed),
     }
 }

@@ -177,17 +177,17 @@ fn a_record_of_another_stream_context_or_number_is_forged() {
     let refused =
         |bytes: &[u8]| assert_eq!(c.opener.open(bytes).map(|_| ()), Err(SealError::Forged));
     refused(&forge(&record, |bytes| {
-        bytes[4..20].copy_from_slice(&random::<16>())
+        bytes[4..20].copy_from_slice(&random::<16>());
     }));
     refused(&forge(&record, |bytes| {
-        bytes[20..36].copy_from_slice(&random::<16>())
+        bytes[20..36].copy_from_slice(&random::<16>());
     }));
     refused(&forge(&record, |bytes| {
-        bytes[36..44].copy_from_slice(&2_u64.to_be_bytes())
+        bytes[36..44].copy_from_slice(&2_u64.to_be_bytes());
     }));
     refused(&forge(&record, |bytes| bytes[44] = Lane::Alert as u8));
     refused(&forge(&record, |bytes| {
-        bytes[STUB_SIZE..].copy_from_slice(&other[STUB_SIZE..other.len() - 4])
+        bytes[STUB_SIZE..].copy_from_slice(&other[STUB_SIZE..other.len() - 4]);
     }));
     let mut second = context(Suite::Aes256Gcm);
     refused(&second.sealer.seal(&label(1), &body(10)).expect("fits"));

@@ -285,7 +285,7 @@ fn the_rest_of_a_body_is_checked_and_cleaned() {
     refused(&|b| {
         b.heartbeat.as_mut().expect("there").oldest_unreceipted[0]
             .context
-            .clear()
+            .clear();
     });
     assert_eq!(sanitise(&"ä".repeat(100)).chars().count(), 64);
 }
