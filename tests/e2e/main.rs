@@ -1,3 +1,5 @@
 //! The stories, one module each, and the rules of the house. One binary, so that it links once.
 
+mod delivery;
+mod support;
 mod tidy;

@@ -35,6 +35,26 @@ pub fn clock_of(envs: &[(String, String)]) -> Result<Clock> {
     Clock::from_text(text, text.is_some()).context("the test clock")
 }
 
+/// A gRPC channel to the centre over a TLS configuration of the caller's.
+///
+/// # Errors
+/// When the handshake fails.
+pub async fn channel(address: SocketAddr, mut config: rustls::ClientConfig) -> Result<Channel> {
+    config.alpn_protocols = vec![proto::tls::ALPN_H2.to_vec()];
+    let connector = TlsConnector::from(Arc::new(config));
+    let connect = tower::service_fn(move |_: Uri| {
+        let connector = connector.clone();
+        async move {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
+            anyhow::Ok(TokioIo::new(connector.connect(name, tcp).await?))
+        }
+    });
+    let endpoint = Endpoint::from_static("https://localhost");
+    endpoint.connect_with_connector(connect).await.context("connecting to the centre")
+}
+
 impl Client {
     /// Connects with `cert.pem`, `key.pem` and `ca.pem` of `identity`.
     ///
@@ -47,30 +67,8 @@ impl Client {
             .collect::<Result<Vec<_>, _>>()
             .context("cert.pem")?;
         let key = PrivateKeyDer::from_pem_file(identity.join("key.pem")).context("key.pem")?;
-        let config = proto::tls::client_config(&ca, Some((chain, key)), clock_of(envs)?, &[b"h2"])?;
-        Self::connect_with(address, config).await
-    }
-
-    /// Connects with a TLS configuration of the caller's.
-    ///
-    /// # Errors
-    /// When the handshake fails.
-    pub async fn connect_with(address: SocketAddr, config: rustls::ClientConfig) -> Result<Self> {
-        let connector = TlsConnector::from(Arc::new(config));
-        let connect = tower::service_fn(move |_: Uri| {
-            let connector = connector.clone();
-            async move {
-                let tcp = TcpStream::connect(address).await?;
-                tcp.set_nodelay(true)?;
-                let name = ServerName::try_from("localhost").map_err(std::io::Error::other)?;
-                anyhow::Ok(TokioIo::new(connector.connect(name, tcp).await?))
-            }
-        });
-        let channel = Endpoint::from_static("https://localhost")
-            .connect_with_connector(connect)
-            .await
-            .context("connecting to the centre")?;
-        Ok(Self { channel })
+        let config = proto::tls::client_config(&ca, Some((chain, key)), clock_of(envs)?)?;
+        Ok(Self { channel: channel(address, config).await? })
     }
 
     /// The twins' service.

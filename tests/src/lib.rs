@@ -4,6 +4,7 @@
 //! * [`centre`], [`gateway`]: an aggregator and its command line; a gateway machine (a private D-Bus, the
 //!   wearables on it, an agent).
 //! * [`client`]: a reader of the centre, as a telemedicine platform would be one.
+//! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
 //! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it.
 //! * [`wait`]: waiting on conditions with a deadline; nothing here sleeps and hopes.
@@ -15,6 +16,7 @@ pub mod centre;
 pub mod client;
 pub mod demo;
 pub mod gateway;
+pub mod hand;
 pub mod process;
 pub mod proxy;
 pub mod wait;

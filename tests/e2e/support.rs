@@ -1,0 +1,72 @@
+//! What several stories need: a centre with one patient and one gateway driven by hand.
+
+use anyhow::{Context, Result};
+use e2e::centre::Centre;
+use e2e::client::Client;
+use e2e::hand::{HandGateway, HandUplink};
+use e2e::wait::wait_for;
+use proto::clock::Clock;
+use proto::v1;
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The longest a story waits for something that should take milliseconds.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A sensor's address for stories that have no sensor.
+pub(crate) const ADDRESS: &str = "C0:00:00:00:00:01";
+
+/// One patient, one gateway by hand, one reader.
+pub(crate) struct Small {
+    /// Holds all files; removed at the end.
+    pub(crate) folder: TempDir,
+    pub(crate) centre: Centre,
+    pub(crate) gateway: HandGateway,
+    pub(crate) patient: String,
+    pub(crate) client: Client,
+    pub(crate) clock: Clock,
+}
+
+impl Small {
+    pub(crate) async fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let clock = Clock::system();
+        let mut centre = Centre::init(&folder.path().join("centre"), &[])?;
+        centre.start().await?;
+        let (token, id) = centre.token("by hand")?;
+        let gateway = HandGateway::enrol(centre.ready()?.grpc, &token, clock).await?;
+        let patient = centre.add_patient("Story")?;
+        centre.assign(&patient, &id, &[ADDRESS.into()])?;
+        let client = centre.client().await?;
+        Ok(Self { folder, centre, gateway, patient, client, clock })
+    }
+
+    /// An uplink and the one assignment.
+    pub(crate) async fn uplink(&self) -> Result<(HandUplink, v1::Assignment)> {
+        let mut uplink = self.gateway.connect().await?;
+        let assignment = uplink.assignments().await?.into_iter().next().context("one assignment")?;
+        Ok((uplink, assignment))
+    }
+
+    /// Waits until the centre has applied exactly this many readings, and says what else it counted.
+    pub(crate) async fn applied(&self, readings: u64) -> Result<serde_json::Value> {
+        wait_for(&format!("{readings} applied readings"), SOON, async || {
+            let status = self.centre.status()?;
+            Ok((status["readings_applied"].as_u64() == Some(readings)).then_some(status))
+        })
+        .await
+    }
+}
+
+/// The shared folder with recordings and vectors; says so when it is absent.
+pub(crate) fn shared(what: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("VITALTWIN_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from)
+        .join(what);
+    if !folder.exists() {
+        eprintln!("skipped: {} is absent (set VITALTWIN_SHARED)", folder.display());
+        return None;
+    }
+    Some(folder)
+}
