@@ -1,0 +1,430 @@
+//! PURE. All links of one adapter: who may connect now, and when to scan.
+//!
+//! Invariants: at most one device is being connected, and the adapter does not scan meanwhile (a scan in full
+//! swing breaks young links, and some controllers cannot do both); every waiting device gets its turn before
+//! any gets a second one; scanning happens in windows, because every advert costs round trips on the bus, and
+//! only while a device is missing or nothing is assigned yet.
+//! Must not know: D-Bus, btleplug.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use vitals::{Span, Time};
+
+use super::link::{Action, Input, Limits, Link};
+use super::{Address, LinkState};
+
+/// How long a scan lasts, and the pauses between scans.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanWindows {
+    /// Length of one scan.
+    pub window: Span,
+    /// Pause while an assigned device is missing.
+    pub pause: Span,
+    /// Pause while nothing is assigned: the scan then only counts what is around.
+    pub idle_pause: Span,
+}
+
+impl Default for ScanWindows {
+    fn default() -> Self {
+        Self {
+            window: Span::from_secs(10),
+            pause: Span::from_secs(5),
+            idle_pause: Span::from_secs(50),
+        }
+    }
+}
+
+/// What the adapter shall do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Start or stop scanning.
+    Scan(bool),
+    /// Connect, discover, subscribe; report each step as an [`Input`].
+    Connect(Address),
+    /// Close the link.
+    Disconnect(Address),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Radio {
+    limits: Limits,
+    windows: ScanWindows,
+    links: BTreeMap<Address, Link>,
+    /// Whose turn it is; cut short only by its own outcome.
+    connecting: Option<Address>,
+    /// Whose turn it was last: the next one after it in address order is served next.
+    last_served: Option<Address>,
+    scanning: bool,
+    /// When the scan began, or ended.
+    scan_turned: Option<Time>,
+    shown: BTreeMap<Address, LinkState>,
+    commands: VecDeque<Command>,
+}
+
+impl Radio {
+    /// A radio with no device assigned.
+    #[must_use]
+    pub fn new(limits: Limits, windows: ScanWindows) -> Self {
+        Self {
+            limits,
+            windows,
+            links: BTreeMap::new(),
+            connecting: None,
+            last_served: None,
+            scanning: false,
+            scan_turned: None,
+            shown: BTreeMap::new(),
+            commands: VecDeque::new(),
+        }
+    }
+
+    /// Replaces the list of assigned devices; links of those that are gone are closed.
+    pub fn assign(&mut self, devices: &BTreeSet<Address>, now: Time) {
+        let gone: Vec<Address> = self
+            .links
+            .keys()
+            .filter(|address| !devices.contains(*address))
+            .copied()
+            .collect();
+        for address in gone {
+            self.links.remove(&address);
+            self.shown.remove(&address);
+            self.commands.push_back(Command::Disconnect(address));
+        }
+        for address in devices {
+            let limits = self.limits;
+            self.links
+                .entry(*address)
+                .or_insert_with(|| Link::new(limits, now));
+        }
+        self.plan(now);
+    }
+
+    /// True if the device is assigned here.
+    #[must_use]
+    pub fn is_assigned(&self, device: Address) -> bool {
+        self.links.contains_key(&device)
+    }
+
+    /// Assigned devices that are connected.
+    pub fn connected(&self) -> impl Iterator<Item = Address> + '_ {
+        self.links
+            .iter()
+            .filter(|(_, link)| link.shown().0 == LinkState::Connected)
+            .map(|(address, _)| *address)
+    }
+
+    /// Takes one input about a device; one that is not assigned is ignored.
+    pub fn handle(&mut self, device: Address, input: Input, now: Time, jitter: u8) {
+        if matches!(
+            input,
+            Input::ConnectFailed | Input::Subscribed { .. } | Input::Vanished
+        ) && self.connecting == Some(device)
+        {
+            self.connecting = None;
+        }
+        if let Some(link) = self.links.get_mut(&device) {
+            let action = link.handle(input, now, jitter);
+            self.act(device, action);
+        }
+        // A value changes nothing about turns or scans: the common case stays cheap.
+        if input != Input::Value {
+            self.plan(now);
+        }
+    }
+
+    /// All links are gone: the adapter, the daemon or the bus went away.
+    pub fn reset(&mut self, now: Time, jitter: u8) {
+        self.connecting = None;
+        self.scanning = false;
+        self.scan_turned = None;
+        self.commands.clear();
+        for link in self.links.values_mut() {
+            let _nobody_to_disconnect = link.handle(Input::Vanished, now, jitter);
+        }
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Time, jitter: u8) {
+        let mut actions = Vec::new();
+        for (address, link) in &mut self.links {
+            actions.push((*address, link.tick(now, jitter)));
+        }
+        for (address, action) in actions {
+            self.act(address, action);
+        }
+        self.plan(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The next link whose state changed since it was last told.
+    pub fn poll_change(&mut self) -> Option<(Address, LinkState)> {
+        let (address, state) = self.links.iter().find_map(|(address, link)| {
+            let state = link.shown().0;
+            (self.shown.get(address) != Some(&state)).then_some((*address, state))
+        })?;
+        self.shown.insert(address, state);
+        Some((address, state))
+    }
+
+    /// When [`Radio::tick`] is due.
+    #[must_use]
+    pub fn next_deadline(&self, now: Time) -> Option<Time> {
+        let links = self
+            .links
+            .values()
+            .filter_map(Link::next_deadline)
+            // A link whose wait is over but whose turn has not come is not a reason to wake.
+            .filter(|due| *due > now || self.connecting.is_none())
+            .min();
+        let scan = self.scan_turn_due();
+        links.into_iter().chain(scan).min()
+    }
+
+    fn scan_turn_due(&self) -> Option<Time> {
+        let turned = self.scan_turned?;
+        if self.scanning {
+            return Some(turned + self.windows.window);
+        }
+        let wanted = self.connecting.is_none() && self.wants_scan();
+        wanted.then(|| turned + self.pause())
+    }
+
+    fn wants_scan(&self) -> bool {
+        self.links.is_empty() || self.links.values().any(Link::wants_scan)
+    }
+
+    fn pause(&self) -> Span {
+        if self.links.is_empty() {
+            self.windows.idle_pause
+        } else {
+            self.windows.pause
+        }
+    }
+
+    fn act(&mut self, device: Address, action: Option<Action>) {
+        if let Some(Action::Disconnect) = action {
+            self.commands.push_back(Command::Disconnect(device));
+        }
+    }
+
+    fn plan(&mut self, now: Time) {
+        if self.connecting.is_none()
+            && let Some(next) = self.next_turn(now)
+        {
+            self.turn_scan(false, now);
+            if let Some(link) = self.links.get_mut(&next) {
+                link.connect();
+            }
+            self.connecting = Some(next);
+            self.last_served = Some(next);
+            self.commands.push_back(Command::Connect(next));
+        }
+        if self.connecting.is_some() || !self.wants_scan() {
+            self.turn_scan(false, now);
+            return;
+        }
+        match self.scan_turned {
+            None => self.turn_scan(true, now),
+            Some(turned) if self.scanning => {
+                if turned + self.windows.window <= now {
+                    self.turn_scan(false, now);
+                }
+            }
+            Some(turned) => {
+                if turned + self.pause() <= now {
+                    self.turn_scan(true, now);
+                }
+            }
+        }
+    }
+
+    fn next_turn(&self, now: Time) -> Option<Address> {
+        let mut waiting = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.wants_connect(now))
+            .map(|(address, _)| *address);
+        let first = waiting.clone().next();
+        waiting
+            .find(|address| Some(*address) > self.last_served)
+            .or(first)
+    }
+
+    fn turn_scan(&mut self, on: bool, now: Time) {
+        if self.scanning != on {
+            self.scanning = on;
+            self.scan_turned = Some(now);
+            self.commands.push_back(Command::Scan(on));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const A: Address = Address([1; 6]);
+    const B: Address = Address([2; 6]);
+    const STREAM: Input = Input::Subscribed {
+        characteristics: 1,
+        streams: true,
+    };
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(0) + Span::from_secs(seconds)
+    }
+
+    fn radio(devices: &[Address]) -> Radio {
+        let mut radio = Radio::new(Limits::default(), ScanWindows::default());
+        radio.assign(&devices.iter().copied().collect(), at(0));
+        radio
+    }
+
+    fn commands(radio: &mut Radio) -> Vec<Command> {
+        std::iter::from_fn(|| radio.poll_command()).collect()
+    }
+
+    #[test]
+    fn scan_stops_while_connecting_and_one_connects_at_a_time() {
+        let mut radio = radio(&[A, B]);
+        assert_eq!(commands(&mut radio), [Command::Scan(true)]);
+        radio.handle(B, Input::Seen, at(1), 0);
+        assert_eq!(
+            commands(&mut radio),
+            [Command::Scan(false), Command::Connect(B)]
+        );
+        radio.handle(A, Input::Seen, at(1), 0);
+        assert_eq!(commands(&mut radio), []);
+        radio.handle(B, Input::Connected, at(2), 0);
+        radio.handle(B, STREAM, at(2), 0);
+        assert_eq!(commands(&mut radio), [Command::Connect(A)]);
+        radio.handle(A, STREAM, at(3), 0);
+        assert_eq!(commands(&mut radio), []);
+        assert_eq!(radio.connected().collect::<Vec<_>>(), [A, B]);
+    }
+
+    #[test]
+    fn turns_are_fair() {
+        let mut radio = radio(&[A, B]);
+        radio.handle(A, Input::Seen, at(0), 0);
+        radio.handle(B, Input::Seen, at(0), 0);
+        commands(&mut radio);
+        // A fails and is due again before B's turn ends: B is served first all the same.
+        radio.handle(A, Input::ConnectFailed, at(10), 0);
+        assert_eq!(commands(&mut radio)[1..], [Command::Connect(B)]);
+        radio.handle(B, Input::ConnectFailed, at(20), 0);
+        assert_eq!(
+            commands(&mut radio),
+            [Command::Disconnect(B), Command::Connect(A)]
+        );
+    }
+
+    #[test]
+    fn unassigned_devices_are_never_connected() {
+        let mut radio = radio(&[A]);
+        commands(&mut radio);
+        radio.handle(B, Input::Seen, at(1), 0);
+        assert_eq!(commands(&mut radio), []);
+        assert!(!radio.is_assigned(B) && radio.is_assigned(A));
+    }
+
+    #[test]
+    fn an_assignment_taken_away_closes_the_link() {
+        let mut radio = radio(&[A]);
+        radio.handle(A, Input::Seen, at(0), 0);
+        radio.handle(A, STREAM, at(1), 0);
+        commands(&mut radio);
+        radio.assign(&BTreeSet::from([B]), at(2));
+        let all = commands(&mut radio);
+        assert!(all.contains(&Command::Disconnect(A)));
+        assert!(!radio.is_assigned(A));
+    }
+
+    #[test]
+    fn scans_in_windows() {
+        let mut radio = radio(&[A]);
+        assert_eq!(commands(&mut radio), [Command::Scan(true)]);
+        assert_eq!(radio.next_deadline(at(0)), Some(at(10)));
+        radio.tick(at(10), 0);
+        assert_eq!(commands(&mut radio), [Command::Scan(false)]);
+        assert_eq!(radio.next_deadline(at(10)), Some(at(15)));
+        radio.tick(at(15), 0);
+        assert_eq!(commands(&mut radio), [Command::Scan(true)]);
+    }
+
+    #[test]
+    fn changes_are_told_once() {
+        let mut radio = radio(&[A]);
+        assert_eq!(radio.poll_change(), Some((A, LinkState::Searching)));
+        radio.handle(A, Input::Seen, at(0), 0);
+        radio.handle(A, STREAM, at(1), 0);
+        assert_eq!(radio.poll_change(), Some((A, LinkState::Connected)));
+        assert_eq!(radio.poll_change(), None);
+    }
+
+    fn input() -> impl Strategy<Value = Input> {
+        prop_oneof![
+            Just(Input::Seen),
+            Just(Input::ConnectFailed),
+            Just(Input::Connected),
+            Just(STREAM),
+            Just(Input::Subscribed {
+                characteristics: 0,
+                streams: false
+            }),
+            Just(Input::Value),
+            Just(Input::Dropped),
+            Just(Input::Vanished),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever happens in whatever order: one attempt at a time, no scan beside it, and a device that
+        /// keeps being seen gets its turn.
+        #[test]
+        fn keeps_its_promises(steps in proptest::collection::vec((0..4_u8, input(), 0..20_i64), 1..200)) {
+            let mut radio = radio(&[A, B, Address([3; 6])]);
+            let mut now = at(0);
+            let (mut scanning, mut connecting) = (false, None);
+            for (device, input, wait) in steps {
+                now = now + Span::from_secs(wait);
+                let device = Address([device; 6]);
+                // The adapter reports the outcome of an attempt only for the device it is connecting.
+                let outcome = matches!(input, Input::ConnectFailed | Input::Subscribed { .. });
+                if outcome && connecting != Some(device) {
+                    continue;
+                }
+                if outcome || (input == Input::Vanished && connecting == Some(device)) {
+                    connecting = None;
+                }
+                radio.handle(device, input, now, 7);
+                radio.tick(now, 7);
+                while let Some(command) = radio.poll_command() {
+                    match command {
+                        Command::Scan(on) => scanning = on,
+                        Command::Connect(device) => {
+                            prop_assert_eq!(connecting, None);
+                            prop_assert!(!scanning);
+                            prop_assert!(radio.is_assigned(device));
+                            connecting = Some(device);
+                        }
+                        Command::Disconnect(_) => {}
+                    }
+                }
+                prop_assert!(!(scanning && connecting.is_some()));
+                if let Some(due) = radio.next_deadline(now) {
+                    prop_assert!(due > now || connecting.is_none(), "would spin");
+                }
+            }
+        }
+    }
+}

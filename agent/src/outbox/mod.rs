@@ -1,0 +1,40 @@
+//! What the agent keeps until it is safe elsewhere.
+//!
+//! * [`seal`]: opens contexts to patients' keys, batches readings, seals them.
+//! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
+//! * [`store`]: the only file that names sled; one writer thread.
+//! * [`salvage`]: reads what can be read from a store that does not open.
+//!
+//! The promises:
+//! 1. A reading is never on disk unsealed, and no key on disk opens anything: what a previous run sealed is
+//!    only ever sent again, never opened.
+//! 2. A record is deleted for an authentic receipt and for nothing else. A signed order to set it aside moves
+//!    it and declares a gap; the declared policy for a full disk drops it and declares a gap.
+//! 3. A crash loses at most what came after the last commit (default every second), and says so.
+//! 4. The agent always starts: a store that does not open is set aside, never deleted, and salvaged.
+//!
+//! On disk (one sled tree, keys are one letter and big-endian numbers, every value carries a CRC-32C):
+//!
+//! | key | value |
+//! |---|---|
+//! | `c` ordinal (8) | a context: its signed header, certificate chain, receipt key, stream |
+//! | `r` ordinal (8) number (8) | one sealed record as in `proto/SEAL.md` |
+//! | `s` stream (16) | what outlives a context: its last positions, counters, source numbers |
+//! | `x` ordinal (8) number (8) | a record set aside by order of the centre |
+//! | `m` | how the last run ended, and the counters of the gateway |
+
+pub mod ledger;
+pub mod rows;
+pub mod salvage;
+pub mod seal;
+pub mod store;
+
+/// Where a record stands: contexts are numbered in the order in which this gateway opened them, records
+/// within their context. The order of ids is the order of age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId {
+    /// The context's place in the order of opening, from 1.
+    pub ordinal: u64,
+    /// The batch number within the context, from 1.
+    pub number: u64,
+}

@@ -1,0 +1,228 @@
+//! PURE. What lies in the store besides sealed records, as bytes and back.
+//!
+//! Each value is framed: magic `VTR1`, kind (1), length (4, big-endian), a protobuf message, CRC-32C over all
+//! before. The frame lets [`super::salvage`] find rows in a store that does not open.
+//! Invariant: no row holds a reading or a key that opens one.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use proto::seal::Secret;
+use proto::seal::record::checksum;
+use vitals::{ContextId, StreamId};
+
+use super::ledger::Context;
+
+const MAGIC: &[u8; 4] = b"VTR1";
+/// Bytes in front of a row's message.
+const HEAD: usize = 9;
+/// Longest row taken, bytes: a context with its certificate chain stays far below.
+pub const MAX_ROW: usize = 16 * 1024;
+
+/// A row that can be framed.
+pub trait Row: Message + Default {
+    /// Tells rows of one kind from another.
+    const KIND: u8;
+
+    /// The framed bytes.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD + self.encoded_len() + 4);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(Self::KIND);
+        let length = u32::try_from(self.encoded_len()).expect("rows are far below 4 GiB");
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(&self.encode_to_vec());
+        let sum = checksum(&bytes);
+        bytes.extend_from_slice(&sum);
+        bytes
+    }
+
+    /// From exactly these framed bytes; `None` if they are damaged or of another kind.
+    #[must_use]
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (kind, message, rest) = split(bytes)?;
+        (kind == Self::KIND && rest.is_empty()).then_some(())?;
+        Self::decode(message).ok()
+    }
+}
+
+/// A row of any kind at the front of `bytes`, as found by salvage: (kind, its message, its whole length).
+#[must_use]
+pub fn find(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+    let (kind, message, rest) = split(bytes)?;
+    Some((kind, message, bytes.len() - rest.len()))
+}
+
+fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+    let [a, b, c, d, kind, l0, l1, l2, l3] = *head;
+    if [a, b, c, d] != *MAGIC {
+        return None;
+    }
+    let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).ok()?;
+    if length > MAX_ROW {
+        return None;
+    }
+    let (message, rest) = rest.split_at_checked(length)?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let summed = bytes.get(..HEAD + length)?;
+    (checksum(summed) == *sum).then_some((kind, message, rest))
+}
+
+/// A context that has records, or may still get some.
+#[derive(Clone, PartialEq, Message)]
+pub struct ContextRow {
+    /// Its place in the order of opening.
+    #[prost(uint64, tag = "1")]
+    pub ordinal: u64,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub context: Vec<u8>,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub stream: Vec<u8>,
+    /// The signed header.
+    #[prost(bytes = "vec", tag = "4")]
+    pub header: Vec<u8>,
+    /// Certificates, DER, leaf first.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub chain: Vec<Vec<u8>>,
+    /// 32 bytes; opens nothing.
+    #[prost(bytes = "vec", tag = "6")]
+    pub receipt_key: Vec<u8>,
+}
+
+impl Row for ContextRow {
+    const KIND: u8 = b'c';
+}
+
+impl ContextRow {
+    /// The row of a context.
+    #[must_use]
+    pub fn of(ordinal: u64, context: &Context) -> Self {
+        Self {
+            ordinal,
+            context: context.id.0.to_vec(),
+            stream: context.stream.0.to_vec(),
+            header: context.header.clone(),
+            chain: context.chain.clone(),
+            receipt_key: context.receipt_key.expose().to_vec(),
+        }
+    }
+
+    /// The context of a row; `None` if a field has a wrong length.
+    #[must_use]
+    pub fn context(self) -> Option<Context> {
+        Some(Context {
+            id: ContextId::from_slice(&self.context)?,
+            stream: StreamId::from_slice(&self.stream)?,
+            header: self.header,
+            chain: self.chain,
+            receipt_key: Secret::from_slice(&self.receipt_key)?,
+        })
+    }
+}
+
+/// What outlives the contexts of a stream.
+#[derive(Clone, PartialEq, Message)]
+pub struct StreamRow {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub stream: Vec<u8>,
+    /// The newest context, 16 bytes; empty if none was opened.
+    #[prost(bytes = "vec", tag = "2")]
+    pub context: Vec<u8>,
+    /// Its highest number that is on disk or receipted.
+    #[prost(uint64, tag = "3")]
+    pub durable: u64,
+    /// When that was committed.
+    #[prost(int64, tag = "4")]
+    pub durable_at_us: i64,
+    /// Its highest number whose receipt was acted upon.
+    #[prost(uint64, tag = "5")]
+    pub receipted: u64,
+    /// Journal epoch of that receipt.
+    #[prost(uint64, tag = "6")]
+    pub receipt_epoch: u64,
+    /// Scalar readings decoded since enrolment.
+    #[prost(uint64, tag = "7")]
+    pub readings_decoded: u64,
+    /// A device of the stream was connected at the last commit: a crash may have lost readings.
+    #[prost(bool, tag = "8")]
+    pub collecting: bool,
+    /// Device addresses; the place in the list, from 1, is the source number. Never shortened.
+    #[prost(string, repeated, tag = "9")]
+    pub sources: Vec<String>,
+}
+
+impl Row for StreamRow {
+    const KIND: u8 = b's';
+}
+
+/// The gateway's own counters, and how its last run ended.
+#[derive(Clone, PartialEq, Message)]
+pub struct GatewayRow {
+    /// Time of the last commit.
+    #[prost(int64, tag = "1")]
+    pub committed_at_us: i64,
+    /// The run ended by itself: everything decoded was sealed and committed.
+    #[prost(bool, tag = "2")]
+    pub clean: bool,
+    /// The next context's place.
+    #[prost(uint64, tag = "3")]
+    pub next_ordinal: u64,
+    /// Scalar readings decoded since enrolment.
+    #[prost(uint64, tag = "4")]
+    pub readings_decoded: u64,
+    /// Scalar readings receipted since enrolment.
+    #[prost(uint64, tag = "5")]
+    pub readings_receipted: u64,
+    /// Scalar readings dropped since enrolment, by reason.
+    #[prost(btree_map = "string, uint64", tag = "6")]
+    pub readings_dropped: BTreeMap<String, u64>,
+    /// When the agent last got an authentic receipt; 0 = never.
+    #[prost(int64, tag = "7")]
+    pub last_receipt_us: i64,
+}
+
+impl Row for GatewayRow {
+    const KIND: u8 = b'm';
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> StreamRow {
+        StreamRow {
+            stream: vec![1; 16],
+            durable: 300,
+            sources: vec!["AA:BB:CC:DD:EE:FF".into()],
+            ..StreamRow::default()
+        }
+    }
+
+    #[test]
+    fn rows_round_trip_and_every_flipped_bit_is_found() {
+        let bytes = row().to_bytes();
+        assert_eq!(StreamRow::from_bytes(&bytes), Some(row()));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(StreamRow::from_bytes(&damaged), None, "bit {bit}");
+        }
+        assert_eq!(StreamRow::from_bytes(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(GatewayRow::from_bytes(&bytes), None, "another kind");
+    }
+
+    #[test]
+    fn a_row_is_found_in_front_of_anything() {
+        let mut bytes = row().to_bytes();
+        let length = bytes.len();
+        bytes.extend_from_slice(b"rubbish");
+        let (kind, message, found) = find(&bytes).expect("a row");
+        assert_eq!((kind, found), (StreamRow::KIND, length));
+        assert_eq!(StreamRow::decode(message).ok(), Some(row()));
+        assert!(find(b"VTR1c\xff\xff\xff\xff").is_none());
+    }
+}

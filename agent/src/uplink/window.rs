@@ -1,0 +1,626 @@
+//! PURE. What to send next: live first, backlog behind it, bounded in flight, again after a while.
+//!
+//! Invariants: nothing is forgotten: a record that was added is waiting, in flight or removed by the caller
+//! (who removes for authentic receipts and declared drops only), and a lost connection puts what was in
+//! flight back; a context's header precedes its records on every connection; an unsigned refusal delays, it
+//! never removes.
+//! Must not know: transports, stores, bytes of records, clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vitals::{Span, Time};
+
+use crate::outbox::RecordId;
+
+/// Limits of a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Backlog records in flight at most: enough to fill a slow line, few enough that live data never waits
+    /// long behind them.
+    pub backlog_in_flight: usize,
+    /// Live records in flight at most.
+    pub live_in_flight: usize,
+    /// Bytes of records in one message at most; half of what the contract allows a message.
+    pub message_bytes: usize,
+    /// First delay before a record without a receipt is sent again.
+    pub retry_first: Span,
+    /// Longest such delay.
+    pub retry_longest: Span,
+    /// How long a refused context rests before it is tried again.
+    pub hold: Span,
+    /// How long everything rests after "busy" or "store stopped".
+    pub pause: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            backlog_in_flight: 256,
+            live_in_flight: 1024,
+            message_bytes: 32 * 1024,
+            retry_first: Span::from_secs(20),
+            retry_longest: Span::from_secs(300),
+            hold: Span::from_secs(60),
+            pause: Span::from_secs(5),
+        }
+    }
+}
+
+/// What goes first. The order is the order of urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Alerts, spot checks, gaps.
+    Urgent,
+    /// Dense vitals.
+    Vitals,
+    /// Waveforms.
+    Waveform,
+}
+
+/// What to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Send {
+    /// The header of this context (by ordinal).
+    Open(u64),
+    /// These records, in this order, in one message.
+    Records(Vec<RecordId>),
+}
+
+/// What an unsigned refusal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The centre does not know the context: send its header again.
+    HeaderMissing,
+    /// The context is not taken now; rest it.
+    Context,
+    /// This record is not taken now; rest it.
+    Record(u64),
+    /// Nothing is taken now; rest everything.
+    Everything,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    class: Class,
+    due: Time,
+    attempts: u32,
+    live: bool,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Window {
+    limits: Limits,
+    connected: bool,
+    paused_until: Option<Time>,
+    /// Contexts whose header went out on this connection.
+    opened: BTreeSet<u64>,
+    held: BTreeMap<u64, Time>,
+    /// Headers that were asked for again, and when: one answer per pause.
+    reopened: BTreeMap<u64, Time>,
+    live: BTreeSet<(Class, RecordId)>,
+    backlog: BTreeMap<(Class, u64), BTreeSet<u64>>,
+    backlog_len: usize,
+    flights: BTreeMap<RecordId, Flight>,
+    due: BTreeSet<(Time, RecordId)>,
+    live_flights: usize,
+}
+
+impl Window {
+    /// An empty window, not connected.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            connected: false,
+            paused_until: None,
+            opened: BTreeSet::new(),
+            held: BTreeMap::new(),
+            reopened: BTreeMap::new(),
+            live: BTreeSet::new(),
+            backlog: BTreeMap::new(),
+            backlog_len: 0,
+            flights: BTreeMap::new(),
+            due: BTreeSet::new(),
+            live_flights: 0,
+        }
+    }
+
+    /// A new record: live if there is a connection, else backlog.
+    pub fn add(&mut self, id: RecordId, class: Class) {
+        if self.connected {
+            self.live.insert((class, id));
+        } else {
+            self.add_backlog(id, class);
+        }
+    }
+
+    /// A record from before.
+    pub fn add_backlog(&mut self, id: RecordId, class: Class) {
+        let numbers = self.backlog.entry((class, id.ordinal)).or_default();
+        self.backlog_len += usize::from(numbers.insert(id.number));
+    }
+
+    /// The record is gone: receipted, dropped by policy, replaced or set aside.
+    pub fn remove(&mut self, id: RecordId) {
+        if self.land(id).is_some() {
+            return;
+        }
+        for class in [Class::Urgent, Class::Vitals, Class::Waveform] {
+            if self.live.remove(&(class, id)) || self.take_backlog(id, class) {
+                return;
+            }
+        }
+    }
+
+    /// A connection is up.
+    pub fn connected(&mut self) {
+        self.connected = true;
+    }
+
+    /// The connection is down: what was live or in flight is backlog.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+        self.opened.clear();
+        self.held.clear();
+        self.reopened.clear();
+        self.paused_until = None;
+        self.due.clear();
+        self.live_flights = 0;
+        for (id, flight) in std::mem::take(&mut self.flights) {
+            self.add_backlog(id, flight.class);
+        }
+        for (class, id) in std::mem::take(&mut self.live) {
+            self.add_backlog(id, class);
+        }
+    }
+
+    /// True if a new record would go out at once: the batcher then seals each notification by itself.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.connected
+            && self.paused_until.is_none()
+            && self.live.is_empty()
+            && self.live_flights < self.limits.live_in_flight / 8
+    }
+
+    /// True while a connection is up.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Records that wait or are in flight.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.len() + self.backlog_len + self.flights.len()
+    }
+
+    /// True if nothing waits and nothing is in flight.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True if the record was never handed to the present connection.
+    #[must_use]
+    pub fn is_waiting(&self, id: RecordId) -> bool {
+        !self.flights.contains_key(&id)
+    }
+
+    /// An unsigned refusal: a hint. Delays what it names.
+    pub fn refused(&mut self, ordinal: u64, refused: Refused, now: Time) {
+        match refused {
+            Refused::HeaderMissing => {
+                let last = self.reopened.get(&ordinal);
+                if last.is_some_and(|last| now.since(*last) < self.limits.pause) {
+                    return;
+                }
+                self.reopened.insert(ordinal, now);
+                self.opened.remove(&ordinal);
+                self.land_context(ordinal);
+            }
+            Refused::Context => {
+                self.opened.remove(&ordinal);
+                self.held.insert(ordinal, now + self.limits.hold);
+                self.land_context(ordinal);
+            }
+            Refused::Record(number) => {
+                let id = RecordId { ordinal, number };
+                if let Some(flight) = self.land(id) {
+                    let due = now + self.limits.retry_longest;
+                    self.fly(id, Flight { due, ..flight });
+                }
+            }
+            Refused::Everything => self.paused_until = Some(now + self.limits.pause),
+        }
+    }
+
+    /// What to send now, if anything. `size` gives the bytes of a record.
+    pub fn next(&mut self, now: Time, size: impl Fn(RecordId) -> usize) -> Option<Send> {
+        if !self.connected {
+            return None;
+        }
+        if let Some(until) = self.paused_until {
+            if now < until {
+                return None;
+            }
+            self.paused_until = None;
+        }
+        self.held.retain(|_, until| now < *until);
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        let mut began_live = None;
+        while let Some((id, class, from)) = self.candidate(now, began_live) {
+            if !self.opened.contains(&id.ordinal) {
+                if records.is_empty() {
+                    self.opened.insert(id.ordinal);
+                    return Some(Send::Open(id.ordinal));
+                }
+                break;
+            }
+            bytes += size(id);
+            if bytes > self.limits.message_bytes && !records.is_empty() {
+                break;
+            }
+            self.take_off(id, class, from, now);
+            began_live = Some(from == Origin::Live);
+            records.push(id);
+        }
+        (!records.is_empty()).then_some(Send::Records(records))
+    }
+
+    /// When [`Window::next`] may have something to send although nothing new came.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        if !self.connected {
+            return None;
+        }
+        if let Some(until) = self.paused_until {
+            return Some(until);
+        }
+        let due = self.due.first().map(|(due, _)| *due);
+        let held = self.held.values().min().copied();
+        due.into_iter().chain(held).min()
+    }
+
+    /// The next record to send and where it is taken from. A message that began live stays live, so that
+    /// backlog never rides in front of it.
+    fn candidate(&self, now: Time, began_live: Option<bool>) -> Option<(RecordId, Class, Origin)> {
+        if began_live != Some(false)
+            && self.live_flights < self.limits.live_in_flight
+            && let Some((class, id)) = self
+                .live
+                .iter()
+                .find(|(_, id)| !self.held.contains_key(&id.ordinal))
+        {
+            return Some((*id, *class, Origin::Live));
+        }
+        if began_live == Some(true) {
+            return None;
+        }
+        if let Some((due, id)) = self.due.first()
+            && *due <= now
+        {
+            let class = self.flights.get(id).map_or(Class::Vitals, |f| f.class);
+            return Some((*id, class, Origin::Flight));
+        }
+        if self.flights.len() - self.live_flights >= self.limits.backlog_in_flight {
+            return None;
+        }
+        let ((class, ordinal), numbers) = self
+            .backlog
+            .iter()
+            .find(|((_, ordinal), _)| !self.held.contains_key(ordinal))?;
+        let number = *numbers.first()?;
+        let id = RecordId {
+            ordinal: *ordinal,
+            number,
+        };
+        Some((id, *class, Origin::Backlog))
+    }
+
+    fn take_off(&mut self, id: RecordId, class: Class, from: Origin, now: Time) {
+        let (attempts, live) = match from {
+            Origin::Live => {
+                self.live.remove(&(class, id));
+                (0, true)
+            }
+            Origin::Backlog => {
+                self.take_backlog(id, class);
+                (0, false)
+            }
+            Origin::Flight => self
+                .land(id)
+                .map_or((0, false), |flight| (flight.attempts + 1, flight.live)),
+        };
+        let delay = self.limits.retry_first.as_micros() << attempts.min(20);
+        let delay = delay.min(self.limits.retry_longest.as_micros());
+        let due = now + Span::from_micros(delay);
+        self.fly(
+            id,
+            Flight {
+                class,
+                due,
+                attempts,
+                live,
+            },
+        );
+    }
+
+    fn fly(&mut self, id: RecordId, flight: Flight) {
+        self.live_flights += usize::from(flight.live);
+        self.due.insert((flight.due, id));
+        self.flights.insert(id, flight);
+    }
+
+    fn land(&mut self, id: RecordId) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.due.remove(&(flight.due, id));
+        self.live_flights -= usize::from(flight.live);
+        Some(flight)
+    }
+
+    fn land_context(&mut self, ordinal: u64) {
+        let all = RecordId { ordinal, number: 0 }..=RecordId {
+            ordinal,
+            number: u64::MAX,
+        };
+        let ids: Vec<RecordId> = self.flights.range(all).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(flight) = self.land(id) {
+                self.add_backlog(id, flight.class);
+            }
+        }
+    }
+
+    fn take_backlog(&mut self, id: RecordId, class: Class) -> bool {
+        let key = (class, id.ordinal);
+        let Some(numbers) = self.backlog.get_mut(&key) else {
+            return false;
+        };
+        let taken = numbers.remove(&id.number);
+        if numbers.is_empty() {
+            self.backlog.remove(&key);
+        }
+        self.backlog_len -= usize::from(taken);
+        taken
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Live,
+    Flight,
+    Backlog,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(0) + Span::from_secs(seconds)
+    }
+
+    fn id(ordinal: u64, number: u64) -> RecordId {
+        RecordId { ordinal, number }
+    }
+
+    fn window() -> Window {
+        Window::new(Limits {
+            backlog_in_flight: 4,
+            live_in_flight: 8,
+            message_bytes: 300,
+            ..Limits::default()
+        })
+    }
+
+    fn all(window: &mut Window, now: Time) -> Vec<Send> {
+        std::iter::from_fn(|| window.next(now, |_| 100)).collect()
+    }
+
+    #[test]
+    fn header_first_live_first_backlog_bounded() {
+        let mut window = window();
+        for number in 1..=6 {
+            window.add(id(1, number), Class::Vitals);
+        }
+        assert_eq!(all(&mut window, at(0)), [], "not connected");
+        window.connected();
+        window.add(id(2, 1), Class::Vitals);
+        assert_eq!(
+            all(&mut window, at(0)),
+            [
+                Send::Open(2),
+                Send::Records(vec![id(2, 1)]),
+                Send::Open(1),
+                Send::Records(vec![id(1, 1), id(1, 2), id(1, 3)]),
+                Send::Records(vec![id(1, 4)]),
+            ]
+        );
+        window.remove(id(1, 2));
+        assert_eq!(all(&mut window, at(0)), [Send::Records(vec![id(1, 5)])]);
+    }
+
+    #[test]
+    fn urgent_backlog_goes_before_older_vitals() {
+        let mut window = window();
+        window.add(id(1, 1), Class::Vitals);
+        window.add(id(1, 2), Class::Urgent);
+        window.connected();
+        assert_eq!(
+            all(&mut window, at(0))[1..],
+            [Send::Records(vec![id(1, 2), id(1, 1)])]
+        );
+    }
+
+    #[test]
+    fn a_record_without_receipt_is_sent_again_later_and_later() {
+        let mut window = window();
+        window.connected();
+        window.add(id(1, 1), Class::Vitals);
+        all(&mut window, at(0));
+        assert_eq!(all(&mut window, at(19)), []);
+        let mut sent = Vec::new();
+        for second in 20..400 {
+            if !all(&mut window, at(second)).is_empty() {
+                sent.push(second);
+            }
+        }
+        assert_eq!(sent, [20, 60, 140, 300]);
+        window.remove(id(1, 1));
+        assert_eq!(all(&mut window, at(10_000)), []);
+        assert!(window.is_empty() && window.next_deadline().is_none());
+    }
+
+    #[test]
+    fn a_lost_connection_puts_everything_back_and_headers_go_out_again() {
+        let mut window = window();
+        window.connected();
+        window.add(id(1, 1), Class::Vitals);
+        let first = all(&mut window, at(0));
+        window.disconnected();
+        assert_eq!(window.len(), 1);
+        window.connected();
+        assert_eq!(all(&mut window, at(1)), first);
+    }
+
+    #[test]
+    fn refusals_delay_and_never_remove() {
+        let mut window = window();
+        window.connected();
+        window.add(id(1, 1), Class::Vitals);
+        let first = all(&mut window, at(0));
+        window.refused(1, Refused::HeaderMissing, at(1));
+        assert_eq!(all(&mut window, at(1)), first, "header and record again");
+        window.refused(1, Refused::HeaderMissing, at(2));
+        assert_eq!(all(&mut window, at(2)), [], "asked for too often");
+        window.refused(1, Refused::Context, at(3));
+        assert_eq!(all(&mut window, at(62)), []);
+        assert_eq!(window.next_deadline(), Some(at(63)));
+        assert_eq!(all(&mut window, at(63)), first);
+        window.refused(1, Refused::Record(1), at(64));
+        assert_eq!(all(&mut window, at(300)), []);
+        assert_eq!(all(&mut window, at(364)).len(), 1);
+        window.add(id(1, 2), Class::Vitals);
+        window.refused(0, Refused::Everything, at(365));
+        assert_eq!(all(&mut window, at(369)), []);
+        assert_eq!(all(&mut window, at(370)).len(), 1);
+        assert_eq!(window.len(), 2);
+    }
+
+    #[test]
+    fn is_live_only_while_the_line_keeps_up() {
+        let mut window = window();
+        assert!(!window.is_live());
+        window.connected();
+        assert!(window.is_live());
+        window.add(id(1, 1), Class::Vitals);
+        assert!(!window.is_live(), "one waits");
+        all(&mut window, at(0));
+        assert!(!window.is_live(), "one of 8/8 is in flight");
+        window.remove(id(1, 1));
+        assert!(window.is_live());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add(u64, u8),
+        Receipt(usize),
+        Connect,
+        Disconnect,
+        Refuse(u64, u8),
+        Wait(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (1..4_u64, 0..3_u8).prop_map(|(ordinal, class)| Step::Add(ordinal, class)),
+            3 => any::<usize>().prop_map(Step::Receipt),
+            1 => Just(Step::Connect),
+            1 => Just(Step::Disconnect),
+            1 => (1..4_u64, 0..4_u8).prop_map(|(ordinal, kind)| Step::Refuse(ordinal, kind)),
+            1 => (0..100_i64).prop_map(Step::Wait),
+        ]
+    }
+
+    fn class(n: u8) -> Class {
+        [Class::Urgent, Class::Vitals, Class::Waveform][usize::from(n)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        /// Against a plain set of what must not be forgotten: whatever is sent is in the set, the window's
+        /// length is the set's, and once the line works everything is sent.
+        #[test]
+        fn forgets_nothing_and_sends_nothing_else(steps in proptest::collection::vec(step(), 1..150)) {
+            let mut window = window();
+            let mut present: BTreeSet<RecordId> = BTreeSet::new();
+            let mut next = BTreeMap::new();
+            let mut opened: BTreeSet<u64> = BTreeSet::new();
+            let mut now = at(0);
+            for step in steps {
+                match step {
+                    Step::Add(ordinal, kind) => {
+                        let number = next.entry(ordinal).or_insert(0_u64);
+                        *number += 1;
+                        window.add(id(ordinal, *number), class(kind));
+                        present.insert(id(ordinal, *number));
+                    }
+                    // Receipts come in any order, for anything that was ever added.
+                    Step::Receipt(pick) => {
+                        if let Some(id) = present.iter().nth(pick % present.len().max(1)).copied() {
+                            present.remove(&id);
+                            window.remove(id);
+                            window.remove(id);
+                        }
+                    }
+                    Step::Connect => window.connected(),
+                    Step::Disconnect => {
+                        window.disconnected();
+                        opened.clear();
+                    }
+                    Step::Refuse(ordinal, kind) => {
+                        let refused = [
+                            Refused::HeaderMissing,
+                            Refused::Context,
+                            Refused::Record(1),
+                            Refused::Everything,
+                        ][usize::from(kind)];
+                        window.refused(ordinal, refused, now);
+                    }
+                    Step::Wait(seconds) => now = now + Span::from_secs(seconds),
+                }
+                for send in all(&mut window, now) {
+                    match send {
+                        Send::Open(ordinal) => { opened.insert(ordinal); }
+                        Send::Records(ids) => for id in ids {
+                            prop_assert!(present.contains(&id));
+                            prop_assert!(opened.contains(&id.ordinal));
+                        },
+                    }
+                }
+                prop_assert_eq!(window.len(), present.len());
+                prop_assert!(window.live_flights <= 8, "live is bounded");
+                prop_assert!(window.flights.len() - window.live_flights <= 4, "backlog is bounded");
+            }
+            // The line works from now on, and the centre receipts all that it gets.
+            window.connected();
+            for _ in 0..200 {
+                now = now + Span::from_secs(400);
+                for send in all(&mut window, now) {
+                    if let Send::Records(ids) = send {
+                        for id in ids {
+                            window.remove(id);
+                            present.remove(&id);
+                        }
+                    }
+                }
+            }
+            prop_assert!(present.is_empty() && window.is_empty());
+        }
+    }
+}
