@@ -1,0 +1,141 @@
+// The only file that names Connect. Calls and streams of the contract, by gRPC-web to where the page came from.
+
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import * as convert from "./convert.ts";
+import { AlertService, type AlertEvent } from "./gen/v1/alert_pb.ts";
+import { HistoryService } from "./gen/v1/history_pb.ts";
+import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
+import type { Alert, HistorySlice, Kind, Session } from "./model.ts";
+import type { Action } from "./store.ts";
+import { keepOpen, type Link } from "./stream.ts";
+
+const transport = createGrpcWebTransport({ baseUrl: window.location.origin });
+const twins = createClient(TwinService, transport);
+const alerts = createClient(AlertService, transport);
+const history = createClient(HistoryService, transport);
+
+/** Longest wait for an answer that is not a stream. */
+const CALL_LIMIT = 20_000;
+
+/** Null when nobody is signed in. Throws when the centre cannot be reached. */
+export async function session(): Promise<{ session: Session; roundTrip: number; answered: number } | null> {
+  const asked = performance.now();
+  const answer = await fetch("/session", {
+    headers: { accept: "application/json" },
+    cache: "no-store",
+    credentials: "same-origin",
+    signal: AbortSignal.timeout(CALL_LIMIT),
+  });
+  const answered = performance.now();
+  if (answer.status === 401 || answer.status === 403) return null;
+  if (!answer.ok) throw new Error(`session: ${answer.status}`);
+  return { session: convert.session(await answer.json()), roundTrip: answered - asked, answered };
+}
+
+export interface Watcher {
+  act(action: Action): void;
+  /** An event carried this known time, milliseconds. */
+  known(ms: number): void;
+  signedOut(): void;
+}
+
+export async function watchTwins(watcher: Watcher, signal: AbortSignal): Promise<void> {
+  await keepOpen<TwinEvent>(
+    {
+      ...common(watcher, (link) => watcher.act({ type: "link", stream: "twins", link })),
+      open: (cursor, line, opened) => twins.watch({ cursor }, { signal: line, onHeader: opened }),
+      cursor: resumable,
+      event: ({ kind, conflated }) => {
+        if (kind.case === "snapshot" || kind.case === "change") {
+          const twin = convert.twin(kind.value);
+          watcher.known(twin.known);
+          watcher.act({ type: "twin", twin, snapshot: kind.case === "snapshot", conflated: Number(conflated) });
+        } else if (kind.case === "snapshotEnd") watcher.act({ type: "complete", stream: "twins" });
+      },
+    },
+    signal,
+  );
+}
+
+export async function watchAlerts(watcher: Watcher, signal: AbortSignal): Promise<void> {
+  await keepOpen<AlertEvent>(
+    {
+      ...common(watcher, (link) => watcher.act({ type: "link", stream: "alerts", link })),
+      open: (cursor, line, opened) => alerts.watch({ cursor }, { signal: line, onHeader: opened }),
+      cursor: resumable,
+      event: ({ kind }) => {
+        if (kind.case === "snapshot" || kind.case === "change") {
+          const alert = convert.alert(kind.value);
+          watcher.act({ type: "alert", alert, snapshot: kind.case === "snapshot" });
+        } else if (kind.case === "snapshotEnd") watcher.act({ type: "complete", stream: "alerts" });
+      },
+    },
+    signal,
+  );
+}
+
+/** Not in the middle of a snapshot: what follows a cut-off snapshot is a whole one. */
+function resumable(event: TwinEvent | AlertEvent): Uint8Array {
+  return event.kind.case === "snapshot" ? new Uint8Array() : event.cursor;
+}
+
+function common(watcher: Watcher, link: (link: Link) => void) {
+  return {
+    link,
+    now: () => performance.now(),
+    random: Math.random,
+    wait: waitOrOnline,
+    fatal: (error: unknown) => {
+      const over = ConnectError.from(error).code === Code.Unauthenticated;
+      if (over) watcher.signedOut();
+      return over;
+    },
+  };
+}
+
+function waitOrOnline(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      window.removeEventListener("online", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    window.addEventListener("online", done);
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** Returns once the act is durable, with the alert as it is then. */
+export async function acknowledge(alert: string, note: string): Promise<Alert> {
+  return convert.alert(await alerts.acknowledge({ alert, note }, { timeoutMs: CALL_LIMIT }));
+}
+
+/** Alerts that are over, newest page first as the centre gives them. */
+export async function pastAlerts(patients: string[], most: number): Promise<Alert[]> {
+  const answer = await alerts.list({ patients, includeResolved: true, pageSize: most }, { timeoutMs: CALL_LIMIT });
+  return answer.alerts.map(convert.alert);
+}
+
+/** Past readings in [from, to), milliseconds, handed over as they come. */
+export async function past(
+  query: { patient: string; kinds: readonly Kind[]; from: number; to: number; most: number },
+  take: (slice: HistorySlice) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = {
+    patient: query.patient,
+    kinds: [...query.kinds],
+    fromUs: BigInt(Math.floor(query.from * 1000)),
+    toUs: BigInt(Math.ceil(query.to * 1000)),
+    maxPoints: query.most,
+  };
+  for await (const chunk of history.query(request, { signal })) take(convert.historySlice(chunk));
+}
+
+/** Why a call failed, in the centre's words. */
+export function reason(error: unknown): string {
+  return ConnectError.from(error).rawMessage;
+}

@@ -1,0 +1,227 @@
+// Generated messages to the page's own words. Total: an enum number of a newer centre becomes the most
+// cautious known value, never an exception, because a row must not vanish over one unknown field.
+
+import type * as wire from "./gen/v1/alert_pb.ts";
+import { AlertState as WireState, Category as WireCategory, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
+import type { HistoryChunk } from "./gen/v1/history_pb.ts";
+import type * as twinWire from "./gen/v1/twin_pb.ts";
+import type {
+  Alert,
+  AlertState,
+  Category,
+  Channel,
+  Device,
+  Evidence,
+  Forecast,
+  Gateway,
+  HistorySlice,
+  Priority,
+  Score,
+  Session,
+  Twin,
+} from "./model.ts";
+
+function ms(us: bigint): number {
+  return Number(us) / 1000;
+}
+
+/** For times where 0 means "not yet" or "not known". */
+function msOrNull(us: bigint | undefined): number | null {
+  return us === undefined || us === 0n ? null : ms(us);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function priority(value: WirePriority): Priority {
+  if (value === WirePriority.LOW) return "low";
+  if (value === WirePriority.MEDIUM) return "medium";
+  return "high";
+}
+
+function category(value: WireCategory): Category {
+  return value === WireCategory.TECHNICAL ? "technical" : "physiological";
+}
+
+function alertState(value: WireState): AlertState {
+  if (value === WireState.RESOLVED) return "resolved";
+  if (value === WireState.ACKNOWLEDGED) return "acknowledged";
+  return "active";
+}
+
+function evidence(from: wire.Evidence): Evidence {
+  return {
+    kind: from.kind,
+    label: from.label,
+    value: from.value ?? null,
+    limit: from.limit ?? null,
+    effective: ms(from.effectiveUs),
+    quality: from.quality,
+    contribution: from.contribution,
+  };
+}
+
+export function alert(from: wire.Alert): Alert {
+  return {
+    id: from.id,
+    patient: from.patient,
+    condition: from.condition,
+    priority: priority(from.priority),
+    category: category(from.category),
+    state: alertState(from.state),
+    onset: msOrNull(from.onsetUs),
+    raised: ms(from.raisedUs),
+    acknowledged: msOrNull(from.acknowledgedUs),
+    acknowledgedBy: from.acknowledgedBy,
+    acknowledgeNote: from.acknowledgeNote,
+    resolved: msOrNull(from.resolvedUs),
+    summary: from.summary,
+    plainSummary: from.plainSummary,
+    evidence: from.evidence.map(evidence),
+    model: from.model,
+    modelHash: hex(from.modelHash),
+    expected: msOrNull(from.expectedUs),
+    probability: from.probability ?? null,
+    subject: from.subject,
+    testData: from.testData,
+    position: from.position,
+    retrospective: from.retrospective,
+  };
+}
+
+function channel(from: twinWire.Channel): Channel {
+  return {
+    kind: from.kind,
+    value: from.value ?? null,
+    absence: from.absence,
+    effective: ms(from.effectiveUs),
+    received: ms(from.receivedUs),
+    source: from.source,
+    quality: from.quality,
+    baseline: from.baseline ?? null,
+    band: from.band ? { low: from.band.low, high: from.band.high } : null,
+    count: Number(from.count),
+    stale: from.stale,
+    freshFor: ms(from.freshForUs),
+  };
+}
+
+function score(from: twinWire.Score): Score {
+  return {
+    name: from.name,
+    low: from.low,
+    high: from.high,
+    parts: from.parts.map((part) => ({
+      name: part.name,
+      points: part.points ?? null,
+      value: part.value ?? null,
+      missingReason: part.missingReason,
+    })),
+    at: ms(from.atUs),
+    source: from.source,
+  };
+}
+
+function forecast(from: twinWire.Forecast): Forecast {
+  return {
+    kind: from.kind,
+    made: ms(from.madeUs),
+    points: from.points.map((point) => ({
+      at: ms(point.atUs),
+      value: point.value,
+      low: point.interval?.low ?? null,
+      high: point.interval?.high ?? null,
+    })),
+    abstained: from.abstained,
+    model: from.model,
+    coverageNominal: from.coverageNominal,
+    coverageObserved: from.coverageObserved ?? null,
+    scored: Number(from.scored),
+    crosses: msOrNull(from.crossesUs),
+    threshold: from.threshold ?? null,
+    error: from.error ?? null,
+    persistenceError: from.persistenceError ?? null,
+  };
+}
+
+function device(from: twinWire.DeviceState): Device {
+  return {
+    source: from.source,
+    stream: from.stream,
+    name: from.name,
+    model: from.model,
+    address: from.address,
+    link: from.link,
+    since: msOrNull(from.sinceUs),
+    battery: from.batteryPercent ?? null,
+    contact: from.contact ?? null,
+    lastReading: msOrNull(from.lastReadingUs),
+  };
+}
+
+function gateway(from: twinWire.GatewayState): Gateway {
+  return {
+    gateway: from.gateway,
+    stream: from.stream,
+    lastHeartbeat: msOrNull(from.lastHeartbeatUs),
+    silent: from.silent,
+    bufferRecords: Number(from.bufferRecords),
+    decoded: Number(from.readingsDecoded),
+    applied: Number(from.readingsApplied),
+    duplicated: Number(from.readingsDuplicated),
+    declaredLost: Number(from.readingsDeclaredLost),
+    quarantined: Number(from.readingsQuarantined),
+  };
+}
+
+export function twin(from: twinWire.Twin): Twin {
+  return {
+    patient: from.patient,
+    position: from.position,
+    known: ms(from.knownUs),
+    channels: from.channels.map(channel),
+    scores: from.scores.map(score),
+    forecasts: from.forecasts.map(forecast),
+    alerts: from.alerts.map(alert),
+    devices: from.devices.map(device),
+    gateways: from.gateways.map(gateway),
+    testData: from.testData,
+    stateHash: hex(from.stateHash),
+    rhythm: from.rhythm
+      ? {
+          finding: from.rhythm.finding,
+          entropy: from.rhythm.entropy ?? null,
+          cut: from.rhythm.cut,
+          beats: from.rhythm.beats,
+          source: from.rhythm.source,
+        }
+      : null,
+  };
+}
+
+export function historySlice(from: HistoryChunk): HistorySlice {
+  return {
+    kind: from.kind,
+    source: from.source,
+    times: from.effectiveUs.map(ms),
+    values: from.value,
+    quality: from.quality,
+  };
+}
+
+/** From the JSON of GET /session (README.md says what is in it). Unknown and missing fields are fine. */
+export function session(json: unknown): Session {
+  const from = (typeof json === "object" && json !== null ? json : {}) as Record<string, unknown>;
+  const text = (name: string) => (typeof from[name] === "string" ? from[name] : "");
+  const number = (name: string) => (typeof from[name] === "number" && Number.isFinite(from[name]) ? from[name] : null);
+  const now = number("now_us");
+  return {
+    person: text("person"),
+    testClock: text("test_clock"),
+    fingerprint: text("ca_fingerprint"),
+    testData: from["test_data"] === true,
+    now: now === null ? null : now / 1000,
+    rate: number("rate"),
+  };
+}

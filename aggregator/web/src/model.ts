@@ -1,0 +1,176 @@
+// The page's own words for what the streams carry. Times are milliseconds since the Unix epoch, on the
+// centre's clock; fractions of a millisecond are kept.
+
+export type Priority = "high" | "medium" | "low";
+export type Category = "physiological" | "technical";
+export type AlertState = "active" | "acknowledged" | "resolved";
+
+/** Wire number of `vitaltwin.v1.Kind`; what is known about each is in kinds.ts. */
+export type Kind = number;
+
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface Evidence {
+  readonly kind: Kind;
+  readonly label: string;
+  readonly value: number | null;
+  readonly limit: number | null;
+  readonly effective: number;
+  readonly quality: number;
+  /** Share of the decision, 0 to 1. */
+  readonly contribution: number;
+}
+
+export interface Alert {
+  readonly id: string;
+  readonly patient: string;
+  readonly condition: string;
+  readonly priority: Priority;
+  readonly category: Category;
+  readonly state: AlertState;
+  readonly onset: number | null;
+  readonly raised: number;
+  readonly acknowledged: number | null;
+  readonly acknowledgedBy: string;
+  readonly acknowledgeNote: string;
+  readonly resolved: number | null;
+  readonly summary: string;
+  readonly plainSummary: string;
+  readonly evidence: readonly Evidence[];
+  readonly model: string;
+  readonly modelHash: string;
+  readonly expected: number | null;
+  readonly probability: number | null;
+  readonly subject: string;
+  readonly testData: boolean;
+  /** Journal position of the last change, for ordering only. */
+  readonly position: bigint;
+  readonly retrospective: boolean;
+}
+
+export interface Channel {
+  readonly kind: Kind;
+  readonly value: number | null;
+  /** Wire number of `vitaltwin.v1.Absence`; 0 when there is a value or no reason. */
+  readonly absence: number;
+  readonly effective: number;
+  readonly received: number;
+  readonly source: number;
+  readonly quality: number;
+  readonly baseline: number | null;
+  readonly band: Interval | null;
+  readonly count: number;
+  readonly stale: boolean;
+  readonly freshFor: number;
+}
+
+export interface ScorePart {
+  readonly name: string;
+  readonly points: number | null;
+  readonly value: number | null;
+  readonly missingReason: string;
+}
+
+export interface Score {
+  readonly name: string;
+  readonly low: number;
+  readonly high: number;
+  readonly parts: readonly ScorePart[];
+  readonly at: number;
+  readonly source: string;
+}
+
+export interface ForecastPoint {
+  readonly at: number;
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+export interface Forecast {
+  readonly kind: Kind;
+  readonly made: number;
+  readonly points: readonly ForecastPoint[];
+  /** Why there are no points; empty when there are. */
+  readonly abstained: string;
+  readonly model: string;
+  readonly coverageNominal: number;
+  readonly coverageObserved: number | null;
+  readonly scored: number;
+  readonly crosses: number | null;
+  readonly threshold: number | null;
+  readonly error: number | null;
+  readonly persistenceError: number | null;
+}
+
+export interface Rhythm {
+  readonly finding: string;
+  readonly entropy: number | null;
+  readonly cut: number;
+  readonly beats: number;
+  readonly source: string;
+}
+
+export interface Device {
+  readonly source: number;
+  readonly stream: string;
+  readonly name: string;
+  readonly model: string;
+  readonly address: string;
+  readonly link: string;
+  readonly since: number | null;
+  readonly battery: number | null;
+  readonly contact: boolean | null;
+  readonly lastReading: number | null;
+}
+
+export interface Gateway {
+  readonly gateway: string;
+  readonly stream: string;
+  readonly lastHeartbeat: number | null;
+  readonly silent: boolean;
+  readonly bufferRecords: number;
+  readonly decoded: number;
+  readonly applied: number;
+  readonly duplicated: number;
+  readonly declaredLost: number;
+  readonly quarantined: number;
+}
+
+export interface Twin {
+  readonly patient: string;
+  readonly position: bigint;
+  readonly known: number;
+  readonly channels: readonly Channel[];
+  readonly scores: readonly Score[];
+  readonly forecasts: readonly Forecast[];
+  readonly alerts: readonly Alert[];
+  readonly devices: readonly Device[];
+  readonly gateways: readonly Gateway[];
+  readonly testData: boolean;
+  readonly stateHash: string;
+  readonly rhythm: Rhythm | null;
+}
+
+export interface Session {
+  readonly person: string;
+  /** Empty for the system clock. */
+  readonly testClock: string;
+  readonly fingerprint: string;
+  readonly testData: boolean;
+  /** Centre's time when it answered; null when it does not say. */
+  readonly now: number | null;
+  readonly rate: number | null;
+}
+
+/** Readings of one kind from one source. */
+export interface HistorySlice {
+  readonly kind: Kind;
+  readonly source: number;
+  readonly times: readonly number[];
+  readonly values: readonly number[];
+  readonly quality: readonly number[];
+}

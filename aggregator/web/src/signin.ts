@@ -1,0 +1,57 @@
+// Spends a one-time code, on a person's click only: a preview that merely loads the link burns nothing.
+// The code leaves the address bar and the history before anything else happens.
+
+import "./style.css";
+import { h } from "./dom.ts";
+import { applyTheme } from "./theme.ts";
+import { texts } from "./texts.ts";
+
+const words = texts.signIn;
+const query = new URLSearchParams(location.search);
+const code = query.get("code") ?? "";
+const error = query.get("error");
+history.replaceState(null, "", location.pathname);
+applyTheme();
+
+/** The code itself, or the whole link that carries it. */
+function codeIn(pasted: string): string {
+  const trimmed = pasted.trim();
+  return URL.canParse(trimmed) ? (new URL(trimmed).searchParams.get("code") ?? trimmed) : trimmed;
+}
+
+const input = h("input", {
+  id: "code",
+  name: "code",
+  type: code === "" ? "text" : "hidden",
+  required: true,
+  autocomplete: "off",
+  spellcheck: "false",
+  value: code,
+});
+const form = h(
+  "form",
+  { method: "post", action: "/sign-in", onsubmit: () => (input.value = codeIn(input.value)) },
+  code === "" && h("label", { for: "code" }, words.code),
+  input,
+  h("button", { class: "button primary wide", type: "submit" }, words.button),
+);
+
+document.title = texts.title(words.title);
+document.body.classList.add("plain");
+document.body.append(
+  h("header", { class: "plain-top" }, h("span", { class: "wordmark" }, texts.brand), h("span", {}, texts.disclaimer)),
+  h(
+    "main",
+    { class: "sheet" },
+    h("h1", {}, words.title),
+    error !== null &&
+      h("p", { class: "notice bad", role: "alert" }, error === "code" ? words.errors.code : words.errors.other),
+    h("p", { class: "lead" }, code === "" ? words.noCode : words.lead),
+    form,
+    h("h2", {}, words.facts),
+    h("ul", { class: "steps" }, ...words.steps.map((step) => h("li", {}, step))),
+    h("p", { class: "fine" }, words.certificate),
+    h("p", { class: "fine" }, texts.disclaimerLong),
+  ),
+);
+if (code === "") input.focus();

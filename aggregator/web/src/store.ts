@@ -1,0 +1,300 @@
+// What the page knows, as a pure fold over what the streams said, and what follows from it: who comes first,
+// what is stale, what must be said aloud. No elements, no network, no clock.
+
+import { HEART_RATE, KEY_ORDER, NOT_TILES, RR_INTERVAL } from "./kinds.ts";
+import type { Alert, Channel, Forecast, Kind, Priority, Score, Session, Twin } from "./model.ts";
+import { CLOSED, type Link } from "./stream.ts";
+
+export type StreamName = "twins" | "alerts";
+
+export interface State {
+  readonly phase: "starting" | "signed-in" | "signed-out";
+  readonly session: Session | null;
+  readonly twins: ReadonlyMap<string, Twin>;
+  readonly alerts: ReadonlyMap<string, Alert>;
+  readonly links: Readonly<Record<StreamName, Link>>;
+  /** True once a whole snapshot came. */
+  readonly complete: Readonly<Record<StreamName, boolean>>;
+  /** What the running snapshot named so far; null when none runs. */
+  readonly snapshot: Readonly<Record<StreamName, ReadonlySet<string> | null>>;
+  /** Twin states that were replaced by newer ones before they came here. */
+  readonly conflated: number;
+  readonly roundTrip: number | null;
+}
+
+export const START: State = {
+  phase: "starting",
+  session: null,
+  twins: new Map(),
+  alerts: new Map(),
+  links: { twins: CLOSED, alerts: CLOSED },
+  complete: { twins: false, alerts: false },
+  snapshot: { twins: null, alerts: null },
+  conflated: 0,
+  roundTrip: null,
+};
+
+export type Action =
+  | { readonly type: "session"; readonly session: Session; readonly roundTrip: number }
+  | { readonly type: "signed-out" }
+  | { readonly type: "twin"; readonly twin: Twin; readonly snapshot: boolean; readonly conflated: number }
+  | { readonly type: "alert"; readonly alert: Alert; readonly snapshot: boolean }
+  | { readonly type: "complete"; readonly stream: StreamName }
+  | { readonly type: "link"; readonly stream: StreamName; readonly link: Link };
+
+/** Resolved alerts that are kept for the patient's page; older ones come from the centre when asked for. */
+const RESOLVED_KEPT = 500;
+
+/** Folds a batch of actions: a batch copies each map at most once, whatever its length. */
+export function reduce(state: State, actions: readonly Action[]): State {
+  let next = state;
+  let twins: Map<string, Twin> | null = null;
+  let alerts: Map<string, Alert> | null = null;
+  const ownTwins = () => (twins ??= new Map(state.twins));
+  const ownAlerts = () => (alerts ??= new Map(state.alerts));
+
+  const upsert = (alert: Alert, fromTwin: boolean) => {
+    const known = (alerts ?? state.alerts).get(alert.id);
+    if (known && (fromTwin ? alert.position <= known.position : alert.position < known.position)) return;
+    ownAlerts().set(alert.id, alert);
+  };
+  const own: { twins?: Set<string>; alerts?: Set<string> } = {};
+  const named = (stream: StreamName, id: string) => {
+    let seen = own[stream];
+    if (!seen || seen !== next.snapshot[stream]) {
+      seen = new Set(next.snapshot[stream] ?? []);
+      own[stream] = seen;
+      next = { ...next, snapshot: { ...next.snapshot, [stream]: seen } };
+    }
+    seen.add(id);
+  };
+  const completed = (stream: StreamName) => {
+    const seen = next.snapshot[stream] ?? new Set<string>();
+    if (stream === "twins") {
+      for (const id of (twins ?? state.twins).keys()) if (!seen.has(id)) ownTwins().delete(id);
+    } else {
+      // What a snapshot of the open alerts does not name was resolved while the line was down.
+      for (const [id, alert] of alerts ?? state.alerts) {
+        if (alert.state !== "resolved" && !seen.has(id)) ownAlerts().delete(id);
+      }
+    }
+    next = {
+      ...next,
+      snapshot: { ...next.snapshot, [stream]: null },
+      complete: { ...next.complete, [stream]: true },
+    };
+  };
+
+  for (const action of actions) {
+    switch (action.type) {
+      case "session":
+        next = { ...next, phase: "signed-in", session: action.session, roundTrip: action.roundTrip };
+        break;
+      case "signed-out":
+        // Nothing about a patient stays in memory once the session is over.
+        twins = null;
+        alerts = null;
+        state = { ...START, phase: "signed-out" };
+        next = state;
+        break;
+      case "twin": {
+        if (action.snapshot) named("twins", action.twin.patient);
+        const known = (twins ?? state.twins).get(action.twin.patient);
+        if (known && !action.snapshot && action.twin.position < known.position) break;
+        ownTwins().set(action.twin.patient, action.twin);
+        for (const alert of action.twin.alerts) upsert(alert, true);
+        next = { ...next, conflated: next.conflated + action.conflated };
+        break;
+      }
+      case "alert":
+        if (action.snapshot) named("alerts", action.alert.id);
+        upsert(action.alert, false);
+        break;
+      case "complete":
+        completed(action.stream);
+        break;
+      case "link":
+        next = { ...next, links: { ...next.links, [action.stream]: action.link } };
+        // A snapshot that a broken line cut off begins again.
+        if (action.link.phase === "connecting") next = { ...next, snapshot: { ...next.snapshot, [action.stream]: null } };
+        break;
+    }
+  }
+  if (twins) next = { ...next, twins };
+  if (alerts) next = { ...next, alerts: forgetOldResolved(alerts) };
+  return next;
+}
+
+function forgetOldResolved(alerts: Map<string, Alert>): Map<string, Alert> {
+  const resolved = [...alerts.values()].filter((alert) => alert.state === "resolved");
+  if (resolved.length <= RESOLVED_KEPT) return alerts;
+  resolved.sort((a, b) => (a.resolved ?? 0) - (b.resolved ?? 0));
+  for (const alert of resolved.slice(0, resolved.length - RESOLVED_KEPT)) alerts.delete(alert.id);
+  return alerts;
+}
+
+// ---- What follows from the state ----
+
+const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };
+
+/** Order of open alerts: unacknowledged first, then priority, physiological before technical, longest waiting first. */
+export function byUrgency(a: Alert, b: Alert): number {
+  return (
+    Number(a.state === "acknowledged") - Number(b.state === "acknowledged") ||
+    WEIGHT[b.priority] - WEIGHT[a.priority] ||
+    Number(a.category === "technical") - Number(b.category === "technical") ||
+    a.raised - b.raised ||
+    (a.id < b.id ? -1 : 1)
+  );
+}
+
+/** Open means: not resolved. */
+export function openAlerts(state: State, patient?: string): Alert[] {
+  const open: Alert[] = [];
+  for (const alert of state.alerts.values()) {
+    if (alert.state !== "resolved" && (patient === undefined || alert.patient === patient)) open.push(alert);
+  }
+  return open.sort(byUrgency);
+}
+
+export function resolvedAlerts(state: State, patient: string): Alert[] {
+  return [...state.alerts.values()]
+    .filter((alert) => alert.patient === patient && alert.state === "resolved")
+    .sort((a, b) => (b.resolved ?? b.raised) - (a.resolved ?? a.raised));
+}
+
+export type Group = "waiting" | "taken" | "calm";
+
+export interface Row {
+  readonly patient: string;
+  /** Absent when an alert came before the twin: the alert is shown all the same. */
+  readonly twin: Twin | null;
+  /** Open alerts, most urgent first. */
+  readonly alerts: readonly Alert[];
+  readonly group: Group;
+}
+
+export function worklist(state: State): Row[] {
+  const open = new Map<string, Alert[]>();
+  for (const alert of openAlerts(state)) {
+    const list = open.get(alert.patient);
+    if (list) list.push(alert);
+    else open.set(alert.patient, [alert]);
+  }
+  const patients = new Set([...state.twins.keys(), ...open.keys()]);
+  const rows = [...patients].map((patient): Row => {
+    const alerts = open.get(patient) ?? [];
+    const top = alerts[0];
+    return {
+      patient,
+      twin: state.twins.get(patient) ?? null,
+      alerts,
+      group: top === undefined ? "calm" : top.state === "active" ? "waiting" : "taken",
+    };
+  });
+  return rows.sort(compareRows);
+}
+
+/** By the most urgent alert; patients without one by id, so that calm rows do not move. */
+function compareRows(a: Row, b: Row): number {
+  const [x, y] = [a.alerts[0], b.alerts[0]];
+  if (x && y) return byUrgency(x, y);
+  if (x || y) return x ? -1 : 1;
+  return a.patient < b.patient ? -1 : 1;
+}
+
+/** Open alerts that nobody acknowledged yet, by priority. */
+export function unacknowledged(state: State): Record<Priority, number> {
+  const counts = { high: 0, medium: 0, low: 0 };
+  for (const alert of state.alerts.values()) if (alert.state === "active") counts[alert.priority] += 1;
+  return counts;
+}
+
+export function channelOf(twin: Twin | null, kind: Kind): Channel | null {
+  return twin?.channels.find((channel) => channel.kind === kind) ?? null;
+}
+
+export function forecastOf(twin: Twin | null, kind: Kind): Forecast | null {
+  return twin?.forecasts.find((forecast) => forecast.kind === kind) ?? null;
+}
+
+/** The forecast that crosses its threshold first. */
+export function firstCrossing(twin: Twin | null): Forecast | null {
+  let first: Forecast | null = null;
+  for (const forecast of twin?.forecasts ?? []) {
+    if (forecast.crosses !== null && (first === null || forecast.crosses < first.crosses!)) first = forecast;
+  }
+  return first;
+}
+
+export function news2(twin: Twin | null): Score | null {
+  return twin?.scores.find((score) => score.name === "news2") ?? null;
+}
+
+/** The vital that tells most about why this patient stands here: what the top alert rests on, what is foreseen to cross, else the first usual one there is. */
+export function keyVital(twin: Twin | null, alerts: readonly Alert[]): Kind | null {
+  const there = (kind: Kind) => channelOf(twin, kind) !== null;
+  for (const alert of alerts) {
+    if (alert.category !== "physiological") continue;
+    const evidence = [...alert.evidence].sort((a, b) => b.contribution - a.contribution);
+    for (const { kind } of evidence) {
+      const shown = kind === RR_INTERVAL ? HEART_RATE : kind;
+      if (there(shown)) return shown;
+    }
+  }
+  const crossing = firstCrossing(twin);
+  if (crossing && there(crossing.kind)) return crossing.kind;
+  const valued = KEY_ORDER.find((kind) => channelOf(twin, kind)?.value != null);
+  return valued ?? KEY_ORDER.find(there) ?? null;
+}
+
+/** Effective time of the newest reading of the body; null when there was none. */
+export function lastData(twin: Twin | null): number | null {
+  let last: number | null = null;
+  for (const channel of twin?.channels ?? []) {
+    if (NOT_TILES.includes(channel.kind) && channel.kind !== RR_INTERVAL) continue;
+    if (last === null || channel.effective > last) last = channel.effective;
+  }
+  return last;
+}
+
+/** Stale by the centre's word, by its own age, or because the line to the centre is down. */
+export function isStale(channel: Channel, now: number, lineDown: boolean): boolean {
+  return lineDown || channel.stale || (channel.freshFor > 0 && now - channel.effective > channel.freshFor);
+}
+
+/** True if every value of the body is stale, or there is none. */
+export function allStale(twin: Twin | null, now: number, lineDown: boolean): boolean {
+  return (twin?.channels ?? []).every((channel) => NOT_TILES.includes(channel.kind) || isStale(channel, now, lineDown));
+}
+
+export type Health = "live" | "connecting" | "down";
+
+/** A line that is only just reconnecting is not yet called down. */
+const GRACE = 3000;
+
+/** The worse of both streams, at local time `local`. */
+export function health(state: State, local: number): Health {
+  const links = [state.links.twins, state.links.alerts];
+  if (links.every((link) => link.phase === "live")) return "live";
+  const failed = links.some((link) => link.attempt > 0 && (link.attempt > 1 || local - link.since > GRACE));
+  return failed || links.some((link) => link.phase === "ended") ? "down" : "connecting";
+}
+
+export interface Announcement {
+  readonly alert: Alert;
+  /** Only high priority may interrupt a screen reader. */
+  readonly assertive: boolean;
+}
+
+/** What became active between two states, most urgent first. The first snapshot is not news. */
+export function announcements(before: State, after: State): Announcement[] {
+  if (!before.complete.alerts || before.alerts === after.alerts) return [];
+  const fresh: Alert[] = [];
+  for (const alert of after.alerts.values()) {
+    const known = before.alerts.get(alert.id);
+    if (alert.state === "active" && (!known || known.state === "resolved")) fresh.push(alert);
+    else if (alert.state === "active" && known && WEIGHT[alert.priority] > WEIGHT[known.priority]) fresh.push(alert);
+  }
+  return fresh.sort(byUrgency).map((alert) => ({ alert, assertive: alert.priority === "high" }));
+}

@@ -1,0 +1,350 @@
+// Alerts with their evidence, and the one act that people do about them here: acknowledge. The card is shared
+// by the patient's page and the page of all alerts; physiological and technical ones are kept apart.
+
+import { h, reconcile, set, show, spoken, text } from "../dom.ts";
+import { RR_INTERVAL } from "../kinds.ts";
+import type { Alert, Category, Evidence } from "../model.ts";
+import { byUrgency, openAlerts } from "../store.ts";
+import { texts } from "../texts.ts";
+import * as time from "../time.ts";
+import { amountWithUnit, Badge, Bar, Fact, Moment, patientLink, within, type App, type View } from "./parts.ts";
+
+const words = texts.alerts;
+
+export class AlertCard {
+  readonly root: HTMLElement;
+  readonly #app: App;
+  readonly #badge = new Badge();
+  readonly #tags = h("p", { class: "tags" });
+  readonly #heading: HTMLElement;
+  readonly #plain = h("p", { class: "plain-words" });
+  readonly #times = h("p", { class: "alert-times" });
+  readonly #raised = new Moment();
+  readonly #onset = new Moment();
+  readonly #expected = h("p", { class: "expected" });
+  readonly #evidence = h("ul", { class: "evidence" });
+  readonly #evidenceViews = new Map<string, EvidenceView>();
+  readonly #why: HTMLElement;
+  readonly #model = new Fact(words.model);
+  readonly #hash = new Fact(words.hash);
+  readonly #subject = new Fact(words.subject);
+  readonly #act: Acknowledge;
+
+  /** `withPatient`: the card names the patient and links to them. */
+  constructor(app: App, alert: Alert, withPatient: boolean) {
+    this.#app = app;
+    this.#heading = h("h3", { class: "alert-summary" });
+    this.#act = new Acknowledge(app, alert);
+    this.#why = h(
+      "div",
+      { class: "why" },
+      h("p", { class: "small-head" }, words.evidence, " ", h("span", { class: "hint" }, words.evidenceHint)),
+      this.#evidence,
+    );
+    this.#times.append(this.#raised.root, this.#onset.root);
+    this.root = h(
+      "li",
+      { class: "alert-card" },
+      h(
+        "div",
+        { class: "alert-top" },
+        this.#badge.root,
+        h(
+          "div",
+          { class: "alert-words" },
+          withPatient && h("p", { class: "alert-patient" }, h("a", { href: patientLink(alert.patient) }, alert.patient)),
+          this.#heading,
+          this.#tags,
+        ),
+      ),
+      this.#expected,
+      this.#plain,
+      this.#times,
+      this.#why,
+      this.#act.root,
+      h(
+        "details",
+        { class: "more" },
+        h("summary", {}, words.details, spoken(`: ${alert.summary}`)),
+        h("dl", { class: "facts" }, this.#subject.root, this.#model.root, this.#hash.root),
+      ),
+    );
+  }
+
+  update(alert: Alert): void {
+    const now = this.#app.now();
+    set(this.root, "class", `alert-card ${alert.priority} ${alert.category} ${alert.state}`);
+    this.#badge.update(alert);
+    text(this.#heading, alert.summary);
+    text(this.#plain, alert.plainSummary);
+    show(this.#plain, alert.plainSummary !== "" && alert.plainSummary !== alert.summary);
+    const tags = [`${texts.priority(alert.priority)} · ${texts.category(alert.category).toLowerCase()}`, words.state(alert.state).toLowerCase()];
+    if (alert.expected !== null) tags.push(words.predictive.toLowerCase());
+    if (alert.retrospective) tags.push(words.retrospective.toLowerCase());
+    if (alert.testData) tags.push(texts.testData.toLowerCase());
+    text(this.#tags, tags.join(" · "));
+    this.#updateTimes(alert, now);
+    this.#updateEvidence(alert);
+    this.#subject.update(alert.subject);
+    this.#model.update(alert.model);
+    this.#hash.update(alert.modelHash, "mono");
+    this.#act.update(alert);
+  }
+
+  #updateTimes(alert: Alert, now: number): void {
+    if (alert.state === "resolved" && alert.resolved !== null) {
+      this.#raised.update(alert.resolved, `${words.resolvedAt} ${time.clockSeconds(alert.resolved)}`);
+    } else {
+      const waits = alert.state === "active" ? words.waiting(time.span(now - alert.raised)) : words.ago(time.span(now - alert.raised));
+      this.#raised.update(alert.raised, `${words.raised} ${time.clockSeconds(alert.raised)}, ${waits}`);
+    }
+    show(this.#onset.root, alert.onset !== null);
+    if (alert.onset !== null) this.#onset.update(alert.onset, `${words.onset} ${time.clockSeconds(alert.onset)}`);
+    show(this.#expected, alert.expected !== null && alert.state !== "resolved");
+    if (alert.expected !== null) {
+      const at = time.clock(alert.expected);
+      const when = alert.expected > now ? words.expected(at, within(alert.expected - now)) : words.expectedPast(at);
+      const how = alert.probability === null ? "" : `, ${words.probability(time.percent(alert.probability))}`;
+      text(this.#expected, `${words.predictive}: ${when}${how}`);
+    }
+  }
+
+  #updateEvidence(alert: Alert): void {
+    show(this.#why, alert.evidence.length > 0);
+    const evidence = alert.evidence.map((item, i) => ({ item, id: String(i) }));
+    reconcile(
+      this.#evidence,
+      this.#evidenceViews,
+      evidence,
+      ({ id }) => id,
+      () => new EvidenceView(),
+      (view, { item }) => view.update(item),
+    );
+  }
+}
+
+/** Evidence may carry derived numbers (an entropy, a slope) under a kind: the unit is said only for plain readings. */
+function evidenceAmount(evidence: Evidence, value: number): string {
+  const derived = evidence.kind === RR_INTERVAL || evidence.kind === 0 || Math.abs(value) < 5;
+  return derived ? time.number(value, Math.abs(value) < 10 ? 2 : 0) : amountWithUnit(evidence.kind, value);
+}
+
+class EvidenceView {
+  readonly root = h("li", { class: "evidence-item" });
+  readonly #label = h("span", { class: "evidence-label" });
+  readonly #value = h("span", { class: "evidence-value" });
+  readonly #limit = h("span", { class: "evidence-limit" });
+  readonly #bar = new Bar();
+  readonly #share = h("span", { class: "evidence-share" });
+
+  constructor() {
+    this.root.append(
+      h("span", { class: "evidence-words" }, this.#label, " ", this.#value, " ", this.#limit),
+      this.#bar.root,
+      this.#share,
+    );
+  }
+
+  update(evidence: Evidence): void {
+    text(this.#label, evidence.label === "" ? texts.kind(evidence.kind) : evidence.label);
+    text(this.#value, evidence.value === null ? "" : evidenceAmount(evidence, evidence.value));
+    const limit = evidence.limit === null ? "" : words.limit(evidenceAmount(evidence, evidence.limit));
+    text(this.#limit, [limit, ...texts.quality(evidence.quality)].filter((part) => part !== "").join(" · "));
+    this.#bar.update(evidence.contribution);
+    text(this.#share, time.percent(evidence.contribution));
+    set(this.#share, "title", words.share(time.percent(evidence.contribution)));
+  }
+}
+
+/** The button, the note, and afterwards who did it. */
+class Acknowledge {
+  readonly root = h("div", { class: "acknowledge" });
+  readonly #app: App;
+  readonly #id: string;
+  readonly #done = h("p", { class: "acknowledged" });
+  readonly #note = h("p", { class: "acknowledge-note" });
+  readonly #open: HTMLButtonElement;
+  readonly #form: HTMLFormElement;
+  readonly #text: HTMLTextAreaElement;
+  readonly #send = h("button", { class: "button primary", type: "submit" }, words.confirm);
+  readonly #error = h("p", { class: "notice bad", role: "alert", hidden: true });
+  #sending = false;
+  #finished = false;
+
+  constructor(app: App, alert: Alert) {
+    this.#app = app;
+    this.#id = alert.id;
+    const field = `note-${alert.id}`;
+    this.#open = h("button", { class: "button", type: "button", "aria-expanded": "false", onclick: () => this.#expand(true) });
+    this.#open.append(words.acknowledge, spoken(`: ${alert.summary}`));
+    this.#text = h("textarea", { id: field, rows: 2, maxlength: 1000, "aria-describedby": `${field}-hint` });
+    this.#form = h(
+      "form",
+      {
+        class: "note-form",
+        hidden: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          void this.#submit();
+        },
+        onkeydown: (event) => {
+          if ((event as KeyboardEvent).key === "Escape") this.#expand(false);
+        },
+      },
+      h("label", { for: field }, words.note),
+      this.#text,
+      h("p", { id: `${field}-hint`, class: "hint" }, words.noteHint),
+      this.#error,
+      h(
+        "div",
+        { class: "buttons" },
+        this.#send,
+        h("button", { class: "button quiet", type: "button", onclick: () => this.#expand(false) }, words.cancel),
+      ),
+    );
+    this.root.append(this.#open, this.#form, this.#done, this.#note);
+  }
+
+  update(alert: Alert): void {
+    this.#finished = alert.state !== "active";
+    if (this.#finished && !this.#form.hidden && !this.#sending) this.#expand(false);
+    show(this.#open, !this.#finished && this.#form.hidden === true);
+    const acknowledged = alert.acknowledged !== null;
+    show(this.#done, acknowledged);
+    if (alert.acknowledged !== null) text(this.#done, words.acknowledged(alert.acknowledgedBy, time.clockSeconds(alert.acknowledged)));
+    show(this.#note, acknowledged && alert.acknowledgeNote !== "");
+    text(this.#note, alert.acknowledgeNote);
+    show(this.root, acknowledged || !this.#finished);
+  }
+
+  #expand(open: boolean): void {
+    show(this.#form, open);
+    show(this.#open, !open && !this.#finished);
+    set(this.#open, "aria-expanded", String(open));
+    show(this.#error, false);
+    if (open) this.#text.focus();
+    else if (!this.#finished) this.#open.focus();
+  }
+
+  async #submit(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    this.#send.disabled = true;
+    text(this.#send, words.acknowledging);
+    show(this.#error, false);
+    try {
+      await this.#app.acknowledge(this.#id, this.#text.value.trim());
+      this.#finished = true;
+      this.#expand(false);
+      // The button that had the focus is gone: stay at this card.
+      set(this.#done, "tabindex", "-1");
+      this.#done.focus();
+    } catch (error) {
+      text(this.#error, words.failed(error instanceof Error ? error.message : String(error)));
+      show(this.#error, true);
+    } finally {
+      this.#sending = false;
+      this.#send.disabled = false;
+      text(this.#send, words.confirm);
+    }
+  }
+}
+
+/** A list of cards that follows the state. */
+export class AlertList {
+  readonly root = h("ul", { class: "alert-list" });
+  readonly #views = new Map<string, AlertCard>();
+  readonly #app: App;
+  readonly #withPatient: boolean;
+
+  constructor(app: App, withPatient: boolean) {
+    this.#app = app;
+    this.#withPatient = withPatient;
+  }
+
+  update(alerts: readonly Alert[]): void {
+    reconcile(
+      this.root,
+      this.#views,
+      alerts,
+      (alert) => alert.id,
+      (alert) => new AlertCard(this.#app, alert, this.#withPatient),
+      (view, alert) => view.update(alert),
+    );
+    show(this.root, alerts.length > 0);
+  }
+}
+
+const CATEGORIES: readonly Category[] = ["physiological", "technical"];
+
+/** All alerts that this person may see. */
+export class AlertsView implements View {
+  readonly title = words.title;
+  readonly root: HTMLElement;
+  readonly #app: App;
+  readonly #sections: { category: Category; count: HTMLElement; none: HTMLElement; list: AlertList }[];
+  readonly #resolvedBox = h("input", { type: "checkbox", id: "show-resolved" });
+  readonly #resolved: AlertList;
+  readonly #resolvedRoot: HTMLElement;
+  readonly #failed = h("p", { class: "notice bad", role: "alert", hidden: true }, words.loadFailed);
+
+  constructor(app: App) {
+    this.#app = app;
+    this.#sections = CATEGORIES.map((category) => ({
+      category,
+      count: h("span", { class: "group-count" }),
+      none: h("p", { class: "muted" }, words.noneOfCategory(texts.category(category))),
+      list: new AlertList(app, true),
+    }));
+    this.#resolved = new AlertList(app, true);
+    this.#resolvedRoot = h("section", { class: "group", hidden: true }, h("h2", {}, words.resolved), this.#failed, this.#resolved.root);
+    this.#resolvedBox.addEventListener("change", () => void this.#toggleResolved());
+    this.root = h(
+      "div",
+      { class: "page" },
+      h(
+        "div",
+        { class: "page-head" },
+        h("h1", { tabindex: "-1" }, words.title),
+        h("label", { class: "check", for: "show-resolved" }, this.#resolvedBox, words.showResolved),
+      ),
+      ...this.#sections.map(({ category, count, none, list }) =>
+        h(
+          "section",
+          { class: "group", "aria-labelledby": `alerts-${category}` },
+          h("h2", { id: `alerts-${category}` }, texts.category(category), " ", count),
+          none,
+          list.root,
+        ),
+      ),
+      this.#resolvedRoot,
+    );
+  }
+
+  update(): void {
+    const open = openAlerts(this.#app.state);
+    for (const section of this.#sections) {
+      const members = open.filter((alert) => alert.category === section.category);
+      text(section.count, String(members.length));
+      show(section.none, members.length === 0);
+      section.list.update(members);
+    }
+    const shown = this.#resolvedBox.checked;
+    show(this.#resolvedRoot, shown);
+    if (!shown) return;
+    const resolved = [...this.#app.state.alerts.values()].filter((alert) => alert.state === "resolved");
+    this.#resolved.update(resolved.sort((a, b) => (b.resolved ?? 0) - (a.resolved ?? 0) || byUrgency(a, b)));
+  }
+
+  async #toggleResolved(): Promise<void> {
+    this.update();
+    if (!this.#resolvedBox.checked) return;
+    try {
+      await this.#app.loadPastAlerts([]);
+      show(this.#failed, false);
+    } catch {
+      show(this.#failed, true);
+    }
+    this.update();
+  }
+}

@@ -1,0 +1,132 @@
+// Small pieces that several views show.
+
+import { h, set, show, spoken, text, toggle } from "../dom.ts";
+import { kindInfo } from "../kinds.ts";
+import type { Alert, Kind } from "../model.ts";
+import type { State } from "../store.ts";
+import type { Trends } from "../trends.ts";
+import { texts } from "../texts.ts";
+import * as time from "../time.ts";
+
+/** What a view may see and do. */
+export interface App {
+  readonly state: State;
+  readonly trends: Trends;
+  /** The centre's time. */
+  now(): number;
+  /** True while the line to the centre is down: every value is old then. */
+  lineDown(): boolean;
+  /** Resolves once the act is durable; rejects with an error whose message is for people. */
+  acknowledge(alert: string, note: string): Promise<void>;
+  /** Resolved alerts of a patient (empty: of all), into the state. */
+  loadPastAlerts(patients: string[]): Promise<void>;
+}
+
+export interface View {
+  readonly root: HTMLElement;
+  readonly title: string;
+  /** Called after each change of state and once a second. */
+  update(): void;
+  /** Called when the colours changed. */
+  repaint?(): void;
+  destroy?(): void;
+}
+
+/** Priority as colour, symbol and words; a frame instead of a filled box for technical alerts. */
+export class Badge {
+  readonly root = h("span", { class: "badge" });
+  readonly #symbol = h("span", { "aria-hidden": "true" });
+  readonly #words = spoken("");
+
+  constructor() {
+    this.root.append(this.#symbol, this.#words);
+  }
+
+  update(alert: Alert): void {
+    const name = `badge ${alert.priority} ${alert.category} ${alert.state}`;
+    set(this.root, "class", name);
+    text(this.#symbol, texts.symbol(alert.priority));
+    text(this.#words, texts.badge(alert.priority, alert.category, alert.state));
+  }
+}
+
+/** A moment as a `<time>` with the full time in its title. */
+export class Moment {
+  readonly root = h("time");
+
+  update(ms: number, words: string): void {
+    set(this.root, "datetime", time.iso(ms));
+    set(this.root, "title", time.full(ms));
+    text(this.root, words);
+  }
+}
+
+/** A name and a value, for a definition list. */
+export class Fact {
+  readonly root: HTMLElement;
+  readonly value = h("dd");
+
+  constructor(name: string) {
+    this.root = h("div", { class: "fact" }, h("dt", {}, name), this.value);
+  }
+
+  update(words: string, mark = ""): void {
+    text(this.value, words);
+    set(this.value, "class", mark === "" ? null : mark);
+    show(this.root, words !== "");
+  }
+}
+
+export function amount(kind: Kind, value: number): string {
+  return time.number(value, kindInfo(kind).decimals);
+}
+
+export function amountWithUnit(kind: Kind, value: number): string {
+  const { unit } = kindInfo(kind);
+  return unit === "" ? amount(kind, value) : `${amount(kind, value)} ${unit}`;
+}
+
+export function patientLink(patient: string): string {
+  return `#/patient/${encodeURIComponent(patient)}`;
+}
+
+/** What a person calls the span until a foreseen moment. */
+export function within(ms: number): string {
+  return ms <= 0 ? texts.worklist.crossingNow : texts.worklist.within(time.span(ms));
+}
+
+/** A share as a bar; the number stands beside it as text. */
+export class Bar {
+  readonly root = h("span", { class: "bar", "aria-hidden": "true" });
+  readonly #fill = h("span", { class: "bar-fill" });
+
+  constructor() {
+    this.root.append(this.#fill);
+  }
+
+  update(share: number): void {
+    const width = `${(Math.min(1, Math.max(0, share)) * 100).toFixed(1)}%`;
+    if (this.#fill.style.width !== width) this.#fill.style.width = width;
+  }
+}
+
+/** Where a value lies against its personal band: the band in the middle half of the track. */
+export class BandGauge {
+  readonly root = h("span", { class: "gauge", "aria-hidden": "true" });
+  readonly #dot = h("span", { class: "gauge-dot" });
+
+  constructor() {
+    this.root.append(h("span", { class: "gauge-band" }), this.#dot);
+  }
+
+  update(value: number | null, band: { low: number; high: number } | null): void {
+    // The place is kept when there is no band, so that tiles do not jump.
+    toggle(this.root, "empty", value === null || band === null);
+    if (value === null || band === null) return;
+    const width = Math.max(1e-9, band.high - band.low);
+    const place = 0.25 + ((value - band.low) / width) * 0.5;
+    const left = `${(Math.min(0.98, Math.max(0.02, place)) * 100).toFixed(1)}%`;
+    if (this.#dot.style.left !== left) this.#dot.style.left = left;
+    toggle(this.#dot, "out", value < band.low || value > band.high);
+  }
+}

@@ -1,0 +1,182 @@
+// One patient: what is wrong and why, what is measured now, how it went and where it is heading, what the
+// scores rest on, and whether the equipment can be trusted.
+
+import { h, reconcile, set, show, text, toggle } from "../dom.ts";
+import { kindInfo, NOT_TILES, TILE_ORDER } from "../kinds.ts";
+import type { Channel, Twin } from "../model.ts";
+import { allStale, isStale, lastData, openAlerts, resolvedAlerts } from "../store.ts";
+import { texts } from "../texts.ts";
+import * as time from "../time.ts";
+import { AlertList } from "./alerts.ts";
+import { DevicesPanel, GatewaysPanel, RhythmPanel, ScorePanel } from "./panels.ts";
+import { amount, Badge, BandGauge, type App, type View } from "./parts.ts";
+import { TrendsSection } from "./trend.ts";
+
+const words = texts.patient;
+
+export class PatientView implements View {
+  readonly title: string;
+  readonly root: HTMLElement;
+  readonly #app: App;
+  readonly #patient: string;
+  readonly #badge = new Badge();
+  readonly #newest = h("span", { class: "age" });
+  readonly #others = h("a", { class: "others", href: "#/", hidden: true });
+  readonly #status = h("p", { class: "loading" }, words.loading);
+  readonly #content = h("div", { class: "patient-grid", hidden: true });
+  readonly #alertsNone = h("p", { class: "muted" }, texts.alerts.none);
+  readonly #alerts: AlertList;
+  readonly #resolved: AlertList;
+  readonly #resolvedRoot: HTMLDetailsElement;
+  readonly #resolvedCount = h("span", { class: "group-count" });
+  readonly #tiles = h("ul", { class: "tiles" });
+  readonly #tileViews = new Map<string, Tile>();
+  readonly #noTiles = h("p", { class: "muted" }, words.noValues);
+  readonly #trends: TrendsSection;
+  readonly #score = new ScorePanel();
+  readonly #rhythm = new RhythmPanel();
+  readonly #devices: DevicesPanel;
+  readonly #gateways: GatewaysPanel;
+
+  constructor(app: App, patient: string) {
+    this.#app = app;
+    this.#patient = patient;
+    this.title = patient;
+    this.#alerts = new AlertList(app, false);
+    this.#resolved = new AlertList(app, false);
+    this.#resolvedRoot = h("details", { class: "resolved-list", hidden: true }, h("summary", {}, texts.alerts.resolved, " ", this.#resolvedCount));
+    this.#resolvedRoot.append(this.#resolved.root);
+    this.#trends = new TrendsSection(app, patient);
+    this.#devices = new DevicesPanel(app);
+    this.#gateways = new GatewaysPanel(app);
+    this.root = h(
+      "div",
+      { class: "page patient" },
+      h("p", { class: "crumbs" }, h("a", { href: "#/" }, h("span", { "aria-hidden": "true" }, "← "), words.back), this.#others),
+      h("div", { class: "page-head" }, this.#badge.root, h("h1", { tabindex: "-1" }, patient), this.#newest),
+      this.#status,
+      this.#content,
+    );
+    this.#content.append(
+      h(
+        "div",
+        { class: "patient-main" },
+        section("alerts", texts.alerts.open, this.#alertsNone, this.#alerts.root, this.#resolvedRoot),
+        section("now", words.now, this.#noTiles, this.#tiles),
+        this.#trends.root,
+      ),
+      h("div", { class: "patient-side" }, this.#score.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),
+    );
+    app.loadPastAlerts([patient]).catch(() => {
+      // What was resolved is a convenience here; the page of all alerts says when it cannot be loaded.
+    });
+  }
+
+  update(): void {
+    const { state } = this.#app;
+    const twin = state.twins.get(this.#patient) ?? null;
+    const open = openAlerts(state, this.#patient);
+    const found = twin !== null || open.length > 0;
+    show(this.#content, found);
+    show(this.#status, !found);
+    text(this.#status, state.complete.twins ? words.unknown : words.loading);
+    this.#updateHead(twin);
+    const top = open[0];
+    toggle(this.#badge.root, "gone", top === undefined);
+    if (top) this.#badge.update(top);
+    const waiting = new Set(openAlerts(state).filter((alert) => alert.state === "active" && alert.patient !== this.#patient).map((alert) => alert.patient));
+    show(this.#others, waiting.size > 0);
+    text(this.#others, words.others(waiting.size));
+    if (!found) return;
+    show(this.#alertsNone, open.length === 0);
+    this.#alerts.update(open);
+    const resolved = resolvedAlerts(state, this.#patient);
+    show(this.#resolvedRoot, resolved.length > 0);
+    text(this.#resolvedCount, String(resolved.length));
+    this.#resolved.update(resolved.slice(0, 50));
+    this.#updateTiles(twin);
+    this.#trends.update(twin, open);
+    this.#score.update(twin);
+    this.#rhythm.update(twin);
+    this.#devices.update(twin);
+    this.#gateways.update(twin);
+  }
+
+  repaint(): void {
+    this.#trends.repaint();
+  }
+
+  destroy(): void {
+    this.#trends.destroy();
+  }
+
+  #updateHead(twin: Twin | null): void {
+    const last = lastData(twin);
+    show(this.#newest, last !== null);
+    if (last === null) return;
+    text(this.#newest, words.newest(time.span(this.#app.now() - last)));
+    toggle(this.#newest, "stale", allStale(twin, this.#app.now(), this.#app.lineDown()));
+  }
+
+  #updateTiles(twin: Twin | null): void {
+    const channels = (twin?.channels ?? []).filter((channel) => !NOT_TILES.includes(channel.kind));
+    const order = (channel: Channel) => {
+      const at = TILE_ORDER.indexOf(channel.kind);
+      return at < 0 ? TILE_ORDER.length + channel.kind : at;
+    };
+    channels.sort((a, b) => order(a) - order(b));
+    show(this.#noTiles, channels.length === 0);
+    show(this.#tiles, channels.length > 0);
+    reconcile(
+      this.#tiles,
+      this.#tileViews,
+      channels,
+      (channel) => String(channel.kind),
+      (channel) => new Tile(channel),
+      (view, channel) => view.update(channel, this.#app.now(), this.#app.lineDown()),
+    );
+  }
+}
+
+export function section(id: string, title: string, ...children: Node[]): HTMLElement {
+  return h("section", { class: `part part-${id}`, "aria-labelledby": `part-${id}` }, h("h2", { id: `part-${id}` }, title), ...children);
+}
+
+/** One live value with its age, quality and place against what is usual for this person. */
+class Tile {
+  readonly root: HTMLElement;
+  readonly #value = h("span", { class: "tile-value" });
+  readonly #unit = h("span", { class: "tile-unit" });
+  readonly #usual = h("span", { class: "tile-usual" });
+  readonly #note = h("span", { class: "tile-note" });
+  readonly #age = h("span", { class: "tile-age" });
+  readonly #gauge = new BandGauge();
+
+  constructor(channel: Channel) {
+    this.root = h(
+      "li",
+      { class: "tile" },
+      h("span", { class: "tile-name" }, texts.kind(channel.kind)),
+      h("span", { class: "tile-number" }, this.#value, this.#unit),
+      this.#gauge.root,
+      this.#usual,
+      h("span", { class: "tile-foot" }, this.#age, this.#note),
+    );
+  }
+
+  update(channel: Channel, now: number, lineDown: boolean): void {
+    const stale = isStale(channel, now, lineDown);
+    toggle(this.root, "stale", stale);
+    text(this.#value, channel.value === null ? "–" : amount(channel.kind, channel.value));
+    text(this.#unit, channel.value === null ? "" : kindInfo(channel.kind).unit);
+    const age = time.span(now - channel.effective);
+    text(this.#age, stale ? words.stale(age) : words.age(age));
+    set(this.#age, "title", time.full(channel.effective));
+    const remarks = channel.value === null ? [texts.absence(channel.absence)] : texts.quality(channel.quality);
+    text(this.#note, remarks.join(", "));
+    toggle(this.#note, "remark", remarks.length > 0);
+    const { band } = channel;
+    text(this.#usual, band ? words.usual(amount(channel.kind, band.low), amount(channel.kind, band.high)) : words.learning);
+    this.#gauge.update(channel.value, band);
+  }
+}

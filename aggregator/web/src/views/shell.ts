@@ -1,0 +1,271 @@
+// What frames every page: disclaimer, test banners, navigation, counts of unacknowledged alerts, state of the
+// line, and the live regions that speak to screen readers.
+
+import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
+import type { Priority } from "../model.ts";
+import { health, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { texts } from "../texts.ts";
+import { flashing, nextTheme, switchFlashing, theme } from "../theme.ts";
+import * as time from "../time.ts";
+import { Fact, type App } from "./parts.ts";
+
+const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
+
+export class Shell {
+  readonly root: HTMLElement;
+  readonly main = h("main", { id: "main", tabindex: "-1" });
+  readonly #app: App;
+  readonly #local: () => number;
+  readonly #rate: () => number;
+  readonly #testData = h("span", { class: "chip test", title: texts.testDataLong, hidden: true }, texts.testData);
+  readonly #testClock = h("span", { class: "chip test", hidden: true });
+  readonly #nav: HTMLElement;
+  readonly #links: Record<string, HTMLAnchorElement>;
+  readonly #counts = new Map<Priority, { root: HTMLElement; number: HTMLElement; words: HTMLElement }>();
+  readonly #countsRoot: HTMLAnchorElement;
+  readonly #connection: Connection;
+  readonly #person = h("span", { class: "person", hidden: true });
+  readonly #lost = h("div", { class: "lost", hidden: true });
+  readonly #polite = h("div", { class: "sr", role: "status", "aria-live": "polite" });
+  readonly #assertive = h("div", { class: "sr", role: "alert", "aria-live": "assertive" });
+  #health: Health = "connecting";
+  #lostSince: number | null = null;
+
+  constructor(app: App, local: () => number, rate: () => number, repaint: () => void) {
+    this.#app = app;
+    this.#local = local;
+    this.#rate = rate;
+    this.#links = {
+      worklist: h("a", { href: "#/" }, texts.nav.worklist),
+      alerts: h("a", { href: "#/alerts" }, texts.nav.alerts),
+    };
+    this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
+    this.#countsRoot = h("a", { class: "counts", href: "#/alerts", "aria-label": texts.counts.label });
+    for (const priority of PRIORITIES) {
+      const number = h("span", { "aria-hidden": "true" });
+      const words = spoken("");
+      const root = h(
+        "span",
+        { class: `count ${priority}` },
+        h("span", { class: "count-symbol", "aria-hidden": "true" }, texts.symbol(priority)),
+        number,
+        words,
+      );
+      this.#counts.set(priority, { root, number, words });
+      this.#countsRoot.append(root);
+    }
+    this.#connection = new Connection(app, local);
+    this.root = h("div", { class: "shell" }, this.#skip(), this.#header(repaint), this.main, this.#polite, this.#assertive);
+  }
+
+  #skip(): HTMLElement {
+    return h(
+      "a",
+      {
+        class: "skip",
+        href: "#main",
+        onclick: (event) => {
+          // The hash is the route: go there without changing it.
+          event.preventDefault();
+          this.main.focus();
+        },
+      },
+      texts.skip,
+    );
+  }
+
+  #header(repaint: () => void): HTMLElement {
+    const mark = svg(
+      "svg",
+      { viewBox: "0 0 32 32", width: 26, height: 26, "aria-hidden": "true", class: "mark" },
+      svg("rect", { width: 32, height: 32, rx: 8 }),
+      svg("path", { d: "M4 17h5l3-8 5 15 4-11 2 4h5" }),
+    );
+    return h(
+      "header",
+      { class: "top" },
+      h(
+        "div",
+        { class: "strip" },
+        h("span", { class: "disclaimer", title: texts.disclaimerLong }, texts.disclaimer),
+        h("span", { class: "chips" }, this.#testData, this.#testClock),
+      ),
+      h(
+        "div",
+        { class: "bar-top" },
+        h("a", { class: "wordmark", href: "#/" }, mark, texts.brand),
+        this.#nav,
+        this.#countsRoot,
+        h("span", { class: "spacer" }),
+        this.#connection.root,
+        this.#person,
+        flashButton(),
+        themeButton(repaint),
+      ),
+      this.#lost,
+    );
+  }
+
+  show(route: string, signedIn: boolean): void {
+    for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
+    for (const part of [this.#nav, this.#countsRoot, this.#connection.root]) show(part, signedIn);
+  }
+
+  update(): void {
+    const { state } = this.#app;
+    const anyTest = state.session?.testData === true || [...state.twins.values()].some((twin) => twin.testData);
+    show(this.#testData, anyTest);
+    this.#updateClock();
+    const counts = unacknowledged(state);
+    for (const [priority, parts] of this.#counts) {
+      const count = counts[priority];
+      text(parts.number, String(count));
+      text(parts.words, ` ${texts.counts.spoken(priority, count)} `);
+      toggle(parts.root, "none", count === 0);
+    }
+    const person = state.session?.person ?? "";
+    show(this.#person, person !== "" && state.phase === "signed-in");
+    text(this.#person, person);
+    set(this.#person, "title", texts.tools.person(person));
+    this.#connection.update();
+    this.#updateHealth();
+  }
+
+  #updateClock(): void {
+    const description = this.#app.state.session?.testClock ?? "";
+    show(this.#testClock, description !== "");
+    if (description === "") return;
+    const rate = this.#rate();
+    const fast = Math.abs(rate - 1) > 0.01 ? ` ×${time.number(rate, rate < 10 && rate % 1 !== 0 ? 1 : 0)}` : "";
+    text(this.#testClock, `${texts.testClock}${fast} · ${time.clockSeconds(this.#app.now())}`);
+    set(this.#testClock, "title", description);
+  }
+
+  #updateHealth(): void {
+    const { state } = this.#app;
+    const now = health(state, this.#local());
+    const signedIn = state.phase === "signed-in";
+    if (signedIn && now !== this.#health) {
+      if (now === "down") this.#polite.textContent = texts.connection.lostSpoken;
+      if (now === "live" && this.#lostSince !== null) this.#polite.textContent = texts.connection.restored;
+    }
+    this.#health = now;
+    if (now === "live") this.#lostSince = null;
+    else if (now === "down") this.#lostSince ??= Math.min(state.links.twins.since, state.links.alerts.since);
+    show(this.#lost, signedIn && now === "down");
+    if (now === "down") text(this.#lost, texts.connection.lost(time.span(this.#local() - (this.#lostSince ?? 0))));
+  }
+
+  /** Only high priority interrupts. */
+  announce(news: readonly Announcement[]): void {
+    for (const { alert, assertive } of news) {
+      const words = texts.announce(alert.priority, alert.patient, alert.summary);
+      (assertive ? this.#assertive : this.#polite).textContent = words;
+    }
+  }
+
+  say(words: string): void {
+    this.#polite.textContent = words;
+  }
+}
+
+/** State of the line at a glance; both streams, round trip and fingerprint on request. */
+class Connection {
+  readonly root = h("details", { class: "connection" });
+  readonly #app: App;
+  readonly #local: () => number;
+  readonly #summary = h("summary");
+  readonly #word = h("span", { class: "state-word" });
+  readonly #trip = h("span", { class: "trip" });
+  readonly #twins = new Fact(texts.connection.twins);
+  readonly #alerts = new Fact(texts.connection.alerts);
+  readonly #roundTrip = new Fact(texts.connection.roundTrip);
+  readonly #conflated = new Fact(texts.connection.conflated);
+  readonly #clock = new Fact(texts.systemClock);
+  readonly #testClock = new Fact(texts.testClock);
+  readonly #fingerprint = new Fact(texts.connection.fingerprint);
+
+  constructor(app: App, local: () => number) {
+    this.#app = app;
+    this.#local = local;
+    this.#summary.append(h("span", { class: "dot", "aria-hidden": "true" }), this.#word, this.#trip);
+    const facts = [this.#twins, this.#alerts, this.#roundTrip, this.#conflated, this.#clock, this.#testClock, this.#fingerprint];
+    this.root.append(this.#summary, h("dl", { class: "facts popover" }, ...facts.map((fact) => fact.root)));
+    document.addEventListener("click", (event) => {
+      if (event.target instanceof Node && !this.root.contains(event.target)) this.root.open = false;
+    });
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.root.open) return;
+      this.root.open = false;
+      this.#summary.focus();
+    });
+  }
+
+  update(): void {
+    const { state } = this.#app;
+    const now = health(state, this.#local());
+    const word = texts.connection[now];
+    const trip = now === "live" && state.roundTrip !== null ? `${Math.max(1, Math.round(state.roundTrip))} ms` : "";
+    set(this.root, "class", `connection ${now}`);
+    text(this.#word, word);
+    text(this.#trip, trip);
+    set(this.#summary, "title", texts.connection.label(word));
+    if (!this.root.open) return;
+    const phase = (stream: "twins" | "alerts") => {
+      const link = state.links[stream];
+      const retry = link.retryAt === null ? "" : `, ${texts.connection.retryIn(time.span(link.retryAt - this.#local()))}`;
+      return texts.connection.phases[link.phase] + retry;
+    };
+    this.#twins.update(phase("twins"));
+    this.#alerts.update(phase("alerts"));
+    this.#roundTrip.update(trip);
+    this.#conflated.update(time.number(state.conflated, 0));
+    this.#clock.update(time.full(this.#app.now()));
+    this.#testClock.update(state.session?.testClock ?? "");
+    this.#fingerprint.update(state.session?.fingerprint ?? "", "mono");
+  }
+}
+
+function icon(path: string): SVGSVGElement {
+  return svg("svg", { viewBox: "0 0 24 24", width: 20, height: 20, "aria-hidden": "true", class: "icon" }, svg("path", { d: path }));
+}
+
+const ICONS = {
+  auto: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
+  light: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M5 19l2-2M17 7l2-2",
+  dark: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.500 10.500z",
+  flash: "M13 2 5 14h6l-1 8 8-12h-6z",
+} as const;
+
+function themeButton(repaint: () => void): HTMLButtonElement {
+  const button = h("button", { class: "tool", type: "button" });
+  const paint = () => {
+    const words = texts.tools.themeNow(texts.tools.themes[theme()]);
+    set(button, "aria-label", words);
+    set(button, "title", words);
+    button.replaceChildren(icon(ICONS[theme()]));
+  };
+  button.addEventListener("click", () => {
+    nextTheme();
+    paint();
+    repaint();
+  });
+  paint();
+  return button;
+}
+
+function flashButton(): HTMLButtonElement {
+  const button = h("button", { class: "tool", type: "button" }, icon(ICONS.flash));
+  const paint = () => {
+    const words = texts.tools.flashingNow(flashing());
+    set(button, "aria-label", texts.tools.flashing);
+    set(button, "title", words);
+    set(button, "aria-pressed", String(flashing()));
+  };
+  button.addEventListener("click", () => {
+    switchFlashing();
+    paint();
+  });
+  paint();
+  return button;
+}

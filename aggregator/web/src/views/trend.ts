@@ -1,0 +1,310 @@
+// Trends of one patient: past readings completed by live ones, personal band, limits, and the forecast as a fan
+// with what its intervals and errors were worth so far.
+
+import { TrendChart, type ChartData } from "../chart.ts";
+import { h, set, show, text, toggle } from "../dom.ts";
+import { HEART_RATE, kindInfo, PULSE_RATE, RR_INTERVAL, TREND_ORDER } from "../kinds.ts";
+import type { Alert, Forecast, Kind, Twin } from "../model.ts";
+import { channelOf, forecastOf } from "../store.ts";
+import { texts } from "../texts.ts";
+import * as time from "../time.ts";
+import { amount, amountWithUnit, within, type App } from "./parts.ts";
+
+const words = texts.chart;
+
+const RANGES = { "15m": 15 * 60_000, "1h": 3_600_000, "6h": 6 * 3_600_000, "24h": 24 * 3_600_000 } as const;
+type Range = keyof typeof RANGES;
+const RANGE_NAMES = Object.keys(RANGES) as Range[];
+
+/** Past readings that a chart asks for, per kind. */
+const POINTS = 1200;
+/** The window is at least this wide, however little was measured. */
+const LEAST_SPAN = 10 * 60_000;
+/** Conflation may skip states: the last minutes are completed from history this often (real time). */
+const COMPLETE_EVERY = 15_000;
+const DRAW_EVERY = 450;
+
+export class TrendsSection {
+  readonly root: HTMLElement;
+  readonly #app: App;
+  readonly #patient: string;
+  readonly #cards = new Map<Kind, TrendCard>();
+  readonly #list = h("div", { class: "trend-list" });
+  readonly #notice = h("p", { class: "notice", role: "status", hidden: true });
+  readonly #retry = h("button", { class: "button quiet", type: "button", hidden: true }, words.retry);
+  #range: Range = "1h";
+  #loading: AbortController | null = null;
+  #loadedTo: number | null = null;
+  #askedAt = 0;
+  #drawnAt = 0;
+
+  constructor(app: App, patient: string) {
+    this.#app = app;
+    this.#patient = patient;
+    this.#retry.addEventListener("click", () => this.#load());
+    this.root = h(
+      "section",
+      { class: "part part-trends", "aria-labelledby": "part-trends" },
+      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), this.#ranges()),
+      this.#notice,
+      this.#retry,
+      this.#list,
+    );
+  }
+
+  #ranges(): HTMLElement {
+    const options = RANGE_NAMES.map((name) => {
+      const input = h("input", { type: "radio", name: "range", value: name, id: `range-${name}`, "aria-label": words.rangesSpoken[name] });
+      input.checked = name === this.#range;
+      input.addEventListener("change", () => {
+        this.#range = name;
+        this.#load();
+      });
+      return h("label", { for: `range-${name}` }, input, h("span", {}, words.ranges[name]));
+    });
+    return h("fieldset", { class: "segmented" }, h("legend", { class: "sr" }, words.range), ...options);
+  }
+
+  update(twin: Twin | null, alerts: readonly Alert[]): void {
+    const now = this.#app.now();
+    if (now <= 0 || twin === null) return;
+    const local = performance.now();
+    if (this.#loadedTo === null && this.#loading === null && this.#askedAt === 0) this.#load();
+    else if (this.#loading === null && this.#loadedTo !== null && local - this.#askedAt > COMPLETE_EVERY && !this.#app.lineDown()) this.#load(true);
+    if (local - this.#drawnAt < DRAW_EVERY) return;
+    this.#drawnAt = local;
+    this.#syncCards(twin);
+    const window = this.#window(twin, now);
+    for (const card of this.#cards.values()) card.update(twin, alerts, window, this.#loading !== null && this.#loadedTo === null);
+  }
+
+  repaint(): void {
+    for (const card of this.#cards.values()) card.repaint();
+  }
+
+  destroy(): void {
+    this.#loading?.abort();
+    for (const card of this.#cards.values()) card.destroy();
+  }
+
+  /** One time axis for all trends, so that one crosshair reads them all. */
+  #window(twin: Twin, now: number): Window {
+    let first = now;
+    let ahead = 0;
+    for (const kind of this.#cards.keys()) {
+      for (const line of this.#app.trends.lines(this.#patient, kind)) first = Math.min(first, line.series.first ?? now);
+      const points = forecastOf(twin, kind)?.points ?? [];
+      ahead = Math.max(ahead, (points[points.length - 1]?.at ?? now) - now);
+    }
+    const from = Math.max(now - RANGES[this.#range], Math.min(first, now - LEAST_SPAN));
+    return { from, now, to: now + Math.max(ahead, (now - from) * 0.02) };
+  }
+
+  /** A card for each kind that has or had readings; order is fixed, so nothing jumps. */
+  #syncCards(twin: Twin): void {
+    const wanted = TREND_ORDER.filter((kind) => {
+      if (kind === PULSE_RATE && channelOf(twin, HEART_RATE) !== null) return false;
+      return channelOf(twin, kind) !== null || this.#app.trends.lines(this.#patient, kind).length > 0;
+    });
+    for (const [kind, card] of this.#cards) {
+      if (wanted.includes(kind)) continue;
+      card.destroy();
+      card.root.remove();
+      this.#cards.delete(kind);
+    }
+    wanted.forEach((kind, place) => {
+      let card = this.#cards.get(kind);
+      if (!card) {
+        card = new TrendCard(this.#app, this.#patient, kind);
+        this.#cards.set(kind, card);
+      }
+      if (this.#list.children[place] !== card.root) this.#list.insertBefore(card.root, this.#list.children[place] ?? null);
+    });
+  }
+
+  /** All of the range, or only what came since the last time. */
+  #load(onlyNew = false): void {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    const now = this.#app.now();
+    const whole = now - RANGES[this.#range];
+    const from = onlyNew && this.#loadedTo !== null ? Math.max(whole, this.#loadedTo - 60_000) : whole;
+    this.#askedAt = performance.now();
+    if (!onlyNew) this.#loadedTo = null;
+    this.#app.trends.load({ patient: this.#patient, kinds: TREND_ORDER, from, to: now, most: onlyNew ? 0 : POINTS }, loading.signal).then(
+      () => {
+        this.#loadedTo = now;
+        this.#finished(loading, false);
+      },
+      () => this.#finished(loading, !loading.signal.aborted),
+    );
+  }
+
+  #finished(loading: AbortController, failed: boolean): void {
+    if (this.#loading !== loading) return;
+    this.#loading = null;
+    this.#drawnAt = 0;
+    text(this.#notice, failed ? words.failed : "");
+    show(this.#notice, failed);
+    show(this.#retry, failed);
+  }
+}
+
+interface Window {
+  readonly from: number;
+  readonly now: number;
+  readonly to: number;
+}
+
+class TrendCard {
+  readonly root: HTMLElement;
+  readonly #app: App;
+  readonly #patient: string;
+  readonly #kind: Kind;
+  readonly #readout = h("span", { class: "readout", "aria-hidden": "true" });
+  readonly #canvas = h("div", { class: "chart", role: "img" });
+  readonly #empty = h("p", { class: "chart-empty", hidden: true });
+  readonly #bandKey = h("span", { class: "key band" }, words.usual);
+  readonly #forecastKey = h("span", { class: "key forecast" });
+  readonly #crossing = h("p", { class: "crossing-note", hidden: true });
+  readonly #facts = h("p", { class: "forecast-facts" });
+  readonly #chart: TrendChart;
+  #latest = "";
+  #pointing = false;
+
+  constructor(app: App, patient: string, kind: Kind) {
+    this.#app = app;
+    this.#patient = patient;
+    this.#kind = kind;
+    this.root = h(
+      "article",
+      { class: "trend" },
+      h("div", { class: "trend-head" }, h("h3", {}, texts.kind(kind), " ", h("span", { class: "unit" }, kindInfo(kind).unit)), this.#readout),
+      h("div", { class: "chart-box" }, this.#canvas, this.#empty),
+      h("p", { class: "keys" }, h("span", { class: `key ${kind === RR_INTERVAL ? "beats" : "line"}` }, words.measured), this.#bandKey, this.#forecastKey),
+      this.#crossing,
+      this.#facts,
+    );
+    this.#chart = new TrendChart(
+      this.#canvas,
+      {
+        axisTime: (ms, span) => (span > 20 * 3_600_000 && new Date(ms).getHours() === 0 ? time.day(ms) : time.clock(ms)),
+        axisValue: (value) => time.number(value, kind === 8 && value % 1 !== 0 ? 1 : 0),
+        now: words.now,
+      },
+      `patient-${patient}`,
+      (at) => {
+        this.#pointing = at !== null;
+        const value = at === null ? null : (at.value ?? at.forecast);
+        text(this.#readout, at === null || value === null ? this.#latest : words.reading(time.clockSeconds(at.time), amountWithUnit(kind, value)));
+      },
+    );
+  }
+
+  update(twin: Twin, alerts: readonly Alert[], window: Window, loading: boolean): void {
+    const channel = channelOf(twin, this.#kind);
+    const forecast = forecastOf(twin, this.#kind);
+    const { scale } = kindInfo(this.#kind);
+    const lines = this.#app.trends.lines(this.#patient, this.#kind).map(({ series }) => {
+      const gap = Math.max(series.gap(30_000), (window.to - window.from) / 60);
+      return series.window(window.from, window.now, this.#kind === RR_INTERVAL ? Number.POSITIVE_INFINITY : gap);
+    });
+    const drawn = lines.filter((line) => line.times.length > 0).slice(0, 3);
+    const data: ChartData = {
+      lines: drawn,
+      forecast: fan(forecast),
+      band: this.#kind === RR_INTERVAL ? null : (channel?.band ?? null),
+      limits: this.#limits(forecast, alerts),
+      ...window,
+      scale,
+      dots: this.#kind === RR_INTERVAL,
+    };
+    this.#chart.update(data);
+    this.#latest = channel?.value == null ? "" : amountWithUnit(this.#kind, channel.value);
+    if (!this.#pointing) text(this.#readout, this.#latest);
+    show(this.#empty, drawn.length === 0);
+    text(this.#empty, loading ? words.loading : words.noData);
+    show(this.#bandKey, data.band !== null);
+    show(this.#forecastKey, data.forecast !== null);
+    if (forecast) text(this.#forecastKey, words.forecast(time.percent(forecast.coverageNominal)));
+    this.#updateForecast(forecast, window.now);
+    set(this.#canvas, "aria-label", this.#spoken(drawn, forecast));
+  }
+
+  repaint(): void {
+    this.#chart.repaint();
+  }
+
+  destroy(): void {
+    this.#chart.destroy();
+  }
+
+  #limits(forecast: Forecast | null, alerts: readonly Alert[]): { value: number; label: string }[] {
+    const values = new Set<number>();
+    if (forecast?.threshold != null) values.add(forecast.threshold);
+    for (const alert of alerts) {
+      for (const evidence of alert.evidence) {
+        const plain = evidence.kind === this.#kind && this.#kind !== RR_INTERVAL && alert.category === "physiological";
+        // A limit far off the kind's scale belongs to something derived (a slope, a share).
+        const { scale } = kindInfo(this.#kind);
+        if (plain && evidence.limit !== null && evidence.limit > scale[0] / 2 && evidence.limit < scale[1] * 2) values.add(evidence.limit);
+      }
+    }
+    return [...values].map((value) => ({ value, label: words.limit(amount(this.#kind, value)) }));
+  }
+
+  #updateForecast(forecast: Forecast | null, now: number): void {
+    const crosses = forecast?.crosses ?? null;
+    show(this.#crossing, crosses !== null);
+    if (forecast && crosses !== null) {
+      const threshold = forecast.threshold === null ? "" : amountWithUnit(this.#kind, forecast.threshold);
+      text(this.#crossing, words.crosses(threshold, time.clock(crosses), within(crosses - now)));
+    }
+    const facts: string[] = [];
+    if (forecast && forecast.points.length === 0) facts.push(words.abstains(forecast.abstained));
+    if (forecast && forecast.points.length > 0) {
+      if (crosses === null) facts.push(words.noCrossing);
+      const nominal = time.percent(forecast.coverageNominal);
+      facts.push(
+        forecast.coverageObserved === null || forecast.scored === 0
+          ? words.coverageUnknown(nominal)
+          : words.coverage(nominal, time.percent(forecast.coverageObserved), forecast.scored),
+      );
+      if (forecast.error !== null && forecast.persistenceError !== null) {
+        facts.push(words.error(time.number(forecast.error, 2), time.number(forecast.persistenceError, 2)));
+      }
+      if (forecast.model !== "") facts.push(words.model(forecast.model));
+    }
+    text(this.#facts, facts.join(" · "));
+    show(this.#facts, facts.length > 0);
+    toggle(this.root, "foreseen", crosses !== null);
+  }
+
+  #spoken(lines: readonly { values: (number | null)[] }[], forecast: Forecast | null): string {
+    const values = (lines[0]?.values ?? []).filter((value) => value !== null);
+    if (values.length === 0) return `${texts.kind(this.#kind)}: ${words.noData}`;
+    const unit = (value: number) => amountWithUnit(this.#kind, value);
+    let low = values[0]!;
+    let high = values[0]!;
+    for (const value of values) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+    const trend = words.spoken(texts.kind(this.#kind), values.length, unit(low), unit(high), unit(values[values.length - 1]!));
+    const last = forecast?.points[forecast.points.length - 1];
+    if (!last) return trend;
+    const end = words.spokenForecast(time.clock(last.at), unit(last.value), unit(last.low ?? last.value), unit(last.high ?? last.value));
+    return `${trend} ${end}`;
+  }
+}
+
+function fan(forecast: Forecast | null): ChartData["forecast"] {
+  if (!forecast || forecast.points.length === 0) return null;
+  return {
+    times: forecast.points.map((point) => point.at),
+    values: forecast.points.map((point) => point.value),
+    low: forecast.points.map((point) => point.low),
+    high: forecast.points.map((point) => point.high),
+  };
+}
