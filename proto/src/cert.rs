@@ -56,7 +56,7 @@ pub struct Identity {
     pub name: String,
     /// Serial number, lower-case hexadecimal without leading zeros.
     pub serial: String,
-    /// First second at which the certificate is no longer valid.
+    /// Last second at which the certificate is valid.
     pub not_after: Time,
 }
 

@@ -2,11 +2,17 @@
 //!
 //! * `v1/*.proto`, generated into [`v1`] (checked in; `tests/generated.rs` verifies it).
 //! * [`seal`]: the sealed-batch format, byte by byte in `SEAL.md`: context headers, records, receipts,
-//!   commands. The agent seals, the centre opens, both with this code.
-//! * [`wire`]: conversions between `vitals` types and messages.
+//!   commands, and boxes for data at rest. The agent seals, the centre opens, both with this code; its test
+//!   vectors lie in `vectors/` beside a second implementation in Python.
+//! * [`wire`]: readings to columnar bodies that fit a record, and bodies back with every field checked.
 //! * [`topic`]: MQTT topic grammar.
+//! * [`token`]: the line of text with which a gateway enrols.
 //! * [`clock`]: the one clock a process reads, and the test clock that can drive all of them.
 //! * [`tls`]: the one TLS configuration (rustls, TLS 1.3, aws-lc-rs) for both ends.
+//! * [`cert`]: what a certificate of the house says: role, name, key, issuer.
+//!
+//! Foreign crypto crates are named in `seal::crypto` and `tls`, the X.509 parser in `cert`, and nowhere else.
+//! Every parser here takes hostile bytes: none panics, and each error names the field.
 //!
 //! Must not know: BLE, stores, models, screens.
 
