@@ -54,6 +54,11 @@ impl Centre {
         Ok(centre)
     }
 
+    /// Another clock for the next start and the next commands.
+    pub fn set_envs(&mut self, envs: &[(String, String)]) {
+        self.envs = envs.to_vec();
+    }
+
     /// The data folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -66,7 +71,8 @@ impl Centre {
     /// When the command fails; carries what it said.
     pub fn cli(&self, args: &[&str]) -> Result<String> {
         let dir = self.dir.to_string_lossy().into_owned();
-        let all = ["--dir", &dir].into_iter().chain(args.iter().copied());
+        let test_clock = (!self.envs.is_empty()).then_some("--test-clock");
+        let all = ["--dir", &dir].into_iter().chain(test_clock).chain(args.iter().copied());
         Ok(run(&program("vitaltwin-aggregator")?, all, &self.envs)?.trim_end().to_owned())
     }
 
@@ -87,11 +93,8 @@ impl Centre {
         let ready_file = self.dir.join("run/ready.json");
         // A killed centre leaves its file behind.
         drop(std::fs::remove_file(&ready_file));
-        let mut args = vec!["--dir", &dir, "run"];
-        if !self.envs.is_empty() {
-            args.push("--test-clock");
-        }
-        args.extend(more);
+        let test_clock = (!self.envs.is_empty()).then_some("--test-clock");
+        let args = ["--dir", &dir].into_iter().chain(test_clock).chain(["run"]).chain(more.iter().copied());
         let mut process = Process::start("aggregator", &program("vitaltwin-aggregator")?, args, &self.envs, &self.log)?;
         let ready = wait_for("the centre to listen", Duration::from_secs(30), async || {
             if let Some(status) = process.ended()? {

@@ -97,9 +97,7 @@ impl Gateway {
         if let Some(file) = &recording {
             args.extend(["--recording", file]);
         }
-        if !self.envs.is_empty() {
-            args.push("--test-clock");
-        }
+        args.extend(self.test_clock());
         let log = self.dir.join("wearables.log");
         self.wearables = Some(Process::start("firmware-sim", &program("firmware-sim")?, args, &self.envs, &log)?);
         Ok(())
@@ -127,8 +125,13 @@ impl Gateway {
     /// When the command fails; carries what it said.
     pub fn cli(&self, args: &[&str]) -> Result<String> {
         let dir = self.agent_dir().to_string_lossy().into_owned();
-        let all = ["--dir", &dir].into_iter().chain(args.iter().copied());
+        let all = ["--dir", &dir].into_iter().chain(self.test_clock()).chain(args.iter().copied());
         run(&program("vitaltwin-agent")?, all, &self.agent_envs())
+    }
+
+    /// The flag that lets the environment's test clock in.
+    fn test_clock(&self) -> Option<&'static str> {
+        (!self.envs.is_empty()).then_some("--test-clock")
     }
 
     fn agent_envs(&self) -> Vec<(String, String)> {
@@ -142,11 +145,7 @@ impl Gateway {
     /// # Errors
     /// When enrolment fails.
     pub fn enrol(&self, token: &str) -> Result<()> {
-        let mut args = vec!["enrol", token];
-        if !self.envs.is_empty() {
-            args.push("--test-clock");
-        }
-        self.cli(&args).map(drop)
+        self.cli(&["enrol", token]).map(drop)
     }
 
     /// Starts the agent.
@@ -155,10 +154,8 @@ impl Gateway {
     /// When the program cannot start.
     pub fn start_agent(&mut self) -> Result<()> {
         let dir = self.agent_dir().to_string_lossy().into_owned();
-        let mut args = vec!["--dir", &dir, "run", "--uplink", self.uplink.name(), "--drain-seconds", "20"];
-        if !self.envs.is_empty() {
-            args.push("--test-clock");
-        }
+        let run = ["run", "--uplink", self.uplink.name(), "--drain-seconds", "20"];
+        let args = ["--dir", &dir].into_iter().chain(self.test_clock()).chain(run);
         let log = self.dir.join("agent.log");
         self.agent = Some(Process::start("agent", &program("vitaltwin-agent")?, args, &self.agent_envs(), &log)?);
         Ok(())

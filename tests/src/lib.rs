@@ -5,6 +5,7 @@
 //!   wearables on it, an agent).
 //! * [`client`]: a reader of the centre, as a telemedicine platform would be one.
 //! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends.
+//! * [`rogue`]: a centre that lies.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
 //! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it.
 //! * [`wait`]: waiting on conditions with a deadline; nothing here sleeps and hopes.
@@ -19,5 +20,6 @@ pub mod gateway;
 pub mod hand;
 pub mod process;
 pub mod proxy;
+pub mod rogue;
 pub mod wait;
 pub mod world;
