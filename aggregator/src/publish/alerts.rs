@@ -25,7 +25,9 @@ pub struct AlertRecord {
     /// Highest priority the alert had up to this change: a reader that asks for urgent alerts only must also
     /// learn that one it knows became less urgent.
     pub peak: i32,
-    /// The state.
+    /// What the journal calls the alert.
+    pub key: String,
+    /// The state, under its public id.
     pub alert: Arc<v1::Alert>,
 }
 
@@ -64,6 +66,7 @@ impl Alerts {
         patient: PatientId,
         index: PatientIndex,
         at: At,
+        key: String,
         alert: v1::Alert,
     ) {
         let before = self.latest.get(&alert.id).map_or(0, |record| record.peak);
@@ -74,6 +77,7 @@ impl Alerts {
             index,
             at,
             peak,
+            key,
             alert: Arc::new(alert),
         });
         if record.is_resolved() {

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, RangeBounds as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::v1;
@@ -71,22 +72,22 @@ pub struct Hub {
     inner: Mutex<Inner>,
     progress: watch::Sender<Progress>,
     cursors: CursorKey,
-    epoch: u64,
+    epoch: AtomicU64,
     limits: Limits,
 }
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub")
-            .field("epoch", &self.epoch)
+            .field("epoch", &self.epoch())
             .finish_non_exhaustive()
     }
 }
 
 impl Hub {
-    /// An empty hub for a journal of `epoch`.
+    /// An empty hub for a journal that has not begun: epoch 0.
     #[must_use]
-    pub fn new(epoch: u64, cursors: CursorKey, limits: Limits) -> Self {
+    pub fn new(cursors: CursorKey, limits: Limits) -> Self {
         let inner = Inner {
             patients: Vec::new(),
             by_id: HashMap::new(),
@@ -100,7 +101,7 @@ impl Hub {
             inner: Mutex::new(inner),
             progress,
             cursors,
-            epoch,
+            epoch: AtomicU64::new(0),
             limits,
         }
     }
@@ -111,6 +112,11 @@ impl Hub {
     }
 
     // What the fold tells.
+
+    /// The journal is in `epoch` from here on: cursors of others are not honoured.
+    pub fn begin_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
 
     /// A patient exists; `source` yields its states. A patient that is known keeps its index.
     ///
@@ -142,11 +148,11 @@ impl Hub {
         inner.last = inner.last.max(at);
     }
 
-    /// An alert changed at `at`.
-    pub fn alert_changed(&self, index: PatientIndex, at: At, alert: v1::Alert) {
+    /// The alert that the journal calls `key` changed at `at`.
+    pub fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert) {
         let mut inner = self.lock();
         let patient = inner.patients[index.0 as usize].id.clone();
-        inner.alerts.change(patient, index, at, alert);
+        inner.alerts.change(patient, index, at, key, alert);
         inner.last = inner.last.max(at);
     }
 
@@ -317,8 +323,10 @@ impl Hub {
         &self.cursors
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
-        self.epoch
+    /// The journal's epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     pub(super) const fn limits(&self) -> Limits {

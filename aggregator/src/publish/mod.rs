@@ -18,6 +18,7 @@ mod alerts;
 mod cursor;
 mod hub;
 mod reader;
+pub mod view;
 
 pub use alerts::AlertRecord;
 pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, FilterHash, Stream};

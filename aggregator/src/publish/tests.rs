@@ -47,7 +47,8 @@ const SMALL: Limits = Limits {
 
 impl Rig {
     fn new(names: &[&str]) -> Self {
-        let hub = Arc::new(Hub::new(1, CursorKey::new(&[1; 32]), SMALL));
+        let hub = Arc::new(Hub::new(CursorKey::new(&[1; 32]), SMALL));
+        hub.begin_epoch(1);
         let mut rig = Self {
             hub,
             patients: BTreeMap::new(),
@@ -92,7 +93,7 @@ impl Rig {
             ..Default::default()
         };
         self.hub
-            .alert_changed(*index, At { position, index: 0 }, alert);
+            .alert_changed(*index, At { position, index: 0 }, id.into(), alert);
         self.hub.folded(position);
     }
 

@@ -1,0 +1,184 @@
+//! What a durable entry means to which patient.
+//!
+//! Invariants: total; what cannot be read any more (a destroyed key, a body that a newer agent wrote) is
+//! skipped or folded as malformed, by the same rule live and in a replay.
+//!
+//! Must not know: twins' state, publishing.
+
+use proto::v1;
+use proto::wire;
+use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link};
+use twin::{AlertId, Event};
+use vitals::{GatewayId, PatientId, SourceId, Time};
+
+use crate::journal::{Committed, Content, Entry, Opened, OpenedBatch};
+
+/// What an entry asks of the fold.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// A twin begins.
+    Begin { patient: PatientId, test_data: bool },
+    /// An event of one patient.
+    One { patient: PatientId, event: Event },
+    /// The gateway ended: an event of every patient it collects for.
+    GatewayRevoked(GatewayId),
+    /// A person took notice of an alert of the centre itself.
+    OwnAlertAcknowledged {
+        patient: PatientId,
+        key: String,
+        by: String,
+        note: String,
+    },
+    /// An entry was quarantined for a patient.
+    Quarantined { patient: PatientId, position: u64 },
+    /// The journal begins, or was restored from a backup.
+    Epoch(u64),
+    /// Only time passed.
+    Nothing,
+}
+
+/// What `committed` means.
+pub(super) fn meaning(committed: &Committed) -> Meaning {
+    let opened = committed.body.as_deref();
+    match &*committed.entry {
+        Entry::PatientAdded {
+            patient, test_data, ..
+        } => Meaning::Begin {
+            patient: patient.clone(),
+            test_data: *test_data,
+        },
+        Entry::Assigned {
+            patient,
+            gateway,
+            stream,
+            from,
+            ..
+        } => {
+            let devices = match opened {
+                Some(Opened::Devices(devices)) => devices.clone(),
+                Some(Opened::Batch(_) | Opened::Text(_)) | None => Vec::new(),
+            };
+            let (stream, gateway, from) = (*stream, gateway.clone(), *from);
+            let event = Event::Assigned(Assigned {
+                stream,
+                gateway,
+                devices,
+                from,
+            });
+            Meaning::One {
+                patient: patient.clone(),
+                event,
+            }
+        }
+        Entry::GatewayRevoked { gateway } => Meaning::GatewayRevoked(gateway.clone()),
+        Entry::Batch { .. } => match opened {
+            Some(Opened::Batch(batch)) => Meaning::One {
+                patient: batch.patient.clone(),
+                event: batch_event(batch),
+            },
+            Some(Opened::Devices(_) | Opened::Text(_)) | None => Meaning::Nothing,
+        },
+        Entry::Acknowledged {
+            patient, alert, by, ..
+        } => {
+            let note = match opened {
+                Some(Opened::Text(note)) => note.clone(),
+                Some(Opened::Batch(_) | Opened::Devices(_)) | None => String::new(),
+            };
+            let (patient, by) = (patient.clone(), by.clone());
+            match AlertId::parse(alert) {
+                Some(alert) => Meaning::One {
+                    patient,
+                    event: Event::Acknowledged { alert, by, note },
+                },
+                None => Meaning::OwnAlertAcknowledged {
+                    patient,
+                    key: alert.clone(),
+                    by,
+                    note,
+                },
+            }
+        }
+        Entry::Quarantined { position, patient } => Meaning::Quarantined {
+            patient: patient.clone(),
+            position: position.0,
+        },
+        Entry::EpochStarted { epoch, .. } => Meaning::Epoch(*epoch),
+        Entry::KeyAdded { .. }
+        | Entry::TokenCreated { .. }
+        | Entry::GatewayEnrolled { .. }
+        | Entry::CertificateIssued { .. }
+        | Entry::ContextAdmitted { .. }
+        | Entry::StreamFrozen { .. }
+        | Entry::Tick
+        | Entry::SetAside { .. } => Meaning::Nothing,
+    }
+}
+
+fn batch_event(batch: &OpenedBatch) -> Event {
+    let malformed = || Event::Malformed {
+        stream: batch.stream,
+        context: batch.context,
+        number: batch.number,
+        readings: batch.readings.into(),
+    };
+    let Content::Body(body) = &batch.content else {
+        return malformed();
+    };
+    let Ok(content) = wire::decode_body(batch.source, batch.number, body) else {
+        return malformed();
+    };
+    Event::Batch(Batch {
+        stream: batch.stream,
+        context: batch.context,
+        number: batch.number,
+        supersedes: content.supersedes,
+        readings: content.readings,
+        gaps: content.gaps.iter().map(gap).collect(),
+        heartbeat: content.heartbeat.as_ref().map(heartbeat),
+        devices: content.devices.into_iter().map(device).collect(),
+    })
+}
+
+/// `wire` has checked that sources fit.
+fn source(number: u32) -> SourceId {
+    SourceId(u16::try_from(number).unwrap_or(0))
+}
+
+fn gap(gap: &v1::Gap) -> Gap {
+    Gap {
+        source: source(gap.source),
+        reason: gap.reason,
+        readings: gap.readings,
+        from: Time::from_micros(gap.from_us),
+        to: Time::from_micros(gap.to_us),
+    }
+}
+
+fn heartbeat(heartbeat: &v1::Heartbeat) -> Heartbeat {
+    Heartbeat {
+        sent: Time::from_micros(heartbeat.sent_us),
+        buffer_records: heartbeat.buffer_records,
+        readings_decoded: heartbeat.readings_decoded,
+    }
+}
+
+fn device(report: v1::DeviceReport) -> DeviceReport {
+    let link = match report.link() {
+        v1::LinkState::Connected => Link::Connected,
+        v1::LinkState::Lost => Link::Lost,
+        v1::LinkState::Searching | v1::LinkState::Unspecified => Link::Searching,
+    };
+    DeviceReport {
+        source: source(report.source),
+        address: report.address,
+        name: report.name,
+        model: report.model,
+        link,
+        since: Time::from_micros(report.since_us),
+        battery_percent: report
+            .battery_percent
+            .and_then(|percent| u8::try_from(percent).ok()),
+        contact: report.contact,
+    }
+}

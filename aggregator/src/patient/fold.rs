@@ -1,0 +1,401 @@
+//! All twins, and the order in which things happen to them.
+//!
+//! For each entry: first every deadline up to its known time, in (deadline, patient) order; then the entry
+//! itself. What comes of it goes to the hub at once: the entry is durable already.
+//!
+//! Must not know: threads, the journal's handle, clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use proto::v1;
+use twin::{Effect, Event, State};
+use vitals::{GatewayId, PatientId, Time};
+
+use super::cell::Cell;
+use super::event::{Meaning, meaning};
+use super::guarded::Step;
+use crate::journal::{Committed, Entry, Opened};
+use crate::publish::view::{self, AlertIds};
+use crate::publish::{At, Hub, PatientIndex};
+
+/// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quarantine {
+    /// The entry.
+    pub position: u64,
+    /// Whose twin.
+    pub patient: PatientId,
+}
+
+/// What the fold counts itself, besides what each twin counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) batches: u64,
+    pub(super) readings: u64,
+    pub(super) readings_quarantined: u64,
+    pub(super) entries_quarantined: u64,
+}
+
+/// What the fold shares with those who ask for sums.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) cells: RwLock<Vec<Arc<Cell>>>,
+    pub(super) counts: RwLock<Counts>,
+}
+
+/// Next free places within the entry that is being folded.
+struct Places {
+    position: u64,
+    known: Time,
+    twins: u32,
+    alerts: u32,
+}
+
+impl Places {
+    fn twin(&mut self) -> At {
+        let at = At {
+            position: self.position,
+            index: self.twins,
+        };
+        self.twins += 1;
+        at
+    }
+
+    fn alert(&mut self) -> At {
+        let at = At {
+            position: self.position,
+            index: self.alerts,
+        };
+        self.alerts += 1;
+        at
+    }
+}
+
+/// See the module.
+pub struct Fold {
+    hub: Arc<Hub>,
+    ids: AlertIds,
+    step: Step,
+    cells: Vec<Arc<Cell>>,
+    by_id: BTreeMap<PatientId, PatientIndex>,
+    due: BTreeSet<(Time, PatientIndex)>,
+    deadlines: Vec<Option<Time>>,
+    collects: BTreeMap<GatewayId, BTreeSet<PatientIndex>>,
+    /// Panicked, and not yet seen as an entry.
+    broken: BTreeSet<Quarantine>,
+    counts: Counts,
+    effects: Vec<Effect>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Fold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fold")
+            .field("patients", &self.cells.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Fold {
+    /// No patients yet. What happens is told to `hub`.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, ids: AlertIds) -> Self {
+        Self::with_step(hub, ids, twin::step)
+    }
+
+    /// With another function in place of `twin::step`.
+    pub(super) fn with_step(hub: Arc<Hub>, ids: AlertIds, step: Step) -> Self {
+        Self {
+            hub,
+            ids,
+            step,
+            cells: Vec::new(),
+            by_id: BTreeMap::new(),
+            due: BTreeSet::new(),
+            deadlines: Vec::new(),
+            collects: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            counts: Counts::default(),
+            effects: Vec::new(),
+            shared: Arc::default(),
+        }
+    }
+
+    /// Folds the next entry.
+    pub fn apply(&mut self, committed: &Committed) {
+        let (position, known) = (committed.position.0, committed.known);
+        let mut places = Places {
+            position,
+            known,
+            twins: 0,
+            alerts: 0,
+        };
+        let counts_before = (self.counts.batches, self.counts.entries_quarantined);
+        self.fire(&mut places);
+        self.count(committed);
+        match meaning(committed) {
+            Meaning::Begin { patient, test_data } => self.begin(&patient, test_data, &mut places),
+            Meaning::One { patient, event } => self.one(&patient, event, committed, &mut places),
+            Meaning::GatewayRevoked(gateway) => {
+                for index in self.collects.get(&gateway).cloned().unwrap_or_default() {
+                    let event = Event::GatewayRevoked {
+                        gateway: gateway.clone(),
+                    };
+                    self.step(index, event, known, &mut places);
+                }
+            }
+            Meaning::OwnAlertAcknowledged {
+                patient,
+                key,
+                by,
+                note,
+            } => {
+                self.own_acknowledged(&patient, key, by, note, &mut places);
+            }
+            Meaning::Quarantined { patient, position } => {
+                self.quarantined(patient, position, &mut places);
+            }
+            Meaning::Epoch(epoch) => self.hub.begin_epoch(epoch),
+            Meaning::Nothing => {}
+        }
+        if counts_before != (self.counts.batches, self.counts.entries_quarantined) {
+            *self
+                .shared
+                .counts
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = self.counts;
+        }
+        self.hub.folded(position);
+    }
+
+    /// Where it publishes.
+    pub(super) const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// When time alone changes something next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.due.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Entries on which a step panicked and which no entry quarantines yet.
+    pub(super) const fn broken(&self) -> &BTreeSet<Quarantine> {
+        &self.broken
+    }
+
+    fn count(&mut self, committed: &Committed) {
+        if let (Entry::Batch { .. }, Some(Opened::Batch(batch))) =
+            (&*committed.entry, committed.body.as_deref())
+        {
+            self.counts.batches += 1;
+            self.counts.readings += u64::from(batch.readings);
+        }
+    }
+
+    /// Every deadline up to the entry's known time.
+    fn fire(&mut self, places: &mut Places) {
+        while let Some((deadline, index)) = self.due.first().copied() {
+            if deadline > places.known {
+                return;
+            }
+            self.step(index, Event::Tick, deadline, places);
+            let again = self.deadlines[index.0 as usize];
+            if again.is_some_and(|again| again <= deadline) {
+                // A defect of the twin: it would keep the fold here for ever. Its next event wakes it.
+                tracing::error!(
+                    "a deadline did not move on when it fired; it waits for the next event"
+                );
+                self.set_deadline(index, None);
+            }
+        }
+    }
+
+    fn begin(&mut self, patient: &PatientId, test_data: bool, places: &mut Places) {
+        if self.by_id.contains_key(patient) {
+            return;
+        }
+        let cell = Arc::new(Cell::new(
+            patient.clone(),
+            test_data,
+            self.ids.clone(),
+            self.step,
+        ));
+        let index = self
+            .hub
+            .add_patient(patient.clone(), Arc::clone(&cell) as _);
+        self.by_id.insert(patient.clone(), index);
+        self.shared
+            .cells
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&cell));
+        let mut state = cell.lock();
+        let at = places.twin();
+        state.published(at, places.known);
+        self.hub.twin_changed(index, at);
+        drop(state);
+        self.cells.push(cell);
+        self.deadlines.push(None);
+    }
+
+    fn one(
+        &mut self,
+        patient: &PatientId,
+        event: Event,
+        committed: &Committed,
+        places: &mut Places,
+    ) {
+        let Some(index) = self.by_id.get(patient).copied() else {
+            tracing::error!(
+                position = places.position,
+                "an entry about an unknown patient is skipped"
+            );
+            return;
+        };
+        if let Event::Assigned(assigned) = &event {
+            self.collects
+                .entry(assigned.gateway.clone())
+                .or_default()
+                .insert(index);
+        }
+        if !self.step(index, event, places.known, places)
+            && let Some(Opened::Batch(batch)) = committed.body.as_deref()
+        {
+            self.counts.readings_quarantined += u64::from(batch.readings);
+        }
+    }
+
+    /// Steps one twin and publishes what comes of it. False: it panicked, and nothing changed.
+    fn step(&mut self, index: PatientIndex, event: Event, now: Time, places: &mut Places) -> bool {
+        let cell = Arc::clone(&self.cells[index.0 as usize]);
+        let mut state = cell.lock();
+        let mut effects = std::mem::take(&mut self.effects);
+        let result = state.guarded.step(event, now, &mut effects);
+        let mut changed = false;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::TwinChanged => changed = true,
+                Effect::Alert(change) => {
+                    let (alert, at) = (&change.alert, places.alert());
+                    if alert.state == State::Resolved {
+                        state.places.remove(&alert.id);
+                    } else {
+                        state.places.insert(alert.id, at.position);
+                    }
+                    let message = view::alert(alert, &cell.frame(at, places.known), cell.ids());
+                    self.hub
+                        .alert_changed(index, at, alert.id.to_string(), message);
+                }
+            }
+        }
+        self.effects = effects;
+        if changed {
+            let at = places.twin();
+            state.published(at, places.known);
+            self.hub.twin_changed(index, at);
+        }
+        let deadline = state.guarded.twin().next_deadline();
+        drop(state);
+        if result.is_err() {
+            let quarantine = Quarantine {
+                position: places.position,
+                patient: cell.id.clone(),
+            };
+            tracing::error!(
+                position = places.position,
+                "the fold of an entry panicked; it is quarantined"
+            );
+            self.broken.insert(quarantine);
+            // What panicked may be the deadline itself: the next event of this patient decides.
+            self.set_deadline(index, None);
+            return false;
+        }
+        self.set_deadline(index, deadline);
+        true
+    }
+
+    fn set_deadline(&mut self, index: PatientIndex, deadline: Option<Time>) {
+        let slot = &mut self.deadlines[index.0 as usize];
+        if let Some(before) = std::mem::replace(slot, deadline) {
+            self.due.remove(&(before, index));
+        }
+        if let Some(deadline) = deadline {
+            self.due.insert((deadline, index));
+        }
+    }
+
+    /// The quarantine is durable: people hear of it.
+    fn quarantined(&mut self, patient: PatientId, position: u64, places: &mut Places) {
+        let Some(index) = self.by_id.get(&patient).copied() else {
+            return;
+        };
+        self.counts.entries_quarantined += 1;
+        let key = format!("q-{position}");
+        let summary = "An entry of the journal could not be processed and was set aside: \
+                       this patient's values may be incomplete. Report it to the makers of this software.";
+        let plain = "Some data could not be processed. The technical team has to look at it.";
+        let alert = v1::Alert {
+            id: self.ids.public(&patient, &key),
+            condition: "entry_quarantined".into(),
+            priority: v1::Priority::Medium as i32,
+            category: v1::Category::Technical as i32,
+            state: v1::AlertState::Active as i32,
+            onset_us: places.known.as_micros(),
+            raised_us: places.known.as_micros(),
+            summary: summary.into(),
+            plain_summary: plain.into(),
+            model: "fold/1".into(),
+            ..Default::default()
+        };
+        self.broken.remove(&Quarantine { position, patient });
+        self.publish_own(index, key, alert, places);
+    }
+
+    /// Taking notice of an alert of the centre itself ends it: there is nothing that could end otherwise.
+    fn own_acknowledged(
+        &mut self,
+        patient: &PatientId,
+        key: String,
+        by: String,
+        note: String,
+        places: &mut Places,
+    ) {
+        let Some(index) = self.by_id.get(patient).copied() else {
+            return;
+        };
+        let found = self.cells[index.0 as usize].lock().own.get(&key).cloned();
+        let Some(mut alert) = found else { return };
+        alert.state = v1::AlertState::Resolved as i32;
+        alert.acknowledged_us = places.known.as_micros();
+        alert.acknowledged_by = by;
+        alert.acknowledge_note = note;
+        alert.resolved_us = places.known.as_micros();
+        self.publish_own(index, key, alert, places);
+    }
+
+    fn publish_own(
+        &self,
+        index: PatientIndex,
+        key: String,
+        mut alert: v1::Alert,
+        places: &mut Places,
+    ) {
+        let cell = &self.cells[index.0 as usize];
+        let mut state = cell.lock();
+        let at = places.alert();
+        alert.patient = cell.id.reveal().to_owned();
+        alert.position = at.position;
+        alert.test_data = cell.test_data;
+        if alert.state == v1::AlertState::Resolved as i32 {
+            state.own.remove(&key);
+        } else {
+            state.own.insert(key.clone(), alert.clone());
+        }
+        self.hub.alert_changed(index, at, key, alert);
+        let at = places.twin();
+        state.published(at, places.known);
+        self.hub.twin_changed(index, at);
+    }
+}

@@ -1,0 +1,311 @@
+//! The fold at work: its thread, the ticks that time asks for, and what the rest of the centre asks of patients.
+//!
+//! Invariants: entries are folded by one thread in the order of the feed; a tick is appended only when a
+//! deadline is due, and the next one only after that tick is folded; `acknowledge` answers when the act is
+//! durable and visible.
+//!
+//! Must not know: gRPC, the gate, SQLite.
+
+use std::sync::{Arc, PoisonError};
+
+use proto::clock::Clock;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use vitals::{PatientId, Time};
+
+use super::fold::{Fold, Quarantine, Shared};
+use crate::journal::{Committed, Draft, Entry, Journal, JournalError, Position, SealedText};
+use crate::publish::{AlertRecord, Hub};
+
+/// Quarantines that wait to be appended. More at once mean a defect that a restart will report again.
+const QUARANTINES: usize = 1024;
+
+/// Sums over all patients, for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Patients.
+    pub patients: u32,
+    /// Batches in the journal.
+    pub batches: u64,
+    /// Scalar readings in them, as their stubs count.
+    pub readings_journaled: u64,
+    /// Folded into a twin.
+    pub applied: u64,
+    /// Had been folded before.
+    pub duplicated: u64,
+    /// Declared lost by gateways.
+    pub declared_lost: u64,
+    /// Set aside: outside the assignment, impossible time, malformed, or on a quarantined entry.
+    pub quarantined: u64,
+    /// Entries on which the fold panicked.
+    pub entries_quarantined: u64,
+}
+
+/// Why an alert could not be acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum AcknowledgeError {
+    /// There is no such alert, or it is no longer kept.
+    #[error("there is no such alert")]
+    NoSuchAlert,
+    /// It holds no longer.
+    #[error("the alert is resolved already")]
+    Resolved,
+    /// The patient's key was destroyed.
+    #[error("the patient's key no longer exists")]
+    KeyGone,
+    /// The journal takes nothing.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Seals what people write about a patient.
+pub trait NoteSealer: Send + Sync {
+    /// Sealed under the patient's key; `None` when that no longer exists.
+    fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText>;
+}
+
+impl NoteSealer for crate::vault::Vault {
+    fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText> {
+        self.seal_text(patient, "note", note)
+    }
+}
+
+/// What the rest of the centre holds of the fold. Cheap to clone.
+#[derive(Clone)]
+pub struct Patients {
+    hub: Arc<Hub>,
+    shared: Arc<Shared>,
+    journal: Journal,
+    sealer: Arc<dyn NoteSealer>,
+}
+
+impl std::fmt::Debug for Patients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patients")
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Patients {
+    /// Where readers are served from.
+    #[must_use]
+    pub const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Sums over all patients.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let cells = self
+            .shared
+            .cells
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let counts = *self
+            .shared
+            .counts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut totals = Totals {
+            patients: u32::try_from(cells.len()).unwrap_or(u32::MAX),
+            batches: counts.batches,
+            readings_journaled: counts.readings,
+            quarantined: counts.readings_quarantined,
+            entries_quarantined: counts.entries_quarantined,
+            ..Totals::default()
+        };
+        for cell in cells {
+            let counters = cell.lock().guarded.twin().counters();
+            totals.applied += counters.applied;
+            totals.duplicated += counters.duplicated;
+            totals.declared_lost += counters.declared_lost;
+            totals.quarantined += counters.quarantined + counters.malformed;
+        }
+        totals
+    }
+
+    /// `by` takes notice of an alert. Taking notice again changes nothing. Returns when the act is durable and
+    /// folded.
+    ///
+    /// # Errors
+    /// [`AcknowledgeError`].
+    pub async fn acknowledge(
+        &self,
+        alert: &str,
+        by: &str,
+        note: &str,
+    ) -> Result<Arc<AlertRecord>, AcknowledgeError> {
+        use proto::v1::AlertState;
+        let record = self.hub.alert(alert).ok_or(AcknowledgeError::NoSuchAlert)?;
+        match record.alert.state() {
+            AlertState::Acknowledged => return Ok(record),
+            AlertState::Resolved => return Err(AcknowledgeError::Resolved),
+            AlertState::Active | AlertState::Unspecified => {}
+        }
+        let patient = record.patient.clone();
+        let note = self
+            .sealer
+            .seal_note(&patient, note)
+            .ok_or(AcknowledgeError::KeyGone)?;
+        let (key, by) = (record.key.clone(), by.to_owned());
+        let entry = Entry::Acknowledged {
+            patient,
+            alert: key,
+            by,
+            note,
+        };
+        // The journal opens the note again for the fold, which proves that it can be read later.
+        let appended = self.journal.append(vec![Draft::from(entry)]).await?;
+        self.hub.wait_folded(appended.last.0).await;
+        self.hub.alert(alert).ok_or(AcknowledgeError::NoSuchAlert)
+    }
+}
+
+/// The fold's thread and its helpers.
+#[derive(Debug)]
+pub struct Folder {
+    thread: std::thread::JoinHandle<()>,
+    ticks: tokio::task::JoinHandle<()>,
+    quarantines: tokio::task::JoinHandle<()>,
+}
+
+impl Folder {
+    /// Starts with a fold that has replayed everything before the feed. From now on readers are served.
+    /// Needs a tokio runtime. The thread ends with the feed, the tasks with `stop`.
+    ///
+    /// # Errors
+    /// When the thread cannot be had.
+    pub fn start(
+        mut fold: Fold,
+        mut feed: mpsc::Receiver<Committed>,
+        journal: &Journal,
+        sealer: Arc<dyn NoteSealer>,
+        clock: Clock,
+        stop: &CancellationToken,
+    ) -> std::io::Result<(Self, Patients)> {
+        let hub = Arc::clone(fold.hub());
+        let shared = Arc::clone(&fold.shared);
+        let patients = Patients {
+            hub,
+            shared,
+            journal: journal.clone(),
+            sealer,
+        };
+        let (deadline, deadlines) = watch::channel(fold.next_deadline());
+        let (broken, found) = mpsc::channel(QUARANTINES);
+        report(&fold, &broken);
+        patients.hub.ready();
+        let thread = std::thread::Builder::new()
+            .name("fold".into())
+            .spawn(move || {
+                while let Some(committed) = feed.blocking_recv() {
+                    let before = fold.broken().len();
+                    fold.apply(&committed);
+                    if fold.broken().len() > before {
+                        report(&fold, &broken);
+                    }
+                    let next = fold.next_deadline();
+                    deadline.send_if_modified(|last| std::mem::replace(last, next) != next);
+                }
+            })?;
+        let hub = Arc::clone(&patients.hub);
+        let ticks = ticks(journal.clone(), clock, deadlines, hub);
+        let ticks = tokio::spawn(until(stop.clone(), ticks));
+        let quarantines = tokio::spawn(until(stop.clone(), quarantine(journal.clone(), found)));
+        Ok((
+            Self {
+                thread,
+                ticks,
+                quarantines,
+            },
+            patients,
+        ))
+    }
+
+    /// Waits for the helpers, then for the thread. `stop` was given and the journal has ended before.
+    pub async fn join(self) {
+        let _ = self.ticks.await;
+        let _ = self.quarantines.await;
+        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the fold's thread panicked");
+        }
+    }
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+fn report(fold: &Fold, broken: &mpsc::Sender<Quarantine>) {
+    for quarantine in fold.broken() {
+        if broken.try_send(quarantine.clone()).is_err() {
+            tracing::error!(
+                "too many quarantines at once; the rest is found again at the next start"
+            );
+            return;
+        }
+    }
+}
+
+/// Makes quarantines durable, each once.
+async fn quarantine(journal: Journal, mut found: mpsc::Receiver<Quarantine>) {
+    let mut done = std::collections::BTreeSet::new();
+    while let Some(quarantine) = found.recv().await {
+        if !done.insert(quarantine.clone()) {
+            continue;
+        }
+        let Quarantine { position, patient } = quarantine;
+        let entry = Entry::Quarantined {
+            position: Position(position),
+            patient,
+        };
+        if let Err(error) = journal.append(vec![entry.into()]).await {
+            tracing::error!(%error, "a quarantine could not be noted");
+        }
+    }
+}
+
+/// Appends a tick whenever a deadline is due and nothing else has come.
+async fn ticks(
+    journal: Journal,
+    clock: Clock,
+    mut deadlines: watch::Receiver<Option<Time>>,
+    hub: Arc<Hub>,
+) {
+    loop {
+        let next = *deadlines.borrow_and_update();
+        let wait = next.map(|deadline| clock.real(deadline.since(clock.now())));
+        let changed = tokio::select! {
+            changed = deadlines.changed() => Some(changed),
+            () = sleep_or_never(wait) => None,
+        };
+        match changed {
+            Some(Ok(())) => continue,
+            Some(Err(_)) => return,
+            None => {}
+        }
+        if next.is_none_or(|deadline| clock.now() < deadline) {
+            continue;
+        }
+        match journal.append(vec![Entry::Tick.into()]).await {
+            Ok(appended) => hub.wait_folded(appended.last.0).await,
+            Err(error) => {
+                tracing::error!(%error, "time stands still for the twins: no tick can be noted");
+                return;
+            }
+        }
+    }
+}
+
+async fn sleep_or_never(wait: Option<std::time::Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,1 @@
+//! The fold over small logs: order of deadlines, panics, replay.

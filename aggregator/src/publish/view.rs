@@ -1,0 +1,280 @@
+//! The twin's state and its alerts as messages of the contract.
+//!
+//! Invariants: the same state gives the same message, so a replay shows readers nothing new; an alert's public
+//! id is stable across restarts and tells nothing about the patient to who does not hold the centre's secret.
+//!
+//! Must not know: who looks, clocks, how states come about.
+
+use aws_lc_rs::{digest, hmac};
+use proto::v1;
+use twin::event::Link;
+use twin::view::{
+    ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView,
+};
+use twin::{Alert, AlertId, Evidence, Twin};
+use vitals::{PatientId, Time};
+
+use super::At;
+
+/// Makes public alert ids.
+#[derive(Clone)]
+pub struct AlertIds(hmac::Key);
+
+impl std::fmt::Debug for AlertIds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AlertIds(hidden)")
+    }
+}
+
+impl AlertIds {
+    /// From 32 secret bytes that survive a restart.
+    #[must_use]
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// The public id of the alert that the journal calls `key`: 16 hexadecimal digits.
+    #[must_use]
+    pub fn public(&self, patient: &PatientId, key: &str) -> String {
+        let mut mac = hmac::Context::with_key(&self.0);
+        mac.update(b"vitaltwin alert v1\0");
+        mac.update(patient.reveal().as_bytes());
+        mac.update(b"\0");
+        mac.update(key.as_bytes());
+        let tag = mac.sign();
+        tag.as_ref()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// What a message says besides the state itself.
+#[derive(Clone, Debug)]
+pub struct Frame<'a> {
+    /// Whose.
+    pub patient: &'a PatientId,
+    /// Place of the newest change.
+    pub at: At,
+    /// Known time of that place.
+    pub known: Time,
+    /// Simulated or demonstration data.
+    pub test_data: bool,
+}
+
+/// The whole twin. `changed_at` knows the journal position of an alert's last change; `own` are alerts of the
+/// centre itself about this patient.
+#[must_use]
+pub fn twin(
+    state: &Twin,
+    frame: &Frame<'_>,
+    ids: &AlertIds,
+    changed_at: impl Fn(AlertId) -> Option<u64>,
+    own: impl Iterator<Item = v1::Alert>,
+) -> v1::Twin {
+    let mut canonical = Vec::new();
+    state.canonical_bytes(&mut canonical);
+    let hash = digest::digest(&digest::SHA256, &canonical);
+    let alerts = state.alerts().into_iter().map(|one| {
+        let position = changed_at(one.id).unwrap_or(frame.at.position);
+        v1::Alert {
+            position,
+            ..alert(one, frame, ids)
+        }
+    });
+    v1::Twin {
+        patient: frame.patient.reveal().to_owned(),
+        position: frame.at.position,
+        known_us: frame.known.as_micros(),
+        channels: state.channels().into_iter().map(channel).collect(),
+        scores: state.scores().into_iter().map(score).collect(),
+        forecasts: state.forecasts().into_iter().map(forecast).collect(),
+        alerts: alerts.chain(own).collect(),
+        devices: state.devices().into_iter().map(device).collect(),
+        gateways: state.gateways().into_iter().map(gateway).collect(),
+        test_data: frame.test_data,
+        state_hash: hash.as_ref()[..16].to_vec(),
+        rhythm: Some(rhythm(state.rhythm())),
+    }
+}
+
+/// One alert; `frame.at` is the place of its change.
+#[must_use]
+pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
+    let acknowledged = alert.acknowledged.as_ref();
+    v1::Alert {
+        id: ids.public(frame.patient, &alert.id.to_string()),
+        patient: frame.patient.reveal().to_owned(),
+        condition: alert.condition.name().to_owned(),
+        priority: alert.priority as i32,
+        category: alert.category() as i32,
+        state: alert.state as i32,
+        onset_us: alert.onset.as_micros(),
+        raised_us: alert.raised.as_micros(),
+        acknowledged_us: acknowledged.map_or(0, |ack| ack.at.as_micros()),
+        acknowledged_by: acknowledged.map(|ack| ack.by.clone()).unwrap_or_default(),
+        acknowledge_note: acknowledged.map(|ack| ack.note.clone()).unwrap_or_default(),
+        resolved_us: alert.resolved.map_or(0, Time::as_micros),
+        summary: alert.summary.clone(),
+        plain_summary: alert.plain_summary.clone(),
+        evidence: alert.evidence.iter().map(evidence).collect(),
+        model: alert.model.to_owned(),
+        model_hash: alert.model_hash.to_vec(),
+        expected_us: alert.expected.map(Time::as_micros),
+        probability: alert.probability,
+        subject: alert.subject.clone(),
+        test_data: frame.test_data,
+        position: frame.at.position,
+        retrospective: alert.retrospective,
+    }
+}
+
+fn kind_number(kind: vitals::Kind) -> i32 {
+    v1::Kind::from(kind) as i32
+}
+
+fn interval((low, high): (f64, f64)) -> v1::Interval {
+    v1::Interval { low, high }
+}
+
+fn evidence(evidence: &Evidence) -> v1::Evidence {
+    v1::Evidence {
+        kind: evidence.kind.map_or(0, kind_number),
+        label: evidence.label.clone(),
+        value: evidence.value,
+        limit: evidence.limit,
+        effective_us: evidence.effective.as_micros(),
+        quality: evidence.quality.bits(),
+        contribution: evidence.contribution,
+    }
+}
+
+fn channel(channel: ChannelView) -> v1::Channel {
+    v1::Channel {
+        kind: kind_number(channel.kind),
+        value: channel.value,
+        absence: channel
+            .absence
+            .map_or(0, |absence| v1::Absence::from(absence) as i32),
+        effective_us: channel.effective.as_micros(),
+        received_us: channel.received.as_micros(),
+        source: channel.source.0.into(),
+        quality: channel.quality.bits(),
+        baseline: channel.baseline,
+        band: channel.band.map(interval),
+        count: channel.count,
+        stale: channel.stale,
+        fresh_for_us: channel.fresh_for.as_micros(),
+    }
+}
+
+fn score(score: ScoreView) -> v1::Score {
+    v1::Score {
+        name: score.name.to_owned(),
+        low: score.low,
+        high: score.high,
+        parts: score.parts.into_iter().map(score_part).collect(),
+        at_us: score.at.as_micros(),
+        source: score.source.to_owned(),
+    }
+}
+
+fn score_part(part: ScorePart) -> v1::ScorePart {
+    v1::ScorePart {
+        name: part.name.to_owned(),
+        points: part.points.map(u32::from),
+        value: part.value,
+        missing_reason: part.missing.to_owned(),
+    }
+}
+
+fn forecast(forecast: ForecastView) -> v1::Forecast {
+    let points = forecast.points.into_iter().map(|point| v1::ForecastPoint {
+        at_us: point.at.as_micros(),
+        value: point.value,
+        interval: Some(interval((point.low, point.high))),
+    });
+    v1::Forecast {
+        kind: kind_number(forecast.kind),
+        made_us: forecast.made.as_micros(),
+        points: points.collect(),
+        abstained: forecast.abstained.to_owned(),
+        model: forecast.model.to_owned(),
+        coverage_nominal: forecast.coverage_nominal,
+        coverage_observed: forecast.coverage_observed,
+        scored: forecast.scored,
+        crosses_us: forecast.crosses.map(Time::as_micros),
+        threshold: forecast.threshold,
+        error: forecast.error,
+        persistence_error: forecast.persistence_error,
+    }
+}
+
+fn rhythm(rhythm: RhythmView) -> v1::Rhythm {
+    v1::Rhythm {
+        finding: rhythm.finding.to_owned(),
+        entropy: rhythm.entropy,
+        cut: rhythm.cut,
+        beats: rhythm.beats,
+        source: rhythm.source.to_owned(),
+    }
+}
+
+fn device(device: DeviceView) -> v1::DeviceState {
+    let link = match device.link {
+        Some(Link::Connected) => "connected",
+        Some(Link::Searching) => "searching",
+        Some(Link::Lost) => "lost",
+        None => "",
+    };
+    v1::DeviceState {
+        source: device.source.0.into(),
+        stream: device.stream.to_string(),
+        name: device.name,
+        model: device.model,
+        address: device.address,
+        link: link.to_owned(),
+        since_us: device.since.as_micros(),
+        battery_percent: device.battery_percent.map(u32::from),
+        contact: device.contact,
+        last_reading_us: device.last_reading.map(Time::as_micros),
+    }
+}
+
+fn gateway(gateway: GatewayView) -> v1::GatewayState {
+    let counters = gateway.counters;
+    v1::GatewayState {
+        gateway: gateway.gateway.to_string(),
+        stream: gateway.stream.to_string(),
+        last_heartbeat_us: gateway.last_heartbeat.map_or(0, Time::as_micros),
+        silent: gateway.silent,
+        buffer_records: gateway.buffer_records,
+        readings_decoded: gateway.readings_decoded,
+        readings_applied: counters.applied,
+        readings_duplicated: counters.duplicated,
+        readings_declared_lost: counters.declared_lost,
+        readings_quarantined: counters.quarantined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alert_ids_are_stable_and_keyed() {
+        let patient = PatientId::parse("p-1").expect("a patient id");
+        let other = PatientId::parse("p-2").expect("a patient id");
+        let ids = AlertIds::new(&[3; 32]);
+        let id = ids.public(&patient, "a-1");
+        assert_eq!(id, AlertIds::new(&[3; 32]).public(&patient, "a-1"));
+        assert_eq!(id.len(), 16);
+        let others = [
+            ids.public(&patient, "a-2"),
+            ids.public(&other, "a-1"),
+            AlertIds::new(&[4; 32]).public(&patient, "a-1"),
+        ];
+        assert!(others.iter().all(|one| *one != id));
+    }
+}
