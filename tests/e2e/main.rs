@@ -3,5 +3,6 @@
 mod delivery;
 mod foreign;
 mod identity;
+mod paths;
 mod support;
 mod tidy;

@@ -130,3 +130,18 @@ impl Client {
         Ok(self.alerts().watch(request).await?.into_inner())
     }
 }
+
+/// Every reading of a patient that the history gives: kind, source, effective time, value's bits.
+///
+/// # Errors
+/// As the call.
+pub async fn all_readings(client: &Client, patient: &str) -> Result<Vec<(i32, u32, i64, u64)>> {
+    let request = v1::HistoryRequest { patient: patient.into(), from_us: 0, to_us: i64::MAX, ..Default::default() };
+    let mut chunks = client.history().query(request).await?.into_inner();
+    let mut readings = Vec::new();
+    while let Some(chunk) = chunks.message().await? {
+        let values = chunk.effective_us.iter().zip(&chunk.value);
+        readings.extend(values.map(|(at, value)| (chunk.kind, chunk.source, *at, value.to_bits())));
+    }
+    Ok(readings)
+}

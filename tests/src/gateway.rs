@@ -148,6 +148,14 @@ impl Gateway {
         self.cli(&["enrol", token]).map(drop)
     }
 
+    /// Writes the agent's `config.toml`.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn configure(&self, text: &str) -> Result<()> {
+        std::fs::write(self.agent_dir().join("config.toml"), text).context("the agent's config.toml")
+    }
+
     /// Starts the agent.
     ///
     /// # Errors

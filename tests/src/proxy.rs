@@ -35,6 +35,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     weather: watch::Sender<Weather>,
+    target: watch::Sender<SocketAddr>,
     accepted: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
@@ -48,20 +49,27 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr().context("the proxy's address")?;
         let (weather, seen) = watch::channel(Weather::default());
+        let (target, door) = watch::channel(target);
         let accepted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&accepted);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let number = count.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(forward(client, target, seen.clone(), ChaCha8Rng::seed_from_u64(seed ^ number)));
+                let (target, rng) = (*door.borrow(), ChaCha8Rng::seed_from_u64(seed ^ number));
+                tokio::spawn(forward(client, target, seen.clone(), rng));
             }
         });
-        Ok(Self { address, weather, accepted, task })
+        Ok(Self { address, weather, target, accepted, task })
     }
 
     /// Changes the weather for all connections, old and new.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// Leads new connections to another door (a restarted centre has other ports).
+    pub fn lead_to(&self, target: SocketAddr) {
+        self.target.send_replace(target);
     }
 
     /// Connections taken so far.
