@@ -118,7 +118,9 @@ impl Kind {
                 1,
                 (50.0, 100.0),
             ),
-            Self::PulseAmplitudeIndex => row("pulse_amplitude_index", "%", "", 0, 2, (0.0, 100.0)),
+            Self::PulseAmplitudeIndex => {
+                row("pulse_amplitude_index", "%", "", 150_448, 2, (0.0, 100.0))
+            }
             Self::RespiratoryRate => row(
                 "respiratory_rate",
                 "/min",

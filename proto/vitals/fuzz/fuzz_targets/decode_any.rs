@@ -10,12 +10,21 @@ use vitals::{SourceId, Span, Time};
 fuzz_target!(|octets: &[u8]| {
     for characteristic in Characteristic::ALL.iter().copied() {
         for layout in [Layout::Sig, Layout::MiScale] {
-            let Ok(decoded) = layout.decode(characteristic, octets) else { continue };
+            let Ok(decoded) = layout.decode(characteristic, octets) else {
+                continue;
+            };
             let written = decoded.encode().expect("what was decoded can be written");
-            assert_eq!(layout.decode(characteristic, &written).as_ref(), Ok(&decoded));
+            assert_eq!(
+                layout.decode(characteristic, &written).as_ref(),
+                Ok(&decoded)
+            );
             let _ = decoded.fields();
             let received = Time::from_micros(1_800_000_000_000_000);
-            let origin = Origin { source: SourceId(1), received, clock_ahead: Span::ZERO };
+            let origin = Origin {
+                source: SourceId(1),
+                received,
+                clock_ahead: Span::ZERO,
+            };
             let readings = readings(&decoded, origin, &mut Sequences::default());
             assert!(readings.iter().all(|reading| reading.effective <= received));
         }
