@@ -1,8 +1,12 @@
 //! The stories, one module each, and the rules of the house. One binary, so that it links once.
 
+mod buffer;
 mod delivery;
 mod foreign;
+mod forgery;
+mod hostile;
 mod identity;
+mod page;
 mod paths;
 mod support;
 mod tidy;

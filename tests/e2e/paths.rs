@@ -17,7 +17,8 @@ use tempfile::TempDir;
 
 use crate::support::SOON;
 
-const LONG: Duration = Duration::from_secs(90);
+/// The longest a story waits for a world to do what it should.
+pub(crate) const LONG: Duration = Duration::from_secs(90);
 
 fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
     Plan {
@@ -29,7 +30,15 @@ fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
     }
 }
 
-/// One patient with a strap and an oximeter, everything running through a proxy.
+/// One patient with a strap and an oximeter on the machine's own clock; nothing runs but the centre.
+pub(crate) async fn one_patient(uplink: Uplink) -> Result<(TempDir, World)> {
+    let folder = tempfile::tempdir()?;
+    let plan = Plan { envs: Vec::new(), ..plan("one.toml", 1.0, uplink) };
+    let world = World::build(folder.path(), plan).await?;
+    Ok((folder, world))
+}
+
+/// The same, fast, everything running through a proxy.
 async fn small_world(rate: f64, uplink: Uplink) -> Result<(TempDir, World, Proxy)> {
     let folder = tempfile::tempdir()?;
     let mut world = World::build(folder.path(), plan("one.toml", rate, uplink)).await?;

@@ -1,0 +1,134 @@
+//! What a thief, a bad disk or a restored image can do to a gateway's buffer.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use e2e::client::all_readings;
+use e2e::gateway::Uplink;
+use e2e::world::World;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::paths::{LONG, one_patient};
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let (path, name) = { let entry = entry?; (entry.path(), entry.file_name()) };
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            std::fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Measures into the buffer with the centre away, and stops.
+async fn fill_buffer(world: &mut World) -> Result<()> {
+    world.gateway("home")?.configure("grpc_address = \"localhost:1\"\nmqtt_address = \"localhost:1\"\n")?;
+    world.gateway("home")?.start_agent()?;
+    let before = world.gateway("home")?.count("/readings_decoded");
+    world.gateway("home")?.wait_decoded(before + 100, LONG).await?;
+    world.gateway("home")?.stop_agent()?;
+    world.gateway("home")?.configure("")
+}
+
+/// Lets the agent bring everything to the centre, and stops it.
+async fn drain(world: &mut World) -> Result<u64> {
+    world.gateway("home")?.start_agent()?;
+    let before = world.gateway("home")?.count("/readings_decoded");
+    world.gateway("home")?.wait_decoded(before + 20, LONG).await?;
+    world.gateway("home")?.stop_agent()?;
+    world.centre.status()?["readings_applied"].as_u64().context("a count")
+}
+
+async fn nothing_twice(world: &World) -> Result<usize> {
+    let patient = world.patients.values().next().context("one patient")?;
+    let readings = all_readings(&world.centre.client().await?, patient).await?;
+    let distinct: std::collections::BTreeSet<_> = readings.iter().collect();
+    ensure!(distinct.len() == readings.len(), "{} readings twice", readings.len() - distinct.len());
+    Ok(readings.len())
+}
+
+/// An agent learns its assignments from the centre once; then the buffer can be filled without it.
+async fn assigned() -> Result<(tempfile::TempDir, World)> {
+    let (folder, mut world) = one_patient(Uplink::Mqtt).await?;
+    world.start()?;
+    world.gateway("home")?.wait_decoded(10, LONG).await?;
+    world.gateway("home")?.stop_agent()?;
+    Ok((folder, world))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buffer_rolled_back_or_cloned_is_taken_once() -> Result<()> {
+    let (folder, mut world) = assigned().await?;
+    fill_buffer(&mut world).await?;
+    let (disk, image) = (world.gateway("home")?.agent_dir(), folder.path().join("image"));
+    copy(&disk, &image)?;
+    let first = drain(&mut world).await?;
+    ensure!(first >= 120, "the negative control: the buffer was drained ({first} applied)");
+    // The old image comes back, twice: its batches are known, what is measured from now on is new.
+    for round in 1..=2 {
+        std::fs::remove_dir_all(&disk)?;
+        copy(&image, &disk)?;
+        let before = nothing_twice(&world).await?;
+        drain(&mut world).await?;
+        let after = nothing_twice(&world).await?;
+        ensure!(after >= before + 20, "round {round}: {before} readings before, {after} after the rollback");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_buffer_is_salvaged_and_the_rest_is_declared() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for flips in [1, 40, 4000] {
+        let (_folder, mut world) = assigned().await?;
+        fill_buffer(&mut world).await?;
+        let sent = world.gateway("home")?.count("/readings_decoded");
+        let file = world.gateway("home")?.agent_dir().join("outbox/db");
+        let mut bytes = std::fs::read(&file).context("the buffer's file")?;
+        for _ in 0..flips {
+            let at = rng.random_range(0..bytes.len());
+            bytes[at] ^= 1 << rng.random_range(0..8);
+        }
+        std::fs::write(&file, bytes)?;
+        drain(&mut world).await.with_context(|| format!("the agent starts with {flips} flipped bits"))?;
+        nothing_twice(&world).await?;
+        let status = world.centre.status()?;
+        let count = |field: &str| status[field].as_u64().unwrap_or_default();
+        let told = count("readings_applied") + count("readings_declared_lost") + count("readings_quarantined");
+        ensure!(count("refused/forged") == 0 && told > 0, "{flips} flips: {status}");
+        // A gap's count is exact where the stubs could be read, else a lower bound with `exact` false.
+        eprintln!("{flips} flipped bits: {sent} decoded before, then {told} applied or declared");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_buffer_shows_nothing() -> Result<()> {
+    let (_folder, mut world) = assigned().await?;
+    fill_buffer(&mut world).await?;
+    let disk = world.gateway("home")?.agent_dir();
+    let patient = world.patients.values().next().context("one patient")?.clone();
+    let mut searched = 0;
+    let mut folders = vec![disk.join("outbox")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path)?;
+            searched += bytes.len();
+            for word in [patient.as_bytes(), b"steady", b"heart_rate", b"HeartRate", b"vitaltwin sim", b"C0:00:00:00:01:01"] {
+                let found = bytes.windows(word.len()).any(|window| window == word);
+                ensure!(!found, "{} holds {:?} in clear", path.display(), String::from_utf8_lossy(word));
+            }
+        }
+    }
+    ensure!(searched > 10_000, "the negative control: only {searched} bytes were searched");
+    Ok(())
+}
