@@ -116,7 +116,8 @@ export class TrendChart {
       series.push(
         first.dots
           ? { stroke, width: 0, paths: () => null, points: { show: true, size: 3, fill: stroke, width: 0 } }
-          : { stroke, width: 1.75, points: { show: false }, spanGaps: false },
+          : // Sparse readings (a cuff, a thermometer) show as points too.
+            { stroke, width: 1.75, points: { size: 5, fill: stroke, width: 0 }, spanGaps: false },
       );
     });
     if (first.forecast) {
@@ -209,8 +210,9 @@ export class TrendChart {
       ctx.stroke();
       ctx.fillStyle = colours.limit;
       ctx.textAlign = "left";
-      ctx.textBaseline = "bottom";
-      ctx.fillText(limit.label, bbox.left + 4 * ratio, y - 2 * ratio);
+      const below = y - bbox.top < 14 * ratio;
+      ctx.textBaseline = below ? "top" : "bottom";
+      ctx.fillText(limit.label, bbox.left + 4 * ratio, y + (below ? 3 : -2) * ratio);
     }
     const x = Math.round(u.valToPos(data.now, "x", true)) + 0.5;
     if (x > bbox.left && x < bbox.left + bbox.width - 2) {

@@ -5,6 +5,7 @@ import "./style.css";
 import { h } from "./dom.ts";
 import { applyTheme } from "./theme.ts";
 import { texts } from "./texts.ts";
+import { mark } from "./views/mark.ts";
 
 const words = texts.signIn;
 const query = new URLSearchParams(location.search);
@@ -39,7 +40,7 @@ const form = h(
 document.title = texts.title(words.title);
 document.body.classList.add("plain");
 document.body.append(
-  h("header", { class: "plain-top" }, h("span", { class: "wordmark" }, texts.brand), h("span", {}, texts.disclaimer)),
+  h("header", { class: "plain-top" }, h("span", { class: "wordmark" }, mark(), texts.brand), h("span", {}, texts.disclaimer)),
   h(
     "main",
     { class: "sheet" },

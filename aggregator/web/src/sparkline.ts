@@ -28,7 +28,7 @@ export class Sparkline {
   constructor() {
     this.root = svg(
       "svg",
-      { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img" },
+      { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img", preserveAspectRatio: "xMinYMid" },
       this.#band,
       this.#line,
       this.#dot,
@@ -69,7 +69,7 @@ export class Sparkline {
   }
 }
 
-/** Covers values and band, and never less than a quarter of the kind's usual scale, so that noise looks small. */
+/** Covers values and band, and never less than half of the kind's usual scale, so that noise looks small. */
 function scale(data: SparklineData): [number, number] {
   let low = data.band?.low ?? Number.POSITIVE_INFINITY;
   let high = data.band?.high ?? Number.NEGATIVE_INFINITY;
@@ -80,7 +80,7 @@ function scale(data: SparklineData): [number, number] {
   }
   const usual = kindInfo(data.kind).scale;
   if (low > high) [low, high] = usual;
-  const least = (usual[1] - usual[0]) / 4;
+  const least = (usual[1] - usual[0]) / 2;
   if (high - low < least) {
     const middle = (low + high) / 2;
     [low, high] = [middle - least / 2, middle + least / 2];

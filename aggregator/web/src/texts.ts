@@ -88,8 +88,6 @@ export const texts = {
   badge: (priority: Priority, category: Category, state: AlertState) =>
     `${PRIORITY[priority]} priority, ${category}${state === "active" ? "" : `, ${state}`}`,
   counts: {
-    label: "Alerts that nobody acknowledged yet",
-    one: (priority: Priority, count: number) => `${count} ${PRIORITY[priority].toLowerCase()}`,
     spoken: (priority: Priority, count: number) =>
       `${count} unacknowledged ${PRIORITY[priority].toLowerCase()} priority ${count === 1 ? "alert" : "alerts"}`,
   },
@@ -131,6 +129,7 @@ export const texts = {
     patients: (count: number) => (count === 1 ? "1 patient" : `${count} patients`),
     calm: "No open alerts",
     acknowledgedBy: (who: string, age: string) => `Acknowledged by ${who} ${age} ago`,
+    since: (clock: string) => `since ${clock}`,
     noData: "no data yet",
     stale: (age: string) => `stale ${age}`,
     fresh: (age: string) => age,
@@ -191,7 +190,7 @@ export const texts = {
     probability: (percent: string) => `probability ${percent}`,
     evidence: "Why",
     evidenceHint: "share of the decision",
-    limit: (value: string) => `limit ${value}`,
+    limit: (value: string) => `limit\u00a0${value}`,
     share: (percent: string) => `${percent} of the decision`,
     plain: "In plain words",
     model: "Model",

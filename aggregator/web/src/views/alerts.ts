@@ -81,7 +81,6 @@ export class AlertCard {
     const tags = [`${texts.priority(alert.priority)} · ${texts.category(alert.category).toLowerCase()}`, words.state(alert.state).toLowerCase()];
     if (alert.expected !== null) tags.push(words.predictive.toLowerCase());
     if (alert.retrospective) tags.push(words.retrospective.toLowerCase());
-    if (alert.testData) tags.push(texts.testData.toLowerCase());
     text(this.#tags, tags.join(" · "));
     this.#updateTimes(alert, now);
     this.#updateEvidence(alert);

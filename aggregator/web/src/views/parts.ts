@@ -83,7 +83,8 @@ export function amount(kind: Kind, value: number): string {
 
 export function amountWithUnit(kind: Kind, value: number): string {
   const { unit } = kindInfo(kind);
-  return unit === "" ? amount(kind, value) : `${amount(kind, value)} ${unit}`;
+  // Number and unit stay on one line.
+  return unit === "" ? amount(kind, value) : `${amount(kind, value)}\u00a0${unit}`;
 }
 
 export function patientLink(patient: string): string {

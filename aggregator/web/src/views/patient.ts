@@ -58,11 +58,11 @@ export class PatientView implements View {
       this.#content,
     );
     this.#content.append(
+      section("now", words.now, this.#noTiles, this.#tiles),
       h(
         "div",
         { class: "patient-main" },
         section("alerts", texts.alerts.open, this.#alertsNone, this.#alerts.root, this.#resolvedRoot),
-        section("now", words.now, this.#noTiles, this.#tiles),
         this.#trends.root,
       ),
       h("div", { class: "patient-side" }, this.#score.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),

@@ -7,6 +7,7 @@ import { health, unacknowledged, type Announcement, type Health } from "../store
 import { texts } from "../texts.ts";
 import { flashing, nextTheme, switchFlashing, theme } from "../theme.ts";
 import * as time from "../time.ts";
+import { mark } from "./mark.ts";
 import { Fact, type App } from "./parts.ts";
 
 const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
@@ -40,7 +41,7 @@ export class Shell {
       alerts: h("a", { href: "#/alerts" }, texts.nav.alerts),
     };
     this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
-    this.#countsRoot = h("a", { class: "counts", href: "#/alerts", "aria-label": texts.counts.label });
+    this.#countsRoot = h("a", { class: "counts", href: "#/alerts" });
     for (const priority of PRIORITIES) {
       const number = h("span", { "aria-hidden": "true" });
       const words = spoken("");
@@ -75,12 +76,6 @@ export class Shell {
   }
 
   #header(repaint: () => void): HTMLElement {
-    const mark = svg(
-      "svg",
-      { viewBox: "0 0 32 32", width: 26, height: 26, "aria-hidden": "true", class: "mark" },
-      svg("rect", { width: 32, height: 32, rx: 8 }),
-      svg("path", { d: "M4 17h5l3-8 5 15 4-11 2 4h5" }),
-    );
     return h(
       "header",
       { class: "top" },
@@ -93,7 +88,7 @@ export class Shell {
       h(
         "div",
         { class: "bar-top" },
-        h("a", { class: "wordmark", href: "#/" }, mark, texts.brand),
+        h("a", { class: "wordmark", href: "#/" }, mark(), texts.brand),
         this.#nav,
         this.#countsRoot,
         h("span", { class: "spacer" }),

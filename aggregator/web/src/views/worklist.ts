@@ -147,7 +147,8 @@ class RowView {
       row.alerts,
       (alert) => alert.id,
       () => new Reason(),
-      (view, alert) => view.update(alert, this.#app.now(), row.alerts.length > 1),
+      // The badge of the first one stands at the head of the row.
+      (view, alert) => view.update(alert, this.#app.now(), alert !== top),
     );
     this.#updateWait(top);
     this.#updateVital(row);
@@ -164,14 +165,14 @@ class RowView {
     }
     const since = top.onset !== null && top.onset < top.raised ? top.onset : top.raised;
     this.#wait.update(top.raised, time.span(this.#app.now() - top.raised));
-    text(this.#waitNote, time.clock(since));
+    text(this.#waitNote, words.since(time.clock(since)));
   }
 
   #updateVital(row: Row): void {
     const kind = keyVital(row.twin, row.alerts);
     const channel = kind === null ? null : channelOf(row.twin, kind);
     if (kind === null || channel === null) {
-      text(this.#kind, words.noData);
+      text(this.#kind, "–");
       for (const part of [this.#value, this.#unit]) text(part, "");
       toggle(this.#spark.root, "invisible", true);
       return;
@@ -223,9 +224,10 @@ class RowView {
     const crossing = firstCrossing(row.twin);
     toggle(this.#forecast, "crossing", crossing !== null);
     if (crossing?.crosses != null) {
-      const current = channelOf(row.twin, crossing.kind)?.value ?? crossing.points[0]?.value ?? 0;
-      const threshold = crossing.threshold ?? current;
-      const falling = current >= threshold;
+      const at = crossing.crosses;
+      const beyond = crossing.points.find((point) => point.at >= at) ?? crossing.points[crossing.points.length - 1];
+      const threshold = crossing.threshold ?? beyond?.value ?? 0;
+      const falling = (beyond?.value ?? threshold) <= threshold;
       text(this.#forecast, words.crosses(texts.kindShort(crossing.kind), amountWithUnit(crossing.kind, threshold), falling));
       text(this.#forecastNote, within(crossing.crosses - this.#app.now()));
       return;
@@ -273,11 +275,9 @@ class Reason {
     fill(this.root, this.#badge.root, h("span", {}, this.#summary, " ", this.#note));
   }
 
-  update(alert: Alert, now: number, several: boolean): void {
-    // A single alert has its badge at the head of the row.
-    toggle(this.#badge.root, "gone", !several);
+  update(alert: Alert, now: number, withBadge: boolean): void {
     this.#badge.update(alert);
-    toggle(this.#badge.root, "gone", !several);
+    show(this.#badge.root, withBadge);
     text(this.#summary, alert.summary);
     const notes: string[] = [];
     if (alert.category === "technical") notes.push(texts.category(alert.category).toLowerCase());

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import * as convert from "../src/convert.ts";
+import { AlertSchema, AlertState, Category, Priority } from "../src/gen/v1/alert_pb.ts";
+import { HistoryChunkSchema } from "../src/gen/v1/history_pb.ts";
+import { TwinSchema } from "../src/gen/v1/twin_pb.ts";
+import { Kind } from "../src/gen/v1/vitals_pb.ts";
+
+test("a twin through its wire bytes keeps values, absences and times", () => {
+  const wire = create(TwinSchema, {
+    patient: "p-1",
+    position: 7n,
+    knownUs: 1_700_000_000_123_456n,
+    channels: [
+      { kind: Kind.OXYGEN_SATURATION, value: 97, effectiveUs: 1_700_000_000_000_000n, freshForUs: 60_000_000n, band: { low: 95, high: 99 } },
+      { kind: Kind.HEART_RATE, absence: 6 },
+    ],
+    scores: [{ name: "news2", low: 1, high: 9, parts: [{ name: "pulse", points: 0 }, { name: "air or oxygen", missingReason: "not known" }] }],
+    forecasts: [{ kind: Kind.HEART_RATE, abstained: "too few readings", coverageNominal: 0.9 }],
+    stateHash: new Uint8Array([0, 255]),
+  });
+  const twin = convert.twin(fromBinary(TwinSchema, toBinary(TwinSchema, wire)));
+  assert.equal(twin.known, 1_700_000_000_123.456);
+  assert.deepEqual([twin.channels[0]?.value, twin.channels[0]?.freshFor, twin.channels[0]?.band], [97, 60_000, { low: 95, high: 99 }]);
+  assert.deepEqual([twin.channels[1]?.value, twin.channels[1]?.absence, twin.channels[1]?.band], [null, 6, null]);
+  assert.deepEqual(twin.scores[0]?.parts.map((part) => part.points), [0, null]);
+  assert.deepEqual([twin.forecasts[0]?.crosses, twin.forecasts[0]?.coverageObserved], [null, null]);
+  assert.equal(twin.stateHash, "00ff");
+  assert.equal(twin.rhythm, null);
+});
+
+test("an alert keeps what is absent absent", () => {
+  const alert = convert.alert(create(AlertSchema, { id: "a", priority: Priority.LOW, category: Category.TECHNICAL, state: AlertState.ACKNOWLEDGED, acknowledgedUs: 5000n }));
+  assert.deepEqual([alert.priority, alert.category, alert.state], ["low", "technical", "acknowledged"]);
+  assert.deepEqual([alert.acknowledged, alert.resolved, alert.onset, alert.expected, alert.probability], [5, null, null, null, null]);
+});
+
+test("what a newer centre may say is taken as the more urgent", () => {
+  const alert = convert.alert(create(AlertSchema, { priority: 9 as Priority, category: 9 as Category, state: 9 as AlertState }));
+  assert.deepEqual([alert.priority, alert.category, alert.state], ["high", "physiological", "active"]);
+});
+
+test("history keeps parallel lists parallel", () => {
+  const slice = convert.historySlice(create(HistoryChunkSchema, { kind: Kind.HEART_RATE, source: 3, effectiveUs: [1000n, 2000n], value: [60, 61], quality: [0, 2] }));
+  assert.deepEqual([slice.times, slice.values, slice.quality, slice.source], [[1, 2], [60, 61], [0, 2], 3]);
+});
+
+test("a session may say little or nonsense", () => {
+  assert.deepEqual(convert.session(null), { person: "", testClock: "", fingerprint: "", testData: false, now: null, rate: null });
+  assert.equal(convert.session({ now_us: 5000, rate: 20, test_clock: "x20", person: 7 }).now, 5);
+});

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { alert, channel, forecast, twin } from "./make.ts";
+import {
+  announcements,
+  firstCrossing,
+  health,
+  isStale,
+  keyVital,
+  openAlerts,
+  reduce,
+  START,
+  unacknowledged,
+  worklist,
+  type Action,
+  type State,
+} from "../src/store.ts";
+import type { Alert } from "../src/model.ts";
+
+const alerts = (...list: Alert[]): Action[] => list.map((a) => ({ type: "alert", alert: a, snapshot: false }));
+const order = (state: State) => worklist(state).map((row) => row.patient);
+
+test("worklist: unacknowledged first, then priority, physiological before technical, then longest waiting", () => {
+  const state = reduce(START, [
+    ...["a", "b", "c", "d", "e", "f"].map((patient): Action => ({ type: "twin", twin: twin({ patient }), snapshot: false, conflated: 0 })),
+    ...alerts(
+      alert({ id: "1", patient: "f", priority: "high", state: "acknowledged", raised: 1 }),
+      alert({ id: "2", patient: "e", priority: "high", raised: 200 }),
+      alert({ id: "3", patient: "d", priority: "high", raised: 100 }),
+      alert({ id: "4", patient: "c", priority: "high", category: "technical", raised: 1 }),
+      alert({ id: "5", patient: "b", priority: "medium", raised: 1 }),
+    ),
+  ]);
+  assert.deepEqual(order(state), ["d", "e", "c", "b", "f", "a"]);
+  assert.deepEqual(worklist(state).map((row) => row.group), ["waiting", "waiting", "waiting", "waiting", "taken", "calm"]);
+});
+
+test("an alert is shown even before its patient's twin came", () => {
+  const state = reduce(START, alerts(alert({ patient: "early" })));
+  assert.deepEqual(order(state), ["early"]);
+  assert.equal(worklist(state)[0]?.twin, null);
+});
+
+test("an older state of an alert or twin never replaces a newer one", () => {
+  const state = reduce(START, [
+    ...alerts(alert({ id: "1", position: 9n, state: "acknowledged" }), alert({ id: "1", position: 8n, state: "active" })),
+    { type: "twin", twin: twin({ position: 9n, known: 9, alerts: [alert({ id: "1", position: 7n })] }), snapshot: false, conflated: 2 },
+    { type: "twin", twin: twin({ position: 8n, known: 8 }), snapshot: false, conflated: 1 },
+  ]);
+  assert.equal(state.alerts.get("1")?.state, "acknowledged");
+  assert.equal(state.twins.get("p")?.known, 9);
+  assert.equal(state.conflated, 2);
+});
+
+test("an alert that only the twin carries is open too", () => {
+  const state = reduce(START, [{ type: "twin", twin: twin({ alerts: [alert({ id: "t" })] }), snapshot: false, conflated: 0 }]);
+  assert.deepEqual(openAlerts(state).map((a) => a.id), ["t"]);
+});
+
+test("a whole snapshot removes what it does not name; a cut-off one removes nothing", () => {
+  const before = reduce(START, [
+    ...alerts(alert({ id: "gone" }), alert({ id: "stays" }), alert({ id: "old", state: "resolved", resolved: 5 })),
+    { type: "twin", twin: twin({ patient: "left" }), snapshot: false, conflated: 0 },
+  ]);
+  const cut = reduce(before, [{ type: "alert", alert: alert({ id: "stays" }), snapshot: true }]);
+  const again = reduce(cut, [{ type: "link", stream: "alerts", link: { phase: "connecting", since: 0, attempt: 1, retryAt: null } }]);
+  assert.equal(again.alerts.size, 3);
+  assert.equal(again.snapshot.alerts, null);
+  const whole = reduce(again, [
+    { type: "alert", alert: alert({ id: "stays" }), snapshot: true },
+    { type: "complete", stream: "alerts" },
+    { type: "complete", stream: "twins" },
+  ]);
+  assert.deepEqual([...whole.alerts.keys()].sort(), ["old", "stays"]);
+  assert.equal(whole.twins.size, 0);
+  assert.equal(whole.complete.alerts, true);
+});
+
+test("reduce does not change the state that it is given", () => {
+  const before = reduce(START, alerts(alert({ id: "1" })));
+  reduce(before, [...alerts(alert({ id: "2" })), { type: "complete", stream: "alerts" }]);
+  assert.equal(before.alerts.size, 1);
+  assert.equal(before.complete.alerts, false);
+  assert.equal(START.alerts.size, 0);
+});
+
+test("signing out forgets every patient", () => {
+  const before = reduce(START, [
+    ...alerts(alert({})),
+    { type: "twin", twin: twin({}), snapshot: false, conflated: 0 },
+  ]);
+  const after = reduce(before, [...alerts(alert({ id: "late" })), { type: "signed-out" }]);
+  assert.equal(after.phase, "signed-out");
+  assert.equal(after.alerts.size + after.twins.size, 0);
+});
+
+test("resolved alerts are kept up to a bound, open ones without", () => {
+  const resolved = Array.from({ length: 700 }, (_, i) => alert({ id: `r${i}`, state: "resolved", resolved: i }));
+  const open = Array.from({ length: 700 }, (_, i) => alert({ id: `o${i}` }));
+  const state = reduce(START, alerts(...resolved, ...open));
+  assert.equal(openAlerts(state).length, 700);
+  assert.equal(state.alerts.size, 1200);
+  assert.ok(state.alerts.has("r699") && !state.alerts.has("r0"));
+});
+
+test("counts are of unacknowledged alerts only", () => {
+  const state = reduce(
+    START,
+    alerts(alert({ id: "1", priority: "high" }), alert({ id: "2", priority: "high", state: "acknowledged" }), alert({ id: "3", priority: "low" })),
+  );
+  assert.deepEqual(unacknowledged(state), { high: 1, medium: 0, low: 1 });
+});
+
+test("only what is new after the first snapshot is announced, and only high priority interrupts", () => {
+  const first = reduce(START, alerts(alert({ id: "1" })));
+  assert.deepEqual(announcements(START, first), []);
+  const complete = reduce(first, [{ type: "complete", stream: "alerts" }, ...alerts(alert({ id: "1" }))]);
+  const next = reduce(
+    complete,
+    alerts(alert({ id: "2", priority: "low" }), alert({ id: "3", priority: "high" }), alert({ id: "1", state: "acknowledged", position: 5n })),
+  );
+  assert.deepEqual(
+    announcements(complete, next).map((a) => [a.alert.id, a.assertive]),
+    [
+      ["3", true],
+      ["2", false],
+    ],
+  );
+  const urgent = reduce(next, alerts(alert({ id: "2", priority: "high", position: 6n })));
+  assert.deepEqual(announcements(next, urgent).map((a) => a.alert.id), ["2"]);
+});
+
+test("key vital: what the alert rests on, else what is foreseen to cross, else the usual one", () => {
+  const t = twin({ channels: [channel({ kind: 1 }), channel({ kind: 5 }), channel({ kind: 7 })] });
+  const respiratory = alert({
+    evidence: [
+      { kind: 5, label: "", value: 1, limit: null, effective: 0, quality: 0, contribution: 0.2 },
+      { kind: 7, label: "", value: 1, limit: null, effective: 0, quality: 0, contribution: 0.8 },
+    ],
+  });
+  const rhythm = alert({ evidence: [{ kind: 2, label: "", value: 1, limit: null, effective: 0, quality: 0, contribution: 1 }] });
+  assert.equal(keyVital(t, [respiratory]), 7);
+  assert.equal(keyVital(t, [rhythm]), 1);
+  assert.equal(keyVital(t, [alert({ category: "technical", evidence: respiratory.evidence })]), 5);
+  assert.equal(keyVital({ ...t, forecasts: [forecast({ kind: 1, crosses: 10 })] }, []), 1);
+  assert.equal(keyVital(null, [respiratory]), null);
+});
+
+test("the first crossing wins", () => {
+  const t = twin({ forecasts: [forecast({ kind: 1, crosses: 20 }), forecast({ kind: 5, crosses: 10 }), forecast({ kind: 7 })] });
+  assert.equal(firstCrossing(t)?.kind, 5);
+});
+
+test("stale by the centre's word, by age, or because the line is down", () => {
+  const fresh = channel({ effective: 1000, freshFor: 60_000 });
+  assert.equal(isStale(fresh, 2000, false), false);
+  assert.equal(isStale(fresh, 62_000, false), true);
+  assert.equal(isStale(fresh, 2000, true), true);
+  assert.equal(isStale({ ...fresh, stale: true }, 2000, false), true);
+});
+
+test("health: one broken stream is enough; a first reconnect has a moment's grace", () => {
+  const link = (phase: "live" | "waiting" | "connecting", attempt: number) => ({ phase, since: 0, attempt, retryAt: null });
+  const state = (twins: ReturnType<typeof link>) => ({ ...START, links: { twins, alerts: link("live", 0) } });
+  assert.equal(health(state(link("live", 0)), 0), "live");
+  assert.equal(health(state(link("connecting", 0)), 9999), "connecting");
+  assert.equal(health(state(link("waiting", 1)), 1000), "connecting");
+  assert.equal(health(state(link("waiting", 1)), 4000), "down");
+  assert.equal(health(state(link("connecting", 2)), 0), "down");
+});
