@@ -13,6 +13,7 @@
 //! Used by the stories (`e2e/`), the demo and the benches (`src/bin/`). Knows the processes only by their
 //! command lines, files and wires, never by their insides.
 
+pub mod bench;
 pub mod centre;
 pub mod client;
 pub mod demo;

@@ -1,0 +1,51 @@
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Figures beside the limit or peer of the same run. Build all programs in the same profile first:
+/// `cargo build --release --workspace --bins`.
+#[derive(Debug, Parser)]
+struct Options {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Bench {
+    /// D-Bus signal to alert at a gRPC subscriber.
+    Latency {
+        /// Alerts a transport.
+        #[arg(long, default_value_t = 400)]
+        samples: usize,
+    },
+    /// Memory and CPU of an agent with ten devices.
+    Agent {
+        /// Seconds to look at.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Readings a second through the aggregator, and where the time goes.
+    Throughput {
+        /// Messages of 320 readings a gateway.
+        #[arg(long, default_value_t = 400)]
+        messages: usize,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Options::parse().bench {
+        Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
+        Bench::Agent { seconds } => e2e::bench::agent::run(seconds).await,
+        Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the bench failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
