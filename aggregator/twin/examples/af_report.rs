@@ -30,7 +30,9 @@ fn main() {
 fn unzip(path: &Path) -> String {
     let mut text = String::new();
     let file = File::open(path).expect("listed in SOURCE.md");
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("gzip text");
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .expect("gzip text");
     text
 }
 
@@ -82,7 +84,13 @@ impl Tally {
     }
 
     fn print(&self, name: &str) {
-        let share = |a: u64, b: u64| if a + b == 0 { f64::NAN } else { 100.0 * a as f64 / (a + b) as f64 };
+        let share = |a: u64, b: u64| {
+            if a + b == 0 {
+                f64::NAN
+            } else {
+                100.0 * a as f64 / (a + b) as f64
+            }
+        };
         println!(
             "{name:>6}  Se {:6.2}  Sp {:6.2}  PPV {:6.2}  episodes >= 30 s found {}/{}  alerts {} false {} ({:.2} per 24 h without AF)",
             share(self.tp, self.fn_),
@@ -108,12 +116,18 @@ fn report_afdb(folder: &Path) {
         total.add(&tally);
     }
     total.print("all");
-    println!("        (25 records, shared reference: causal Se 96.10 Sp 97.52; 3.57 false episodes per 24 h)");
+    println!(
+        "        (25 records, shared reference: causal Se 96.10 Sp 97.52; 3.57 false episodes per 24 h)"
+    );
 }
 
 fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
     let is_af = |sample: i64| {
-        labels.iter().take_while(|(from, _)| *from <= sample).last().is_some_and(|(_, af)| *af)
+        labels
+            .iter()
+            .take_while(|(from, _)| *from <= sample)
+            .last()
+            .is_some_and(|(_, af)| *af)
     };
     let mut tally = Tally::default();
     let mut kept = Beats::default();
@@ -121,7 +135,12 @@ fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
     let mut spans = Vec::new();
     for (sequence, &(end, tenth_ms)) in beats.iter().enumerate() {
         let at = Time::ZERO + Span::from_micros(end * 4000);
-        kept.take(Beat { at, tenth_ms: Some(tenth_ms), sequence: sequence as u64, run: 0 });
+        kept.take(Beat {
+            at,
+            tenth_ms: Some(tenth_ms),
+            sequence: sequence as u64,
+            run: 0,
+        });
         match (kept.verdict() == Verdict::Fibrillation, is_af(end)) {
             (true, true) => tally.tp += 1,
             (true, false) => tally.fp += 1,
@@ -132,7 +151,9 @@ fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
             tally.free_hours += tenth_ms as f64 / 36e6;
         }
         match (kept.judgement(), alert) {
-            (Judgement::Holds { onset, .. }, None) => alert = Some((onset.as_micros() / 4000, false)),
+            (Judgement::Holds { onset, .. }, None) => {
+                alert = Some((onset.as_micros() / 4000, false))
+            }
             (Judgement::Clear, Some((onset, _))) => {
                 spans.push((onset, end));
                 alert = None;
@@ -144,33 +165,56 @@ fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
     if let Some((onset, _)) = alert {
         spans.push((onset, last));
     }
-    let ends = labels.iter().skip(1).map(|(sample, _)| *sample).chain([last]);
-    let truth: Vec<(i64, i64)> =
-        labels.iter().zip(ends).filter(|((_, af), _)| *af).map(|((from, _), to)| (*from, to)).collect();
+    let ends = labels
+        .iter()
+        .skip(1)
+        .map(|(sample, _)| *sample)
+        .chain([last]);
+    let truth: Vec<(i64, i64)> = labels
+        .iter()
+        .zip(ends)
+        .filter(|((_, af), _)| *af)
+        .map(|((from, _), to)| (*from, to))
+        .collect();
     let meets = |a: &(i64, i64), b: &(i64, i64)| a.0 < b.1 && b.0 < a.1;
     for episode in truth.iter().filter(|(from, to)| to - from >= 30 * 250) {
         tally.episodes += 1;
         tally.found += u64::from(spans.iter().any(|span| meets(span, episode)));
     }
     tally.alerts = spans.len() as u64;
-    tally.false_alerts = spans.iter().filter(|span| !truth.iter().any(|episode| meets(span, episode))).count() as u64;
+    tally.false_alerts = spans
+        .iter()
+        .filter(|span| !truth.iter().any(|episode| meets(span, episode)))
+        .count() as u64;
     tally
 }
 
 fn report_gudb(folder: &Path) {
-    println!("GUDB, 25 healthy students, chest-strap R peaks, 2 min per activity (the window needs 129 beats)");
+    println!(
+        "GUDB, 25 healthy students, chest-strap R peaks, 2 min per activity (the window needs 129 beats)"
+    );
     for activity in ["sitting", "maths", "walking", "hand_bike", "jogging"] {
         let (mut judged, mut positive, mut series, mut flagged) = (0u64, 0u64, 0u64, 0u64);
         for subject in 0..25 {
             let file = folder.join(format!("subject_{subject:02}/{activity}/annotation_cs.tsv"));
-            let Ok(text) = std::fs::read_to_string(&file) else { continue };
-            let peaks: Vec<i64> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+            let Ok(text) = std::fs::read_to_string(&file) else {
+                continue;
+            };
+            let peaks: Vec<i64> = text
+                .lines()
+                .filter_map(|line| line.trim().parse().ok())
+                .collect();
             let mut kept = Beats::default();
             let mut any = false;
             for (sequence, pair) in peaks.windows(2).enumerate() {
                 let [from, to] = [pair[0], pair[1]];
                 let at = Time::ZERO + Span::from_micros(to * 4000);
-                kept.take(Beat { at, tenth_ms: Some((to - from) * 40), sequence: sequence as u64, run: 0 });
+                kept.take(Beat {
+                    at,
+                    tenth_ms: Some((to - from) * 40),
+                    sequence: sequence as u64,
+                    run: 0,
+                });
                 judged += u64::from(kept.verdict() != Verdict::Unknown);
                 positive += u64::from(kept.verdict() == Verdict::Fibrillation);
                 any |= kept.verdict() == Verdict::Fibrillation;
@@ -178,6 +222,8 @@ fn report_gudb(folder: &Path) {
             series += u64::from(kept.verdict() != Verdict::Unknown);
             flagged += u64::from(any);
         }
-        println!("  {activity:>10}: {positive} of {judged} beats judged AF; {flagged} of {series} series ever");
+        println!(
+            "  {activity:>10}: {positive} of {judged} beats judged AF; {flagged} of {series} series ever"
+        );
     }
 }

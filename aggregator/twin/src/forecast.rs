@@ -52,6 +52,8 @@ pub struct Rule {
     pub bend: f64,
     /// Smallest standard deviation of a bucket mean believed.
     pub floor: f64,
+    /// Time constant of going back to the window's mean, in buckets, as far as no trend is significant.
+    pub reversion: f64,
     /// What can be: forecasts are cut to it.
     pub range: (f64, f64),
     /// The limit, and whether trouble lies below it.
@@ -89,6 +91,7 @@ pub const fn rule(kind: Kind) -> Option<&'static Rule> {
         wander: 0.05,
         bend: 0.004,
         floor: 0.15,
+        reversion: 60.0,
         range: (50.0, 100.0),
         threshold: 92.0,
         below: true,
@@ -96,8 +99,8 @@ pub const fn rule(kind: Kind) -> Option<&'static Rule> {
             horizon: 90,
             probability: 0.8,
             significance: 3.0,
-            moved: 1.2,
-            persist: 6,
+            moved: 1.3,
+            persist: 3,
             clear_probability: 0.3,
             clear_persist: 18,
         }),
@@ -108,6 +111,7 @@ pub const fn rule(kind: Kind) -> Option<&'static Rule> {
         wander: 0.8,
         bend: 0.05,
         floor: 0.5,
+        reversion: 30.0,
         range: (20.0, 250.0),
         threshold: 130.0,
         below: false,
@@ -148,6 +152,8 @@ pub struct Fit {
     pub sigma: f64,
     /// Level now minus the median of what is older than five minutes (or of the oldest three minutes).
     pub moved: f64,
+    /// Mean of the window: what the level goes back to where no trend is seen.
+    pub usual: f64,
 }
 
 impl Fit {
@@ -179,6 +185,9 @@ impl Fit {
         fit.predict(last - fit.at, rule);
         fit.at = last;
         fit.moved = fit.level - before(&measured, last);
+        #[expect(clippy::cast_precision_loss, reason = "at most 180 buckets")]
+        let count = measured.len() as f64;
+        fit.usual = measured.iter().map(|(_, value)| value).sum::<f64>() / count;
         Ok(fit)
     }
 
@@ -194,6 +203,7 @@ impl Fit {
             slope_variance: 0.01 * sigma * sigma,
             sigma,
             moved: 0.0,
+            usual: 0.0,
         }
     }
 
@@ -234,14 +244,17 @@ impl Fit {
     #[must_use]
     pub fn ahead(&self, rule: &Rule, buckets: i64) -> (f64, f64) {
         let mut then = *self;
-        // A slope that is not significant is shrunk: noise has slopes too.
+        // A slope that is not significant is shrunk (noise has slopes too), and the level goes back to what
+        // was usual in the window.
         let z = self.significance();
-        then.slope *= z * z / (z * z + SHRINK);
+        let trend = z * z / (z * z + SHRINK);
+        then.slope *= trend;
         then.predict(buckets, rule);
-        (
-            then.level.clamp(rule.range.0, rule.range.1),
-            libm::sqrt(then.level_variance + self.sigma * self.sigma),
-        )
+        #[expect(clippy::cast_precision_loss, reason = "at most 180 buckets")]
+        let back = 1.0 - libm::exp(-(buckets as f64) / rule.reversion);
+        then.level += (1.0 - trend) * back * (self.usual - self.level);
+        let spread = libm::sqrt(then.level_variance + self.sigma * self.sigma);
+        (then.level.clamp(rule.range.0, rule.range.1), spread)
     }
 
     /// Probability that the level is beyond the threshold `buckets` ahead.
@@ -627,6 +640,7 @@ impl Forecaster {
                     fit.slope_variance,
                     fit.sigma,
                     fit.moved,
+                    fit.usual,
                 ] {
                     to.f64(part);
                 }

@@ -18,16 +18,25 @@ extern crate std;
 
 pub mod alert;
 pub mod baseline;
+mod body;
 mod canonical;
+mod channel;
+mod device;
 pub mod event;
 pub mod forecast;
+mod life;
 pub mod news2;
 pub mod order;
 pub mod rhythm;
 pub mod rule;
+mod stream;
+mod technical;
+mod threshold;
 pub mod twin;
 pub mod view;
+mod warning;
 pub mod window;
+mod words;
 
 pub use alert::{
     Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State,

@@ -150,6 +150,42 @@ impl Score {
         Self { low, high, parts }
     }
 
+    /// One parameter's part.
+    #[must_use]
+    pub const fn part(&self, parameter: Parameter) -> &ScorePart {
+        let [
+            respiration,
+            saturation,
+            oxygen,
+            systolic,
+            pulse,
+            consciousness,
+            temperature,
+        ] = &self.parts;
+        match parameter {
+            Parameter::Respiration => respiration,
+            Parameter::OxygenSaturation => saturation,
+            Parameter::Oxygen => oxygen,
+            Parameter::Systolic => systolic,
+            Parameter::Pulse => pulse,
+            Parameter::Consciousness => consciousness,
+            Parameter::Temperature => temperature,
+        }
+    }
+
+    /// Parameters that score anything.
+    #[must_use]
+    pub fn scoring(&self) -> Vec<Parameter> {
+        Parameter::ALL
+            .into_iter()
+            .filter(|parameter| {
+                self.part(*parameter)
+                    .points
+                    .is_some_and(|points| points > 0)
+            })
+            .collect()
+    }
+
     /// Parameters that score 3 on their own.
     #[must_use]
     pub fn red(&self) -> Vec<Parameter> {

@@ -203,6 +203,8 @@ pub const fn thresholds(scale_2: bool) -> [Threshold; 3] {
 /// A single reading with nothing within this span before it and after it is a spot check: it stands for its
 /// whole hold time.
 pub const SPOT_BEFORE: Span = Span::from_mins(5);
+/// The longest hold time that a spot check can stand for.
+pub const SPOT_STANDS_FOR: Span = Span::from_mins(2);
 /// How long to wait for another reading before a lone one counts as a spot check.
 pub const SPOT_AFTER: Span = HALF_MINUTE;
 

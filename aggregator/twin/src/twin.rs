@@ -1,12 +1,22 @@
 //! The state, and the one function that changes it.
+//!
+//! [`step`] first fires what time alone brings about, each deadline with its own time, then applies the
+//! event. Nothing here reads a clock.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use vitals::Time;
+use vitals::{GatewayId, Kind, StreamId, Time};
 
-use crate::alert::{Alert, AlertChange};
-use crate::event::Event;
+use crate::alert::{Alert, AlertChange, AlertId};
+use crate::body::{Body, BodyDue};
+use crate::canonical::Bytes;
+use crate::event::{Assigned, Batch, Context, Event};
+use crate::life::{Life, Subject};
+use crate::order::Verdict;
+use crate::stream::{self, Aside, Stream};
+use crate::technical::{self, Due};
 use crate::view::{
     ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView,
 };
@@ -20,18 +30,38 @@ pub enum Effect {
     Alert(Box<AlertChange>),
 }
 
+/// Deadlines fired per step at most: a bound on a mistake, not on a patient.
+const MAX_FIRED: usize = 10_000;
+
 /// One patient's twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Twin {
     known: Time,
+    streams: BTreeMap<StreamId, Stream>,
+    /// Readings on streams that are not this patient's.
+    stray: Counters,
+    body: Body,
+    life: Life,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    Body(BodyDue),
+    Stream(StreamId, Due),
 }
 
 /// Fires every deadline `d <= known` in order, each with `now = d`, then applies `event` with `now = known`.
 /// `known` must not run backwards; if it does, the twin's own known time stands in.
 pub fn step(twin: &mut Twin, event: &Event, known: Time, out: &mut Vec<Effect>) {
-    let _ = event;
-    twin.known = twin.known.max(known);
-    out.push(Effect::TwinChanged);
+    let known = known.max(twin.known);
+    let mut changed = twin.fire_until(known, out);
+    twin.known = known;
+    changed |= twin.apply(event, known, out);
+    // What the event itself made due (a silence that late data revealed) fires now.
+    changed |= twin.fire_until(known, out);
+    if changed {
+        out.push(Effect::TwinChanged);
+    }
 }
 
 impl Twin {
@@ -50,66 +80,317 @@ impl Twin {
     /// When time alone will next change this twin; append a tick then if nothing else came.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        None
+        self.next_item().map(|(at, _)| at)
     }
 
     /// Appends the canonical encoding of the whole state: equal states, equal bytes.
     pub fn canonical_bytes(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&crate::FOLD_VERSION.to_be_bytes());
-        out.extend_from_slice(&self.known.as_micros().to_be_bytes());
+        let mut to = Bytes(out);
+        to.u32(crate::FOLD_VERSION);
+        to.time(self.known);
+        to.len(self.streams.len());
+        for (id, stream) in &self.streams {
+            to.bytes(&id.0);
+            stream.encode(&mut to);
+        }
+        stream::encode_counters(&self.stray, &mut to);
+        self.body.encode(&mut to);
+        self.life.encode(&mut to);
     }
 
     /// Channels, by kind.
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelView> {
-        Vec::new()
+        self.body.channels(self.known)
     }
 
     /// Scores.
     #[must_use]
     pub fn scores(&self) -> Vec<ScoreView> {
-        Vec::new()
+        self.body.scores(self.known)
     }
 
     /// Forecasts, also those that abstain.
     #[must_use]
     pub fn forecasts(&self) -> Vec<ForecastView> {
-        Vec::new()
+        self.body.forecasts(self.known)
     }
 
     /// What the rhythm model says.
     #[must_use]
     pub fn rhythm(&self) -> RhythmView {
-        RhythmView {
-            finding: "not enough beats",
-            entropy: None,
-            cut: 0.639,
-            beats: 0,
-            source: "",
-        }
+        self.body.rhythm(self.known)
+    }
+
+    /// What people said about the patient.
+    #[must_use]
+    pub const fn context(&self) -> Context {
+        self.body.context()
     }
 
     /// Sensors, by stream and number.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceView> {
-        Vec::new()
+        let of_stream = |(id, stream): (&StreamId, &Stream)| {
+            let id = *id;
+            let view =
+                move |(source, device): (&vitals::SourceId, &crate::device::Device)| DeviceView {
+                    source: *source,
+                    stream: id,
+                    name: device.name.clone(),
+                    model: device.model.clone(),
+                    address: device.address.clone(),
+                    link: device.link,
+                    since: device.since,
+                    battery_percent: device.battery.map(|(_, percent)| percent),
+                    contact: device.contact,
+                    last_reading: device.measured,
+                };
+            stream.devices.iter().map(view).collect::<Vec<_>>()
+        };
+        self.streams.iter().flat_map(of_stream).collect()
     }
 
     /// Gateways' streams.
     #[must_use]
     pub fn gateways(&self) -> Vec<GatewayView> {
-        Vec::new()
+        let view = |(id, stream): (&StreamId, &Stream)| GatewayView {
+            gateway: stream.gateway.clone(),
+            stream: *id,
+            last_heartbeat: stream.heartbeat.as_ref().map(|heartbeat| heartbeat.sent),
+            silent: stream.silent,
+            revoked: stream.revoked,
+            buffer_records: stream
+                .heartbeat
+                .as_ref()
+                .map_or(0, |heartbeat| heartbeat.buffer_records),
+            readings_decoded: stream
+                .heartbeat
+                .as_ref()
+                .map_or(0, |heartbeat| heartbeat.readings_decoded),
+            counters: stream.counters,
+        };
+        self.streams.iter().map(view).collect()
     }
 
     /// Alerts that hold, most urgent first, then oldest first.
     #[must_use]
     pub fn alerts(&self) -> Vec<&Alert> {
-        Vec::new()
+        let mut alerts: Vec<&Alert> = self.life.all_active().collect();
+        alerts.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.id.cmp(&b.id)));
+        alerts
+    }
+
+    /// An alert that holds, or that was resolved not long ago.
+    #[must_use]
+    pub fn alert(&self, id: AlertId) -> Option<&Alert> {
+        self.life.find(id)
     }
 
     /// Sums over all streams, unassigned ones included.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters::default()
+        let mut sum = self.stray;
+        for stream in self.streams.values() {
+            sum.add(&stream.counters);
+        }
+        sum.unknown_alerts = self.life.unknown;
+        sum
+    }
+
+    fn next_item(&self) -> Option<(Time, Item)> {
+        let body = self.body.deadline().map(|(at, due)| (at, Item::Body(due)));
+        let streams = self.streams.iter().filter_map(|(id, stream)| {
+            technical::deadline(*id, stream, &self.life)
+                .map(|(at, due)| (at, Item::Stream(*id, due)))
+        });
+        body.into_iter().chain(streams).min()
+    }
+
+    fn fire_until(&mut self, known: Time, out: &mut Vec<Effect>) -> bool {
+        let mut fired = false;
+        for _ in 0..MAX_FIRED {
+            let Some((at, item)) = self.next_item().filter(|(at, _)| *at <= known) else {
+                break;
+            };
+            let now = at.max(self.known);
+            self.known = now;
+            fired = true;
+            match item {
+                Item::Body(due) => self.body.fire(due, now, &mut self.life, out),
+                Item::Stream(id, due) => {
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        technical::fire(id, stream, due, now, &mut self.life, out);
+                    }
+                }
+            }
+        }
+        fired
+    }
+
+    fn apply(&mut self, event: &Event, known: Time, out: &mut Vec<Effect>) -> bool {
+        match event {
+            Event::Assigned(assigned) => self.assign(assigned, known),
+            Event::Batch(batch) => self.batch(batch, known, out),
+            Event::Malformed {
+                stream,
+                context,
+                number,
+                readings,
+            } => {
+                let Some(stream) = self.streams.get_mut(stream) else {
+                    self.stray.malformed = self.stray.malformed.saturating_add(*readings);
+                    return true;
+                };
+                let counters = &mut stream.counters;
+                match stream.order.admit(*context, *number, &[]) {
+                    Verdict::New | Verdict::Partly => {
+                        counters.malformed = counters.malformed.saturating_add(*readings);
+                    }
+                    Verdict::Duplicate => {
+                        counters.duplicated = counters.duplicated.saturating_add(*readings);
+                    }
+                    Verdict::Forgotten => stream::set_aside(counters, Aside::Forgotten, *readings),
+                }
+            }
+            Event::Acknowledged { alert, by, note } => {
+                self.life.acknowledge(*alert, by, note, known, out);
+            }
+            Event::GatewayRevoked { gateway } => self.revoke(gateway, known, out),
+            Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
+            Event::Tick => return false,
+        }
+        true
+    }
+
+    fn assign(&mut self, assigned: &Assigned, known: Time) {
+        match self.streams.get_mut(&assigned.stream) {
+            Some(stream) => stream.assign(assigned, known),
+            None => {
+                self.streams
+                    .insert(assigned.stream, Stream::new(assigned, known));
+            }
+        }
+    }
+
+    fn revoke(&mut self, gateway: &GatewayId, known: Time, out: &mut Vec<Effect>) {
+        for (id, stream) in self
+            .streams
+            .iter_mut()
+            .filter(|(_, stream)| stream.gateway == *gateway)
+        {
+            technical::revoke(*id, stream, known, &mut self.life, out);
+        }
+    }
+
+    fn batch(&mut self, batch: &Batch, known: Time, out: &mut Vec<Effect>) {
+        let count = batch.readings.len() as u64;
+        let Some(stream) = self.streams.get_mut(&batch.stream) else {
+            stream::set_aside(&mut self.stray, Aside::Unassigned, count);
+            return;
+        };
+        let verdict = if stream.revoked {
+            None
+        } else {
+            Some(
+                stream
+                    .order
+                    .admit(batch.context, batch.number, &batch.supersedes),
+            )
+        };
+        match verdict {
+            None => stream::set_aside(&mut stream.counters, Aside::Unassigned, count),
+            Some(Verdict::Forgotten) => {
+                stream::set_aside(&mut stream.counters, Aside::Forgotten, count);
+            }
+            Some(Verdict::Duplicate) => {
+                stream.counters.duplicated = stream.counters.duplicated.saturating_add(count);
+            }
+            Some(verdict @ (Verdict::New | Verdict::Partly)) => {
+                self.take(batch, verdict == Verdict::Partly, known, out);
+            }
+        }
+    }
+
+    fn take(&mut self, batch: &Batch, partly: bool, known: Time, out: &mut Vec<Effect>) {
+        let Some(stream) = self.streams.get_mut(&batch.stream) else {
+            return;
+        };
+        let id = batch.stream;
+        let mut alive = false;
+        for report in &batch.devices {
+            if stream.report(report, known)
+                && let Some(device) = stream.devices.get(&report.source)
+            {
+                technical::heard(id, report.source, device, known, &mut self.life, out);
+            }
+        }
+        if let Some(heartbeat) = &batch.heartbeat {
+            alive |= stream.hear(heartbeat.sent, known);
+            if stream
+                .heartbeat
+                .as_ref()
+                .is_none_or(|newest| newest.sent <= heartbeat.sent)
+            {
+                stream.heartbeat = Some(heartbeat.clone());
+            }
+        }
+        if !partly {
+            // The parts of a merged batch that came before have told of these losses.
+            let lost: u64 = batch
+                .gaps
+                .iter()
+                .fold(0, |sum, gap| sum.saturating_add(gap.readings));
+            stream.counters.declared_lost = stream.counters.declared_lost.saturating_add(lost);
+        }
+        for reading in &batch.readings {
+            let is_new = stream.order.is_new(batch.context, reading);
+            if partly && !is_new {
+                stream.counters.duplicated += 1;
+                continue;
+            }
+            if let Some(why) = stream.refuses(reading, known) {
+                stream.set_aside(why);
+                if matches!(why, Aside::Future | Aside::Ancient) {
+                    technical::clock_wrong(
+                        id,
+                        stream,
+                        reading.source,
+                        why == Aside::Future,
+                        known,
+                        &mut self.life,
+                        out,
+                    );
+                }
+                continue;
+            }
+            stream.counters.applied += 1;
+            let (effective, received) = (reading.effective.min(known), reading.received.min(known));
+            alive |= stream.hear(received, known);
+            let device = stream.devices.entry(reading.source).or_default();
+            device.reading(reading, effective, received);
+            technical::heard(id, reading.source, device, known, &mut self.life, out);
+            self.body.take(
+                (id, reading.source),
+                batch.context,
+                reading,
+                effective,
+                known,
+                &mut self.life,
+                out,
+            );
+        }
+        if alive {
+            self.life.resolve(
+                crate::alert::Condition::GatewaySilent,
+                Subject::Stream(id),
+                known,
+                out,
+            );
+        }
+        self.body.settle(known, &mut self.life, out);
     }
 }
+
+/// The kind whose readings say what the pulse is, best first.
+pub(crate) const PULSE: [Kind; 2] = [Kind::HeartRate, Kind::PulseRate];

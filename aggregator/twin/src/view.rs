@@ -198,3 +198,47 @@ pub struct Counters {
     /// Acknowledgements that named no known alert (only in the twin's own counters).
     pub unknown_alerts: u64,
 }
+
+impl Counters {
+    /// All counts, in the order of declaration.
+    pub(crate) const fn all(&self) -> [u64; 11] {
+        [
+            self.applied,
+            self.duplicated,
+            self.quarantined,
+            self.quarantined_before_assignment,
+            self.quarantined_unassigned,
+            self.quarantined_future,
+            self.quarantined_ancient,
+            self.quarantined_forgotten,
+            self.declared_lost,
+            self.malformed,
+            self.unknown_alerts,
+        ]
+    }
+
+    /// Adds another's counts.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.applied = self.applied.saturating_add(other.applied);
+        self.duplicated = self.duplicated.saturating_add(other.duplicated);
+        self.quarantined = self.quarantined.saturating_add(other.quarantined);
+        self.quarantined_before_assignment = self
+            .quarantined_before_assignment
+            .saturating_add(other.quarantined_before_assignment);
+        self.quarantined_unassigned = self
+            .quarantined_unassigned
+            .saturating_add(other.quarantined_unassigned);
+        self.quarantined_future = self
+            .quarantined_future
+            .saturating_add(other.quarantined_future);
+        self.quarantined_ancient = self
+            .quarantined_ancient
+            .saturating_add(other.quarantined_ancient);
+        self.quarantined_forgotten = self
+            .quarantined_forgotten
+            .saturating_add(other.quarantined_forgotten);
+        self.declared_lost = self.declared_lost.saturating_add(other.declared_lost);
+        self.malformed = self.malformed.saturating_add(other.malformed);
+        self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
+    }
+}

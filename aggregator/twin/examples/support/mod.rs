@@ -5,17 +5,18 @@
 use std::path::PathBuf;
 
 /// The folder of shared recordings: `VITALTWIN_SHARED`, or `../shared` beside the workspace.
-pub fn recordings() -> PathBuf {
+pub(crate) fn recordings() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    PathBuf::from(std::env::var("VITALTWIN_SHARED").unwrap_or_else(|_| default.into())).join("recordings")
+    PathBuf::from(std::env::var("VITALTWIN_SHARED").unwrap_or_else(|_| default.into()))
+        .join("recordings")
 }
 
 /// SplitMix64: small, seeded, the same everywhere.
-pub struct Chance(pub u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
     /// Uniform in [0, 1).
-    pub fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +25,9 @@ impl Chance {
     }
 
     /// Standard normal: the sum of twelve uniforms (exact everywhere, tails to six sigma).
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
 }
+
+pub(crate) mod simulated;

@@ -1,0 +1,677 @@
+//! What is known about the body: channels, models, and the rules that raise physiological alerts.
+//!
+//! Live rules look at newest, fresh data only; everything else (late, or past its freshness limit) goes to
+//! the followers of the past, which report findings and can neither raise nor withdraw a live alert. Late
+//! data still complete windows and beats, so they count towards durations and slopes of what is live.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time};
+
+use crate::alert::Condition;
+use crate::canonical::Bytes;
+use crate::channel::{Channel, Origin, Role, usable};
+use crate::event::Context;
+use crate::forecast::Foresight;
+use crate::life::{Life, Subject};
+use crate::news2::{self, Inputs, Parameter, Score};
+use crate::rhythm::{self, Beat, Beats, Episode, Judgement};
+use crate::rule::{self, Threshold};
+use crate::threshold;
+use crate::twin::{Effect, PULSE};
+use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView};
+use crate::warning::{self, Warning};
+use crate::window::{Placed, Window};
+use crate::words::{self, Beyond};
+
+/// Runs of beats told apart: contexts come one after the other, backlog may lie one or two behind.
+const RUNS: usize = 8;
+
+/// What time alone can bring about. The order breaks ties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum BodyDue {
+    Stale(Kind),
+    Spot(Kind),
+    Past(usize),
+    RhythmPast,
+    Warning,
+}
+
+/// What is known about the body.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Body {
+    context: Context,
+    channels: BTreeMap<Kind, Channel>,
+    beats: Beats,
+    beats_past: rhythm::Past,
+    /// The source of the beats, and the runs known, newest last.
+    beats_of: Option<Origin>,
+    runs: VecDeque<((StreamId, ContextId, SourceId), u64)>,
+    last_run: u64,
+    pasts: [threshold::Past; 3],
+    warning: Warning,
+    /// Kinds whose window late data changed since it was looked at.
+    late: Vec<Kind>,
+    score_due: bool,
+}
+
+impl Body {
+    pub(crate) const fn context(&self) -> Context {
+        self.context
+    }
+
+    pub(crate) fn set_context(
+        &mut self,
+        context: Context,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        self.context = context;
+        self.judge_score(known, life, out);
+    }
+
+    /// Takes a reading that was applied.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the one door; what a reading comes with"
+    )]
+    pub(crate) fn take(
+        &mut self,
+        origin: Origin,
+        context: ContextId,
+        reading: &Reading,
+        effective: Time,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let kind = reading.kind;
+        let channel = self
+            .channels
+            .entry(kind)
+            .or_insert_with(|| Channel::new(kind));
+        let role = channel.take(origin, reading, effective, known);
+        if role == Role::Aside {
+            return;
+        }
+        self.score_due |= warning::concerns(kind);
+        if kind == Kind::RrInterval {
+            self.beat(origin, context, reading, effective, known, life, out);
+        } else if channel.window.is_some() {
+            self.track(reading, role, effective, known, life, out);
+        }
+    }
+
+    /// After a batch: what late data completed, and the score.
+    pub(crate) fn settle(&mut self, known: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        for kind in core::mem::take(&mut self.late) {
+            let last = self
+                .window(kind)
+                .and_then(Window::newest)
+                .map(|newest| newest - 1);
+            if let Some(last) = last.filter(|_| self.is_fresh(kind, known)) {
+                self.judge_thresholds(kind, last, false, known, life, out);
+            }
+        }
+        if self.beats.settle() {
+            self.judge_rhythm(false, known, life, out);
+        }
+        if core::mem::take(&mut self.score_due) {
+            self.judge_score(known, life, out);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<(Time, BodyDue)> {
+        let channels = self.channels.iter().flat_map(|(kind, channel)| {
+            let stale = channel.deadline().map(|at| (at, BodyDue::Stale(*kind)));
+            let spot = channel
+                .lone
+                .map(|at| (at + rule::SPOT_AFTER, BodyDue::Spot(*kind)));
+            stale.into_iter().chain(spot)
+        });
+        let pasts = self.pasts.iter().enumerate();
+        let pasts =
+            pasts.filter_map(|(index, past)| Some((past.deadline()?, BodyDue::Past(index))));
+        let rhythm = self
+            .beats_past
+            .deadline()
+            .map(|at| (at, BodyDue::RhythmPast));
+        let warning = self.warning.deadline().map(|at| (at, BodyDue::Warning));
+        channels.chain(pasts).chain(rhythm).chain(warning).min()
+    }
+
+    pub(crate) fn fire(&mut self, due: BodyDue, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        match due {
+            BodyDue::Stale(kind) => {
+                if let Some(channel) = self.channels.get_mut(&kind) {
+                    channel.notice(now);
+                }
+                self.judge_score(now, life, out);
+            }
+            BodyDue::Spot(kind) => self.judge_spot(kind, now, life, out),
+            BodyDue::Past(index) => {
+                let rules = rule::thresholds(self.context.oxygen_target_88_92);
+                let (Some(past), Some(rule)) = (self.pasts.get_mut(index), rules.get(index)) else {
+                    return;
+                };
+                if let Some(episode) = past.flush(rule) {
+                    self.find(rule, &episode, now, life, out);
+                }
+            }
+            BodyDue::RhythmPast => {
+                if let Some(episode) = self.beats_past.flush() {
+                    find_fibrillation(&episode, now, life, out);
+                }
+            }
+            BodyDue::Warning => self.judge_score(now, life, out),
+        }
+    }
+
+    fn window(&self, kind: Kind) -> Option<&Window> {
+        self.channels.get(&kind)?.window.as_ref()
+    }
+
+    fn is_fresh(&self, kind: Kind, now: Time) -> bool {
+        self.channels
+            .get(&kind)
+            .is_some_and(|channel| channel.is_fresh(now))
+    }
+
+    /// A reading of the leading source of a tracked kind.
+    fn track(
+        &mut self,
+        reading: &Reading,
+        role: Role,
+        effective: Time,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let kind = reading.kind;
+        let Some(channel) = self.channels.get_mut(&kind) else {
+            return;
+        };
+        let Some(fixed) = usable(reading) else {
+            if role == Role::Newest {
+                channel.lone = None;
+            }
+            return;
+        };
+        let Some(window) = &mut channel.window else {
+            return;
+        };
+        let before = window.newest();
+        let placed = window.take(effective, fixed);
+        let live = known.since(effective) < rule::fresh_for(kind);
+        if role == Role::Newest {
+            let newest = window.newest().unwrap_or(0);
+            let alone = placed == Placed::Opened
+                && window
+                    .mean_of(
+                        newest - rule::SPOT_BEFORE.as_micros() / crate::window::BUCKET.as_micros(),
+                        newest - 1,
+                    )
+                    .is_none();
+            channel.lone = (alone && live).then_some(effective);
+        }
+        match placed {
+            Placed::Opened => {
+                let Some(closed) = before else { return };
+                if let (Some(forecaster), Some(window)) = (&mut channel.forecaster, &channel.window)
+                {
+                    forecaster.look(window, closed);
+                }
+                if live {
+                    self.judge_thresholds(kind, closed, true, known, life, out);
+                    self.judge_forecast(kind, known, life, out);
+                }
+            }
+            Placed::Newest => {}
+            Placed::Older => {
+                if !self.late.contains(&kind) {
+                    self.late.push(kind);
+                }
+            }
+            Placed::TooOld => {}
+        }
+        if !live || matches!(placed, Placed::Older | Placed::TooOld) {
+            self.follow_past(kind, effective, fixed.to_f64(kind), known, life, out);
+        }
+    }
+
+    /// The rules for a kind that count now: a later kind counts only while the better ones are not fresh.
+    fn rules(&self, kind: Kind, now: Time) -> impl Iterator<Item = (usize, Threshold)> {
+        let better = |rule: &Threshold| {
+            rule.kinds
+                .iter()
+                .take_while(|other| **other != kind)
+                .any(|other| self.is_fresh(*other, now))
+        };
+        let rules = rule::thresholds(self.context.oxygen_target_88_92)
+            .into_iter()
+            .enumerate();
+        rules
+            .filter(|(_, rule)| rule.kinds.contains(&kind) && !better(rule))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    fn judge_thresholds(
+        &self,
+        kind: Kind,
+        last: i64,
+        may_resolve: bool,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(channel) = self.channels.get(&kind) else {
+            return;
+        };
+        let Some(window) = &channel.window else {
+            return;
+        };
+        for (_, rule) in self.rules(kind, known) {
+            if let Some((level, run)) = threshold::level(window, last, &rule) {
+                let found = Beyond {
+                    rule: &rule,
+                    level,
+                    kind,
+                    onset: run.onset,
+                    value: run.newest,
+                    at: Window::start(last + 1),
+                    quality: channel.quality(),
+                    scale_2: self.context.oxygen_target_88_92,
+                };
+                self.raise_threshold(&found, known, life, out);
+            } else if may_resolve && threshold::is_clear(window, last, &rule) {
+                life.resolve(rule.condition, Subject::Patient, known, out);
+            }
+        }
+    }
+
+    fn raise_threshold(
+        &self,
+        found: &Beyond<'_>,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let condition = found.rule.condition;
+        let urgent = life
+            .active(condition, Subject::Patient)
+            .is_none_or(|alert| alert.priority < found.level.priority);
+        if urgent {
+            life.raise(Subject::Patient, words::threshold(found, false), known, out);
+        }
+        if condition == Condition::OxygenSaturationLow {
+            // What was foreseen has come.
+            life.resolve(
+                Condition::OxygenSaturationFalling,
+                Subject::Patient,
+                known,
+                out,
+            );
+        }
+    }
+
+    fn judge_spot(&mut self, kind: Kind, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        let Some(at) = self
+            .channels
+            .get_mut(&kind)
+            .and_then(|channel| channel.lone.take())
+        else {
+            return;
+        };
+        if now.since(at) >= rule::fresh_for(kind) {
+            return;
+        }
+        let Some(channel) = self.channels.get(&kind) else {
+            return;
+        };
+        let Ok((value, effective)) = channel.observation(now) else {
+            return;
+        };
+        for (_, rule) in self.rules(kind, now) {
+            if let Some(level) = threshold::spot(value, &rule) {
+                let found = Beyond {
+                    rule: &rule,
+                    level,
+                    kind,
+                    onset: effective,
+                    value,
+                    at: effective,
+                    quality: channel.quality(),
+                    scale_2: self.context.oxygen_target_88_92,
+                };
+                self.raise_threshold(&found, now, life, out);
+            } else if threshold::spot_is_clear(value, &rule) {
+                life.resolve(rule.condition, Subject::Patient, now, out);
+            }
+        }
+    }
+
+    fn judge_forecast(&self, kind: Kind, known: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        if kind != Kind::OxygenSaturation || self.context.oxygen_target_88_92 {
+            return;
+        }
+        let Some(channel) = self.channels.get(&kind) else {
+            return;
+        };
+        let Some(forecaster) = &channel.forecaster else {
+            return;
+        };
+        let condition = Condition::OxygenSaturationFalling;
+        match forecaster.foresight() {
+            Foresight::Coming {
+                expected,
+                probability,
+                fit,
+            } => {
+                let held = life.active(condition, Subject::Patient).is_some()
+                    || life
+                        .active(Condition::OxygenSaturationLow, Subject::Patient)
+                        .is_some();
+                let at = Window::start(fit.at + 1);
+                if !held
+                    && let Some(draft) =
+                        words::falling(&fit, expected, probability, at, channel.quality())
+                {
+                    life.raise(Subject::Patient, draft, known, out);
+                }
+            }
+            Foresight::Clear => life.resolve(condition, Subject::Patient, known, out),
+            Foresight::Undecided => {}
+        }
+    }
+
+    fn follow_past(
+        &mut self,
+        kind: Kind,
+        effective: Time,
+        value: f64,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let rules: Vec<_> = self.rules(kind, known).collect();
+        for (index, rule) in rules {
+            let ended = self
+                .pasts
+                .get_mut(index)
+                .and_then(|past| past.take(effective, value, known, &rule));
+            if let Some(episode) = ended {
+                self.find(&rule, &episode, known, life, out);
+            }
+        }
+    }
+
+    fn find(
+        &self,
+        rule: &Threshold,
+        episode: &Episode,
+        now: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let (Some(level), Some(kind)) = (rule.levels.first(), rule.kinds.first()) else {
+            return;
+        };
+        let found = Beyond {
+            rule,
+            level: *level,
+            kind: *kind,
+            onset: episode.onset,
+            value: episode.worst,
+            at: episode.end,
+            quality: Quality::GOOD,
+            scale_2: self.context.oxygen_target_88_92,
+        };
+        life.finding(words::threshold(&found, true), episode.end, now, out);
+    }
+
+    /// An RR interval of the leading source.
+    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
+    fn beat(
+        &mut self,
+        origin: Origin,
+        context: ContextId,
+        reading: &Reading,
+        effective: Time,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.beats_of != Some(origin) {
+            self.beats.clear();
+            self.beats_of = Some(origin);
+        }
+        let tenth_ms = usable(reading).map(|fixed| fixed.0);
+        let run = self.run_of((origin.0, context, origin.1));
+        let beat = Beat {
+            at: effective,
+            tenth_ms,
+            sequence: reading.sequence,
+            run,
+        };
+        let newest = self.beats.newest().is_none_or(|newest| effective >= newest);
+        let live = newest && known.since(effective) < rule::fresh_for(Kind::RrInterval);
+        self.beats.take(beat);
+        if live {
+            self.judge_rhythm(true, known, life, out);
+        } else if let Some(episode) = self.beats_past.take(beat, known) {
+            find_fibrillation(&episode, known, life, out);
+        }
+    }
+
+    fn run_of(&mut self, key: (StreamId, ContextId, SourceId)) -> u64 {
+        if let Some((_, run)) = self.runs.iter().rev().find(|(known, _)| *known == key) {
+            return *run;
+        }
+        self.last_run += 1;
+        if self.runs.len() >= RUNS {
+            self.runs.pop_front();
+        }
+        self.runs.push_back((key, self.last_run));
+        self.last_run
+    }
+
+    fn judge_rhythm(&self, may_resolve: bool, known: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        let Some(newest) = self.beats.newest() else {
+            return;
+        };
+        if known.since(newest) >= rule::fresh_for(Kind::RrInterval) {
+            return;
+        }
+        let active = life
+            .active(Condition::AtrialFibrillation, Subject::Patient)
+            .is_some();
+        match self.beats.judgement() {
+            Judgement::Holds { onset, entropy } if !active => {
+                let quality = self
+                    .channels
+                    .get(&Kind::RrInterval)
+                    .map_or(Quality::GOOD, Channel::quality);
+                life.raise(
+                    Subject::Patient,
+                    words::fibrillation(onset, entropy, newest, quality, false),
+                    known,
+                    out,
+                );
+            }
+            Judgement::Clear if active && may_resolve => {
+                life.resolve(Condition::AtrialFibrillation, Subject::Patient, known, out);
+            }
+            Judgement::Holds { .. } | Judgement::Clear | Judgement::Undecided => {}
+        }
+    }
+
+    fn judge_score(&mut self, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        let score = self.score(now);
+        match self.warning.judge(&score, now) {
+            warning::Verdict::Nothing => {}
+            warning::Verdict::Raise(priority) => {
+                let times = Parameter::ALL.map(|parameter| self.parameter_time(parameter, now));
+                let onset = self.warning.onset().unwrap_or(now);
+                life.raise(
+                    Subject::Patient,
+                    warning::draft(&score, priority, &times, onset),
+                    now,
+                    out,
+                );
+            }
+            warning::Verdict::Resolve => {
+                life.resolve(Condition::EarlyWarningScore, Subject::Patient, now, out);
+            }
+        }
+    }
+
+    fn observation(&self, kind: Kind, now: Time) -> Result<(f64, Time), &'static str> {
+        self.channels
+            .get(&kind)
+            .map_or(Err("not measured"), |channel| channel.observation(now))
+    }
+
+    fn pulse(&self, now: Time) -> Result<(f64, Time), &'static str> {
+        let [best, second] = PULSE;
+        self.observation(best, now).or_else(|first| {
+            self.observation(second, now).map_err(|second| {
+                if first == "not measured" {
+                    second
+                } else {
+                    first
+                }
+            })
+        })
+    }
+
+    fn score(&self, now: Time) -> Score {
+        let value = |kind| self.observation(kind, now).map(|(value, _)| value);
+        Score::of(&Inputs {
+            respiration: value(Kind::RespiratoryRate),
+            oxygen_saturation: value(Kind::OxygenSaturation),
+            on_oxygen: self.context.on_oxygen.ok_or("not known"),
+            systolic: value(Kind::SystolicPressure),
+            pulse: self.pulse(now).map(|(value, _)| value),
+            alert: self.context.alert_and_oriented.ok_or("not known"),
+            temperature: value(Kind::BodyTemperature),
+            scale_2: self.context.oxygen_target_88_92,
+        })
+    }
+
+    fn parameter_time(&self, parameter: Parameter, now: Time) -> (Time, Quality) {
+        let of = |kind: Kind| {
+            let time = self.observation(kind, now).map_or(Time::ZERO, |(_, at)| at);
+            (
+                time,
+                self.channels
+                    .get(&kind)
+                    .map_or(Quality::GOOD, Channel::quality),
+            )
+        };
+        match parameter {
+            Parameter::Respiration => of(Kind::RespiratoryRate),
+            Parameter::OxygenSaturation => of(Kind::OxygenSaturation),
+            Parameter::Systolic => of(Kind::SystolicPressure),
+            Parameter::Pulse if self.is_fresh(Kind::HeartRate, now) => of(Kind::HeartRate),
+            Parameter::Pulse => of(Kind::PulseRate),
+            Parameter::Temperature => of(Kind::BodyTemperature),
+            Parameter::Oxygen | Parameter::Consciousness => (Time::ZERO, Quality::GOOD),
+        }
+    }
+
+    pub(crate) fn channels(&self, known: Time) -> Vec<ChannelView> {
+        self.channels
+            .values()
+            .filter_map(|channel| channel.view(known))
+            .collect()
+    }
+
+    pub(crate) fn scores(&self, known: Time) -> Vec<ScoreView> {
+        let score = self.score(known);
+        let view = ScoreView {
+            name: "news2",
+            low: score.low,
+            high: score.high,
+            parts: score.parts.into(),
+            at: known,
+            source: news2::SOURCE,
+        };
+        alloc::vec![view]
+    }
+
+    pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
+        let view =
+            |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
+        self.channels.values().filter_map(view).collect()
+    }
+
+    pub(crate) fn rhythm(&self, known: Time) -> RhythmView {
+        let fresh = self
+            .beats
+            .newest()
+            .is_some_and(|newest| known.since(newest) < rule::fresh_for(Kind::RrInterval));
+        let verdict = if fresh {
+            self.beats.verdict()
+        } else {
+            rhythm::Verdict::Unknown
+        };
+        RhythmView {
+            finding: if fresh || self.beats.newest().is_none() {
+                verdict.name()
+            } else {
+                "no fresh beats"
+            },
+            entropy: self
+                .beats
+                .entropy()
+                .filter(|_| fresh)
+                .map(|entropy| entropy.value),
+            cut: rhythm::CUT,
+            beats: u32::try_from(self.beats.words()).unwrap_or(u32::MAX),
+            source: rhythm::SOURCE,
+        }
+    }
+
+    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
+        to.bool(self.context.oxygen_target_88_92);
+        to.option(self.context.on_oxygen, Bytes::bool);
+        to.option(self.context.alert_and_oriented, Bytes::bool);
+        to.len(self.channels.len());
+        self.channels
+            .values()
+            .for_each(|channel| channel.encode(to));
+        self.beats.encode(to);
+        self.beats_past.encode(to);
+        to.option(self.beats_of, |to, (stream, source)| {
+            to.bytes(&stream.0);
+            to.u32(u32::from(source.0));
+        });
+        to.len(self.runs.len());
+        for ((stream, context, source), run) in &self.runs {
+            to.bytes(&stream.0);
+            to.bytes(&context.0);
+            to.u32(u32::from(source.0));
+            to.u64(*run);
+        }
+        to.u64(self.last_run);
+        self.pasts.iter().for_each(|past| past.encode(to));
+        self.warning.encode(to);
+        to.len(self.late.len());
+        self.late.iter().for_each(|kind| to.kind(*kind));
+        to.bool(self.score_due);
+    }
+}
+
+fn find_fibrillation(episode: &Episode, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+    let draft = words::fibrillation(
+        episode.onset,
+        episode.worst,
+        episode.end,
+        Quality::GOOD,
+        true,
+    );
+    life.finding(draft, episode.end, now, out);
+}

@@ -1,0 +1,255 @@
+//! One kind of measurement: the latest value, which source leads, what is usual, and the last half hour.
+//!
+//! *Latest* goes by effective time: late data never replace newer data. One source leads a kind; another
+//! takes over only when the leader has had nothing usable for the kind's freshness limit, so that two
+//! sensors that disagree do not look like a body that jumps. Readings of other sources are counted and kept
+//! in the journal, and move nothing here.
+
+use vitals::{Fixed, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
+
+use crate::baseline::Baseline;
+use crate::canonical::Bytes;
+use crate::forecast::{self, Forecaster};
+use crate::rule;
+use crate::view::ChannelView;
+use crate::window::Window;
+
+/// A source of the patient's: sources are numbered within streams.
+pub(crate) type Origin = (StreamId, SourceId);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Latest {
+    origin: Origin,
+    value: Value,
+    effective: Time,
+    received: Time,
+    quality: Quality,
+}
+
+/// What a reading is to its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The newest of the source that leads.
+    Newest,
+    /// Of the source that leads, but older than what is known.
+    Late,
+    /// Of another source.
+    Aside,
+}
+
+/// One kind of measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Channel {
+    kind: Kind,
+    latest: Option<Latest>,
+    /// Newest usable effective time of the leader.
+    usable: Option<Time>,
+    /// Value of it.
+    usable_value: f64,
+    count: u64,
+    baseline: Baseline,
+    /// Time has been noticed to pass the freshness limit of `latest` and of `usable`.
+    stale: bool,
+    usable_stale: bool,
+    /// A reading with nothing around it, so far: perhaps a spot check.
+    pub(crate) lone: Option<Time>,
+    pub(crate) window: Option<Window>,
+    pub(crate) forecaster: Option<Forecaster>,
+}
+
+impl Channel {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            latest: None,
+            usable: None,
+            usable_value: 0.0,
+            count: 0,
+            baseline: Baseline::default(),
+            stale: false,
+            usable_stale: false,
+            lone: None,
+            window: rule::is_tracked(kind).then(|| Window::new(kind)),
+            forecaster: forecast::rule(kind).map(|_| Forecaster::new(kind)),
+        }
+    }
+
+    /// Takes a reading of this kind; `effective` is its time, cut to known time.
+    pub(crate) fn take(
+        &mut self,
+        origin: Origin,
+        reading: &Reading,
+        effective: Time,
+        known: Time,
+    ) -> Role {
+        self.count += 1;
+        let number = usable(reading);
+        if self.latest.is_some_and(|latest| latest.origin != origin)
+            && !self.takes_over(effective, number)
+        {
+            return Role::Aside;
+        }
+        if let Some(fixed) = number {
+            self.baseline.take(self.kind, effective, fixed);
+        }
+        if self
+            .latest
+            .is_some_and(|latest| latest.origin == origin && effective < latest.effective)
+        {
+            // Late, and yet it can be the newest that is usable.
+            if let Some(fixed) =
+                number.filter(|_| self.usable.is_none_or(|usable| effective > usable))
+            {
+                self.set_usable(effective, fixed, known);
+            }
+            return Role::Late;
+        }
+        if self.latest.is_some_and(|latest| latest.origin != origin) {
+            self.restart();
+        }
+        self.latest = Some(Latest {
+            origin,
+            value: reading.value,
+            effective,
+            received: reading.received,
+            quality: reading.quality,
+        });
+        self.stale = known.since(effective) >= rule::fresh_for(self.kind);
+        if let Some(fixed) = number {
+            self.set_usable(effective, fixed, known);
+        }
+        Role::Newest
+    }
+
+    /// True if the newest usable reading is about now.
+    pub(crate) fn is_fresh(&self, now: Time) -> bool {
+        self.usable
+            .is_some_and(|usable| now.since(usable) < rule::fresh_for(self.kind))
+    }
+
+    /// The value that scores use (the last minute's mean for streaming kinds), with its time, or why there
+    /// is none.
+    pub(crate) fn observation(&self, now: Time) -> Result<(f64, Time), &'static str> {
+        let Some(usable) = self.usable.filter(|_| self.is_fresh(now)) else {
+            return Err(match self.latest {
+                None => "not measured",
+                Some(latest) if matches!(latest.value, Value::Absent(_)) => {
+                    "the sensor cannot measure"
+                }
+                Some(latest) if !latest.quality.usable() => "the readings are not usable",
+                Some(_) => "too old",
+            });
+        };
+        let mean = self.window.as_ref().and_then(Window::last_minute);
+        Ok((mean.unwrap_or(self.usable_value), usable))
+    }
+
+    /// When time alone changes what is shown.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let fresh_for = rule::fresh_for(self.kind);
+        let latest = self
+            .latest
+            .filter(|_| !self.stale)
+            .map(|latest| latest.effective + fresh_for);
+        let usable = self
+            .usable
+            .filter(|_| !self.usable_stale)
+            .map(|usable| usable + fresh_for);
+        latest.into_iter().chain(usable).min()
+    }
+
+    /// Notices what is no longer about now.
+    pub(crate) fn notice(&mut self, now: Time) {
+        let fresh_for = rule::fresh_for(self.kind);
+        self.stale |= self
+            .latest
+            .is_some_and(|latest| latest.effective + fresh_for <= now);
+        self.usable_stale |= self.usable.is_some_and(|usable| usable + fresh_for <= now);
+    }
+
+    pub(crate) fn quality(&self) -> Quality {
+        self.latest.map_or(Quality::GOOD, |latest| latest.quality)
+    }
+
+    pub(crate) fn view(&self, known: Time) -> Option<ChannelView> {
+        let latest = self.latest?;
+        let learned = self.baseline.learned(self.kind);
+        let (value, absence) = match latest.value {
+            Value::Measured(fixed) => (Some(fixed.to_f64(self.kind)), None),
+            Value::Absent(absence) => (None, Some(absence)),
+        };
+        Some(ChannelView {
+            kind: self.kind,
+            value,
+            absence,
+            effective: latest.effective,
+            received: latest.received,
+            source: latest.origin.1,
+            stream: latest.origin.0,
+            quality: latest.quality,
+            baseline: learned.map(|(level, _)| level),
+            band: learned.map(|(_, band)| band),
+            count: self.count,
+            stale: known.since(latest.effective) >= rule::fresh_for(self.kind),
+            fresh_for: rule::fresh_for(self.kind),
+        })
+    }
+
+    fn takes_over(&self, effective: Time, number: Option<Fixed>) -> bool {
+        let newer = self
+            .latest
+            .is_some_and(|latest| effective > latest.effective);
+        let leader_gone = self
+            .usable
+            .is_none_or(|usable| effective.since(usable) >= rule::fresh_for(self.kind));
+        // A leader that never measured anything yields to any number.
+        number.is_some() && leader_gone && (newer || self.usable.is_none())
+    }
+
+    fn set_usable(&mut self, effective: Time, fixed: Fixed, known: Time) {
+        self.usable = Some(effective);
+        self.usable_value = fixed.to_f64(self.kind);
+        self.usable_stale = known.since(effective) >= rule::fresh_for(self.kind);
+    }
+
+    fn restart(&mut self) {
+        self.lone = None;
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
+        if let Some(forecaster) = &mut self.forecaster {
+            forecaster.restart();
+        }
+    }
+
+    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
+        to.kind(self.kind);
+        to.option(self.latest, |to, latest| {
+            to.bytes(&latest.origin.0.0);
+            to.u32(u32::from(latest.origin.1.0));
+            to.value(latest.value);
+            to.time(latest.effective);
+            to.time(latest.received);
+            to.quality(latest.quality);
+        });
+        to.option(self.usable, Bytes::time);
+        to.f64(self.usable_value);
+        to.u64(self.count);
+        self.baseline.encode(to);
+        to.bool(self.stale);
+        to.bool(self.usable_stale);
+        to.option(self.lone, Bytes::time);
+        to.option(self.window.as_ref(), |to, window| window.encode(to));
+        to.option(self.forecaster.as_ref(), |to, forecaster| {
+            forecaster.encode(to);
+        });
+    }
+}
+
+/// The number, if models may use it.
+pub(crate) fn usable(reading: &Reading) -> Option<Fixed> {
+    match reading.value {
+        Value::Measured(fixed) if reading.quality.usable() => Some(fixed),
+        Value::Measured(_) | Value::Absent(_) => None,
+    }
+}

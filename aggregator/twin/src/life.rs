@@ -1,0 +1,275 @@
+//! The life of alerts: one per condition and subject at a time, ids counting up, every change handed out
+//! whole. Resolved ones are remembered for a while, so that people can still take notice of them and late
+//! data about the same episode do not report it again.
+//!
+//! Bounds: active alerts by the number of conditions and subjects; [`RECENT`] resolved ones.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use vitals::{SourceId, Span, StreamId, Time};
+
+use crate::alert::{
+    Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
+};
+use crate::canonical::Bytes;
+use crate::twin::Effect;
+
+/// Resolved alerts remembered.
+pub(crate) const RECENT: usize = 64;
+/// Late data that end this close before a known episode, or begin this close after it, belong to it.
+const SAME_EPISODE: Span = Span::from_secs(60);
+
+/// What an alert is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    Patient,
+    Stream(StreamId),
+    Source(StreamId, SourceId),
+}
+
+/// Identifies an active alert.
+pub(crate) type Key = (Condition, Subject);
+
+/// What a rule or model says when it raises.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Draft {
+    pub(crate) condition: Condition,
+    pub(crate) priority: Priority,
+    pub(crate) onset: Time,
+    pub(crate) summary: String,
+    pub(crate) plain_summary: String,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) model: &'static str,
+    pub(crate) model_hash: [u8; 16],
+    pub(crate) expected: Option<Time>,
+    pub(crate) probability: Option<f64>,
+    pub(crate) subject: String,
+}
+
+/// All alerts of a twin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Life {
+    /// Highest id given.
+    last: u64,
+    active: BTreeMap<Key, Alert>,
+    recent: VecDeque<Alert>,
+    /// Acknowledgements that named nothing known.
+    pub(crate) unknown: u64,
+}
+
+impl Life {
+    pub(crate) fn active(&self, condition: Condition, subject: Subject) -> Option<&Alert> {
+        self.active.get(&(condition, subject))
+    }
+
+    pub(crate) fn all_active(&self) -> impl Iterator<Item = &Alert> {
+        self.active.values()
+    }
+
+    pub(crate) fn find(&self, id: AlertId) -> Option<&Alert> {
+        self.active
+            .values()
+            .chain(&self.recent)
+            .find(|alert| alert.id == id)
+    }
+
+    /// Raises an alert. One that is active already is left as it is, unless the new one is more urgent.
+    pub(crate) fn raise(
+        &mut self,
+        subject: Subject,
+        draft: Draft,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let key = (draft.condition, subject);
+        if let Some(alert) = self.active.get_mut(&key) {
+            if draft.priority > alert.priority {
+                alert.priority = draft.priority;
+                (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
+                alert.evidence = draft.evidence;
+                emit(Change::Updated, now, alert, out);
+            }
+            return;
+        }
+        let alert = self.born(draft, now);
+        emit(Change::Raised, now, &alert, out);
+        self.active.insert(key, alert);
+    }
+
+    pub(crate) fn resolve(
+        &mut self,
+        condition: Condition,
+        subject: Subject,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(mut alert) = self.active.remove(&(condition, subject)) else {
+            return;
+        };
+        alert.state = State::Resolved;
+        alert.resolved = Some(now);
+        emit(Change::Resolved, now, &alert, out);
+        self.remember(alert);
+    }
+
+    /// Reports an episode found in late data. It belongs to a known episode if it touches one: then it only
+    /// makes the onset of an active alert earlier. It never raises and never resolves.
+    pub(crate) fn finding(&mut self, draft: Draft, end: Time, now: Time, out: &mut Vec<Effect>) {
+        let (from, to) = (draft.onset - SAME_EPISODE, end + SAME_EPISODE);
+        if let Some(alert) = self.active.get_mut(&(draft.condition, Subject::Patient))
+            && to >= alert.onset
+        {
+            if draft.onset < alert.onset {
+                alert.onset = draft.onset;
+                emit(Change::Updated, now, alert, out);
+            }
+            return;
+        }
+        let touches = |alert: &Alert| {
+            let until = if alert.retrospective {
+                alert.onset
+            } else {
+                alert.resolved.unwrap_or(Time::MAX)
+            };
+            alert.condition == draft.condition && alert.onset <= to && until >= from
+        };
+        if self.recent.iter().any(touches) {
+            return;
+        }
+        let mut alert = self.born(draft, now);
+        alert.state = State::Resolved;
+        alert.resolved = Some(now);
+        alert.retrospective = true;
+        emit(Change::Finding, now, &alert, out);
+        self.remember(alert);
+    }
+
+    /// A person took notice. The first one counts.
+    pub(crate) fn acknowledge(
+        &mut self,
+        id: AlertId,
+        by: &str,
+        note: &str,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let alert = self
+            .active
+            .values_mut()
+            .chain(&mut self.recent)
+            .find(|alert| alert.id == id);
+        let Some(alert) = alert else {
+            self.unknown += 1;
+            return;
+        };
+        if alert.acknowledged.is_some() {
+            return;
+        }
+        alert.acknowledged = Some(Acknowledgement {
+            at: now,
+            by: by.into(),
+            note: note.into(),
+        });
+        if alert.state == State::Active {
+            alert.state = State::Acknowledged;
+        }
+        emit(Change::Acknowledged, now, alert, out);
+    }
+
+    fn born(&mut self, draft: Draft, now: Time) -> Alert {
+        self.last += 1;
+        Alert {
+            id: AlertId(self.last),
+            condition: draft.condition,
+            priority: draft.priority,
+            state: State::Active,
+            onset: draft.onset,
+            raised: now,
+            acknowledged: None,
+            resolved: None,
+            summary: draft.summary,
+            plain_summary: draft.plain_summary,
+            evidence: draft.evidence,
+            model: draft.model,
+            model_hash: draft.model_hash,
+            expected: draft.expected,
+            probability: draft.probability,
+            subject: draft.subject,
+            retrospective: false,
+        }
+    }
+
+    fn remember(&mut self, alert: Alert) {
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(alert);
+    }
+
+    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
+        to.u64(self.last);
+        to.u64(self.unknown);
+        to.len(self.active.len());
+        for ((_, subject), alert) in &self.active {
+            match subject {
+                Subject::Patient => to.u8(0),
+                Subject::Stream(stream) => {
+                    to.u8(1);
+                    to.bytes(&stream.0);
+                }
+                Subject::Source(stream, source) => {
+                    to.u8(2);
+                    to.bytes(&stream.0);
+                    to.u32(u32::from(source.0));
+                }
+            }
+            encode_alert(alert, to);
+        }
+        to.len(self.recent.len());
+        self.recent.iter().for_each(|alert| encode_alert(alert, to));
+    }
+}
+
+fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
+    out.push(Effect::Alert(Box::new(AlertChange {
+        what,
+        at,
+        alert: alert.clone(),
+    })));
+}
+
+fn encode_alert(alert: &Alert, to: &mut Bytes<'_>) {
+    to.u64(alert.id.0);
+    to.u8(alert.condition as u8);
+    to.u8(alert.priority as u8);
+    to.u8(alert.state as u8);
+    to.time(alert.onset);
+    to.time(alert.raised);
+    to.option(alert.acknowledged.as_ref(), |to, acknowledgement| {
+        to.time(acknowledgement.at);
+        to.text(&acknowledgement.by);
+        to.text(&acknowledgement.note);
+    });
+    to.option(alert.resolved, Bytes::time);
+    to.text(&alert.summary);
+    to.text(&alert.plain_summary);
+    to.len(alert.evidence.len());
+    for evidence in &alert.evidence {
+        to.option(evidence.kind, Bytes::kind);
+        to.text(&evidence.label);
+        to.option(evidence.value, Bytes::f64);
+        to.option(evidence.limit, Bytes::f64);
+        to.time(evidence.effective);
+        to.quality(evidence.quality);
+        to.f64(evidence.contribution);
+    }
+    to.text(alert.model);
+    to.bytes(&alert.model_hash);
+    to.option(alert.expected, Bytes::time);
+    to.option(alert.probability, Bytes::f64);
+    to.text(&alert.subject);
+    to.bool(alert.retrospective);
+}

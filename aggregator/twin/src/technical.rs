@@ -1,0 +1,317 @@
+//! Technical alerts: sensor off, battery, silence and loss of a sensor, silence of a gateway, wrong clocks.
+//!
+//! Each names its subject and hop. Silence is judged by what was made (heartbeats, readings) and never by
+//! arrival; while a gateway is silent nothing is said about its sensors' silence.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use vitals::{Kind, SourceId, StreamId, Time};
+
+use crate::alert::Condition;
+use crate::device::Device;
+use crate::event::Link;
+use crate::life::{Life, Subject};
+use crate::rule;
+use crate::stream::Stream;
+use crate::twin::Effect;
+use crate::words::{Fault, technical};
+
+/// What time alone can bring about in a stream. The order breaks ties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    GatewaySilent,
+    SensorOff(SourceId),
+    DeviceSilent(SourceId),
+    DeviceLost(SourceId),
+    ClockRight(SourceId),
+}
+
+/// The next deadline of a stream.
+pub(crate) fn deadline(id: StreamId, stream: &Stream, life: &Life) -> Option<(Time, Due)> {
+    if stream.revoked {
+        return None;
+    }
+    let gateway = stream.silence_deadline().map(|at| (at, Due::GatewaySilent));
+    let devices = stream.devices.iter().flat_map(|(source, device)| {
+        let subject = Subject::Source(id, *source);
+        let quiet = |condition| life.active(condition, subject).is_none();
+        let off = device
+            .off_deadline()
+            .filter(|_| quiet(Condition::SensorOff));
+        let silent = stream.device_silence_deadline(device).filter(|_| {
+            quiet(Condition::DeviceSilent)
+                && quiet(Condition::SensorOff)
+                && quiet(Condition::DeviceLost)
+        });
+        let lost = device
+            .lost_deadline()
+            .filter(|_| !stream.silent && quiet(Condition::DeviceLost));
+        let clock = device.bad_clock.map(|at| at + rule::CLOCK_CLEAR);
+        [
+            off.map(|at| (at, Due::SensorOff(*source))),
+            silent.map(|at| (at, Due::DeviceSilent(*source))),
+            lost.map(|at| (at, Due::DeviceLost(*source))),
+            clock.map(|at| (at, Due::ClockRight(*source))),
+        ]
+    });
+    gateway.into_iter().chain(devices.flatten()).min()
+}
+
+/// A deadline of a stream has come.
+pub(crate) fn fire(
+    id: StreamId,
+    stream: &mut Stream,
+    due: Due,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    let gateway = stream.gateway.clone();
+    match due {
+        Due::GatewaySilent => {
+            stream.silent = true;
+            let detail = match stream.content {
+                Some(content) => {
+                    format!(
+                        "gateway has said nothing for {} s",
+                        now.since(content).as_micros() / 1_000_000
+                    )
+                }
+                None => "gateway has not said anything since it was assigned".into(),
+            };
+            let fault = Fault {
+                condition: Condition::GatewaySilent,
+                subject: format!("{gateway}"),
+                onset: stream.content.unwrap_or(now),
+                kind: None,
+                value: None,
+                detail,
+            };
+            life.raise(Subject::Stream(id), technical(fault), now, out);
+        }
+        Due::SensorOff(source) => sensor_off(id, stream, source, now, life, out),
+        Due::DeviceSilent(source) => {
+            let Some(device) = stream.devices.get(&source) else {
+                return;
+            };
+            let heard = device.heard.unwrap_or(now);
+            let seconds = now.since(heard).as_micros() / 1_000_000;
+            raise(
+                id,
+                source,
+                device,
+                Condition::DeviceSilent,
+                heard,
+                None,
+                now,
+                life,
+                out,
+                format!("connected to {gateway} but has sent nothing for {seconds} s"),
+            );
+        }
+        Due::DeviceLost(source) => {
+            let Some(device) = stream.devices.get(&source) else {
+                return;
+            };
+            let what = if device.heard.is_some() {
+                "lost the link to it"
+            } else {
+                "has not found it yet"
+            };
+            raise(
+                id,
+                source,
+                device,
+                Condition::DeviceLost,
+                device.since,
+                None,
+                now,
+                life,
+                out,
+                format!("gateway {gateway} {what}"),
+            );
+            life.resolve(
+                Condition::DeviceSilent,
+                Subject::Source(id, source),
+                now,
+                out,
+            );
+        }
+        Due::ClockRight(source) => {
+            if let Some(device) = stream.devices.get_mut(&source) {
+                device.bad_clock = None;
+            }
+            life.resolve(Condition::ClockWrong, Subject::Source(id, source), now, out);
+        }
+    }
+}
+
+fn sensor_off(
+    id: StreamId,
+    stream: &mut Stream,
+    source: SourceId,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    let Some(device) = stream.devices.get_mut(&source) else {
+        return;
+    };
+    let is_off = device.is_off(now);
+    let Some(off) = &mut device.off else { return };
+    off.judged = true;
+    let (since, said, kind) = (off.since, off.said, off.kind);
+    if is_off {
+        let detail = if said {
+            "says that it is not on the body"
+        } else {
+            "has not been able to measure"
+        };
+        raise(
+            id,
+            source,
+            device,
+            Condition::SensorOff,
+            since,
+            kind,
+            now,
+            life,
+            out,
+            detail.into(),
+        );
+        // Off the body explains why it is silent.
+        life.resolve(
+            Condition::DeviceSilent,
+            Subject::Source(id, source),
+            now,
+            out,
+        );
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call site per condition; a struct would only rename them"
+)]
+fn raise(
+    id: StreamId,
+    source: SourceId,
+    device: &Device,
+    condition: Condition,
+    onset: Time,
+    kind: Option<Kind>,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+    detail: alloc::string::String,
+) {
+    let fault = Fault {
+        condition,
+        subject: device.label(),
+        onset,
+        kind,
+        value: None,
+        detail,
+    };
+    life.raise(Subject::Source(id, source), technical(fault), now, out);
+}
+
+/// A sensor said something: battery, link and silence by newest evidence.
+pub(crate) fn heard(
+    id: StreamId,
+    source: SourceId,
+    device: &Device,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    let subject = Subject::Source(id, source);
+    if device
+        .heard
+        .is_some_and(|heard| now.since(heard) < rule::SILENT_AT_LEAST)
+    {
+        life.resolve(Condition::DeviceSilent, subject, now, out);
+    }
+    if device.link == Some(Link::Connected) {
+        life.resolve(Condition::DeviceLost, subject, now, out);
+    }
+    if device.off.is_none() {
+        life.resolve(Condition::SensorOff, subject, now, out);
+    }
+    let Some((at, percent)) = device.battery else {
+        return;
+    };
+    if percent >= rule::BATTERY_CLEAR {
+        life.resolve(Condition::BatteryLow, subject, now, out);
+    } else if percent <= rule::BATTERY_LOW && life.active(Condition::BatteryLow, subject).is_none()
+    {
+        let fault = Fault {
+            condition: Condition::BatteryLow,
+            subject: device.label(),
+            onset: at,
+            kind: Some(Kind::BatteryLevel),
+            value: Some(f64::from(percent)),
+            detail: format!("battery at {percent} %"),
+        };
+        life.raise(subject, technical(fault), now, out);
+    }
+}
+
+/// A reading was set aside for its impossible time.
+pub(crate) fn clock_wrong(
+    id: StreamId,
+    stream: &mut Stream,
+    source: SourceId,
+    ahead: bool,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    if stream.devices.len() >= crate::stream::MAX_SOURCES && !stream.devices.contains_key(&source) {
+        return;
+    }
+    let device = stream.devices.entry(source).or_default();
+    device.bad_clock = Some(now);
+    let detail = if ahead {
+        "stamps its readings in the future"
+    } else {
+        "stamps its readings more than a year ago"
+    };
+    raise(
+        id,
+        source,
+        device,
+        Condition::ClockWrong,
+        now,
+        None,
+        now,
+        life,
+        out,
+        format!("{detail}; they are set aside"),
+    );
+}
+
+/// The gateway may no longer write: nothing is expected of it.
+pub(crate) fn revoke(
+    id: StreamId,
+    stream: &mut Stream,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    stream.revoked = true;
+    stream.silent = false;
+    life.resolve(Condition::GatewaySilent, Subject::Stream(id), now, out);
+    for source in stream.devices.keys() {
+        for condition in [
+            Condition::SensorOff,
+            Condition::BatteryLow,
+            Condition::DeviceSilent,
+            Condition::DeviceLost,
+            Condition::ClockWrong,
+        ] {
+            life.resolve(condition, Subject::Source(id, *source), now, out);
+        }
+    }
+}

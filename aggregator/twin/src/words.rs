@@ -1,0 +1,269 @@
+//! What alerts say, once for clinicians and once in plain words, with the evidence that they rest on.
+//!
+//! Technical alerts name the hop: the sensor, its link, or the gateway. No word here names a patient.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use vitals::{Kind, Quality, Time};
+
+use crate::alert::{Condition, Evidence, Priority};
+use crate::forecast::{self, Fit};
+use crate::life::Draft;
+use crate::rhythm;
+use crate::rule::{self, Level, Side, Threshold, fingerprint};
+
+/// What a threshold rule found.
+pub(crate) struct Beyond<'a> {
+    pub(crate) rule: &'a Threshold,
+    pub(crate) level: Level,
+    pub(crate) kind: Kind,
+    pub(crate) onset: Time,
+    pub(crate) value: f64,
+    pub(crate) at: Time,
+    pub(crate) quality: Quality,
+    pub(crate) scale_2: bool,
+}
+
+/// A threshold crossed. `past`: found in late data.
+pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
+    let Beyond { rule, level, .. } = found;
+    let (beyond, plain) = match rule.side {
+        Side::Below => ("below", "lower"),
+        Side::Above => ("above", "higher"),
+    };
+    let unit = if found.kind.info().unit == "%" {
+        " %"
+    } else {
+        found.kind.info().unit
+    };
+    let (label, cut, value) = (rule.label, level.cut, found.value);
+    let (summary, plain_summary) = if past {
+        (
+            format!(
+                "{label} was {beyond} {cut}{unit} (worst ten seconds {value:.1}{unit}), seen in data that came late."
+            ),
+            format!(
+                "{label} was {plain} than it should be for a while; the readings arrived late."
+            ),
+        )
+    } else {
+        (
+            format!(
+                "{label} {value:.1}{unit}, {beyond} {cut}{unit} for {} s or more.",
+                level.hold.as_micros() / 1_000_000
+            ),
+            format!("{label} is {plain} than it should be."),
+        )
+    };
+    Draft {
+        condition: rule.condition,
+        priority: level.priority,
+        onset: found.onset,
+        summary,
+        plain_summary,
+        evidence: vec![Evidence {
+            kind: Some(found.kind),
+            label: format!("{label}, mean of ten seconds"),
+            value: Some(value),
+            limit: Some(cut),
+            effective: found.at,
+            quality: found.quality,
+            contribution: 1.0,
+        }],
+        model: "thresholds/1",
+        model_hash: fingerprint(&rule::definition(found.scale_2)),
+        expected: None,
+        probability: None,
+        subject: String::new(),
+    }
+}
+
+/// Atrial fibrillation. `past`: found in late data.
+pub(crate) fn fibrillation(
+    onset: Time,
+    entropy: f64,
+    at: Time,
+    quality: Quality,
+    past: bool,
+) -> Draft {
+    let (summary, plain_summary) = if past {
+        (
+            format!(
+                "RR intervals looked like atrial fibrillation (entropy {entropy:.3}, cut {}), seen in data that came late.",
+                rhythm::CUT
+            ),
+            "The heart beat irregularly for a while; the readings arrived late.".into(),
+        )
+    } else {
+        (
+            format!(
+                "Possible atrial fibrillation: entropy of the last {} RR words {entropy:.3}, cut {}, for {} s or more. Confirm with an ECG.",
+                rhythm::WORDS,
+                rhythm::CUT,
+                rule::RHYTHM_HOLD.as_micros() / 1_000_000
+            ),
+            "The heart beats irregularly. An ECG can tell what it is.".into(),
+        )
+    };
+    Draft {
+        condition: Condition::AtrialFibrillation,
+        priority: Priority::Medium,
+        onset,
+        summary,
+        plain_summary,
+        evidence: vec![Evidence {
+            kind: Some(Kind::RrInterval),
+            label: "Symbolic-dynamics entropy of RR intervals".into(),
+            value: Some(entropy),
+            limit: Some(rhythm::CUT),
+            effective: at,
+            quality,
+            contribution: 1.0,
+        }],
+        model: rhythm::MODEL,
+        model_hash: fingerprint(&rhythm::definition()),
+        expected: None,
+        probability: None,
+        subject: String::new(),
+    }
+}
+
+/// Saturation is foreseen to cross its limit. The contributions are the share of the way to the expected
+/// value at the horizon that lies behind, and the share that lies ahead.
+pub(crate) fn falling(
+    fit: &Fit,
+    expected: Time,
+    probability: f64,
+    at: Time,
+    quality: Quality,
+) -> Option<Draft> {
+    let kind = Kind::OxygenSaturation;
+    let rule = forecast::rule(kind)?;
+    let horizon = rule.predict?.horizon;
+    let path = |buckets: i64| {
+        (0..buckets)
+            .fold((0.0, fit.slope), |(sum, slope), _| {
+                (sum + slope, slope * rule.damping)
+            })
+            .0
+    };
+    let (behind, ahead) = (libm::fabs(fit.moved), libm::fabs(path(horizon)));
+    let share = behind / (behind + ahead);
+    let per_minute = fit.slope * 6.0;
+    let minutes = expected.since(at).as_secs_f64() / 60.0;
+    let item = |label: &str, value: f64, limit: Option<f64>, contribution: f64| Evidence {
+        kind: Some(kind),
+        label: label.into(),
+        value: Some(value),
+        limit,
+        effective: at,
+        quality,
+        contribution,
+    };
+    Some(Draft {
+        condition: Condition::OxygenSaturationFalling,
+        priority: Priority::Medium,
+        onset: at,
+        summary: format!(
+            "Oxygen saturation {:.1} %, falling by {:.2} % per minute: expected below {} % in about {minutes:.0} min (probability {:.0} % within {} min).",
+            fit.level,
+            -per_minute,
+            rule.threshold,
+            probability * 100.0,
+            horizon / 6
+        ),
+        plain_summary: "The oxygen in the blood is falling and may soon be too low.".into(),
+        evidence: vec![
+            item("Fall so far, % saturation", fit.moved, None, share),
+            item(
+                "Trend, % saturation per minute",
+                per_minute,
+                None,
+                1.0 - share,
+            ),
+            item("Level now", fit.level, Some(rule.threshold), 0.0),
+        ],
+        model: forecast::MODEL,
+        model_hash: fingerprint(&forecast::definition(kind)),
+        expected: Some(expected),
+        probability: Some(probability),
+        subject: String::new(),
+    })
+}
+
+/// A technical alert: condition, subject, what is said, since when, and the figure that it rests on.
+pub(crate) struct Fault {
+    pub(crate) condition: Condition,
+    pub(crate) subject: String,
+    pub(crate) onset: Time,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) value: Option<f64>,
+    pub(crate) detail: String,
+}
+
+/// A technical alert.
+pub(crate) fn technical(fault: Fault) -> Draft {
+    let Fault {
+        condition,
+        subject,
+        onset,
+        kind,
+        value,
+        detail,
+    } = fault;
+    let (priority, plain): (Priority, &str) = match condition {
+        Condition::GatewaySilent => (
+            Priority::Medium,
+            "The box that collects the readings has stopped talking to us. Is it switched on and connected?",
+        ),
+        Condition::SensorOff => (
+            Priority::Low,
+            "A sensor is not on the body, or cannot measure. Please put it on again.",
+        ),
+        Condition::BatteryLow => (
+            Priority::Low,
+            "A sensor's battery is nearly empty. Please charge or replace it.",
+        ),
+        Condition::DeviceSilent => (Priority::Low, "A sensor is connected but sends nothing."),
+        Condition::DeviceLost => (
+            Priority::Low,
+            "A sensor is out of reach of the box that collects the readings.",
+        ),
+        Condition::ClockWrong => (
+            Priority::Low,
+            "A sensor's clock is wrong; its readings are set aside.",
+        ),
+        Condition::AtrialFibrillation
+        | Condition::OxygenSaturationFalling
+        | Condition::OxygenSaturationLow
+        | Condition::HeartRateHigh
+        | Condition::HeartRateLow
+        | Condition::EarlyWarningScore => (Priority::Low, ""),
+    };
+    let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
+    let evidence: Vec<Evidence> = vec![Evidence {
+        kind,
+        label: detail.clone(),
+        value,
+        limit,
+        effective: onset,
+        quality: Quality::GOOD,
+        contribution: 1.0,
+    }];
+    Draft {
+        condition,
+        priority,
+        onset,
+        summary: format!("{subject}: {detail}."),
+        plain_summary: plain.into(),
+        evidence,
+        model: "technical/1",
+        model_hash: fingerprint(&rule::technical_definition()),
+        expected: None,
+        probability: None,
+        subject,
+    }
+}
