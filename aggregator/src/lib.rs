@@ -6,6 +6,15 @@
 //!
 //! Must not know: Bluetooth, the agent.
 
+pub mod ca;
+pub mod config;
+pub mod counters;
+pub mod dir;
 pub mod gate;
+pub mod ingest;
 pub mod journal;
+pub mod lock;
+pub mod patient;
 pub mod publish;
+pub mod registry;
+pub mod vault;

@@ -1,0 +1,187 @@
+//! `config.toml`: every setting of the centre, with its meaning, unit and default.
+//!
+//! Invariants: unknown keys are refused by name; [`SAMPLE`] parses to the defaults (tested). Must not know: files.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where gRPC and the page listen: one TLS port. Port 0 takes a free one. Default 127.0.0.1:8443.
+    pub listen: SocketAddr,
+    /// Where MQTT listens (TLS). Port 0 takes a free one. Default 127.0.0.1:8883.
+    pub mqtt_listen: SocketAddr,
+    /// Host names and addresses under which gateways and people reach this centre; the first one goes into
+    /// tokens and links. `localhost`, `127.0.0.1` and `::1` are always added to the certificate. Default: none,
+    /// then the address of `listen` is used.
+    pub names: Vec<String>,
+    /// Largest size of the journal in MiB; a write beyond it stops the store as a full disk does. 0: no limit
+    /// but the disk's. Default 0.
+    pub journal_max_mib: u32,
+    /// Connections that may be open at once on each port. Default 4096.
+    pub max_connections: u32,
+    /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
+    /// anything about a patient. Default `info`.
+    pub log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 8883)),
+            names: Vec::new(),
+            journal_max_mib: 0,
+            max_connections: 4096,
+            log: "info".into(),
+        }
+    }
+}
+
+/// A file that says what the defaults are.
+pub const SAMPLE: &str = r#"# Settings of a vitaltwin centre. Every key may be left out; shown are the defaults.
+
+# Where gRPC and the page listen (one TLS port), and MQTT. Port 0 takes a free one.
+listen = "127.0.0.1:8443"
+mqtt_listen = "127.0.0.1:8883"
+
+# Host names and addresses under which gateways and people reach this centre. The first goes into tokens and
+# links. localhost, 127.0.0.1 and ::1 are always in the certificate.
+names = []
+
+# Largest size of the journal in MiB; 0 = no limit but the disk's.
+journal_max_mib = 0
+
+# Connections that may be open at once on each port.
+max_connections = 4096
+
+# What is logged: error, warn, info, debug, or a filter per module.
+log = "info"
+"#;
+
+/// Why the settings cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A key is unknown, or a value is of the wrong kind; the text names both, and the line.
+    #[error("config.toml: {0}")]
+    Toml(String),
+    /// A value makes no sense.
+    #[error("config.toml: {key}: {remedy}")]
+    Value {
+        /// Which setting.
+        key: &'static str,
+        /// What it must be.
+        remedy: &'static str,
+    },
+}
+
+impl Config {
+    /// From the text of the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and what it must be.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self =
+            toml::from_str(text).map_err(|error| ConfigError::Toml(error.to_string()))?;
+        let value = |key, remedy| Err(ConfigError::Value { key, remedy });
+        if config.max_connections == 0 {
+            return value("max_connections", "must be at least 1");
+        }
+        if config.names.iter().any(|name| !is_host(name)) {
+            return value(
+                "names",
+                "each must be a host name or an IP address, without port or scheme",
+            );
+        }
+        if config.listen == config.mqtt_listen && config.listen.port() != 0 {
+            return value("mqtt_listen", "must differ from listen");
+        }
+        Ok(config)
+    }
+
+    /// The text that `init` writes: the sample with this configuration's values.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let default = Self::default();
+        let names = self
+            .names
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", ");
+        SAMPLE
+            .replace(
+                &format!("\nlisten = \"{}\"", default.listen),
+                &format!("\nlisten = \"{}\"", self.listen),
+            )
+            .replace(
+                &default.mqtt_listen.to_string(),
+                &self.mqtt_listen.to_string(),
+            )
+            .replace("names = []", &format!("names = [{names}]"))
+    }
+
+    /// The host that tokens and links name.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self.names.first() {
+            Some(name) if name.contains(':') => format!("[{name}]"),
+            Some(name) => name.clone(),
+            None if self.listen.ip().is_unspecified() => "localhost".into(),
+            None if self.listen.is_ipv6() => format!("[{}]", self.listen.ip()),
+            None => self.listen.ip().to_string(),
+        }
+    }
+}
+
+fn is_host(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_says_the_defaults() {
+        assert_eq!(Config::parse(SAMPLE), Ok(Config::default()));
+        assert_eq!(Config::parse(""), Ok(Config::default()));
+        assert_eq!(Config::default().to_text(), SAMPLE);
+    }
+
+    #[test]
+    fn what_init_writes_is_read_back() {
+        let config = Config {
+            listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            names: vec!["centre.example".into(), "10.0.0.7".into()],
+            ..Config::default()
+        };
+        assert_eq!(Config::parse(&config.to_text()), Ok(config.clone()));
+        assert_eq!(config.host(), "centre.example");
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named() {
+        for (text, named) in [
+            ("listne = \"127.0.0.1:1\"", "listne"),
+            ("listen = \"here\"", "listen"),
+            ("max_connections = 0", "max_connections"),
+            ("names = [\"https://x\"]", "names"),
+            ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
+        ] {
+            let error = Config::parse(text).expect_err(text).to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Batches: verified by their tag, journaled once, receipted whenever they come.
+//!
+//! Invariants: a record is opened before it is journaled, and receipted after it is durable. A number of a context
+//! that lies in the journal is receipted again and not journaled again; its tag proves that the bytes are the
+//! same, since a context's key seals a number once. Must not know: what is inside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proto::seal::receipt::{self, Range};
+use proto::seal::{MAX_RECORD, SealError, Stub, parse_stub, tag_of};
+use proto::v1::{CentreToGateway, RefusalReason, centre_to_gateway};
+use vitals::{ContextId, GatewayId, StreamId};
+
+use super::{Desk, Ingest, Replies, Session};
+use crate::journal::{Draft, Entry, Opened};
+
+/// A batch that did not open this often is ordered to be set aside: damage on the way heals when it is sent
+/// again, a bad record does not.
+const FORGED_BEFORE_SET_ASIDE: u32 = 3;
+/// Batches that did not open and are remembered per gateway; beyond it all are forgotten and counted anew.
+const FORGED_REMEMBERED: usize = 1024;
+
+/// Names a batch.
+type Batch = (ContextId, u64);
+/// What to receipt: tag by number, by context.
+type Tags = BTreeMap<ContextId, BTreeMap<u64, [u8; 16]>>;
+
+/// Why a record is not taken.
+enum NotTaken {
+    Refused(Option<Batch>, RefusalReason, &'static str),
+    /// The tag does not hold.
+    Forged(Batch),
+    /// Verified, and proof that the stream has two live contexts.
+    Cloned(StreamId, Batch),
+}
+
+/// Verified; `draft` is `None` when it lies in the journal already.
+struct Taken {
+    batch: Batch,
+    tag: [u8; 16],
+    draft: Option<Draft>,
+}
+
+impl Ingest {
+    /// Journals what is new, receipts what is durable, refuses the rest.
+    pub(super) async fn take(
+        &self,
+        session: &Session,
+        desk: &mut Desk,
+        records: Vec<Vec<u8>>,
+        replies: &mut Replies,
+    ) {
+        if records.is_empty() {
+            return;
+        }
+        let gateway = session.gateway();
+        let mut drafts = Vec::new();
+        let mut readings = 0;
+        let mut tags = Tags::new();
+        let mut pending = BTreeSet::new();
+        let mut hopeless: BTreeMap<ContextId, Vec<u64>> = BTreeMap::new();
+        for record in records {
+            match self.judge(gateway, &pending, record) {
+                Ok(Taken { batch, tag, draft }) => {
+                    tags.entry(batch.0).or_default().insert(batch.1, tag);
+                    pending.insert(batch);
+                    readings += draft.as_ref().map_or(0, readings_of);
+                    drafts.extend(draft);
+                }
+                Err(NotTaken::Refused(batch, reason, detail)) => {
+                    self.refuse(replies, batch, reason, detail);
+                }
+                Err(NotTaken::Forged(batch)) => {
+                    self.refuse(
+                        replies,
+                        Some(batch),
+                        RefusalReason::Forged,
+                        "the tag does not verify",
+                    );
+                    if forged_too_often(desk, batch) {
+                        hopeless.entry(batch.0).or_default().push(batch.1);
+                    }
+                }
+                Err(NotTaken::Cloned(stream, batch)) => {
+                    self.freeze(gateway, stream, batch, replies).await;
+                }
+            }
+        }
+        drafts.extend(hopeless.into_iter().map(|(context, numbers)| {
+            Draft::from(Entry::SetAside {
+                gateway: gateway.clone(),
+                context,
+                numbers,
+            })
+        }));
+        if !drafts.is_empty() {
+            if let Err(error) = self.parts.journal.append(drafts).await {
+                return self.refuse_stopped(replies, &error);
+            }
+            self.parts.counters.receipted(session.transport(), readings);
+        }
+        self.receipt(&tags, replies);
+    }
+
+    fn judge(
+        &self,
+        gateway: &GatewayId,
+        pending: &BTreeSet<Batch>,
+        record: Vec<u8>,
+    ) -> Result<Taken, NotTaken> {
+        let refused = |batch, reason, detail| Err(NotTaken::Refused(batch, reason, detail));
+        if record.len() > MAX_RECORD {
+            return refused(
+                None,
+                RefusalReason::TooLarge,
+                "a record has at most 4096 bytes",
+            );
+        }
+        let stub = parse_stub(&record).map_err(|error| unreadable(&error))?;
+        let tag = tag_of(&record).map_err(|error| unreadable(&error))?;
+        let batch = (stub.context, stub.number);
+        let known = self
+            .known(gateway, &stub)
+            .map_err(|(reason, detail)| NotTaken::Refused(Some(batch), reason, detail))?;
+        let opened = match self.parts.books.open(stub.context, &record) {
+            Some(Ok(opened)) => opened,
+            Some(Err(SealError::Forged)) => return Err(NotTaken::Forged(batch)),
+            Some(Err(error)) => return Err(unreadable(&error)),
+            None => {
+                let detail = "the patient's key is gone";
+                return refused(Some(batch), RefusalReason::HeaderInvalid, detail);
+            }
+        };
+        if known || pending.contains(&batch) {
+            return Ok(Taken {
+                batch,
+                tag,
+                draft: None,
+            });
+        }
+        if self
+            .parts
+            .books
+            .registry()
+            .proves_clone(stub.context, stub.oldest())
+        {
+            return Err(NotTaken::Cloned(stub.stream, batch));
+        }
+        let entry = Entry::Batch {
+            gateway: gateway.clone(),
+            record,
+        };
+        let body = Some(Arc::new(Opened::Batch(opened)));
+        Ok(Taken {
+            batch,
+            tag,
+            draft: Some(Draft { entry, body }),
+        })
+    }
+
+    /// Whether the batch is in the journal; an error if its context may not be written to.
+    fn known(
+        &self,
+        gateway: &GatewayId,
+        stub: &Stub,
+    ) -> Result<bool, (RefusalReason, &'static str)> {
+        let registry = self.parts.books.registry();
+        if !registry.may_write(gateway) {
+            return Err((
+                RefusalReason::Revoked,
+                "the gateway was revoked: enrol it again",
+            ));
+        }
+        let Some(context) = registry.context(stub.context) else {
+            return Err((
+                RefusalReason::UnknownContext,
+                "send the context's header again",
+            ));
+        };
+        if context.gateway != *gateway {
+            return Err((
+                RefusalReason::NotAssigned,
+                "the context is another gateway's",
+            ));
+        }
+        match registry.stream(context.stream) {
+            Some(stream) if stream.frozen => Err((
+                RefusalReason::Frozen,
+                "the stream is frozen: enrol the gateway again",
+            )),
+            Some(_) => Ok(context.journaled.contains(stub.number)),
+            None => Err((RefusalReason::NotAssigned, "the stream is not assigned")),
+        }
+    }
+
+    async fn freeze(
+        &self,
+        gateway: &GatewayId,
+        stream: StreamId,
+        batch: Batch,
+        replies: &mut Replies,
+    ) {
+        let frozen = self
+            .parts
+            .books
+            .registry()
+            .stream(stream)
+            .is_some_and(|of| of.frozen);
+        if !frozen {
+            tracing::error!(%gateway, %stream, "two live contexts with one predecessor: the stream is frozen");
+            if let Err(error) = self
+                .parts
+                .journal
+                .append(vec![Entry::StreamFrozen { stream }.into()])
+                .await
+            {
+                return self.refuse_stopped(replies, &error);
+            }
+        }
+        let detail = "two copies of this gateway send at once: enrol it again";
+        self.refuse(replies, Some(batch), RefusalReason::Frozen, detail);
+    }
+
+    fn receipt(&self, tags: &Tags, replies: &mut Replies) {
+        let epoch = self.parts.books.registry().epoch();
+        for (context, tags) in tags {
+            // Just used to open them; at worst it is made anew.
+            let Some(opener) = self.parts.books.opener(*context) else {
+                continue;
+            };
+            for ranges in ranges(tags).chunks(receipt::MAX_RANGES) {
+                let receipt = receipt::make(opener.receipt_key(), *context, epoch, ranges);
+                let kind = Some(centre_to_gateway::Kind::Receipt(receipt));
+                replies.messages.push(CentreToGateway { kind });
+            }
+        }
+    }
+}
+
+fn unreadable(error: &SealError) -> NotTaken {
+    let detail = match error {
+        SealError::Checksum => "a record's checksum does not hold",
+        SealError::UnsupportedVersion { .. } | SealError::UnsupportedSuite { .. } => {
+            "a record is newer than this centre: update it"
+        }
+        SealError::Malformed { .. }
+        | SealError::Forged
+        | SealError::OtherGateway
+        | SealError::TooLarge { .. }
+        | SealError::NumberUsed { .. }
+        | SealError::BadKey => "a record does not parse",
+    };
+    NotTaken::Refused(None, RefusalReason::Malformed, detail)
+}
+
+fn forged_too_often(desk: &mut Desk, batch: Batch) -> bool {
+    if desk.forged.len() >= FORGED_REMEMBERED && !desk.forged.contains_key(&batch) {
+        desk.forged.clear();
+    }
+    let times = desk.forged.entry(batch).or_default();
+    *times += 1;
+    let enough = *times >= FORGED_BEFORE_SET_ASIDE;
+    if enough {
+        desk.forged.remove(&batch);
+    }
+    enough
+}
+
+fn readings_of(draft: &Draft) -> u64 {
+    match draft.body.as_deref() {
+        Some(Opened::Batch(batch)) => u64::from(batch.readings),
+        Some(Opened::Devices(_) | Opened::Text(_)) | None => 0,
+    }
+}
+
+/// Runs of consecutive numbers.
+fn ranges(tags: &BTreeMap<u64, [u8; 16]>) -> Vec<Range> {
+    let mut runs: Vec<(u64, u64, Vec<[u8; 16]>)> = Vec::new();
+    for (number, tag) in tags {
+        match runs.last_mut() {
+            Some((_, last, tags)) if last.checked_add(1) == Some(*number) => {
+                *last = *number;
+                tags.push(*tag);
+            }
+            Some(_) | None => runs.push((*number, *number, vec![*tag])),
+        }
+    }
+    let run = |(first, last, tags)| Range {
+        first,
+        last,
+        tags_hash: receipt::tags_hash(tags),
+    };
+    runs.into_iter().map(run).collect()
+}

@@ -1,0 +1,244 @@
+//! Ingest: what gateways say, whichever door it came by, until it lies in the journal and is receipted.
+//!
+//! `mqtt/` and `grpc.rs` are the doors: they know who speaks (from the verified certificate) and carry messages.
+//! This core decides: a context is admitted for its signed header (`context.rs`), a batch for its tag
+//! (`batch.rs`); both become entries of the journal, and only then the gateway is answered. `command.rs` signs
+//! what gateways must obey.
+//!
+//! Invariants: what does not open is never journaled nor receipted; a receipt names only what is durable; one
+//! gateway's messages are handled one after the other, and its work is bounded before any public-key operation,
+//! so that it delays itself only. Must not know: MQTT, gRPC, TLS, twins.
+
+mod batch;
+mod budget;
+mod command;
+mod context;
+pub mod enrol;
+// pub mod grpc;
+pub mod mqtt;
+mod sessions;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proto::clock::Clock;
+use proto::seal::SigningKey;
+use proto::v1::{
+    CentreToGateway, GatewayToCentre, Hello, Refusal, RefusalReason, SealedBatches, SignedCommand,
+    centre_to_gateway, gateway_to_centre,
+};
+use vitals::{ContextId, GatewayId};
+
+use crate::counters::{Counters, Refused};
+use crate::journal::{Journal, JournalError};
+use crate::registry::Books;
+use budget::Budget;
+
+pub use sessions::{Seen, Session, Sessions};
+
+/// Messages that a door hands over at once, at most.
+pub const GROUP: usize = 64;
+/// Bytes of messages that a door hands over at once, roughly: bounds memory per connection.
+pub const GROUP_BYTES: usize = 256 * 1024;
+
+/// What ingest works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Registry and keys.
+    pub books: Arc<Books>,
+    /// Where entries go.
+    pub journal: Journal,
+    /// Signs commands.
+    pub command_key: SigningKey,
+    /// The centre's CA, DER.
+    pub ca: Vec<u8>,
+    /// The one clock.
+    pub clock: Clock,
+    /// Where refusals are counted.
+    pub counters: Arc<Counters>,
+}
+
+/// The core behind both doors.
+#[derive(Debug)]
+pub struct Ingest {
+    parts: Parts,
+    sessions: Arc<Sessions>,
+    gateways: Mutex<HashMap<GatewayId, Arc<tokio::sync::Mutex<Desk>>>>,
+}
+
+/// What ingest remembers of one gateway between messages.
+#[derive(Debug, Default)]
+struct Desk {
+    budget: Budget,
+    /// How often a batch of an admitted context did not open.
+    forged: HashMap<(ContextId, u64), u32>,
+}
+
+/// What a door sends back, and what it must know.
+#[derive(Debug, Default)]
+pub struct Replies {
+    /// To send, in order.
+    pub messages: Vec<CentreToGateway>,
+    /// The highest command number that the gateway has or is being sent; `None` until it said hello.
+    pub commands_after: Option<u64>,
+}
+
+impl Ingest {
+    /// Over its parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            sessions: Arc::default(),
+            gateways: Mutex::default(),
+        }
+    }
+
+    /// Who is connected.
+    #[must_use]
+    pub const fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// What it works with.
+    #[must_use]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Handles messages of one connection, in order, and returns when what they brought is durable or refused.
+    pub async fn handle(&self, session: &Session, messages: Vec<GatewayToCentre>) -> Replies {
+        let gateway = session.gateway();
+        session.saw(self.parts.clock.now());
+        let desk = self.desk(gateway);
+        let mut desk = desk.lock().await;
+        let mut replies = Replies::default();
+        let mut records = Vec::new();
+        for message in messages {
+            let Some(kind) = message.kind else {
+                self.refuse(
+                    &mut replies,
+                    None,
+                    RefusalReason::Malformed,
+                    "a message without content",
+                );
+                continue;
+            };
+            match kind {
+                gateway_to_centre::Kind::Batches(SealedBatches { records: more }) => {
+                    records.extend(more)
+                }
+                gateway_to_centre::Kind::OpenContext(open) => {
+                    self.take(
+                        session,
+                        &mut desk,
+                        std::mem::take(&mut records),
+                        &mut replies,
+                    )
+                    .await;
+                    self.admit(gateway, &mut desk, &open, &mut replies).await;
+                }
+                gateway_to_centre::Kind::Hello(hello) => self.hello(gateway, &hello, &mut replies),
+            }
+        }
+        self.take(session, &mut desk, records, &mut replies).await;
+        replies
+    }
+
+    fn hello(&self, gateway: &GatewayId, hello: &Hello, replies: &mut Replies) {
+        tracing::info!(%gateway, agent = %proto::wire::sanitise(&hello.agent_version), "gateway said hello");
+        let (commands, after) = self.commands(gateway, hello.command_number);
+        replies
+            .messages
+            .extend(commands.into_iter().map(command_message));
+        replies.commands_after = Some(after);
+    }
+
+    /// Commands for a gateway with a number above `after`, in order, and the highest number among them and
+    /// `after`.
+    #[must_use]
+    pub fn commands(&self, gateway: &GatewayId, after: u64) -> (Vec<SignedCommand>, u64) {
+        let commands = command::newer(&self.parts.books, gateway, after);
+        let highest = commands.last().map_or(after, |command| command.number);
+        let sign = |command| proto::seal::command::sign(&self.parts.command_key, &command);
+        (commands.into_iter().map(sign).collect(), highest)
+    }
+
+    /// Whether the gateway may still write.
+    #[must_use]
+    pub fn may_write(&self, gateway: &GatewayId) -> bool {
+        self.parts.books.registry().may_write(gateway)
+    }
+
+    /// The refusal for a message that does not even decode; counted.
+    #[must_use]
+    pub fn malformed(&self, detail: &str) -> CentreToGateway {
+        let mut replies = Replies::default();
+        self.refuse(&mut replies, None, RefusalReason::Malformed, detail);
+        replies.messages.remove(0)
+    }
+
+    fn desk(&self, gateway: &GatewayId) -> Arc<tokio::sync::Mutex<Desk>> {
+        // Bounded: only gateways with a certificate of ours come here.
+        let mut desks = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(desks.entry(gateway.clone()).or_default())
+    }
+
+    fn refuse(
+        &self,
+        replies: &mut Replies,
+        batch: Option<(ContextId, u64)>,
+        reason: RefusalReason,
+        detail: &str,
+    ) {
+        self.parts.counters.refuse(counted_as(reason));
+        let (context, number) = batch.map_or((Vec::new(), 0), |(context, number)| {
+            (context.0.to_vec(), number)
+        });
+        let refusal = Refusal {
+            context,
+            number,
+            reason: reason.into(),
+            detail: detail.into(),
+        };
+        replies.messages.push(CentreToGateway {
+            kind: Some(centre_to_gateway::Kind::Refusal(refusal)),
+        });
+    }
+
+    fn refuse_stopped(&self, replies: &mut Replies, error: &JournalError) {
+        tracing::warn!(%error, "gateway refused: the store does not take entries");
+        self.refuse(
+            replies,
+            None,
+            RefusalReason::StoreStopped,
+            "the centre cannot write now; keep the data",
+        );
+    }
+}
+
+/// A command as a message.
+#[must_use]
+pub fn command_message(command: SignedCommand) -> CentreToGateway {
+    CentreToGateway {
+        kind: Some(centre_to_gateway::Kind::Command(command)),
+    }
+}
+
+const fn counted_as(reason: RefusalReason) -> Refused {
+    match reason {
+        RefusalReason::Unspecified | RefusalReason::Malformed => Refused::Malformed,
+        RefusalReason::TooLarge => Refused::TooLarge,
+        RefusalReason::UnknownContext => Refused::UnknownContext,
+        RefusalReason::HeaderInvalid => Refused::HeaderInvalid,
+        RefusalReason::NotAssigned => Refused::NotAssigned,
+        RefusalReason::Forged => Refused::Forged,
+        RefusalReason::Revoked => Refused::Revoked,
+        RefusalReason::StoreStopped => Refused::StoreStopped,
+        RefusalReason::Frozen => Refused::Frozen,
+        RefusalReason::Busy => Refused::Busy,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

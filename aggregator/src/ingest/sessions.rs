@@ -1,0 +1,155 @@
+//! Who is connected: one live connection per gateway, whichever transport it came by.
+//!
+//! Invariants: a new connection of a gateway ends the older one (a half-open connection never keeps a gateway out);
+//! the table holds one entry per enrolled gateway at most. Must not know: messages.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use vitals::{GatewayId, Time};
+
+use crate::counters::Transport;
+
+/// The table of connections.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    last_id: u64,
+    gateways: BTreeMap<GatewayId, Seen>,
+}
+
+/// What is known of a gateway's connection.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// `None`: not connected.
+    pub connected_by: Option<Transport>,
+    /// When it said something last.
+    pub last_seen: Time,
+    id: u64,
+    end: CancellationToken,
+}
+
+/// A live connection; dropping it takes it out of the table.
+#[derive(Debug)]
+pub struct Session {
+    sessions: Arc<Sessions>,
+    gateway: GatewayId,
+    transport: Transport,
+    id: u64,
+    end: CancellationToken,
+}
+
+impl Sessions {
+    /// Enters a new connection; the older one of the same gateway is told to end.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, gateway: GatewayId, transport: Transport, now: Time) -> Session {
+        let end = CancellationToken::new();
+        let mut table = self.lock();
+        table.last_id += 1;
+        let id = table.last_id;
+        let seen = Seen {
+            connected_by: Some(transport),
+            last_seen: now,
+            id,
+            end: end.clone(),
+        };
+        if let Some(older) = table.gateways.insert(gateway.clone(), seen) {
+            older.end.cancel();
+        }
+        drop(table);
+        Session {
+            sessions: Arc::clone(self),
+            gateway,
+            transport,
+            id,
+            end,
+        }
+    }
+
+    /// What is known of a gateway since the centre was started.
+    #[must_use]
+    pub fn seen(&self, gateway: &GatewayId) -> Option<Seen> {
+        self.lock().gateways.get(gateway).cloned()
+    }
+
+    /// How many connections of this gateway are live: 0 or 1.
+    #[must_use]
+    pub fn live(&self, gateway: &GatewayId) -> u32 {
+        let seen = self
+            .lock()
+            .gateways
+            .get(gateway)
+            .and_then(|seen| seen.connected_by);
+        u32::from(seen.is_some())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Whose connection it is.
+    #[must_use]
+    pub const fn gateway(&self) -> &GatewayId {
+        &self.gateway
+    }
+
+    /// How it came.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Notes that the gateway said something.
+    pub fn saw(&self, now: Time) {
+        if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway) {
+            seen.last_seen = seen.last_seen.max(now);
+        }
+    }
+
+    /// Returns when a newer connection of the same gateway took over.
+    pub async fn replaced(&self) {
+        self.end.cancelled().await;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway)
+            && seen.id == self.id
+        {
+            seen.connected_by = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_newer_connection_takes_over_and_the_older_one_does_not_sign_it_off() {
+        let sessions = Arc::new(Sessions::default());
+        let gateway = GatewayId::parse("g-1").expect("fine id");
+        let older = sessions.open(gateway.clone(), Transport::Mqtt, Time::ZERO);
+        let newer = sessions.open(gateway.clone(), Transport::Grpc, Time::ZERO);
+        older.replaced().await;
+        drop(older);
+        let seen = sessions.seen(&gateway).expect("entered");
+        assert_eq!(seen.connected_by, Some(Transport::Grpc));
+        newer.saw(Time::from_micros(5));
+        assert_eq!(sessions.live(&gateway), 1);
+        drop(newer);
+        assert_eq!(sessions.live(&gateway), 0);
+        assert_eq!(
+            sessions.seen(&gateway).map(|seen| seen.last_seen),
+            Some(Time::from_micros(5))
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! The one shared copy of the registry, and the keys that open what it names.
+//!
+//! Invariants: only the journal's writer changes the registry (through [`Keeper`]); locks are held for a lookup,
+//! never across an await; openers are cached within a bound and can always be made again from the journaled
+//! header and the vault. Must not know: transports, what a twin makes of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use proto::seal::{KeyId, Opener, SealError, parse_header};
+use tokio::sync::watch;
+use vitals::{ContextId, PatientId, SourceId, StreamId, Time};
+
+use super::Registry;
+use crate::journal::{Content, Entry, Keeper, Opened, OpenedBatch, Position, SealedText};
+use crate::vault::Vault;
+
+/// Openers in memory, about 500 bytes each. A live gateway uses one per patient.
+const OPENERS: usize = 4096;
+
+/// Purposes of sealed texts.
+const NAME: &str = "name";
+const NOTE: &str = "note";
+const DEVICES: &str = "devices";
+
+/// Registry, vault and openers.
+#[derive(Debug)]
+pub struct Books {
+    registry: RwLock<Registry>,
+    vault: Arc<Vault>,
+    openers: Mutex<Openers>,
+    /// Position of the last entry that changed who may do what.
+    changed: watch::Sender<Position>,
+}
+
+#[derive(Debug, Default)]
+struct Openers {
+    by_context: HashMap<ContextId, (Arc<Opener>, u64)>,
+    uses: u64,
+}
+
+impl Books {
+    /// Empty books over a vault; the journal's replay fills them.
+    #[must_use]
+    pub fn new(vault: Arc<Vault>) -> Self {
+        Self {
+            registry: RwLock::default(),
+            vault,
+            openers: Mutex::default(),
+            changed: watch::Sender::new(Position::START),
+        }
+    }
+
+    /// The registry as of now. Keep the guard for a lookup only.
+    pub fn registry(&self) -> RwLockReadGuard<'_, Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells when patients, gateways, assignments or orders changed (not for batches).
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Position> {
+        self.changed.subscribe()
+    }
+
+    /// The vault.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// A patient's display name; empty if there is none or its key is gone.
+    #[must_use]
+    pub fn name(&self, patient: &PatientId) -> String {
+        let name = self
+            .registry()
+            .patient(patient)
+            .map(|patient| patient.name.clone());
+        let open = |name: SealedText| self.vault.open_text(patient, NAME, &name);
+        name.and_then(open).unwrap_or_default()
+    }
+
+    /// Bluetooth addresses of a stream; empty if it has ended or its key is gone.
+    #[must_use]
+    pub fn devices(&self, stream: StreamId) -> Vec<String> {
+        let found = self
+            .registry()
+            .stream(stream)
+            .map(|of| (of.patient.clone(), of.devices.clone()));
+        found
+            .map(|(patient, devices)| self.open_devices(&patient, &devices))
+            .unwrap_or_default()
+    }
+
+    /// Seals a display name; `None` without a key.
+    #[must_use]
+    pub fn seal_name(&self, patient: &PatientId, name: &str) -> Option<SealedText> {
+        self.vault.seal_text(patient, NAME, name)
+    }
+
+    /// Seals the note of an acknowledgement; `None` without a key.
+    #[must_use]
+    pub fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText> {
+        self.vault.seal_text(patient, NOTE, note)
+    }
+
+    /// Seals a list of Bluetooth addresses; `None` without a key.
+    #[must_use]
+    pub fn seal_devices(&self, patient: &PatientId, devices: &[String]) -> Option<SealedText> {
+        self.vault.seal_text(patient, DEVICES, &devices.join("\n"))
+    }
+
+    fn open_devices(&self, patient: &PatientId, devices: &SealedText) -> Vec<String> {
+        let text = self
+            .vault
+            .open_text(patient, DEVICES, devices)
+            .unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The opener of an admitted context, from the cache or made anew; `None` if the context is unknown or its
+    /// keys are gone.
+    #[must_use]
+    pub fn opener(&self, context: ContextId) -> Option<Arc<Opener>> {
+        if let Some(known) = self.lock_openers().get(context) {
+            return Some(known);
+        }
+        let (header, patient) = {
+            let registry = self.registry();
+            let of = registry.context(context)?;
+            (
+                Arc::clone(&of.header),
+                registry.stream(of.stream)?.patient.clone(),
+            )
+        };
+        let header = parse_header(&header).ok()?;
+        let secret = self.vault.secret(&patient, header.key_id)?;
+        let opener = Arc::new(Opener::new(&secret, &header).ok()?);
+        self.lock_openers().put(context, &opener);
+        Some(opener)
+    }
+
+    /// Whether the vault holds this key of the patient.
+    #[must_use]
+    pub fn has_key(&self, patient: &PatientId, key_id: KeyId) -> bool {
+        self.vault.secret(patient, key_id).is_some()
+    }
+
+    /// Verifies and opens one record under an admitted context.
+    ///
+    /// # Errors
+    /// `None` if the context is not known; else as [`Opener::open`].
+    pub fn open(
+        &self,
+        context: ContextId,
+        record: &[u8],
+    ) -> Option<Result<OpenedBatch, SealError>> {
+        let opener = self.opener(context)?;
+        let patient = self.registry().stream(opener.stream())?.patient.clone();
+        Some(opener.open(record).map(|opened| OpenedBatch {
+            stream: opened.stub.stream,
+            patient,
+            context: opened.stub.context,
+            number: opened.stub.number,
+            lane: opened.stub.lane as u8,
+            source: SourceId(opened.stub.source),
+            readings: opened.stub.count,
+            content: opened.body.map_or(Content::Malformed, Content::Body),
+        }))
+    }
+
+    fn lock_openers(&self) -> std::sync::MutexGuard<'_, Openers> {
+        self.openers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Openers {
+    fn get(&mut self, context: ContextId) -> Option<Arc<Opener>> {
+        self.uses += 1;
+        let (opener, used) = self.by_context.get_mut(&context)?;
+        *used = self.uses;
+        Some(Arc::clone(opener))
+    }
+
+    fn put(&mut self, context: ContextId, opener: &Arc<Opener>) {
+        if self.by_context.len() >= OPENERS {
+            // Half at once, so that the scan is paid once in thousands of openings.
+            let mut uses: Vec<u64> = self.by_context.values().map(|(_, used)| *used).collect();
+            let middle = uses.len() / 2;
+            let (_, middle, _) = uses.select_nth_unstable(middle);
+            let middle = *middle;
+            self.by_context.retain(|_, (_, used)| *used > middle);
+        }
+        self.by_context
+            .insert(context, (Arc::clone(opener), self.uses));
+    }
+}
+
+impl Keeper for Books {
+    fn apply(&self, position: Position, _known: Time, entry: &Entry) {
+        self.registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply(position, entry);
+        match entry {
+            Entry::EpochStarted { .. }
+            | Entry::PatientAdded { .. }
+            | Entry::KeyAdded { .. }
+            | Entry::TokenCreated { .. }
+            | Entry::GatewayEnrolled { .. }
+            | Entry::CertificateIssued { .. }
+            | Entry::GatewayRevoked { .. }
+            | Entry::Assigned { .. }
+            | Entry::StreamFrozen { .. }
+            | Entry::SetAside { .. } => {
+                self.changed.send_replace(position);
+            }
+            Entry::ContextAdmitted { .. }
+            | Entry::Batch { .. }
+            | Entry::Acknowledged { .. }
+            | Entry::Tick
+            | Entry::Quarantined { .. } => {}
+        }
+    }
+
+    fn unseal(&self, entry: &Entry) -> Option<Arc<Opened>> {
+        let opened = match entry {
+            Entry::Batch { record, .. } => {
+                let context = ContextId::from_slice(record.get(20..36)?)?;
+                Opened::Batch(self.open(context, record)?.ok()?)
+            }
+            Entry::Assigned {
+                patient, devices, ..
+            } => Opened::Devices(self.open_devices(patient, devices)),
+            Entry::Acknowledged { patient, note, .. } => {
+                Opened::Text(self.vault.open_text(patient, NOTE, note)?)
+            }
+            Entry::EpochStarted { .. }
+            | Entry::PatientAdded { .. }
+            | Entry::KeyAdded { .. }
+            | Entry::TokenCreated { .. }
+            | Entry::GatewayEnrolled { .. }
+            | Entry::CertificateIssued { .. }
+            | Entry::GatewayRevoked { .. }
+            | Entry::ContextAdmitted { .. }
+            | Entry::StreamFrozen { .. }
+            | Entry::Tick
+            | Entry::Quarantined { .. }
+            | Entry::SetAside { .. } => return None,
+        };
+        Some(Arc::new(opened))
+    }
+}

@@ -1,0 +1,389 @@
+//! The registry: who is a patient, which gateway may collect what, what was admitted, ordered and revoked.
+//!
+//! A pure fold of the journal's administrative entries ([`Registry::apply`]); there is no second table. The one
+//! shared copy, with the keys to open what it names, is [`Books`].
+//!
+//! Invariants: the same log gives the same registry; what was revoked or frozen stays so. Must not know: SQLite,
+//! TLS, who asks.
+
+mod books;
+mod ranges;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
+use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
+
+use crate::journal::{Entry, Position, SealedText};
+
+pub use books::Books;
+pub use ranges::RangeSet;
+
+/// Orders to set aside that are kept for a gateway that is away; older ones are asked for again by its resending.
+const SET_ASIDE_KEPT: usize = 256;
+/// Two successors of one context are both live when each has data from this long after both were opened: more
+/// than a broker or a network holds back, since what they hold back was measured before.
+const FORK_SLACK: Span = Span::from_mins(2);
+
+/// Everything administrative.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    epoch: u64,
+    patients: BTreeMap<PatientId, Patient>,
+    gateways: BTreeMap<GatewayId, Gateway>,
+    streams: BTreeMap<StreamId, Stream>,
+    contexts: BTreeMap<ContextId, Context>,
+    /// Which contexts name which predecessor (`None`: none), by stream.
+    successors: BTreeMap<(StreamId, Option<ContextId>), Vec<ContextId>>,
+    totals: Totals,
+}
+
+/// What the log holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Batches.
+    pub batches: u64,
+    /// Scalar readings in them, as their stubs count.
+    pub readings: u64,
+}
+
+/// A patient.
+#[derive(Clone, Debug)]
+pub struct Patient {
+    /// Display name, sealed (`Books::name`).
+    pub name: SealedText,
+    /// Simulated or demonstration data.
+    pub test_data: bool,
+    /// Key generations, newest last.
+    pub keys: Vec<(KeyId, PatientPublic)>,
+}
+
+/// A gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Gateway {
+    /// For people.
+    pub label: String,
+    /// Not yet spent.
+    pub token: Option<Token>,
+    /// Has or had a certificate.
+    pub enrolled: bool,
+    /// May not write any more.
+    pub revoked: bool,
+    /// End of its newest certificate.
+    pub not_after: Time,
+    /// Where its list of assignments changed last: the number of the command that carries it.
+    pub list_changed: Option<Position>,
+    /// Orders to set aside, by command number.
+    pub set_aside: VecDeque<(Position, ContextId, Vec<u64>)>,
+}
+
+/// An enrolment token that nobody spent yet.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// Not to be spent from then on.
+    pub expires: Time,
+}
+
+/// One (gateway, patient) assignment.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Whose readings.
+    pub patient: PatientId,
+    /// Collected by whom.
+    pub gateway: GatewayId,
+    /// Key generation that the agent seals to.
+    pub key_id: KeyId,
+    /// Bluetooth addresses, sealed (`Books::devices`).
+    pub devices: SealedText,
+    /// Readings from this effective time on.
+    pub from: Time,
+    /// Two successors of one context were live at once.
+    pub frozen: bool,
+}
+
+/// An admitted context.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who seals.
+    pub gateway: GatewayId,
+    /// For which stream.
+    pub stream: StreamId,
+    /// The signed header.
+    pub header: Arc<[u8]>,
+    /// The agent's clock.
+    pub opened_at: Time,
+    /// The context before it.
+    pub predecessor: Option<ContextId>,
+    /// Another context has the same predecessor.
+    pub forked: bool,
+    /// Numbers that lie in the journal.
+    pub journaled: RangeSet,
+    /// Newest known start of data in it.
+    pub newest_data: Time,
+}
+
+impl Registry {
+    /// Takes note of one entry of the log.
+    pub fn apply(&mut self, position: Position, entry: &Entry) {
+        match entry {
+            Entry::EpochStarted { epoch, .. } => self.epoch = *epoch,
+            Entry::PatientAdded {
+                patient,
+                name,
+                test_data,
+            } => {
+                let added = Patient {
+                    name: name.clone(),
+                    test_data: *test_data,
+                    keys: Vec::new(),
+                };
+                self.patients.insert(patient.clone(), added);
+            }
+            Entry::KeyAdded {
+                patient,
+                key_id,
+                public_key,
+            } => {
+                if let Some(patient) = self.patients.get_mut(patient) {
+                    patient
+                        .keys
+                        .push((KeyId(*key_id), PatientPublic(*public_key)));
+                }
+            }
+            Entry::TokenCreated {
+                gateway,
+                label,
+                hash,
+                expires,
+            } => {
+                let gateway = self.gateways.entry(gateway.clone()).or_default();
+                gateway.label.clone_from(label);
+                gateway.token = Some(Token {
+                    hash: *hash,
+                    expires: *expires,
+                });
+            }
+            Entry::GatewayEnrolled {
+                gateway, not_after, ..
+            } => {
+                let gateway = self.gateways.entry(gateway.clone()).or_default();
+                gateway.token = None;
+                gateway.enrolled = true;
+                gateway.not_after = *not_after;
+            }
+            Entry::CertificateIssued {
+                gateway, not_after, ..
+            } => {
+                self.gateways.entry(gateway.clone()).or_default().not_after = *not_after;
+            }
+            Entry::GatewayRevoked { gateway } => {
+                let gateway = self.gateways.entry(gateway.clone()).or_default();
+                gateway.revoked = true;
+                gateway.token = None;
+            }
+            Entry::Assigned {
+                patient,
+                gateway,
+                stream,
+                key_id,
+                devices,
+                from,
+            } => {
+                let frozen = self.streams.get(stream).is_some_and(|stream| stream.frozen);
+                let assigned = Stream {
+                    patient: patient.clone(),
+                    gateway: gateway.clone(),
+                    key_id: KeyId(*key_id),
+                    devices: devices.clone(),
+                    from: *from,
+                    frozen,
+                };
+                self.streams.insert(*stream, assigned);
+                self.gateways
+                    .entry(gateway.clone())
+                    .or_default()
+                    .list_changed = Some(position);
+            }
+            Entry::ContextAdmitted { header, forked, .. } => self.admit(header, *forked),
+            Entry::StreamFrozen { stream } => {
+                if let Some(stream) = self.streams.get_mut(stream) {
+                    stream.frozen = true;
+                }
+            }
+            Entry::Batch { record, .. } => self.note_batch(record),
+            Entry::SetAside {
+                gateway,
+                context,
+                numbers,
+            } => {
+                let gateway = self.gateways.entry(gateway.clone()).or_default();
+                gateway
+                    .set_aside
+                    .push_back((position, *context, numbers.clone()));
+                if gateway.set_aside.len() > SET_ASIDE_KEPT {
+                    gateway.set_aside.pop_front();
+                }
+            }
+            Entry::Acknowledged { .. } | Entry::Tick | Entry::Quarantined { .. } => {}
+        }
+    }
+
+    fn admit(&mut self, header: &[u8], forked: bool) {
+        let Ok(ContextHeader {
+            gateway,
+            stream,
+            context,
+            predecessor,
+            opened_at,
+            ..
+        }) = parse_header(header)
+        else {
+            // Only verified headers are journaled.
+            return;
+        };
+        let predecessor = predecessor.map(|before| before.context);
+        self.successors
+            .entry((stream, predecessor))
+            .or_default()
+            .push(context);
+        let admitted = Context {
+            gateway,
+            stream,
+            header: header.into(),
+            opened_at,
+            predecessor,
+            forked,
+            journaled: RangeSet::default(),
+            newest_data: Time::ZERO,
+        };
+        self.contexts.entry(context).or_insert(admitted);
+    }
+
+    fn note_batch(&mut self, record: &[u8]) {
+        let Ok(stub) = parse_stub(record) else { return };
+        let Some(context) = self.contexts.get_mut(&stub.context) else {
+            return;
+        };
+        if context.journaled.insert(stub.number) {
+            self.totals.batches += 1;
+            self.totals.readings += u64::from(stub.count);
+        }
+        context.newest_data = context.newest_data.max(stub.oldest());
+    }
+
+    /// The journal's epoch; 0 before the first entry.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the log holds, each batch counted once.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// All patients, by id.
+    pub fn patients(&self) -> impl Iterator<Item = (&PatientId, &Patient)> {
+        self.patients.iter()
+    }
+
+    /// One patient.
+    #[must_use]
+    pub fn patient(&self, patient: &PatientId) -> Option<&Patient> {
+        self.patients.get(patient)
+    }
+
+    /// All gateways, by id.
+    pub fn gateways(&self) -> impl Iterator<Item = (&GatewayId, &Gateway)> {
+        self.gateways.iter()
+    }
+
+    /// One gateway.
+    #[must_use]
+    pub fn gateway(&self, gateway: &GatewayId) -> Option<&Gateway> {
+        self.gateways.get(gateway)
+    }
+
+    /// Whether the gateway is enrolled and was not revoked.
+    #[must_use]
+    pub fn may_write(&self, gateway: &GatewayId) -> bool {
+        self.gateways
+            .get(gateway)
+            .is_some_and(|gateway| gateway.enrolled && !gateway.revoked)
+    }
+
+    /// One stream.
+    #[must_use]
+    pub fn stream(&self, stream: StreamId) -> Option<&Stream> {
+        self.streams.get(&stream)
+    }
+
+    /// The streams of a patient.
+    pub fn streams_of<'a>(
+        &'a self,
+        patient: &'a PatientId,
+    ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
+        self.streams
+            .iter()
+            .filter(move |(_, of)| of.patient == *patient)
+            .map(|(id, of)| (*id, of))
+    }
+
+    /// The streams that a gateway collects.
+    pub fn streams_at<'a>(
+        &'a self,
+        gateway: &'a GatewayId,
+    ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
+        self.streams
+            .iter()
+            .filter(move |(_, of)| of.gateway == *gateway)
+            .map(|(id, of)| (*id, of))
+    }
+
+    /// One context.
+    #[must_use]
+    pub fn context(&self, context: ContextId) -> Option<&Context> {
+        self.contexts.get(&context)
+    }
+
+    /// Whether a new context would be a second successor: the agent's disk was rolled back or cloned, or it lost
+    /// what it knew of its last context.
+    #[must_use]
+    pub fn would_fork(&self, stream: StreamId, predecessor: Option<ContextId>) -> bool {
+        self.successors
+            .get(&(stream, predecessor))
+            .is_some_and(|known| !known.is_empty())
+    }
+
+    /// Whether data of `context` that begin at `data` prove that it lives side by side with another context that
+    /// should have ended when it began: each has data from after both were opened.
+    #[must_use]
+    pub fn proves_clone(&self, context: ContextId, data: Time) -> bool {
+        let Some(of) = self.contexts.get(&context) else {
+            return false;
+        };
+        let named = |predecessor| {
+            self.successors
+                .get(&(of.stream, predecessor))
+                .into_iter()
+                .flatten()
+        };
+        let siblings = named(of.predecessor).filter(|id| **id != context);
+        siblings
+            .chain(named(Some(context)))
+            .chain(&of.predecessor)
+            .any(|other| {
+                self.contexts.get(other).is_some_and(|other| {
+                    let both = of.opened_at.max(other.opened_at) + FORK_SLACK;
+                    data >= both && other.newest_data >= both
+                })
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

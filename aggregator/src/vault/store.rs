@@ -1,0 +1,65 @@
+//! The vault's table in SQLite (synchronous=FULL): the only file of the vault that names rusqlite.
+//!
+//! `keys(patient, key_id, wrapped)`. Invariant: a key that [`VaultStore::add`] returned for is on disk. Must not
+//! know: how keys are wrapped.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+/// What SQLite said, for people.
+#[derive(Debug, thiserror::Error)]
+#[error("the vault's database: {0}")]
+pub(super) struct StoreError(#[from] rusqlite::Error);
+
+/// One row.
+pub(super) struct Row {
+    pub(super) patient: String,
+    pub(super) key_id: Vec<u8>,
+    pub(super) wrapped: Vec<u8>,
+}
+
+pub(super) struct VaultStore {
+    connection: Connection,
+}
+
+const CREATE: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA secure_delete = ON;
+    PRAGMA application_id = 0x56545631;
+    CREATE TABLE IF NOT EXISTS keys (
+        patient TEXT NOT NULL, key_id BLOB NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (patient, key_id)
+    ) STRICT;
+";
+
+impl VaultStore {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch(CREATE)?;
+        Ok(Self { connection })
+    }
+
+    /// All keys, each patient's in the order they were added.
+    pub(super) fn all(&self) -> Result<Vec<Row>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare("SELECT patient, key_id, wrapped FROM keys ORDER BY rowid")?;
+        let rows = select.query_map([], |row| {
+            Ok(Row {
+                patient: row.get(0)?,
+                key_id: row.get(1)?,
+                wrapped: row.get(2)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn add(&self, row: &Row) -> Result<(), StoreError> {
+        self.connection.execute(
+            "INSERT INTO keys (patient, key_id, wrapped) VALUES (?1, ?2, ?3)",
+            params![row.patient, row.key_id, row.wrapped],
+        )?;
+        Ok(())
+    }
+}
