@@ -1,0 +1,119 @@
+//! `org.vitaltwin.Sim1` at `/sim`: faults on demand, for tests and the demo.
+
+use std::sync::Arc;
+
+use firmware::gatt::Uuid;
+use zbus::fdo;
+
+use super::Faults;
+
+/// The control object.
+#[derive(Debug)]
+pub(crate) struct Sim1 {
+    faults: Arc<Faults>,
+}
+
+impl Sim1 {
+    pub(crate) fn new(faults: Arc<Faults>) -> Self {
+        Self { faults }
+    }
+}
+
+fn refuse(error: &super::FaultError) -> fdo::Error {
+    fdo::Error::InvalidArgs(error.to_string())
+}
+
+#[zbus::interface(name = "org.vitaltwin.Sim1")]
+impl Sim1 {
+    /// Ends the link; returns false if there was none.
+    async fn drop_link(&self, address: &str) -> fdo::Result<bool> {
+        self.faults.drop_link(address).await.map_err(|e| refuse(&e))
+    }
+
+    /// The next `count` connects fail.
+    fn fail_connects(&self, address: &str, count: u32) -> fdo::Result<()> {
+        self.faults
+            .fail_connects(address, count)
+            .map_err(|e| refuse(&e))
+    }
+
+    /// The wearable stays connected and says nothing.
+    fn silence(&self, address: &str, silent: bool) -> fdo::Result<()> {
+        self.faults.silence(address, silent).map_err(|e| refuse(&e))
+    }
+
+    /// Services resolve to nothing from the next connect on.
+    fn hide_services(&self, address: &str, hidden: bool) -> fdo::Result<()> {
+        self.faults
+            .hide_services(address, hidden)
+            .map_err(|e| refuse(&e))
+    }
+
+    /// The patient takes it off.
+    fn take_off(&self, address: &str) -> fdo::Result<()> {
+        self.faults.set_worn(address, false).map_err(|e| refuse(&e))
+    }
+
+    /// The patient puts it on.
+    fn put_on(&self, address: &str) -> fdo::Result<()> {
+        self.faults.set_worn(address, true).map_err(|e| refuse(&e))
+    }
+
+    /// Battery charge, percent.
+    fn set_battery(&self, address: &str, percent: u8) -> fdo::Result<()> {
+        self.faults
+            .set_battery(address, percent)
+            .map_err(|e| refuse(&e))
+    }
+
+    /// Sends any octets as a value of a characteristic; returns the value's number, the simulation's time and the
+    /// wall's time of sending, both in microseconds.
+    async fn inject(
+        &self,
+        address: &str,
+        characteristic: &str,
+        bytes: Vec<u8>,
+    ) -> fdo::Result<(u64, i64, i64)> {
+        let uuid = Uuid::parse(characteristic)
+            .ok_or_else(|| fdo::Error::InvalidArgs(format!("{characteristic} is not a UUID")))?;
+        let sent = self
+            .faults
+            .inject(address, uuid, bytes)
+            .await
+            .map_err(|e| refuse(&e))?;
+        Ok((sent.number, sent.at.as_micros(), sent.at_wall.as_micros()))
+    }
+
+    /// The sensor bus of the wearable fails: every transfer is answered with NACK.
+    fn break_sensor(&self, address: &str, broken: bool) -> fdo::Result<()> {
+        self.faults
+            .break_sensor(address, broken)
+            .map_err(|e| refuse(&e))
+    }
+
+    /// The radio is unplugged (true) or plugged in again (false).
+    async fn vanish_adapter(&self, gone: bool) -> fdo::Result<()> {
+        self.faults
+            .vanish_adapter(gone)
+            .await
+            .map_err(|e| refuse(&e))
+    }
+
+    /// The Bluetooth daemon dies and is back after some milliseconds; links survive it, subscriptions do not.
+    async fn restart_daemon(&self, away_ms: u32) -> fdo::Result<()> {
+        self.faults
+            .restart_daemon(away_ms)
+            .await
+            .map_err(|e| refuse(&e))
+    }
+
+    /// Addresses of all wearables.
+    fn devices(&self) -> Vec<String> {
+        self.faults.addresses()
+    }
+
+    /// Values sent and values nobody was there to hear.
+    fn counts(&self, address: &str) -> fdo::Result<(u64, u64)> {
+        self.faults.counts(address).map_err(|e| refuse(&e))
+    }
+}

@@ -1,0 +1,150 @@
+//! `org.bluez.Device1`: connect, disconnect, and what an advert says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zbus::fdo;
+use zbus::zvariant::OwnedObjectPath;
+
+use super::error::Error;
+use super::peer::Peer;
+use super::world::{ADAPTER_PATH, World};
+
+/// From `Connect` to a link, or to the failure of one.
+const CONNECT_TIME: Duration = Duration::from_millis(20);
+
+/// A device's object.
+#[derive(Debug)]
+pub(crate) struct Device1 {
+    world: Arc<World>,
+    peer: Arc<Peer>,
+}
+
+impl Device1 {
+    pub(crate) fn new(world: Arc<World>, peer: Arc<Peer>) -> Self {
+        Self { world, peer }
+    }
+}
+
+#[zbus::interface(name = "org.bluez.Device1")]
+impl Device1 {
+    async fn connect(&self) -> Result<(), Error> {
+        let fails = {
+            let powered = self.world.adapter().powered;
+            let mut link = self.peer.link();
+            if !powered {
+                return Err(Error::not_ready());
+            }
+            if link.connecting {
+                return Err(Error::already_in_progress());
+            }
+            if link.connected {
+                return Ok(());
+            }
+            link.connecting = true;
+            let fails = link.fail_connects > 0;
+            link.fail_connects = link.fail_connects.saturating_sub(1);
+            fails
+        };
+        tokio::time::sleep(CONNECT_TIME).await;
+        if fails {
+            self.peer.link().connecting = false;
+            return Err(Error::connection_aborted());
+        }
+        self.world.link_up(&self.peer).await;
+        Ok(())
+    }
+
+    async fn disconnect(&self) -> Result<(), Error> {
+        if self.world.link_down(&self.peer).await {
+            Ok(())
+        } else {
+            Err(Error::not_connected())
+        }
+    }
+
+    #[zbus(property)]
+    fn address(&self) -> &str {
+        &self.peer.identity.address
+    }
+
+    #[zbus(property)]
+    fn address_type(&self) -> &'static str {
+        "random"
+    }
+
+    #[zbus(property)]
+    fn name(&self) -> &str {
+        &self.peer.identity.name
+    }
+
+    #[zbus(property)]
+    fn alias(&self) -> &str {
+        &self.peer.identity.name
+    }
+
+    #[zbus(property)]
+    fn appearance(&self) -> u16 {
+        self.peer.identity.appearance
+    }
+
+    #[zbus(property)]
+    fn adapter(&self) -> fdo::Result<OwnedObjectPath> {
+        object_path(ADAPTER_PATH)
+    }
+
+    #[zbus(property)]
+    fn paired(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn bonded(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn trusted(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn blocked(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn legacy_pairing(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn connected(&self) -> bool {
+        self.peer.link().connected
+    }
+
+    #[zbus(property)]
+    fn services_resolved(&self) -> bool {
+        self.peer.link().resolved
+    }
+
+    #[zbus(property, name = "UUIDs")]
+    fn uuids(&self) -> Vec<String> {
+        self.peer.uuids()
+    }
+
+    // Absent where the device was not heard in this scan, as with the real daemon.
+    #[zbus(property, name = "RSSI")]
+    fn rssi(&self) -> fdo::Result<i16> {
+        self.peer
+            .link()
+            .rssi
+            .ok_or_else(|| fdo::Error::Failed("No such property 'RSSI'".into()))
+    }
+}
+
+/// A path that was built from an address is always a valid one; a bad address is an error, not a panic.
+pub(crate) fn object_path(path: &str) -> fdo::Result<OwnedObjectPath> {
+    OwnedObjectPath::try_from(path.to_owned())
+        .map_err(|error| fdo::Error::Failed(error.to_string()))
+}

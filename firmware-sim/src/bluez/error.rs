@@ -1,0 +1,61 @@
+//! The errors that bluetoothd answers with, by their D-Bus names and texts.
+
+/// An error of the daemon. Texts are those of BlueZ 5.66.
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.bluez.Error")]
+pub(crate) enum Error {
+    /// Trouble on the bus itself.
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    /// General failure; the text says which.
+    Failed(String),
+    /// Already under way.
+    InProgress(String),
+    /// The adapter is off.
+    NotReady(String),
+    /// There is no link.
+    NotConnected(String),
+    /// The characteristic cannot do that.
+    NotSupported(String),
+    /// The characteristic does not allow that.
+    NotPermitted(String),
+    /// No such object.
+    DoesNotExist(String),
+    /// No such agent.
+    AlreadyExists(String),
+}
+
+macro_rules! standard {
+    ($($(#[$doc:meta])* $name:ident => $variant:ident $text:literal;)*) => {
+        impl Error {
+            $($(#[$doc])* pub(crate) fn $name() -> Self { Self::$variant($text.into()) })*
+        }
+    };
+}
+
+standard! {
+    /// A second scan by the same client, or a second connect.
+    already_in_progress => InProgress "Operation already in progress";
+    /// `StartNotify` while the session waits for its link to come back.
+    in_progress => InProgress "In Progress";
+    /// The adapter is not powered.
+    not_ready => NotReady "Resource Not Ready";
+    /// `StopDiscovery` without a scan.
+    no_discovery => Failed "No discovery started";
+    /// The link could not be made.
+    connection_aborted => Failed "le-connection-abort-by-local";
+    /// `Disconnect` without a link.
+    not_connected => NotConnected "Not Connected";
+    /// A read or a subscription without a link.
+    link_missing => Failed "Not connected";
+    /// `StopNotify` without a session.
+    no_session => Failed "No notify session started";
+    /// The characteristic has no such procedure.
+    not_supported => NotSupported "Operation is not supported";
+    /// The characteristic is not readable.
+    read_not_permitted => NotPermitted "Read not permitted";
+    /// The characteristic is not writable.
+    write_not_permitted => NotPermitted "Write not permitted";
+    /// No such device.
+    does_not_exist => DoesNotExist "Does Not Exist";
+}

@@ -1,0 +1,189 @@
+//! A D-Bus of one's own for one pretended machine, so that btleplug finds a Bluetooth daemon where there is none.
+//!
+//! The broker is a child process: `dbus-daemon` where it is installed, else `busd` (a broker in Rust: `cargo install
+//! busd`), else an error that says what to install. It listens on a socket in a fresh folder and dies with the value.
+//! Clients are pointed at it by `DBUS_SYSTEM_BUS_ADDRESS`, which libdbus (and so btleplug) honours.
+//!
+//! Must not know: Bluetooth.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a broker may take from its start to its socket; it takes 20 ms on an idle machine.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// How often its socket is looked for meanwhile.
+const START_POLL: Duration = Duration::from_millis(5);
+/// The longest path a Unix socket can have, with room for a file name.
+const SOCKET_PATH_LIMIT: usize = 100;
+
+/// Why there is no private bus.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// Neither broker is installed.
+    #[error(
+        "no D-Bus broker found: install one with `apt-get install dbus-daemon` (Debian, Ubuntu: part of package \
+         `dbus-daemon`) or `cargo install busd`"
+    )]
+    NoBroker,
+    /// The folder for socket and configuration cannot be used.
+    #[error("the folder {0} for the private bus cannot be used")]
+    Folder(PathBuf, #[source] std::io::Error),
+    /// The folder's name is longer than a Unix socket's may be.
+    #[error(
+        "the folder {0} has too long a name for a Unix socket (at most {SOCKET_PATH_LIMIT} bytes)"
+    )]
+    PathTooLong(PathBuf),
+    /// The broker could not be started.
+    #[error("cannot start {program}")]
+    Start {
+        /// Which.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The broker started but did not listen; its own words are in the log file.
+    #[error("{program} did not listen within {START_LIMIT:?}; see {log}")]
+    NotListening {
+        /// Which.
+        program: PathBuf,
+        /// Where its output is.
+        log: PathBuf,
+    },
+}
+
+/// A running private bus; dropping it ends the broker and removes what it made in the folder.
+#[derive(Debug)]
+pub struct PrivateBus {
+    folder: PathBuf,
+    address: String,
+    broker: Child,
+    program: PathBuf,
+}
+
+impl PrivateBus {
+    /// Starts a broker whose socket lies in `folder`, which is created where missing.
+    ///
+    /// # Errors
+    /// See [`BusError`]; [`BusError::NoBroker`] names the package to install.
+    pub async fn start(folder: &Path) -> Result<Self, BusError> {
+        let program = find_broker().ok_or(BusError::NoBroker)?;
+        Self::start_with(&program, folder).await
+    }
+
+    /// The same with a given broker: a `dbus-daemon`, or a `busd` (told apart by the file's name).
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub async fn start_with(program: &Path, folder: &Path) -> Result<Self, BusError> {
+        let bad_folder = |error| BusError::Folder(folder.into(), error);
+        std::fs::create_dir_all(folder).map_err(bad_folder)?;
+        let folder = folder.canonicalize().map_err(bad_folder)?;
+        if folder.as_os_str().len() > SOCKET_PATH_LIMIT {
+            return Err(BusError::PathTooLong(folder));
+        }
+        let socket = folder.join("bus");
+        let log = folder.join("bus.log");
+        remove(&socket);
+        let configuration = folder.join("bus.conf");
+        std::fs::write(&configuration, configuration_text(&socket)).map_err(bad_folder)?;
+        let output = std::fs::File::create(&log).map_err(bad_folder)?;
+        let mut command = Command::new(program);
+        if program.file_name().is_some_and(|name| name == "busd") {
+            command.arg("--address").arg(address_of(&socket));
+        } else {
+            command
+                .arg(format!("--config-file={}", configuration.display()))
+                .args(["--nofork", "--nopidfile"]);
+        }
+        let broker = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().map_err(bad_folder)?)
+            .stderr(output)
+            .spawn()
+            .map_err(|source| BusError::Start {
+                program: program.into(),
+                source,
+            })?;
+        let address = address_of(&socket);
+        let mut bus = Self {
+            folder,
+            address,
+            broker,
+            program: program.into(),
+        };
+        bus.wait_for(&socket, log).await?;
+        Ok(bus)
+    }
+
+    /// What goes into `DBUS_SYSTEM_BUS_ADDRESS`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The broker that was found.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    async fn wait_for(&mut self, socket: &Path, log: PathBuf) -> Result<(), BusError> {
+        let deadline = Instant::now() + START_LIMIT;
+        while std::os::unix::net::UnixStream::connect(socket).is_err() {
+            let gone = self.broker.try_wait().ok().flatten().is_some();
+            if gone || Instant::now() > deadline {
+                return Err(BusError::NotListening {
+                    program: self.program.clone(),
+                    log,
+                });
+            }
+            tokio::time::sleep(START_POLL).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PrivateBus {
+    fn drop(&mut self) {
+        // Failure means that it is gone already, which is what we want.
+        let _ = self.broker.kill();
+        let _ = self.broker.wait();
+        for name in ["bus", "bus.conf", "bus.log"] {
+            remove(&self.folder.join(name));
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    // A file that is not there is as good as removed; any other trouble shows when it is made anew.
+    let _ = std::fs::remove_file(path);
+}
+
+fn address_of(socket: &Path) -> String {
+    format!("unix:path={}", socket.display())
+}
+
+/// `dbus-daemon` first, `busd` second, in the order of `PATH`.
+fn find_broker() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    ["dbus-daemon", "busd"].iter().find_map(|name| {
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(name))
+            .find(|file| file.is_file())
+    })
+}
+
+/// Everybody may own every name and talk to everybody: the socket's folder is the protection.
+fn configuration_text(socket: &Path) -> String {
+    format!(
+        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_type="method_call"/><allow send_type="signal"/>
+<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow receive_type="signal"/>
+<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/></policy></busconfig>
+"#,
+        socket.display()
+    )
+}

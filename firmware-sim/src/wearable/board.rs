@@ -1,0 +1,253 @@
+//! The printed circuit: which chips hang on which wires, and the firmware that runs.
+
+use firmware::gatt::{Service, Uuid, Value};
+use firmware::oximeter::Oximeter;
+use firmware::strap::Strap;
+use firmware::thermometer::Thermometer;
+use firmware::watch::Watch;
+
+use super::Kind;
+use crate::chip::ads1292::Ads1292;
+use crate::chip::bus::{I2cBus, Shared, SpiWire, Wire, hold, shared};
+use crate::chip::lis2dh12::Lis2dh12;
+use crate::chip::max30102::Max30102;
+use crate::chip::mlx90614::Mlx90614;
+use crate::patient::{Patient, signal};
+
+/// Air in the room, degrees Celsius.
+const AMBIENT: f64 = 22.0;
+/// Light that comes back from an empty room, share of what still tissue gives.
+const STRAY_LIGHT: f64 = 0.01;
+/// Why starting cannot fail: the buses are whole and the chips are the ones that the drivers expect.
+const WHOLE: &str = "simulated chips answer on an unbroken bus";
+
+/// Chips and firmware.
+#[derive(Debug)]
+pub(super) enum Board {
+    Strap {
+        chip: Shared<Ads1292>,
+        samples: Samples,
+        firmware: Strap<SpiWire<Ads1292>>,
+        wire: Wire,
+    },
+    Watch {
+        light: Light,
+        motion: Motion,
+        firmware: Watch<I2cBus>,
+        wire: Wire,
+    },
+    Oximeter {
+        light: Light,
+        firmware: Oximeter<I2cBus>,
+        wire: Wire,
+    },
+    Thermometer {
+        chip: Shared<Mlx90614>,
+        firmware: Thermometer<I2cBus>,
+        wire: Wire,
+    },
+}
+
+/// Counts the samples of a chip: sample n lies at n / rate seconds.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    next: u64,
+}
+
+impl Samples {
+    /// Time and number of the next sample if it lies before `until`.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "2^53 samples take longer than any scenario"
+    )]
+    fn next_before(&mut self, until: f64, rate_hz: Option<f64>) -> Option<(f64, u64)> {
+        let at = self.next as f64 / rate_hz?;
+        (at < until).then(|| {
+            self.next += 1;
+            (at, self.next - 1)
+        })
+    }
+}
+
+/// The optical sensor and what it sees.
+#[derive(Debug)]
+pub(super) struct Light {
+    chip: Shared<Max30102>,
+    samples: Samples,
+}
+
+impl Light {
+    fn play_to(&mut self, patient: &Patient, until: f64, worn: bool) {
+        let mut chip = hold(&self.chip);
+        while let Some((at, sample)) = self.samples.next_before(until, chip.rate_hz()) {
+            if worn {
+                let light = signal::light(patient, at, sample);
+                chip.sense(light.red, light.infrared);
+            } else {
+                chip.sense(STRAY_LIGHT, STRAY_LIGHT);
+            }
+        }
+    }
+}
+
+/// The accelerometer and how the arm swings.
+#[derive(Debug)]
+pub(super) struct Motion {
+    chip: Shared<Lis2dh12>,
+    samples: Samples,
+    /// Phase of walking, turns of one step each.
+    gait: f64,
+}
+
+impl Motion {
+    fn play_to(&mut self, patient: &Patient, until: f64, worn: bool) {
+        let mut chip = hold(&self.chip);
+        let rate = chip.rate_hz();
+        while let Some((at, sample)) = self.samples.next_before(until, rate) {
+            // A watch on the table feels gravity alone.
+            let felt = if worn {
+                signal::acceleration(patient, at, self.gait, sample)
+            } else {
+                [0.0, 0.0, 1.0]
+            };
+            chip.sense(felt);
+            self.gait += patient.state(at).cadence / 60.0 / rate.unwrap_or(f64::INFINITY);
+        }
+    }
+}
+
+impl Board {
+    /// With its chips, started.
+    pub(super) fn new(kind: Kind) -> Self {
+        let wire = Wire::default();
+        let light = || Light {
+            chip: shared(Max30102::default()),
+            samples: Samples::default(),
+        };
+        match kind {
+            Kind::Strap => {
+                let chip = shared(Ads1292::default());
+                let firmware = Strap::start(SpiWire::new(chip.clone(), wire.clone())).expect(WHOLE);
+                Self::Strap {
+                    chip,
+                    samples: Samples::default(),
+                    firmware,
+                    wire,
+                }
+            }
+            Kind::Watch => {
+                let light = light();
+                let motion = Motion {
+                    chip: shared(Lis2dh12::default()),
+                    samples: Samples::default(),
+                    gait: 0.0,
+                };
+                let bus = I2cBus::new(vec![light.chip.clone(), motion.chip.clone()], wire.clone());
+                let firmware = Watch::start(bus.clone(), bus).expect(WHOLE);
+                Self::Watch {
+                    light,
+                    motion,
+                    firmware,
+                    wire,
+                }
+            }
+            Kind::Oximeter => {
+                let light = light();
+                let bus = I2cBus::new(vec![light.chip.clone()], wire.clone());
+                Self::Oximeter {
+                    light,
+                    firmware: Oximeter::start(bus).expect(WHOLE),
+                    wire,
+                }
+            }
+            Kind::Thermometer => {
+                let chip = shared(Mlx90614::default());
+                let bus = I2cBus::new(vec![chip.clone()], wire.clone());
+                Self::Thermometer {
+                    chip,
+                    firmware: Thermometer::start(bus).expect(WHOLE),
+                    wire,
+                }
+            }
+        }
+    }
+
+    /// Chips sense up to `until` seconds, the firmware looks at them.
+    pub(super) fn play_to(&mut self, patient: &Patient, until: f64, worn: bool) {
+        match self {
+            Self::Strap {
+                chip,
+                samples,
+                firmware,
+                ..
+            } => {
+                let rate = hold(chip).rate_hz();
+                while let Some((at, sample)) = samples.next_before(until, rate) {
+                    let millivolt = signal::ecg_mv(patient, at, sample);
+                    hold(chip).convert(millivolt, worn);
+                    firmware.on_data_ready();
+                }
+            }
+            Self::Watch {
+                light,
+                motion,
+                firmware,
+                ..
+            } => {
+                light.play_to(patient, until, worn);
+                motion.play_to(patient, until, worn);
+                firmware.poll();
+            }
+            Self::Oximeter {
+                light, firmware, ..
+            } => {
+                light.play_to(patient, until, worn);
+                firmware.poll();
+            }
+            Self::Thermometer { chip, .. } => {
+                let ear = patient.state(until).temperature;
+                hold(chip).sense(if worn { ear } else { AMBIENT }, AMBIENT);
+            }
+        }
+    }
+
+    /// What is due each period.
+    pub(super) fn measurements(&mut self) -> Vec<Value> {
+        match self {
+            Self::Strap { firmware, .. } => firmware.measurement().into_iter().collect(),
+            Self::Watch { firmware, .. } => firmware.measurements(),
+            Self::Oximeter { firmware, .. } => firmware.measurements(),
+            Self::Thermometer { firmware, .. } => firmware.measurement().into_iter().collect(),
+        }
+    }
+
+    /// What a read gives.
+    pub(super) fn read(&self, characteristic: Uuid) -> Option<Vec<u8>> {
+        match self {
+            Self::Strap { firmware, .. } => firmware.read(characteristic),
+            Self::Watch { firmware, .. } => firmware.read(characteristic),
+            Self::Oximeter { firmware, .. } => firmware.read(characteristic),
+            Self::Thermometer { firmware, .. } => firmware.read(characteristic),
+        }
+    }
+
+    /// The attribute table of its kind.
+    pub(super) fn services(&self) -> &'static [Service] {
+        match self {
+            Self::Strap { .. } => Strap::<SpiWire<Ads1292>>::SERVICES,
+            Self::Watch { .. } => Watch::<I2cBus>::SERVICES,
+            Self::Oximeter { .. } => Oximeter::<I2cBus>::SERVICES,
+            Self::Thermometer { .. } => Thermometer::<I2cBus>::SERVICES,
+        }
+    }
+
+    /// The wire to the sensors.
+    pub(super) fn wire(&self) -> &Wire {
+        match self {
+            Self::Strap { wire, .. }
+            | Self::Watch { wire, .. }
+            | Self::Oximeter { wire, .. }
+            | Self::Thermometer { wire, .. } => wire,
+        }
+    }
+}

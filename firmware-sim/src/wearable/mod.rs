@@ -1,0 +1,272 @@
+//! A wearable as a whole: patient, sensor chips, the firmware that reads them, battery, and whether it is worn.
+//!
+//! PURE in time: [`Wearable::advance_to`] plays everything up to a moment of the scenario and gives what was sent. The same
+//! plan and patient give the same octets. Must not know: D-Bus, clocks.
+
+mod board;
+
+use firmware::gatt::{self, Service, Uuid, Value};
+use serde::Deserialize;
+use vitals::Span;
+use vitals::gatt::BatteryLevel;
+
+use crate::patient::Patient;
+use crate::scenario::{WearablePlan, Worn};
+use board::Board;
+
+/// What every simulated device says of its maker, so that nobody takes its values for a person's.
+pub const MANUFACTURER: &str = "vitaltwin sim (test data)";
+/// Firmware revision shown.
+const REVISION: &str = env!("CARGO_PKG_VERSION");
+/// Sensors are looked at this often: no FIFO of theirs fills in that time.
+const POLL_US: i64 = 200_000;
+
+/// What sort of wearable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Chest strap: heart rate with RR intervals and contact.
+    Strap,
+    /// Smartwatch: heart rate, saturation, steps.
+    Watch,
+    /// Fingertip pulse oximeter.
+    Oximeter,
+    /// Ear thermometer.
+    Thermometer,
+}
+
+impl Kind {
+    /// Name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Strap => "strap",
+            Self::Watch => "watch",
+            Self::Oximeter => "oximeter",
+            Self::Thermometer => "thermometer",
+        }
+    }
+
+    const fn appearance(self) -> u16 {
+        // Assigned numbers: heart rate belt, watch, fingertip oximeter, ear thermometer.
+        match self {
+            Self::Strap => 0x0341,
+            Self::Watch => 0x00C0,
+            Self::Oximeter => 0x0C41,
+            Self::Thermometer => 0x0301,
+        }
+    }
+
+    const fn period_s(self) -> f64 {
+        match self {
+            Self::Strap | Self::Watch | Self::Oximeter => 1.0,
+            Self::Thermometer => 30.0,
+        }
+    }
+}
+
+/// What a wearable says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Bluetooth address, upper case.
+    pub address: String,
+    /// Advertised name; begins with "vitaltwin sim".
+    pub name: String,
+    /// GAP appearance.
+    pub appearance: u16,
+    /// Sort.
+    pub kind: Kind,
+}
+
+/// A value that a wearable sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emission {
+    /// When, since the start of the scenario.
+    pub at: Span,
+    /// What.
+    pub value: Value,
+}
+
+/// A wearable.
+#[derive(Debug)]
+pub struct Wearable {
+    identity: Identity,
+    patient: Patient,
+    board: Board,
+    battery: Battery,
+    worn: bool,
+    /// Changes of `worn` still to come, in order of time.
+    worn_changes: Vec<Worn>,
+    period: Span,
+    played: Span,
+    due: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Battery {
+    percent: f64,
+    per_hour: f64,
+    since: Span,
+    /// Last level that was sent.
+    sent: Option<u8>,
+}
+
+impl Battery {
+    fn level(&self, at: Span) -> u8 {
+        let used = (at.as_secs_f64() - self.since.as_secs_f64()) / 3600.0 * self.per_hour;
+        // Between 0 and 100: the cast keeps the number.
+        (self.percent - used).clamp(0.0, 100.0).round() as u8
+    }
+}
+
+impl Wearable {
+    /// By its plan, on this patient, at the start of the scenario.
+    #[must_use]
+    pub fn new(plan: &WearablePlan, patient: Patient) -> Self {
+        let address = plan.address.to_ascii_uppercase();
+        let tail: String = address.chars().filter(|c| *c != ':').skip(8).collect();
+        let name = format!("vitaltwin sim {} {tail}", plan.kind.name());
+        let mut worn_changes = plan.worn.clone();
+        worn_changes.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        let period = seconds(plan.period_s.unwrap_or(plan.kind.period_s()));
+        let (percent, per_hour) = (plan.battery, plan.battery_per_hour);
+        Self {
+            identity: Identity {
+                address,
+                name,
+                appearance: plan.kind.appearance(),
+                kind: plan.kind,
+            },
+            patient,
+            board: Board::new(plan.kind),
+            battery: Battery {
+                percent,
+                per_hour,
+                since: Span::ZERO,
+                sent: None,
+            },
+            worn: true,
+            worn_changes,
+            period,
+            played: Span::ZERO,
+            due: period,
+        }
+    }
+
+    /// What it says about itself.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Its attribute table.
+    #[must_use]
+    pub fn services(&self) -> Vec<Service> {
+        let mut services = self.board.services().to_vec();
+        services.extend([gatt::BATTERY, gatt::DEVICE_INFORMATION]);
+        services
+    }
+
+    /// The body that wears it.
+    #[must_use]
+    pub fn patient(&self) -> &Patient {
+        &self.patient
+    }
+
+    /// When it will send next, since the start of the scenario.
+    #[must_use]
+    pub fn next_due(&self) -> Span {
+        self.due
+    }
+
+    /// Plays up to `until`; gives what was sent meanwhile, in order.
+    pub fn advance_to(&mut self, until: Span) -> Vec<Emission> {
+        let mut sent = Vec::new();
+        while self.due <= until {
+            self.play_to(self.due);
+            let at = self.due;
+            sent.extend(
+                self.board
+                    .measurements()
+                    .into_iter()
+                    .map(|value| Emission { at, value }),
+            );
+            sent.extend(self.battery_change(at));
+            self.due = self.due + self.period;
+        }
+        // The rest of the way is played when its values are due: the simulation is only looked at then.
+        sent
+    }
+
+    /// On the body or not, from now on; the plan's later changes still happen.
+    pub fn set_worn(&mut self, worn: bool) {
+        self.worn = worn;
+    }
+
+    /// Battery charge, from now on.
+    pub fn set_battery(&mut self, percent: u8) {
+        self.battery.percent = percent.min(100).into();
+        self.battery.since = self.played;
+    }
+
+    /// Cuts or mends the wire to the sensors.
+    pub fn break_sensor(&mut self, broken: bool) {
+        self.board.wire().set_broken(broken);
+    }
+
+    /// What a read of a characteristic gives.
+    pub fn read(&mut self, characteristic: Uuid) -> Option<Vec<u8>> {
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        match characteristic {
+            gatt::BATTERY_LEVEL => BatteryLevel {
+                percent: self.battery.level(self.played),
+            }
+            .encode()
+            .ok(),
+            gatt::MANUFACTURER_NAME => text(MANUFACTURER),
+            gatt::MODEL_NUMBER => text(self.identity.kind.name()),
+            gatt::SERIAL_NUMBER => text(&self.identity.address.replace(':', "")),
+            gatt::FIRMWARE_REVISION => text(REVISION),
+            other => self.board.read(other),
+        }
+    }
+
+    fn battery_change(&mut self, at: Span) -> Option<Emission> {
+        let percent = self.battery.level(at);
+        if self.battery.sent.replace(percent) == Some(percent) {
+            return None;
+        }
+        let bytes = BatteryLevel { percent }.encode().ok()?;
+        Some(Emission {
+            at,
+            value: Value {
+                characteristic: gatt::BATTERY_LEVEL,
+                bytes,
+            },
+        })
+    }
+
+    /// Body and chips live up to `until`, and the firmware looks at its sensors often enough.
+    fn play_to(&mut self, until: Span) {
+        while self.played < until {
+            let step = Span::from_micros(POLL_US);
+            let to = (self.played + step).min(until);
+            let at = to.as_secs_f64();
+            while self
+                .worn_changes
+                .first()
+                .is_some_and(|change| change.at_s <= at)
+            {
+                self.worn = self.worn_changes.remove(0).on;
+            }
+            self.patient.advance_to(at);
+            self.board.play_to(&self.patient, at, self.worn);
+            self.played = to;
+        }
+    }
+}
+
+/// Microseconds of a scenario's time; scenarios are checked to stay below 10^7 seconds.
+fn seconds(seconds: f64) -> Span {
+    Span::from_micros((seconds * 1e6).round() as i64)
+}
