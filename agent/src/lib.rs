@@ -5,5 +5,7 @@
 
 pub mod backoff;
 pub mod ble;
+pub mod config;
+pub mod decode;
 pub mod outbox;
 pub mod uplink;

@@ -105,7 +105,7 @@ impl LinkState {
     }
 }
 
-/// What a device says about itself. Absent where it does not, or where the last reading of it failed.
+/// What a device says about itself, texts cut and cleaned. Absent where it does not, or where the last reading of it failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Advertised name.
@@ -116,19 +116,6 @@ pub struct About {
     pub model: Option<String>,
     /// Battery level in percent (2A19, read).
     pub battery_percent: Option<u8>,
-}
-
-/// Cuts what a foreign device calls itself to 64 characters without control characters; `None` if nothing
-/// is left.
-#[must_use]
-pub fn clean_name(text: &str) -> Option<String> {
-    let clean: String = text
-        .chars()
-        .filter(|c| !c.is_control() && *c != '\u{FFFD}')
-        .take(64)
-        .collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.to_owned())
 }
 
 /// Notifications that found the queue to the core full, by device: counted by the radio, taken by the core,
@@ -191,16 +178,6 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn names_are_cut_and_cleaned() {
-        assert_eq!(clean_name(" Strap\u{7}\n 7 ").as_deref(), Some("Strap 7"));
-        assert_eq!(clean_name("\u{1b}\u{0}"), None);
-        assert_eq!(
-            clean_name(&"x".repeat(100)).map(|name| name.len()),
-            Some(64)
-        );
     }
 
     #[test]

@@ -533,16 +533,15 @@ mod tests {
 
     #[test]
     fn victims_are_waveforms_then_old_vitals_never_alerts_or_gaps() {
-        let mut ledger = ledger(1..=0);
+        let mut ledger = ledger(1..=1);
         let lanes = [
-            Lane::Vitals,
             Lane::Alert,
             Lane::Waveform,
             Lane::Vitals,
             Lane::Gap,
             Lane::Waveform,
         ];
-        for (number, lane) in (1..).zip(lanes) {
+        for (number, lane) in (2..).zip(lanes) {
             ledger.add(id(number), entry(number, lane));
         }
         let size = entry(1, Lane::Vitals).stub.record_size() as u64;

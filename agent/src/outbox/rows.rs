@@ -150,9 +150,10 @@ pub struct StreamRow {
     /// A device of the stream was connected at the last commit: a crash may have lost readings.
     #[prost(bool, tag = "8")]
     pub collecting: bool,
-    /// Device addresses; the place in the list, from 1, is the source number. Never shortened.
-    #[prost(string, repeated, tag = "9")]
-    pub sources: Vec<String>,
+    /// Devices as [`super::seal::Sealing::source`] hides them (a stolen disk shows no address); the place in
+    /// the list, from 1, is the source number. Never shortened.
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub sources: Vec<Vec<u8>>,
 }
 
 impl Row for StreamRow {
@@ -183,6 +184,9 @@ pub struct GatewayRow {
     /// When the agent last got an authentic receipt; 0 = never.
     #[prost(int64, tag = "7")]
     pub last_receipt_us: i64,
+    /// Scalar readings sealed since enrolment.
+    #[prost(uint64, tag = "8")]
+    pub readings_sealed: u64,
 }
 
 impl Row for GatewayRow {
@@ -197,7 +201,7 @@ mod tests {
         StreamRow {
             stream: vec![1; 16],
             durable: 300,
-            sources: vec!["AA:BB:CC:DD:EE:FF".into()],
+            sources: vec![vec![7; 8]],
             ..StreamRow::default()
         }
     }

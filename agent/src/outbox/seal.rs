@@ -1,1 +1,749 @@
-//! x
+//! Batches readings and seals them, one context per agent start and stream.
+//!
+//! Invariants: readings wait in memory at most until the next [`Sealing::flush`] and are on no disk unsealed;
+//! a context is opened only for an assignment that came by signed command; the batch key lives in the open
+//! context and nowhere else; a source keeps its number for as long as the stream lives.
+//! Must not know: stores, transports, Bluetooth beyond addresses.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use proto::seal::crypto::sha256;
+use proto::seal::{
+    KeyId, Label, Lane, NewContext, PatientPublic, Predecessor, Sealer, SigningKey, Suite,
+};
+use proto::v1::{self, BatchBody, DeviceReport, GapReason, Heartbeat};
+use proto::wire::split_to_fit;
+use vitals::observe::Sequences;
+use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
+
+use super::RecordId;
+use super::ledger::{Context, Entry};
+use super::rows::StreamRow;
+use crate::ble::Address;
+
+/// A context is followed by a fresh one after this long or this many batches: a stolen batch key opens no
+/// more than that.
+const CONTEXT_AGE: Span = Span::from_secs(24 * 3600);
+const CONTEXT_BATCHES: u64 = 1 << 20;
+/// Readings of a stream that wait before they are sealed without waiting longer: a record holds about
+/// thirteen hundred.
+const MOST_WAITING: usize = 1024;
+/// Gaps in one record: each takes at most 40 bytes.
+const GAPS_A_RECORD: usize = 64;
+/// Device reports in one record: each takes at most 800 bytes (four texts of 64 characters).
+const REPORTS_A_RECORD: usize = 4;
+
+/// One assignment, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The stream.
+    pub stream: StreamId,
+    /// Generation of the patient's key.
+    pub key_id: KeyId,
+    /// The patient's public key.
+    pub public_key: PatientPublic,
+    /// Devices whose readings belong to the stream.
+    pub devices: Vec<Address>,
+    /// Readings count from this time on.
+    pub from: Time,
+}
+
+impl Assignment {
+    /// From the contract's message; the name of the first field that does not hold.
+    ///
+    /// # Errors
+    /// That name.
+    pub fn parse(message: &v1::Assignment) -> Result<Self, &'static str> {
+        let devices = message.devices.iter().map(|text| Address::parse(text));
+        Ok(Self {
+            stream: StreamId::from_slice(&message.stream).ok_or("stream")?,
+            key_id: KeyId::from_slice(&message.key_id).ok_or("key_id")?,
+            public_key: PatientPublic::from_slice(&message.public_key).ok_or("public_key")?,
+            devices: devices.collect::<Option<_>>().ok_or("devices")?,
+            from: Time::from_micros(message.effective_from_us),
+        })
+    }
+}
+
+/// What sealing produced, in the order in which it must be kept.
+#[derive(Debug)]
+pub enum Output {
+    /// A context was opened; its header precedes its records.
+    Opened(u64, Context),
+    /// A context gets no more records.
+    Closed(u64),
+    /// A record.
+    Sealed(Sealed),
+}
+
+/// A sealed record.
+#[derive(Debug)]
+pub struct Sealed {
+    /// Its place.
+    pub id: RecordId,
+    /// Its bytes.
+    pub record: Vec<u8>,
+    /// What its stub says.
+    pub entry: Entry,
+}
+
+/// Everything that seals in this process.
+pub struct Sealing {
+    gateway: GatewayId,
+    key: Arc<SigningKey>,
+    chain: Vec<Vec<u8>>,
+    suite: Suite,
+    next_ordinal: u64,
+    streams: BTreeMap<StreamId, Stream>,
+    /// What outlives assignments: a stream that comes back keeps its source numbers.
+    rows: BTreeMap<StreamId, StreamRow>,
+    devices: BTreeMap<Address, StreamId>,
+    output: Vec<Output>,
+    /// Streams whose key was no key; the order was signed, so it can only be counted and shown.
+    bad_keys: u64,
+}
+
+struct Stream {
+    assignment: Assignment,
+    open: Option<Open>,
+    waiting: BTreeMap<Lane, Vec<Reading>>,
+    gaps: BTreeMap<(u16, GapReason), Loss>,
+    reports: BTreeMap<u16, DeviceReport>,
+}
+
+struct Open {
+    ordinal: u64,
+    sealer: Sealer,
+    sequences: Sequences,
+    opened_at: Time,
+}
+
+/// A counted loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Readings lost, at least.
+    pub readings: u64,
+    /// `readings` is exact.
+    pub exact: bool,
+    /// First time that may be lost.
+    pub from: Time,
+    /// Last one.
+    pub to: Time,
+}
+
+impl Loss {
+    fn with(self, other: Self) -> Self {
+        Self {
+            readings: self.readings + other.readings,
+            exact: self.exact && other.exact,
+            from: self.from.min(other.from),
+            to: self.to.max(other.to),
+        }
+    }
+}
+
+impl Sealing {
+    /// Nothing assigned yet. `rows` is what the store remembers.
+    #[must_use]
+    pub fn new(
+        gateway: GatewayId,
+        key: Arc<SigningKey>,
+        chain: Vec<Vec<u8>>,
+        next_ordinal: u64,
+        rows: BTreeMap<StreamId, StreamRow>,
+    ) -> Self {
+        Self {
+            gateway,
+            key,
+            chain,
+            suite: Suite::for_this_cpu(),
+            next_ordinal: next_ordinal.max(1),
+            streams: BTreeMap::new(),
+            rows,
+            devices: BTreeMap::new(),
+            output: Vec::new(),
+            bad_keys: 0,
+        }
+    }
+
+    /// A renewed certificate: contexts opened from now on carry it.
+    pub fn set_chain(&mut self, chain: Vec<Vec<u8>>) {
+        self.chain = chain;
+    }
+
+    /// Replaces the list of assignments. What waits for a stream that is gone, or whose key changed, is
+    /// sealed first under the old one.
+    pub fn assign(&mut self, assignments: &[Assignment], now: Time) {
+        let mut before = std::mem::take(&mut self.streams);
+        self.devices.clear();
+        for assignment in assignments {
+            let stream = assignment.stream;
+            let mut kept = before.remove(&stream).unwrap_or_else(|| Stream {
+                assignment: assignment.clone(),
+                open: None,
+                waiting: BTreeMap::new(),
+                gaps: BTreeMap::new(),
+                reports: BTreeMap::new(),
+            });
+            if kept.assignment.public_key != assignment.public_key
+                || kept.assignment.key_id != assignment.key_id
+            {
+                self.seal_waiting(&mut kept, now);
+                self.close(&mut kept);
+            }
+            kept.assignment = assignment.clone();
+            for device in &assignment.devices {
+                // A device belongs to one stream: the first one named keeps it.
+                self.devices.entry(*device).or_insert(stream);
+            }
+            self.streams.insert(stream, kept);
+        }
+        for (_, mut gone) in before {
+            self.seal_waiting(&mut gone, now);
+            self.close(&mut gone);
+        }
+    }
+
+    /// Assigned devices and their streams.
+    #[must_use]
+    pub const fn devices(&self) -> &BTreeMap<Address, StreamId> {
+        &self.devices
+    }
+
+    /// Assigned streams.
+    pub fn streams(&self) -> impl Iterator<Item = StreamId> + '_ {
+        self.streams.keys().copied()
+    }
+
+    /// Readings of this stream count from this time on.
+    #[must_use]
+    pub fn counts_from(&self, stream: StreamId) -> Time {
+        self.streams
+            .get(&stream)
+            .map_or(Time::MAX, |stream| stream.assignment.from)
+    }
+
+    /// What outlives the contexts of each stream.
+    #[must_use]
+    pub const fn rows(&self) -> &BTreeMap<StreamId, StreamRow> {
+        &self.rows
+    }
+
+    /// What outlives the contexts of a stream, to be changed.
+    pub fn row_mut(&mut self, stream: StreamId) -> &mut StreamRow {
+        self.rows.entry(stream).or_insert_with(|| StreamRow {
+            stream: stream.0.to_vec(),
+            ..StreamRow::default()
+        })
+    }
+
+    /// The number of a device within its stream, from 1; remembered for as long as the stream lives.
+    pub fn source(&mut self, stream: StreamId, device: Address) -> SourceId {
+        let name = hidden(stream, device);
+        let sources = &mut self.row_mut(stream).sources;
+        let place = sources.iter().position(|known| *known == name);
+        let place = place.unwrap_or_else(|| {
+            sources.push(name);
+            sources.len() - 1
+        });
+        SourceId(u16::try_from(place + 1).unwrap_or(u16::MAX))
+    }
+
+    /// The counters of a stream's open context, which is opened if there is none.
+    pub fn sequences(&mut self, stream: StreamId, now: Time) -> Option<&mut Sequences> {
+        let mut state = self.streams.remove(&stream)?;
+        self.open(&mut state, now);
+        let state = self.streams.entry(stream).or_insert(state);
+        state.open.as_mut().map(|open| &mut open.sequences)
+    }
+
+    /// Takes readings; they wait for [`Sealing::flush`].
+    pub fn push(&mut self, stream: StreamId, lane: Lane, readings: Vec<Reading>) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state.waiting.entry(lane).or_default().extend(readings);
+        }
+    }
+
+    /// Declares a loss; losses of one source and reason are joined until they are sealed.
+    pub fn declare(&mut self, stream: StreamId, source: u16, reason: GapReason, loss: Loss) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state
+                .gaps
+                .entry((source, reason))
+                .and_modify(|known| *known = known.with(loss))
+                .or_insert(loss);
+        }
+    }
+
+    /// A device's state changed.
+    pub fn report(&mut self, stream: StreamId, report: DeviceReport) {
+        if let (Some(state), Ok(source)) =
+            (self.streams.get_mut(&stream), u16::try_from(report.source))
+        {
+            state.reports.insert(source, report);
+        }
+    }
+
+    /// True if something waits to be sealed.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.streams.values().any(Stream::is_waiting)
+    }
+
+    /// True if so much waits that it should not wait longer.
+    #[must_use]
+    pub fn is_full(&self, stream: StreamId) -> bool {
+        self.streams.get(&stream).is_some_and(|state| {
+            state.waiting.values().map(Vec::len).sum::<usize>() >= MOST_WAITING
+        })
+    }
+
+    /// Seals what waits, in all streams.
+    pub fn flush(&mut self, now: Time) {
+        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+            self.flush_stream(stream, now);
+        }
+    }
+
+    /// Seals what waits in one stream.
+    pub fn flush_stream(&mut self, stream: StreamId, now: Time) {
+        if let Some(mut state) = self.streams.remove(&stream) {
+            self.seal_waiting(&mut state, now);
+            self.streams.insert(stream, state);
+        }
+    }
+
+    /// Seals a heartbeat of a stream.
+    pub fn heartbeat(&mut self, stream: StreamId, heartbeat: Heartbeat, now: Time) {
+        let Some(mut state) = self.streams.remove(&stream) else {
+            return;
+        };
+        self.rotate(&mut state, now);
+        let body = BatchBody {
+            heartbeat: Some(heartbeat),
+            ..BatchBody::default()
+        };
+        self.seal(&mut state, label(Lane::Vitals, now, now), &body, now);
+        self.streams.insert(stream, state);
+    }
+
+    /// What was produced since the last call.
+    pub fn take_output(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// The open context of a stream: its place and its highest number.
+    #[must_use]
+    pub fn position(&self, stream: StreamId) -> Option<(u64, ContextId, u64)> {
+        let open = self.streams.get(&stream)?.open.as_ref()?;
+        Some((
+            open.ordinal,
+            open.sealer.context(),
+            open.sealer.next_number() - 1,
+        ))
+    }
+
+    /// True if the context still gets records.
+    #[must_use]
+    pub fn is_open(&self, ordinal: u64) -> bool {
+        self.streams
+            .values()
+            .filter_map(|state| state.open.as_ref())
+            .any(|open| open.ordinal == ordinal)
+    }
+
+    /// The next context's place.
+    #[must_use]
+    pub const fn next_ordinal(&self) -> u64 {
+        self.next_ordinal
+    }
+
+    /// Signed assignments whose key is no key.
+    #[must_use]
+    pub const fn bad_keys(&self) -> u64 {
+        self.bad_keys
+    }
+
+    fn seal_waiting(&mut self, state: &mut Stream, now: Time) {
+        if !state.is_waiting() {
+            return;
+        }
+        for (lane, readings) in std::mem::take(&mut state.waiting) {
+            for batch in split_to_fit(&readings, 0) {
+                let label = Label {
+                    source: batch.source.0,
+                    count: batch.count,
+                    ..label(lane, batch.oldest, batch.newest)
+                };
+                self.seal(state, label, &batch.into_body(), now);
+            }
+        }
+        let reports: Vec<DeviceReport> = std::mem::take(&mut state.reports).into_values().collect();
+        for devices in reports.chunks(REPORTS_A_RECORD) {
+            let body = BatchBody {
+                devices: devices.to_vec(),
+                ..BatchBody::default()
+            };
+            self.seal(state, label(Lane::Alert, now, now), &body, now);
+        }
+        let gaps: Vec<_> = std::mem::take(&mut state.gaps).into_iter().collect();
+        for gaps in gaps.chunks(GAPS_A_RECORD) {
+            let body = BatchBody {
+                gaps: gaps.iter().map(gap).collect(),
+                ..BatchBody::default()
+            };
+            let times = || gaps.iter().map(|(_, loss)| loss);
+            let from = times().map(|loss| loss.from).min().unwrap_or(now);
+            let to = times().map(|loss| loss.to).max().unwrap_or(now);
+            self.seal(state, label(Lane::Gap, from, to), &body, now);
+        }
+        self.rotate(state, now);
+    }
+
+    fn seal(&mut self, state: &mut Stream, label: Label, body: &BatchBody, now: Time) {
+        self.open(state, now);
+        let Some(open) = &mut state.open else {
+            return;
+        };
+        let label = Label {
+            number: open.sealer.next_number(),
+            ..label
+        };
+        let id = RecordId {
+            ordinal: open.ordinal,
+            number: label.number,
+        };
+        let sealed = open.sealer.seal(&label, body).and_then(|record| {
+            let entry = Entry::of(&record)?;
+            Ok(Sealed { id, record, entry })
+        });
+        match sealed {
+            Ok(sealed) => self.output.push(Output::Sealed(sealed)),
+            // `split_to_fit` and the limits above keep every body within a record.
+            Err(error) => {
+                debug_assert!(false, "{error}");
+                tracing::error!(%error, lane = ?label.lane, "a batch could not be sealed");
+            }
+        }
+    }
+
+    /// Opens a context if the stream has none.
+    fn open(&mut self, state: &mut Stream, now: Time) {
+        if state.open.is_some() {
+            return;
+        }
+        let stream = state.assignment.stream;
+        let new = NewContext {
+            suite: self.suite,
+            key_id: state.assignment.key_id,
+            public_key: state.assignment.public_key,
+            stream,
+            predecessor: self.rows.get(&stream).and_then(predecessor),
+            gateway: self.gateway.clone(),
+            opened_at: now,
+        };
+        let (header, sealer) = match Sealer::open_context(new, &self.key) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.bad_keys += 1;
+                tracing::error!(%error, %stream, "a stream's key cannot be sealed to");
+                return;
+            }
+        };
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        let context = Context {
+            id: sealer.context(),
+            stream,
+            header,
+            chain: self.chain.clone(),
+            receipt_key: sealer.receipt_key().clone(),
+        };
+        let row = self.row_mut(stream);
+        row.context = context.id.0.to_vec();
+        (row.durable, row.durable_at_us) = (0, 0);
+        (row.receipted, row.receipt_epoch) = (0, 0);
+        self.output.push(Output::Opened(ordinal, context));
+        state.open = Some(Open {
+            ordinal,
+            sealer,
+            sequences: Sequences::default(),
+            opened_at: now,
+        });
+    }
+
+    fn close(&mut self, state: &mut Stream) {
+        if let Some(open) = state.open.take() {
+            self.output.push(Output::Closed(open.ordinal));
+        }
+    }
+
+    /// Ends a context that is old or full. Only while nothing waits: sequence numbers belong to a context.
+    fn rotate(&mut self, state: &mut Stream, now: Time) {
+        let due = state.open.as_ref().is_some_and(|open| {
+            now.since(open.opened_at) >= CONTEXT_AGE || open.sealer.next_number() > CONTEXT_BATCHES
+        });
+        if due && state.waiting.values().all(Vec::is_empty) {
+            self.close(state);
+        }
+    }
+}
+
+impl Stream {
+    fn is_waiting(&self) -> bool {
+        self.waiting.values().any(|readings| !readings.is_empty())
+            || !self.gaps.is_empty()
+            || !self.reports.is_empty()
+    }
+}
+
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealing")
+            .field("streams", &self.streams.len())
+            .field("next_ordinal", &self.next_ordinal)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What stands for a device on disk: the stream's random id salts it, and nothing there names the device.
+fn hidden(stream: StreamId, device: Address) -> Vec<u8> {
+    let hash = sha256(&[b"vitaltwin source v1\0", &stream.0, &device.0]);
+    hash[..8].to_vec()
+}
+
+/// A label without source, readings or number yet.
+const fn label(lane: Lane, oldest: Time, newest: Time) -> Label {
+    Label {
+        number: 0,
+        lane,
+        source: 0,
+        count: 0,
+        oldest,
+        newest,
+    }
+}
+
+fn predecessor(row: &StreamRow) -> Option<Predecessor> {
+    Some(Predecessor {
+        context: ContextId::from_slice(&row.context)?,
+        durable: row.durable,
+        durable_at: Time::from_micros(row.durable_at_us),
+        receipted: row.receipted,
+        receipt_epoch: row.receipt_epoch,
+    })
+}
+
+fn gap(((source, reason), loss): &((u16, GapReason), Loss)) -> v1::Gap {
+    v1::Gap {
+        source: u32::from(*source),
+        reason: (*reason).into(),
+        readings: loss.readings,
+        exact: loss.exact,
+        from_us: loss.from.as_micros(),
+        to_us: loss.to.max(loss.from).as_micros(),
+    }
+}
+
+/// Errors of a signed assignment list, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AssignmentError {
+    /// A field does not hold.
+    #[error(
+        "assignment {index}: {field} is malformed: the centre and this agent do not fit together"
+    )]
+    Malformed {
+        /// Which assignment, from 0.
+        index: usize,
+        /// The field.
+        field: &'static str,
+    },
+}
+
+/// Checks a whole list; one bad assignment refuses it all, so that nothing is half obeyed.
+///
+/// # Errors
+/// [`AssignmentError`].
+pub fn parse_assignments(list: &v1::AssignmentList) -> Result<Vec<Assignment>, AssignmentError> {
+    let parse = |(index, message)| {
+        Assignment::parse(message).map_err(|field| AssignmentError::Malformed { index, field })
+    };
+    list.assignments.iter().enumerate().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::seal::{Opener, PatientSecret, parse_header};
+    use proto::wire::decode_body;
+    use vitals::{Fixed, Kind, Quality, Value};
+
+    const STREAM: StreamId = StreamId([4; 16]);
+    const DEVICE: Address = Address([0xA0, 1, 2, 3, 4, 5]);
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(1_800_000_000_000_000) + Span::from_secs(seconds)
+    }
+
+    fn sealing(rows: BTreeMap<StreamId, StreamRow>) -> Sealing {
+        let pkcs8 = SigningKey::generate_pkcs8();
+        let key = SigningKey::from_pkcs8(&pkcs8).expect("just generated");
+        let gateway = GatewayId::parse("g-1").expect("a gateway id");
+        Sealing::new(gateway, Arc::new(key), vec![vec![1, 2]], 1, rows)
+    }
+
+    fn assignment(patient: &PatientSecret) -> Assignment {
+        Assignment {
+            stream: STREAM,
+            key_id: KeyId([1; 8]),
+            public_key: patient.public(),
+            devices: vec![DEVICE],
+            from: at(0),
+        }
+    }
+
+    fn reading(source: SourceId, sequence: u64) -> Reading {
+        Reading {
+            kind: Kind::HeartRate,
+            value: Value::Measured(Fixed(70)),
+            source,
+            sequence,
+            effective: at(1),
+            received: at(1),
+            quality: Quality::GOOD,
+        }
+    }
+
+    fn push(sealing: &mut Sealing, count: usize, now: Time) {
+        let source = sealing.source(STREAM, DEVICE);
+        let sequences = sealing.sequences(STREAM, now).expect("assigned");
+        let readings = (0..count).map(|_| reading(source, sequences.take(source, Kind::HeartRate)));
+        let readings = readings.collect();
+        sealing.push(STREAM, Lane::Vitals, readings);
+    }
+
+    fn split(output: Vec<Output>) -> (Vec<Context>, Vec<Sealed>, usize) {
+        let (mut contexts, mut sealed, mut closed) = (vec![], vec![], 0);
+        for output in output {
+            match output {
+                Output::Opened(_, context) => contexts.push(context),
+                Output::Sealed(record) => sealed.push(record),
+                Output::Closed(_) => closed += 1,
+            }
+        }
+        (contexts, sealed, closed)
+    }
+
+    #[test]
+    fn the_centre_opens_what_was_sealed_and_finds_every_reading() {
+        let patient = PatientSecret::generate();
+        let mut sealing = sealing(BTreeMap::new());
+        sealing.assign(&[assignment(&patient)], at(0));
+        push(&mut sealing, 3000, at(1));
+        assert!(sealing.is_full(STREAM));
+        let loss = Loss {
+            readings: 4,
+            exact: true,
+            from: at(0),
+            to: at(1),
+        };
+        sealing.declare(STREAM, 1, GapReason::QueueFull, loss);
+        sealing.declare(STREAM, 1, GapReason::QueueFull, loss);
+        sealing.flush(at(2));
+        let (contexts, sealed, _) = split(sealing.take_output());
+        assert_eq!(contexts.len(), 1);
+        let header = parse_header(&contexts[0].header).expect("a header");
+        let opener = Opener::new(&patient, &header).expect("the patient's own");
+        let (mut readings, mut lost) = (0, 0);
+        for (number, sealed) in (1..).zip(&sealed) {
+            assert!(sealed.record.len() <= proto::seal::MAX_RECORD);
+            let opened = opener.open(&sealed.record).expect("authentic");
+            assert_eq!((opened.stub.number, sealed.id.number), (number, number));
+            let body = opened.body.expect("parses");
+            let content =
+                decode_body(SourceId(opened.stub.source), number, &body).expect("well formed");
+            assert_eq!(content.readings.len(), usize::from(opened.stub.count));
+            readings += content.readings.len();
+            lost += content.gaps.iter().map(|gap| gap.readings).sum::<u64>();
+        }
+        assert_eq!((readings, lost), (3000, 8));
+    }
+
+    #[test]
+    fn nothing_is_sealed_for_a_stream_that_is_not_assigned() {
+        let mut sealing = sealing(BTreeMap::new());
+        assert!(sealing.sequences(STREAM, at(0)).is_none());
+        sealing.push(STREAM, Lane::Vitals, vec![reading(SourceId(1), 0)]);
+        sealing.flush(at(0));
+        assert!(sealing.take_output().is_empty() && !sealing.is_waiting());
+    }
+
+    #[test]
+    fn a_new_key_seals_what_waited_under_the_old_one_and_names_its_predecessor() {
+        let (old, new) = (PatientSecret::generate(), PatientSecret::generate());
+        let mut sealing = sealing(BTreeMap::new());
+        sealing.assign(&[assignment(&old)], at(0));
+        push(&mut sealing, 2, at(1));
+        sealing.assign(&[assignment(&new)], at(3));
+        let (contexts, sealed, closed) = split(sealing.take_output());
+        assert_eq!((contexts.len(), sealed.len(), closed), (1, 1, 1));
+        push(&mut sealing, 1, at(4));
+        sealing.flush(at(4));
+        let (second, sealed, _) = split(sealing.take_output());
+        let header = parse_header(&second[0].header).expect("a header");
+        assert_eq!(header.predecessor.map(|p| p.context), Some(contexts[0].id));
+        assert!(
+            Opener::new(&new, &header)
+                .expect("its own")
+                .open(&sealed[0].record)
+                .is_ok()
+        );
+        let other = Opener::new(&old, &header).expect("a key");
+        assert!(other.open(&sealed[0].record).is_err());
+    }
+
+    #[test]
+    fn contexts_are_followed_by_fresh_ones_after_a_day() {
+        let patient = PatientSecret::generate();
+        let mut sealing = sealing(BTreeMap::new());
+        sealing.assign(&[assignment(&patient)], at(0));
+        for now in [at(1), at(1) + CONTEXT_AGE, at(2) + CONTEXT_AGE] {
+            push(&mut sealing, 1, now);
+            sealing.flush(now);
+        }
+        let (contexts, sealed, closed) = split(sealing.take_output());
+        assert_eq!((contexts.len(), sealed.len(), closed), (2, 3, 1));
+        assert_eq!(
+            sealed[2].id,
+            RecordId {
+                ordinal: 2,
+                number: 1
+            }
+        );
+    }
+
+    #[test]
+    fn sources_keep_their_numbers_across_restarts() {
+        let patient = PatientSecret::generate();
+        let mut first = sealing(BTreeMap::new());
+        first.assign(&[assignment(&patient)], at(0));
+        let other = Address([9; 6]);
+        assert_eq!(first.source(STREAM, other), SourceId(1));
+        assert_eq!(first.source(STREAM, DEVICE), SourceId(2));
+        let mut second = sealing(first.rows().clone());
+        assert_eq!(second.source(STREAM, DEVICE), SourceId(2));
+    }
+
+    #[test]
+    fn a_device_belongs_to_one_stream() {
+        let patient = PatientSecret::generate();
+        let first = assignment(&patient);
+        let mut second = first.clone();
+        second.stream = StreamId([5; 16]);
+        let mut sealing = sealing(BTreeMap::new());
+        sealing.assign(&[first, second], at(0));
+        assert_eq!(sealing.devices()[&DEVICE], STREAM);
+    }
+}

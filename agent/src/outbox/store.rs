@@ -30,8 +30,11 @@ use super::salvage::{self, Salvaged};
 const CACHE_BYTES: u64 = 1 << 20;
 /// Deletions in one batch: larger ones stall sled.
 const MOST_REMOVED_AT_ONCE: usize = 400;
-/// The store's folder inside the outbox.
-const STORE: &str = "store";
+/// How often, and how long apart, a locked store is tried: two seconds in all.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// The store's folder inside the agent's folder.
+const STORE: &str = "outbox";
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,9 @@ pub enum StoreError {
     /// sled panicked.
     #[error("the outbox store panicked: {0}")]
     Panicked(String),
+    /// Another process has it open. It is whole: it must not be set aside.
+    #[error("the outbox store is in use by another process: stop the other agent of this folder")]
+    InUse,
 }
 
 /// What one commit changes, all or nothing (but deletions of receipted records may lag behind a crash, which
@@ -101,7 +107,7 @@ struct Engine {
 }
 
 impl Store {
-    /// Opens the store in this folder, whatever state it is in. `now` names a folder set aside.
+    /// Opens the store `outbox` in the agent's folder, whatever state it is in. `now` names a folder set aside.
     ///
     /// # Errors
     /// Only if not even a fresh store can be written there.
@@ -109,8 +115,8 @@ impl Store {
         fs::create_dir_all(dir).map_err(StoreError::Io)?;
         match Self::try_open(dir) {
             Ok(opened) => Ok(opened),
-            // Folders that cannot be written are not damage: moving them would not help.
-            Err(StoreError::Io(error)) => Err(StoreError::Io(error)),
+            // Neither a folder that cannot be written nor a store in use is damage: moving would not help.
+            Err(error @ (StoreError::Io(_) | StoreError::InUse)) => Err(error),
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -245,18 +251,28 @@ impl Store {
 impl Engine {
     fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(STORE);
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(&path)
             .mode(sled::Mode::LowSpace)
             .cache_capacity(CACHE_BYTES)
             // Keeps sled's collection of old segments going; commits do not wait for it.
             .flush_every_ms(Some(500))
-            .use_compression(false)
-            .open()
-            .map_err(|error| match error {
-                sled::Error::Io(error) if is_about_access(&error) => StoreError::Io(error),
-                other => StoreError::Engine(other),
-            })?;
+            .use_compression(false);
+        let mut tries = 0..LOCK_TRIES;
+        let db = loop {
+            match config.open() {
+                Ok(db) => break db,
+                // sled gives its lock back some time after its last handle was dropped.
+                Err(sled::Error::Io(error)) if is_locked(&error) => {
+                    tries.next().ok_or(StoreError::InUse)?;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(sled::Error::Io(error)) if is_about_access(&error) => {
+                    return Err(StoreError::Io(error));
+                }
+                Err(error) => return Err(StoreError::Engine(error)),
+            }
+        };
         let file = File::open(path.join("db")).map_err(StoreError::Io)?;
         // `conf`, which sled never syncs, and the names of all files.
         for name in ["conf", "db"] {
@@ -445,6 +461,11 @@ fn guard<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErro
     })
 }
 
+/// sled says so in the text of an error of kind `Other`.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().starts_with("could not acquire lock")
+}
+
 /// Errors that a fresh store would meet as well.
 fn is_about_access(error: &io::Error) -> bool {
     matches!(
@@ -452,7 +473,6 @@ fn is_about_access(error: &io::Error) -> bool {
         io::ErrorKind::PermissionDenied
             | io::ErrorKind::StorageFull
             | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::WouldBlock
     )
 }
 
@@ -671,6 +691,15 @@ mod tests {
         // And the fresh store is an ordinary one.
         let again = bench.open();
         assert_eq!((again.records.len(), again.set_aside.clone()), (200, None));
+    }
+
+    #[test]
+    fn a_store_in_use_is_never_set_aside() {
+        let bench = bench();
+        let first = bench.open();
+        let second = Store::open(bench.dir.path(), Time::ZERO);
+        assert!(matches!(second, Err(StoreError::InUse)));
+        assert!(first.store.engine.is_some());
     }
 
     #[test]

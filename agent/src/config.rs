@@ -1,0 +1,238 @@
+//! The agent's options: `config.toml` in its folder. Every field is optional; unknown keys are refused with
+//! their name, so that a slip of the pen never silently means a default.
+//!
+//! `agent/config.sample.toml` shows all of them with their defaults (a test holds it to that).
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use vitals::Span;
+
+/// Longest commit interval: what a crash may lose.
+const LONGEST_COMMIT_MS: u64 = 60_000;
+
+/// Options of `vitaltwin-agent`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The transport: "grpc" or "mqtt". The command line's `--uplink` goes before it.
+    pub uplink: UplinkKind,
+    /// The centre's gRPC door, "host:port". Absent: as told at enrolment.
+    pub grpc_address: Option<String>,
+    /// The MQTT door of the centre or of a broker, "host:port". Absent: as told at enrolment.
+    pub mqtt_address: Option<String>,
+    /// The Bluetooth adapter, such as "hci0". Absent: the first one.
+    pub adapter: Option<String>,
+    /// How often the outbox is made durable, milliseconds; a crash loses at most this much. 10 to 60000.
+    pub commit_interval_ms: u64,
+    /// Bytes of sealed records kept at most. Beyond it the oldest dense readings are dropped and declared;
+    /// spot checks and declared gaps never. At least 1 MiB.
+    pub buffer_bytes: u64,
+    /// Bytes of disk that stay free: with less, the buffer counts as full.
+    pub keep_free_bytes: u64,
+    /// Seconds between heartbeats, which prove to the centre that the agent lives. 5 to 3600.
+    pub heartbeat_s: u64,
+    /// A wearable that streams and is silent for this many seconds is connected anew. 5 to 3600.
+    pub silence_s: u64,
+}
+
+/// A transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum UplinkKind {
+    /// A bidirectional gRPC stream.
+    Grpc,
+    /// MQTT 3.1.1, to the centre or to a broker in between.
+    Mqtt,
+}
+
+impl UplinkKind {
+    /// The word used in options, status and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Mqtt => "mqtt",
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            uplink: UplinkKind::Grpc,
+            grpc_address: None,
+            mqtt_address: None,
+            adapter: None,
+            commit_interval_ms: 1000,
+            buffer_bytes: 512 << 20,
+            keep_free_bytes: 64 << 20,
+            heartbeat_s: 30,
+            silence_s: 30,
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no TOML, or holds an unknown key or a value of the wrong type.
+    #[error("{path} is not a configuration")]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: toml::de::Error,
+    },
+    /// A value is out of its range.
+    #[error("{field} = {value} is out of range: it must be {expected}")]
+    Range {
+        /// Which key.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
+}
+
+impl Config {
+    /// From `config.toml` in the agent's folder; the defaults if there is none.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming file, key and remedy.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join("config.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        let config: Self =
+            toml::from_str(&text).map_err(|source| ConfigError::Parse { path, source })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let range = |field, value: u64, fine: bool, expected| {
+            let value = value.to_string();
+            fine.then_some(()).ok_or(ConfigError::Range {
+                field,
+                value,
+                expected,
+            })
+        };
+        let commit = self.commit_interval_ms;
+        let fine = (10..=LONGEST_COMMIT_MS).contains(&commit);
+        range("commit_interval_ms", commit, fine, "10 to 60000")?;
+        let bytes = self.buffer_bytes;
+        range("buffer_bytes", bytes, bytes >= 1 << 20, "at least 1048576")?;
+        for (field, value) in [
+            ("heartbeat_s", self.heartbeat_s),
+            ("silence_s", self.silence_s),
+        ] {
+            range(field, value, (5..=3600).contains(&value), "5 to 3600")?;
+        }
+        for (field, address) in [
+            ("grpc_address", &self.grpc_address),
+            ("mqtt_address", &self.mqtt_address),
+        ] {
+            if let Some(text) = address
+                && split_address(text).is_none()
+            {
+                let value = text.clone();
+                let expected = "\"host:port\"";
+                return Err(ConfigError::Range {
+                    field,
+                    value,
+                    expected,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit interval.
+    #[must_use]
+    pub fn commit_interval(&self) -> Span {
+        Span::from_millis(i64::try_from(self.commit_interval_ms).unwrap_or(i64::MAX))
+    }
+}
+
+/// "host:port" (or "[v6]:port") into host and port.
+#[must_use]
+pub fn split_address(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    (!host.is_empty()).then_some((host, port.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("config.toml"), text).expect("written");
+        Config::load(dir.path())
+    }
+
+    #[test]
+    fn the_sample_file_shows_every_default() {
+        let sample = include_str!("../config.sample.toml");
+        assert_eq!(load(sample).expect("valid"), Config::default());
+        // With every option that is commented out switched on, it still parses: no name is misspelt.
+        let all: String = sample
+            .lines()
+            .map(|line| line.strip_prefix("#= ").unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let all = load(&all).expect("valid");
+        assert!(all.adapter.is_some() && all.grpc_address.is_some() && all.mqtt_address.is_some());
+    }
+
+    #[test]
+    fn no_file_means_defaults() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(
+            Config::load(dir.path()).expect("defaults"),
+            Config::default()
+        );
+    }
+
+    #[test]
+    fn slips_are_named() {
+        let text = |toml: &str| {
+            let error = load(toml).expect_err("wrong");
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            format!("{error} {}", source.unwrap_or_default())
+        };
+        assert!(text("comit_interval_ms = 5").contains("comit_interval_ms"));
+        assert!(text("commit_interval_ms = 5").contains("10 to 60000"));
+        assert!(text("uplink = \"pigeon\"").contains("pigeon"));
+        assert!(text("mqtt_address = \"broker\"").contains("host:port"));
+        assert!(text("buffer_bytes = 4").contains("1048576"));
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(split_address("localhost:1"), Some(("localhost", 1)));
+        assert_eq!(split_address("[::1]:8443"), Some(("::1", 8443)));
+        assert_eq!(split_address("localhost"), None);
+        assert_eq!(split_address(":9"), None);
+    }
+}
