@@ -42,6 +42,7 @@ interface Palette {
   fan: string;
   band: string;
   limit: string;
+  surface: string;
 }
 
 function palette(host: HTMLElement): Palette {
@@ -56,6 +57,7 @@ function palette(host: HTMLElement): Palette {
     fan: colour("--fan"),
     band: colour("--band"),
     limit: colour("--limit"),
+    surface: colour("--surface"),
   };
 }
 
@@ -212,6 +214,12 @@ export class TrendChart {
       ctx.textAlign = "left";
       const below = y - bbox.top < 14 * ratio;
       ctx.textBaseline = below ? "top" : "bottom";
+      // A halo, so that the words stay readable on the line.
+      ctx.setLineDash([]);
+      ctx.lineWidth = 4 * ratio;
+      ctx.strokeStyle = colours.surface;
+      ctx.strokeText(limit.label, bbox.left + 4 * ratio, y + (below ? 3 : -2) * ratio);
+      ctx.lineWidth = ratio;
       ctx.fillText(limit.label, bbox.left + 4 * ratio, y + (below ? 3 : -2) * ratio);
     }
     const x = Math.round(u.valToPos(data.now, "x", true)) + 0.5;

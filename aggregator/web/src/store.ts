@@ -227,6 +227,25 @@ export function firstCrossing(twin: Twin | null): Forecast | null {
   return first;
 }
 
+export interface Crossing {
+  readonly kind: Kind;
+  readonly threshold: number;
+  readonly falling: boolean;
+  /** When; null if the latest value is beyond the threshold already. */
+  readonly at: number | null;
+}
+
+/** What a forecast's crossing means: the direction comes from where the forecast goes, not from the words around it. */
+export function crossing(twin: Twin, forecast: Forecast): Crossing | null {
+  const { crosses, threshold, kind } = forecast;
+  if (crosses === null || threshold === null) return null;
+  const beyond = forecast.points.find((point) => point.at >= crosses) ?? forecast.points[forecast.points.length - 1];
+  const value = channelOf(twin, kind)?.value ?? null;
+  const falling = beyond ? beyond.value <= threshold : value === null || value >= threshold;
+  const already = value !== null && (falling ? value < threshold : value > threshold);
+  return { kind, threshold, falling, at: already ? null : crosses };
+}
+
 export function news2(twin: Twin | null): Score | null {
   return twin?.scores.find((score) => score.name === "news2") ?? null;
 }

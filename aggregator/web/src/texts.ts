@@ -130,7 +130,7 @@ export const texts = {
     calm: "No open alerts",
     acknowledgedBy: (who: string, age: string) => `Acknowledged by ${who} ${age} ago`,
     since: (clock: string) => `since ${clock}`,
-    noData: "no data yet",
+    noData: "none yet",
     stale: (age: string) => `stale ${age}`,
     fresh: (age: string) => age,
     dataSpoken: (age: string, stale: boolean) => `Newest data ${age} old${stale ? ", stale" : ""}`,
@@ -143,7 +143,6 @@ export const texts = {
     emptyTitle: "No patients yet",
     empty: "When a gateway sends the first readings of an assigned patient, that patient appears here by itself.",
     loading: "Waiting for the first values from the centre",
-    noTwin: "Twin not received yet",
     missing: (count: number) => `${count} missing`,
   },
 
@@ -229,6 +228,8 @@ export const texts = {
       `Forecast for ${until}: ${value}, between ${low} and ${high}.`,
     abstains: (why: string) => `No forecast: ${why}`,
     crosses: (threshold: string, at: string, within: string) => `Crosses ${threshold} at ${at}, ${within}`,
+    below: (threshold: string) => `Below ${threshold} now`,
+    above: (threshold: string) => `Above ${threshold} now`,
     noCrossing: "No crossing foreseen",
     coverage: (nominal: string, observed: string, scored: number) =>
       `Intervals aim at ${nominal}, held ${observed} of ${scored} so far`,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { alert, channel, forecast, twin } from "./make.ts";
 import {
   announcements,
+  crossing,
   firstCrossing,
   health,
   isStale,
@@ -149,6 +150,16 @@ test("key vital: what the alert rests on, else what is foreseen to cross, else t
 test("the first crossing wins", () => {
   const t = twin({ forecasts: [forecast({ kind: 1, crosses: 20 }), forecast({ kind: 5, crosses: 10 }), forecast({ kind: 7 })] });
   assert.equal(firstCrossing(t)?.kind, 5);
+});
+
+test("a crossing says its direction, and whether it is past already", () => {
+  const falling = forecast({ kind: 5, crosses: 10, threshold: 92, points: [{ at: 5, value: 93, low: null, high: null }, { at: 15, value: 91, low: null, high: null }] });
+  const at = (value: number) => crossing(twin({ channels: [channel({ kind: 5, value })] }), falling);
+  assert.deepEqual(at(94), { kind: 5, threshold: 92, falling: true, at: 10 });
+  assert.equal(at(91)?.at, null);
+  const rising = { ...falling, kind: 1, threshold: 90 };
+  assert.deepEqual(crossing(twin({ channels: [channel({ kind: 1, value: 85 })] }), rising), { kind: 1, threshold: 90, falling: false, at: 10 });
+  assert.equal(crossing(twin({}), forecast({ kind: 5 })), null);
 });
 
 test("stale by the centre's word, by age, or because the line is down", () => {

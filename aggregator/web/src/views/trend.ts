@@ -5,7 +5,7 @@ import { TrendChart, type ChartData } from "../chart.ts";
 import { h, set, show, text, toggle } from "../dom.ts";
 import { HEART_RATE, kindInfo, PULSE_RATE, RR_INTERVAL, TREND_ORDER } from "../kinds.ts";
 import type { Alert, Forecast, Kind, Twin } from "../model.ts";
-import { channelOf, forecastOf } from "../store.ts";
+import { channelOf, crossing, forecastOf } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amount, amountWithUnit, within, type App } from "./parts.ts";
@@ -36,7 +36,7 @@ export class TrendsSection {
   #loading: AbortController | null = null;
   #loadedTo: number | null = null;
   #askedAt = 0;
-  #drawnAt = 0;
+  #drawnAt = Number.NEGATIVE_INFINITY;
 
   constructor(app: App, patient: string) {
     this.#app = app;
@@ -144,7 +144,7 @@ export class TrendsSection {
   #finished(loading: AbortController, failed: boolean): void {
     if (this.#loading !== loading) return;
     this.#loading = null;
-    this.#drawnAt = 0;
+    this.#drawnAt = Number.NEGATIVE_INFINITY;
     text(this.#notice, failed ? words.failed : "");
     show(this.#notice, failed);
     show(this.#retry, failed);
@@ -228,7 +228,7 @@ class TrendCard {
     show(this.#bandKey, data.band !== null);
     show(this.#forecastKey, data.forecast !== null);
     if (forecast) text(this.#forecastKey, words.forecast(time.percent(forecast.coverageNominal)));
-    this.#updateForecast(forecast, window.now);
+    this.#updateForecast(twin, forecast, window.now);
     set(this.#canvas, "aria-label", this.#spoken(drawn, forecast));
   }
 
@@ -254,12 +254,13 @@ class TrendCard {
     return [...values].map((value) => ({ value, label: words.limit(amount(this.#kind, value)) }));
   }
 
-  #updateForecast(forecast: Forecast | null, now: number): void {
-    const crosses = forecast?.crosses ?? null;
+  #updateForecast(twin: Twin, forecast: Forecast | null, now: number): void {
+    const crosses = forecast ? crossing(twin, forecast) : null;
     show(this.#crossing, crosses !== null);
-    if (forecast && crosses !== null) {
-      const threshold = forecast.threshold === null ? "" : amountWithUnit(this.#kind, forecast.threshold);
-      text(this.#crossing, words.crosses(threshold, time.clock(crosses), within(crosses - now)));
+    if (crosses) {
+      const threshold = amountWithUnit(this.#kind, crosses.threshold);
+      const already = crosses.falling ? words.below(threshold) : words.above(threshold);
+      text(this.#crossing, crosses.at === null ? already : words.crosses(threshold, time.clock(crosses.at), within(crosses.at - now)));
     }
     const facts: string[] = [];
     if (forecast && forecast.points.length === 0) facts.push(words.abstains(forecast.abstained));

@@ -4,7 +4,7 @@ import { fill, h, reconcile, set, show, spoken, text, toggle } from "../dom.ts";
 import { kindInfo } from "../kinds.ts";
 import type { Alert, Kind } from "../model.ts";
 import { forSparkline, Sparkline } from "../sparkline.ts";
-import { allStale, channelOf, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, worklist, type Group, type Row } from "../store.ts";
+import { allStale, channelOf, crossing, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, worklist, type Group, type Row } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amount, amountWithUnit, Badge, Moment, patientLink, within, type App, type View } from "./parts.ts";
@@ -111,7 +111,7 @@ class RowView {
   readonly #age = h("span", { class: "age" });
   readonly #ageSpoken = spoken("");
   #loaded: Kind | null = null;
-  #drawn = 0;
+  #drawn = Number.NEGATIVE_INFINITY;
 
   constructor(patient: string, app: App, signal: AbortSignal) {
     this.#patient = patient;
@@ -193,7 +193,7 @@ class RowView {
       this.#loaded = kind;
       const query = { patient: this.#patient, kinds: [kind], from: now - SPARK_SPAN, to: now, most: SPARK_POINTS };
       this.#app.trends.load(query, this.#signal).then(
-        () => (this.#drawn = 0),
+        () => (this.#drawn = Number.NEGATIVE_INFINITY),
         () => {
           // Live values draw the line from here on; another kind or another page asks again.
         },
@@ -221,15 +221,13 @@ class RowView {
   }
 
   #updateForecast(row: Row): void {
-    const crossing = firstCrossing(row.twin);
-    toggle(this.#forecast, "crossing", crossing !== null);
-    if (crossing?.crosses != null) {
-      const at = crossing.crosses;
-      const beyond = crossing.points.find((point) => point.at >= at) ?? crossing.points[crossing.points.length - 1];
-      const threshold = crossing.threshold ?? beyond?.value ?? 0;
-      const falling = (beyond?.value ?? threshold) <= threshold;
-      text(this.#forecast, words.crosses(texts.kindShort(crossing.kind), amountWithUnit(crossing.kind, threshold), falling));
-      text(this.#forecastNote, within(crossing.crosses - this.#app.now()));
+    const first = firstCrossing(row.twin);
+    const foreseen = row.twin && first ? crossing(row.twin, first) : null;
+    toggle(this.#forecast, "crossing", foreseen !== null);
+    if (foreseen) {
+      const { kind, threshold, falling, at } = foreseen;
+      text(this.#forecast, words.crosses(texts.kindShort(kind), amountWithUnit(kind, threshold), falling));
+      text(this.#forecastNote, at === null ? words.crossingNow : within(at - this.#app.now()));
       return;
     }
     const kind = keyVital(row.twin, row.alerts);
@@ -253,7 +251,7 @@ class RowView {
     toggle(this.root, "stale-row", stale);
     toggle(this.#age, "stale", stale);
     if (last === null) {
-      text(this.#age, row.twin ? words.noData : words.noTwin);
+      text(this.#age, words.noData);
       text(this.#ageSpoken, "");
       return;
     }

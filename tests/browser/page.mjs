@@ -1,0 +1,296 @@
+// The page in a real headless Chromium, as a person uses it.
+//
+//   PAGE=https://... SIGN_IN=https://.../sign-in?code=... SHOTS=folder node page.mjs [--negative-control]
+//
+//   PATIENTS    rows that the worklist must show at least (1)
+//   ALERT       seconds to wait for an alert (90); 0: the scenario raises none, acknowledging is left out
+//   FORECAST    seconds to wait for a forecast on the patient's page (90); 0: left out
+//   CHROMIUM    the browser (/usr/bin/chromium)
+//
+// Options of the same names (--page, --sign-in ...) win over the environment. Exit 0 if everything held, 1 with
+// a sentence about what did not. With --negative-control nobody signs in, and no patient may be seen by any
+// way; the one-time code is then tried wrong, and must stay unspent.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+const option = (name, otherwise) => {
+  const at = process.argv.indexOf(`--${name.toLowerCase().replaceAll("_", "-")}`);
+  return at > 0 ? process.argv[at + 1] : (process.env[name] ?? otherwise);
+};
+const PAGE = option("PAGE", "").replace(/\/+$/, "");
+const SIGN_IN = option("SIGN_IN", "");
+const SHOTS = option("SHOTS", "");
+const PATIENTS = Number(option("PATIENTS", "1"));
+const ALERT = Number(option("ALERT", "90")) * 1000;
+const FORECAST = Number(option("FORECAST", "90")) * 1000;
+const CHROMIUM = option("CHROMIUM", "/usr/bin/chromium");
+const NEGATIVE = process.argv.includes("--negative-control");
+/** For what should come at once; generous, because the machine may be busy. */
+const SOON = 20_000;
+const NOTE = 'Called; <img src=x onerror="alert(1)"> is not a picture';
+
+const SIZES = [
+  { width: 1280, height: 800 },
+  { width: 390, height: 844 },
+  { width: 360, height: 740 },
+];
+
+class Failure extends Error {}
+const ensure = (holds, words) => {
+  if (!holds) throw new Failure(words);
+};
+
+/** Polls in the page until `probe` is true there. */
+async function until(page, words, limit, probe, argument) {
+  try {
+    await page.waitForFunction(probe, argument, { timeout: limit, polling: 200 });
+  } catch (error) {
+    const seen = (await page.locator("main").innerText().catch(() => "")).slice(0, 600);
+    throw new Failure(`${words} (waited ${limit / 1000} s). On screen:\n${seen}\n${error.message.split("\n")[0]}`);
+  }
+}
+
+/** What a page complains about: console errors, exceptions, violations of the content security policy. */
+async function listen(context, complaints) {
+  await context.addInitScript(() => {
+    window.policyViolations = [];
+    document.addEventListener("securitypolicyviolation", (event) => {
+      window.policyViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+  });
+  context.on("page", (page) => {
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
+  });
+}
+
+async function check(page, name, complaints) {
+  const violations = await page.evaluate(() => window.policyViolations);
+  complaints.push(...violations.map((violation) => `policy: ${violation}`));
+  ensure(complaints.length === 0, `${name}: the page complains:\n${complaints.join("\n")}`);
+}
+
+/** Accessibility and layout in both colour schemes and all sizes. */
+async function survey(page, name) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const size of SIZES) {
+      await page.setViewportSize(size);
+      // Two frames: charts follow their box by an observer.
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      const where = `${name}, ${colorScheme}, ${size.width}x${size.height}`;
+      const { violations } = await new AxeBuilder({ page }).options({ rules: { "target-size": { enabled: true } } }).analyze();
+      const found = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html.slice(0, 160)}\n  ${n.failureSummary}`).join("\n  ")}`);
+      ensure(found.length === 0, `${where}: accessibility:\n${found.join("\n")}`);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px`);
+      if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, `${name}-${colorScheme}-${size.width}.png`), fullPage: true });
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(SIZES[0]);
+}
+
+async function signIn(page) {
+  await page.goto(SIGN_IN);
+  ensure(!page.url().includes("code="), "the code stays in the address bar");
+  const kept = await page.evaluate(() => history.length);
+  ensure(kept <= 2, "the code stays in the history");
+  await survey(page, "sign-in");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((url) => url.pathname === "/", { timeout: SOON });
+}
+
+async function worklist(page) {
+  await until(page, `fewer than ${PATIENTS} patients in the worklist`, SOON, (n) => document.querySelectorAll(".row .row-link").length >= n, PATIENTS);
+  await page.getByText("Research software, not a medical device").first().waitFor({ timeout: SOON });
+  await until(page, "the connection is not live", SOON, () => document.querySelector(".connection.live") !== null);
+  const heading = await page.getByRole("heading", { level: 1 }).innerText();
+  ensure(heading === "Worklist", `the first page is headed ${JSON.stringify(heading)}`);
+}
+
+/** The most urgent patient, reached by keyboard alone. */
+async function openFirst(page) {
+  const link = page.locator(".row .row-link").first();
+  const patient = await link.innerText();
+  await link.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: patient }).waitFor({ timeout: SOON });
+  return patient;
+}
+
+async function liveValues(page) {
+  await until(page, "no live value", SOON, () => [...document.querySelectorAll(".tile:not(.stale) .tile-value")].some((e) => /\d/.test(e.textContent)));
+  const moment = () => page.evaluate(() => [...document.querySelectorAll(".tile-age")].map((e) => e.title).join());
+  const before = await moment();
+  await until(page, "live values do not move", SOON, (old) => [...document.querySelectorAll(".tile-age")].map((e) => e.title).join() !== old, before);
+}
+
+/** Pixels of a custom property's colour in any chart. */
+function drawn(property) {
+  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const read = (canvas) => {
+    probe.canvas.width = canvas.width;
+    probe.canvas.height = canvas.height;
+    probe.drawImage(canvas, 0, 0);
+    return probe.getImageData(0, 0, canvas.width, canvas.height).data;
+  };
+  probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(property);
+  probe.fillRect(0, 0, 1, 1);
+  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+  let pixels = 0;
+  for (const canvas of document.querySelectorAll(".trend canvas")) {
+    const data = read(canvas);
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] > 20 && Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 40) pixels += 1;
+    }
+  }
+  return pixels > 60;
+}
+
+async function charts(page) {
+  await until(page, "no measured line is drawn", SOON, drawn, "--series");
+  if (FORECAST > 0) await until(page, "no forecast is drawn", FORECAST, drawn, "--forecast");
+  const named = await page.evaluate(() => [...document.querySelectorAll(".chart")].every((e) => e.getAttribute("aria-label")?.length > 20));
+  ensure(named, "a chart has no description");
+}
+
+/** WCAG 2.3.1: at most three flashes a second; none for those who asked for less motion. */
+async function flashing(page) {
+  const durations = () =>
+    page.evaluate(() => document.getAnimations().filter((a) => a.animationName?.startsWith("flash")).map((a) => a.effect.getTiming().duration));
+  const fast = (await durations()).filter((ms) => ms < 334);
+  ensure(fast.length === 0, `something flashes every ${fast} ms`);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  ensure((await durations()).length === 0, "something flashes although less motion was asked for");
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+}
+
+async function acknowledge(page, second, patient) {
+  await second.goto(`${PAGE}/#/patient/${encodeURIComponent(patient)}`);
+  await second.locator(".alert-card.active").first().waitFor({ timeout: SOON });
+  const card = page.locator(".alert-card.active").first();
+  const summary = await card.locator(".alert-summary").innerText();
+  await card.getByRole("button", { name: /^Acknowledge/ }).first().press("Enter");
+  await card.getByLabel(/Note/).fill(NOTE);
+  await card.getByRole("button", { name: "Acknowledge", exact: true }).press("Enter");
+  for (const [where, tab] of [["here", page], ["in the second tab", second]]) {
+    const done = tab.locator(".alert-card.acknowledged", { hasText: summary }).first();
+    try {
+      await done.getByText(/^Acknowledged by/).waitFor({ timeout: SOON });
+    } catch {
+      throw new Failure(`the acknowledgement is not seen ${where}:\n${await tab.locator("main").innerText()}`);
+    }
+    ensure((await done.locator(".acknowledge-note").innerText()) === NOTE, `the note is not shown as it was written ${where}`);
+  }
+}
+
+async function positive(browser) {
+  const complaints = [];
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: SIZES[0], colorScheme: "light" });
+  await listen(context, complaints);
+  const page = await context.newPage();
+  await signIn(page);
+  await worklist(page);
+  if (ALERT > 0) {
+    await until(page, "no alert came", ALERT, () => document.querySelector(".row.active") !== null);
+    await flashing(page);
+  }
+  await survey(page, "worklist");
+  const patient = await openFirst(page);
+  await liveValues(page);
+  await charts(page);
+  const second = await context.newPage();
+  if (ALERT > 0) await acknowledge(page, second, patient);
+  await survey(page, "patient");
+  await page.getByRole("link", { name: "Alerts", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Alerts" }).waitFor({ timeout: SOON });
+  await survey(page, "alerts");
+  await check(page, "first tab", complaints);
+  await check(second, "second tab", complaints);
+  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  ensure(!stored.includes(patient), "the browser's storage names a patient");
+  await context.close();
+  await spent(browser);
+  return `signed in, ${PATIENTS} or more patients, live values, charts${ALERT > 0 ? ", acknowledged in both tabs" : ""}, no complaint`;
+}
+
+/** The link works once. */
+async function spent(browser) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  await page.goto(SIGN_IN);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").waitFor({ timeout: SOON });
+  await nothingSeen(context, page, "with a spent link");
+  await context.close();
+}
+
+/** No patient by the page, by the session, or by the contract. */
+async function nothingSeen(context, page, when) {
+  await page.goto(`${PAGE}/`);
+  await page.getByRole("heading", { level: 1, name: "You are not signed in" }).waitFor({ timeout: SOON });
+  ensure((await page.locator(".row, .tile, .alert-card").count()) === 0, `${when}: a patient is on screen`);
+  const session = await context.request.get(`${PAGE}/session`);
+  ensure(session.status() === 401, `${when}: /session answers ${session.status()}`);
+  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query"]) {
+    // An empty request in gRPC-web: one frame of no bytes.
+    const answer = await page.evaluate(async (path) => {
+      const response = await fetch(path, {
+        method: "POST",
+        headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" },
+        body: new Uint8Array(5),
+        signal: AbortSignal.timeout(10_000),
+      });
+      const body = new Uint8Array(await response.arrayBuffer());
+      // Frames: a data frame has a clear highest bit.
+      return { status: response.status, grpc: response.headers.get("grpc-status"), data: body.length > 0 && body[0] < 128, text: new TextDecoder().decode(body) };
+    }, `/vitaltwin.v1.${call}`);
+    ensure(!answer.data, `${when}: ${call} answers with data`);
+    const refused = answer.status === 401 || answer.status === 403 || ["7", "16"].includes(answer.grpc ?? "") || /grpc-status: ?(7|16)/i.test(answer.text);
+    ensure(refused, `${when}: ${call} is not refused: ${JSON.stringify(answer)}`);
+  }
+}
+
+async function negative(browser) {
+  const complaints = [];
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: SIZES[0] });
+  await listen(context, complaints);
+  const page = await context.newPage();
+  await nothingSeen(context, page, "without signing in");
+  await survey(page, "signed-out");
+  // Only looking at the link spends nothing; a wrong code opens nothing.
+  await page.goto(SIGN_IN);
+  await page.goto(`${PAGE}/sign-in?code=${"A".repeat(43)}`);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").waitFor({ timeout: SOON });
+  await nothingSeen(context, page, "with a wrong code");
+  // A refused session is an error in the console by itself; anything else is not expected.
+  await check(page, "signed out", complaints.filter((words) => !/\b401\b/.test(words)));
+  await context.close();
+  return "not signed in: no patient by page, session or contract";
+}
+
+async function main() {
+  ensure(PAGE !== "" && SIGN_IN !== "", "PAGE and SIGN_IN must be given");
+  if (SHOTS !== "") mkdirSync(SHOTS, { recursive: true });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  try {
+    console.log(await (NEGATIVE ? negative(browser) : positive(browser)));
+  } finally {
+    await browser.close();
+  }
+}
+
+main().catch((error) => {
+  console.error(error instanceof Failure ? `failed: ${error.message}` : error);
+  process.exit(1);
+});
