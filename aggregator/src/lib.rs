@@ -17,4 +17,5 @@ pub mod lock;
 pub mod patient;
 pub mod publish;
 pub mod registry;
+pub mod serve;
 pub mod vault;

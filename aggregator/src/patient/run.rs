@@ -16,6 +16,7 @@ use vitals::{PatientId, Time};
 use super::fold::{Fold, Quarantine, Shared};
 use crate::journal::{Committed, Draft, Entry, Journal, JournalError, Position, SealedText};
 use crate::publish::{AlertRecord, Hub};
+use crate::registry::Books;
 
 /// Quarantines that wait to be appended. More at once mean a defect that a restart will report again.
 const QUARANTINES: usize = 1024;
@@ -64,9 +65,9 @@ pub trait NoteSealer: Send + Sync {
     fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText>;
 }
 
-impl NoteSealer for crate::vault::Vault {
+impl NoteSealer for Books {
     fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText> {
-        self.seal_text(patient, "note", note)
+        Self::seal_note(self, patient, note)
     }
 }
 

@@ -15,7 +15,8 @@
 //!
 //! Must not know: gRPC, patients' state.
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use proto::seal::Secret;
+use proto::seal::crypto::{Sha256, equal, hmac_sha256};
 use vitals::PatientId;
 
 const VERSION: u8 = 1;
@@ -80,7 +81,7 @@ impl FilterHash {
         let mut names: Vec<&str> = patients.iter().map(PatientId::reveal).collect();
         names.sort_unstable();
         names.dedup();
-        let mut hash = digest::Context::new(&digest::SHA256);
+        let mut hash = Sha256::default();
         hash.update(b"vitaltwin filter v1\0");
         hash.update(&priority_at_least.to_be_bytes());
         for name in names {
@@ -88,7 +89,7 @@ impl FilterHash {
             hash.update(b"\0");
         }
         let mut short = [0; 8];
-        short.copy_from_slice(&hash.finish().as_ref()[..8]);
+        short.copy_from_slice(&hash.finish()[..8]);
         Self(short)
     }
 }
@@ -115,7 +116,7 @@ pub enum CursorError {
 
 /// Makes and reads cursors.
 #[derive(Clone)]
-pub struct CursorKey(hmac::Key);
+pub struct CursorKey(Secret);
 
 impl std::fmt::Debug for CursorKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -124,10 +125,10 @@ impl std::fmt::Debug for CursorKey {
 }
 
 impl CursorKey {
-    /// From 32 secret bytes that survive a restart.
+    /// From a secret that survives a restart.
     #[must_use]
-    pub fn new(secret: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    pub const fn new(secret: Secret) -> Self {
+        Self(secret)
     }
 
     /// The cursor that resumes after `at`.
@@ -140,8 +141,8 @@ impl CursorKey {
         bytes.extend_from_slice(&filter.0);
         bytes.extend_from_slice(&at.position.to_be_bytes());
         bytes.extend_from_slice(&at.index.to_be_bytes());
-        let tag = hmac::sign(&self.0, &bytes);
-        bytes.extend_from_slice(&tag.as_ref()[..TAG]);
+        let tag = hmac_sha256(&self.0, &bytes);
+        bytes.extend_from_slice(&tag[..TAG]);
         bytes
     }
 
@@ -157,9 +158,10 @@ impl CursorKey {
         cursor: &[u8],
     ) -> Result<At, CursorError> {
         let (clear, tag) = cursor.split_at_checked(CLEAR).ok_or(CursorError::NotOurs)?;
-        let expected = hmac::sign(&self.0, clear);
-        constant_time::verify_slices_are_equal(&expected.as_ref()[..TAG], tag)
-            .map_err(|_| CursorError::NotOurs)?;
+        let expected = hmac_sha256(&self.0, clear);
+        if !equal(&expected[..TAG], tag) {
+            return Err(CursorError::NotOurs);
+        }
         let mut rest = clear;
         let [version, number] = take::<2>(&mut rest)?;
         if version != VERSION {
@@ -193,7 +195,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn key() -> CursorKey {
-        CursorKey::new(&[7; 32])
+        CursorKey::new(Secret::new([7; 32]))
     }
 
     fn patients(names: &[&str]) -> Vec<PatientId> {
@@ -229,7 +231,7 @@ mod tests {
             read(Stream::Alerts, 1, filter),
             Err(CursorError::OtherFilter)
         );
-        let foreign = CursorKey::new(&[8; 32]);
+        let foreign = CursorKey::new(Secret::new([8; 32]));
         assert_eq!(
             foreign.decode(Stream::Twins, 1, filter, &cursor),
             Err(CursorError::NotOurs)

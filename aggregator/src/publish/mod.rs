@@ -45,6 +45,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { alert_ring: 8192, alert_lag: 2048, resolved_alerts: 10_000, pending_twins: 64 }
+        Self {
+            alert_ring: 8192,
+            alert_lag: 2048,
+            resolved_alerts: 10_000,
+            pending_twins: 64,
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use proto::seal::Secret;
 use proto::v1::{self, alert_event, twin_event};
 use vitals::PatientId;
 
@@ -47,7 +48,7 @@ const SMALL: Limits = Limits {
 
 impl Rig {
     fn new(names: &[&str]) -> Self {
-        let hub = Arc::new(Hub::new(CursorKey::new(&[1; 32]), SMALL));
+        let hub = Arc::new(Hub::new(CursorKey::new(Secret::new([1; 32])), SMALL));
         hub.begin_epoch(1);
         let mut rig = Self {
             hub,
@@ -451,7 +452,7 @@ proptest! {
                 }
                 *cursor = event.cursor;
                 let filter = FilterHash::of(&[], 0);
-                if let Ok(at) = CursorKey::new(&[1; 32]).decode(Stream::Twins, 1, filter, cursor) {
+                if let Ok(at) = CursorKey::new(Secret::new([1; 32])).decode(Stream::Twins, 1, filter, cursor) {
                     covered.extend(pending.extract_if(.., |state| state.1 <= at.position));
                 }
             }

@@ -5,7 +5,8 @@
 //!
 //! Must not know: who looks, clocks, how states come about.
 
-use aws_lc_rs::{digest, hmac};
+use proto::seal::Secret;
+use proto::seal::crypto::{hmac_sha256, sha256};
 use proto::v1;
 use twin::event::Link;
 use twin::view::{
@@ -18,7 +19,7 @@ use super::At;
 
 /// Makes public alert ids.
 #[derive(Clone)]
-pub struct AlertIds(hmac::Key);
+pub struct AlertIds(Secret);
 
 impl std::fmt::Debug for AlertIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -27,23 +28,18 @@ impl std::fmt::Debug for AlertIds {
 }
 
 impl AlertIds {
-    /// From 32 secret bytes that survive a restart.
+    /// From a secret that survives a restart.
     #[must_use]
-    pub fn new(secret: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    pub const fn new(secret: Secret) -> Self {
+        Self(secret)
     }
 
     /// The public id of the alert that the journal calls `key`: 16 hexadecimal digits.
     #[must_use]
     pub fn public(&self, patient: &PatientId, key: &str) -> String {
-        let mut mac = hmac::Context::with_key(&self.0);
-        mac.update(b"vitaltwin alert v1\0");
-        mac.update(patient.reveal().as_bytes());
-        mac.update(b"\0");
-        mac.update(key.as_bytes());
-        let tag = mac.sign();
-        tag.as_ref()
-            .iter()
+        let message = format!("vitaltwin alert v1\0{}\0{key}", patient.reveal());
+        let tag = hmac_sha256(&self.0, message.as_bytes());
+        tag.iter()
             .take(8)
             .map(|byte| format!("{byte:02x}"))
             .collect()
@@ -75,7 +71,7 @@ pub fn twin(
 ) -> v1::Twin {
     let mut canonical = Vec::new();
     state.canonical_bytes(&mut canonical);
-    let hash = digest::digest(&digest::SHA256, &canonical);
+    let hash = sha256(&[&canonical]);
     let alerts = state.alerts().into_iter().map(|one| {
         let position = changed_at(one.id).unwrap_or(frame.at.position);
         v1::Alert {
@@ -94,7 +90,7 @@ pub fn twin(
         devices: state.devices().into_iter().map(device).collect(),
         gateways: state.gateways().into_iter().map(gateway).collect(),
         test_data: frame.test_data,
-        state_hash: hash.as_ref()[..16].to_vec(),
+        state_hash: hash[..16].to_vec(),
         rhythm: Some(rhythm(state.rhythm())),
     }
 }
@@ -266,14 +262,17 @@ mod tests {
     fn alert_ids_are_stable_and_keyed() {
         let patient = PatientId::parse("p-1").expect("a patient id");
         let other = PatientId::parse("p-2").expect("a patient id");
-        let ids = AlertIds::new(&[3; 32]);
+        let ids = AlertIds::new(Secret::new([3; 32]));
         let id = ids.public(&patient, "a-1");
-        assert_eq!(id, AlertIds::new(&[3; 32]).public(&patient, "a-1"));
+        assert_eq!(
+            id,
+            AlertIds::new(Secret::new([3; 32])).public(&patient, "a-1")
+        );
         assert_eq!(id.len(), 16);
         let others = [
             ids.public(&patient, "a-2"),
             ids.public(&other, "a-1"),
-            AlertIds::new(&[4; 32]).public(&patient, "a-1"),
+            AlertIds::new(Secret::new([4; 32])).public(&patient, "a-1"),
         ];
         assert!(others.iter().all(|one| *one != id));
     }

@@ -1,0 +1,164 @@
+//! Who asks, and the gate on their behalf: each question reads afresh whether the proof still holds.
+//!
+//! Invariants: an actor's standing is never cached; what the gate refuses to a call or an open stream is counted
+//! by whoever answers it.
+//!
+//! Must not know: gRPC, HTTP.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use proto::clock::Clock;
+use proto::tls::{Identity, Role as CertificateRole};
+use vitals::{GatewayId, PatientId, Time};
+
+use super::Directory;
+use super::signin::{SessionKey, SignIn};
+use crate::counters::Counters;
+use crate::gate::{self, Actor, Kind, Reason, Role, Standing, Tenant};
+
+/// How somebody proved who they are.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Not at all.
+    Nothing,
+    /// By a certificate of our CA.
+    Certificate(Arc<Identity>),
+    /// By the cookie of a session.
+    Session(SessionKey),
+}
+
+/// Who asks. Lies in the extensions of each request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Their proof.
+    pub proof: Proof,
+    /// Where from.
+    pub address: IpAddr,
+}
+
+/// The gate with what it has to know.
+pub struct Access {
+    clock: Clock,
+    sign_in: Arc<SignIn>,
+    directory: Arc<dyn Directory>,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Over these sessions and this registry.
+    #[must_use]
+    pub fn new(
+        clock: Clock,
+        sign_in: Arc<SignIn>,
+        directory: Arc<dyn Directory>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            clock,
+            sign_in,
+            directory,
+            counters,
+        }
+    }
+
+    /// The clock that decides.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Codes and sessions.
+    #[must_use]
+    pub const fn sign_in(&self) -> &Arc<SignIn> {
+        &self.sign_in
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn directory(&self) -> &dyn Directory {
+        &*self.directory
+    }
+
+    /// Where refusals are counted.
+    #[must_use]
+    pub const fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// The caller as the gate knows actors, with their standing as of now.
+    #[must_use]
+    pub fn actor(&self, caller: &Caller) -> Actor {
+        let (role, standing) = match &caller.proof {
+            Proof::Nothing => return Actor::ANONYMOUS,
+            Proof::Certificate(identity) => match role_of(identity) {
+                Some(role) => {
+                    let revoked = self.directory.is_revoked(identity);
+                    (
+                        role,
+                        Standing {
+                            until: identity.not_after,
+                            revoked,
+                        },
+                    )
+                }
+                None => return Actor::ANONYMOUS,
+            },
+            Proof::Session(key) => match self.sign_in.standing(*key) {
+                Some((person, standing)) => (Role::Person(person), standing),
+                // It was there when the request came: it was ended since.
+                None => {
+                    let standing = Standing {
+                        until: Time::MAX,
+                        revoked: true,
+                    };
+                    (Role::Person(String::new()), standing)
+                }
+            },
+        };
+        Actor {
+            role,
+            tenant: Tenant::HOME,
+            standing,
+        }
+    }
+
+    /// May the caller have `kind` of `patient` (`None`: of nobody in particular), now, for its one purpose?
+    ///
+    /// # Errors
+    /// The gate's reason.
+    pub fn check(
+        &self,
+        caller: &Caller,
+        patient: Option<&PatientId>,
+        kind: Kind,
+    ) -> Result<(), Reason> {
+        let (actor, at) = (self.actor(caller), self.clock.now());
+        gate::decide(
+            &actor,
+            Tenant::HOME,
+            patient,
+            kind,
+            gate::purpose_of(kind),
+            at,
+        )
+        .into_result()
+    }
+}
+
+fn role_of(identity: &Identity) -> Option<Role> {
+    let name = identity.name.clone();
+    match identity.role {
+        CertificateRole::Gateway => GatewayId::parse(&name).map(Role::Gateway),
+        CertificateRole::Operator => Some(Role::Operator(name)),
+        CertificateRole::Platform => Some(Role::Platform(name)),
+        // The centre's own certificate is for serving; whoever shows it as a client is nobody.
+        CertificateRole::Centre => None,
+    }
+}

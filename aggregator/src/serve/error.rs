@@ -1,0 +1,106 @@
+//! Every refusal as a gRPC status, in one place: the code, what is wrong, and what to do about it.
+//!
+//! Invariant: no text names a patient or repeats what the caller sent.
+
+use tonic::metadata::{BinaryMetadataValue, MetadataMap};
+use tonic::{Code, Status};
+
+use crate::gate::Reason;
+use crate::journal::JournalError;
+use crate::patient::AcknowledgeError;
+use crate::publish::Cut;
+
+/// Trailer that carries the cursor of a reader that was cut off.
+pub const CURSOR_TRAILER: &str = "vitaltwin-cursor-bin";
+
+/// A request whose field does not hold: `hint` says what it must be.
+#[must_use]
+pub fn invalid(field: &str, hint: &str) -> Status {
+    Status::invalid_argument(format!("{field}: {hint}"))
+}
+
+/// There is no such thing, or the caller may not know of it.
+#[must_use]
+pub fn not_found(what: &str) -> Status {
+    Status::not_found(format!("there is no such {what}, or it is no longer kept"))
+}
+
+/// The gate said no.
+#[must_use]
+pub fn denied(reason: Reason) -> Status {
+    match reason {
+        Reason::NotSignedIn | Reason::Revoked | Reason::Expired => {
+            Status::unauthenticated(reason.to_string())
+        }
+        Reason::OtherTenant | Reason::RoleMayNot | Reason::WrongPurpose => {
+            Status::permission_denied(reason.to_string())
+        }
+    }
+}
+
+/// A gRPC-web call from another site's page.
+#[must_use]
+pub fn foreign_origin() -> Status {
+    Status::permission_denied(
+        "this call came from a page of another site: open the centre's own page",
+    )
+}
+
+/// The journal cannot.
+#[must_use]
+pub fn journal(error: &JournalError) -> Status {
+    match error {
+        JournalError::StoreStopped(_) => Status::unavailable(
+            "the centre cannot write to its store: an operator has to look at `status`, mend the disk and restart",
+        ),
+        JournalError::Read(_) => {
+            Status::internal("the centre cannot read its store: an operator has to look at its log")
+        }
+    }
+}
+
+/// An alert could not be acknowledged.
+#[must_use]
+pub fn acknowledge(error: &AcknowledgeError) -> Status {
+    match error {
+        AcknowledgeError::NoSuchAlert => not_found("alert"),
+        AcknowledgeError::Resolved => Status::failed_precondition(
+            "the alert is resolved already: it needs no acknowledgement",
+        ),
+        AcknowledgeError::KeyGone => not_found("alert"),
+        AcknowledgeError::Journal(error) => journal(error),
+    }
+}
+
+/// An alert reader fell too far behind. The cursor is in the trailer [`CURSOR_TRAILER`].
+#[must_use]
+pub fn cut(cut: &Cut) -> Status {
+    let mut trailers = MetadataMap::new();
+    trailers.insert_bin(CURSOR_TRAILER, BinaryMetadataValue::from_bytes(&cut.cursor));
+    let text = "the reader is too slow for the alert changes: \
+                call again with the cursor of the last event, or the one in trailer vitaltwin-cursor-bin";
+    Status::with_metadata(Code::ResourceExhausted, text, trailers)
+}
+
+/// Something that others use up as well is used up.
+#[must_use]
+pub fn busy(what: &str) -> Status {
+    Status::resource_exhausted(format!("too many {what} at once: try again in a moment"))
+}
+
+/// A text that a person wrote, fit to be stored and shown; at most `limit` characters.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` when it is longer.
+pub fn text(field: &str, text: &str, limit: usize) -> Result<String, Status> {
+    if text.chars().count() > limit {
+        return Err(invalid(field, &format!("at most {limit} characters")));
+    }
+    // Lines stay; nothing else that does not print, and nothing that turns the direction of writing.
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let clean: String = text.chars().filter(|c| !hidden(*c)).collect();
+    Ok(clean.trim().to_owned())
+}

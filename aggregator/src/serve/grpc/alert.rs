@@ -1,0 +1,209 @@
+//! `AlertService`: what is wrong, and who took notice.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proto::v1::alert_service_server::AlertService;
+use proto::v1::{
+    AcknowledgeRequest, Alert, AlertState, GetAlertRequest, ListAlertsRequest, ListAlertsResponse,
+    Priority, WatchAlertsRequest,
+};
+use tonic::{Request, Response, Status};
+
+use super::watch::{self, Events};
+use super::{caller, patients};
+use crate::gate::Kind;
+use crate::patient::Patients;
+use crate::publish::{AlertReader, AlertRecord};
+use crate::serve::access::{Access, Caller};
+use crate::serve::error;
+
+/// Alerts in one page of a list, at most and by default.
+const PAGE: usize = 1000;
+/// Longest note of an acknowledgement, characters.
+const NOTE: usize = 1000;
+/// Longest alert id that is looked up, bytes.
+const ID: usize = 64;
+
+pub(in crate::serve) struct AlertsApi {
+    pub(in crate::serve) patients: Patients,
+    pub(in crate::serve) access: Arc<Access>,
+}
+
+impl AlertsApi {
+    /// The alert, if the caller may have `kind` of its patient. Who may not learns as much as if there were none.
+    fn find(&self, caller: &Caller, id: &str, kind: Kind) -> Result<Arc<AlertRecord>, Status> {
+        if id.is_empty() || id.len() > ID {
+            return Err(error::invalid(
+                "alert",
+                "must be an alert's id as the stream gives it",
+            ));
+        }
+        self.access
+            .check(caller, None, kind)
+            .map_err(error::denied)?;
+        let found = self.patients.hub().alert(id);
+        found
+            .filter(|record| {
+                self.access
+                    .check(caller, Some(&record.patient), kind)
+                    .is_ok()
+            })
+            .ok_or_else(|| error::not_found("alert"))
+    }
+}
+
+/// Most urgent first: what holds, then by priority, then the newest.
+type Order = (bool, Reverse<i32>, Reverse<i64>, String);
+
+fn order(alert: &Alert) -> Order {
+    let resolved = alert.state() == AlertState::Resolved;
+    (
+        resolved,
+        Reverse(alert.priority),
+        Reverse(alert.raised_us),
+        alert.id.clone(),
+    )
+}
+
+fn token_of((resolved, Reverse(priority), Reverse(raised), id): &Order) -> String {
+    format!("{}.{priority}.{raised}.{id}", u8::from(*resolved))
+}
+
+fn order_of(token: &str) -> Option<Order> {
+    let mut parts = token.splitn(4, '.');
+    let resolved = match parts.next()? {
+        "0" => false,
+        "1" => true,
+        _ => return None,
+    };
+    let priority = parts.next()?.parse().ok()?;
+    let raised = parts.next()?.parse().ok()?;
+    Some((
+        resolved,
+        Reverse(priority),
+        Reverse(raised),
+        parts.next()?.to_owned(),
+    ))
+}
+
+#[tonic::async_trait]
+impl AlertService for AlertsApi {
+    async fn get(&self, request: Request<GetAlertRequest>) -> Result<Response<Alert>, Status> {
+        let caller = caller(&request)?;
+        let record = self.find(&caller, &request.get_ref().alert, Kind::Alert)?;
+        Ok(Response::new(Alert::clone(&record.alert)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<ListAlertsRequest>,
+    ) -> Result<Response<ListAlertsResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let wanted: BTreeSet<_> = patients(&asked.patients)?.into_iter().collect();
+        let size = match usize::try_from(asked.page_size) {
+            Ok(0) | Err(_) => PAGE,
+            Ok(size) => size.min(PAGE),
+        };
+        let after = match asked.page_token.as_str() {
+            "" => None,
+            token => Some(order_of(token).ok_or_else(|| {
+                error::invalid("page_token", "must be next_page_token of the page before")
+            })?),
+        };
+        let mut found: Vec<(Order, Arc<AlertRecord>)> = self
+            .patients
+            .hub()
+            .alerts()
+            .into_iter()
+            .filter(|one| wanted.is_empty() || wanted.contains(&one.patient))
+            .filter(|one| asked.include_resolved || one.alert.state() != AlertState::Resolved)
+            .filter(|one| {
+                self.access
+                    .check(&caller, Some(&one.patient), Kind::Alert)
+                    .is_ok()
+            })
+            .map(|one| (order(&one.alert), one))
+            .filter(|(order, _)| after.as_ref().is_none_or(|after| order > after))
+            .collect();
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let more = found.len() > size;
+        found.truncate(size);
+        let next_page_token = match found.last() {
+            Some((order, _)) if more => token_of(order),
+            Some(_) | None => String::new(),
+        };
+        let alerts = found
+            .iter()
+            .map(|(_, one)| Alert::clone(&one.alert))
+            .collect();
+        Ok(Response::new(ListAlertsResponse {
+            alerts,
+            next_page_token,
+        }))
+    }
+
+    type WatchStream = Events<proto::v1::AlertEvent>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchAlertsRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let patients = patients(&asked.patients)?;
+        let priority = Priority::try_from(asked.priority_at_least).map_err(|_| {
+            error::invalid(
+                "priority_at_least",
+                "must be one of the contract's priorities",
+            )
+        })?;
+        let hub = Arc::clone(self.patients.hub());
+        hub.wait_ready().await;
+        let reader = AlertReader::new(hub, patients, priority as i32, &asked.cursor);
+        Ok(Response::new(watch::stream(
+            reader,
+            Arc::clone(&self.access),
+            caller,
+        )))
+    }
+
+    async fn acknowledge(
+        &self,
+        request: Request<AcknowledgeRequest>,
+    ) -> Result<Response<Alert>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let note = error::text("note", &asked.note, NOTE)?;
+        let record = self.find(&caller, &asked.alert, Kind::Acknowledgement)?;
+        let by = self.access.actor(&caller).name();
+        let done = self
+            .patients
+            .acknowledge(&record.alert.id, &by, &note)
+            .await;
+        let record = done.map_err(|failed| error::acknowledge(&failed))?;
+        Ok(Response::new(Alert::clone(&record.alert)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_token_is_the_place_in_the_order() {
+        let alert = Alert {
+            id: "ab.c".into(),
+            priority: 3,
+            raised_us: -5,
+            ..Default::default()
+        };
+        let order = order(&alert);
+        assert_eq!(order_of(&token_of(&order)), Some(order));
+        for wrong in ["", "2.1.1.x", "0.1.1", "0.x.1.y", "0.1.y.z"] {
+            assert_eq!(order_of(wrong), None, "{wrong}");
+        }
+    }
+}

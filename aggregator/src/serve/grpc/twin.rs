@@ -1,0 +1,97 @@
+//! `TwinService`: the newest state of patients, and its changes.
+
+use std::sync::Arc;
+
+use proto::v1::twin_service_server::TwinService;
+use proto::v1::{GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, WatchTwinsRequest};
+use tonic::{Request, Response, Status};
+
+use super::watch::{self, Events};
+use super::{caller, patient, patients};
+use crate::gate::Kind;
+use crate::publish::{Hub, TwinReader};
+use crate::serve::access::Access;
+use crate::serve::error;
+
+/// Twins in one page of a list, at most and by default.
+const PAGE: usize = 1000;
+
+pub(in crate::serve) struct Twins {
+    pub(in crate::serve) hub: Arc<Hub>,
+    pub(in crate::serve) access: Arc<Access>,
+}
+
+#[tonic::async_trait]
+impl TwinService for Twins {
+    async fn get(&self, request: Request<GetTwinRequest>) -> Result<Response<Twin>, Status> {
+        let caller = caller(&request)?;
+        let patient = patient("patient", &request.get_ref().patient)?;
+        self.access
+            .check(&caller, Some(&patient), Kind::Twin)
+            .map_err(error::denied)?;
+        let index = self
+            .hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        Ok(Response::new(Twin::clone(&self.hub.view(index).twin)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<ListTwinsRequest>,
+    ) -> Result<Response<ListTwinsResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let size = match usize::try_from(asked.page_size) {
+            Ok(0) | Err(_) => PAGE,
+            Ok(size) => size.min(PAGE),
+        };
+        // The token is the last id of the page before: it survives a restart.
+        let after = match asked.page_token.as_str() {
+            "" => None,
+            token => Some(patient("page_token", token)?),
+        };
+        let mut visible = self
+            .hub
+            .patients()
+            .into_iter()
+            .filter(|(id, _)| after.as_ref().is_none_or(|after| id > after))
+            .filter(|(id, _)| self.access.check(&caller, Some(id), Kind::Twin).is_ok())
+            .peekable();
+        let mut twins = Vec::new();
+        let mut last = String::new();
+        while twins.len() < size
+            && let Some((id, index)) = visible.next()
+        {
+            twins.push(Twin::clone(&self.hub.view(index).twin));
+            id.reveal().clone_into(&mut last);
+        }
+        let next_page_token = if visible.peek().is_some() {
+            last
+        } else {
+            String::new()
+        };
+        Ok(Response::new(ListTwinsResponse {
+            twins,
+            next_page_token,
+        }))
+    }
+
+    type WatchStream = Events<proto::v1::TwinEvent>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchTwinsRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let patients = patients(&asked.patients)?;
+        self.hub.wait_ready().await;
+        let reader = TwinReader::new(Arc::clone(&self.hub), patients, &asked.cursor);
+        Ok(Response::new(watch::stream(
+            reader,
+            Arc::clone(&self.access),
+            caller,
+        )))
+    }
+}

@@ -1,0 +1,158 @@
+//! Serve: gRPC and the page on one TLS port, for whom the gate allows.
+//!
+//! The way of a request: [`tls`] (handshake, limits, who the certificate names) -> [`front`] (gRPC, gRPC-web or
+//! page?) -> [`guard`] (who asks, may they at all?) -> `grpc::*` or [`page`] -> [`access`] again for each patient
+//! and each message of an open stream.
+//!
+//! Invariants: no route shows anything of a patient to who did not prove who they are; every method of the
+//! contract is in [`guard::kind_of`]'s table, one that is not is refused; every connection, stream, header, body
+//! and wait is bounded; refusals are counted by reason.
+//!
+//! Must not know: how twins are computed, how the journal stores.
+
+pub mod access;
+pub mod error;
+pub mod front;
+mod grpc;
+pub mod guard;
+mod history;
+mod page;
+pub mod peer;
+pub mod signin;
+pub mod tls;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use proto::tls::{Identity, Role};
+use proto::v1;
+use proto::v1::alert_service_server::AlertServiceServer;
+use proto::v1::history_service_server::HistoryServiceServer;
+use proto::v1::twin_service_server::TwinServiceServer;
+use tonic::service::Routes;
+use tonic_web::GrpcWebLayer;
+use vitals::{GatewayId, PatientId, StreamId, Time};
+
+use crate::journal::Journal;
+use crate::patient::Patients;
+use crate::registry::Books;
+use access::Access;
+use front::Front;
+use grpc::alert::AlertsApi;
+use grpc::history::History;
+use grpc::twin::Twins;
+
+pub use page::About;
+
+/// Longest request of a reader, bytes: a list of patients and a cursor.
+const REQUEST: usize = 256 * 1024;
+
+/// What serving works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Twins, alerts, acknowledging.
+    pub patients: Patients,
+    /// History is read from it.
+    pub journal: Journal,
+    /// Who asks and may they.
+    pub access: Arc<Access>,
+    /// What the page says about the centre.
+    pub about: About,
+    /// Services of gateways and operators: `UplinkService`, `EnrolmentService`, `OperatorService`.
+    pub others: Routes,
+}
+
+/// Both surfaces, ready for [`tls::Port::run`].
+#[must_use]
+pub fn front(parts: Parts) -> Front {
+    let Parts {
+        patients,
+        journal,
+        access,
+        about,
+        others,
+    } = parts;
+    let hub = Arc::clone(patients.hub());
+    let twins = Twins {
+        hub: Arc::clone(&hub),
+        access: Arc::clone(&access),
+    };
+    let alerts = AlertsApi {
+        patients,
+        access: Arc::clone(&access),
+    };
+    let history = History::new(hub, journal, Arc::clone(&access));
+    let routes = others
+        .add_service(TwinServiceServer::new(twins).max_decoding_message_size(REQUEST))
+        .add_service(AlertServiceServer::new(alerts).max_decoding_message_size(REQUEST))
+        .add_service(HistoryServiceServer::new(history).max_decoding_message_size(REQUEST));
+    Front::new(grpc_router(routes, &access), page::routes(access, about))
+}
+
+/// gRPC with health and reflection, behind the guard, for native and for web callers.
+fn grpc_router(routes: Routes, access: &Arc<Access>) -> Router {
+    // The reporter is not kept: a centre that answers at all is serving, and `status` says the rest.
+    let (_, health) = tonic_health::server::health_reporter();
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let sound = "the contract's descriptors were made by its compiler";
+    routes
+        .add_service(health)
+        .add_service(reflection().build_v1().expect(sound))
+        .add_service(reflection().build_v1alpha().expect(sound))
+        .into_axum_router()
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(access),
+            guard::guard,
+        ))
+        .layer(GrpcWebLayer::new())
+}
+
+/// One (gateway, patient) assignment as history needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamOf {
+    /// The stream.
+    pub stream: StreamId,
+    /// Readings with an effective time before this do not belong to the patient.
+    pub from: Time,
+}
+
+/// What serving asks of the registry.
+pub trait Directory: Send + Sync {
+    /// Was this certificate, or the right of its holder, taken back?
+    fn is_revoked(&self, identity: &Identity) -> bool;
+
+    /// Streams that were ever assigned to the patient.
+    fn streams(&self, patient: &PatientId) -> Vec<StreamOf>;
+}
+
+impl Directory for Books {
+    fn is_revoked(&self, identity: &Identity) -> bool {
+        match identity.role {
+            // A gateway that the registry does not know is none of ours, whoever signed its certificate.
+            Role::Gateway => {
+                let gateway = GatewayId::parse(&identity.name);
+                !gateway.is_some_and(|gateway| self.registry().may_write(&gateway))
+            }
+            // Their certificates end by date only until there is an entry that takes them back.
+            Role::Operator | Role::Platform | Role::Centre => false,
+        }
+    }
+
+    fn streams(&self, patient: &PatientId) -> Vec<StreamOf> {
+        let registry = self.registry();
+        let streams = registry.streams_of(patient);
+        streams
+            .map(|(stream, of)| StreamOf {
+                stream,
+                from: of.from,
+            })
+            .collect()
+    }
+}
