@@ -15,11 +15,11 @@ use vitals::{GatewayId, PatientId, Time};
 use super::cell::Cell;
 use super::event::{Meaning, meaning};
 use super::guarded::Step;
-use crate::journal::{Committed, Entry, Opened};
+use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
 use crate::publish::{At, Hub, PatientIndex};
 
-/// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`].
+/// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`](crate::journal::Entry::Quarantined).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quarantine {
     /// The entry.
@@ -29,10 +29,8 @@ pub struct Quarantine {
 }
 
 /// What the fold counts itself, besides what each twin counts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    pub(super) batches: u64,
-    pub(super) readings: u64,
     pub(super) readings_quarantined: u64,
     pub(super) entries_quarantined: u64,
 }
@@ -131,9 +129,8 @@ impl Fold {
             twins: 0,
             alerts: 0,
         };
-        let counts_before = (self.counts.batches, self.counts.entries_quarantined);
+        let counts_before = self.counts;
         self.fire(&mut places);
-        self.count(committed);
         match meaning(committed) {
             Meaning::Begin { patient, test_data } => self.begin(&patient, test_data, &mut places),
             Meaning::One { patient, event } => self.one(&patient, event, committed, &mut places),
@@ -159,7 +156,7 @@ impl Fold {
             Meaning::Epoch(epoch) => self.hub.begin_epoch(epoch),
             Meaning::Nothing => {}
         }
-        if counts_before != (self.counts.batches, self.counts.entries_quarantined) {
+        if counts_before != self.counts {
             *self
                 .shared
                 .counts
@@ -183,15 +180,6 @@ impl Fold {
     /// Entries on which a step panicked and which no entry quarantines yet.
     pub(super) const fn broken(&self) -> &BTreeSet<Quarantine> {
         &self.broken
-    }
-
-    fn count(&mut self, committed: &Committed) {
-        if let (Entry::Batch { .. }, Some(Opened::Batch(batch))) =
-            (&*committed.entry, committed.body.as_deref())
-        {
-            self.counts.batches += 1;
-            self.counts.readings += u64::from(batch.readings);
-        }
     }
 
     /// Every deadline up to the entry's known time.

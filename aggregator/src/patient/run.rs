@@ -16,7 +16,7 @@ use vitals::{PatientId, Time};
 use super::fold::{Fold, Quarantine, Shared};
 use crate::journal::{Committed, Draft, Entry, Journal, JournalError, Position, SealedText};
 use crate::publish::{AlertRecord, Hub};
-use crate::registry::Books;
+use crate::vault::Vault;
 
 /// Quarantines that wait to be appended. More at once mean a defect that a restart will report again.
 const QUARANTINES: usize = 1024;
@@ -26,10 +26,6 @@ const QUARANTINES: usize = 1024;
 pub struct Totals {
     /// Patients.
     pub patients: u32,
-    /// Batches in the journal.
-    pub batches: u64,
-    /// Scalar readings in them, as their stubs count.
-    pub readings_journaled: u64,
     /// Folded into a twin.
     pub applied: u64,
     /// Had been folded before.
@@ -65,9 +61,10 @@ pub trait NoteSealer: Send + Sync {
     fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText>;
 }
 
-impl NoteSealer for Books {
+impl NoteSealer for Vault {
     fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText> {
-        Self::seal_note(self, patient, note)
+        // `registry::Books` opens it for the fold under the same purpose.
+        self.seal_text(patient, "note", note)
     }
 }
 
@@ -111,8 +108,6 @@ impl Patients {
             .unwrap_or_else(PoisonError::into_inner);
         let mut totals = Totals {
             patients: u32::try_from(cells.len()).unwrap_or(u32::MAX),
-            batches: counts.batches,
-            readings_journaled: counts.readings,
             quarantined: counts.readings_quarantined,
             entries_quarantined: counts.entries_quarantined,
             ..Totals::default()

@@ -24,6 +24,7 @@ pub use alerts::AlertRecord;
 pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, FilterHash, Stream};
 pub use hub::{Hub, PatientIndex, Source, View};
 pub use reader::{AlertReader, Allowed, Cut, TwinReader};
+pub use view::AlertIds;
 
 #[cfg(test)]
 mod tests;
