@@ -131,7 +131,7 @@ fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
     };
     let mut tally = Tally::default();
     let mut kept = Beats::default();
-    let mut alert: Option<(i64, bool)> = None;
+    let mut alert: Option<i64> = None;
     let mut spans = Vec::new();
     for (sequence, &(end, tenth_ms)) in beats.iter().enumerate() {
         let at = Time::ZERO + Span::from_micros(end * 4000);
@@ -152,9 +152,9 @@ fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
         }
         match (kept.judgement(), alert) {
             (Judgement::Holds { onset, .. }, None) => {
-                alert = Some((onset.as_micros() / 4000, false))
+                alert = Some(onset.as_micros() / 4000);
             }
-            (Judgement::Clear, Some((onset, _))) => {
+            (Judgement::Clear, Some(onset)) => {
                 spans.push((onset, end));
                 alert = None;
             }
@@ -162,7 +162,7 @@ fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
         }
     }
     let last = beats.last().map_or(0, |(end, _)| *end);
-    if let Some((onset, _)) = alert {
+    if let Some(onset) = alert {
         spans.push((onset, last));
     }
     let ends = labels

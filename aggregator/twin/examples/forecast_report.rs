@@ -85,7 +85,7 @@ fn run(kind: Kind, values: &[(f64, Option<f64>)]) -> Run {
                 alerts.push(second);
             }
             Foresight::Clear => active = false,
-            _ => {}
+            Foresight::Coming { .. } | Foresight::Undecided => {}
         }
     }
     Run { forecaster, alerts }

@@ -449,7 +449,7 @@ mod tests {
             (391..=450, 2),
         ];
         check(250..=450, &chart, |i, v| {
-            i.temperature = Ok(v as f64 / 10.0)
+            i.temperature = Ok(v as f64 / 10.0);
         });
     }
 
@@ -488,7 +488,8 @@ mod tests {
 
     #[test]
     fn each_missing_parameter_widens_the_interval_by_what_it_can_add() {
-        let missing: [(fn(&mut Inputs), Parameter); 7] = [
+        type Remove = fn(&mut Inputs);
+        let missing: [(Remove, Parameter); 7] = [
             (|i| i.respiration = Err(MISSING), Parameter::Respiration),
             (
                 |i| i.oxygen_saturation = Err(MISSING),

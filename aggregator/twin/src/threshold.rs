@@ -40,8 +40,9 @@ pub(crate) fn run(window: &Window, last: i64, side: Side, cut: f64, hold: Span) 
             break;
         }
     }
+    // The first and the last bucket may be beyond by a part of their time only: together they count as one.
     let buckets = last - first + 1;
-    let lasted = buckets.saturating_mul(BUCKET.as_micros());
+    let lasted = (buckets - 1).saturating_mul(BUCKET.as_micros());
     let holds = measured > 0 && lasted >= hold.as_micros() && measured * 2 >= buckets;
     holds.then(|| Run {
         onset: Window::start(first),
@@ -184,7 +185,7 @@ impl Past {
         let (begin, last, worst) = self.run.take()?;
         let (onset, end) = (Window::start(begin), Window::start(last + 1));
         let hold = rule.levels.first()?.hold;
-        (end.since(onset) >= hold).then_some(Episode { onset, end, worst })
+        (end.since(onset) >= hold + BUCKET).then_some(Episode { onset, end, worst })
     }
 
     pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
@@ -223,17 +224,18 @@ mod tests {
     fn the_cut_itself_is_fine_and_a_run_must_last() {
         let seconds = |n| Span::from_secs(n);
         let w = window(&[Some(96), Some(92), Some(91), Some(91), Some(90)]);
-        let held = run(&w, 4, Side::Below, 92.0, seconds(30)).expect("three buckets are 30 s");
+        let held =
+            run(&w, 4, Side::Below, 92.0, seconds(20)).expect("three buckets are 20 s for sure");
         assert_eq!((held.onset, held.newest), (Window::start(2), 90.0));
-        assert_eq!(run(&w, 4, Side::Below, 92.0, seconds(40)), None);
-        assert_eq!(run(&w, 1, Side::Below, 92.0, seconds(10)), None);
+        assert_eq!(run(&w, 4, Side::Below, 92.0, seconds(30)), None);
+        assert_eq!(run(&w, 1, Side::Below, 92.0, seconds(0)), None);
     }
 
     #[test]
     fn a_short_gap_is_bridged_and_a_long_one_ends_the_run() {
         let w = window(&[Some(90), Some(90), Some(90), None, None, None, Some(90)]);
         assert_eq!(
-            run(&w, 6, Side::Below, 92.0, Span::from_secs(70)).map(|run| run.onset),
+            run(&w, 6, Side::Below, 92.0, Span::from_secs(60)).map(|run| run.onset),
             Some(Window::start(0))
         );
         let w = window(&[Some(90), Some(90), None, None, None, None, Some(90)]);
@@ -250,9 +252,9 @@ mod tests {
                 .collect();
             is_clear(&window(&values), values.len() as i64 - 1, &rule())
         };
-        assert!(at(94, 6));
-        assert!(!at(94, 5), "not yet a minute");
-        assert!(!at(93, 6), "93 is the first cut plus the hysteresis itself");
+        assert!(at(94, 7));
+        assert!(!at(94, 6), "not yet a minute");
+        assert!(!at(93, 7), "93 is the first cut plus the hysteresis itself");
     }
 
     #[test]

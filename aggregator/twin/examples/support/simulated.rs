@@ -42,7 +42,7 @@ impl Fall {
         let y = match self.form {
             Form::Linear => x,
             Form::Sigmoid => x * x * (3.0 - 2.0 * x),
-            Form::Exponential => (1.0 - (-3.0 * x).exp()) / (1.0 - (-3.0f64).exp()),
+            Form::Exponential => (1.0 - libm::exp(-3.0 * x)) / (1.0 - libm::exp(-3.0)),
         };
         self.depth * y
     }
@@ -57,7 +57,7 @@ pub(crate) fn series(
     fall: Option<Fall>,
     range: (f64, f64),
 ) -> Vec<(f64, Option<f64>)> {
-    let keep = (-1.0 / nature.tau).exp();
+    let keep = libm::exp(-1.0 / nature.tau);
     let kick = nature.wander * (1.0 - keep * keep).sqrt();
     let mut wander = nature.wander * chance.normal();
     let (mut artefact, mut gap) = ((0usize, 0.0), 0usize);

@@ -1,0 +1,196 @@
+//! The same log gives the same twin and the same alerts, bit for bit; no log makes the fold panic.
+
+use proptest::prelude::*;
+use twin::event::{Batch, Gap, Heartbeat, Link};
+use twin::{Effect, Event, Twin, step};
+use vitals::{
+    Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
+    Value,
+};
+
+use crate::support::{World, assigned, at, oxygen, pulse, report};
+
+fn replay(log: &[(Time, Event)]) -> (Vec<u8>, Vec<Effect>) {
+    let (mut twin, mut effects, mut bytes) = (Twin::new(), Vec::new(), Vec::new());
+    for (known, event) in log {
+        step(&mut twin, event, *known, &mut effects);
+    }
+    twin.canonical_bytes(&mut bytes);
+    (bytes, effects)
+}
+
+fn any_reading() -> impl Strategy<Value = Reading> {
+    let value = prop_oneof![
+        4 => (0i64..2000).prop_map(|v| Value::Measured(Fixed(v))),
+        1 => any::<i64>().prop_map(|v| Value::Measured(Fixed(v))),
+        1 => (1i32..8).prop_map(|n| Value::Absent(Absence::from_wire(n).expect("1 to 7"))),
+    ];
+    let time = prop_oneof![
+        8 => (-100i64..4000).prop_map(at),
+        1 => any::<i64>().prop_map(Time::from_micros),
+    ];
+    (
+        0usize..13,
+        value,
+        0u16..4,
+        0u64..50,
+        time.clone(),
+        time,
+        0u32..64,
+    )
+        .prop_map(
+            |(kind, value, source, sequence, effective, received, quality)| Reading {
+                kind: Kind::ALL[kind],
+                value,
+                source: SourceId(source),
+                sequence,
+                effective,
+                received,
+                quality: Quality::from_bits(quality),
+            },
+        )
+}
+
+fn any_batch() -> impl Strategy<Value = Batch> {
+    (
+        0u8..3,
+        0u8..3,
+        prop_oneof![9 => 0u64..30, 1 => any::<u64>()],
+        prop::collection::vec(0u64..30, 0..4),
+        prop::collection::vec(any_reading(), 0..40),
+        prop::option::of((any::<i64>(), any::<u64>())),
+        prop::collection::vec(
+            (
+                0u16..4,
+                0u8..3,
+                -100i64..4000,
+                prop::option::of(any::<u8>()),
+                prop::option::of(any::<bool>()),
+            ),
+            0..3,
+        ),
+    )
+        .prop_map(
+            |(stream, context, number, supersedes, readings, beat, devices)| Batch {
+                stream: StreamId([stream; 16]),
+                context: ContextId([context; 16]),
+                number,
+                supersedes,
+                readings,
+                gaps: vec![Gap {
+                    source: SourceId(0),
+                    reason: 1,
+                    readings: number,
+                    from: at(0),
+                    to: at(1),
+                }],
+                heartbeat: beat.map(|(sent, decoded)| Heartbeat {
+                    sent: Time::from_micros(sent),
+                    buffer_records: 1,
+                    readings_decoded: decoded,
+                }),
+                devices: devices
+                    .into_iter()
+                    .map(|(source, link, since, battery_percent, contact)| {
+                        let link =
+                            [Link::Connected, Link::Searching, Link::Lost][usize::from(link)];
+                        twin::event::DeviceReport {
+                            battery_percent,
+                            contact,
+                            ..report(SourceId(source), link, since)
+                        }
+                    })
+                    .collect(),
+            },
+        )
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        1 => Just(assigned()),
+        10 => any_batch().prop_map(Event::Batch),
+        1 => (0u8..3, 0u64..30, any::<u64>()).prop_map(|(context, number, readings)| Event::Malformed {
+            stream: StreamId([1; 16]), context: ContextId([context; 16]), number, readings,
+        }),
+        1 => (0u64..6).prop_map(|n| Event::Acknowledged { alert: twin::AlertId(n), by: "x".into(), note: String::new() }),
+        1 => (any::<bool>(), prop::option::of(any::<bool>())).prop_map(|(oxygen_target_88_92, on_oxygen)| {
+            Event::Context(twin::event::Context { oxygen_target_88_92, on_oxygen, alert_and_oriented: on_oxygen })
+        }),
+        1 => Just(Event::GatewayRevoked { gateway: GatewayId::parse("gw-1").expect("valid") }),
+        2 => Just(Event::Tick),
+    ]
+}
+
+fn any_log() -> impl Strategy<Value = Vec<(Time, Event)>> {
+    prop::collection::vec((0i64..300, any_event()), 1..40).prop_map(|list| {
+        let mut known = at(0);
+        let mut log = vec![(known, assigned())];
+        for (wait, event) in list {
+            known = known + Span::from_secs(wait) + Span::from_micros(1);
+            log.push((known, event));
+        }
+        log
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_log_gives_equal_bytes_and_effects_and_counts_every_reading(log in any_log()) {
+        prop_assert_eq!(replay(&log), replay(&log));
+        let (mut twin, mut given) = (Twin::new(), 0u128);
+        for (known, event) in &log {
+            if let Event::Batch(batch) = event {
+                given += batch.readings.len() as u128;
+            }
+            let before = twin.next_deadline();
+            step(&mut twin, event, *known, &mut Vec::new());
+            prop_assert!(twin.next_deadline().is_none_or(|next| next > *known), "{:?} after {:?}", twin.next_deadline(), before);
+            let _ = (twin.channels(), twin.scores(), twin.forecasts(), twin.rhythm(), twin.devices(), twin.gateways());
+        }
+        let malformed: u128 = log.iter().map(|(_, event)| match event {
+            Event::Malformed { readings, .. } => u128::from(*readings),
+            _ => 0,
+        }).sum();
+        let counters = twin.counters();
+        if malformed == 0 {
+            let sum = u128::from(counters.applied) + u128::from(counters.duplicated) + u128::from(counters.quarantined);
+            prop_assert_eq!(sum, given);
+        }
+    }
+
+    #[test]
+    fn how_live_readings_are_cut_into_batches_does_not_matter(cuts in prop::collection::vec(1usize..9, 40)) {
+        // All known at the same pace: the batch that ends at a second is known at that second.
+        let value = |second: i64| if second > 60 { 85.0 } else { 97.0 };
+        let readings: Vec<Reading> = (0..200).flat_map(|second| [oxygen(second, value(second)), pulse(second, 70.0)]).collect();
+        let run = |cuts: &[usize]| {
+            let mut world = World::new();
+            let (mut rest, mut turn) = (readings.as_slice(), 0);
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at((cuts[turn % cuts.len()] * 2).min(rest.len()));
+                let known = now[now.len() - 1].effective.since(at(0)).as_micros() / 1_000_000;
+                world.readings(known, now.to_vec());
+                (rest, turn) = (later, turn + 1);
+            }
+            let conditions: Vec<_> = world.changes.iter().map(|c| (c.what, c.alert.condition, c.alert.onset)).collect();
+            let latest: Vec<_> = world.twin.channels().iter().map(|c| (c.value, c.effective, c.count)).collect();
+            (conditions, latest, world.twin.forecasts())
+        };
+        prop_assert_eq!(run(&cuts), run(&[1]));
+    }
+}
+
+#[test]
+fn another_log_gives_other_bytes() {
+    let log = |value| {
+        let mut world = World::new();
+        world.live([oxygen(1, value)]);
+        let mut bytes = Vec::new();
+        world.twin.canonical_bytes(&mut bytes);
+        bytes
+    };
+    assert_eq!(log(97.0), log(97.0));
+    assert_ne!(log(97.0), log(97.1));
+}

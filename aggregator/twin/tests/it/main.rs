@@ -1,0 +1,10 @@
+//! The fold from outside: what a log does to a twin. One module per promise.
+
+mod alerts;
+mod determinism;
+mod models;
+mod order;
+mod stable;
+mod support;
+mod technical;
+mod time;

@@ -1,0 +1,60 @@
+//! `MODELS.md` says what the code does: constants, versions and hashes are those of this build.
+
+use std::fmt::Write as _;
+
+use twin::{forecast, news2, rhythm, rule};
+use vitals::Kind;
+
+fn hex(bytes: [u8; 16]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[test]
+fn the_cards_name_the_models_of_this_build() {
+    let cards = include_str!("../../MODELS.md");
+    let hash = |definition: &str| hex(rule::fingerprint(definition));
+    let expected = [
+        ("news2", news2::MODEL.into(), hash(&news2::definition())),
+        ("rhythm", rhythm::MODEL.into(), hash(&rhythm::definition())),
+        (
+            "forecast",
+            forecast::MODEL.into(),
+            hash(&forecast::definition(Kind::OxygenSaturation)),
+        ),
+        (
+            "thresholds",
+            String::from("thresholds/1"),
+            hash(&rule::definition(false)),
+        ),
+        (
+            "thresholds, scale 2",
+            "thresholds/1".into(),
+            hash(&rule::definition(true)),
+        ),
+        (
+            "technical",
+            "technical/1".into(),
+            hash(&rule::technical_definition()),
+        ),
+    ];
+    for (what, name, hash) in expected {
+        assert!(cards.contains(&name), "MODELS.md does not name {name}");
+        assert!(
+            cards.contains(&hash),
+            "MODELS.md: the definition of {what} is now {hash}; look at the card again and write it there"
+        );
+    }
+    for constant in [
+        rhythm::CUT.to_string(),
+        rhythm::WORDS.to_string(),
+        forecast::COVERAGE.to_string(),
+    ] {
+        assert!(
+            cards.contains(&constant),
+            "MODELS.md does not name {constant}"
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Nothing is applied twice, nothing is lost uncounted, nothing of another patient's is folded.
+
+use twin::Event;
+use twin::event::{Assigned, Gap};
+use vitals::{ContextId, GatewayId, Kind, SourceId, StreamId};
+
+use crate::support::{CONTEXT, STREAM, World, at, batch, oxygen, reading, report};
+
+#[test]
+fn a_second_copy_is_counted_and_changes_no_value() {
+    let mut world = World::new();
+    let copy = batch(7, vec![oxygen(1, 97.0), oxygen(2, 96.0)]);
+    world.event(3, Event::Batch(copy.clone()));
+    let before = world.twin.channels();
+    world.event(3, Event::Batch(copy));
+    assert_eq!(world.twin.channels(), before);
+    let counters = world.twin.counters();
+    assert_eq!((counters.applied, counters.duplicated), (2, 2));
+}
+
+#[test]
+fn a_merged_batch_gives_exactly_what_its_parts_had_not() {
+    let mut world = World::new();
+    world.event(3, Event::Batch(batch(10, vec![oxygen(1, 97.0)])));
+    let mut merged = batch(12, vec![oxygen(1, 97.0), oxygen(2, 96.0)]);
+    merged.supersedes = vec![10, 11];
+    world.event(4, Event::Batch(merged));
+    world.event(5, Event::Batch(batch(11, vec![oxygen(2, 96.0)])));
+    let counters = world.twin.counters();
+    assert_eq!((counters.applied, counters.duplicated), (2, 2));
+    assert_eq!(world.twin.channels()[0].count, 2);
+}
+
+#[test]
+fn readings_outside_the_assignment_are_set_aside() {
+    let mut world = World::new();
+    world.readings(1, vec![oxygen(-5, 97.0)]);
+    let stray = twin::event::Batch {
+        stream: StreamId([9; 16]),
+        ..batch(1, vec![oxygen(1, 97.0)])
+    };
+    world.event(2, Event::Batch(stray));
+    let ancient = 400 * 24 * 3600;
+    world.readings(3, vec![oxygen(-ancient, 97.0)]);
+    let counters = world.twin.counters();
+    assert_eq!(counters.quarantined_before_assignment, 1);
+    assert_eq!(counters.quarantined_unassigned, 1);
+    assert_eq!(counters.quarantined_ancient, 1);
+    assert_eq!((counters.quarantined, counters.applied), (3, 0));
+    assert!(world.twin.channels().is_empty());
+}
+
+#[test]
+fn a_sensor_that_is_not_assigned_is_set_aside() {
+    let mut world = World::new();
+    let mut other = batch(0, vec![reading(SourceId(9), Kind::HeartRate, 5, 70.0)]);
+    other.devices = vec![report(SourceId(9), twin::event::Link::Connected, 1)];
+    world.send(6, other);
+    assert_eq!(world.twin.counters().quarantined_unassigned, 1);
+}
+
+#[test]
+fn a_sensor_that_stays_keeps_its_begin_when_another_is_added() {
+    let mut world = World::new();
+    world.event(
+        100,
+        Event::Assigned(Assigned {
+            stream: STREAM,
+            gateway: GatewayId::parse("gw-1").expect("valid"),
+            devices: vec!["aa:bb:cc:dd:ee:02".into(), "AA:BB:CC:DD:EE:03".into()],
+            from: at(100),
+        }),
+    );
+    world.readings(101, vec![oxygen(50, 97.0)]);
+    assert_eq!(
+        world.twin.counters().applied,
+        1,
+        "backlog of the sensor that stays"
+    );
+    world.readings(
+        102,
+        vec![reading(crate::support::STRAP, Kind::HeartRate, 101, 70.0)],
+    );
+    assert_eq!(
+        world.twin.counters().quarantined_unassigned,
+        1,
+        "the strap was taken away"
+    );
+}
+
+#[test]
+fn declared_losses_and_malformed_batches_are_counted_once() {
+    let mut world = World::new();
+    let mut lossy = batch(20, Vec::new());
+    lossy.gaps = vec![Gap {
+        source: SourceId(0),
+        reason: 2,
+        readings: 17,
+        from: at(1),
+        to: at(9),
+    }];
+    world.event(10, Event::Batch(lossy.clone()));
+    world.event(11, Event::Batch(lossy));
+    let malformed = Event::Malformed {
+        stream: STREAM,
+        context: CONTEXT,
+        number: 21,
+        readings: 5,
+    };
+    world.event(12, malformed.clone());
+    world.event(13, malformed);
+    let counters = world.twin.counters();
+    assert_eq!(
+        (
+            counters.declared_lost,
+            counters.malformed,
+            counters.duplicated
+        ),
+        (17, 5, 5)
+    );
+}
+
+#[test]
+fn contexts_are_apart() {
+    let mut world = World::new();
+    world.event(3, Event::Batch(batch(7, vec![oxygen(1, 97.0)])));
+    let other = twin::event::Batch {
+        context: ContextId([3; 16]),
+        ..batch(7, vec![oxygen(2, 97.0)])
+    };
+    world.event(4, Event::Batch(other));
+    assert_eq!(world.twin.counters().applied, 2);
+}
