@@ -1,11 +1,10 @@
-//! The edge: reads wearables, seals every reading for one patient, keeps it until it is safe elsewhere.
-//!
-//! The way of one notification, and the folders in its order:
-//! [`ble`] -> `decode` -> [`outbox`] -> [`uplink`].
-
+//! scratch
 pub mod backoff;
 pub mod ble;
+pub mod command;
 pub mod config;
 pub mod decode;
+pub mod enrol;
+pub mod identity;
 pub mod outbox;
 pub mod uplink;

@@ -63,8 +63,10 @@ pub struct Changes {
     pub put: Vec<(RecordId, Vec<u8>)>,
     /// Records that are receipted or dropped.
     pub remove: Vec<RecordId>,
-    /// Records set aside by order of the centre.
+    /// Records set aside by order of the centre, or because they are damaged.
     pub aside: Vec<RecordId>,
+    /// The same for records that never were on disk.
+    pub put_aside: Vec<(RecordId, Vec<u8>)>,
     /// Contexts that are over.
     pub close: Vec<u64>,
     /// Streams whose lasting state changed.
@@ -304,6 +306,9 @@ impl Engine {
                 batch.insert(&record_key(b'x', *id), record);
                 batch.remove(&key);
             }
+        }
+        for (id, record) in &changes.put_aside {
+            batch.insert(&record_key(b'x', *id), record.as_slice());
         }
         for (stream, row) in &changes.streams {
             batch.insert(stream_key(*stream).as_slice(), row.to_bytes());

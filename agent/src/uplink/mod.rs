@@ -1,3 +1,141 @@
 //! The line to the centre: what to send next, and the two transports that carry it unchanged.
+//!
+//! * [`window`]: PURE. What to send next and when again.
+//! * [`grpc`]: the only file with the gRPC client. * [`mqtt`]: the only file that names rumqttc.
+//!
+//! The contract between core and transport: a transport that has a connection hands the core a bounded
+//! [`mpsc::Sender`] that lives exactly as long as the connection ([`UplinkEvent::Up`]), so that nothing meant
+//! for an old connection ever goes out on a new one. What is sent may be lost; only a receipt is delivery.
+//! Must not know: what lies inside records, the store.
 
+pub mod grpc;
+pub mod mqtt;
 pub mod window;
+
+use std::sync::Arc;
+
+use proto::clock::Clock;
+use proto::v1::{CentreToGateway, GatewayToCentre};
+use tokio::sync::{mpsc, watch};
+use vitals::Span;
+
+use crate::backoff::Backoff;
+
+/// Messages that wait for the connection; the window decides what fills it, so short is enough.
+pub const LINE_LENGTH: usize = 16;
+/// Real time within which a connection must be up.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// Delays between attempts to connect.
+const RETRY_FIRST: Span = Span::from_millis(250);
+const RETRY_LONGEST: Span = Span::from_secs(30);
+
+/// What a transport tells the core.
+#[derive(Debug)]
+pub enum UplinkEvent {
+    /// Connected; messages for the centre go in here until it closes.
+    Up(mpsc::Sender<GatewayToCentre>),
+    /// The centre says something.
+    Message(CentreToGateway),
+    /// Something came that is no message of the contract.
+    Malformed,
+    /// The connection ended, and why, for people.
+    Down(String),
+}
+
+/// Why there is no connection (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// The address is no "host:port".
+    #[error("the address {0} is not \"host:port\"")]
+    Address(String),
+    /// No TCP connection.
+    #[error("{address} cannot be reached")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No TLS: another CA, an expired certificate, another protocol.
+    #[error("no trusted connection to {address}")]
+    Tls {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The other end refused or ended the stream.
+    #[error("the centre ended the stream: {0}")]
+    Ended(String),
+    /// Nothing within the limit.
+    #[error("no connection within {} s", CONNECT_TIMEOUT.as_secs())]
+    TimedOut,
+    /// The gateway's certificate was renewed: connect anew with it.
+    #[error("connecting anew with the renewed certificate")]
+    Renewed,
+}
+
+impl UplinkError {
+    /// The whole chain of causes as one line for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        text
+    }
+}
+
+/// Where to connect, and as whom.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// "host:port".
+    pub address: String,
+    /// TLS with the gateway's present certificate.
+    pub tls: watch::Receiver<Arc<rustls::ClientConfig>>,
+}
+
+/// One way to carry the contract.
+pub trait Transport: Send {
+    /// Connects once, and carries messages both ways until the connection ends; says why it did.
+    fn session(
+        &mut self,
+        events: &mpsc::Sender<UplinkEvent>,
+    ) -> impl Future<Output = UplinkError> + Send;
+}
+
+/// Keeps a transport connected until `stop` turns true or the core is gone. Delays between attempts grow
+/// until a connection stood; they are measured by the house's clock.
+pub async fn drive<T: Transport>(
+    mut transport: T,
+    events: mpsc::Sender<UplinkEvent>,
+    clock: Clock,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
+    loop {
+        let began = clock.now();
+        let end = tokio::select! {
+            end = transport.session(&events) => end,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        if clock.now().since(began) > RETRY_LONGEST || matches!(end, UplinkError::Renewed) {
+            backoff.succeed();
+        }
+        if events
+            .send(UplinkEvent::Down(end.describe()))
+            .await
+            .is_err()
+        {
+            return;
+        }
+        let pause = clock.real(backoff.fail(rand::random()));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

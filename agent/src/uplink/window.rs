@@ -236,8 +236,14 @@ impl Window {
         }
     }
 
-    /// What to send now, if anything. `size` gives the bytes of a record.
-    pub fn next(&mut self, now: Time, size: impl Fn(RecordId) -> usize) -> Option<Send> {
+    /// What to send now, if anything; only what is live unless `backlog_too`. `size` gives the bytes of a
+    /// record.
+    pub fn next(
+        &mut self,
+        now: Time,
+        backlog_too: bool,
+        size: impl Fn(RecordId) -> usize,
+    ) -> Option<Send> {
         if !self.connected {
             return None;
         }
@@ -250,7 +256,7 @@ impl Window {
         self.held.retain(|_, until| now < *until);
         let mut records = Vec::new();
         let mut bytes = 0;
-        let mut began_live = None;
+        let mut began_live = (!backlog_too).then_some(true);
         while let Some((id, class, from)) = self.candidate(now, began_live) {
             if !self.opened.contains(&id.ordinal) {
                 if records.is_empty() {
@@ -418,7 +424,7 @@ mod tests {
     }
 
     fn all(window: &mut Window, now: Time) -> Vec<Send> {
-        std::iter::from_fn(|| window.next(now, |_| 100)).collect()
+        std::iter::from_fn(|| window.next(now, true, |_| 100)).collect()
     }
 
     #[test]
@@ -442,6 +448,19 @@ mod tests {
         );
         window.remove(id(1, 2));
         assert_eq!(all(&mut window, at(0)), [Send::Records(vec![id(1, 5)])]);
+    }
+
+    #[test]
+    fn backlog_waits_while_it_is_being_read() {
+        let mut window = window();
+        window.add(id(1, 1), Class::Vitals);
+        window.connected();
+        assert_eq!(window.next(at(0), false, |_| 100), None);
+        window.add(id(2, 1), Class::Vitals);
+        assert_eq!(window.next(at(0), false, |_| 100), Some(Send::Open(2)));
+        let live = Some(Send::Records(vec![id(2, 1)]));
+        assert_eq!(window.next(at(0), false, |_| 100), live);
+        assert_eq!(window.next(at(0), false, |_| 100), None);
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! Enrolment and renewal: how this gateway gets its certificate.
+//!
+//! The one-time token pins the centre's CA; the key is made here and never leaves. What the centre answers is
+//! checked before it is kept: the CA is the pinned one, it issued the certificate, the certificate names the
+//! gateway of the token and holds our key.
+//! Must not know: sealing, the outbox.
+
+use proto::cert::{self, CertError, Role};
+use proto::clock::Clock;
+use proto::seal::crypto::equal;
+use proto::tls;
+use proto::token::{EnrolmentToken, TokenError};
+use proto::v1::{EnrolRequest, EnrolResponse, RenewRequest};
+use vitals::{GatewayId, Span, Time};
+
+use crate::identity::{Identity, IdentityDir, IdentityError, Request};
+use crate::uplink::UplinkError;
+use crate::uplink::grpc;
+
+/// A certificate is renewed when a third of its life is left, but at least this long before its end.
+const LEAST_NOTICE: Span = Span::from_mins(10);
+
+/// Why enrolment or renewal failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The text is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// There is an identity already.
+    #[error("this gateway is enrolled already: give --replace to enrol it anew")]
+    AlreadyEnrolled,
+    /// No key or request could be made.
+    #[error("the certificate request could not be made")]
+    Request(#[source] rcgen::Error),
+    /// The centre was not reached, is another one than the token names, or refused.
+    #[error("the centre did not enrol this gateway")]
+    Centre(#[source] UplinkError),
+    /// The answer does not fit the question.
+    #[error("the centre's answer cannot be used: {0}")]
+    Answer(&'static str),
+    /// It could not be kept.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The TLS configuration cannot be made from the identity.
+    #[error("the identity cannot be used for TLS")]
+    Tls(#[from] tls::TlsError),
+}
+
+/// Spends a token and keeps the identity; its gateway id.
+///
+/// # Errors
+/// [`EnrolError`].
+pub async fn enrol(
+    dir: &IdentityDir,
+    token_text: &str,
+    replace: bool,
+    clock: Clock,
+) -> Result<GatewayId, EnrolError> {
+    if dir.is_enrolled() && !replace {
+        return Err(EnrolError::AlreadyEnrolled);
+    }
+    let token = EnrolmentToken::parse(token_text)?;
+    let request = Request::fresh().map_err(EnrolError::Request)?;
+    let config = tls::pinned_client_config(token.ca_sha256, clock);
+    let question = EnrolRequest {
+        token: token_text.trim().to_owned(),
+        csr: request.csr.clone(),
+    };
+    let told = grpc::enrol(&token.grpc_address, config, question)
+        .await
+        .map_err(EnrolError::Centre)?;
+    if !equal(&tls::ca_fingerprint(&told.ca), &token.ca_sha256) {
+        return Err(EnrolError::Answer(
+            "its CA is not the one that the token names",
+        ));
+    }
+    check(&told, &token.gateway, request.public_point())?;
+    dir.store_new(&request, &told)?;
+    Ok(token.gateway)
+}
+
+/// Gets a fresh certificate for the same key and keeps it; the new identity.
+///
+/// # Errors
+/// [`EnrolError`].
+pub async fn renew(
+    dir: &IdentityDir,
+    identity: &Identity,
+    grpc_address: &str,
+    clock: Clock,
+) -> Result<Identity, EnrolError> {
+    let request = Request::renewal(identity).map_err(EnrolError::Request)?;
+    let config = client_config(identity, clock)?;
+    let question = RenewRequest {
+        csr: request.csr.clone(),
+    };
+    let told = grpc::renew(grpc_address, config, question)
+        .await
+        .map_err(EnrolError::Centre)?;
+    if told.ca != identity.ca {
+        return Err(EnrolError::Answer(
+            "its CA changed: enrol this gateway anew",
+        ));
+    }
+    if told.command_key != identity.command_key {
+        return Err(EnrolError::Answer(
+            "its command key changed: enrol this gateway anew",
+        ));
+    }
+    check(&told, &identity.gateway, request.public_point())?;
+    dir.store_renewed(&told)?;
+    Ok(dir.load()?)
+}
+
+/// TLS for this identity towards the centre.
+///
+/// # Errors
+/// The chain, key or CA cannot be used.
+pub fn client_config(
+    identity: &Identity,
+    clock: Clock,
+) -> Result<rustls::ClientConfig, tls::TlsError> {
+    let credentials = tls::credentials(&identity.chain, &identity.key_pkcs8);
+    tls::client_config(&identity.ca, Some(credentials), clock)
+}
+
+/// When to renew: a third of the certificate's remaining life before its end, seen from when it was got.
+///
+/// # Errors
+/// The leaf is none.
+pub fn renewal_due(identity: &Identity, got: Time) -> Result<Time, CertError> {
+    let leaf = identity.chain.first().ok_or(CertError::Malformed)?;
+    let end = cert::peer_identity(leaf)?.not_after;
+    let life = end.since(got).as_micros().max(0);
+    let notice = Span::from_micros((life / 3).max(LEAST_NOTICE.as_micros().min(life / 2)));
+    Ok(end - notice)
+}
+
+fn check(told: &EnrolResponse, gateway: &GatewayId, point: &[u8]) -> Result<(), EnrolError> {
+    let leaf = told
+        .certificate_chain
+        .first()
+        .ok_or(EnrolError::Answer("it has no certificate"))?;
+    cert::issued_by(leaf, &told.ca)
+        .map_err(|_| EnrolError::Answer("its CA did not issue the certificate"))?;
+    let subject = cert::peer_identity(leaf)
+        .map_err(|_| EnrolError::Answer("the certificate names nobody"))?;
+    if subject.role != Role::Gateway
+        || subject.name != gateway.as_str()
+        || told.gateway != gateway.as_str()
+    {
+        return Err(EnrolError::Answer("the certificate names another gateway"));
+    }
+    if cert::p256_point(leaf)
+        .ok()
+        .as_ref()
+        .map(<[u8; 65]>::as_slice)
+        != Some(point)
+    {
+        return Err(EnrolError::Answer("the certificate holds another key"));
+    }
+    if told.command_key.len() != 65 {
+        return Err(EnrolError::Answer("its command key is none"));
+    }
+    Ok(())
+}

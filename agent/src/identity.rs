@@ -1,0 +1,321 @@
+//! Who this gateway is: its key, its certificate, the centre's CA and command key, and what it obeyed.
+//!
+//! In `identity/` of the agent's folder:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `key.pem` | the gateway's P-256 key, PKCS#8, mode 0600; made here, never leaves |
+//! | `enrolment.pb` | the centre's `EnrolResponse`: gateway id, certificate chain, CA, command key, addresses |
+//! | `commands.pb` | the highest command obeyed, and the signed assignment list in force |
+//!
+//! Invariants: files change by rename, so a crash leaves the old or the new one; what `commands.pb` holds is
+//! the centre's signed word and is verified anew by [`crate::command`] each time it is loaded.
+//! Must not know: sealing, transports.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prost::Message as _;
+use proto::seal::SigningKey;
+use proto::v1::{EnrolResponse, SignedCommand};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
+use vitals::GatewayId;
+use zeroize::Zeroizing;
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// Never enrolled.
+    #[error(
+        "this gateway is not enrolled: run `vitaltwin-agent enrol TOKEN` with a token from the centre"
+    )]
+    NotEnrolled,
+    /// A file cannot be read or written.
+    #[error("{path} cannot be read or written")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} is damaged: enrol this gateway again with a fresh token and --replace")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// Everything that `run` needs to be this gateway.
+#[derive(Debug)]
+pub struct Identity {
+    /// Its id.
+    pub gateway: GatewayId,
+    /// Signs context headers.
+    pub key: Arc<SigningKey>,
+    /// The same key for TLS, PKCS#8.
+    pub key_pkcs8: Zeroizing<Vec<u8>>,
+    /// DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// The centre's CA, DER.
+    pub ca: Vec<u8>,
+    /// Verifies commands.
+    pub command_key: [u8; 65],
+    /// "host:port".
+    pub grpc_address: String,
+    /// "host:port".
+    pub mqtt_address: String,
+}
+
+/// What was obeyed so far.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Obeyed {
+    /// The highest number.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// The command whose assignment list is in force.
+    #[prost(message, optional, tag = "2")]
+    pub assignments: Option<SignedCommand>,
+}
+
+/// A new key and the request for its certificate.
+#[derive(Debug)]
+pub struct Request {
+    key: KeyPair,
+    /// PKCS#10, DER. The centre ignores its names.
+    pub csr: Vec<u8>,
+}
+
+impl Request {
+    /// For a fresh key.
+    ///
+    /// # Errors
+    /// None in practice; the generator's.
+    pub fn fresh() -> Result<Self, rcgen::Error> {
+        Self::of(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+    }
+
+    /// For the key of an identity, to renew its certificate.
+    ///
+    /// # Errors
+    /// None in practice; the generator's.
+    pub fn renewal(identity: &Identity) -> Result<Self, rcgen::Error> {
+        let der = PrivatePkcs8KeyDer::from(identity.key_pkcs8.as_slice());
+        Self::of(KeyPair::try_from(&der)?)
+    }
+
+    fn of(key: KeyPair) -> Result<Self, rcgen::Error> {
+        let csr = CertificateParams::default().serialize_request(&key)?;
+        Ok(Self {
+            csr: csr.der().to_vec(),
+            key,
+        })
+    }
+
+    /// The uncompressed public point.
+    #[must_use]
+    pub fn public_point(&self) -> &[u8] {
+        self.key.public_key_raw()
+    }
+}
+
+/// The folder `identity/`.
+#[derive(Clone, Debug)]
+pub struct IdentityDir(PathBuf);
+
+impl IdentityDir {
+    /// Inside the agent's folder.
+    #[must_use]
+    pub fn of(dir: &Path) -> Self {
+        Self(dir.join("identity"))
+    }
+
+    /// True if there is an identity.
+    #[must_use]
+    pub fn is_enrolled(&self) -> bool {
+        self.enrolment().exists()
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub fn load(&self) -> Result<Identity, IdentityError> {
+        let path = self.enrolment();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(IdentityError::NotEnrolled);
+            }
+            Err(source) => return Err(IdentityError::Io { path, source }),
+        };
+        let damaged = || IdentityError::Damaged { path: path.clone() };
+        let told = EnrolResponse::decode(bytes.as_slice()).map_err(|_| damaged())?;
+        let key_path = self.0.join("key.pem");
+        let key_damaged = || IdentityError::Damaged {
+            path: key_path.clone(),
+        };
+        let pem = fs::read(&key_path).map(Zeroizing::new);
+        let pem = pem.map_err(|source| IdentityError::Io {
+            path: key_path.clone(),
+            source,
+        })?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| key_damaged())?;
+        let key_pkcs8 = Zeroizing::new(der.secret_pkcs8_der().to_vec());
+        let key = SigningKey::from_pkcs8(&key_pkcs8).map_err(|_| key_damaged())?;
+        Ok(Identity {
+            gateway: GatewayId::parse(&told.gateway).ok_or_else(damaged)?,
+            key: Arc::new(key),
+            key_pkcs8,
+            chain: told.certificate_chain,
+            ca: told.ca,
+            command_key: told.command_key.try_into().map_err(|_| damaged())?,
+            grpc_address: told.grpc_address,
+            mqtt_address: told.mqtt_address,
+        })
+    }
+
+    /// Keeps a first enrolment: the key, then what the centre told. What another enrolment obeyed is void.
+    ///
+    /// # Errors
+    /// [`IdentityError::Io`].
+    pub fn store_new(&self, request: &Request, told: &EnrolResponse) -> Result<(), IdentityError> {
+        fs::create_dir_all(&self.0).map_err(|source| self.io("", source))?;
+        let pem = Zeroizing::new(request.key.serialize_pem());
+        self.write("key.pem", pem.as_bytes())?;
+        match fs::remove_file(self.commands()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(self.io("commands.pb", error));
+            }
+            _ => {}
+        }
+        self.store_renewed(told)
+    }
+
+    /// Keeps a renewed certificate.
+    ///
+    /// # Errors
+    /// [`IdentityError::Io`].
+    pub fn store_renewed(&self, told: &EnrolResponse) -> Result<(), IdentityError> {
+        self.write("enrolment.pb", &told.encode_to_vec())
+    }
+
+    /// What was obeyed so far; nothing if the file is missing or damaged (the centre then tells again).
+    #[must_use]
+    pub fn obeyed(&self) -> Obeyed {
+        fs::read(self.commands())
+            .ok()
+            .and_then(|bytes| Obeyed::decode(bytes.as_slice()).ok())
+            .unwrap_or_default()
+    }
+
+    /// Makes what was obeyed durable.
+    ///
+    /// # Errors
+    /// [`IdentityError::Io`].
+    pub fn store_obeyed(&self, obeyed: &Obeyed) -> Result<(), IdentityError> {
+        self.write("commands.pb", &obeyed.encode_to_vec())
+    }
+
+    fn enrolment(&self) -> PathBuf {
+        self.0.join("enrolment.pb")
+    }
+
+    fn commands(&self) -> PathBuf {
+        self.0.join("commands.pb")
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), IdentityError> {
+        write_atomically(&self.0, name, bytes).map_err(|source| self.io(name, source))
+    }
+
+    fn io(&self, name: &str, source: io::Error) -> IdentityError {
+        let path = self.0.join(name);
+        IdentityError::Io { path, source }
+    }
+}
+
+/// Replaces a file whole, mode 0600, durable when it returns.
+///
+/// # Errors
+/// The disk's.
+pub fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!(".{name}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn enrolled() -> (tempfile::TempDir, IdentityDir, EnrolResponse) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = IdentityDir::of(folder.path());
+        let told = EnrolResponse {
+            gateway: "g-1".into(),
+            certificate_chain: vec![vec![1], vec![2]],
+            ca: vec![3],
+            command_key: vec![4; 65],
+            grpc_address: "localhost:1".into(),
+            mqtt_address: "localhost:2".into(),
+        };
+        let request = Request::fresh().expect("a request");
+        dir.store_new(&request, &told).expect("stored");
+        (folder, dir, told)
+    }
+
+    #[test]
+    fn an_identity_round_trips_and_its_key_is_private() {
+        let (folder, dir, _) = enrolled();
+        let identity = dir.load().expect("there");
+        assert_eq!(identity.gateway.as_str(), "g-1");
+        assert_eq!(identity.chain, [vec![1], vec![2]]);
+        let again = Request::renewal(&identity).expect("a request");
+        assert_eq!(again.public_point(), identity.key.public_point());
+        let mode = fs::metadata(folder.path().join("identity/key.pem")).expect("there");
+        assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_missing_or_damaged_identity_says_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = IdentityDir::of(folder.path()).load().expect_err("none");
+        assert!(error.to_string().contains("enrol TOKEN"));
+        let (folder, dir, _) = enrolled();
+        fs::write(folder.path().join("identity/key.pem"), "rubbish").expect("written");
+        let error = dir.load().expect_err("damaged");
+        assert!(error.to_string().contains("key.pem"));
+    }
+
+    #[test]
+    fn what_was_obeyed_is_kept_until_a_new_enrolment() {
+        let (_folder, dir, told) = enrolled();
+        assert_eq!(dir.obeyed(), Obeyed::default());
+        let obeyed = Obeyed {
+            number: 4,
+            assignments: Some(SignedCommand::default()),
+        };
+        dir.store_obeyed(&obeyed).expect("stored");
+        assert_eq!(dir.obeyed(), obeyed);
+        dir.store_renewed(&told).expect("stored");
+        assert_eq!(dir.obeyed(), obeyed);
+        let request = Request::fresh().expect("a request");
+        dir.store_new(&request, &told).expect("stored");
+        assert_eq!(dir.obeyed(), Obeyed::default());
+    }
+}
