@@ -14,7 +14,10 @@ use crate::paths::{LONG, one_patient};
 fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
-        let (path, name) = { let entry = entry?; (entry.path(), entry.file_name()) };
+        let (path, name) = {
+            let entry = entry?;
+            (entry.path(), entry.file_name())
+        };
         if path.is_dir() {
             copy(&path, &to.join(name))?;
         } else {
@@ -26,10 +29,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Measures into the buffer with the centre away, and stops.
 async fn fill_buffer(world: &mut World) -> Result<()> {
-    world.gateway("home")?.configure("grpc_address = \"localhost:1\"\nmqtt_address = \"localhost:1\"\n")?;
+    world
+        .gateway("home")?
+        .configure("grpc_address = \"localhost:1\"\nmqtt_address = \"localhost:1\"\n")?;
     world.gateway("home")?.start_agent()?;
     let before = world.gateway("home")?.count("/readings_decoded");
-    world.gateway("home")?.wait_decoded(before + 100, LONG).await?;
+    world
+        .gateway("home")?
+        .wait_decoded(before + 100, LONG)
+        .await?;
     world.gateway("home")?.stop_agent()?;
     world.gateway("home")?.configure("")
 }
@@ -38,16 +46,25 @@ async fn fill_buffer(world: &mut World) -> Result<()> {
 async fn drain(world: &mut World) -> Result<u64> {
     world.gateway("home")?.start_agent()?;
     let before = world.gateway("home")?.count("/readings_decoded");
-    world.gateway("home")?.wait_decoded(before + 20, LONG).await?;
+    world
+        .gateway("home")?
+        .wait_decoded(before + 20, LONG)
+        .await?;
     world.gateway("home")?.stop_agent()?;
-    world.centre.status()?["readings_applied"].as_u64().context("a count")
+    world.centre.status()?["readings_applied"]
+        .as_u64()
+        .context("a count")
 }
 
 async fn nothing_twice(world: &World) -> Result<usize> {
     let patient = world.patients.values().next().context("one patient")?;
     let readings = all_readings(&world.centre.client().await?, patient).await?;
     let distinct: std::collections::BTreeSet<_> = readings.iter().collect();
-    ensure!(distinct.len() == readings.len(), "{} readings twice", readings.len() - distinct.len());
+    ensure!(
+        distinct.len() == readings.len(),
+        "{} readings twice",
+        readings.len() - distinct.len()
+    );
     Ok(readings.len())
 }
 
@@ -64,10 +81,16 @@ async fn assigned() -> Result<(tempfile::TempDir, World)> {
 async fn a_buffer_rolled_back_or_cloned_is_taken_once() -> Result<()> {
     let (folder, mut world) = assigned().await?;
     fill_buffer(&mut world).await?;
-    let (disk, image) = (world.gateway("home")?.agent_dir(), folder.path().join("image"));
+    let (disk, image) = (
+        world.gateway("home")?.agent_dir(),
+        folder.path().join("image"),
+    );
     copy(&disk, &image)?;
     let first = drain(&mut world).await?;
-    ensure!(first >= 120, "the negative control: the buffer was drained ({first} applied)");
+    ensure!(
+        first >= 120,
+        "the negative control: the buffer was drained ({first} applied)"
+    );
     // The old image comes back, twice: its batches are known, what is measured from now on is new.
     for round in 1..=2 {
         std::fs::remove_dir_all(&disk)?;
@@ -75,7 +98,10 @@ async fn a_buffer_rolled_back_or_cloned_is_taken_once() -> Result<()> {
         let before = nothing_twice(&world).await?;
         drain(&mut world).await?;
         let after = nothing_twice(&world).await?;
-        ensure!(after >= before + 20, "round {round}: {before} readings before, {after} after the rollback");
+        ensure!(
+            after >= before + 20,
+            "round {round}: {before} readings before, {after} after the rollback"
+        );
     }
     Ok(())
 }
@@ -94,12 +120,19 @@ async fn a_damaged_buffer_is_salvaged_and_the_rest_is_declared() -> Result<()> {
             bytes[at] ^= 1 << rng.random_range(0..8);
         }
         std::fs::write(&file, bytes)?;
-        drain(&mut world).await.with_context(|| format!("the agent starts with {flips} flipped bits"))?;
+        drain(&mut world)
+            .await
+            .with_context(|| format!("the agent starts with {flips} flipped bits"))?;
         nothing_twice(&world).await?;
         let status = world.centre.status()?;
         let count = |field: &str| status[field].as_u64().unwrap_or_default();
-        let told = count("readings_applied") + count("readings_declared_lost") + count("readings_quarantined");
-        ensure!(count("refused/forged") == 0 && told > 0, "{flips} flips: {status}");
+        let told = count("readings_applied")
+            + count("readings_declared_lost")
+            + count("readings_quarantined");
+        ensure!(
+            count("refused/forged") == 0 && told > 0,
+            "{flips} flips: {status}"
+        );
         // A gap's count is exact where the stubs could be read, else a lower bound with `exact` false.
         eprintln!("{flips} flipped bits: {sent} decoded before, then {told} applied or declared");
     }
@@ -111,7 +144,12 @@ async fn a_stolen_buffer_shows_nothing() -> Result<()> {
     let (_folder, mut world) = assigned().await?;
     fill_buffer(&mut world).await?;
     let disk = world.gateway("home")?.agent_dir();
-    let patient = world.patients.values().next().context("one patient")?.clone();
+    let patient = world
+        .patients
+        .values()
+        .next()
+        .context("one patient")?
+        .clone();
     let mut searched = 0;
     let mut folders = vec![disk.join("outbox")];
     while let Some(folder) = folders.pop() {
@@ -123,12 +161,27 @@ async fn a_stolen_buffer_shows_nothing() -> Result<()> {
             }
             let bytes = std::fs::read(&path)?;
             searched += bytes.len();
-            for word in [patient.as_bytes(), b"steady", b"heart_rate", b"HeartRate", b"vitaltwin sim", b"C0:00:00:00:01:01"] {
+            for word in [
+                patient.as_bytes(),
+                b"steady",
+                b"heart_rate",
+                b"HeartRate",
+                b"vitaltwin sim",
+                b"C0:00:00:00:01:01",
+            ] {
                 let found = bytes.windows(word.len()).any(|window| window == word);
-                ensure!(!found, "{} holds {:?} in clear", path.display(), String::from_utf8_lossy(word));
+                ensure!(
+                    !found,
+                    "{} holds {:?} in clear",
+                    path.display(),
+                    String::from_utf8_lossy(word)
+                );
             }
         }
     }
-    ensure!(searched > 10_000, "the negative control: only {searched} bytes were searched");
+    ensure!(
+        searched > 10_000,
+        "the negative control: only {searched} bytes were searched"
+    );
     Ok(())
 }

@@ -18,7 +18,12 @@ async fn centre_with_a_reading() -> Result<Small> {
     let (mut uplink, assignment) = small.uplink().await?;
     let (header, mut sealer) = small.gateway.open_context(&assignment, small.clock.now())?;
     uplink.send(Up::OpenContext(header)).await?;
-    uplink.send_records(seal_readings(&mut sealer, &heart_rates(small.clock.now(), &[60, 61]))?).await?;
+    uplink
+        .send_records(seal_readings(
+            &mut sealer,
+            &heart_rates(small.clock.now(), &[60, 61]),
+        )?)
+        .await?;
     small.applied(2).await?;
     Ok(small)
 }
@@ -27,19 +32,41 @@ async fn centre_with_a_reading() -> Result<Small> {
 async fn python_reads_twins_and_resumes_alerts() -> Result<()> {
     let python = root().join("target/tools/python/bin/python");
     if !python.exists() {
-        eprintln!("skipped: {} is absent: run `tests/run install`", python.display());
+        eprintln!(
+            "skipped: {} is absent: run `tests/run install`",
+            python.display()
+        );
         return Ok(());
     }
     let small = centre_with_a_reading().await?;
     let address = small.centre.ready()?.grpc.to_string();
     let script = root().join("tests/foreign/watch.py");
     let operator = small.centre.dir().join("operator");
-    let said = run(&python, [script.to_str(), Some(&address), operator.to_str(), Some("3")].map(Option::unwrap_or_default), &[])?;
-    let said: serde_json::Value = serde_json::from_str(&said).with_context(|| format!("watch.py said {said}"))?;
+    let said = run(
+        &python,
+        [
+            script.to_str(),
+            Some(&address),
+            operator.to_str(),
+            Some("3"),
+        ]
+        .map(Option::unwrap_or_default),
+        &[],
+    )?;
+    let said: serde_json::Value =
+        serde_json::from_str(&said).with_context(|| format!("watch.py said {said}"))?;
     ensure!(said["ok"] == true && said["twins"] == 1, "{said}");
     let services = said["services"].to_string();
-    for service in ["TwinService", "AlertService", "HistoryService", "grpc.health.v1.Health"] {
-        ensure!(services.contains(service), "{service} is not among {services}");
+    for service in [
+        "TwinService",
+        "AlertService",
+        "HistoryService",
+        "grpc.health.v1.Health",
+    ] {
+        ensure!(
+            services.contains(service),
+            "{service} is not among {services}"
+        );
     }
     Ok(())
 }
@@ -48,7 +75,10 @@ async fn python_reads_twins_and_resumes_alerts() -> Result<()> {
 async fn buf_curl_reads_by_reflection() -> Result<()> {
     let buf = root().join("tests/foreign/node_modules/.bin/buf");
     if !buf.exists() {
-        eprintln!("skipped: {} is absent: run `tests/run install`", buf.display());
+        eprintln!(
+            "skipped: {} is absent: run `tests/run install`",
+            buf.display()
+        );
         return Ok(());
     }
     let small = centre_with_a_reading().await?;
@@ -58,16 +88,46 @@ async fn buf_curl_reads_by_reflection() -> Result<()> {
     let port = small.centre.ready()?.grpc.port();
     let url = |method: &str| format!("https://localhost:{port}/{method}");
     let list = url("vitaltwin.v1.TwinService/List");
-    let tls = ["curl", "--protocol", "grpc", "--cacert", &ca, "--cert", &cert, "--key", &key];
+    let tls = [
+        "curl",
+        "--protocol",
+        "grpc",
+        "--cacert",
+        &ca,
+        "--cert",
+        &cert,
+        "--key",
+        &key,
+    ];
     let said = run(&buf, tls.into_iter().chain(["-d", "{}", &list]), &[])?;
-    let said: serde_json::Value = serde_json::from_str(&said).with_context(|| format!("buf said {said}"))?;
-    ensure!(said["twins"][0]["patient"] == small.patient.as_str(), "{said}");
+    let said: serde_json::Value =
+        serde_json::from_str(&said).with_context(|| format!("buf said {said}"))?;
+    ensure!(
+        said["twins"][0]["patient"] == small.patient.as_str(),
+        "{said}"
+    );
     let health = url("grpc.health.v1.Health/Check");
     let said = run(&buf, tls.into_iter().chain(["-d", "{}", &health]), &[])?;
     ensure!(said.contains("SERVING"), "{said}");
     // The negative control: without a certificate the same call is refused.
-    let refused = run(&buf, ["curl", "--protocol", "grpc", "--cacert", &ca, "-d", "{}", &list], &[]);
-    let said = refused.err().context("buf without a certificate read a twin")?.to_string();
+    let refused = run(
+        &buf,
+        [
+            "curl",
+            "--protocol",
+            "grpc",
+            "--cacert",
+            &ca,
+            "-d",
+            "{}",
+            &list,
+        ],
+        &[],
+    );
+    let said = refused
+        .err()
+        .context("buf without a certificate read a twin")?
+        .to_string();
     ensure!(said.contains("unauthenticated"), "{said}");
     Ok(())
 }

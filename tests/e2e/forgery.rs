@@ -26,26 +26,54 @@ async fn forged_receipts_and_commands_move_nothing() -> Result<()> {
     let stolen = folder.path().join("stolen");
     std::fs::create_dir(&stolen)?;
     let credentials = Authority::open(&centre_dir, Clock::system())?.server(&stolen, &[])?;
-    let chain = credentials.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+    let chain = credentials
+        .chain
+        .iter()
+        .map(|der| CertificateDer::from(der.clone()))
+        .collect();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(credentials.key.to_vec()));
-    let lies = Lies { gateway: world.gateway_ids["home"].clone(), stream: vec![1; 16], replayed: None };
+    let lies = Lies {
+        gateway: world.gateway_ids["home"].clone(),
+        stream: vec![1; 16],
+        replayed: None,
+    };
     let rogue = Rogue::start(chain, key, lies, Clock::system()).await?;
     let address = format!("grpc_address = \"localhost:{}\"\n", rogue.address.port());
     let gateway = world.gateway("home")?;
     gateway.configure(&address)?;
     gateway.start_agent()?;
-    wait_for("records at the liar", LONG, async || Ok((rogue.seen().records.len() >= 20).then_some(()))).await?;
+    wait_for("records at the liar", LONG, async || {
+        Ok((rogue.seen().records.len() >= 20).then_some(()))
+    })
+    .await?;
     let refused = wait_for("the lies to be counted", LONG, async || {
         let gateway = world.gateways.get("home").context("home")?;
-        let (receipts, commands) = (gateway.count("/receipts_invalid"), gateway.count("/commands_refused"));
+        let (receipts, commands) = (
+            gateway.count("/receipts_invalid"),
+            gateway.count("/commands_refused"),
+        );
         Ok((receipts > 0 && commands > 0).then_some((receipts, commands)))
     })
     .await?;
-    ensure!(refused.0 >= 20, "only {} of the forged receipts were counted", refused.0);
+    ensure!(
+        refused.0 >= 20,
+        "only {} of the forged receipts were counted",
+        refused.0
+    );
     let gateway = world.gateway("home")?;
     let kept = gateway.count("/buffer/records");
-    ensure!(kept >= 20, "only {kept} records are left after forged receipts");
-    ensure!(rogue.seen().records.iter().all(|record| record.len() <= 4096), "a record above 4 KiB");
+    ensure!(
+        kept >= 20,
+        "only {kept} records are left after forged receipts"
+    );
+    ensure!(
+        rogue
+            .seen()
+            .records
+            .iter()
+            .all(|record| record.len() <= 4096),
+        "a record above 4 KiB"
+    );
     // Back to the true centre: everything arrives, under the patient's true key.
     gateway.stop_wearables()?;
     gateway.stop_agent()?;
@@ -54,10 +82,19 @@ async fn forged_receipts_and_commands_move_nothing() -> Result<()> {
     tokio::time::sleep(Duration::from_millis(500)).await;
     gateway.stop_agent()?;
     let decoded = gateway.count("/readings_decoded");
-    ensure!(decoded > sent, "the negative control: it measured while the liar was there");
+    ensure!(
+        decoded > sent,
+        "the negative control: it measured while the liar was there"
+    );
     let status = world.centre.status()?;
     let applied = status["readings_applied"].as_u64().unwrap_or_default();
-    ensure!(applied == decoded, "{decoded} decoded, {applied} applied: {status}");
-    ensure!(world.gateway("home")?.count("/buffer/records") == 0, "the true receipts delete");
+    ensure!(
+        applied == decoded,
+        "{decoded} decoded, {applied} applied: {status}"
+    );
+    ensure!(
+        world.gateway("home")?.count("/buffer/records") == 0,
+        "the true receipts delete"
+    );
     Ok(())
 }

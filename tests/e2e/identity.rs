@@ -18,13 +18,22 @@ async fn a_token_enrols_exactly_one_gateway() -> Result<()> {
     let (token, id) = small.centre.token("contested")?;
     let address = small.centre.ready()?.grpc;
     let tries = (0..40).map(|_| HandGateway::enrol(address, &token, small.clock));
-    let won: Vec<_> = futures_util::future::join_all(tries).await.into_iter().filter_map(Result::ok).collect();
+    let won: Vec<_> = futures_util::future::join_all(tries)
+        .await
+        .into_iter()
+        .filter_map(Result::ok)
+        .collect();
     ensure!(won.len() == 1, "{} of 40 simultaneous uses won", won.len());
     ensure!(won[0].id.as_str() == id, "the winner got another id");
     let again = HandGateway::enrol(address, &token, small.clock).await;
     ensure!(again.is_err(), "a spent token enrolled again");
     let damaged = format!("{}x", &token[..token.len() - 1]);
-    ensure!(HandGateway::enrol(address, &damaged, small.clock).await.is_err(), "a damaged token enrolled");
+    ensure!(
+        HandGateway::enrol(address, &damaged, small.clock)
+            .await
+            .is_err(),
+        "a damaged token enrolled"
+    );
     Ok(())
 }
 
@@ -34,19 +43,34 @@ async fn strangers_and_the_anonymous_see_nothing() -> Result<()> {
     let other = Small::new().await?;
     let address = small.centre.ready()?.grpc;
     // Another centre's gateway and operator: the handshake fails on both sides' CA.
-    ensure!(other.gateway.at(address).connect().await.is_err(), "a foreign gateway was let in");
+    ensure!(
+        other.gateway.at(address).connect().await.is_err(),
+        "a foreign gateway was let in"
+    );
     let foreign = Client::connect(address, &other.centre.dir().join("operator"), &[]).await;
     ensure!(foreign.is_err(), "a foreign operator was let in");
     // No certificate, but the right CA: TLS holds, every patient's data is refused.
     let ca = std::fs::read(small.centre.dir().join("operator/ca.pem"))?;
-    let ca = <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(&ca)?;
+    let ca =
+        <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(
+            &ca,
+        )?;
     let nobody = channel(address, proto::tls::client_config(&ca, None, small.clock)?).await?;
-    let refused = TwinServiceClient::new(nobody).get(proto::v1::GetTwinRequest { patient: small.patient.clone() }).await;
-    let code = refused.err().context("an anonymous caller saw a twin")?.code();
+    let refused = TwinServiceClient::new(nobody)
+        .get(proto::v1::GetTwinRequest {
+            patient: small.patient.clone(),
+        })
+        .await;
+    let code = refused
+        .err()
+        .context("an anonymous caller saw a twin")?
+        .code();
     ensure!(code == tonic::Code::Unauthenticated, "{code:?}");
     // A gateway may send, not read.
     let as_gateway = TwinServiceClient::new(channel(address, small.gateway.tls()?).await?)
-        .get(proto::v1::GetTwinRequest { patient: small.patient.clone() })
+        .get(proto::v1::GetTwinRequest {
+            patient: small.patient.clone(),
+        })
         .await;
     ensure!(as_gateway.is_err(), "a gateway read a twin");
     // The negative control: the operator sees it.
@@ -59,18 +83,37 @@ async fn revocation_cuts_a_living_uplink() -> Result<()> {
     let (mut uplink, assignment) = small.uplink().await?;
     let (header, mut sealer) = small.gateway.open_context(&assignment, small.clock.now())?;
     uplink.send(Up::OpenContext(header.clone())).await?;
-    uplink.send_records(seal_readings(&mut sealer, &heart_rates(small.clock.now(), &[60]))?).await?;
+    uplink
+        .send_records(seal_readings(
+            &mut sealer,
+            &heart_rates(small.clock.now(), &[60]),
+        )?)
+        .await?;
     uplink.listen(|heard| !heard.receipts.is_empty()).await?;
     let revoked = Instant::now();
-    small.centre.cli(&["gateway", "revoke", small.gateway.id.as_str()])?;
+    small
+        .centre
+        .cli(&["gateway", "revoke", small.gateway.id.as_str()])?;
     let ended = async { while let Ok(Some(_)) = uplink.next().await {} };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.context("the uplink lives on after revocation")?;
+    tokio::time::timeout(Duration::from_secs(5), ended)
+        .await
+        .context("the uplink lives on after revocation")?;
     let took = revoked.elapsed();
-    ensure!(took < Duration::from_secs(3), "it took {took:?} to cut the uplink");
+    ensure!(
+        took < Duration::from_secs(3),
+        "it took {took:?} to cut the uplink"
+    );
     // Nor by a new connection.
     if let Ok(mut again) = small.gateway.connect().await {
         drop(again.send(Up::OpenContext(header)).await);
-        drop(again.send_records(seal_readings(&mut sealer, &heart_rates(small.clock.now(), &[61]))?).await);
+        drop(
+            again
+                .send_records(seal_readings(
+                    &mut sealer,
+                    &heart_rates(small.clock.now(), &[61]),
+                )?)
+                .await,
+        );
         let heard = again.listen(|heard| !heard.receipts.is_empty()).await;
         ensure!(heard.is_err(), "a revoked gateway got a receipt");
     }
@@ -86,12 +129,18 @@ async fn an_expired_certificate_is_refused_and_a_valid_one_is_not() -> Result<()
     centre.start().await?;
     let (token, _) = centre.token("soon old")?;
     let gateway = HandGateway::enrol(centre.ready()?.grpc, &token, Clock::system()).await?;
-    ensure!(gateway.connect().await.is_ok(), "the negative control: a fresh certificate connects");
+    ensure!(
+        gateway.connect().await.is_ok(),
+        "the negative control: a fresh certificate connects"
+    );
     centre.stop()?;
     // The same centre, three days later.
     let wall = proto::clock::wall_now().as_micros();
     let later = wall + 3 * 24 * 3600 * 1_000_000;
-    let envs = [(proto::clock::TEST_CLOCK_VARIABLE.to_owned(), format!("{wall}:{later}:1"))];
+    let envs = [(
+        proto::clock::TEST_CLOCK_VARIABLE.to_owned(),
+        format!("{wall}:{later}:1"),
+    )];
     centre.set_envs(&envs);
     centre.start().await?;
     let refused = match gateway.at(centre.ready()?.grpc).connect().await {

@@ -22,17 +22,26 @@ async fn the_demo_ends_with_nothing_lost_and_every_expected_alert() -> Result<()
         .arg(folder.path().join("data"))
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "the demo failed:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "the demo failed:\n{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = std::fs::read_to_string(&summary)?;
     let json: serde_json::Value = serde_json::from_str(&text)?;
-    ensure!(json["lost"] == 0 && json["duplicated"] == 0 && json["declared_gaps"] == 0, "{text}");
+    ensure!(
+        json["lost"] == 0 && json["duplicated"] == 0 && json["declared_gaps"] == 0,
+        "{text}"
+    );
     eprintln!("{text}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
-    let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists());
+    let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser"]
+        .into_iter()
+        .find(|path| Path::new(path).exists());
     let Some(_) = browser else {
         eprintln!("skipped: no chromium: run `tests/run install`");
         return Ok(());
@@ -43,13 +52,20 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
     }
     let (_folder, mut world) = crate::paths::one_patient(e2e::gateway::Uplink::Mqtt).await?;
     world.start()?;
-    world.gateway("home")?.wait_decoded(40, crate::paths::LONG).await?;
+    world
+        .gateway("home")?
+        .wait_decoded(40, crate::paths::LONG)
+        .await?;
     let page = world.centre.ready()?.page.clone();
     let shots = root().join("target/screenshots");
     std::fs::create_dir_all(&shots)?;
     let run = |mode: &[&str]| -> Result<()> {
         let link = world.centre.cli(&["sign-in", "browser"])?;
-        let link = link.split_whitespace().find(|word| word.starts_with("https://")).context("a link")?.to_owned();
+        let link = link
+            .split_whitespace()
+            .find(|word| word.starts_with("https://"))
+            .context("a link")?
+            .to_owned();
         let output = Command::new("node")
             .arg(root().join("tests/browser/page.mjs"))
             .args(mode)
@@ -58,7 +74,11 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
             .env("SHOTS", &shots)
             .output()
             .context("running node")?;
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         ensure!(output.status.success(), "page.mjs {mode:?}:\n{said}");
         Ok(())
     };

@@ -22,7 +22,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(90);
 
 fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
     Plan {
-        scenario: Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(scenario),
+        scenario: Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("scenarios")
+            .join(scenario),
         seed: 11,
         recording: None,
         envs: fast_clock(rate),
@@ -33,7 +35,10 @@ fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
 /// One patient with a strap and an oximeter on the machine's own clock; nothing runs but the centre.
 pub(crate) async fn one_patient(uplink: Uplink) -> Result<(TempDir, World)> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan { envs: Vec::new(), ..plan("one.toml", 1.0, uplink) };
+    let plan = Plan {
+        envs: Vec::new(),
+        ..plan("one.toml", 1.0, uplink)
+    };
     let world = World::build(folder.path(), plan).await?;
     Ok((folder, world))
 }
@@ -49,7 +54,9 @@ async fn small_world(rate: f64, uplink: Uplink) -> Result<(TempDir, World, Proxy
     };
     let proxy = Proxy::start(door, 5).await?;
     let address = format!("localhost:{}", proxy.address.port());
-    world.gateway("home")?.configure(&format!("{key} = \"{address}\"\n"))?;
+    world
+        .gateway("home")?
+        .configure(&format!("{key} = \"{address}\"\n"))?;
     world.start()?;
     Ok((folder, world, proxy))
 }
@@ -62,9 +69,13 @@ async fn settle(world: &mut World) -> Result<serde_json::Value> {
     let sent = gateway.count("/readings_decoded");
     let status = world.centre.status()?;
     let count = |field: &str| status[field].as_u64().unwrap_or_default();
-    let kept = count("readings_applied") + count("readings_quarantined") + count("readings_declared_lost");
+    let kept =
+        count("readings_applied") + count("readings_quarantined") + count("readings_declared_lost");
     ensure!(sent > 0, "nothing was measured");
-    ensure!(sent == kept, "{sent} readings were decoded, {kept} applied, quarantined or declared lost: {status}");
+    ensure!(
+        sent == kept,
+        "{sent} readings were decoded, {kept} applied, quarantined or declared lost: {status}"
+    );
     Ok(status)
 }
 
@@ -73,24 +84,49 @@ async fn an_outage_of_ten_minutes_is_caught_up_with_live_data_first() -> Result<
     for uplink in [Uplink::Mqtt, Uplink::Grpc] {
         let (_folder, mut world, proxy) = small_world(60.0, uplink).await?;
         let client = world.centre.client().await?;
-        let patient = world.patients.values().next().context("one patient")?.clone();
-        wait_for("first readings", LONG, async || Ok((world.centre.status()?["readings_applied"].as_u64() > Some(50)).then_some(()))).await?;
-        proxy.set(Weather { cut: true, ..Weather::default() });
+        let patient = world
+            .patients
+            .values()
+            .next()
+            .context("one patient")?
+            .clone();
+        wait_for("first readings", LONG, async || {
+            Ok((world.centre.status()?["readings_applied"].as_u64() > Some(50)).then_some(()))
+        })
+        .await?;
+        proxy.set(Weather {
+            cut: true,
+            ..Weather::default()
+        });
         let before = world.centre.status()?["readings_applied"].as_u64();
         let (decoded, ten_minutes) = (world.gateway("home")?.count("/readings_decoded"), 2 * 600);
-        world.gateway("home")?.wait_decoded(decoded + ten_minutes, LONG).await?;
-        ensure!(world.centre.status()?["readings_applied"].as_u64() == before, "the negative control: cut means cut");
+        world
+            .gateway("home")?
+            .wait_decoded(decoded + ten_minutes, LONG)
+            .await?;
+        ensure!(
+            world.centre.status()?["readings_applied"].as_u64() == before,
+            "the negative control: cut means cut"
+        );
         let cut_ended = proto::clock::wall_now();
         proxy.set(Weather::default());
         // A reading measured after the reconnect is there while backlog is still being caught up, or at
         // least no later than the backlog.
         let fresh = wait_for("a fresh value", LONG, async || {
             let twin = client.twin(&patient).await?;
-            let now = e2e::client::clock_of(&world.plan.envs)?.at_wall(cut_ended).as_micros();
-            Ok(twin.channels.iter().any(|channel| channel.effective_us >= now).then_some(()))
+            let now = e2e::client::clock_of(&world.plan.envs)?
+                .at_wall(cut_ended)
+                .as_micros();
+            Ok(twin
+                .channels
+                .iter()
+                .any(|channel| channel.effective_us >= now)
+                .then_some(()))
         });
         fresh.await?;
-        settle(&mut world).await.with_context(|| format!("after the outage by {}", uplink.name()))?;
+        settle(&mut world)
+            .await
+            .with_context(|| format!("after the outage by {}", uplink.name()))?;
     }
     Ok(())
 }
@@ -100,11 +136,21 @@ async fn a_rough_network_loses_nothing() -> Result<()> {
     for uplink in [Uplink::Mqtt, Uplink::Grpc] {
         let (_folder, mut world, proxy) = small_world(20.0, uplink).await?;
         // A flipped bit ends a TLS connection, as does a drop: both mean reconnect and resend.
-        proxy.set(Weather { delay: Duration::from_millis(5), corrupt_one_in: 40, drop_one_in: 40, cut: false });
+        proxy.set(Weather {
+            delay: Duration::from_millis(5),
+            corrupt_one_in: 40,
+            drop_one_in: 40,
+            cut: false,
+        });
         world.gateway("home")?.wait_decoded(600, LONG).await?;
-        ensure!(proxy.accepted() > 1, "the negative control: the weather broke no connection");
+        ensure!(
+            proxy.accepted() > 1,
+            "the negative control: the weather broke no connection"
+        );
         proxy.set(Weather::default());
-        settle(&mut world).await.with_context(|| format!("in rough weather by {}", uplink.name()))?;
+        settle(&mut world)
+            .await
+            .with_context(|| format!("in rough weather by {}", uplink.name()))?;
     }
     Ok(())
 }
@@ -120,12 +166,19 @@ async fn random_kills(seed: u64, kills: u32) -> Result<()> {
             world.gateway("home")?.start_agent()?;
         } else {
             world.centre.kill()?;
-            let ready = world.centre.start().await.with_context(|| format!("kill {n} of seed {seed}"))?;
+            let ready = world
+                .centre
+                .start()
+                .await
+                .with_context(|| format!("kill {n} of seed {seed}"))?;
             proxy.lead_to(ready.grpc);
         }
     }
     let decoded = world.gateway("home")?.count("/readings_decoded");
-    world.gateway("home")?.wait_decoded(decoded + 50, LONG).await?;
+    world
+        .gateway("home")?
+        .wait_decoded(decoded + 50, LONG)
+        .await?;
     let gateway = world.gateway("home")?;
     gateway.stop_wearables()?;
     gateway.stop_agent()?;
@@ -133,18 +186,38 @@ async fn random_kills(seed: u64, kills: u32) -> Result<()> {
     let status = wait_for("everything durable to be applied", SOON, async || {
         let status = world.centre.status()?;
         let count = |field: &str| status[field].as_u64().unwrap_or_default();
-        Ok((count("readings_applied") + count("readings_quarantined") >= durable).then_some(status))
+        Ok(
+            (count("readings_applied") + count("readings_quarantined") >= durable)
+                .then_some(status),
+        )
     })
     .await
-    .with_context(|| format!("seed {seed}: {durable} sealed, centre: {:?}", world.centre.status()))?;
+    .with_context(|| {
+        format!(
+            "seed {seed}: {durable} sealed, centre: {:?}",
+            world.centre.status()
+        )
+    })?;
     let applied = status["readings_applied"].as_u64().unwrap_or_default();
     let journaled = status["readings_journaled"].as_u64().unwrap_or_default();
-    ensure!(applied <= journaled, "seed {seed}: {applied} applied of {journaled} journaled");
+    ensure!(
+        applied <= journaled,
+        "seed {seed}: {applied} applied of {journaled} journaled"
+    );
     // What the history gives back is what was applied: nothing twice.
-    let patient = world.patients.values().next().context("one patient")?.clone();
+    let patient = world
+        .patients
+        .values()
+        .next()
+        .context("one patient")?
+        .clone();
     let readings = e2e::client::all_readings(&world.centre.client().await?, &patient).await?;
     let distinct: std::collections::BTreeSet<_> = readings.iter().collect();
-    ensure!(distinct.len() == readings.len(), "seed {seed}: the history holds {} duplicates", readings.len() - distinct.len());
+    ensure!(
+        distinct.len() == readings.len(),
+        "seed {seed}: the history holds {} duplicates",
+        readings.len() - distinct.len()
+    );
     Ok(())
 }
 
@@ -155,7 +228,10 @@ async fn random_kills_lose_nothing_durable_and_apply_nothing_twice() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn soak_random_kills() -> Result<()> {
-    let Some(kills) = std::env::var("VITALTWIN_KILLS").ok().and_then(|text| text.parse().ok()) else {
+    let Some(kills) = std::env::var("VITALTWIN_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    else {
         eprintln!("skipped: the soak runs with VITALTWIN_KILLS=300 (see README)");
         return Ok(());
     };

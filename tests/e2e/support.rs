@@ -39,13 +39,25 @@ impl Small {
         let patient = centre.add_patient("Story")?;
         centre.assign(&patient, &id, &[ADDRESS.into()])?;
         let client = centre.client().await?;
-        Ok(Self { folder, centre, gateway, patient, client, clock })
+        Ok(Self {
+            folder,
+            centre,
+            gateway,
+            patient,
+            client,
+            clock,
+        })
     }
 
     /// An uplink and the one assignment.
     pub(crate) async fn uplink(&self) -> Result<(HandUplink, v1::Assignment)> {
         let mut uplink = self.gateway.connect().await?;
-        let assignment = uplink.assignments().await?.into_iter().next().context("one assignment")?;
+        let assignment = uplink
+            .assignments()
+            .await?
+            .into_iter()
+            .next()
+            .context("one assignment")?;
         Ok((uplink, assignment))
     }
 
@@ -62,10 +74,16 @@ impl Small {
 /// The shared folder with recordings and vectors; says so when it is absent.
 pub(crate) fn shared(what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("VITALTWIN_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from)
+        .map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
+            PathBuf::from,
+        )
         .join(what);
     if !folder.exists() {
-        eprintln!("skipped: {} is absent (set VITALTWIN_SHARED)", folder.display());
+        eprintln!(
+            "skipped: {} is absent (set VITALTWIN_SHARED)",
+            folder.display()
+        );
         return None;
     }
     Some(folder)

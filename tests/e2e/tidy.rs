@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
+        .to_path_buf()
 }
 
 /// Every Rust file that people wrote, as (path from the root, text).
@@ -12,21 +15,37 @@ fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, root: &Path, found: &mut Vec<(String, String)>) {
         for entry in std::fs::read_dir(folder).expect("a readable folder") {
             let path = entry.expect("a readable entry").path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() {
-                if !["target", "node_modules", "generated", "dist", ".git"].contains(&name.as_str()) {
+                if !["target", "node_modules", "generated", "dist", ".git"].contains(&name.as_str())
+                {
                     walk(&path, root, found);
                 }
             } else if name.ends_with(".rs") {
-                let relative = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
-                found.push((relative, std::fs::read_to_string(&path).expect("Rust source is UTF-8")));
+                let relative = path
+                    .strip_prefix(root)
+                    .expect("below the root")
+                    .to_string_lossy()
+                    .into_owned();
+                found.push((
+                    relative,
+                    std::fs::read_to_string(&path).expect("Rust source is UTF-8"),
+                ));
             }
         }
     }
     let mut found = Vec::new();
     walk(&root(), &root(), &mut found);
     found.sort();
-    assert!(found.len() > 40, "the walk found only {} files", found.len());
+    assert!(
+        found.len() > 40,
+        "the walk found only {} files",
+        found.len()
+    );
     found
 }
 
@@ -37,8 +56,15 @@ fn without_tests(text: &str) -> &str {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent: Vec<_> = sources().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(p, _)| p).collect();
-    assert!(silent.is_empty(), "files that do not start with `//!`: {silent:#?}");
+    let silent: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(p, _)| p)
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "files that do not start with `//!`: {silent:#?}"
+    );
 }
 
 /// Files above 600 net lines that have a good reason; the list ideally only shrinks.
@@ -52,16 +78,33 @@ fn files_stay_short() {
         .map(|(path, text)| (without_tests(&text).lines().count(), path))
         .filter(|(lines, _)| *lines > 600)
         .collect();
-    assert!(long.is_empty(), "files above 600 lines without their tests: {long:#?}");
+    assert!(
+        long.is_empty(),
+        "files above 600 lines without their tests: {long:#?}"
+    );
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
 const ADAPTERS: [(&str, &[&str]); 6] = [
-    ("btleplug", &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"]),
+    (
+        "btleplug",
+        &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
+    ),
     ("sled", &["agent/src/outbox/store", "tests/"]),
     ("hpke", &["proto/src/seal/crypto.rs"]),
-    ("rusqlite", &["aggregator/src/journal/store", "aggregator/src/vault/store"]),
-    ("rcgen", &["aggregator/src/ca", "agent/src/identity.rs", "agent/src/enrol.rs", "tests/"]),
+    (
+        "rusqlite",
+        &["aggregator/src/journal/store", "aggregator/src/vault/store"],
+    ),
+    (
+        "rcgen",
+        &[
+            "aggregator/src/ca",
+            "agent/src/identity.rs",
+            "agent/src/enrol.rs",
+            "tests/",
+        ],
+    ),
     ("zbus", &["firmware-sim/"]),
 ];
 
@@ -70,34 +113,59 @@ fn foreign_crates_stay_behind_their_adapter() {
     let mut strays = BTreeMap::<&str, Vec<String>>::new();
     for (path, text) in sources() {
         for (name, homes) in ADAPTERS {
-            let named = without_tests(&text).lines().map(str::trim_start).any(|line| {
-                !line.starts_with("//") && (line.contains(&format!("{name}::")) || line.contains(&format!("use {name}")))
-            });
+            let named = without_tests(&text)
+                .lines()
+                .map(str::trim_start)
+                .any(|line| {
+                    !line.starts_with("//")
+                        && (line.contains(&format!("{name}::"))
+                            || line.contains(&format!("use {name}")))
+                });
             if named && !homes.iter().any(|home| path.starts_with(home)) {
                 strays.entry(name).or_default().push(path.clone());
             }
         }
     }
-    assert!(strays.is_empty(), "foreign crates named outside their adapter: {strays:#?}");
+    assert!(
+        strays.is_empty(),
+        "foreign crates named outside their adapter: {strays:#?}"
+    );
 }
 
 #[test]
 fn pure_crates_stay_pure() {
     for manifest in ["proto/vitals/Cargo.toml", "aggregator/twin/Cargo.toml"] {
         let text = std::fs::read_to_string(root().join(manifest)).expect("the manifest");
-        let dependencies = text.split("[dependencies]").nth(1).expect("a dependency table");
+        let dependencies = text
+            .split("[dependencies]")
+            .nth(1)
+            .expect("a dependency table");
         let dependencies = dependencies.split("\n[").next().unwrap_or(dependencies);
-        for line in dependencies.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        for line in dependencies
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        {
             assert!(
-                ["vitals.", "libm."].iter().any(|allowed| line.starts_with(allowed)),
+                ["vitals.", "libm."]
+                    .iter()
+                    .any(|allowed| line.starts_with(allowed)),
                 "{manifest} may depend on vitals and libm only, not `{line}`"
             );
         }
     }
     for (path, text) in sources() {
         if path.starts_with("proto/vitals/src") || path.starts_with("aggregator/twin/src") {
-            for word in ["Instant::now", "SystemTime", "HashMap", "std::fs", "std::net"] {
-                assert!(!without_tests(&text).contains(word), "{path} is pure and must not use {word}");
+            for word in [
+                "Instant::now",
+                "SystemTime",
+                "HashMap",
+                "std::fs",
+                "std::net",
+            ] {
+                assert!(
+                    !without_tests(&text).contains(word),
+                    "{path} is pure and must not use {word}"
+                );
             }
         }
     }
@@ -108,16 +176,25 @@ fn only_the_clock_reads_the_clock() {
     let readers: Vec<_> = sources()
         .into_iter()
         .filter(|(path, text)| {
-            path != "proto/src/clock.rs" && !path.starts_with("tests/") && without_tests(text).contains("SystemTime::now")
+            path != "proto/src/clock.rs"
+                && !path.starts_with("tests/")
+                && without_tests(text).contains("SystemTime::now")
         })
         .map(|(path, _)| path)
         .collect();
-    assert!(readers.is_empty(), "read time through proto::clock::Clock: {readers:#?}");
+    assert!(
+        readers.is_empty(),
+        "read time through proto::clock::Clock: {readers:#?}"
+    );
 }
 
 #[test]
 fn no_test_is_switched_off_and_no_work_is_left_as_a_macro() {
-    let words = [concat!("#[ign", "ore"), concat!("to", "do!("), concat!("unimpl", "emented!(")];
+    let words = [
+        concat!("#[ign", "ore"),
+        concat!("to", "do!("),
+        concat!("unimpl", "emented!("),
+    ];
     for (path, text) in sources() {
         for word in words {
             assert!(!text.contains(word), "{path} holds `{word}`");
@@ -130,17 +207,31 @@ fn architecture_matches_the_tree() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
     for (path, _) in sources() {
         let mut parts = path.split("/src/");
-        let (Some(owner), Some(rest)) = (parts.next(), parts.next()) else { continue };
-        let Some((room, _)) = rest.split_once('/') else { continue };
+        let (Some(owner), Some(rest)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let Some((room, _)) = rest.split_once('/') else {
+            continue;
+        };
         if room == "bin" {
             continue;
         }
         let name = format!("{owner}/src/{room}");
-        assert!(text.contains(&format!("`{name}`")), "ARCHITECTURE.md does not tell of `{name}`");
+        assert!(
+            text.contains(&format!("`{name}`")),
+            "ARCHITECTURE.md does not tell of `{name}`"
+        );
     }
     // Every path that the code map names exists.
     for line in text.lines().filter(|line| line.starts_with("| `")) {
-        let path = line.trim_start_matches("| `").split('`').next().unwrap_or_default();
-        assert!(root().join(path).exists(), "ARCHITECTURE.md tells of {path}, which does not exist");
+        let path = line
+            .trim_start_matches("| `")
+            .split('`')
+            .next()
+            .unwrap_or_default();
+        assert!(
+            root().join(path).exists(),
+            "ARCHITECTURE.md tells of {path}, which does not exist"
+        );
     }
 }

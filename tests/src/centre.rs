@@ -46,11 +46,30 @@ impl Centre {
     ///
     /// # Errors
     /// When `init` fails.
-    pub fn init_listening(dir: &Path, envs: &[(String, String)], listen: &str, mqtt: &str) -> Result<Self> {
+    pub fn init_listening(
+        dir: &Path,
+        envs: &[(String, String)],
+        listen: &str,
+        mqtt: &str,
+    ) -> Result<Self> {
         std::fs::create_dir_all(dir).context("the centre's folder")?;
         let log = dir.with_extension("log");
-        let centre = Self { dir: dir.into(), envs: envs.to_vec(), process: None, ready: None, log };
-        centre.cli(&["init", "--name", "localhost", "--listen", listen, "--mqtt-listen", mqtt])?;
+        let centre = Self {
+            dir: dir.into(),
+            envs: envs.to_vec(),
+            process: None,
+            ready: None,
+            log,
+        };
+        centre.cli(&[
+            "init",
+            "--name",
+            "localhost",
+            "--listen",
+            listen,
+            "--mqtt-listen",
+            mqtt,
+        ])?;
         Ok(centre)
     }
 
@@ -72,8 +91,13 @@ impl Centre {
     pub fn cli(&self, args: &[&str]) -> Result<String> {
         let dir = self.dir.to_string_lossy().into_owned();
         let test_clock = (!self.envs.is_empty()).then_some("--test-clock");
-        let all = ["--dir", &dir].into_iter().chain(test_clock).chain(args.iter().copied());
-        Ok(run(&program("vitaltwin-aggregator")?, all, &self.envs)?.trim_end().to_owned())
+        let all = ["--dir", &dir]
+            .into_iter()
+            .chain(test_clock)
+            .chain(args.iter().copied());
+        Ok(run(&program("vitaltwin-aggregator")?, all, &self.envs)?
+            .trim_end()
+            .to_owned())
     }
 
     /// Starts it and waits until it listens.
@@ -94,14 +118,30 @@ impl Centre {
         // A killed centre leaves its file behind.
         drop(std::fs::remove_file(&ready_file));
         let test_clock = (!self.envs.is_empty()).then_some("--test-clock");
-        let args = ["--dir", &dir].into_iter().chain(test_clock).chain(["run"]).chain(more.iter().copied());
-        let mut process = Process::start("aggregator", &program("vitaltwin-aggregator")?, args, &self.envs, &self.log)?;
-        let ready = wait_for("the centre to listen", Duration::from_secs(30), async || {
-            if let Some(status) = process.ended()? {
-                anyhow::bail!("the centre ended with {status}:\n{}", process.tail());
-            }
-            Ok(std::fs::read(&ready_file).ok().and_then(|bytes| serde_json::from_slice::<Ready>(&bytes).ok()))
-        })
+        let args = ["--dir", &dir]
+            .into_iter()
+            .chain(test_clock)
+            .chain(["run"])
+            .chain(more.iter().copied());
+        let mut process = Process::start(
+            "aggregator",
+            &program("vitaltwin-aggregator")?,
+            args,
+            &self.envs,
+            &self.log,
+        )?;
+        let ready = wait_for(
+            "the centre to listen",
+            Duration::from_secs(30),
+            async || {
+                if let Some(status) = process.ended()? {
+                    anyhow::bail!("the centre ended with {status}:\n{}", process.tail());
+                }
+                Ok(std::fs::read(&ready_file)
+                    .ok()
+                    .and_then(|bytes| serde_json::from_slice::<Ready>(&bytes).ok()))
+            },
+        )
         .await
         .with_context(|| format!("log:\n{}", process.tail()))?;
         self.process = Some(process);
@@ -129,7 +169,10 @@ impl Centre {
     /// # Errors
     /// When it does not run.
     pub fn kill(&mut self) -> Result<()> {
-        self.process.take().context("the centre does not run")?.kill()
+        self.process
+            .take()
+            .context("the centre does not run")?
+            .kill()
     }
 
     /// SIGTERM and an orderly end.
@@ -139,7 +182,11 @@ impl Centre {
     pub fn stop(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the centre does not run")?;
         let status = process.stop(Duration::from_secs(20))?;
-        anyhow::ensure!(status.success(), "the centre ended with {status}:\n{}", process.tail());
+        anyhow::ensure!(
+            status.success(),
+            "the centre ended with {status}:\n{}",
+            process.tail()
+        );
         Ok(())
     }
 
@@ -165,9 +212,15 @@ impl Centre {
     /// When the command fails.
     pub fn token(&self, label: &str) -> Result<(String, String)> {
         let text = self.cli(&["gateway", "token", "--label", label, "--json"])?;
-        let json: Value = serde_json::from_str(&text).with_context(|| format!("`gateway token --json` gave {text}"))?;
-        let field = |name: &str| Ok(json[name].as_str().with_context(|| format!("no {name} in {text}"))?.to_owned());
-        anyhow::Ok((field("token")?, field("gateway")?))
+        let json: Value = serde_json::from_str(&text)
+            .with_context(|| format!("`gateway token --json` gave {text}"))?;
+        let field = |name: &str| {
+            json[name]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("no {name} in {text}"))
+        };
+        Ok((field("token")?, field("gateway")?))
     }
 
     /// Gives `devices` at `gateway` to `patient`.
@@ -187,6 +240,7 @@ impl Centre {
     /// # Errors
     /// When the command fails.
     pub fn status(&self) -> Result<Value> {
-        serde_json::from_str(&self.cli(&["status", "--json"])?).context("`status --json` gives JSON")
+        serde_json::from_str(&self.cli(&["status", "--json"])?)
+            .context("`status --json` gives JSON")
     }
 }

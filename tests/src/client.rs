@@ -31,7 +31,10 @@ pub struct Client {
 /// # Errors
 /// When the text is no clock.
 pub fn clock_of(envs: &[(String, String)]) -> Result<Clock> {
-    let text = envs.iter().find(|(name, _)| name == proto::clock::TEST_CLOCK_VARIABLE).map(|(_, value)| value.as_str());
+    let text = envs
+        .iter()
+        .find(|(name, _)| name == proto::clock::TEST_CLOCK_VARIABLE)
+        .map(|(_, value)| value.as_str());
     Clock::from_text(text, text.is_some()).context("the test clock")
 }
 
@@ -52,7 +55,10 @@ pub async fn channel(address: SocketAddr, mut config: rustls::ClientConfig) -> R
         }
     });
     let endpoint = Endpoint::from_static("https://localhost");
-    endpoint.connect_with_connector(connect).await.context("connecting to the centre")
+    endpoint
+        .connect_with_connector(connect)
+        .await
+        .context("connecting to the centre")
 }
 
 impl Client {
@@ -60,7 +66,11 @@ impl Client {
     ///
     /// # Errors
     /// When a file is missing or the handshake fails.
-    pub async fn connect(address: SocketAddr, identity: &Path, envs: &[(String, String)]) -> Result<Self> {
+    pub async fn connect(
+        address: SocketAddr,
+        identity: &Path,
+        envs: &[(String, String)],
+    ) -> Result<Self> {
         let ca = CertificateDer::from_pem_file(identity.join("ca.pem")).context("ca.pem")?;
         let chain = CertificateDer::pem_file_iter(identity.join("cert.pem"))
             .context("cert.pem")?
@@ -68,7 +78,9 @@ impl Client {
             .context("cert.pem")?;
         let key = PrivateKeyDer::from_pem_file(identity.join("key.pem")).context("key.pem")?;
         let config = proto::tls::client_config(&ca, Some((chain, key)), clock_of(envs)?)?;
-        Ok(Self { channel: channel(address, config).await? })
+        Ok(Self {
+            channel: channel(address, config).await?,
+        })
     }
 
     /// The twins' service.
@@ -100,7 +112,11 @@ impl Client {
     /// # Errors
     /// As the call.
     pub async fn all_alerts(&self) -> Result<Vec<v1::Alert>> {
-        let request = v1::ListAlertsRequest { include_resolved: true, page_size: 1000, ..Default::default() };
+        let request = v1::ListAlertsRequest {
+            include_resolved: true,
+            page_size: 1000,
+            ..Default::default()
+        };
         Ok(self.alerts().list(request).await?.into_inner().alerts)
     }
 
@@ -109,7 +125,13 @@ impl Client {
     /// # Errors
     /// As the call.
     pub async fn twin(&self, patient: &str) -> Result<v1::Twin> {
-        Ok(self.twins().get(v1::GetTwinRequest { patient: patient.into() }).await?.into_inner())
+        Ok(self
+            .twins()
+            .get(v1::GetTwinRequest {
+                patient: patient.into(),
+            })
+            .await?
+            .into_inner())
     }
 
     /// The twins' changes after `cursor` (empty: a snapshot first).
@@ -117,7 +139,10 @@ impl Client {
     /// # Errors
     /// As the call.
     pub async fn watch_twins(&self, cursor: Vec<u8>) -> Result<Streaming<v1::TwinEvent>> {
-        let request = v1::WatchTwinsRequest { patients: Vec::new(), cursor };
+        let request = v1::WatchTwinsRequest {
+            patients: Vec::new(),
+            cursor,
+        };
         Ok(self.twins().watch(request).await?.into_inner())
     }
 
@@ -126,7 +151,10 @@ impl Client {
     /// # Errors
     /// As the call.
     pub async fn watch_alerts(&self, cursor: Vec<u8>) -> Result<Streaming<v1::AlertEvent>> {
-        let request = v1::WatchAlertsRequest { cursor, ..Default::default() };
+        let request = v1::WatchAlertsRequest {
+            cursor,
+            ..Default::default()
+        };
         Ok(self.alerts().watch(request).await?.into_inner())
     }
 }
@@ -136,7 +164,12 @@ impl Client {
 /// # Errors
 /// As the call.
 pub async fn all_readings(client: &Client, patient: &str) -> Result<Vec<(i32, u32, i64, u64)>> {
-    let request = v1::HistoryRequest { patient: patient.into(), from_us: 0, to_us: i64::MAX, ..Default::default() };
+    let request = v1::HistoryRequest {
+        patient: patient.into(),
+        from_us: 0,
+        to_us: i64::MAX,
+        ..Default::default()
+    };
     let mut chunks = client.history().query(request).await?.into_inner();
     let mut readings = Vec::new();
     while let Some(chunk) = chunks.message().await? {

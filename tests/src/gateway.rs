@@ -61,8 +61,17 @@ impl Gateway {
     /// When no private bus can be had; says what to install.
     pub async fn new(dir: &Path, uplink: Uplink, envs: &[(String, String)]) -> Result<Self> {
         std::fs::create_dir_all(dir).context("the gateway's folder")?;
-        let bus = PrivateBus::start(dir).await.context("a private D-Bus for this gateway")?;
-        Ok(Self { dir: dir.into(), envs: envs.to_vec(), bus, wearables: None, agent: None, uplink })
+        let bus = PrivateBus::start(dir)
+            .await
+            .context("a private D-Bus for this gateway")?;
+        Ok(Self {
+            dir: dir.into(),
+            envs: envs.to_vec(),
+            bus,
+            wearables: None,
+            agent: None,
+            uplink,
+        })
     }
 
     /// The agent's data folder.
@@ -92,14 +101,30 @@ impl Gateway {
         let (scenario, trace) = (bench.scenario.to_string_lossy(), self.trace());
         let trace = trace.to_string_lossy();
         let recording = bench.recording.map(Path::to_string_lossy);
-        let mut args = vec!["run", "--scenario", &scenario, "--seed", &seed, "--bus", &bus, "--trace", &trace];
+        let mut args = vec![
+            "run",
+            "--scenario",
+            &scenario,
+            "--seed",
+            &seed,
+            "--bus",
+            &bus,
+            "--trace",
+            &trace,
+        ];
         args.extend(["--gateway", bench.gateway]);
         if let Some(file) = &recording {
             args.extend(["--recording", file]);
         }
         args.extend(self.test_clock());
         let log = self.dir.join("wearables.log");
-        self.wearables = Some(Process::start("firmware-sim", &program("firmware-sim")?, args, &self.envs, &log)?);
+        self.wearables = Some(Process::start(
+            "firmware-sim",
+            &program("firmware-sim")?,
+            args,
+            &self.envs,
+            &log,
+        )?);
         Ok(())
     }
 
@@ -116,7 +141,10 @@ impl Gateway {
     /// # Errors
     /// When they are off already.
     pub fn stop_wearables(&mut self) -> Result<()> {
-        self.wearables.take().context("the wearables are off")?.kill()
+        self.wearables
+            .take()
+            .context("the wearables are off")?
+            .kill()
     }
 
     /// One command of `vitaltwin-agent`; its standard output.
@@ -125,7 +153,10 @@ impl Gateway {
     /// When the command fails; carries what it said.
     pub fn cli(&self, args: &[&str]) -> Result<String> {
         let dir = self.agent_dir().to_string_lossy().into_owned();
-        let all = ["--dir", &dir].into_iter().chain(self.test_clock()).chain(args.iter().copied());
+        let all = ["--dir", &dir]
+            .into_iter()
+            .chain(self.test_clock())
+            .chain(args.iter().copied());
         run(&program("vitaltwin-agent")?, all, &self.agent_envs())
     }
 
@@ -153,7 +184,8 @@ impl Gateway {
     /// # Errors
     /// When the disk does not take it.
     pub fn configure(&self, text: &str) -> Result<()> {
-        std::fs::write(self.agent_dir().join("config.toml"), text).context("the agent's config.toml")
+        std::fs::write(self.agent_dir().join("config.toml"), text)
+            .context("the agent's config.toml")
     }
 
     /// Starts the agent.
@@ -162,10 +194,25 @@ impl Gateway {
     /// When the program cannot start.
     pub fn start_agent(&mut self) -> Result<()> {
         let dir = self.agent_dir().to_string_lossy().into_owned();
-        let run = ["run", "--uplink", self.uplink.name(), "--drain-seconds", "20"];
-        let args = ["--dir", &dir].into_iter().chain(self.test_clock()).chain(run);
+        let run = [
+            "run",
+            "--uplink",
+            self.uplink.name(),
+            "--drain-seconds",
+            "20",
+        ];
+        let args = ["--dir", &dir]
+            .into_iter()
+            .chain(self.test_clock())
+            .chain(run);
         let log = self.dir.join("agent.log");
-        self.agent = Some(Process::start("agent", &program("vitaltwin-agent")?, args, &self.agent_envs(), &log)?);
+        self.agent = Some(Process::start(
+            "agent",
+            &program("vitaltwin-agent")?,
+            args,
+            &self.agent_envs(),
+            &log,
+        )?);
         Ok(())
     }
 
@@ -192,7 +239,11 @@ impl Gateway {
     pub fn stop_agent(&mut self) -> Result<()> {
         let mut process = self.agent.take().context("the agent does not run")?;
         let status = process.stop(Duration::from_secs(40))?;
-        anyhow::ensure!(status.success(), "the agent ended with {status}:\n{}", process.tail());
+        anyhow::ensure!(
+            status.success(),
+            "the agent ended with {status}:\n{}",
+            process.tail()
+        );
         Ok(())
     }
 
@@ -205,7 +256,9 @@ impl Gateway {
     /// A whole number of the agent's status; 0 until it is there.
     #[must_use]
     pub fn count(&self, pointer: &str) -> u64 {
-        self.status().and_then(|status| status.pointer(pointer).and_then(Value::as_u64)).unwrap_or(0)
+        self.status()
+            .and_then(|status| status.pointer(pointer).and_then(Value::as_u64))
+            .unwrap_or(0)
     }
 
     /// Waits until the agent has decoded at least this many readings.

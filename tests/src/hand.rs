@@ -66,11 +66,24 @@ impl HandGateway {
         let channel = channel(address, config).await?;
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let csr = rcgen::CertificateParams::default().serialize_request(&key)?;
-        let request = v1::EnrolRequest { token: token.into(), csr: csr.der().to_vec() };
-        let response = EnrolmentServiceClient::new(channel).enrol(request).await?.into_inner();
+        let request = v1::EnrolRequest {
+            token: token.into(),
+            csr: csr.der().to_vec(),
+        };
+        let response = EnrolmentServiceClient::new(channel)
+            .enrol(request)
+            .await?
+            .into_inner();
         let id = GatewayId::parse(&response.gateway).context("the centre gave no gateway id")?;
         let key_pkcs8 = key.serialize_der();
-        Ok(Self { id, chain: response.certificate_chain, key_pkcs8, ca: response.ca, address, clock })
+        Ok(Self {
+            id,
+            chain: response.certificate_chain,
+            key_pkcs8,
+            ca: response.ca,
+            address,
+            clock,
+        })
     }
 
     /// The same gateway, calling another door.
@@ -89,8 +102,15 @@ impl HandGateway {
     /// Its TLS identity.
     #[must_use]
     pub fn tls_identity(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let chain = self.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-        (chain, PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key_pkcs8.clone())))
+        let chain = self
+            .chain
+            .iter()
+            .map(|der| CertificateDer::from(der.clone()))
+            .collect();
+        (
+            chain,
+            PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key_pkcs8.clone())),
+        )
     }
 
     /// A TLS configuration with its certificate.
@@ -98,7 +118,11 @@ impl HandGateway {
     /// # Errors
     /// When rustls does not take the certificate.
     pub fn tls(&self) -> Result<rustls::ClientConfig> {
-        Ok(proto::tls::client_config(&self.ca, Some(self.tls_identity()), self.clock)?)
+        Ok(proto::tls::client_config(
+            &self.ca,
+            Some(self.tls_identity()),
+            self.clock,
+        )?)
     }
 
     /// The key that signs its contexts.
@@ -106,7 +130,9 @@ impl HandGateway {
     /// # Errors
     /// Never for a key made by [`HandGateway::enrol`].
     pub fn signing_key(&self) -> Result<SigningKey> {
-        SigningKey::from_pkcs8(&self.key_pkcs8).ok().context("the gateway's key")
+        SigningKey::from_pkcs8(&self.key_pkcs8)
+            .ok()
+            .context("the gateway's key")
     }
 
     /// Connects by gRPC and says hello.
@@ -116,9 +142,18 @@ impl HandGateway {
     pub async fn connect(&self) -> Result<HandUplink> {
         let channel = channel(self.address, self.tls()?).await?;
         let (up, rx) = mpsc::channel(64);
-        let hello = v1::Hello { agent_version: "by hand".into(), command_number: 0 };
-        up.send(GatewayToCentre { kind: Some(Up::Hello(hello)) }).await?;
-        let down = UplinkServiceClient::new(channel).exchange(ReceiverStream::new(rx)).await?.into_inner();
+        let hello = v1::Hello {
+            agent_version: "by hand".into(),
+            command_number: 0,
+        };
+        up.send(GatewayToCentre {
+            kind: Some(Up::Hello(hello)),
+        })
+        .await?;
+        let down = UplinkServiceClient::new(channel)
+            .exchange(ReceiverStream::new(rx))
+            .await?
+            .into_inner();
         Ok(HandUplink { up, down })
     }
 
@@ -126,7 +161,11 @@ impl HandGateway {
     ///
     /// # Errors
     /// When the assignment's key is none.
-    pub fn open_context(&self, assignment: &v1::Assignment, now: Time) -> Result<(v1::OpenContext, Sealer)> {
+    pub fn open_context(
+        &self,
+        assignment: &v1::Assignment,
+        now: Time,
+    ) -> Result<(v1::OpenContext, Sealer)> {
         let new = NewContext {
             suite: Suite::for_this_cpu(),
             key_id: KeyId::from_slice(&assignment.key_id).context("key id")?,
@@ -137,7 +176,13 @@ impl HandGateway {
             opened_at: now,
         };
         let (header, sealer) = Sealer::open_context(new, &self.signing_key()?)?;
-        Ok((v1::OpenContext { header, certificate_chain: self.chain.clone() }, sealer))
+        Ok((
+            v1::OpenContext {
+                header,
+                certificate_chain: self.chain.clone(),
+            },
+            sealer,
+        ))
     }
 }
 
@@ -147,7 +192,10 @@ impl HandUplink {
     /// # Errors
     /// When the stream is gone.
     pub async fn send(&self, kind: Up) -> Result<()> {
-        self.up.send(GatewayToCentre { kind: Some(kind) }).await.context("the uplink is gone")
+        self.up
+            .send(GatewayToCentre { kind: Some(kind) })
+            .await
+            .context("the uplink is gone")
     }
 
     /// Sends records in one message.
@@ -228,7 +276,10 @@ pub fn heart_rates(start: Time, values: &[i64]) -> Vec<Reading> {
 ///
 /// # Errors
 /// When the sealer refuses.
-pub fn seal_readings(sealer: &mut Sealer, readings: &[Reading]) -> Result<Vec<Vec<u8>>, seal::SealError> {
+pub fn seal_readings(
+    sealer: &mut Sealer,
+    readings: &[Reading],
+) -> Result<Vec<Vec<u8>>, seal::SealError> {
     let seal_one = |batch: proto::wire::ReadingBatch| {
         let label = Label {
             number: sealer.next_number(),
@@ -240,5 +291,8 @@ pub fn seal_readings(sealer: &mut Sealer, readings: &[Reading]) -> Result<Vec<Ve
         };
         sealer.seal(&label, &batch.into_body())
     };
-    split_to_fit(readings, 0).into_iter().map(seal_one).collect()
+    split_to_fit(readings, 0)
+        .into_iter()
+        .map(seal_one)
+        .collect()
 }

@@ -30,7 +30,10 @@ pub fn program(name: &str) -> Result<PathBuf> {
     }
     let path = folder.join(name);
     if !path.is_file() {
-        bail!("{} is not built: run `cargo build --workspace --bins` first", path.display());
+        bail!(
+            "{} is not built: run `cargo build --workspace --bins` first",
+            path.display()
+        );
     }
     Ok(path)
 }
@@ -40,7 +43,13 @@ impl Process {
     ///
     /// # Errors
     /// When the program is missing or the log cannot be written.
-    pub fn start<I, S>(name: &str, program: &Path, args: I, envs: &[(String, String)], log: &Path) -> Result<Self>
+    pub fn start<I, S>(
+        name: &str,
+        program: &Path,
+        args: I,
+        envs: &[(String, String)],
+        log: &Path,
+    ) -> Result<Self>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
@@ -55,7 +64,11 @@ impl Process {
             .stderr(err)
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
-        Ok(Self { name: name.into(), child, log: log.into() })
+        Ok(Self {
+            name: name.into(),
+            child,
+            log: log.into(),
+        })
     }
 
     /// The operating system's number.
@@ -75,7 +88,9 @@ impl Process {
     /// # Errors
     /// When the operating system cannot tell.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().with_context(|| format!("looking after {}", self.name))
+        self.child
+            .try_wait()
+            .with_context(|| format!("looking after {}", self.name))
     }
 
     /// `kill -9` and wait until it is gone.
@@ -83,8 +98,12 @@ impl Process {
     /// # Errors
     /// When the operating system refuses.
     pub fn kill(&mut self) -> Result<()> {
-        self.child.kill().with_context(|| format!("killing {}", self.name))?;
-        self.child.wait().with_context(|| format!("waiting for {}", self.name))?;
+        self.child
+            .kill()
+            .with_context(|| format!("killing {}", self.name))?;
+        self.child
+            .wait()
+            .with_context(|| format!("waiting for {}", self.name))?;
         Ok(())
     }
 
@@ -93,7 +112,11 @@ impl Process {
     /// # Errors
     /// When it does not end in time (it is then killed).
     pub fn stop(&mut self, grace: Duration) -> Result<ExitStatus> {
-        let done = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status().context("kill -TERM")?;
+        let done = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.id().to_string())
+            .status()
+            .context("kill -TERM")?;
         if !done.success() && self.ended()?.is_none() {
             bail!("kill -TERM {} failed", self.name);
         }
@@ -104,7 +127,12 @@ impl Process {
             }
             if Instant::now() >= end {
                 self.kill()?;
-                bail!("{} did not stop within {} s; its log ends:\n{}", self.name, grace.as_secs(), self.tail());
+                bail!(
+                    "{} did not stop within {} s; its log ends:\n{}",
+                    self.name,
+                    grace.as_secs(),
+                    self.tail()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -115,7 +143,10 @@ impl Process {
     pub fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        lines.get(lines.len().saturating_sub(25)..).unwrap_or_default().join("\n")
+        lines
+            .get(lines.len().saturating_sub(25)..)
+            .unwrap_or_default()
+            .join("\n")
     }
 }
 
@@ -152,7 +183,13 @@ where
         .with_context(|| format!("running {}", program.display()))?;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
-        bail!("{} ended with {}: {}{}", program.display(), output.status, out, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{} ended with {}: {}{}",
+            program.display(),
+            output.status,
+            out,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(out)
 }

@@ -46,7 +46,9 @@ impl Proxy {
     /// # Errors
     /// When no port can be had.
     pub async fn start(target: SocketAddr, seed: u64) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("a port for the proxy")?;
         let address = listener.local_addr().context("the proxy's address")?;
         let (weather, seen) = watch::channel(Weather::default());
         let (target, door) = watch::channel(target);
@@ -59,7 +61,13 @@ impl Proxy {
                 tokio::spawn(forward(client, target, seen.clone(), rng));
             }
         });
-        Ok(Self { address, weather, target, accepted, task })
+        Ok(Self {
+            address,
+            weather,
+            target,
+            accepted,
+            task,
+        })
     }
 
     /// Changes the weather for all connections, old and new.
@@ -82,17 +90,31 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
-        self.weather.send_replace(Weather { cut: true, ..Weather::default() });
+        self.weather.send_replace(Weather {
+            cut: true,
+            ..Weather::default()
+        });
     }
 }
 
-async fn forward(client: TcpStream, target: SocketAddr, mut weather: watch::Receiver<Weather>, rng: ChaCha8Rng) {
+async fn forward(
+    client: TcpStream,
+    target: SocketAddr,
+    mut weather: watch::Receiver<Weather>,
+    rng: ChaCha8Rng,
+) {
     if weather.borrow_and_update().cut {
         return;
     }
-    let Ok(server) = TcpStream::connect(target).await else { return };
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
     // Nagle's delay would hide what the programs themselves do.
-    if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
+    if client
+        .set_nodelay(true)
+        .and(server.set_nodelay(true))
+        .is_err()
+    {
         return;
     }
     let (from_client, to_client) = client.into_split();
@@ -119,7 +141,9 @@ async fn pump(
 ) {
     let mut piece = vec![0; 16 * 1024];
     loop {
-        let Ok(length @ 1..) = from.read(&mut piece).await else { return };
+        let Ok(length @ 1..) = from.read(&mut piece).await else {
+            return;
+        };
         let now = *weather.borrow();
         if !now.delay.is_zero() {
             tokio::time::sleep(now.delay).await;

@@ -6,6 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::seal::{Secret, SigningKey, command, crypto, parse_stub, receipt, tag_of};
 use proto::v1::centre_to_gateway::Kind as Down;
@@ -19,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 /// What it does to whoever calls.
@@ -74,20 +78,45 @@ impl Rogue {
         let config = proto::tls::server_config(chain, key, None, clock, &[proto::tls::ALPN_H2])?;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let own_key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8()).ok().context("a key of its own")?;
-        let service = UplinkServiceServer::new(Service { lies, seen: Arc::clone(&seen), own_key });
-        let incoming = async_stream(listener, acceptor);
-        let task = tokio::spawn(async move {
-            // Ends with its task; an error here shows as a story that sees nothing.
-            drop(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await);
+        let own_key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8())
+            .ok()
+            .context("a key of its own")?;
+        let service = UplinkServiceServer::new(Service {
+            lies,
+            seen: Arc::clone(&seen),
+            own_key,
         });
-        Ok(Self { address, seen, task })
+        let routes = TowerToHyperService::new(Routes::new(service));
+        let task = tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let (acceptor, routes) = (acceptor.clone(), routes.clone());
+                tokio::spawn(async move {
+                    let Ok(tls) = acceptor.accept(tcp).await else {
+                        return;
+                    };
+                    // How a victim ends its connection is its own affair.
+                    drop(
+                        Builder::new(TokioExecutor::new())
+                            .serve_connection(TokioIo::new(tls), routes)
+                            .await,
+                    );
+                });
+            }
+        });
+        Ok(Self {
+            address,
+            seen,
+            task,
+        })
     }
 
     /// What it saw so far.
     #[must_use]
     pub fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -97,26 +126,14 @@ impl Drop for Rogue {
     }
 }
 
-type Tls = tokio_rustls::server::TlsStream<tokio::net::TcpStream>;
-
-/// Accepted TLS connections as tonic wants them.
-fn async_stream(listener: TcpListener, acceptor: TlsAcceptor) -> ReceiverStream<std::io::Result<Tls>> {
-    let (sender, receiver) = mpsc::channel(4);
-    tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            if let Ok(tls) = acceptor.accept(tcp).await
-                && sender.send(Ok(tls)).await.is_err()
-            {
-                return;
-            }
-        }
-    });
-    ReceiverStream::new(receiver)
-}
-
 impl Service {
     fn note(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        change(
+            &mut self
+                .seen
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
     }
 
     /// Commands that no gateway may obey.
@@ -128,7 +145,9 @@ impl Service {
             devices: vec!["AA:AA:AA:AA:AA:AA".into()],
             effective_from_us: 0,
         };
-        let list = v1::AssignmentList { assignments: vec![swapped] };
+        let list = v1::AssignmentList {
+            assignments: vec![swapped],
+        };
         let forged = v1::Command {
             gateway: self.lies.gateway.clone(),
             number: 1_000_000,
@@ -142,8 +161,17 @@ impl Service {
     /// Receipts for what it was sent, under a key that is not the context's.
     fn receipts(record: &[u8]) -> Option<Down> {
         let (stub, tag) = (parse_stub(record).ok()?, tag_of(record).ok()?);
-        let range = receipt::Range { first: stub.number, last: stub.number, tags_hash: receipt::tags_hash([tag]) };
-        Some(Down::Receipt(receipt::make(&Secret::new([7; 32]), stub.context, 1, &[range])))
+        let range = receipt::Range {
+            first: stub.number,
+            last: stub.number,
+            tags_hash: receipt::tags_hash([tag]),
+        };
+        Some(Down::Receipt(receipt::make(
+            &Secret::new([7; 32]),
+            stub.context,
+            1,
+            &[range],
+        )))
     }
 }
 
@@ -159,7 +187,9 @@ impl UplinkService for Service {
         let mut incoming = request.into_inner();
         let (sender, receiver) = mpsc::channel(64);
         for command in self.commands() {
-            drop(sender.try_send(Ok(CentreToGateway { kind: Some(command) })));
+            drop(sender.try_send(Ok(CentreToGateway {
+                kind: Some(command),
+            })));
         }
         let seen = Arc::clone(&self.seen);
         tokio::spawn(async move {
@@ -167,21 +197,34 @@ impl UplinkService for Service {
                 let mut answers = Vec::new();
                 match message.kind {
                     Some(Up::OpenContext(open)) => {
-                        seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contexts += 1;
+                        seen.lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner)
+                            .contexts += 1;
                         if let Ok(header) = proto::seal::parse_header(&open.header) {
                             let context = header.context.0.to_vec();
                             answers.push(Down::ContextAdmitted(v1::ContextAdmitted { context }));
                         }
                     }
                     Some(Up::Batches(batches)) => {
-                        answers.extend(batches.records.iter().filter_map(|record| Self::receipts(record)));
-                        let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        answers.extend(
+                            batches
+                                .records
+                                .iter()
+                                .filter_map(|record| Self::receipts(record)),
+                        );
+                        let mut seen = seen
+                            .lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner);
                         seen.records.extend(batches.records);
                     }
                     Some(Up::Hello(_)) | None => {}
                 }
                 for answer in answers {
-                    if sender.send(Ok(CentreToGateway { kind: Some(answer) })).await.is_err() {
+                    if sender
+                        .send(Ok(CentreToGateway { kind: Some(answer) }))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }

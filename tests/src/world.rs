@@ -13,7 +13,10 @@ use crate::gateway::{Bench, Gateway, Uplink};
 #[must_use]
 pub fn fast_clock(rate: f64) -> Vec<(String, String)> {
     let wall = proto::clock::wall_now().as_micros();
-    vec![(proto::clock::TEST_CLOCK_VARIABLE.into(), format!("{wall}:{wall}:{rate}"))]
+    vec![(
+        proto::clock::TEST_CLOCK_VARIABLE.into(),
+        format!("{wall}:{wall}:{rate}"),
+    )]
 }
 
 /// What a world is made of.
@@ -65,13 +68,20 @@ impl World {
     pub async fn build_around(dir: &Path, plan: Plan, mut centre: Centre) -> Result<Self> {
         let scenario = Scenario::load(&plan.scenario).context("the scenario")?;
         centre.start().await.context("starting the centre")?;
-        let (mut gateways, mut gateway_ids, mut patients) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut gateways, mut gateway_ids, mut patients) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for patient in &scenario.patients {
             if !gateways.contains_key(&patient.gateway) {
-                let uplink = plan.uplinks.get(&patient.gateway).copied().unwrap_or(Uplink::Mqtt);
+                let uplink = plan
+                    .uplinks
+                    .get(&patient.gateway)
+                    .copied()
+                    .unwrap_or(Uplink::Mqtt);
                 let gateway = Gateway::new(&dir.join(&patient.gateway), uplink, &plan.envs).await?;
                 let (token, id) = centre.token(&patient.gateway)?;
-                gateway.enrol(&token).with_context(|| format!("enrolling {}", patient.gateway))?;
+                gateway
+                    .enrol(&token)
+                    .with_context(|| format!("enrolling {}", patient.gateway))?;
                 gateways.insert(patient.gateway.clone(), gateway);
                 gateway_ids.insert(patient.gateway.clone(), id);
             }
@@ -80,7 +90,14 @@ impl World {
             centre.assign(&id, gateway, &patient.addresses())?;
             patients.insert(patient.name.clone(), id);
         }
-        Ok(Self { centre, gateways, gateway_ids, patients, scenario, plan })
+        Ok(Self {
+            centre,
+            gateways,
+            gateway_ids,
+            patients,
+            scenario,
+            plan,
+        })
     }
 
     /// Switches all wearables and agents on.
@@ -105,6 +122,8 @@ impl World {
     /// # Errors
     /// When the scenario has none of that name.
     pub fn gateway(&mut self, name: &str) -> Result<&mut Gateway> {
-        self.gateways.get_mut(name).with_context(|| format!("no gateway {name} in this world"))
+        self.gateways
+            .get_mut(name)
+            .with_context(|| format!("no gateway {name} in this world"))
     }
 }

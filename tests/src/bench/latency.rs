@@ -30,12 +30,23 @@ const BATTERY_LEVEL: Uuid = Uuid::short(0x2A19);
 pub async fn run(samples: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let sync = sync_limit_ms(folder.path(), 2000)?;
-    println!("limit: append 4 KiB + fdatasync          p50 {:6.2} ms  p99 {:6.2} ms  n {}", sync.p50, sync.p99, sync.n);
+    println!(
+        "limit: append 4 KiB + fdatasync          p50 {:6.2} ms  p99 {:6.2} ms  n {}",
+        sync.p50, sync.p99, sync.n
+    );
     for uplink in [Uplink::Grpc, Uplink::Mqtt] {
         let (alerts, call) = one(uplink, samples).await?;
-        println!("limit: one unary gRPC call over TLS 1.3  p50 {:6.2} ms  p99 {:6.2} ms  n {}", call.p50, call.p99, call.n);
-        println!("D-Bus signal to alert, by {:<4}           p50 {:6.2} ms  p99 {:6.2} ms  n {}   (aim: p99 under 10 ms)",
-            uplink.name(), alerts.p50, alerts.p99, alerts.n);
+        println!(
+            "limit: one unary gRPC call over TLS 1.3  p50 {:6.2} ms  p99 {:6.2} ms  n {}",
+            call.p50, call.p99, call.n
+        );
+        println!(
+            "D-Bus signal to alert, by {:<4}           p50 {:6.2} ms  p99 {:6.2} ms  n {}   (aim: p99 under 10 ms)",
+            uplink.name(),
+            alerts.p50,
+            alerts.p99,
+            alerts.n
+        );
     }
     Ok(())
 }
@@ -51,7 +62,14 @@ async fn one(uplink: Uplink, samples: usize) -> Result<(Percentiles, Percentiles
     };
     let mut world = World::build(folder.path(), plan).await?;
     let scenario = Scenario::load(&world.plan.scenario)?;
-    let address = scenario.patients.first().context("a patient")?.addresses().first().context("a device")?.clone();
+    let address = scenario
+        .patients
+        .first()
+        .context("a patient")?
+        .addresses()
+        .first()
+        .context("a device")?
+        .clone();
     let clock = Clock::system();
     let gateway = world.gateway("home")?;
     let options = Options {
@@ -63,18 +81,34 @@ async fn one(uplink: Uplink, samples: usize) -> Result<(Percentiles, Percentiles
     };
     let wearables = FakeBluez::start(options, scenario.wearables(None, 1, None)).await?;
     gateway.start_agent()?;
-    wait_for("a subscription to the battery", Duration::from_secs(60), async || {
-        Ok(wearables.faults().heard(&address, BATTERY_LEVEL)?.then_some(()))
-    })
+    wait_for(
+        "a subscription to the battery",
+        Duration::from_secs(60),
+        async || {
+            Ok(wearables
+                .faults()
+                .heard(&address, BATTERY_LEVEL)?
+                .then_some(()))
+        },
+    )
     .await?;
     gateway.wait_decoded(20, Duration::from_secs(60)).await?;
     let client = world.centre.client().await?;
     let mut alerts = client.watch_alerts(Vec::new()).await?;
     let mut sample = Vec::with_capacity(samples);
     for n in 0..samples {
-        let (charge, wanted) = if n % 2 == 0 { (5, v1::AlertState::Active) } else { (90, v1::AlertState::Resolved) };
-        let sent = wearables.faults().inject(&address, BATTERY_LEVEL, vec![charge]).await?;
-        tokio::time::timeout(Duration::from_secs(10), battery_alert(&mut alerts, wanted)).await.context("no alert in 10 s")??;
+        let (charge, wanted) = if n % 2 == 0 {
+            (5, v1::AlertState::Active)
+        } else {
+            (90, v1::AlertState::Resolved)
+        };
+        let sent = wearables
+            .faults()
+            .inject(&address, BATTERY_LEVEL, vec![charge])
+            .await?;
+        tokio::time::timeout(Duration::from_secs(10), battery_alert(&mut alerts, wanted))
+            .await
+            .context("no alert in 10 s")??;
         sample.push(sent.instant.elapsed().as_secs_f64() * 1e3);
         // Spread over the wearables' own second, as real events are.
         tokio::time::sleep(Duration::from_millis(37)).await;
@@ -82,7 +116,10 @@ async fn one(uplink: Uplink, samples: usize) -> Result<(Percentiles, Percentiles
     Ok((Percentiles::of(sample), unary_ms(&client, samples).await?))
 }
 
-async fn battery_alert(alerts: &mut tonic::Streaming<v1::AlertEvent>, wanted: v1::AlertState) -> Result<()> {
+async fn battery_alert(
+    alerts: &mut tonic::Streaming<v1::AlertEvent>,
+    wanted: v1::AlertState,
+) -> Result<()> {
     loop {
         let event = alerts.message().await?.context("the stream ended")?;
         if let Some(v1::alert_event::Kind::Change(alert)) = event.kind
@@ -99,7 +136,12 @@ async fn unary_ms(client: &Client, times: usize) -> Result<Percentiles> {
     let mut sample = Vec::with_capacity(times);
     for _ in 0..times {
         let start = Instant::now();
-        twins.list(v1::ListTwinsRequest { page_size: 1, ..Default::default() }).await?;
+        twins
+            .list(v1::ListTwinsRequest {
+                page_size: 1,
+                ..Default::default()
+            })
+            .await?;
         sample.push(start.elapsed().as_secs_f64() * 1e3);
     }
     Ok(Percentiles::of(sample))

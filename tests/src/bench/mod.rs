@@ -22,10 +22,16 @@ use crate::demo::summary::Percentiles;
 /// # Errors
 /// When the process is gone.
 pub fn cpu_time(process: u32) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("/proc/PID/stat")?;
+    let stat =
+        std::fs::read_to_string(format!("/proc/{process}/stat")).context("/proc/PID/stat")?;
     // The name in parentheses may hold spaces; what follows it does not.
     let (_, fields) = stat.rsplit_once(')').context("a name in parentheses")?;
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|t| t.parse::<u64>().ok())
+        .sum();
     // USER_HZ is 100 on every Linux that this runs on.
     Ok(Duration::from_millis(ticks * 10))
 }
@@ -35,9 +41,16 @@ pub fn cpu_time(process: u32) -> Result<Duration> {
 /// # Errors
 /// When the process is gone or has no such field.
 pub fn memory_kib(process: u32, field: &str) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("/proc/PID/status")?;
-    let line = status.lines().find(|line| line.starts_with(&format!("{field}:"))).context(field.to_owned())?;
-    line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).context("a number of KiB")
+    let status =
+        std::fs::read_to_string(format!("/proc/{process}/status")).context("/proc/PID/status")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(&format!("{field}:")))
+        .context(field.to_owned())?;
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .context("a number of KiB")
 }
 
 /// The limit of any durable write here: append 4 KiB and fdatasync, milliseconds.

@@ -31,7 +31,11 @@ const WINDOW: u64 = 8;
 pub async fn run(messages: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let sync = sync_limit_ms(folder.path(), 1000)?;
-    println!("limit: append 4 KiB + fdatasync p50 {:.2} ms: {:.0} receipts/s one by one", sync.p50, 1e3 / sync.p50);
+    println!(
+        "limit: append 4 KiB + fdatasync p50 {:.2} ms: {:.0} receipts/s one by one",
+        sync.p50,
+        1e3 / sync.p50
+    );
     let mut centre = Centre::init(&folder.path().join("centre"), &[])?;
     centre.start().await?;
     let address = centre.ready()?.grpc;
@@ -51,23 +55,41 @@ pub async fn run(messages: usize) -> Result<()> {
     let _watcher = centre.client().await?.watch_twins(Vec::new()).await?;
     let process = centre.process()?.id();
     let (cpu, start) = (cpu_time(process)?, Instant::now());
-    let sending: Vec<_> = loads.into_iter().map(|load| tokio::spawn(send_all(load))).collect();
+    let sending: Vec<_> = loads
+        .into_iter()
+        .map(|load| tokio::spawn(send_all(load)))
+        .collect();
     for task in sending {
         task.await??;
     }
     let receipted = start.elapsed();
     let total = GATEWAYS * messages * BATCHES * READINGS;
-    crate::wait::wait_for("all readings applied", Duration::from_secs(120), async || {
-        Ok((centre.status()?["readings_applied"].as_u64() == u64::try_from(total).ok()).then_some(()))
-    })
+    crate::wait::wait_for(
+        "all readings applied",
+        Duration::from_secs(120),
+        async || {
+            Ok(
+                (centre.status()?["readings_applied"].as_u64() == u64::try_from(total).ok())
+                    .then_some(()),
+            )
+        },
+    )
     .await?;
     let cpu = cpu_time(process)?.saturating_sub(cpu);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let (total, rss) = (total as f64, memory_kib(process, "VmRSS")? as f64 / 1024.0);
-    println!("{total:.0} readings, {READINGS} a batch, {BATCHES} batches a message, {GATEWAYS} gateways by gRPC, load on the same cores");
-    println!("receipted:  {:9.0} readings/s of wall time", total / receipted.as_secs_f64());
-    println!("everything: {:9.0} readings/s per core of the aggregator ({:.2} s CPU), RSS {rss:.0} MiB",
-        total / cpu.as_secs_f64(), cpu.as_secs_f64());
+    println!(
+        "{total:.0} readings, {READINGS} a batch, {BATCHES} batches a message, {GATEWAYS} gateways by gRPC, load on the same cores"
+    );
+    println!(
+        "receipted:  {:9.0} readings/s of wall time",
+        total / receipted.as_secs_f64()
+    );
+    println!(
+        "everything: {:9.0} readings/s per core of the aggregator ({:.2} s CPU), RSS {rss:.0} MiB",
+        total / cpu.as_secs_f64(),
+        cpu.as_secs_f64()
+    );
     stages(cpu.as_secs_f64() / total * 1e9)
 }
 
@@ -77,9 +99,18 @@ struct Load {
 }
 
 /// Opens a context and seals everything in advance, so that the load costs little while it is measured.
-async fn prepare(gateway: &HandGateway, messages: usize, clock: proto::clock::Clock) -> Result<Load> {
+async fn prepare(
+    gateway: &HandGateway,
+    messages: usize,
+    clock: proto::clock::Clock,
+) -> Result<Load> {
     let mut uplink = gateway.connect().await?;
-    let assignment = uplink.assignments().await?.into_iter().next().context("one assignment")?;
+    let assignment = uplink
+        .assignments()
+        .await?
+        .into_iter()
+        .next()
+        .context("one assignment")?;
     let (header, mut sealer) = gateway.open_context(&assignment, clock.now())?;
     uplink.send(Up::OpenContext(header)).await?;
     uplink.listen(|heard| !heard.admitted.is_empty()).await?;
@@ -89,13 +120,18 @@ async fn prepare(gateway: &HandGateway, messages: usize, clock: proto::clock::Cl
     for _ in 0..messages {
         let mut records = Vec::with_capacity(BATCHES);
         for _ in 0..BATCHES {
-            let values: Vec<i64> = (0..READINGS).map(|n| 60 + i64::try_from(n % 7).unwrap_or(0)).collect();
+            let values: Vec<i64> = (0..READINGS)
+                .map(|n| 60 + i64::try_from(n % 7).unwrap_or(0))
+                .collect();
             records.extend(seal_readings(&mut sealer, &heart_rates(at, &values))?);
             at = at + Span::from_secs(i64::try_from(READINGS)?);
         }
         all.push(records);
     }
-    Ok(Load { uplink, messages: all })
+    Ok(Load {
+        uplink,
+        messages: all,
+    })
 }
 
 async fn send_all(mut load: Load) -> Result<()> {
@@ -103,12 +139,25 @@ async fn send_all(mut load: Load) -> Result<()> {
     let mut messages = load.messages.into_iter();
     while receipted < all {
         while sent - receipted < WINDOW * u64::try_from(BATCHES)? {
-            let Some(records) = messages.next() else { break };
+            let Some(records) = messages.next() else {
+                break;
+            };
             sent += u64::try_from(records.len())?;
             load.uplink.send_records(records).await?;
         }
-        match load.uplink.next().await?.context("the centre ended the stream")? {
-            Down::Receipt(receipt) => receipted += receipt.ranges.iter().map(|r| r.last - r.first + 1).sum::<u64>(),
+        match load
+            .uplink
+            .next()
+            .await?
+            .context("the centre ended the stream")?
+        {
+            Down::Receipt(receipt) => {
+                receipted += receipt
+                    .ranges
+                    .iter()
+                    .map(|r| r.last - r.first + 1)
+                    .sum::<u64>()
+            }
             Down::Refusal(refusal) => anyhow::bail!("refused: {refusal:?}"),
             Down::Command(_) | Down::ContextAdmitted(_) => {}
         }
@@ -119,7 +168,9 @@ async fn send_all(mut load: Load) -> Result<()> {
 /// The stages on one core of this process, nanoseconds a reading, beside the whole.
 fn stages(whole_ns: f64) -> Result<()> {
     let secret = proto::seal::PatientSecret::generate();
-    let key = proto::seal::SigningKey::from_pkcs8(&proto::seal::SigningKey::generate_pkcs8()).ok().context("a key")?;
+    let key = proto::seal::SigningKey::from_pkcs8(&proto::seal::SigningKey::generate_pkcs8())
+        .ok()
+        .context("a key")?;
     let new = proto::seal::NewContext {
         suite: proto::seal::Suite::for_this_cpu(),
         key_id: proto::seal::KeyId::random(),
@@ -136,18 +187,26 @@ fn stages(whole_ns: f64) -> Result<()> {
     let mut records = Vec::new();
     for n in 0..rounds {
         let at = base + Span::from_secs(i64::from(n) * 10);
-        records.extend(seal_readings(&mut sealer, &heart_rates(at, &[60, 61, 62, 63, 64, 65, 66, 65, 64, 63]))?);
+        records.extend(seal_readings(
+            &mut sealer,
+            &heart_rates(at, &[60, 61, 62, 63, 64, 65, 66, 65, 64, 63]),
+        )?);
     }
-    let per_reading = |start: Instant| start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds) / 10.0;
+    let per_reading =
+        |start: Instant| start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds) / 10.0;
     let start = Instant::now();
-    let opened: Vec<_> = records.iter().map(|record| opener.open(record)).collect::<Result<_, _>>()?;
+    let opened: Vec<_> = records
+        .iter()
+        .map(|record| opener.open(record))
+        .collect::<Result<_, _>>()?;
     let open = per_reading(start);
     let start = Instant::now();
     let mut batches = Vec::new();
     for opened in opened {
         let body: v1::BatchBody = opened.body.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         drop(body.encoded_len());
-        let content = proto::wire::decode_body(SourceId(opened.stub.source), opened.stub.number, &body)?;
+        let content =
+            proto::wire::decode_body(SourceId(opened.stub.source), opened.stub.number, &body)?;
         batches.push(twin::event::Batch {
             stream: opened.stub.stream,
             context: opened.stub.context,
@@ -171,7 +230,10 @@ fn stages(whole_ns: f64) -> Result<()> {
     twin::step(&mut patient, &assigned, base, &mut effects);
     let start = Instant::now();
     for batch in batches {
-        let known = batch.readings.last().map_or(base, |reading| reading.received);
+        let known = batch
+            .readings
+            .last()
+            .map_or(base, |reading| reading.received);
         effects.clear();
         twin::step(&mut patient, &Event::Batch(batch), known, &mut effects);
     }
@@ -182,7 +244,10 @@ fn stages(whole_ns: f64) -> Result<()> {
         ("open the seal, parse the body", open),
         ("columns to readings", decode),
         ("step the twin", step),
-        ("all else: TLS, gRPC, admission, SQLite, publishing, scheduling", rest),
+        (
+            "all else: TLS, gRPC, admission, SQLite, publishing, scheduling",
+            rest,
+        ),
         ("whole", whole_ns),
     ] {
         println!("  {ns:9.0}  {:5.1} %  {what}", ns / whole_ns * 100.0);

@@ -61,8 +61,14 @@ impl Observer {
         told: impl Fn(&v1::Alert) + Send + 'static,
     ) -> Result<Self> {
         let notes = Arc::new(Mutex::new(Notes::default()));
-        let mut twins = client.watch_twins(Vec::new()).await.context("watching twins")?;
-        let mut alerts = client.watch_alerts(Vec::new()).await.context("watching alerts")?;
+        let mut twins = client
+            .watch_twins(Vec::new())
+            .await
+            .context("watching twins")?;
+        let mut alerts = client
+            .watch_alerts(Vec::new())
+            .await
+            .context("watching alerts")?;
         let (of_twins, of_alerts) = (Arc::clone(&notes), Arc::clone(&notes));
         let twin_task = tokio::spawn(async move {
             loop {
@@ -76,7 +82,11 @@ impl Observer {
             loop {
                 match alerts.message().await {
                     Ok(Some(event)) => {
-                        if let Some(v1::alert_event::Kind::Snapshot(alert) | v1::alert_event::Kind::Change(alert)) = event.kind {
+                        if let Some(
+                            v1::alert_event::Kind::Snapshot(alert)
+                            | v1::alert_event::Kind::Change(alert),
+                        ) = event.kind
+                        {
                             told(&alert);
                             locked(&of_alerts).alerts.insert(alert.id.clone(), alert);
                         }
@@ -85,7 +95,10 @@ impl Observer {
                 }
             }
         });
-        Ok(Self { notes, tasks: [twin_task, alert_task] })
+        Ok(Self {
+            notes,
+            tasks: [twin_task, alert_task],
+        })
     }
 
     /// What was seen so far.
@@ -102,7 +115,9 @@ impl Drop for Observer {
 
 fn locked(notes: &Mutex<Notes>) -> std::sync::MutexGuard<'_, Notes> {
     // A panic while noting leaves whole notes behind.
-    notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    notes
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn note_end(notes: &Mutex<Notes>, stream: &str, how: Result<(), tonic::Status>) {
@@ -110,21 +125,42 @@ fn note_end(notes: &Mutex<Notes>, stream: &str, how: Result<(), tonic::Status>) 
 }
 
 fn note_twin(notes: &Mutex<Notes>, event: v1::TwinEvent, now: Time) {
-    let Some(v1::twin_event::Kind::Snapshot(twin) | v1::twin_event::Kind::Change(twin)) = event.kind else { return };
+    let Some(v1::twin_event::Kind::Snapshot(twin) | v1::twin_event::Kind::Change(twin)) =
+        event.kind
+    else {
+        return;
+    };
     let mut notes = locked(notes);
-    let addresses: BTreeMap<u32, &str> = twin.devices.iter().map(|d| (d.source, d.address.as_str())).collect();
+    let addresses: BTreeMap<u32, &str> = twin
+        .devices
+        .iter()
+        .map(|d| (d.source, d.address.as_str()))
+        .collect();
     for channel in &twin.channels {
         let Some(value) = channel.value else { continue };
-        let key = (twin.patient.clone(), channel.source, channel.kind, channel.received_us);
+        let key = (
+            twin.patient.clone(),
+            channel.source,
+            channel.kind,
+            channel.received_us,
+        );
         if !notes.seen.insert(key) {
             continue;
         }
         notes.first_value.get_or_insert_with(Instant::now);
         let effective = Time::from_micros(channel.effective_us);
-        notes.values.entry((twin.patient.clone(), channel.kind)).or_default().push((effective, value));
+        notes
+            .values
+            .entry((twin.patient.clone(), channel.kind))
+            .or_default()
+            .push((effective, value));
         if let Some(device) = addresses.get(&channel.source) {
             let received = Time::from_micros(channel.received_us);
-            notes.arrivals.push(Arrival { device: (*device).to_owned(), received, arrived: now });
+            notes.arrivals.push(Arrival {
+                device: (*device).to_owned(),
+                received,
+                arrived: now,
+            });
         }
     }
     notes.twins.insert(twin.patient.clone(), twin);
@@ -144,10 +180,14 @@ struct Emission {
 pub fn emissions(files: &[impl AsRef<Path>]) -> Result<BTreeMap<String, Vec<Time>>> {
     let mut found = BTreeMap::<String, Vec<Time>>::new();
     for file in files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("trace {}", file.as_ref().display()))?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("trace {}", file.as_ref().display()))?;
         for line in text.lines() {
             if let Ok(emission) = serde_json::from_str::<Emission>(line) {
-                found.entry(emission.device).or_default().push(Time::from_micros(emission.at_us));
+                found
+                    .entry(emission.device)
+                    .or_default()
+                    .push(Time::from_micros(emission.at_us));
             }
         }
     }
@@ -161,7 +201,9 @@ pub fn latencies_ms(arrivals: &[Arrival], emissions: &BTreeMap<String, Vec<Time>
     let one = |arrival: &Arrival| {
         let times = emissions.get(&arrival.device)?;
         // The newest signal that the gateway can have got by then.
-        let at = times.partition_point(|time| *time <= arrival.received).checked_sub(1)?;
+        let at = times
+            .partition_point(|time| *time <= arrival.received)
+            .checked_sub(1)?;
         Some(arrival.arrived.since(*times.get(at)?).as_secs_f64() * 1e3)
     };
     arrivals.iter().filter_map(one).collect()

@@ -74,35 +74,56 @@ pub async fn run(options: Options) -> Result<bool> {
     let recording = recording(&options);
     match &recording {
         Some(file) => println!("the AF patient wears a recorded heart: {}", file.display()),
-        None => println!("the AF patient's paroxysm is simulated (no recording found; give --recording FILE)"),
+        None => println!(
+            "the AF patient's paroxysm is simulated (no recording found; give --recording FILE)"
+        ),
     }
     if options.dir.exists() {
-        std::fs::remove_dir_all(&options.dir).with_context(|| format!("clearing {}", options.dir.display()))?;
+        std::fs::remove_dir_all(&options.dir)
+            .with_context(|| format!("clearing {}", options.dir.display()))?;
     }
-    std::fs::create_dir_all(&options.dir).with_context(|| format!("making {}", options.dir.display()))?;
+    std::fs::create_dir_all(&options.dir)
+        .with_context(|| format!("making {}", options.dir.display()))?;
     let dir = options.dir.canonicalize().context("the demo's folder")?;
     let plan = Plan {
         scenario: root()?.join("firmware-sim/scenarios/demo.toml"),
         seed: options.seed,
         recording: recording.clone(),
         envs: fast_clock(options.rate),
-        uplinks: [("livingroom".into(), Uplink::Mqtt), ("clinic".into(), Uplink::Grpc)].into(),
+        uplinks: [
+            ("livingroom".into(), Uplink::Mqtt),
+            ("clinic".into(), Uplink::Grpc),
+        ]
+        .into(),
     };
     let clock = clock_of(&plan.envs)?;
     println!("{}", clock.describe());
-    let listen = if options.headless { "127.0.0.1:0" } else { options.listen.as_str() };
+    let listen = if options.headless {
+        "127.0.0.1:0"
+    } else {
+        options.listen.as_str()
+    };
     let centre = Centre::init_listening(&dir.join("centre"), &plan.envs, listen, "127.0.0.1:0")?;
     let mut world = World::build_around(&dir, plan, centre).await?;
     let client = world.centre.client().await?;
-    let names: BTreeMap<String, String> = world.patients.iter().map(|(name, id)| (id.clone(), name.clone())).collect();
+    let names: BTreeMap<String, String> = world
+        .patients
+        .iter()
+        .map(|(name, id)| (id.clone(), name.clone()))
+        .collect();
     let (told_names, started) = (names.clone(), clock.now());
-    let observer = Observer::start(&client, clock, move |alert| tell(&told_names, started, alert)).await?;
+    let observer = Observer::start(&client, clock, move |alert| {
+        tell(&told_names, started, alert)
+    })
+    .await?;
     world.start()?;
     introduce(&world, &options)?;
 
-    let first = wait_for("the first patient's first value", Duration::from_secs(60), async || {
-        Ok(observer.notes().first_value)
-    })
+    let first = wait_for(
+        "the first patient's first value",
+        Duration::from_secs(60),
+        async || Ok(observer.notes().first_value),
+    )
     .await
     .with_context(|| logs(&world))?;
     let first_s = first.duration_since(built).as_secs_f64();
@@ -130,19 +151,26 @@ pub async fn run(options: Options) -> Result<bool> {
 /// # Errors
 /// When this source tree has moved.
 pub fn root() -> Result<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).context("tests/ lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .context("tests/ lies in the workspace")
 }
 
 fn build() -> Result<()> {
     println!("building the programs (the first time takes some minutes)");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--workspace", "--bins"]).current_dir(root()?);
+    command
+        .args(["build", "--workspace", "--bins"])
+        .current_dir(root()?);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
     if !command.status().context("running cargo build")?.success() {
-        bail!("the build failed; what it needs: Rust, a C compiler, and Node with npm for the page");
+        bail!(
+            "the build failed; what it needs: Rust, a C compiler, and Node with npm for the page"
+        );
     }
     Ok(())
 }
@@ -150,7 +178,9 @@ fn build() -> Result<()> {
 /// The recording asked for, else the sample of the shared folder.
 fn recording(options: &Options) -> Option<PathBuf> {
     let sample = || {
-        let shared = std::env::var_os("VITALTWIN_SHARED").map(PathBuf::from).or_else(|| Some(root().ok()?.join("../shared")))?;
+        let shared = std::env::var_os("VITALTWIN_SHARED")
+            .map(PathBuf::from)
+            .or_else(|| Some(root().ok()?.join("../shared")))?;
         let file = shared.join("recordings/afdb_rr_sample/qrs04043.txt.gz");
         file.is_file().then_some(file)
     };
@@ -160,12 +190,19 @@ fn recording(options: &Options) -> Option<PathBuf> {
 fn introduce(world: &World, options: &Options) -> Result<()> {
     println!("\npatients (all test data):");
     for patient in &world.scenario.patients {
-        println!("  {:<12} at {:<11} {}", patient.name, patient.gateway, patient.about);
+        println!(
+            "  {:<12} at {:<11} {}",
+            patient.name, patient.gateway, patient.about
+        );
     }
     if !options.headless {
         println!("\n{}", world.centre.cli(&["sign-in", "demo"])?);
-        println!("Your browser will warn that it does not know this certificate: the centre made its own authority a");
-        println!("moment ago, for this machine alone. Compare the fingerprint above with the one the browser shows.");
+        println!(
+            "Your browser will warn that it does not know this certificate: the centre made its own authority a"
+        );
+        println!(
+            "moment ago, for this machine alone. Compare the fingerprint above with the one the browser shows."
+        );
     }
     println!("\nlogs and data: {}\n", options.dir.display());
     Ok(())
@@ -179,10 +216,17 @@ fn tell(names: &BTreeMap<String, String>, started: Time, alert: &v1::Alert) {
         v1::AlertState::Resolved => "resolved",
         v1::AlertState::Unspecified => "changed",
     };
-    let at = [alert.raised_us, alert.acknowledged_us, alert.resolved_us].into_iter().max().unwrap_or_default();
+    let at = [alert.raised_us, alert.acknowledged_us, alert.resolved_us]
+        .into_iter()
+        .max()
+        .unwrap_or_default();
     let after = Time::from_micros(at).since(started).as_secs_f64();
     let name = names.get(&alert.patient).map_or("?", String::as_str);
-    println!("{after:7.0} s  {name:<12} {step:<12} {:<8} {}", priority(alert), alert.summary);
+    println!(
+        "{after:7.0} s  {name:<12} {step:<12} {:<8} {}",
+        priority(alert),
+        alert.summary
+    );
 }
 
 fn priority(alert: &v1::Alert) -> &'static str {
@@ -199,7 +243,9 @@ async fn play(options: &Options, observer: &Observer, clock: Clock, started: Tim
     let begun = Instant::now();
     let mut line = tokio::time::interval(Duration::from_secs(10));
     loop {
-        let left = options.seconds.map_or(Duration::from_secs(3600), |s| Duration::from_secs(s).saturating_sub(begun.elapsed()));
+        let left = options.seconds.map_or(Duration::from_secs(3600), |s| {
+            Duration::from_secs(s).saturating_sub(begun.elapsed())
+        });
         tokio::select! {
             () = tokio::time::sleep(left) => if options.seconds.is_some() { return Ok(()) },
             ended = tokio::signal::ctrl_c() => return ended.context("waiting for Ctrl-C"),
@@ -216,13 +262,20 @@ async fn play(options: &Options, observer: &Observer, clock: Clock, started: Tim
 }
 
 /// Stops everything but the centre, waits until the observer has caught up, and counts.
-async fn sum_up(world: &mut World, observer: &Observer, names: &BTreeMap<String, String>, started: Time) -> Result<Summary> {
+async fn sum_up(
+    world: &mut World,
+    observer: &Observer,
+    names: &BTreeMap<String, String>,
+    started: Time,
+) -> Result<Summary> {
     for gateway in world.gateways.values_mut() {
         gateway.stop_wearables()?;
     }
     let mut summary = Summary::default();
     for (name, gateway) in &mut world.gateways {
-        gateway.stop_agent().with_context(|| format!("stopping {name}"))?;
+        gateway
+            .stop_agent()
+            .with_context(|| format!("stopping {name}"))?;
         summary.readings_sent += gateway.count("/readings_decoded");
         summary.readings_receipted += gateway.count("/readings_receipted");
     }
@@ -233,31 +286,59 @@ async fn sum_up(world: &mut World, observer: &Observer, names: &BTreeMap<String,
     let signed = |count: u64| i64::try_from(count).context("a count beyond 2^63");
     let (applied, quarantined) = (count("readings_applied"), count("readings_quarantined"));
     // Quarantined readings are kept and counted, with their reason; they are not lost.
-    summary.lost = signed(summary.readings_sent)? - signed(applied + quarantined)? - signed(summary.declared_gaps)?;
+    summary.lost = signed(summary.readings_sent)?
+        - signed(applied + quarantined)?
+        - signed(summary.declared_gaps)?;
     // `readings_duplicated` counts what arrived twice and was applied once; applied twice shows as more
     // applied than journaled.
     summary.duplicated = applied.saturating_sub(summary.readings_journaled);
     summary.transports = status["readings_receipted"]
         .as_object()
-        .map(|map| map.iter().map(|(k, v)| (k.clone(), v.as_u64().unwrap_or_default())).collect())
+        .map(|map| {
+            map.iter()
+                .map(|(k, v)| (k.clone(), v.as_u64().unwrap_or_default()))
+                .collect()
+        })
         .unwrap_or_default();
     let notes = observer.notes();
-    let traces: Vec<PathBuf> = world.gateways.values().map(crate::gateway::Gateway::trace).collect();
+    let traces: Vec<PathBuf> = world
+        .gateways
+        .values()
+        .map(crate::gateway::Gateway::trace)
+        .collect();
     let latencies = latencies_ms(&notes.arrivals, &emissions(&traces)?);
-    summary.latency_ms_wall = Percentiles::of(latencies.iter().map(|ms| ms / rate(&world.plan.envs)).collect());
+    summary.latency_ms_wall = Percentiles::of(
+        latencies
+            .iter()
+            .map(|ms| ms / rate(&world.plan.envs))
+            .collect(),
+    );
     summary.latency_ms = Percentiles::of(latencies);
-    summary.alerts = notes.alerts.values().map(|alert| note(alert, &notes.values, names, started)).collect();
-    summary.alerts.sort_by(|a, b| a.raised_after_s.total_cmp(&b.raised_after_s));
+    summary.alerts = notes
+        .alerts
+        .values()
+        .map(|alert| note(alert, &notes.values, names, started))
+        .collect();
+    summary
+        .alerts
+        .sort_by(|a, b| a.raised_after_s.total_cmp(&b.raised_after_s));
     Ok(summary)
 }
 
 fn rate(envs: &[(String, String)]) -> f64 {
-    envs.first().and_then(|(_, text)| text.rsplit(':').next()?.parse().ok()).unwrap_or(1.0)
+    envs.first()
+        .and_then(|(_, text)| text.rsplit(':').next()?.parse().ok())
+        .unwrap_or(1.0)
 }
 
 type Values = BTreeMap<(String, i32), Vec<(Time, f64)>>;
 
-fn note(alert: &v1::Alert, values: &Values, names: &BTreeMap<String, String>, started: Time) -> AlertNote {
+fn note(
+    alert: &v1::Alert,
+    values: &Values,
+    names: &BTreeMap<String, String>,
+    started: Time,
+) -> AlertNote {
     let after = |micros: i64| Time::from_micros(micros).since(started).as_secs_f64();
     let foreseen = alert.condition == "oxygen_saturation_falling";
     let crossed = foreseen
@@ -275,7 +356,9 @@ fn note(alert: &v1::Alert, values: &Values, names: &BTreeMap<String, String>, st
 
 /// The first of [`CROSSING_READINGS`] successive measured values below the threshold.
 fn crossing(values: &[(Time, f64)]) -> Option<Time> {
-    let run = values.windows(CROSSING_READINGS).find(|run| run.iter().all(|(_, value)| *value < SPO2_THRESHOLD))?;
+    let run = values
+        .windows(CROSSING_READINGS)
+        .find(|run| run.iter().all(|(_, value)| *value < SPO2_THRESHOLD))?;
     run.first().map(|(time, _)| *time)
 }
 
@@ -293,13 +376,24 @@ fn logs(world: &World) -> String {
 }
 
 fn report(summary: &Summary) {
-    println!("\nsent {}, journaled {}, receipted {}, lost {}, declared gaps {}, duplicated {}",
-        summary.readings_sent, summary.readings_journaled, summary.readings_receipted, summary.lost,
-        summary.declared_gaps, summary.duplicated);
-    println!("D-Bus signal to subscriber: p50 {:.1} ms, p99 {:.1} ms of wall time, {} values",
-        summary.latency_ms_wall.p50, summary.latency_ms_wall.p99, summary.latency_ms_wall.n);
+    println!(
+        "\nsent {}, journaled {}, receipted {}, lost {}, declared gaps {}, duplicated {}",
+        summary.readings_sent,
+        summary.readings_journaled,
+        summary.readings_receipted,
+        summary.lost,
+        summary.declared_gaps,
+        summary.duplicated
+    );
+    println!(
+        "D-Bus signal to subscriber: p50 {:.1} ms, p99 {:.1} ms of wall time, {} values",
+        summary.latency_ms_wall.p50, summary.latency_ms_wall.p99, summary.latency_ms_wall.n
+    );
     for alert in &summary.alerts {
-        println!("{:7.0} s  {:<12} {:<8} {}", alert.raised_after_s, alert.patient, alert.priority, alert.condition);
+        println!(
+            "{:7.0} s  {:<12} {:<8} {}",
+            alert.raised_after_s, alert.patient, alert.priority, alert.condition
+        );
     }
     for failure in &summary.failures {
         println!("FAILED: {failure}");

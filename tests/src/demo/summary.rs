@@ -76,7 +76,11 @@ impl Percentiles {
             let at = (sample.len() * percent).div_ceil(100).max(1) - 1;
             sample.get(at).copied().unwrap_or_default()
         };
-        Self { p50: rank(50), p99: rank(99), n: sample.len() }
+        Self {
+            p50: rank(50),
+            p99: rank(99),
+            n: sample.len(),
+        }
     }
 }
 
@@ -98,16 +102,38 @@ impl Summary {
         };
         must(self.readings_sent > 0, "no reading was sent".into());
         must(self.lost == 0, format!("lost is {}, not 0", self.lost));
-        must(self.duplicated == 0, format!("duplicated is {}, not 0", self.duplicated));
+        must(
+            self.duplicated == 0,
+            format!("duplicated is {}, not 0", self.duplicated),
+        );
         for (patient, condition) in EXPECTED {
-            let seen = self.alerts.iter().any(|alert| alert.patient == patient && alert.condition == condition);
+            let seen = self
+                .alerts
+                .iter()
+                .any(|alert| alert.patient == patient && alert.condition == condition);
             must(seen, format!("no alert {condition} for {patient}"));
         }
-        let stable: Vec<_> = self.alerts.iter().filter(|alert| alert.patient == "stable").collect();
-        must(stable.is_empty(), format!("the stable patient has alerts: {stable:?}"));
-        for alert in self.alerts.iter().filter(|alert| alert.condition == "oxygen_saturation_falling") {
-            let foreseen = alert.threshold_after_s.is_some_and(|crossed| alert.raised_after_s < crossed);
-            must(foreseen, format!("the falling saturation was not foreseen: {alert:?}"));
+        let stable: Vec<_> = self
+            .alerts
+            .iter()
+            .filter(|alert| alert.patient == "stable")
+            .collect();
+        must(
+            stable.is_empty(),
+            format!("the stable patient has alerts: {stable:?}"),
+        );
+        for alert in self
+            .alerts
+            .iter()
+            .filter(|alert| alert.condition == "oxygen_saturation_falling")
+        {
+            let foreseen = alert
+                .threshold_after_s
+                .is_some_and(|crossed| alert.raised_after_s < crossed);
+            must(
+                foreseen,
+                format!("the falling saturation was not foreseen: {alert:?}"),
+            );
         }
         for transport in ["mqtt", "grpc"] {
             let count = self.transports.get(transport).copied().unwrap_or_default();
@@ -148,8 +174,12 @@ mod tests {
             ("lost", |s| s.lost = 1),
             ("duplicated", |s| s.duplicated = 1),
             ("no reading", |s| s.readings_sent = 0),
-            ("atrial_fibrillation", |s| s.alerts.retain(|a| a.patient != "af")),
-            ("not foreseen", |s| s.alerts[1].threshold_after_s = Some(150.0)),
+            ("atrial_fibrillation", |s| {
+                s.alerts.retain(|a| a.patient != "af")
+            }),
+            ("not foreseen", |s| {
+                s.alerts[1].threshold_after_s = Some(150.0)
+            }),
             ("not foreseen", |s| s.alerts[1].threshold_after_s = None),
             ("mqtt", |s| drop(s.transports.remove("mqtt"))),
         ];
@@ -160,14 +190,32 @@ mod tests {
             let mut summary = good();
             fault(&mut summary);
             summary.judge();
-            assert!(summary.failures.iter().any(|f| f.contains(word)), "{word}: {:?}", summary.failures);
+            assert!(
+                summary.failures.iter().any(|f| f.contains(word)),
+                "{word}: {:?}",
+                summary.failures
+            );
         }
     }
 
     #[test]
     fn percentiles_are_nearest_rank() {
         let sample: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!(Percentiles::of(sample), Percentiles { p50: 100.0, p99: 198.0, n: 200 });
-        assert_eq!(Percentiles::of(vec![]), Percentiles { p50: 0.0, p99: 0.0, n: 0 });
+        assert_eq!(
+            Percentiles::of(sample),
+            Percentiles {
+                p50: 100.0,
+                p99: 198.0,
+                n: 200
+            }
+        );
+        assert_eq!(
+            Percentiles::of(vec![]),
+            Percentiles {
+                p50: 0.0,
+                p99: 0.0,
+                n: 0
+            }
+        );
     }
 }
