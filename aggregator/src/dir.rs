@@ -103,6 +103,12 @@ impl CentreDir {
         self.root.join("command.key")
     }
 
+    /// The secret that authenticates cursors and makes public alert ids, 32 bytes.
+    #[must_use]
+    pub fn serve_key(&self) -> PathBuf {
+        self.root.join("serve.key")
+    }
+
     /// The journal and its lock.
     #[must_use]
     pub fn store(&self) -> PathBuf {

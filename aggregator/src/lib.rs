@@ -6,7 +6,10 @@
 //!
 //! Must not know: Bluetooth, the agent.
 
+pub mod admin;
+pub mod app;
 pub mod ca;
+pub mod cli;
 pub mod config;
 pub mod counters;
 pub mod dir;

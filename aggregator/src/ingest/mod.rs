@@ -14,7 +14,7 @@ mod budget;
 mod command;
 mod context;
 pub mod enrol;
-// pub mod grpc;
+pub mod grpc;
 pub mod mqtt;
 mod sessions;
 

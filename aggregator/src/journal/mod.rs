@@ -26,7 +26,7 @@ use vitals::{StreamId, Time};
 pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
 pub use store::HistoryCursor;
 use store::{Group, Reader, Row, Sqlite, StoreError};
-use writer::{QUEUE, Request, Shared, Writer};
+use writer::{Ask, QUEUE, Request, Shared, Writer};
 
 /// Rows read at once in a replay: at most a few MiB in memory.
 const REPLAY_ROWS: u32 = 64;
@@ -269,7 +269,7 @@ impl Seat {
 /// A handle on the running journal. The writer ends when the last handle is gone and the queue is empty.
 #[derive(Clone)]
 pub struct Journal {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Ask>,
     shared: Arc<Shared>,
     keeper: Arc<dyn Keeper>,
     reader: Arc<Mutex<Reader>>,
@@ -294,10 +294,16 @@ impl Journal {
         let (reply, done) = oneshot::channel();
         let gone = || JournalError::StoreStopped("the writer ended".into());
         self.requests
-            .send(Request { drafts, reply })
+            .send(Ask::Append(Request { drafts, reply }))
             .await
             .map_err(|_| gone())?;
         done.await.map_err(|_| gone())?
+    }
+
+    /// Ends the writer after what is queued; the feed ends with it, and later appends are refused.
+    pub async fn close(&self) {
+        // It may have ended before.
+        let _ = self.requests.send(Ask::Close).await;
     }
 
     /// Position and health.

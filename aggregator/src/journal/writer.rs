@@ -23,6 +23,14 @@ const COMMIT_ENTRIES: usize = 4096;
 /// Bytes of records in one commit, roughly: bounds memory and the row's size.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
+/// What a handle asks of the writer.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Append(Request),
+    /// Finish what is queued before this, then end.
+    Close,
+}
+
 /// One call of [`super::Journal::append`].
 #[derive(Debug)]
 pub(super) struct Request {
@@ -65,21 +73,31 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Until every handle is gone. Blocks; runs on a thread of its own.
-    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.blocking_recv() {
+    /// Until it is closed or every handle is gone. Blocks; runs on a thread of its own.
+    pub(super) fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        while let Some(Ask::Append(first)) = asks.blocking_recv() {
+            let (mut entries, mut bytes) = size(&first);
             let mut group = vec![first];
-            let (mut entries, mut bytes) = size(&group[0]);
+            let mut closed = false;
             while entries < COMMIT_ENTRIES && bytes < COMMIT_BYTES {
-                let Ok(request) = requests.try_recv() else {
-                    break;
-                };
-                let (more_entries, more_bytes) = size(&request);
-                entries += more_entries;
-                bytes += more_bytes;
-                group.push(request);
+                match asks.try_recv() {
+                    Ok(Ask::Append(request)) => {
+                        let (more_entries, more_bytes) = size(&request);
+                        entries += more_entries;
+                        bytes += more_bytes;
+                        group.push(request);
+                    }
+                    Ok(Ask::Close) => {
+                        closed = true;
+                        break;
+                    }
+                    Err(_) => break,
+                }
             }
             self.commit(group);
+            if closed {
+                break;
+            }
         }
     }
 

@@ -68,6 +68,12 @@ impl Books {
         &self.vault
     }
 
+    /// The vault, to share.
+    #[must_use]
+    pub const fn vault_handle(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
     /// A patient's display name; empty if there is none or its key is gone.
     #[must_use]
     pub fn name(&self, patient: &PatientId) -> String {

@@ -1,0 +1,499 @@
+//! What people who run the centre do: patients, assignments, tokens, revocation, status.
+//!
+//! One set of functions for the operator's gRPC service (`service.rs`) and for the command line working directly on
+//! a centre that is not running.
+//!
+//! Invariants: each act is one append to the journal and has happened when it returns; a patient's key is durable in
+//! the vault before its entry is; errors name the field and the remedy and never a patient's data. Must not know:
+//! gRPC, arguments, screens.
+
+mod service;
+
+use std::sync::Arc;
+
+use proto::clock::Clock;
+use proto::seal::crypto;
+use proto::token::EnrolmentToken;
+use proto::v1::{self, CentreStatus, GatewayStatus, PatientAssignment};
+use vitals::{GatewayId, PatientId, Span, StreamId, Time};
+
+use crate::counters::Counters;
+use crate::ingest::Sessions;
+use crate::journal::{Draft, Entry, Journal, JournalError, Opened};
+use crate::registry::Books;
+use crate::vault::VaultError;
+
+pub use service::OperatorDoor;
+
+/// A token that says nothing else holds this long.
+pub const TOKEN_VALID_S: u32 = 3600;
+/// A token holds at most a week.
+const TOKEN_LONGEST_S: u32 = 7 * 24 * 3600;
+/// Characters of a display name or label.
+const LONGEST_TEXT: usize = 200;
+/// Sensors of one patient at one gateway: as many as a batch may report.
+const MOST_DEVICES: usize = proto::wire::MAX_DEVICES;
+
+/// Why an act was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// An argument is no good.
+    #[error("{field}: {remedy}")]
+    Invalid {
+        /// Which argument.
+        field: &'static str,
+        /// What it must be.
+        remedy: String,
+    },
+    /// What it names does not exist.
+    #[error("{what}: there is none with this id; see `{list}`")]
+    NotFound {
+        /// "patient" or "gateway".
+        what: &'static str,
+        /// The command that lists them.
+        list: &'static str,
+    },
+    /// It cannot be done as things are.
+    #[error("{0}")]
+    Conflict(String),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What the fold and the readers know.
+pub trait Live: Send + Sync {
+    /// Adds what the fold and the readers count.
+    fn fill(&self, status: &mut CentreStatus);
+
+    /// A one-time sign-in link for a person; `None` when there is no page to sign in at.
+    fn sign_in(&self, person: &str) -> Option<String>;
+}
+
+/// The desk of those who run the centre.
+pub struct Admin {
+    parts: AdminParts,
+    /// One assignment at a time, so that two cannot claim one device.
+    assigning: tokio::sync::Mutex<()>,
+}
+
+/// What it works with.
+pub struct AdminParts {
+    /// Registry and keys.
+    pub books: Arc<Books>,
+    /// Where acts become durable.
+    pub journal: Journal,
+    /// The one clock.
+    pub clock: Clock,
+    /// Refusals.
+    pub counters: Arc<Counters>,
+    /// SHA-256 of the CA's certificate.
+    pub ca_sha256: [u8; 32],
+    /// The gRPC address that tokens name, "host:port"; `None` if it is not known while nothing listens.
+    pub grpc_address: Option<String>,
+    /// Who is connected.
+    pub sessions: Arc<Sessions>,
+    /// Twins and readers.
+    pub live: Arc<dyn Live>,
+}
+
+impl std::fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminParts")
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admin")
+    }
+}
+
+impl Admin {
+    /// Over its parts.
+    #[must_use]
+    pub fn new(parts: AdminParts) -> Self {
+        Self {
+            parts,
+            assigning: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// A new patient with a new key.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn add_patient(
+        &self,
+        name: &str,
+        test_data: bool,
+    ) -> Result<v1::Patient, AdminError> {
+        let name = text("display_name", name)?;
+        let patient =
+            PatientId::parse(&format!("p-{}", random_text(20))).expect("letters and digits");
+        let books = &self.parts.books;
+        let (key_id, public) = {
+            let (books, patient) = (Arc::clone(books), patient.clone());
+            let made = tokio::task::spawn_blocking(move || books.vault().generate(&patient)).await;
+            made.map_err(|error| AdminError::Conflict(error.to_string()))??
+        };
+        let sealed = books
+            .seal_name(&patient, &name)
+            .expect("its key was made just now");
+        let added = Entry::PatientAdded {
+            patient: patient.clone(),
+            name: sealed,
+            test_data,
+        };
+        let key = Entry::KeyAdded {
+            patient: patient.clone(),
+            key_id: key_id.0,
+            public_key: public.0,
+        };
+        self.parts
+            .journal
+            .append(vec![added.into(), key.into()])
+            .await?;
+        Ok(self.describe(&patient))
+    }
+
+    /// All patients.
+    #[must_use]
+    pub fn patients(&self) -> Vec<v1::Patient> {
+        let ids: Vec<PatientId> = self
+            .parts
+            .books
+            .registry()
+            .patients()
+            .map(|(patient, _)| patient.clone())
+            .collect();
+        ids.iter().map(|patient| self.describe(patient)).collect()
+    }
+
+    fn describe(&self, patient: &PatientId) -> v1::Patient {
+        let books = &self.parts.books;
+        let (test_data, streams) = {
+            let registry = books.registry();
+            let test_data = registry
+                .patient(patient)
+                .is_some_and(|patient| patient.test_data);
+            let streams: Vec<_> = registry
+                .streams_of(patient)
+                .map(|(stream, of)| (stream, of.gateway.clone(), of.from))
+                .collect();
+            (test_data, streams)
+        };
+        let assignments = streams
+            .into_iter()
+            .map(|(stream, gateway, from)| PatientAssignment {
+                gateway: gateway.as_str().into(),
+                stream: stream.to_string(),
+                devices: books.devices(stream),
+                effective_from_us: from.as_micros(),
+            });
+        v1::Patient {
+            patient: patient.reveal().into(),
+            display_name: books.name(patient),
+            test_data,
+            assignments: assignments.collect(),
+        }
+    }
+
+    /// Gives devices of a patient to a gateway: the whole list, which replaces the former one of this patient at
+    /// this gateway. An empty list ends the assignment; its backlog is still taken.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn assign(
+        &self,
+        patient: &str,
+        gateway: &str,
+        devices: &[String],
+    ) -> Result<PatientAssignment, AdminError> {
+        let patient = PatientId::parse(patient)
+            .filter(|patient| self.parts.books.registry().patient(patient).is_some())
+            .ok_or(AdminError::NotFound {
+                what: "patient",
+                list: "patient list",
+            })?;
+        let gateway = self.gateway(gateway)?;
+        let devices = addresses(devices)?;
+        let _one = self.assigning.lock().await;
+        let (stream, key_id, from) = self.place(&patient, &gateway, &devices)?;
+        let sealed = self.parts.books.seal_devices(&patient, &devices);
+        let sealed =
+            sealed.ok_or_else(|| AdminError::Conflict("the patient's key is gone".into()))?;
+        let entry = Entry::Assigned {
+            patient,
+            gateway: gateway.clone(),
+            stream,
+            key_id,
+            devices: sealed,
+            from,
+        };
+        let body = Some(Arc::new(Opened::Devices(devices.clone())));
+        self.parts
+            .journal
+            .append(vec![Draft { entry, body }])
+            .await?;
+        Ok(PatientAssignment {
+            gateway: gateway.as_str().into(),
+            stream: stream.to_string(),
+            devices,
+            effective_from_us: from.as_micros(),
+        })
+    }
+
+    /// Stream, key and start of an assignment; the former ones where the patient has one at this gateway.
+    fn place(
+        &self,
+        patient: &PatientId,
+        gateway: &GatewayId,
+        devices: &[String],
+    ) -> Result<(StreamId, [u8; 8], Time), AdminError> {
+        let books = &self.parts.books;
+        let (here, others): (Vec<_>, Vec<_>) = {
+            let registry = books.registry();
+            if registry
+                .gateway(gateway)
+                .is_some_and(|gateway| gateway.revoked)
+            {
+                return Err(AdminError::Conflict(format!(
+                    "gateway {gateway} was revoked: make a new token"
+                )));
+            }
+            let streams = registry.streams_at(gateway).filter(|(_, of)| !of.frozen);
+            streams
+                .map(|(stream, of)| (stream, of.patient.clone(), of.from))
+                .partition(|(_, of, _)| of == patient)
+        };
+        for (stream, _, _) in others {
+            if let Some(taken) = books
+                .devices(stream)
+                .into_iter()
+                .find(|device| devices.contains(device))
+            {
+                return Err(AdminError::Conflict(format!(
+                    "device {taken} is another patient's at gateway {gateway}: end that assignment first"
+                )));
+            }
+        }
+        let registry = books.registry();
+        let keys = registry
+            .patient(patient)
+            .map(|patient| patient.keys.as_slice())
+            .unwrap_or_default();
+        let (key_id, _) = keys
+            .last()
+            .ok_or_else(|| AdminError::Conflict("the patient has no key".into()))?;
+        let fresh = || (StreamId(crypto::random()), self.parts.clock.now());
+        let (stream, from) = here
+            .first()
+            .map_or_else(fresh, |(stream, _, from)| (*stream, *from));
+        Ok((stream, key_id.0, from))
+    }
+
+    /// A one-time token for a new gateway.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn create_token(
+        &self,
+        label: &str,
+        valid_s: u32,
+    ) -> Result<(String, GatewayId), AdminError> {
+        let label = text("label", label)?;
+        let valid_s = if valid_s == 0 { TOKEN_VALID_S } else { valid_s };
+        if valid_s > TOKEN_LONGEST_S {
+            let remedy = format!("at most {TOKEN_LONGEST_S} seconds");
+            return Err(AdminError::Invalid {
+                field: "valid_s",
+                remedy,
+            });
+        }
+        let grpc_address = self.parts.grpc_address.clone().ok_or_else(|| {
+            AdminError::Conflict(
+                "the port is not known while the centre is not running: start it, or set `listen` in config.toml".into(),
+            )
+        })?;
+        let gateway =
+            GatewayId::parse(&format!("g-{}", random_text(12))).expect("letters and digits");
+        let token = EnrolmentToken {
+            grpc_address,
+            ca_sha256: self.parts.ca_sha256,
+            gateway: gateway.clone(),
+            secret: crypto::random(),
+        };
+        let entry = Entry::TokenCreated {
+            gateway: gateway.clone(),
+            label,
+            hash: token.secret_sha256(),
+            expires: self.parts.clock.now() + Span::from_secs(valid_s.into()),
+        };
+        self.parts.journal.append(vec![entry.into()]).await?;
+        Ok((token.encode(), gateway))
+    }
+
+    /// Takes a gateway's rights away, for good. Returns how many of its connections this cuts.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn revoke(&self, gateway: &str) -> Result<u32, AdminError> {
+        let gateway = self.gateway(gateway)?;
+        // Each connection sees the entry and ends itself.
+        let live = self.parts.sessions.live(&gateway);
+        self.parts
+            .journal
+            .append(vec![
+                Entry::GatewayRevoked {
+                    gateway: gateway.clone(),
+                }
+                .into(),
+            ])
+            .await?;
+        tracing::warn!(%gateway, "gateway revoked");
+        Ok(live)
+    }
+
+    /// A one-time sign-in link.
+    ///
+    /// # Errors
+    /// [`AdminError::Conflict`] when the centre is not running.
+    pub fn sign_in(&self, person: &str) -> Result<(String, String), AdminError> {
+        let person = text("person", person)?;
+        if person.is_empty() {
+            return Err(AdminError::Invalid {
+                field: "person",
+                remedy: "give the name of a person".into(),
+            });
+        }
+        let link = self.parts.live.sign_in(&person).ok_or_else(|| {
+            AdminError::Conflict(
+                "nobody can sign in while the centre is not running: start it first".into(),
+            )
+        })?;
+        Ok((link, fingerprint(&self.parts.ca_sha256)))
+    }
+
+    /// State and counters.
+    #[must_use]
+    pub fn status(&self) -> CentreStatus {
+        let journal = self.parts.journal.status();
+        let mut status = CentreStatus {
+            version: env!("CARGO_PKG_VERSION").into(),
+            journal_position: journal.position.0,
+            store_stopped: journal.stopped,
+            refused: self.parts.counters.all_refused().into_iter().collect(),
+            readings_receipted: self.parts.counters.all_receipted().into_iter().collect(),
+            test_clock: self.parts.clock.describe(),
+            ..CentreStatus::default()
+        };
+        if journal.damaged > 0 {
+            status
+                .refused
+                .insert("damaged_entry".into(), journal.damaged);
+        }
+        {
+            let registry = self.parts.books.registry();
+            status.journal_epoch = registry.epoch();
+            status.readings_journaled = registry.totals().readings;
+            status.batches_journaled = registry.totals().batches;
+            status.patients = u32::try_from(registry.patients().count()).unwrap_or(u32::MAX);
+            let gateways = registry.gateways().map(|(id, gateway)| GatewayStatus {
+                gateway: id.as_str().into(),
+                label: gateway.label.clone(),
+                revoked: gateway.revoked,
+                certificate_expires_us: gateway.not_after.as_micros(),
+                ..GatewayStatus::default()
+            });
+            status.gateways = gateways.collect();
+        }
+        for gateway in &mut status.gateways {
+            let seen =
+                GatewayId::parse(&gateway.gateway).and_then(|id| self.parts.sessions.seen(&id));
+            if let Some(seen) = seen {
+                gateway.connected_by = seen
+                    .connected_by
+                    .map(|by| by.as_str().to_owned())
+                    .unwrap_or_default();
+                gateway.last_seen_us = seen.last_seen.as_micros();
+            }
+        }
+        self.parts.live.fill(&mut status);
+        status
+    }
+
+    fn gateway(&self, gateway: &str) -> Result<GatewayId, AdminError> {
+        GatewayId::parse(gateway)
+            .filter(|gateway| self.parts.books.registry().gateway(gateway).is_some())
+            .ok_or(AdminError::NotFound {
+                what: "gateway",
+                list: "gateway list",
+            })
+    }
+}
+
+/// A fingerprint as browsers show it: upper-case pairs with colons.
+#[must_use]
+pub fn fingerprint(sha256: &[u8; 32]) -> String {
+    let pairs: Vec<String> = sha256.iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
+
+fn text(field: &'static str, text: &str) -> Result<String, AdminError> {
+    let text = text.trim();
+    if text.chars().count() > LONGEST_TEXT || text.chars().any(char::is_control) {
+        let remedy = format!("at most {LONGEST_TEXT} characters, none of them a control character");
+        return Err(AdminError::Invalid { field, remedy });
+    }
+    Ok(text.to_owned())
+}
+
+/// Bluetooth addresses in capital letters, each once.
+fn addresses(devices: &[String]) -> Result<Vec<String>, AdminError> {
+    let invalid = |remedy: String| AdminError::Invalid {
+        field: "devices",
+        remedy,
+    };
+    if devices.len() > MOST_DEVICES {
+        return Err(invalid(format!(
+            "at most {MOST_DEVICES} of one patient at one gateway"
+        )));
+    }
+    let mut all = Vec::with_capacity(devices.len());
+    for device in devices {
+        let pairs: Vec<&str> = device.split(':').collect();
+        let fine = pairs.len() == 6
+            && pairs
+                .iter()
+                .all(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()));
+        if !fine {
+            return Err(invalid(
+                "each must be a Bluetooth address like AA:BB:CC:DD:EE:FF".into(),
+            ));
+        }
+        let device = device.to_ascii_uppercase();
+        if all.contains(&device) {
+            return Err(invalid(format!("{device} is there twice")));
+        }
+        all.push(device);
+    }
+    Ok(all)
+}
+
+/// Random letters and digits that nobody confuses (Crockford's base 32, lower case): 5 bits each.
+fn random_text(length: usize) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let bytes: [u8; 32] = crypto::random();
+    bytes
+        .iter()
+        .take(length)
+        .map(|byte| char::from(DIGITS[usize::from(byte & 31)]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! `OperatorService` over [`Admin`]. The gate has asked who calls before any method runs.
+//!
+//! Must not know: how an act is done.
+
+use std::sync::Arc;
+
+use proto::v1::operator_service_server::OperatorService;
+use proto::v1::{
+    AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, CreateSignInRequest,
+    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, ListPatientsRequest,
+    ListPatientsResponse, Patient, RevokeGatewayRequest, RevokeGatewayResponse, StatusRequest,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Admin, AdminError};
+
+/// The operator's service.
+#[derive(Clone, Debug)]
+pub struct OperatorDoor {
+    admin: Arc<Admin>,
+}
+
+impl OperatorDoor {
+    /// Over the desk.
+    #[must_use]
+    pub const fn new(admin: Arc<Admin>) -> Self {
+        Self { admin }
+    }
+}
+
+#[tonic::async_trait]
+impl OperatorService for OperatorDoor {
+    async fn add_patient(
+        &self,
+        request: Request<AddPatientRequest>,
+    ) -> Result<Response<Patient>, Status> {
+        let AddPatientRequest {
+            display_name,
+            test_data,
+        } = request.into_inner();
+        let added = self.admin.add_patient(&display_name, test_data).await;
+        added.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_patients(
+        &self,
+        _: Request<ListPatientsRequest>,
+    ) -> Result<Response<ListPatientsResponse>, Status> {
+        Ok(Response::new(ListPatientsResponse {
+            patients: self.admin.patients(),
+        }))
+    }
+
+    async fn assign(
+        &self,
+        request: Request<AssignRequest>,
+    ) -> Result<Response<AssignResponse>, Status> {
+        let AssignRequest {
+            patient,
+            gateway,
+            devices,
+        } = request.into_inner();
+        let assigned = self
+            .admin
+            .assign(&patient, &gateway, &devices)
+            .await
+            .map_err(status_of)?;
+        Ok(Response::new(AssignResponse {
+            assignment: Some(assigned),
+        }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let CreateTokenRequest { label, valid_s } = request.into_inner();
+        let (token, gateway) = self
+            .admin
+            .create_token(&label, valid_s)
+            .await
+            .map_err(status_of)?;
+        Ok(Response::new(CreateTokenResponse {
+            token,
+            gateway: gateway.as_str().into(),
+        }))
+    }
+
+    async fn revoke_gateway(
+        &self,
+        request: Request<RevokeGatewayRequest>,
+    ) -> Result<Response<RevokeGatewayResponse>, Status> {
+        let revoked = self
+            .admin
+            .revoke(&request.into_inner().gateway)
+            .await
+            .map_err(status_of)?;
+        Ok(Response::new(RevokeGatewayResponse {
+            connections_cut: revoked,
+        }))
+    }
+
+    async fn create_sign_in(
+        &self,
+        request: Request<CreateSignInRequest>,
+    ) -> Result<Response<CreateSignInResponse>, Status> {
+        let (link, ca_fingerprint) = self
+            .admin
+            .sign_in(&request.into_inner().person)
+            .map_err(status_of)?;
+        Ok(Response::new(CreateSignInResponse {
+            link,
+            ca_fingerprint,
+        }))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {
+        Ok(Response::new(self.admin.status()))
+    }
+}
+
+fn status_of(error: AdminError) -> Status {
+    let text = error.to_string();
+    match error {
+        AdminError::Invalid { .. } => Status::invalid_argument(text),
+        AdminError::NotFound { .. } => Status::not_found(text),
+        AdminError::Conflict(_) => Status::failed_precondition(text),
+        AdminError::Vault(_) | AdminError::Journal(_) => Status::unavailable(text),
+    }
+}

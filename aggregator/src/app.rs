@@ -1,0 +1,405 @@
+//! Assembly: everything is built, joined and ended here.
+//!
+//! [`Core`] is what a directory holds: lock, settings, authority, vault, registry and journal. `run` puts doors and
+//! readers around it until SIGTERM; a command of the line puts only the operators' desk around it.
+//!
+//! Invariants: nothing listens before the whole log is replayed; at the end intake stops first, then what was taken
+//! is journaled, folded and answered. Tasks are spawned here and in the doors' accept loops only. Must not know:
+//! what any part does inside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use proto::clock::Clock;
+use proto::seal::Secret;
+use proto::v1::enrolment_service_server::EnrolmentServiceServer;
+use proto::v1::operator_service_server::OperatorServiceServer;
+use proto::v1::uplink_service_server::UplinkServiceServer;
+use proto::v1::{self, CentreStatus};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+use crate::admin::{Admin, AdminParts, Live, OperatorDoor};
+use crate::ca::{self, Authority};
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::dir::{self, CentreDir};
+use crate::ingest::enrol::Enrolment;
+use crate::ingest::grpc::{Addresses, EnrolmentDoor, UplinkDoor};
+use crate::ingest::mqtt::MqttDoor;
+use crate::ingest::{Ingest, Parts};
+use crate::journal::{Entry, Journal, Log};
+use crate::lock::StoreLock;
+use crate::patient::{Fold, Folder, Patients};
+use crate::publish::{AlertIds, CursorKey, Hub, Limits};
+use crate::registry::Books;
+use crate::serve::access::Access;
+use crate::serve::signin::SignIn;
+use crate::serve::tls::Port;
+use crate::serve::{self, About};
+use crate::vault::Vault;
+
+/// Longest request of an operator or of a gateway that enrols, bytes.
+const REQUEST: usize = 64 * 1024;
+
+/// What a directory holds, open and locked.
+#[derive(Debug)]
+pub struct Core {
+    lock: StoreLock,
+    dir: CentreDir,
+    config: Config,
+    clock: Clock,
+    authority: Arc<Authority>,
+    books: Arc<Books>,
+    counters: Arc<Counters>,
+    log: Log,
+}
+
+/// Where a running centre listens; `run/ready.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// gRPC and page, "host:port" for this machine.
+    pub grpc: String,
+    /// MQTT, likewise.
+    pub mqtt: String,
+    /// The page's address, for people.
+    pub page: String,
+}
+
+impl Core {
+    /// Opens a centre that `init` made. The lock is held until this is dropped.
+    ///
+    /// # Errors
+    /// When a part is missing, damaged, exposed to others, or in use.
+    pub fn open(lock: StoreLock, dir: CentreDir, config: Config, clock: Clock) -> Result<Self> {
+        let authority = Arc::new(Authority::open(&dir, clock)?);
+        let vault = Arc::new(Vault::open(&dir.vault())?);
+        let books = Arc::new(Books::new(vault));
+        let limit = (config.journal_max_mib > 0).then_some(config.journal_max_mib);
+        let keeper = Arc::clone(&books);
+        let log = Log::open(&dir.journal(), limit, clock, keeper)?;
+        let counters = Arc::default();
+        Ok(Self {
+            lock,
+            dir,
+            config,
+            clock,
+            authority,
+            books,
+            counters,
+            log,
+        })
+    }
+
+    /// The operators' desk alone, for one command on a centre that is not running.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn desk(self) -> Result<(Admin, Closing)> {
+        let mut fold = self.fold()?;
+        self.log.replay(|committed| fold.apply(&committed))?;
+        let (journal, feed) = self.log.start()?;
+        begin_epoch(&self.books, &journal).await?;
+        let stop = CancellationToken::new();
+        let sealer = Arc::clone(self.books.vault_handle());
+        let (folder, patients) = Folder::start(fold, feed, &journal, sealer, self.clock, &stop)?;
+        let port = self.config.listen.port();
+        let grpc_address = (port != 0).then(|| format!("{}:{port}", self.config.host()));
+        let admin = Admin::new(AdminParts {
+            books: self.books,
+            journal: journal.clone(),
+            clock: self.clock,
+            counters: self.counters,
+            ca_sha256: self.authority.fingerprint(),
+            grpc_address,
+            sessions: Arc::default(),
+            live: Arc::new(Still { patients }),
+        });
+        Ok((
+            admin,
+            Closing {
+                journal,
+                folder,
+                stop,
+                _lock: self.lock,
+            },
+        ))
+    }
+
+    fn fold(&self) -> Result<Fold> {
+        let secret = dir::read_secret(&self.dir.serve_key())?;
+        let secret = Secret::from_slice(&secret)
+            .context("serve.key must hold 32 bytes: restore it from its backup")?;
+        let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), Limits::default()));
+        Ok(Fold::new(hub, AlertIds::new(secret)))
+    }
+
+    /// Runs the centre until `stop`.
+    ///
+    /// # Errors
+    /// When it cannot start; once it listens it ends well.
+    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let mut fold = self.fold()?;
+        let replayed = self.log.next();
+        self.log.replay(|committed| fold.apply(&committed))?;
+        tracing::info!(entries = replayed.0 - 1, "journal replayed");
+        let Self {
+            lock,
+            dir,
+            config,
+            clock,
+            authority,
+            books,
+            counters,
+            log,
+        } = self;
+        let (journal, feed) = log.start()?;
+        begin_epoch(&books, &journal).await?;
+        let folding = CancellationToken::new();
+        let sealer = Arc::clone(books.vault_handle());
+        let (folder, patients) = Folder::start(fold, feed, &journal, sealer, clock, &folding)?;
+        let closing = Closing {
+            journal: journal.clone(),
+            folder,
+            stop: folding,
+            _lock: lock,
+        };
+        let house = House {
+            dir,
+            config,
+            clock,
+            authority,
+            books,
+            counters,
+            journal,
+            patients,
+        };
+        let served = house.serve(stop).await;
+        closing.close().await;
+        served
+    }
+}
+
+/// What must end in order: the journal after all who append, the fold after the journal, the lock last.
+#[derive(Debug)]
+pub struct Closing {
+    journal: Journal,
+    folder: Folder,
+    stop: CancellationToken,
+    _lock: StoreLock,
+}
+
+impl Closing {
+    /// Writes what is queued, folds it, and lets the store go.
+    pub async fn close(self) {
+        self.stop.cancel();
+        self.journal.close().await;
+        self.folder.join().await;
+    }
+}
+
+/// The first entry of a journal starts its first epoch.
+async fn begin_epoch(books: &Books, journal: &Journal) -> Result<()> {
+    if books.registry().epoch() == 0 {
+        let program = env!("CARGO_PKG_VERSION").into();
+        journal
+            .append(vec![Entry::EpochStarted { epoch: 1, program }.into()])
+            .await?;
+    }
+    Ok(())
+}
+
+/// A centre with its readers, before it listens.
+struct House {
+    dir: CentreDir,
+    config: Config,
+    clock: Clock,
+    authority: Arc<Authority>,
+    books: Arc<Books>,
+    counters: Arc<Counters>,
+    journal: Journal,
+    patients: Patients,
+}
+
+impl House {
+    async fn serve(self, stop: CancellationToken) -> Result<()> {
+        let (port, mqtt_listener) = self.bind().await?;
+        let (grpc, mqtt) = (port.address()?, mqtt_listener.local_addr()?);
+        let host = self.config.host();
+        let addresses = Addresses {
+            grpc: format!("{host}:{}", grpc.port()),
+            mqtt: format!("{host}:{}", mqtt.port()),
+        };
+        let page = format!("https://{}/", addresses.grpc);
+        let command_key = ca::command_key(&self.dir)?;
+        let command_point = command_key.public_point();
+        let ingest = Arc::new(Ingest::new(Parts {
+            books: Arc::clone(&self.books),
+            journal: self.journal.clone(),
+            command_key,
+            ca: self.authority.ca().to_vec(),
+            clock: self.clock,
+            counters: Arc::clone(&self.counters),
+        }));
+        let sign_in = Arc::new(SignIn::new(self.clock));
+        let running = Running {
+            patients: self.patients.clone(),
+            sign_in: Arc::clone(&sign_in),
+            page: page.clone(),
+        };
+        let admin = Admin::new(AdminParts {
+            books: Arc::clone(&self.books),
+            journal: self.journal.clone(),
+            clock: self.clock,
+            counters: Arc::clone(&self.counters),
+            ca_sha256: self.authority.fingerprint(),
+            grpc_address: Some(addresses.grpc.clone()),
+            sessions: Arc::clone(ingest.sessions()),
+            live: Arc::new(running),
+        });
+        let enrolment = Enrolment::new(
+            Arc::clone(&self.books),
+            self.journal.clone(),
+            Arc::clone(&self.authority),
+            self.clock,
+            Arc::clone(&self.counters),
+        );
+        let streams = TaskTracker::new();
+        let uplink = UplinkDoor::new(Arc::clone(&ingest), stop.clone(), streams.clone());
+        let enrolment = EnrolmentDoor::new(Arc::new(enrolment), command_point, addresses);
+        let others = Routes::new(
+            UplinkServiceServer::new(uplink).max_decoding_message_size(proto::wire::MAX_MESSAGE),
+        )
+        .add_service(EnrolmentServiceServer::new(enrolment).max_decoding_message_size(REQUEST))
+        .add_service(
+            OperatorServiceServer::new(OperatorDoor::new(Arc::new(admin)))
+                .max_decoding_message_size(REQUEST),
+        );
+        let front = serve::front(self.reading(sign_in, others));
+        let mqtt_tls = self.tls(&[])?;
+        let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
+        let ready = Ready {
+            grpc: here(grpc),
+            mqtt: here(mqtt),
+            page,
+        };
+        tracing::info!(grpc = ready.grpc, mqtt = ready.mqtt, "listening");
+        if !self.clock.describe().is_empty() {
+            tracing::warn!(
+                clock = self.clock.describe(),
+                "a test clock drives this centre"
+            );
+        }
+        let ready_path = self.dir.ready();
+        dir::write_private(&ready_path, &serde_json::to_vec(&ready)?)?;
+        tokio::join!(port.run(front, stop.clone()), mqtt_door.run(stop));
+        streams.close();
+        streams.wait().await;
+        // Whoever finds it now would call a centre that is gone.
+        std::fs::remove_file(&ready_path).context("run/ready.json")
+    }
+
+    async fn bind(&self) -> Result<(Port, TcpListener)> {
+        let tls = self.tls(&[proto::tls::ALPN_H2, proto::tls::ALPN_HTTP1])?;
+        let most = usize::try_from(self.config.max_connections).unwrap_or(usize::MAX);
+        let listen = self.config.listen;
+        let port = Port::bind(listen, tls, most, Arc::clone(&self.counters)).await;
+        let port = port.with_context(|| format!("listen = \"{listen}\" in config.toml"))?;
+        let listen = self.config.mqtt_listen;
+        let mqtt = TcpListener::bind(listen).await;
+        let mqtt = mqtt.with_context(|| format!("mqtt_listen = \"{listen}\" in config.toml"))?;
+        Ok((port, mqtt))
+    }
+
+    fn tls(&self, alpn: &[&[u8]]) -> Result<Arc<rustls::ServerConfig>> {
+        let server = self.authority.server(&self.dir.ca(), &self.config.names)?;
+        let (chain, key) = proto::tls::credentials(&server.chain, &server.key);
+        let config =
+            proto::tls::server_config(chain, key, Some(self.authority.ca()), self.clock, alpn)?;
+        Ok(Arc::new(config))
+    }
+
+    fn reading(&self, sign_in: Arc<SignIn>, others: Routes) -> serve::Parts {
+        let directory = Arc::clone(&self.books);
+        let access = Access::new(self.clock, sign_in, directory, Arc::clone(&self.counters));
+        let books = Arc::clone(&self.books);
+        serve::Parts {
+            patients: self.patients.clone(),
+            journal: self.journal.clone(),
+            access: Arc::new(access),
+            about: About {
+                ca_fingerprint: crate::admin::fingerprint(&self.authority.fingerprint()),
+                test_data: Arc::new(move || {
+                    books
+                        .registry()
+                        .patients()
+                        .any(|(_, patient)| patient.test_data)
+                }),
+            },
+            others,
+        }
+    }
+}
+
+/// An address of this machine under which a listener can be called.
+fn here(address: SocketAddr) -> String {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        let loopback: std::net::IpAddr = if address.is_ipv6() {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        };
+        address.set_ip(loopback);
+    }
+    address.to_string()
+}
+
+/// A centre that serves.
+struct Running {
+    patients: Patients,
+    sign_in: Arc<SignIn>,
+    page: String,
+}
+
+impl Live for Running {
+    fn fill(&self, status: &mut CentreStatus) {
+        fill(&self.patients, status);
+        status.watchers = u32::try_from(self.patients.hub().watchers()).unwrap_or(u32::MAX);
+    }
+
+    fn sign_in(&self, person: &str) -> Option<String> {
+        Some(format!(
+            "{}sign-in?code={}",
+            self.page,
+            self.sign_in.create_code(person)
+        ))
+    }
+}
+
+/// A centre that does not.
+struct Still {
+    patients: Patients,
+}
+
+impl Live for Still {
+    fn fill(&self, status: &mut CentreStatus) {
+        fill(&self.patients, status);
+    }
+
+    fn sign_in(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn fill(patients: &Patients, status: &mut v1::CentreStatus) {
+    let totals = patients.totals();
+    status.readings_applied = totals.applied;
+    status.readings_duplicated = totals.duplicated;
+    status.readings_declared_lost = totals.declared_lost;
+    status.readings_quarantined = totals.quarantined;
+}

@@ -1,0 +1,308 @@
+//! The command line: arguments, and what each command does.
+//!
+//! Commands about patients and gateways go through the running centre (its `OperatorService`, with the operator's
+//! certificate in `DIR/operator`) or, when none runs, directly to the store, which they lock: `office.rs`. What is
+//! printed: `show.rs`.
+//!
+//! Invariants: standard output holds the answer and nothing else, so that scripts can use it; hints and progress go
+//! to standard error. Must not know: how an act is done.
+
+mod init;
+mod office;
+mod show;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use proto::clock::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Core;
+use crate::config::Config;
+use crate::dir::{self, CentreDir};
+use crate::lock::{LockError, StoreLock};
+use office::Office;
+
+const EXAMPLES: &str = "\
+A first centre:
+  vitaltwin-aggregator --dir centre init --name centre.example
+  vitaltwin-aggregator --dir centre run                          (leave it running)
+  vitaltwin-aggregator --dir centre patient add --name \"Ann\"      prints the patient's id
+  vitaltwin-aggregator --dir centre gateway token --label \"Ann's home\"
+                                                                 prints a token: give it to `vitaltwin-agent enrol`
+  vitaltwin-aggregator --dir centre gateway list                 the gateway appears when it has enrolled
+  vitaltwin-aggregator --dir centre patient assign p-... --gateway g-... --device AA:BB:CC:DD:EE:FF
+  vitaltwin-aggregator --dir centre sign-in \"Dr Smith\"            prints a one-time link to the page
+
+Research software, not a medical device.";
+
+/// The centre of vitaltwin: takes sealed readings from gateways, keeps a twin of each patient, raises alerts.
+#[derive(Debug, Parser)]
+#[command(name = "vitaltwin-aggregator", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// The centre's directory: settings, keys, journal.
+    #[arg(long, env = "VITALTWIN_DIR", default_value = "centre", global = true)]
+    dir: PathBuf,
+    /// Take the time from VITALTWIN_TEST_CLOCK (for tests and demonstrations; shown on every screen).
+    #[arg(long, global = true)]
+    test_clock: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a centre: CA, vault, command key, settings, first operator. Safe to repeat: keys are kept.
+    Init {
+        /// Host name or address under which gateways and people reach this centre (may be repeated; the first
+        /// goes into tokens and links).
+        #[arg(long = "name", value_name = "HOST")]
+        names: Vec<String>,
+        /// Where gRPC and the page listen; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+        listen: SocketAddr,
+        /// Where MQTT listens; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8883")]
+        mqtt_listen: SocketAddr,
+        /// Name of the first operator, whose certificate is put into DIR/operator.
+        #[arg(long, value_name = "NAME", default_value = "operator")]
+        operator: String,
+    },
+    /// Run the centre until SIGTERM or Ctrl-C.
+    Run,
+    /// Patients: add, list, assign.
+    #[command(subcommand)]
+    Patient(PatientCommand),
+    /// Gateways: token, list, revoke.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
+    SignIn {
+        /// Who it is for; their acts are recorded under this name.
+        person: String,
+    },
+    /// How the centre is doing.
+    Status {
+        /// As JSON, with the field names of `CentreStatus` in proto/v1/operator.proto.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PatientCommand {
+    /// Add a patient; prints the pseudonymous id.
+    Add {
+        /// Display name; kept sealed under the patient's own key.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Mark everything about this patient as simulated.
+        #[arg(long)]
+        test_data: bool,
+    },
+    /// List patients with their gateways and devices.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say which devices of a patient a gateway collects: the whole list, which replaces the former one.
+    Assign {
+        /// The patient's id.
+        patient: String,
+        /// The gateway's id.
+        #[arg(long)]
+        gateway: String,
+        /// A Bluetooth address (repeat it for more).
+        #[arg(
+            long = "device",
+            value_name = "AA:BB:CC:DD:EE:FF",
+            required_unless_present = "end"
+        )]
+        devices: Vec<String>,
+        /// End the assignment; what the gateway holds already is still taken.
+        #[arg(long, conflicts_with = "devices")]
+        end: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum GatewayCommand {
+    /// Make a one-time enrolment token; prints the token alone.
+    Token {
+        /// For people: where the gateway stands.
+        #[arg(long, default_value = "")]
+        label: String,
+        /// How long it may be spent.
+        #[arg(long, value_name = "N", default_value_t = crate::admin::TOKEN_VALID_S)]
+        valid_seconds: u32,
+        /// As JSON: token and gateway.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List gateways.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a gateway's rights away for good: its connections are cut at once.
+    Revoke {
+        /// The gateway's id.
+        gateway: String,
+    },
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// With a text for the person at the terminal.
+pub fn run(args: Args) -> Result<()> {
+    let clock = Clock::from_env(args.test_clock)?;
+    let dir = CentreDir::new(args.dir);
+    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    match args.command {
+        Command::Init {
+            names,
+            listen,
+            mqtt_listen,
+            operator,
+        } => {
+            let config = Config {
+                names,
+                listen,
+                mqtt_listen,
+                ..Config::default()
+            };
+            init::init(&dir, &config, &operator, clock)
+        }
+        Command::Run => runtime.block_on(serve(dir, clock)),
+        Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
+        Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),
+        Command::SignIn { person } => runtime.block_on(async {
+            let mut office = Office::open(dir, clock).await?;
+            let signed = office.sign_in(&person).await;
+            office.close().await;
+            let (link, fingerprint) = signed?;
+            print(&show::sign_in(&link, &fingerprint))
+        }),
+        Command::Status { json } => runtime.block_on(async {
+            let mut office = Office::open(dir, clock).await?;
+            let status = office.status().await;
+            office.close().await;
+            let status = status?;
+            print(&if json {
+                show::json(&show::status_json(&status))?
+            } else {
+                show::status(&status)
+            })
+        }),
+    }
+}
+
+async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Result<()> {
+    let mut office = Office::open(dir, clock).await?;
+    let answer = match command {
+        PatientCommand::Add { name, test_data } => office
+            .add_patient(&name, test_data)
+            .await
+            .map(|patient| patient.patient + "\n"),
+        PatientCommand::List { json } => match office.patients().await {
+            Ok(patients) if json => show::json(&show::patients_json(&patients)),
+            Ok(patients) => Ok(show::patients(&patients)),
+            Err(error) => Err(error),
+        },
+        PatientCommand::Assign {
+            patient,
+            gateway,
+            devices,
+            end: _,
+        } => office
+            .assign(&patient, &gateway, &devices)
+            .await
+            .map(|assigned| show::assigned(&assigned)),
+    };
+    office.close().await;
+    print(&answer?)
+}
+
+async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Result<()> {
+    let mut office = Office::open(dir, clock).await?;
+    let answer = match command {
+        GatewayCommand::Token {
+            label,
+            valid_seconds,
+            json,
+        } => match office.token(&label, valid_seconds).await {
+            Ok((token, gateway)) if json => show::json(&show::token_json(&token, &gateway)),
+            Ok((token, _)) => Ok(token + "\n"),
+            Err(error) => Err(error),
+        },
+        GatewayCommand::List { json } => match office.status().await {
+            Ok(status) if json => show::json(&show::gateways_json(&status)),
+            Ok(status) => Ok(show::gateways(&status)),
+            Err(error) => Err(error),
+        },
+        GatewayCommand::Revoke { gateway } => office.revoke(&gateway).await.map(show::revoked),
+    };
+    office.close().await;
+    print(&answer?)
+}
+
+async fn serve(dir: CentreDir, clock: Clock) -> Result<()> {
+    let config = settings(&dir)?;
+    telemetry(&config.log)?;
+    let lock = StoreLock::take(&dir.lock()).map_err(|error| match error {
+        LockError::Held => {
+            anyhow::anyhow!("{error}: it runs already, or a command is at work; look with `status`")
+        }
+        LockError::Io { .. } => anyhow::Error::new(error),
+    })?;
+    let core = Core::open(lock, dir, config, clock)?;
+    let stop = CancellationToken::new();
+    let signalled = stop.clone();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("stopping: what was taken is finished first");
+        signalled.cancel();
+    });
+    core.run(stop).await
+}
+
+/// `config.toml`, or a hint to make one.
+fn settings(dir: &CentreDir) -> Result<Config> {
+    let path = dir.config();
+    if !path.exists() {
+        let root = dir.root().display();
+        anyhow::bail!(
+            "{root} is no centre yet: run `vitaltwin-aggregator --dir {root} init` first"
+        );
+    }
+    let text = String::from_utf8(dir::read(&path)?).context("config.toml is not UTF-8")?;
+    Ok(Config::parse(&text)?)
+}
+
+fn telemetry(filter: &str) -> Result<()> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).context("config.toml: log")?;
+    let told = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+    told.map_err(|error| anyhow::anyhow!("starting the log: {error}"))
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("standard output")
+}

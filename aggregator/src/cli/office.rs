@@ -1,0 +1,250 @@
+//! Where a command is done: at the running centre, or directly at the store when none runs.
+//!
+//! Invariants: exactly one of both, decided by the store's lock; a centre that is starting is waited for. Must not
+//! know: what is printed.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use proto::clock::Clock;
+use proto::v1::operator_service_client::OperatorServiceClient;
+use proto::v1::{
+    AddPatientRequest, AssignRequest, CentreStatus, CreateSignInRequest, CreateTokenRequest,
+    ListPatientsRequest, Patient, PatientAssignment, RevokeGatewayRequest, StatusRequest,
+};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::admin::Admin;
+use crate::app::{Closing, Core, Ready};
+use crate::dir::{self, CentreDir};
+use crate::lock::{LockError, StoreLock};
+
+/// A centre that is replaying its journal is waited for this long.
+const STARTING: Duration = Duration::from_secs(30);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// A call to the centre takes at most this long.
+const CALL: Duration = Duration::from_secs(20);
+
+/// One command's way to the centre.
+pub(super) enum Office {
+    Running(OperatorServiceClient<Channel>),
+    Direct(Box<Admin>, Closing),
+}
+
+impl Office {
+    pub(super) async fn open(dir: CentreDir, clock: Clock) -> Result<Self> {
+        let config = super::settings(&dir)?;
+        let deadline = tokio::time::Instant::now() + STARTING;
+        loop {
+            match StoreLock::take(&dir.lock()) {
+                Ok(lock) => {
+                    // Left behind by a centre that was killed.
+                    let _ = std::fs::remove_file(dir.ready());
+                    let (admin, closing) = Core::open(lock, dir, config, clock)?.desk().await?;
+                    return Ok(Self::Direct(Box::new(admin), closing));
+                }
+                Err(LockError::Held) => {
+                    if let Some(client) = call(&dir, clock).await? {
+                        return Ok(Self::Running(client));
+                    }
+                }
+                Err(error @ LockError::Io { .. }) => return Err(error.into()),
+            }
+            if tokio::time::Instant::now() >= deadline {
+                bail!(
+                    "the centre works on {} but does not answer: look at its log",
+                    dir.root().display()
+                );
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    pub(super) async fn close(self) {
+        match self {
+            Self::Running(_) => {}
+            Self::Direct(admin, closing) => {
+                drop(admin);
+                closing.close().await;
+            }
+        }
+    }
+
+    pub(super) async fn add_patient(&mut self, name: &str, test_data: bool) -> Result<Patient> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.add_patient(name, test_data).await?),
+            Self::Running(client) => {
+                let request = AddPatientRequest {
+                    display_name: name.into(),
+                    test_data,
+                };
+                client
+                    .add_patient(request)
+                    .await
+                    .map(tonic::Response::into_inner)
+                    .map_err(said)
+            }
+        }
+    }
+
+    pub(super) async fn patients(&mut self) -> Result<Vec<Patient>> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.patients()),
+            Self::Running(client) => {
+                let listed = client
+                    .list_patients(ListPatientsRequest {})
+                    .await
+                    .map_err(said)?;
+                Ok(listed.into_inner().patients)
+            }
+        }
+    }
+
+    pub(super) async fn assign(
+        &mut self,
+        patient: &str,
+        gateway: &str,
+        devices: &[String],
+    ) -> Result<PatientAssignment> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.assign(patient, gateway, devices).await?),
+            Self::Running(client) => {
+                let request = AssignRequest {
+                    patient: patient.into(),
+                    gateway: gateway.into(),
+                    devices: devices.to_vec(),
+                };
+                let assigned = client.assign(request).await.map_err(said)?.into_inner();
+                assigned
+                    .assignment
+                    .context("the centre's answer lacks the assignment: it is another version")
+            }
+        }
+    }
+
+    pub(super) async fn token(&mut self, label: &str, valid_s: u32) -> Result<(String, String)> {
+        match self {
+            Self::Direct(admin, _) => {
+                let (token, gateway) = admin.create_token(label, valid_s).await?;
+                Ok((token, gateway.as_str().to_owned()))
+            }
+            Self::Running(client) => {
+                let request = CreateTokenRequest {
+                    label: label.into(),
+                    valid_s,
+                };
+                let made = client
+                    .create_token(request)
+                    .await
+                    .map_err(said)?
+                    .into_inner();
+                Ok((made.token, made.gateway))
+            }
+        }
+    }
+
+    pub(super) async fn revoke(&mut self, gateway: &str) -> Result<u32> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.revoke(gateway).await?),
+            Self::Running(client) => {
+                let request = RevokeGatewayRequest {
+                    gateway: gateway.into(),
+                };
+                Ok(client
+                    .revoke_gateway(request)
+                    .await
+                    .map_err(said)?
+                    .into_inner()
+                    .connections_cut)
+            }
+        }
+    }
+
+    pub(super) async fn sign_in(&mut self, person: &str) -> Result<(String, String)> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.sign_in(person)?),
+            Self::Running(client) => {
+                let request = CreateSignInRequest {
+                    person: person.into(),
+                };
+                let made = client
+                    .create_sign_in(request)
+                    .await
+                    .map_err(said)?
+                    .into_inner();
+                Ok((made.link, made.ca_fingerprint))
+            }
+        }
+    }
+
+    pub(super) async fn status(&mut self) -> Result<CentreStatus> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.status()),
+            Self::Running(client) => Ok(client
+                .status(StatusRequest {})
+                .await
+                .map_err(said)?
+                .into_inner()),
+        }
+    }
+}
+
+/// What the centre said, without gRPC's wrapping.
+fn said(status: Status) -> anyhow::Error {
+    if status.message().is_empty() {
+        return anyhow::anyhow!("the centre answered {:?}", status.code());
+    }
+    anyhow::anyhow!("{}", status.message())
+}
+
+/// A connection to the centre that runs; `None` while it does not listen.
+async fn call(dir: &CentreDir, clock: Clock) -> Result<Option<OperatorServiceClient<Channel>>> {
+    let Ok(ready) = dir::read(&dir.ready()) else {
+        return Ok(None);
+    };
+    let Ok(ready) = serde_json::from_slice::<Ready>(&ready) else {
+        return Ok(None);
+    };
+    let folder = dir.operator();
+    let mistake = || format!("{}: run `init` again, or restore it", folder.display());
+    let chain = CertificateDer::pem_slice_iter(&dir::read(&folder.join("cert.pem"))?)
+        .collect::<Result<Vec<_>, _>>()
+        .with_context(mistake)?;
+    let key = PrivateKeyDer::from_pem_slice(&dir::read_secret(&folder.join("key.pem"))?)
+        .with_context(mistake)?;
+    let ca = CertificateDer::from_pem_slice(&dir::read(&folder.join("ca.pem"))?)
+        .with_context(mistake)?;
+    let mut tls = proto::tls::client_config(&ca, Some((chain, key)), clock)?;
+    tls.alpn_protocols = vec![proto::tls::ALPN_H2.to_vec()];
+    let connector = TlsConnector::from(std::sync::Arc::new(tls));
+    let address = ready.grpc.clone();
+    let connect = tower::service_fn(move |_: Uri| {
+        let (connector, address) = (connector.clone(), address.clone());
+        async move {
+            let host = address
+                .rsplit_once(':')
+                .map_or(address.as_str(), |(host, _)| host);
+            let host = host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned();
+            let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
+            let socket = TcpStream::connect(&address).await?;
+            connector.connect(name, socket).await.map(TokioIo::new)
+        }
+    });
+    let endpoint = Endpoint::from_shared(format!("http://{}", ready.grpc))?.timeout(CALL);
+    // Not there (yet): a file that a killed centre left behind, or one that is just stopping.
+    let Ok(channel) = endpoint.connect_with_connector(connect).await else {
+        return Ok(None);
+    };
+    Ok(Some(OperatorServiceClient::new(channel)))
+}

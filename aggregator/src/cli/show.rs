@@ -1,0 +1,257 @@
+//! Answers as text for people and as JSON for programs.
+//!
+//! JSON has the field names of the contract (`proto/v1/operator.proto`). Must not know: where answers come from.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use proto::v1::{CentreStatus, Patient, PatientAssignment};
+use serde_json::{Value, json};
+
+/// JSON as a text with a line break.
+pub(super) fn json(value: &Value) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).context("writing JSON")?;
+    Ok(text + "\n")
+}
+
+pub(super) fn sign_in(link: &str, fingerprint: &str) -> String {
+    format!(
+        "{link}\n\nThe link works once, for ten minutes. The browser will warn that it does not know this centre:\n\
+         compare the certificate authority's SHA-256 fingerprint before you go on:\n{fingerprint}\n"
+    )
+}
+
+pub(super) fn patients(patients: &[Patient]) -> String {
+    if patients.is_empty() {
+        return "no patients yet: `patient add --name NAME`\n".into();
+    }
+    let mut text = String::new();
+    for patient in patients {
+        let test = if patient.test_data {
+            "  (test data)"
+        } else {
+            ""
+        };
+        line(
+            &mut text,
+            &format!("{}  {}{test}", patient.patient, patient.display_name),
+        );
+        for assignment in &patient.assignments {
+            line(
+                &mut text,
+                &format!("    {}", assigned(assignment).trim_end()),
+            );
+        }
+    }
+    text
+}
+
+pub(super) fn patients_json(patients: &[Patient]) -> Value {
+    let one = |patient: &Patient| {
+        json!({
+            "patient": patient.patient,
+            "display_name": patient.display_name,
+            "test_data": patient.test_data,
+            "assignments": patient.assignments.iter().map(|assignment| json!({
+                "gateway": assignment.gateway,
+                "stream": assignment.stream,
+                "devices": assignment.devices,
+                "effective_from_us": assignment.effective_from_us,
+            })).collect::<Vec<_>>(),
+        })
+    };
+    json!({ "patients": patients.iter().map(one).collect::<Vec<_>>() })
+}
+
+pub(super) fn assigned(assignment: &PatientAssignment) -> String {
+    if assignment.devices.is_empty() {
+        return format!("gateway {}  ended\n", assignment.gateway);
+    }
+    let since = time(assignment.effective_from_us);
+    format!(
+        "gateway {}  {}  since {since}\n",
+        assignment.gateway,
+        assignment.devices.join(" ")
+    )
+}
+
+pub(super) fn token_json(token: &str, gateway: &str) -> Value {
+    json!({ "token": token, "gateway": gateway })
+}
+
+pub(super) fn revoked(connections: u32) -> String {
+    match connections {
+        0 => "revoked; it was not connected\n".into(),
+        _ => "revoked; its connection is cut\n".into(),
+    }
+}
+
+pub(super) fn gateways(status: &CentreStatus) -> String {
+    if status.gateways.is_empty() {
+        return "no gateways yet: `gateway token`\n".into();
+    }
+    let mut text = String::new();
+    for gateway in &status.gateways {
+        let state = match (
+            gateway.revoked,
+            gateway.connected_by.as_str(),
+            gateway.certificate_expires_us,
+        ) {
+            (true, _, _) => "revoked".to_owned(),
+            (false, _, 0) => "not enrolled yet".to_owned(),
+            (false, "", _) if gateway.last_seen_us == 0 => {
+                "not seen since the centre was started".to_owned()
+            }
+            (false, "", _) => format!("away, last seen {}", time(gateway.last_seen_us)),
+            (false, by, _) => format!(
+                "connected by {by}, last seen {}",
+                time(gateway.last_seen_us)
+            ),
+        };
+        line(
+            &mut text,
+            &format!("{}  {state}  {}", gateway.gateway, gateway.label),
+        );
+    }
+    text
+}
+
+pub(super) fn gateways_json(status: &CentreStatus) -> Value {
+    let one = |gateway: &proto::v1::GatewayStatus| {
+        json!({
+            "gateway": gateway.gateway,
+            "label": gateway.label,
+            "revoked": gateway.revoked,
+            "connected_by": gateway.connected_by,
+            "last_seen_us": gateway.last_seen_us,
+            "certificate_expires_us": gateway.certificate_expires_us,
+        })
+    };
+    Value::Array(status.gateways.iter().map(one).collect())
+}
+
+pub(super) fn status(status: &CentreStatus) -> String {
+    let mut text = String::new();
+    if !status.test_clock.is_empty() {
+        line(&mut text, &format!("TEST CLOCK   {}", status.test_clock));
+    }
+    if !status.store_stopped.is_empty() {
+        line(
+            &mut text,
+            &format!("STORE STOPPED  {}", status.store_stopped),
+        );
+    }
+    line(&mut text, &format!("version      {}", status.version));
+    let place = (status.journal_epoch, status.journal_position);
+    line(
+        &mut text,
+        &format!("journal      epoch {}, position {}", place.0, place.1),
+    );
+    line(
+        &mut text,
+        &format!("batches      {} journaled", status.batches_journaled),
+    );
+    line(
+        &mut text,
+        &format!(
+            "readings     {} journaled, {} applied, {} duplicated, {} declared lost, {} quarantined",
+            status.readings_journaled,
+            status.readings_applied,
+            status.readings_duplicated,
+            status.readings_declared_lost,
+            status.readings_quarantined
+        ),
+    );
+    line(&mut text, &format!("patients     {}", status.patients));
+    line(&mut text, &format!("watchers     {}", status.watchers));
+    let mut refused: Vec<_> = status.refused.iter().collect();
+    refused.sort();
+    for (reason, count) in refused {
+        line(&mut text, &format!("refused      {count} {reason}"));
+    }
+    for gateway in gateways(status)
+        .lines()
+        .filter(|_| !status.gateways.is_empty())
+    {
+        line(&mut text, &format!("gateway      {gateway}"));
+    }
+    text.push_str("Research software, not a medical device.\n");
+    text
+}
+
+pub(super) fn status_json(status: &CentreStatus) -> Value {
+    json!({
+        "version": status.version,
+        "journal_epoch": status.journal_epoch,
+        "journal_position": status.journal_position,
+        "store_stopped": status.store_stopped,
+        "readings_journaled": status.readings_journaled,
+        "readings_applied": status.readings_applied,
+        "readings_duplicated": status.readings_duplicated,
+        "readings_declared_lost": status.readings_declared_lost,
+        "readings_quarantined": status.readings_quarantined,
+        "batches_journaled": status.batches_journaled,
+        "gateways": gateways_json(status),
+        "refused": status.refused,
+        "patients": status.patients,
+        "watchers": status.watchers,
+        "test_clock": status.test_clock,
+        "readings_receipted": status.readings_receipted,
+    })
+}
+
+/// A time for people: UTC, whole seconds.
+fn time(micros: i64) -> String {
+    let second = Timestamp::from_second(micros.div_euclid(1_000_000));
+    second.map_or_else(|_| "an unknown time".into(), |second| second.to_string())
+}
+
+fn line(text: &mut String, content: &str) {
+    writeln!(text, "{}", content.trim_end()).expect("a String takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `CentreStatus` may grow: then this JSON must too.
+    #[test]
+    fn status_as_json_has_every_field_of_the_contract() {
+        let contract = include_str!("../../../proto/v1/operator.proto");
+        let message = |name: &str| {
+            let (_, rest) = contract
+                .split_once(&format!("message {name} {{"))
+                .expect("it is there");
+            let (fields, _) = rest.split_once('}').expect("it ends");
+            let fields = fields
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.starts_with("//"));
+            fields
+                .filter_map(|line| Some(line.split_once(" = ")?.0.rsplit_once(' ')?.1))
+                .collect::<Vec<_>>()
+        };
+        let status = CentreStatus {
+            gateways: vec![proto::v1::GatewayStatus::default()],
+            ..CentreStatus::default()
+        };
+        let json = status_json(&status);
+        for (fields, json) in [
+            (message("CentreStatus"), &json),
+            (message("GatewayStatus"), &json["gateways"][0]),
+        ] {
+            let keys = json.as_object().expect("an object");
+            assert_eq!(keys.len(), fields.len());
+            assert!(
+                fields.iter().all(|field| keys.contains_key(*field)),
+                "{fields:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn times_are_for_people() {
+        assert_eq!(time(1_795_262_400_999_999), "2026-11-21T12:00:00Z");
+    }
+}
