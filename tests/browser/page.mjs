@@ -82,6 +82,7 @@ async function survey(page, name) {
     for (const size of SIZES) {
       await page.setViewportSize(size);
       // Two frames: charts follow their box by an observer.
+      await page.evaluate(() => scrollTo(0, 0));
       await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       const where = `${name}, ${colorScheme}, ${size.width}x${size.height}`;
       const { violations } = await new AxeBuilder({ page }).options({ rules: { "target-size": { enabled: true } } }).analyze();

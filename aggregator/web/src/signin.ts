@@ -6,11 +6,13 @@ import { h } from "./dom.ts";
 import { applyTheme } from "./theme.ts";
 import { texts } from "./texts.ts";
 import { mark } from "./views/mark.ts";
+import { howToGetIn } from "./views/signedout.ts";
 
 const words = texts.signIn;
 const query = new URLSearchParams(location.search);
 const code = query.get("code") ?? "";
 const error = query.get("error");
+const idle = code === "" && error === null;
 history.replaceState(null, "", location.pathname);
 applyTheme();
 
@@ -37,18 +39,21 @@ const form = h(
   h("button", { class: "button primary wide", type: "submit" }, words.button),
 );
 
-document.title = texts.title(words.title);
+const title = idle ? texts.signedOut.title : words.title;
+const errors: Readonly<Record<string, string>> = words.errors;
+
+document.title = texts.title(title);
 document.body.classList.add("plain");
 document.body.append(
   h("header", { class: "plain-top" }, h("span", { class: "wordmark" }, mark(), texts.brand), h("span", {}, texts.disclaimer)),
   h(
     "main",
     { class: "sheet" },
-    h("h1", {}, words.title),
-    error !== null &&
-      h("p", { class: "notice bad", role: "alert" }, error === "code" ? words.errors.code : words.errors.other),
+    h("h1", {}, title),
+    error !== null && h("p", { class: "notice bad", role: "alert" }, errors[error] ?? words.errors.other),
     h("p", { class: "lead" }, code === "" ? words.noCode : words.lead),
     form,
+    ...(code === "" ? howToGetIn() : []),
     h("h2", {}, words.facts),
     h("ul", { class: "steps" }, ...words.steps.map((step) => h("li", {}, step))),
     h("p", { class: "fine" }, words.certificate),

@@ -62,6 +62,7 @@ export const texts = {
     flashingOff: "Flashing off",
     flashingNow: (on: boolean) => `High alerts ${on ? "flash" : "do not flash"}. Change`,
     person: (name: string) => `Signed in as ${name}`,
+    signOut: "Sign out",
   },
 
   connection: {
@@ -79,11 +80,13 @@ export const texts = {
     lost: (age: string) => `No connection to the centre for ${age}. Values below are old; new alerts cannot arrive.`,
     restored: "Connection to the centre restored.",
     lostSpoken: "Connection to the centre lost. Values are old and new alerts cannot arrive.",
+    person: "Signed in as",
     fingerprint: "Centre's CA (SHA-256)",
   },
 
   priority: (priority: Priority) => PRIORITY[priority],
   symbol: (priority: Priority) => SYMBOL[priority],
+  categoryTag: (category: Category) => category,
   category: (category: Category) => (category === "technical" ? "Technical" : "Physiological"),
   badge: (priority: Priority, category: Category, state: AlertState) =>
     `${PRIORITY[priority]} priority, ${category}${state === "active" ? "" : `, ${state}`}`,
@@ -128,7 +131,7 @@ export const texts = {
     },
     patients: (count: number) => (count === 1 ? "1 patient" : `${count} patients`),
     calm: "No open alerts",
-    acknowledgedBy: (who: string, age: string) => `Acknowledged by ${who} ${age} ago`,
+    acknowledgedBy: (who: string, age: string) => `acknowledged by ${who} ${age} ago`,
     since: (clock: string) => `since ${clock}`,
     noData: "none yet",
     stale: (age: string) => `stale ${age}`,
@@ -180,10 +183,10 @@ export const texts = {
     resolvedAt: "Resolved",
     ago: (age: string) => `${age} ago`,
     waiting: (age: string) => `waiting ${age}`,
-    lead: (age: string) => `${age} after it began`,
-    state: (state: AlertState) => ({ active: "Active", acknowledged: "Acknowledged", resolved: "Resolved" })[state],
+    stateTag: (state: AlertState) => state,
     predictive: "Foreseen",
-    retrospective: "Found afterwards",
+    predictiveTag: "foreseen",
+    retrospectiveTag: "found afterwards",
     expected: (clock: string, within: string) => `expected at ${clock} (${within})`,
     expectedPast: (clock: string) => `was expected at ${clock}`,
     probability: (percent: string) => `probability ${percent}`,
@@ -306,7 +309,7 @@ export const texts = {
   signIn: {
     title: "Sign in",
     lead: "Your one-time link is ready. It is spent only when you press the button, so a preview of the link in a chat or mail does not use it up.",
-    noCode: "This address carries no code. Paste the one-time link or its code here.",
+    noCode: "vitaltwin shows patients only to people who were given a one-time link. Open yours, or paste it here.",
     code: "One-time link or code",
     button: "Sign in",
     facts: "What happens",
@@ -319,6 +322,7 @@ export const texts = {
       "If the browser warned about the certificate: compare its fingerprint with the one printed beside your link. If they differ, close this page.",
     errors: {
       code: "That code is not valid: it was used already, it is too old, or part of it is missing. Ask for a new link.",
+      many: "Too many wrong codes came from this address. Wait a minute, then try again.",
       other: "Signing in did not work. Ask for a new link.",
     },
   },

@@ -78,9 +78,9 @@ export class AlertCard {
     text(this.#heading, alert.summary);
     text(this.#plain, alert.plainSummary);
     show(this.#plain, alert.plainSummary !== "" && alert.plainSummary !== alert.summary);
-    const tags = [`${texts.priority(alert.priority)} · ${texts.category(alert.category).toLowerCase()}`, words.state(alert.state).toLowerCase()];
-    if (alert.expected !== null) tags.push(words.predictive.toLowerCase());
-    if (alert.retrospective) tags.push(words.retrospective.toLowerCase());
+    const tags = [texts.priority(alert.priority), texts.categoryTag(alert.category), words.stateTag(alert.state)];
+    if (alert.expected !== null) tags.push(words.predictiveTag);
+    if (alert.retrospective) tags.push(words.retrospectiveTag);
     text(this.#tags, tags.join(" · "));
     this.#updateTimes(alert, now);
     this.#updateEvidence(alert);
@@ -160,7 +160,7 @@ class Acknowledge {
   readonly root = h("div", { class: "acknowledge" });
   readonly #app: App;
   readonly #id: string;
-  readonly #done = h("p", { class: "acknowledged" });
+  readonly #done = h("p", { class: "acknowledged-by" });
   readonly #note = h("p", { class: "acknowledge-note" });
   readonly #open: HTMLButtonElement;
   readonly #form: HTMLFormElement;

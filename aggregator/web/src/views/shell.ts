@@ -164,7 +164,7 @@ export class Shell {
   }
 }
 
-/** State of the line at a glance; both streams, round trip and fingerprint on request. */
+/** State of the line at a glance; on request who is signed in, both streams, round trip and fingerprint. */
 class Connection {
   readonly root = h("details", { class: "connection" });
   readonly #app: App;
@@ -172,6 +172,7 @@ class Connection {
   readonly #summary = h("summary");
   readonly #word = h("span", { class: "state-word" });
   readonly #trip = h("span", { class: "trip" });
+  readonly #person = new Fact(texts.connection.person);
   readonly #twins = new Fact(texts.connection.twins);
   readonly #alerts = new Fact(texts.connection.alerts);
   readonly #roundTrip = new Fact(texts.connection.roundTrip);
@@ -185,7 +186,13 @@ class Connection {
     this.#local = local;
     this.#summary.append(h("span", { class: "dot", "aria-hidden": "true" }), this.#word, this.#trip);
     const facts = [this.#twins, this.#alerts, this.#roundTrip, this.#conflated, this.#clock, this.#testClock, this.#fingerprint];
-    this.root.append(this.#summary, h("dl", { class: "facts popover" }, ...facts.map((fact) => fact.root)));
+    const signOut = h(
+      "form",
+      { method: "post", action: "/sign-out" },
+      h("button", { class: "button", type: "submit" }, texts.tools.signOut),
+    );
+    const list = h("dl", { class: "facts" }, this.#person.root, ...facts.map((fact) => fact.root));
+    this.root.append(this.#summary, h("div", { class: "popover" }, list, signOut));
     document.addEventListener("click", (event) => {
       if (event.target instanceof Node && !this.root.contains(event.target)) this.root.open = false;
     });
@@ -211,6 +218,7 @@ class Connection {
       const retry = link.retryAt === null ? "" : `, ${texts.connection.retryIn(time.span(link.retryAt - this.#local()))}`;
       return texts.connection.phases[link.phase] + retry;
     };
+    this.#person.update(state.session?.person ?? "");
     this.#twins.update(phase("twins"));
     this.#alerts.update(phase("alerts"));
     this.#roundTrip.update(trip);

@@ -4,6 +4,15 @@ import { h, show } from "../dom.ts";
 import { texts } from "../texts.ts";
 import type { View } from "./parts.ts";
 
+/** Shared with the page that spends the code. */
+export function howToGetIn(): HTMLElement[] {
+  return [
+    h("h2", {}, texts.signedOut.how),
+    h("ol", { class: "steps" }, ...texts.signedOut.steps.map((step) => h("li", {}, step))),
+    h("p", { class: "command" }, h("code", {}, texts.signedOut.command)),
+  ];
+}
+
 export class SignedOutView implements View {
   readonly title = texts.signedOut.title;
   readonly root: HTMLElement;
@@ -16,9 +25,7 @@ export class SignedOutView implements View {
       h("h1", { tabindex: "-1" }, texts.signedOut.title),
       h("p", { class: "lead" }, texts.signedOut.lead),
       this.#unreachable,
-      h("h2", {}, texts.signedOut.how),
-      h("ol", { class: "steps" }, ...texts.signedOut.steps.map((step) => h("li", {}, step))),
-      h("p", { class: "command" }, h("code", {}, texts.signedOut.command)),
+      ...howToGetIn(),
       h("p", {}, h("button", { class: "button primary", type: "button", onclick: again }, texts.signedOut.again)),
       h("p", { class: "fine" }, texts.disclaimerLong),
     );

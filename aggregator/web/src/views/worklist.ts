@@ -278,11 +278,11 @@ class Reason {
     show(this.#badge.root, withBadge);
     text(this.#summary, alert.summary);
     const notes: string[] = [];
-    if (alert.category === "technical") notes.push(texts.category(alert.category).toLowerCase());
-    if (alert.expected !== null) notes.push(texts.alerts.predictive.toLowerCase());
-    if (alert.retrospective) notes.push(texts.alerts.retrospective.toLowerCase());
+    if (alert.category === "technical") notes.push(texts.categoryTag(alert.category));
+    if (alert.expected !== null) notes.push(texts.alerts.predictiveTag);
+    if (alert.retrospective) notes.push(texts.alerts.retrospectiveTag);
     if (alert.state === "acknowledged") {
-      notes.push(words.acknowledgedBy(alert.acknowledgedBy, time.span(now - (alert.acknowledged ?? now))).toLowerCase());
+      notes.push(words.acknowledgedBy(alert.acknowledgedBy, time.span(now - (alert.acknowledged ?? now))));
     }
     text(this.#note, notes.join(" · "));
   }
