@@ -126,28 +126,22 @@ impl Replay {
         )
     }
 
-    /// The part that begins `lead_s` seconds of sinus rhythm before a paroxysm of at least five minutes (the first one
-    /// that has such a lead; else the one with the longest lead). Without any paroxysm: the whole.
+    /// The part that begins `lead_s` seconds of sinus rhythm before a paroxysm: the first one that has such a lead and
+    /// lasts at least five minutes; else the one that comes closest. Without any paroxysm: the whole.
     #[must_use]
     pub fn before_paroxysm(self, lead_s: f64) -> Self {
+        let wanted = lead_s + MIN_PAROXYSM_S;
         let mut best: Option<(f64, usize)> = None;
-        let (mut sinus_s, mut sinus_from) = (0.0, 0);
-        for (place, beat) in self.beats.iter().enumerate() {
-            let begins = beat.rhythm == Rhythm::AtrialFibrillation && sinus_s > 0.0;
-            if begins
-                && self.holds(place)
-                && best.is_none_or(|(lead, _)| lead < lead_s && lead < sinus_s)
-            {
-                best = Some((sinus_s, self.start_of_lead(sinus_from, place, lead_s)));
-            }
-            match beat.rhythm {
-                Rhythm::Sinus => {
-                    if sinus_s == 0.0 {
-                        sinus_from = place;
-                    }
-                    sinus_s += beat.rr_s;
-                }
-                Rhythm::AtrialFibrillation => sinus_s = 0.0,
+        let mut place = 0;
+        for pair in self.runs().windows(2) {
+            let &[(_, before_s, count), (rhythm, lasts_s, _)] = pair else {
+                continue;
+            };
+            place += count;
+            let shown = before_s.min(lead_s) + lasts_s.min(MIN_PAROXYSM_S);
+            let better = best.is_none_or(|(most, _)| shown > most && most < wanted);
+            if rhythm == Rhythm::AtrialFibrillation && better {
+                best = Some((shown, self.start_of_lead(place - count, place, lead_s)));
             }
         }
         match best {
@@ -158,14 +152,19 @@ impl Replay {
         }
     }
 
-    /// True if fibrillation from `place` on lasts long enough to be shown.
-    fn holds(&self, place: usize) -> bool {
-        let run = self
-            .beats
-            .iter()
-            .skip(place)
-            .take_while(|b| b.rhythm == Rhythm::AtrialFibrillation);
-        run.map(|beat| beat.rr_s).sum::<f64>() >= MIN_PAROXYSM_S
+    /// Stretches of one rhythm: which, how long in seconds, how many beats.
+    fn runs(&self) -> Vec<(Rhythm, f64, usize)> {
+        let mut runs: Vec<(Rhythm, f64, usize)> = Vec::new();
+        for beat in &self.beats {
+            match runs.last_mut() {
+                Some((rhythm, lasts_s, count)) if *rhythm == beat.rhythm => {
+                    *lasts_s += beat.rr_s;
+                    *count += 1;
+                }
+                _ => runs.push((beat.rhythm, beat.rr_s, 1)),
+            }
+        }
+        runs
     }
 
     fn start_of_lead(&self, sinus_from: usize, onset: usize, lead_s: f64) -> usize {

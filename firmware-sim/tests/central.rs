@@ -341,10 +341,8 @@ fn central_program() {
 fn hide_known_panic() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if !info
-            .payload_as_str()
-            .is_some_and(|text| text.contains("No match with that id found"))
-        {
+        let text = info.payload().downcast_ref::<String>();
+        if !text.is_some_and(|text| text.contains("No match with that id found")) {
             usual(info);
         }
     }));

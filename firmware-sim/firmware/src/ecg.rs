@@ -1,7 +1,7 @@
 //! R peaks in a single-lead ECG: when each beat was, to a fraction of a sample.
 //!
 //! A peak counts when it stands out steeply from 40 ms before and after it, by at least half of what recent beats did, and
-//! not within 200 ms of the last one. Its time comes from the parabola through its three highest samples: at 250 samples
+//! not within 100 ms of the last one. Its time comes from the parabola through its three highest samples: at 250 samples
 //! per second that is good to about 0.1 ms. Time is counted in samples.
 
 use crate::ads1292::SAMPLE_RATE_HZ;
@@ -9,8 +9,9 @@ use crate::ads1292::SAMPLE_RATE_HZ;
 /// 40 ms: a QRS complex is over, a T wave has hardly begun.
 const REACH: usize = 10;
 const WINDOW: usize = 2 * REACH + 1;
-/// 200 ms: no ventricle beats twice within.
-const REFRACTORY: u64 = 50;
+/// 100 ms: the QRS complex itself. A ventricle rests longer, but who judges that is not the sensor: double beats that a
+/// recording holds go through as they are.
+const REFRACTORY: u64 = 25;
 /// Without a beat for 1.5 s the expectation halves.
 const PATIENCE: u64 = 375;
 /// Expected height at start, microvolt.

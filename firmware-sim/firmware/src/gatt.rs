@@ -160,7 +160,7 @@ pub const SERIAL_NUMBER: Uuid = Uuid::short(0x2A25);
 /// Firmware Revision String.
 pub const FIRMWARE_REVISION: Uuid = Uuid::short(0x2A26);
 /// Step count of the `InfiniTime` watch firmware (documentation `doc/MotionService.md` there): u32, little-endian.
-pub const INFINITIME_STEPS: Uuid = Uuid(0x0003_0001_78fc_48fe_8e23_433b3a1942d0);
+pub const INFINITIME_STEPS: Uuid = Uuid(0x0003_0001_78fc_48fe_8e23_433b_3a19_42d0);
 
 /// Heart Rate service.
 pub const HEART_RATE: Service = Service {
@@ -221,7 +221,7 @@ pub const DEVICE_INFORMATION: Service = Service {
 
 /// Motion service of the `InfiniTime` watch firmware.
 pub const INFINITIME_MOTION: Service = Service {
-    uuid: Uuid(0x0003_0000_78fc_48fe_8e23_433b3a1942d0),
+    uuid: Uuid(0x0003_0000_78fc_48fe_8e23_433b_3a19_42d0),
     characteristics: &[Characteristic {
         uuid: INFINITIME_STEPS,
         access: Access::ReadNotify,

@@ -55,6 +55,7 @@ impl<I2C: I2c> Optic<I2C> {
     pub fn poll(&mut self) {
         let mut words = [0; FIFO_WORDS];
         match self.chip.read_fifo(&mut words) {
+            Ok(0) => self.unblock(),
             Ok(count) => {
                 self.broken = false;
                 for pair in words.chunks_exact(2).take(count.into()) {
@@ -67,6 +68,20 @@ impl<I2C: I2c> Optic<I2C> {
                 self.broken = true;
                 self.ppg = Ppg::default();
             }
+        }
+    }
+
+    /// A full FIFO looks like an empty one (both pointers are equal); its overflow counter tells them apart. It was
+    /// not read for longer than it holds, so what it holds is of no use any more.
+    fn unblock(&mut self) {
+        if self
+            .chip
+            .get_overflow_sample_count()
+            .is_ok_and(|lost| lost > 0)
+        {
+            // Should this fail, the next poll tries again.
+            let _ = self.chip.clear_fifo();
+            self.ppg = Ppg::default();
         }
     }
 

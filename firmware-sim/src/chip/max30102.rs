@@ -141,6 +141,7 @@ impl Max30102 {
                 // Drivers only ever clear both.
                 self.fifo.clear();
                 self.read_octets = 0;
+                self.registers[usize::from(OVERFLOW)] = 0;
                 self.write_place = value & 0x1F;
                 self.read_place = value & 0x1F;
             }

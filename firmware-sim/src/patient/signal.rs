@@ -70,9 +70,18 @@ fn breath(patient: &Patient, at: f64, respiration: f64) -> f64 {
 /// advanced to `at`.
 #[must_use]
 pub fn ecg_mv(patient: &Patient, at: f64, sample: u64) -> f64 {
-    let near = patient.beats().filter(|beat| (beat.at - at).abs() < 0.75);
     let state = patient.state(at);
-    let waves: f64 = near.map(|beat| beat_mv(beat, at - beat.at)).sum();
+    let near = |beat: &Beat| (beat.at - at).abs() < 0.75;
+    // The next beat is known wherever it matters: beats are made a second ahead.
+    let next = patient
+        .beats()
+        .skip(1)
+        .map(|beat| beat.at)
+        .chain([f64::INFINITY]);
+    let pairs = patient.beats().zip(next).filter(|(beat, _)| near(beat));
+    let waves: f64 = pairs
+        .map(|(beat, next)| beat_mv(beat, next - beat.at, at - beat.at))
+        .sum();
     let fibrillation = match state.rhythm {
         Rhythm::AtrialFibrillation => F_WAVE.0 * libm::sin(TAU * F_WAVE.1 * at),
         Rhythm::Sinus => 0.0,
@@ -81,16 +90,21 @@ pub fn ecg_mv(patient: &Patient, at: f64, sample: u64) -> f64 {
     waves + fibrillation + wander + ECG_NOISE_MV * uniform(patient.body().seed(), ECG_NOISE, sample)
 }
 
-fn beat_mv(beat: &Beat, t: f64) -> f64 {
+fn beat_mv(beat: &Beat, next_rr: f64, t: f64) -> f64 {
     let (at, height, width) = T_WAVE;
-    // A T wave ends before the next beat may come, whatever the rate.
-    let repolarisation = (at * libm::sqrt(beat.rr)).clamp(0.17, 0.42);
+    // Repolarisation is over before the ventricle beats again, however early it does.
+    let repolarisation = (at * libm::sqrt(beat.rr))
+        .clamp(0.17, 0.42)
+        .min(0.55 * next_rr);
     let atrial = match beat.rhythm {
         Rhythm::Sinus => gauss(t, P_WAVE),
         Rhythm::AtrialFibrillation => 0.0,
     };
     QRS.iter().map(|wave| gauss(t, *wave)).sum::<f64>()
-        + gauss(t, (repolarisation, height, width))
+        + gauss(
+            t,
+            (repolarisation, height, width.min(0.14 * repolarisation)),
+        )
         + atrial
 }
 
