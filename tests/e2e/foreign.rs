@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 
 async fn centre_with_a_reading() -> Result<Small> {
     let small = Small::new().await?;
-    let (mut uplink, assignment) = small.uplink().await?;
+    let (uplink, assignment) = small.uplink().await?;
     let (header, mut sealer) = small.gateway.open_context(&assignment, small.clock.now())?;
     uplink.send(Up::OpenContext(header)).await?;
     uplink

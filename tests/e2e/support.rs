@@ -7,7 +7,6 @@ use e2e::hand::{HandGateway, HandUplink};
 use e2e::wait::wait_for;
 use proto::clock::Clock;
 use proto::v1;
-use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -20,7 +19,7 @@ pub(crate) const ADDRESS: &str = "C0:00:00:00:00:01";
 /// One patient, one gateway by hand, one reader.
 pub(crate) struct Small {
     /// Holds all files; removed at the end.
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
     pub(crate) centre: Centre,
     pub(crate) gateway: HandGateway,
     pub(crate) patient: String,
@@ -40,7 +39,7 @@ impl Small {
         centre.assign(&patient, &id, &[ADDRESS.into()])?;
         let client = centre.client().await?;
         Ok(Self {
-            folder,
+            _folder: folder,
             centre,
             gateway,
             patient,
@@ -69,22 +68,4 @@ impl Small {
         })
         .await
     }
-}
-
-/// The shared folder with recordings and vectors; says so when it is absent.
-pub(crate) fn shared(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("VITALTWIN_SHARED")
-        .map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-            PathBuf::from,
-        )
-        .join(what);
-    if !folder.exists() {
-        eprintln!(
-            "skipped: {} is absent (set VITALTWIN_SHARED)",
-            folder.display()
-        );
-        return None;
-    }
-    Some(folder)
 }
