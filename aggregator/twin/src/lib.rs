@@ -1,10 +1,10 @@
 //! The twin: a pure fold of one patient's log. [`step`] takes the state, an event and its *known* time, and
 //! gives effects; the same log gives the same twin and the same alerts, bit for bit.
 //!
-//! In the order in which a reading passes through: [`event`] (what comes in), `order` (is it new, is it
-//! ours), `channel` (latest value, freshness, which source leads) with `baseline` (what is usual for this
-//! person) and `window` (the last half hour), then the models `news2`, `rhythm` and `forecast`, the
-//! rules in `rule`, `threshold` and `technical`, the alerts' life in [`alert`], and [`view`] (what
+//! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
+//! ours), `channel` (latest value, freshness, which source leads) with [`baseline`] (what is usual for this
+//! person) and [`window`] (the last half hour), then the models [`news2`], [`rhythm`] and [`forecast`] (on a [`trend`]), the
+//! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`], and [`view`] (what
 //! readers are shown). [`twin`] ties them together; `canonical` writes the state as bytes.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
@@ -32,6 +32,7 @@ pub mod rule;
 mod stream;
 mod technical;
 mod threshold;
+pub mod trend;
 pub mod twin;
 pub mod view;
 mod warning;

@@ -1,0 +1,95 @@
+//! What the body shows: views for readers, and its canonical bytes.
+
+use alloc::vec::Vec;
+
+use vitals::{Kind, Time};
+
+use super::Body;
+use crate::canonical::Bytes;
+use crate::channel::Channel;
+use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView};
+use crate::{news2, rhythm, rule};
+
+impl Body {
+    pub(crate) fn channels(&self, known: Time) -> Vec<ChannelView> {
+        self.channels
+            .values()
+            .filter_map(|channel| channel.view(known))
+            .collect()
+    }
+
+    pub(crate) fn scores(&self, known: Time) -> Vec<ScoreView> {
+        let score = self.score(known);
+        let view = ScoreView {
+            name: "news2",
+            low: score.low,
+            high: score.high,
+            parts: score.parts.into(),
+            at: known,
+            source: news2::SOURCE,
+        };
+        alloc::vec![view]
+    }
+
+    pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
+        let view =
+            |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
+        self.channels.values().filter_map(view).collect()
+    }
+
+    pub(crate) fn rhythm(&self, known: Time) -> RhythmView {
+        let fresh = self
+            .beats
+            .newest()
+            .is_some_and(|newest| known.since(newest) < rule::fresh_for(Kind::RrInterval));
+        let verdict = if fresh {
+            self.beats.verdict()
+        } else {
+            rhythm::Verdict::Unknown
+        };
+        RhythmView {
+            finding: if fresh || self.beats.newest().is_none() {
+                verdict.name()
+            } else {
+                "no fresh beats"
+            },
+            entropy: self
+                .beats
+                .entropy()
+                .filter(|_| fresh)
+                .map(|entropy| entropy.value),
+            cut: rhythm::CUT,
+            beats: u32::try_from(self.beats.words()).unwrap_or(u32::MAX),
+            source: rhythm::SOURCE,
+        }
+    }
+
+    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
+        to.bool(self.context.oxygen_target_88_92);
+        to.option(self.context.on_oxygen, Bytes::bool);
+        to.option(self.context.alert_and_oriented, Bytes::bool);
+        to.len(self.channels.len());
+        self.channels
+            .values()
+            .for_each(|channel| channel.encode(to));
+        self.beats.encode(to);
+        self.beats_past.encode(to);
+        to.option(self.beats_of, |to, (stream, source)| {
+            to.bytes(&stream.0);
+            to.u32(u32::from(source.0));
+        });
+        to.len(self.runs.len());
+        for ((stream, context, source), run) in &self.runs {
+            to.bytes(&stream.0);
+            to.bytes(&context.0);
+            to.u32(u32::from(source.0));
+            to.u64(*run);
+        }
+        to.u64(self.last_run);
+        self.pasts.iter().for_each(|past| past.encode(to));
+        self.warning.encode(to);
+        to.len(self.late.len());
+        self.late.iter().for_each(|kind| to.kind(*kind));
+        to.bool(self.score_due);
+    }
+}
