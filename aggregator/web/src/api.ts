@@ -5,6 +5,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import * as convert from "./convert.ts";
 import { AlertService, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { HistoryService } from "./gen/v1/history_pb.ts";
+import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
 import type { Alert, HistorySlice, Kind, Session } from "./model.ts";
 import type { Action } from "./store.ts";
@@ -14,6 +15,7 @@ const transport = createGrpcWebTransport({ baseUrl: window.location.origin });
 const twins = createClient(TwinService, transport);
 const alerts = createClient(AlertService, transport);
 const history = createClient(HistoryService, transport);
+const operator = createClient(OperatorService, transport);
 
 /** Longest wait for an answer that is not a stream. */
 const CALL_LIMIT = 20_000;
@@ -31,6 +33,16 @@ export async function session(): Promise<{ session: Session; roundTrip: number; 
   if (answer.status === 401 || answer.status === 403) return null;
   if (!answer.ok) throw new Error(`session: ${answer.status}`);
   return { session: convert.session(await answer.json()), roundTrip: answered - asked, answered };
+}
+
+/** Display names by patient, of those who have one. Who may not ask gets none: pseudonyms are shown then. */
+export async function names(): Promise<Map<string, string>> {
+  try {
+    const { patients } = await operator.listPatients({}, { timeoutMs: CALL_LIMIT });
+    return new Map(patients.filter((p) => p.displayName !== "").map((p) => [p.patient, p.displayName]));
+  } catch {
+    return new Map();
+  }
 }
 
 export interface Watcher {

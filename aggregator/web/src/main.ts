@@ -36,6 +36,7 @@ class Page implements App {
   #view: View | null = null;
   #route = "";
   #streams: AbortController | null = null;
+  #namedTwins = 0;
 
   constructor() {
     const repaint = () => this.#view?.repaint?.();
@@ -121,6 +122,7 @@ class Page implements App {
     this.#streams = null;
     this.trends.clear();
     this.#pending = [];
+    this.#namedTwins = 0;
     this.#act({ type: "signed-out" });
   }
 
@@ -143,7 +145,19 @@ class Page implements App {
     const before = this.state;
     this.state = reduce(before, this.#pending.splice(0));
     this.#shell.announce(announcements(before, this.state));
+    this.#askNames();
     this.#draw();
+  }
+
+  /** Names are not in the stream: asked for when there are patients that were not asked for yet. */
+  #askNames(): void {
+    const { complete, twins } = this.state;
+    if (!complete.twins || twins.size === this.#namedTwins) return;
+    this.#namedTwins = twins.size;
+    const streams = this.#streams;
+    void api.names().then((names) => {
+      if (streams !== null && streams === this.#streams) this.#act({ type: "names", names });
+    });
   }
 
   #openPatient(): string | null {
@@ -163,6 +177,9 @@ class Page implements App {
     if (route !== this.#route) this.#open(route, patient);
     this.#shell.update();
     this.#view?.update();
+    // A name may have come meanwhile.
+    const title = texts.title(this.#view?.title ?? texts.brand);
+    if (document.title !== title) document.title = title;
   }
 
   #open(route: string, patient: string | null): void {
@@ -176,7 +193,6 @@ class Page implements App {
     else this.#view = route === "alerts" ? new AlertsView(this) : new WorklistView(this);
     this.#shell.show(patient === null ? route : "", signedIn);
     fill(this.#shell.main, this.#view?.root ?? null);
-    document.title = texts.title(this.#view?.title ?? texts.brand);
     if (first || !this.#view) return;
     window.scrollTo(0, 0);
     this.#view.root.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });

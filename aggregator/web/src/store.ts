@@ -10,6 +10,8 @@ export type StreamName = "twins" | "alerts";
 export interface State {
   readonly phase: "starting" | "signed-in" | "signed-out";
   readonly session: Session | null;
+  /** Display names by patient, of those who have one. */
+  readonly names: ReadonlyMap<string, string>;
   readonly twins: ReadonlyMap<string, Twin>;
   readonly alerts: ReadonlyMap<string, Alert>;
   readonly links: Readonly<Record<StreamName, Link>>;
@@ -25,6 +27,7 @@ export interface State {
 export const START: State = {
   phase: "starting",
   session: null,
+  names: new Map(),
   twins: new Map(),
   alerts: new Map(),
   links: { twins: CLOSED, alerts: CLOSED },
@@ -37,6 +40,7 @@ export const START: State = {
 export type Action =
   | { readonly type: "session"; readonly session: Session; readonly roundTrip: number }
   | { readonly type: "signed-out" }
+  | { readonly type: "names"; readonly names: ReadonlyMap<string, string> }
   | { readonly type: "twin"; readonly twin: Twin; readonly snapshot: boolean; readonly conflated: number }
   | { readonly type: "alert"; readonly alert: Alert; readonly snapshot: boolean }
   | { readonly type: "complete"; readonly stream: StreamName }
@@ -96,6 +100,9 @@ export function reduce(state: State, actions: readonly Action[]): State {
         alerts = null;
         state = { ...START, phase: "signed-out" };
         next = state;
+        break;
+      case "names":
+        next = { ...next, names: action.names };
         break;
       case "twin": {
         if (action.snapshot) named("twins", action.twin.patient);
@@ -192,15 +199,19 @@ export function worklist(state: State): Row[] {
       group: top === undefined ? "calm" : top.state === "active" ? "waiting" : "taken",
     };
   });
-  return rows.sort(compareRows);
+  return rows.sort((a, b) => compareRows(a, b) || displayName(state, a.patient).localeCompare(displayName(state, b.patient)) || (a.patient < b.patient ? -1 : 1));
 }
 
-/** By the most urgent alert; patients without one by id, so that calm rows do not move. */
+/** A name where there is one, else the pseudonym. */
+export function displayName(state: State, patient: string): string {
+  return state.names.get(patient) ?? patient;
+}
+
+/** By the most urgent alert; patients without one are equal, and stand by name, so that calm rows do not move. */
 function compareRows(a: Row, b: Row): number {
   const [x, y] = [a.alerts[0], b.alerts[0]];
   if (x && y) return byUrgency(x, y);
-  if (x || y) return x ? -1 : 1;
-  return a.patient < b.patient ? -1 : 1;
+  return Number(y !== undefined) - Number(x !== undefined);
 }
 
 /** Open alerts that nobody acknowledged yet, by priority. */

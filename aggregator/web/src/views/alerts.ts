@@ -4,7 +4,7 @@
 import { h, reconcile, set, show, spoken, text } from "../dom.ts";
 import { RR_INTERVAL } from "../kinds.ts";
 import type { Alert, Category, Evidence } from "../model.ts";
-import { byUrgency, openAlerts } from "../store.ts";
+import { byUrgency, displayName, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amountWithUnit, Badge, Bar, Fact, Moment, patientLink, within, type App, type View } from "./parts.ts";
@@ -15,6 +15,7 @@ export class AlertCard {
   readonly root: HTMLElement;
   readonly #app: App;
   readonly #badge = new Badge();
+  readonly #patient = h("a");
   readonly #tags = h("p", { class: "tags" });
   readonly #heading: HTMLElement;
   readonly #plain = h("p", { class: "plain-words" });
@@ -52,7 +53,7 @@ export class AlertCard {
         h(
           "div",
           { class: "alert-words" },
-          withPatient && h("p", { class: "alert-patient" }, h("a", { href: patientLink(alert.patient) }, alert.patient)),
+          withPatient && h("p", { class: "alert-patient" }, this.#patient),
           this.#heading,
           this.#tags,
         ),
@@ -75,6 +76,8 @@ export class AlertCard {
     const now = this.#app.now();
     set(this.root, "class", `alert-card ${alert.priority} ${alert.category} ${alert.state}`);
     this.#badge.update(alert);
+    set(this.#patient, "href", patientLink(alert.patient));
+    text(this.#patient, displayName(this.#app.state, alert.patient));
     text(this.#heading, alert.summary);
     text(this.#plain, alert.plainSummary);
     show(this.#plain, alert.plainSummary !== "" && alert.plainSummary !== alert.summary);

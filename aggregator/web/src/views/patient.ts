@@ -4,7 +4,7 @@
 import { h, reconcile, set, show, text, toggle } from "../dom.ts";
 import { kindInfo, NOT_TILES, TILE_ORDER } from "../kinds.ts";
 import type { Channel, Twin } from "../model.ts";
-import { allStale, isStale, lastData, openAlerts, resolvedAlerts } from "../store.ts";
+import { allStale, displayName, isStale, lastData, openAlerts, resolvedAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { AlertList } from "./alerts.ts";
@@ -15,11 +15,12 @@ import { TrendsSection } from "./trend.ts";
 const words = texts.patient;
 
 export class PatientView implements View {
-  readonly title: string;
   readonly root: HTMLElement;
   readonly #app: App;
   readonly #patient: string;
   readonly #badge = new Badge();
+  readonly #name = h("h1", { tabindex: "-1" });
+  readonly #pseudonym = h("span", { class: "pseudonym" });
   readonly #newest = h("span", { class: "age" });
   readonly #others = h("a", { class: "others", href: "#/", hidden: true });
   readonly #status = h("p", { class: "loading" }, words.loading);
@@ -41,7 +42,6 @@ export class PatientView implements View {
   constructor(app: App, patient: string) {
     this.#app = app;
     this.#patient = patient;
-    this.title = patient;
     this.#alerts = new AlertList(app, false);
     this.#resolved = new AlertList(app, false);
     this.#resolvedRoot = h("details", { class: "resolved-list", hidden: true }, h("summary", {}, texts.alerts.resolved, " ", this.#resolvedCount));
@@ -53,7 +53,7 @@ export class PatientView implements View {
       "div",
       { class: "page patient" },
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, h("span", { "aria-hidden": "true" }, "← "), words.back), this.#others),
-      h("div", { class: "page-head" }, this.#badge.root, h("h1", { tabindex: "-1" }, patient), this.#newest),
+      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest),
       this.#status,
       this.#content,
     );
@@ -72,8 +72,14 @@ export class PatientView implements View {
     });
   }
 
+  get title(): string {
+    return displayName(this.#app.state, this.#patient);
+  }
+
   update(): void {
     const { state } = this.#app;
+    text(this.#name, this.title);
+    text(this.#pseudonym, this.title === this.#patient ? "" : this.#patient);
     const twin = state.twins.get(this.#patient) ?? null;
     const open = openAlerts(state, this.#patient);
     const found = twin !== null || open.length > 0;

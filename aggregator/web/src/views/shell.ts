@@ -3,7 +3,7 @@
 
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
-import { health, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { displayName, health, unacknowledged, type Announcement, type Health } from "../store.ts";
 import { texts } from "../texts.ts";
 import { flashing, nextTheme, switchFlashing, theme } from "../theme.ts";
 import * as time from "../time.ts";
@@ -154,7 +154,7 @@ export class Shell {
   /** Only high priority interrupts. */
   announce(news: readonly Announcement[]): void {
     for (const { alert, assertive } of news) {
-      const words = texts.announce(alert.priority, alert.patient, alert.summary);
+      const words = texts.announce(alert.priority, displayName(this.#app.state, alert.patient), alert.summary);
       (assertive ? this.#assertive : this.#polite).textContent = words;
     }
   }

@@ -4,7 +4,7 @@ import { fill, h, reconcile, set, show, spoken, text, toggle } from "../dom.ts";
 import { kindInfo } from "../kinds.ts";
 import type { Alert, Kind } from "../model.ts";
 import { forSparkline, Sparkline } from "../sparkline.ts";
-import { allStale, channelOf, crossing, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, worklist, type Group, type Row } from "../store.ts";
+import { allStale, channelOf, crossing, displayName, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, worklist, type Group, type Row } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amount, amountWithUnit, Badge, Moment, patientLink, within, type App, type View } from "./parts.ts";
@@ -94,6 +94,8 @@ class RowView {
   readonly #patient: string;
   readonly #signal: AbortSignal;
   readonly #badge = new Badge();
+  readonly #link = h("a", { class: "row-link" });
+  readonly #pseudonym = h("span", { class: "pseudonym" });
   readonly #reasons = h("ul", { class: "reasons" });
   readonly #reasonViews = new Map<string, Reason>();
   readonly #calm = h("p", { class: "calm-note" }, words.calm);
@@ -118,12 +120,13 @@ class RowView {
     this.#app = app;
     this.#signal = signal;
     const names = words.columns;
+    set(this.#link, "href", patientLink(patient));
     this.root.append(
       h("div", { class: "mark-cell" }, this.#badge.root),
       h(
         "div",
         { class: "who" },
-        h("h3", {}, h("a", { class: "row-link", href: patientLink(patient) }, patient)),
+        h("h3", {}, this.#link, " ", this.#pseudonym),
         this.#reasons,
         this.#calm,
       ),
@@ -137,6 +140,9 @@ class RowView {
 
   update(row: Row): void {
     const top = row.alerts[0];
+    const name = displayName(this.#app.state, this.#patient);
+    text(this.#link, name);
+    text(this.#pseudonym, name === this.#patient ? "" : this.#patient);
     set(this.root, "class", `row ${top ? `${top.priority} ${top.state}` : "none"}`);
     toggle(this.#badge.root, "invisible", top === undefined);
     if (top) this.#badge.update(top);
