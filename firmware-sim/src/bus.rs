@@ -43,13 +43,13 @@ pub enum BusError {
         #[source]
         source: std::io::Error,
     },
-    /// The broker started but did not listen; its own words are in the log file.
-    #[error("{program} did not listen within {START_LIMIT:?}; see {log}")]
+    /// The broker started but did not listen.
+    #[error("{program} did not listen within {START_LIMIT:?}; it said: {said}")]
     NotListening {
         /// Which.
         program: PathBuf,
-        /// Where its output is.
-        log: PathBuf,
+        /// Its last words.
+        said: String,
     },
 }
 
@@ -113,7 +113,7 @@ impl PrivateBus {
             broker,
             program: program.into(),
         };
-        bus.wait_for(&socket, log).await?;
+        bus.wait_for(&socket, &log).await?;
         Ok(bus)
     }
 
@@ -129,15 +129,15 @@ impl PrivateBus {
         &self.program
     }
 
-    async fn wait_for(&mut self, socket: &Path, log: PathBuf) -> Result<(), BusError> {
+    async fn wait_for(&mut self, socket: &Path, log: &Path) -> Result<(), BusError> {
         let deadline = Instant::now() + START_LIMIT;
         while std::os::unix::net::UnixStream::connect(socket).is_err() {
             let gone = self.broker.try_wait().ok().flatten().is_some();
             if gone || Instant::now() > deadline {
-                return Err(BusError::NotListening {
-                    program: self.program.clone(),
-                    log,
-                });
+                let words = std::fs::read_to_string(log).unwrap_or_default();
+                let said = words.lines().last().unwrap_or("nothing").into();
+                let program = self.program.clone();
+                return Err(BusError::NotListening { program, said });
             }
             tokio::time::sleep(START_POLL).await;
         }
@@ -186,4 +186,27 @@ fn configuration_text(socket: &Path) -> String {
 "#,
         socket.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_ends_is_quoted_and_one_that_is_missing_is_named() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = PrivateBus::start_with(Path::new("/bin/cat"), folder.path()).await;
+        let text = error.expect_err("cat is no broker").to_string();
+        assert!(
+            text.contains("cat did not listen") && text.contains("--help"),
+            "{text}"
+        );
+        let error = PrivateBus::start_with(Path::new("/no/such/broker"), folder.path()).await;
+        assert!(matches!(error, Err(BusError::Start { .. })));
+        assert!(
+            BusError::NoBroker
+                .to_string()
+                .contains("apt-get install dbus-daemon")
+        );
+    }
 }

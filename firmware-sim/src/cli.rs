@@ -152,15 +152,15 @@ async fn play(run: &Run) -> Result<()> {
     );
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("cannot listen for SIGTERM")?;
-    tokio::select! {
-        () = bluez.run() => {}
-        _ = terminated.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C")?,
-    }
+    let ended = tokio::select! {
+        () = bluez.run() => Err(anyhow::anyhow!("the bus {} went away", run.bus)),
+        _ = terminated.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C"),
+    };
     if let Some(tracer) = trace {
         tracer.flush()?;
     }
-    Ok(())
+    ended
 }
 
 /// Writes one JSON line for each value sent.

@@ -59,6 +59,11 @@ impl Sim1 {
         self.faults.set_worn(address, true).map_err(|e| refuse(&e))
     }
 
+    /// Noise on the sensors' signal: 0 = none, 1 = as large as the signal.
+    fn add_noise(&self, address: &str, share: f64) -> fdo::Result<()> {
+        self.faults.disturb(address, share).map_err(|e| refuse(&e))
+    }
+
     /// Battery charge, percent.
     fn set_battery(&self, address: &str, percent: u8) -> fdo::Result<()> {
         self.faults

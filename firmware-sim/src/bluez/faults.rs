@@ -107,6 +107,15 @@ impl Faults {
         Ok(())
     }
 
+    /// Noise on the sensors' signal: 0 = none, 1 = as large as the signal.
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn disturb(&self, address: &str, share: f64) -> Result<(), FaultError> {
+        self.peer(address)?.wearable().disturb(share);
+        Ok(())
+    }
+
     /// Battery charge, percent.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub(crate) struct Peer {
     pub(crate) services: Vec<ServiceAt>,
     wearable: Mutex<Wearable>,
     link: Mutex<Link>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// A service with its place in the object tree.
@@ -161,6 +162,7 @@ impl Peer {
             services,
             wearable: Mutex::new(wearable),
             link: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -169,6 +171,11 @@ impl Peer {
         self.link
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Who holds it announces what happens to this peer next.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// The wearable itself. Never held across an await, never taken while `link` is held.

@@ -1,7 +1,8 @@
 //! What all objects of the pretended daemon share: the bus, the adapter's state, the peers, and every change to them.
 //!
-//! Invariants: no lock is held across an await; a change of state is announced after it was made; what a task began on
-//! one link it does not continue on the next (`Link::number`).
+//! Invariants: no lock but a peer's turn (`Peer::turn`) is held across an await; a peer's values and the end of its link
+//! are announced in the order in which they happened; a change of state is announced after it was made; what a task began
+//! on one link it does not continue on the next (`Link::number`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -51,7 +52,7 @@ pub struct Emitted {
     pub bytes: Vec<u8>,
 }
 
-/// Told about every value that was sent, in the order of sending for each wearable.
+/// Told about every value just before it is sent, in the order of sending for each wearable.
 pub type Trace = Arc<dyn Fn(&Emitted) + Send + Sync>;
 
 /// State of the adapter.
@@ -281,6 +282,7 @@ impl World {
 
     /// The link goes down, whoever wanted it; false if there was none. Order as measured: services first.
     pub(crate) async fn link_down(&self, peer: &Peer) -> bool {
+        let _turn = peer.turn().await;
         let resolved = {
             let mut link = peer.link();
             if !link.connected {
@@ -304,6 +306,7 @@ impl World {
     /// A wearable sends a value; `None` if nobody hears it.
     pub(crate) async fn push(&self, peer: &Peer, uuid: Uuid, bytes: Vec<u8>) -> Option<Emitted> {
         let path = &peer.find(uuid)?.path;
+        let _turn = peer.turn().await;
         let number = {
             let mut link = peer.link();
             if !link.heard(uuid) {
@@ -323,10 +326,10 @@ impl World {
             instant: Instant::now(),
             bytes,
         };
-        self.announce_value(path, &emitted.bytes).await;
         if let Some(trace) = &self.trace {
             trace(&emitted);
         }
+        self.announce_value(path, &emitted.bytes).await;
         Some(emitted)
     }
 

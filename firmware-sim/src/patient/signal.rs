@@ -66,10 +66,13 @@ fn breath(patient: &Patient, at: f64, respiration: f64) -> f64 {
     })
 }
 
+/// How disturbed the sensor's signal is: 0 = as good as it gets, 1 = noise as large as the signal.
+pub type Disturbance = f64;
+
 /// Chest ECG at `at` seconds, millivolt; `sample` numbers the sample, for its noise. The patient must have been
 /// advanced to `at`.
 #[must_use]
-pub fn ecg_mv(patient: &Patient, at: f64, sample: u64) -> f64 {
+pub fn ecg_mv(patient: &Patient, at: f64, sample: u64, disturbed: Disturbance) -> f64 {
     let state = patient.state(at);
     let near = |beat: &Beat| (beat.at - at).abs() < 0.75;
     // The next beat is known wherever it matters: beats are made a second ahead.
@@ -87,7 +90,8 @@ pub fn ecg_mv(patient: &Patient, at: f64, sample: u64) -> f64 {
         Rhythm::Sinus => 0.0,
     };
     let wander = WANDER_MV * libm::sin(TAU * breath(patient, at, state.respiration));
-    waves + fibrillation + wander + ECG_NOISE_MV * uniform(patient.body().seed(), ECG_NOISE, sample)
+    let noise = ECG_NOISE_MV + disturbed * QRS[1].1;
+    waves + fibrillation + wander + noise * uniform(patient.body().seed(), ECG_NOISE, sample)
 }
 
 fn beat_mv(beat: &Beat, next_rr: f64, t: f64) -> f64 {
@@ -121,15 +125,16 @@ fn pulse(patient: &Patient, at: f64) -> f64 {
 /// Light through a finger or wrist at `at` seconds. Blood absorbs; the more oxygen it lacks, the more it absorbs red:
 /// the ratio of ratios is that of the usual first calibration, SpO2 = 110 - 25 R.
 #[must_use]
-pub fn light(patient: &Patient, at: f64, sample: u64) -> Light {
+pub fn light(patient: &Patient, at: f64, sample: u64, disturbed: Disturbance) -> Light {
     let state = patient.state(at);
     let ratio = (110.0 - state.spo2) / 25.0;
     let breathing = 1.0 + 0.08 * libm::sin(TAU * breath(patient, at, state.respiration));
     let absorbed = PERFUSION * pulse(patient, at) * breathing;
     let seed = patient.body().seed();
+    let noise = LIGHT_NOISE + disturbed * PERFUSION;
     Light {
-        infrared: 1.0 - absorbed + LIGHT_NOISE * uniform(seed, IR_NOISE, sample),
-        red: 1.0 - ratio * absorbed + LIGHT_NOISE * uniform(seed, RED_NOISE, sample),
+        infrared: 1.0 - absorbed + noise * uniform(seed, IR_NOISE, sample),
+        red: 1.0 - ratio * absorbed + noise * uniform(seed, RED_NOISE, sample),
     }
 }
 

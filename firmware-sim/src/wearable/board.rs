@@ -12,7 +12,8 @@ use crate::chip::bus::{I2cBus, Shared, SpiWire, Wire, hold, shared};
 use crate::chip::lis2dh12::Lis2dh12;
 use crate::chip::max30102::Max30102;
 use crate::chip::mlx90614::Mlx90614;
-use crate::patient::{Patient, signal};
+use crate::patient::Patient;
+use crate::patient::signal::{self, Disturbance};
 
 /// Air in the room, degrees Celsius.
 const AMBIENT: f64 = 22.0;
@@ -20,6 +21,15 @@ const AMBIENT: f64 = 22.0;
 const STRAY_LIGHT: f64 = 0.01;
 /// Why starting cannot fail: the buses are whole and the chips are the ones that the drivers expect.
 const WHOLE: &str = "simulated chips answer on an unbroken bus";
+
+/// How the sensors sit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit {
+    /// On the body.
+    pub(super) worn: bool,
+    /// By movement, cold, a loose strap.
+    pub(super) disturbed: Disturbance,
+}
 
 /// Chips and firmware.
 #[derive(Debug)]
@@ -77,11 +87,11 @@ pub(super) struct Light {
 }
 
 impl Light {
-    fn play_to(&mut self, patient: &Patient, until: f64, worn: bool) {
+    fn play_to(&mut self, patient: &Patient, until: f64, fit: Fit) {
         let mut chip = hold(&self.chip);
         while let Some((at, sample)) = self.samples.next_before(until, chip.rate_hz()) {
-            if worn {
-                let light = signal::light(patient, at, sample);
+            if fit.worn {
+                let light = signal::light(patient, at, sample, fit.disturbed);
                 chip.sense(light.red, light.infrared);
             } else {
                 chip.sense(STRAY_LIGHT, STRAY_LIGHT);
@@ -100,12 +110,12 @@ pub(super) struct Motion {
 }
 
 impl Motion {
-    fn play_to(&mut self, patient: &Patient, until: f64, worn: bool) {
+    fn play_to(&mut self, patient: &Patient, until: f64, fit: Fit) {
         let mut chip = hold(&self.chip);
         let rate = chip.rate_hz();
         while let Some((at, sample)) = self.samples.next_before(until, rate) {
             // A watch on the table feels gravity alone.
-            let felt = if worn {
+            let felt = if fit.worn {
                 signal::acceleration(patient, at, self.gait, sample)
             } else {
                 [0.0, 0.0, 1.0]
@@ -173,7 +183,7 @@ impl Board {
     }
 
     /// Chips sense up to `until` seconds, the firmware looks at them.
-    pub(super) fn play_to(&mut self, patient: &Patient, until: f64, worn: bool) {
+    pub(super) fn play_to(&mut self, patient: &Patient, until: f64, fit: Fit) {
         match self {
             Self::Strap {
                 chip,
@@ -183,8 +193,8 @@ impl Board {
             } => {
                 let rate = hold(chip).rate_hz();
                 while let Some((at, sample)) = samples.next_before(until, rate) {
-                    let millivolt = signal::ecg_mv(patient, at, sample);
-                    hold(chip).convert(millivolt, worn);
+                    let millivolt = signal::ecg_mv(patient, at, sample, fit.disturbed);
+                    hold(chip).convert(millivolt, fit.worn);
                     firmware.on_data_ready();
                 }
             }
@@ -194,19 +204,19 @@ impl Board {
                 firmware,
                 ..
             } => {
-                light.play_to(patient, until, worn);
-                motion.play_to(patient, until, worn);
+                light.play_to(patient, until, fit);
+                motion.play_to(patient, until, fit);
                 firmware.poll();
             }
             Self::Oximeter {
                 light, firmware, ..
             } => {
-                light.play_to(patient, until, worn);
+                light.play_to(patient, until, fit);
                 firmware.poll();
             }
             Self::Thermometer { chip, .. } => {
                 let ear = patient.state(until).temperature;
-                hold(chip).sense(if worn { ear } else { AMBIENT }, AMBIENT);
+                hold(chip).sense(if fit.worn { ear } else { AMBIENT }, AMBIENT);
             }
         }
     }

@@ -12,7 +12,7 @@ use vitals::gatt::BatteryLevel;
 
 use crate::patient::Patient;
 use crate::scenario::{WearablePlan, Worn};
-use board::Board;
+use board::{Board, Fit};
 
 /// What every simulated device says of its maker, so that nobody takes its values for a person's.
 pub const MANUFACTURER: &str = "vitaltwin sim (test data)";
@@ -94,8 +94,8 @@ pub struct Wearable {
     patient: Patient,
     board: Board,
     battery: Battery,
-    worn: bool,
-    /// Changes of `worn` still to come, in order of time.
+    fit: Fit,
+    /// Changes of `fit.worn` still to come, in order of time.
     worn_changes: Vec<Worn>,
     period: Span,
     played: Span,
@@ -145,7 +145,10 @@ impl Wearable {
                 since: Span::ZERO,
                 sent: None,
             },
-            worn: true,
+            fit: Fit {
+                worn: true,
+                disturbed: 0.0,
+            },
             worn_changes,
             period,
             played: Span::ZERO,
@@ -200,7 +203,12 @@ impl Wearable {
 
     /// On the body or not, from now on; the plan's later changes still happen.
     pub fn set_worn(&mut self, worn: bool) {
-        self.worn = worn;
+        self.fit.worn = worn;
+    }
+
+    /// Disturbs the sensors' signal from now on: 0 = not at all, 1 = noise as large as the signal.
+    pub fn disturb(&mut self, share: f64) {
+        self.fit.disturbed = share.clamp(0.0, 10.0);
     }
 
     /// Battery charge, from now on.
@@ -257,10 +265,10 @@ impl Wearable {
                 .first()
                 .is_some_and(|change| change.at_s <= at)
             {
-                self.worn = self.worn_changes.remove(0).on;
+                self.fit.worn = self.worn_changes.remove(0).on;
             }
             self.patient.advance_to(at);
-            self.board.play_to(&self.patient, at, self.worn);
+            self.board.play_to(&self.patient, at, self.fit);
             self.played = to;
         }
     }
