@@ -1,8 +1,9 @@
 //! One kind of measurement: the latest value, which source leads, what is usual, and the last half hour.
 //!
 //! *Latest* goes by effective time: late data never replace newer data. One source leads a kind; another
-//! takes over only when the leader has had nothing usable for the kind's freshness limit, so that two
-//! sensors that disagree do not look like a body that jumps. Readings of other sources are counted and kept
+//! takes over only when the leader has had nothing usable for the kind's freshness limit, or so little that
+//! the other sent [`rule::TAKE_OVER_AFTER`] readings meanwhile. So two sensors that disagree do not look like
+//! a body that jumps. Readings of other sources are counted and kept
 //! in the journal, and move nothing here.
 
 use vitals::{Fixed, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
@@ -46,6 +47,8 @@ pub(crate) struct Channel {
     usable: Option<Time>,
     /// Value of it.
     usable_value: f64,
+    /// Another source, and how much it sent that is newer than `usable`.
+    rival: Option<(Origin, u32)>,
     count: u64,
     baseline: Baseline,
     /// Time has been noticed to pass the freshness limit of `latest` and of `usable`.
@@ -64,6 +67,7 @@ impl Channel {
             latest: None,
             usable: None,
             usable_value: 0.0,
+            rival: None,
             count: 0,
             baseline: Baseline::default(),
             stale: false,
@@ -85,7 +89,7 @@ impl Channel {
         self.count += 1;
         let number = usable(reading);
         if self.latest.is_some_and(|latest| latest.origin != origin)
-            && !self.takes_over(effective, number)
+            && !self.takes_over(origin, effective, number)
         {
             return Role::Aside;
         }
@@ -195,19 +199,28 @@ impl Channel {
         })
     }
 
-    fn takes_over(&self, effective: Time, number: Option<Fixed>) -> bool {
+    fn takes_over(&mut self, origin: Origin, effective: Time, number: Option<Fixed>) -> bool {
         let newer = self
             .latest
             .is_some_and(|latest| effective > latest.effective);
-        let leader_gone = self
-            .usable
-            .is_none_or(|usable| effective.since(usable) >= rule::fresh_for(self.kind));
-        // A leader that never measured anything yields to any number.
-        number.is_some() && leader_gone && (newer || self.usable.is_none())
+        let Some(usable) = self.usable else {
+            // A leader that never measured anything yields to any number.
+            return number.is_some();
+        };
+        if number.is_none() || !newer {
+            return false;
+        }
+        let sent = match self.rival {
+            Some((rival, sent)) if rival == origin => sent.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        self.rival = Some((origin, sent));
+        sent >= rule::TAKE_OVER_AFTER || effective.since(usable) >= rule::fresh_for(self.kind)
     }
 
     fn set_usable(&mut self, effective: Time, fixed: Fixed, known: Time) {
         self.usable = Some(effective);
+        self.rival = None;
         self.usable_value = fixed.to_f64(self.kind);
         self.usable_stale = known.since(effective) >= rule::fresh_for(self.kind);
     }
@@ -234,6 +247,11 @@ impl Channel {
         });
         to.option(self.usable, Bytes::time);
         to.f64(self.usable_value);
+        to.option(self.rival, |to, (origin, sent)| {
+            to.bytes(&origin.0.0);
+            to.u32(u32::from(origin.1.0));
+            to.u32(sent);
+        });
         to.u64(self.count);
         self.baseline.encode(to);
         to.bool(self.stale);

@@ -35,6 +35,10 @@ pub const fn fresh_for(kind: Kind) -> Span {
     }
 }
 
+/// Usable readings that another source must send after the leader's newest one to take over from it: the
+/// leader is too sparse to watch by, or about to be gone.
+pub const TAKE_OVER_AFTER: u32 = 20;
+
 /// True for what the body does (and not the equipment): only these say that a sensor is on the body.
 #[must_use]
 pub const fn is_about_the_body(kind: Kind) -> bool {

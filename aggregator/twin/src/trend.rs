@@ -84,11 +84,11 @@ pub const fn rule(kind: Kind) -> Option<&'static Rule> {
     };
     // Exercise moves the heart rate faster than illness does: a crossing is shown, and makes no alert.
     const PULSE: Rule = Rule {
-        damping: 0.95,
-        wander: 0.8,
-        bend: 0.05,
+        damping: 0.985,
+        wander: 0.6,
+        bend: 0.02,
         floor: 0.5,
-        reversion: 30.0,
+        reversion: 90.0,
         range: (20.0, 250.0),
         threshold: 130.0,
         below: false,

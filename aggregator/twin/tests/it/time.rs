@@ -289,3 +289,46 @@ fn a_slow_pulse_in_late_data_does_not_touch_the_oximeter() {
     assert_eq!(world.count(Condition::HeartRateLow, Change::Finding), 1);
     assert_eq!(world.physiological().len(), 1);
 }
+
+/// Two sensors of one kind, value and sequence apart.
+fn oxygen_of(source: vitals::SourceId, second: i64, value: f64) -> Reading {
+    Reading {
+        source,
+        ..oxygen(second, value)
+    }
+}
+
+#[test]
+fn one_sensor_leads_and_another_takes_over_when_it_falls_silent() {
+    let mut world = World::new();
+    let shown = |world: &World| world.twin.channels()[0].value;
+    for second in 0..60 {
+        world.live([
+            oxygen_of(STRAP, second, 97.0),
+            oxygen_of(crate::support::OXIMETER, second, 90.0),
+        ]);
+    }
+    assert_eq!(shown(&world), Some(97.0), "the first one leads");
+    assert!(
+        world.physiological().is_empty(),
+        "and the other moves nothing"
+    );
+    world.live((60..85).map(|second| oxygen_of(crate::support::OXIMETER, second, 90.0)));
+    assert_eq!(
+        shown(&world),
+        Some(90.0),
+        "twenty readings without a word of the leader"
+    );
+}
+
+#[test]
+fn a_sparse_sensor_does_not_lead_a_dense_one() {
+    let mut world = World::new();
+    for second in 0..60 {
+        if second % 30 == 0 {
+            world.live([oxygen_of(STRAP, second, 97.0)]);
+        }
+        world.live([oxygen_of(crate::support::OXIMETER, second, 94.0)]);
+    }
+    assert_eq!(world.twin.channels()[0].value, Some(94.0));
+}
