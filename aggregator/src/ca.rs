@@ -338,8 +338,15 @@ fn san(name: &str) -> Result<SanType, CaError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A certificate request as a gateway makes it, for a PKCS#8 key.
+    pub(crate) fn request(pkcs8: &[u8]) -> Vec<u8> {
+        let request =
+            CertificateParams::default().serialize_request(&key_pair(pkcs8).expect("a P-256 key"));
+        request.expect("a request").der().to_vec()
+    }
 
     fn authority() -> (tempfile::TempDir, CentreDir, Authority) {
         let temp = tempfile::tempdir().expect("a temporary directory");

@@ -1,1 +1,182 @@
-//! x
+//! What the operators' desk takes, and what it refuses with which words.
+
+use super::*;
+use crate::ingest::rig::Rig;
+
+#[tokio::test]
+async fn a_patient_is_added_under_a_pseudonym_and_the_name_is_sealed() {
+    let rig = Rig::new().await;
+    let ann = rig
+        .admin
+        .add_patient("  Ann Example ", true)
+        .await
+        .expect("added");
+    assert!(ann.patient.starts_with("p-") && ann.test_data && ann.assignments.is_empty());
+    assert_eq!(ann.display_name, "Ann Example");
+    let nameless = rig.admin.add_patient("", false).await.expect("added");
+    assert_ne!(nameless.patient, ann.patient);
+    let mut rig = rig.restart(None).await;
+    let names: Vec<_> = rig
+        .admin
+        .patients()
+        .into_iter()
+        .map(|of| (of.patient, of.display_name))
+        .collect();
+    assert!(
+        names.contains(&(ann.patient, "Ann Example".into())),
+        "{}",
+        names.len()
+    );
+    rig.journal.close().await;
+    while rig.feed.recv().await.is_some() {}
+    for folder in [rig.dir.store(), rig.dir.vault()] {
+        for file in std::fs::read_dir(folder).expect("a folder") {
+            let bytes = std::fs::read(file.expect("an entry").path()).expect("readable");
+            assert!(!bytes.windows(11).any(|window| window == b"Ann Example"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn device_addresses_are_not_on_disk_in_clear() {
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let assigned = rig.assign(&gateway).await;
+    let device = assigned.devices[0].clone();
+    let bytes = |path| std::fs::read(path).expect("readable");
+    let mut disk = bytes(rig.dir.journal());
+    disk.extend(bytes(rig.dir.store().join("journal.db-wal")));
+    assert!(
+        disk.windows(16).any(|window| window == assigned.stream.0),
+        "control: this is where it would be"
+    );
+    assert!(
+        !disk
+            .windows(device.len())
+            .any(|window| window == device.as_bytes())
+    );
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let id = gateway.id.as_str();
+    let ann = rig
+        .admin
+        .add_patient("Ann", true)
+        .await
+        .expect("added")
+        .patient;
+    let bob = rig
+        .admin
+        .add_patient("Bob", true)
+        .await
+        .expect("added")
+        .patient;
+    let one = "AA:BB:CC:DD:EE:01".to_owned();
+    let say = async |patient: &str, gateway: &str, devices: &[&str]| {
+        let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
+        let refused = rig.admin.assign(patient, gateway, &devices).await;
+        refused
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    assert_eq!(say(&ann, id, &[&one]).await, "", "control");
+    for (text, named) in [
+        (say("p-nobody", id, &[&one]).await, "patient list"),
+        (say(&ann, "g-nobody", &[&one]).await, "gateway list"),
+        (say(&ann, "Not An Id", &[&one]).await, "gateway list"),
+        (say(&ann, id, &["AA:BB"]).await, "AA:BB:CC:DD:EE:FF"),
+        (
+            say(&ann, id, &["AA:BB:CC:DD:EE:0\u{661}"]).await,
+            "AA:BB:CC:DD:EE:FF",
+        ),
+        (say(&ann, id, &[&one, "aa:bb:cc:dd:ee:01"]).await, "twice"),
+        (say(&bob, id, &[&one]).await, "another patient's"),
+    ] {
+        assert!(text.contains(named), "{text}");
+        assert!(
+            !text.contains(&ann) && !text.contains(&bob),
+            "no error names a patient: {text}"
+        );
+    }
+    let long = "x".repeat(201);
+    for refused in [
+        rig.admin.add_patient(&long, true).await.err(),
+        rig.admin.add_patient("a\u{7}b", true).await.err(),
+        rig.admin.create_token(&long, 0).await.err(),
+        rig.admin.create_token("x", u32::MAX).await.err(),
+        rig.admin.sign_in("").err(),
+    ] {
+        assert!(
+            matches!(refused, Some(AdminError::Invalid { .. })),
+            "{refused:?}"
+        );
+    }
+    assert!(matches!(
+        rig.admin.revoke("g-nobody").await,
+        Err(AdminError::NotFound { .. })
+    ));
+    rig.admin.revoke(id).await.expect("revoked");
+    assert!(
+        say(&bob, id, &["AA:BB:CC:DD:EE:02"])
+            .await
+            .contains("revoked")
+    );
+}
+
+#[tokio::test]
+async fn two_assignments_at_once_do_not_share_a_device() {
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let device = ["AA:BB:CC:DD:EE:01".to_owned()];
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let patient = rig
+            .admin
+            .add_patient("", true)
+            .await
+            .expect("added")
+            .patient;
+        let (admin, gateway, device) = (Arc::clone(&rig.admin), gateway.id.clone(), device.clone());
+        calls.spawn(async move {
+            admin
+                .assign(&patient, gateway.as_str(), &device)
+                .await
+                .is_ok()
+        });
+    }
+    let taken = calls
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|taken| *taken)
+        .count();
+    assert_eq!(taken, 1);
+}
+
+#[tokio::test]
+async fn an_assignment_that_changes_its_devices_keeps_its_stream_and_start() {
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let first = rig.assign(&gateway).await;
+    let device = ["AA:BB:CC:DD:EE:09".to_owned()];
+    let again = rig
+        .admin
+        .assign(&first.patient, gateway.id.as_str(), &device)
+        .await
+        .expect("assigned");
+    assert_eq!(again.stream, first.stream.to_string());
+    let patient = rig.admin.patients().remove(0);
+    assert_eq!(patient.assignments.len(), 1);
+    assert_eq!(patient.assignments[0].devices, device);
+    let elsewhere = rig.gateway().await;
+    let other = rig
+        .admin
+        .assign(&first.patient, elsewhere.id.as_str(), &device)
+        .await
+        .expect("assigned");
+    assert_ne!(other.stream, again.stream);
+}

@@ -19,6 +19,12 @@ const CHAIN: usize = 3;
 /// Bytes of one certificate, at most; ours have about 500.
 const CERTIFICATE: usize = 4096;
 
+/// A header that holds.
+enum Judged {
+    Known(ContextId),
+    New(Box<ContextHeader>),
+}
+
 impl Ingest {
     /// Admits a context or refuses it.
     pub(super) async fn admit(
@@ -29,40 +35,33 @@ impl Ingest {
         replies: &mut Replies,
     ) {
         let header = match self.judge_context(gateway, desk, open) {
-            Ok(header) => header,
+            Ok(Judged::Known(context)) => return admitted(context, replies),
+            Ok(Judged::New(header)) => header,
             Err((context, reason, detail)) => {
                 return self.refuse(replies, context.map(|context| (context, 0)), reason, detail);
             }
         };
         let context = header.context;
-        let (known, forked) = {
-            let registry = self.parts.books.registry();
-            let predecessor = header.predecessor.map(|before| before.context);
-            (
-                registry.context(context).is_some(),
-                registry.would_fork(header.stream, predecessor),
-            )
+        let predecessor = header.predecessor.map(|before| before.context);
+        let forked = self
+            .parts
+            .books
+            .registry()
+            .would_fork(header.stream, predecessor);
+        let entry = Entry::ContextAdmitted {
+            gateway: gateway.clone(),
+            header: open.header.clone(),
+            chain: open.certificate_chain.clone(),
+            forked,
         };
-        if !known {
-            let entry = Entry::ContextAdmitted {
-                gateway: gateway.clone(),
-                header: open.header.clone(),
-                chain: open.certificate_chain.clone(),
-                forked,
-            };
-            if let Err(error) = self.parts.journal.append(vec![entry.into()]).await {
-                return self.refuse_stopped(replies, &error);
-            }
-            if forked {
-                self.parts.counters.refuse(Refused::Forked);
-                tracing::warn!(%gateway, %context, "second successor of one context: rollback, clone or lost state");
-            }
+        if let Err(error) = self.parts.journal.append(vec![entry.into()]).await {
+            return self.refuse_stopped(replies, &error);
         }
-        let admitted = v1::ContextAdmitted {
-            context: context.0.to_vec(),
-        };
-        let kind = Some(centre_to_gateway::Kind::ContextAdmitted(admitted));
-        replies.messages.push(CentreToGateway { kind });
+        if forked {
+            self.parts.counters.refuse(Refused::Forked);
+            tracing::warn!(%gateway, %context, "second successor of one context: rollback, clone or lost state");
+        }
+        admitted(context, replies);
     }
 
     fn judge_context(
@@ -70,7 +69,7 @@ impl Ingest {
         gateway: &GatewayId,
         desk: &mut Desk,
         open: &OpenContext,
-    ) -> Result<ContextHeader, (Option<ContextId>, RefusalReason, &'static str)> {
+    ) -> Result<Judged, (Option<ContextId>, RefusalReason, &'static str)> {
         use RefusalReason as Reason;
         let parsed = proto::seal::parse_header(&open.header).map_err(|error| match error {
             SealError::UnsupportedVersion { .. } | SealError::UnsupportedSuite { .. } => (
@@ -122,11 +121,15 @@ impl Ingest {
                     "the header names a key that is not the patient's",
                 );
             }
-            if registry
-                .context(parsed.context)
-                .is_some_and(|known| *known.header != *open.header)
-            {
-                return refuse(Reason::HeaderInvalid, "another header has this context id");
+            match registry.context(parsed.context) {
+                // Sent again after a reconnection: verified when it was admitted.
+                Some(known) if *known.header == *open.header => {
+                    return Ok(Judged::Known(parsed.context));
+                }
+                Some(_) => {
+                    return refuse(Reason::HeaderInvalid, "another header has this context id");
+                }
+                None => {}
             }
         }
         if !desk.budget.context(Instant::now()) {
@@ -145,12 +148,22 @@ impl Ingest {
                 "the certificate is not of this centre",
             );
         }
-        verify_header(&open.header, leaf).map_err(|_| {
-            (
-                context,
-                Reason::HeaderInvalid,
-                "the header's signature does not hold",
-            )
-        })
+        verify_header(&open.header, leaf)
+            .map(|header| Judged::New(Box::new(header)))
+            .map_err(|_| {
+                (
+                    context,
+                    Reason::HeaderInvalid,
+                    "the header's signature does not hold",
+                )
+            })
     }
+}
+
+fn admitted(context: ContextId, replies: &mut Replies) {
+    let admitted = v1::ContextAdmitted {
+        context: context.0.to_vec(),
+    };
+    let kind = Some(centre_to_gateway::Kind::ContextAdmitted(admitted));
+    replies.messages.push(CentreToGateway { kind });
 }

@@ -241,4 +241,6 @@ const fn counted_as(reason: RefusalReason) -> Refused {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod rig;
+#[cfg(test)]
+mod tests;

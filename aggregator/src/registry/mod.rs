@@ -350,6 +350,12 @@ impl Registry {
         self.contexts.get(&context)
     }
 
+    /// How many contexts were admitted.
+    #[must_use]
+    pub fn contexts_count(&self) -> usize {
+        self.contexts.len()
+    }
+
     /// Whether a new context would be a second successor: the agent's disk was rolled back or cloned, or it lost
     /// what it knew of its last context.
     #[must_use]

@@ -17,7 +17,6 @@ use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 use vitals::GatewayId;
 
-use super::PATIENCE;
 use super::codec::{Codec, CodecError, Connect, Incoming, Outgoing, Refusal};
 use crate::counters::{Refused, Transport};
 use crate::ingest::{GROUP, GROUP_BYTES, Ingest, Replies, Session, command_message};
@@ -58,6 +57,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     gateway: GatewayId,
     identity: &Identity,
     ingest: &Ingest,
+    patience: Duration,
     stop: CancellationToken,
 ) {
     let mut framed = Framed::new(
@@ -66,7 +66,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             limit: CONNECT_LIMIT,
         },
     );
-    let silence = match greet(&mut framed, &gateway, ingest).await {
+    let silence = match greet(&mut framed, &gateway, ingest, patience).await {
         Ok(silence) => silence,
         Err(end) => return note(ingest, &gateway, &end),
     };
@@ -96,8 +96,9 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     framed: &mut Framed<S, Codec>,
     gateway: &GatewayId,
     ingest: &Ingest,
+    patience: Duration,
 ) -> Result<Duration, End> {
-    let first = tokio::time::timeout(PATIENCE, framed.next()).await;
+    let first = tokio::time::timeout(patience, framed.next()).await;
     let first = first.map_err(|_| End::Refused(Refused::Timeout, "no CONNECT"))?;
     let refusal = match first {
         Some(Ok(Incoming::Connect(connect))) => match judge(&connect, gateway, ingest) {

@@ -39,6 +39,7 @@ pub struct MqttDoor {
     tls: Arc<rustls::ServerConfig>,
     ingest: Arc<Ingest>,
     places: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl MqttDoor {
@@ -58,7 +59,15 @@ impl MqttDoor {
             tls,
             ingest,
             places: Arc::new(Semaphore::new(places)),
+            patience: PATIENCE,
         }
+    }
+
+    /// With another patience than people have.
+    #[cfg(test)]
+    const fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Serves until `stop`, then lets every connection finish what it holds.
@@ -80,13 +89,14 @@ impl MqttDoor {
             };
             let (acceptor, ingest, stop) =
                 (acceptor.clone(), Arc::clone(&self.ingest), stop.clone());
+            let patience = self.patience;
             connections.spawn(async move {
                 tokio::select! {
                     // Nothing is held before the handshake is done.
                     () = stop.cancelled() => {}
-                    peer = greet(&acceptor, &ingest, socket, from) => {
+                    peer = greet(&acceptor, &ingest, socket, from, patience) => {
                         if let Some((stream, gateway, identity)) = peer {
-                            connection::run(stream, gateway, &identity, &ingest, stop).await;
+                            connection::run(stream, gateway, &identity, &ingest, patience, stop).await;
                         }
                     }
                 }
@@ -104,10 +114,11 @@ async fn greet(
     ingest: &Ingest,
     socket: TcpStream,
     from: SocketAddr,
+    patience: Duration,
 ) -> Option<(TlsStream<TcpStream>, GatewayId, Identity)> {
     // Small packets both ways: waiting to fill one would add to every alert.
     let _ = socket.set_nodelay(true);
-    let stream = match tokio::time::timeout(PATIENCE, acceptor.accept(socket)).await {
+    let stream = match tokio::time::timeout(patience, acceptor.accept(socket)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%from, %error, "MQTT: TLS handshake failed");
