@@ -197,6 +197,14 @@ fn a_watch_taken_off_says_so_and_finds_the_pulse_again() {
                 (0, Some(false), true),
                 "off, after {at} s"
             );
+            assert_eq!(number(continuous.normal.spo2), None, "off, after {at} s");
+        } else if (60.0..62.0).contains(&at) {
+            // Contact is doubted: the old values or none, but never what the empty room would give.
+            let spo2 = number(continuous.normal.spo2);
+            assert!(
+                spo2.is_none_or(|spo2| spo2 > 95.0),
+                "{spo2:?} while taken off"
+            );
         } else if (15.0..60.0).contains(&at) || at > 135.0 {
             assert_eq!(
                 (heart.contact, unconnected),

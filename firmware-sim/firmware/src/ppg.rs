@@ -74,7 +74,8 @@ impl Ppg {
         // 18 bits: exact in an f32.
         let (red, infrared) = (red as f32, infrared as f32);
         self.watch_contact(infrared);
-        if !self.contact {
+        // What is seen while contact is doubted is not tissue: it would look like an enormous pulse.
+        if !self.contact || infrared <= CONTACT_COUNTS {
             return;
         }
         let (still_red, still_infrared) = *self.still.get_or_insert((red, infrared));

@@ -66,13 +66,19 @@ fn breath(patient: &Patient, at: f64, respiration: f64) -> f64 {
     })
 }
 
-/// How disturbed the sensor's signal is: 0 = as good as it gets, 1 = noise as large as the signal.
-pub type Disturbance = f64;
+/// What is particular about one sensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sensor {
+    /// Of its own noise, so that two sensors on one body differ.
+    pub seed: u64,
+    /// How disturbed its signal is by movement, cold or a bad fit: 0 = not at all, 1 = noise as large as the signal.
+    pub disturbed: f64,
+}
 
 /// Chest ECG at `at` seconds, millivolt; `sample` numbers the sample, for its noise. The patient must have been
 /// advanced to `at`.
 #[must_use]
-pub fn ecg_mv(patient: &Patient, at: f64, sample: u64, disturbed: Disturbance) -> f64 {
+pub fn ecg_mv(patient: &Patient, at: f64, sample: u64, sensor: Sensor) -> f64 {
     let state = patient.state(at);
     let near = |beat: &Beat| (beat.at - at).abs() < 0.75;
     // The next beat is known wherever it matters: beats are made a second ahead.
@@ -90,8 +96,8 @@ pub fn ecg_mv(patient: &Patient, at: f64, sample: u64, disturbed: Disturbance) -
         Rhythm::Sinus => 0.0,
     };
     let wander = WANDER_MV * libm::sin(TAU * breath(patient, at, state.respiration));
-    let noise = ECG_NOISE_MV + disturbed * QRS[1].1;
-    waves + fibrillation + wander + noise * uniform(patient.body().seed(), ECG_NOISE, sample)
+    let noise = ECG_NOISE_MV + sensor.disturbed * QRS[1].1;
+    waves + fibrillation + wander + noise * uniform(sensor.seed, ECG_NOISE, sample)
 }
 
 fn beat_mv(beat: &Beat, next_rr: f64, t: f64) -> f64 {
@@ -125,13 +131,13 @@ fn pulse(patient: &Patient, at: f64) -> f64 {
 /// Light through a finger or wrist at `at` seconds. Blood absorbs; the more oxygen it lacks, the more it absorbs red:
 /// the ratio of ratios is that of the usual first calibration, SpO2 = 110 - 25 R.
 #[must_use]
-pub fn light(patient: &Patient, at: f64, sample: u64, disturbed: Disturbance) -> Light {
+pub fn light(patient: &Patient, at: f64, sample: u64, sensor: Sensor) -> Light {
     let state = patient.state(at);
     let ratio = (110.0 - state.spo2) / 25.0;
     let breathing = 1.0 + 0.08 * libm::sin(TAU * breath(patient, at, state.respiration));
     let absorbed = PERFUSION * pulse(patient, at) * breathing;
-    let seed = patient.body().seed();
-    let noise = LIGHT_NOISE + disturbed * PERFUSION;
+    let seed = sensor.seed;
+    let noise = LIGHT_NOISE + sensor.disturbed * PERFUSION;
     Light {
         infrared: 1.0 - absorbed + noise * uniform(seed, IR_NOISE, sample),
         red: 1.0 - ratio * absorbed + noise * uniform(seed, RED_NOISE, sample),
@@ -140,15 +146,20 @@ pub fn light(patient: &Patient, at: f64, sample: u64, disturbed: Disturbance) ->
 
 /// Acceleration at the wrist (x, y, z), in units of gravity. `gait` is the phase of walking, turns of one step each.
 #[must_use]
-pub fn acceleration(patient: &Patient, at: f64, gait: f64, sample: u64) -> [f64; 3] {
+pub fn acceleration(
+    patient: &Patient,
+    at: f64,
+    gait: f64,
+    sample: u64,
+    sensor: Sensor,
+) -> [f64; 3] {
     let walking = patient.state(at).cadence > 20.0;
     let swing = if walking {
         0.30 * libm::sin(TAU * gait)
     } else {
         0.0
     };
-    let seed = patient.body().seed();
-    let noise = |axis: u64| 0.012 * uniform(seed, MOTION_NOISE + axis, sample);
+    let noise = |axis: u64| 0.012 * uniform(sensor.seed, MOTION_NOISE + axis, sample);
     [
         0.2 * swing + noise(0),
         0.3 * swing + noise(1),

@@ -13,7 +13,7 @@ use crate::chip::lis2dh12::Lis2dh12;
 use crate::chip::max30102::Max30102;
 use crate::chip::mlx90614::Mlx90614;
 use crate::patient::Patient;
-use crate::patient::signal::{self, Disturbance};
+use crate::patient::signal::{self, Sensor};
 
 /// Air in the room, degrees Celsius.
 const AMBIENT: f64 = 22.0;
@@ -27,8 +27,8 @@ const WHOLE: &str = "simulated chips answer on an unbroken bus";
 pub(super) struct Fit {
     /// On the body.
     pub(super) worn: bool,
-    /// By movement, cold, a loose strap.
-    pub(super) disturbed: Disturbance,
+    /// What is particular about the sensors.
+    pub(super) sensor: Sensor,
 }
 
 /// Chips and firmware.
@@ -91,7 +91,7 @@ impl Light {
         let mut chip = hold(&self.chip);
         while let Some((at, sample)) = self.samples.next_before(until, chip.rate_hz()) {
             if fit.worn {
-                let light = signal::light(patient, at, sample, fit.disturbed);
+                let light = signal::light(patient, at, sample, fit.sensor);
                 chip.sense(light.red, light.infrared);
             } else {
                 chip.sense(STRAY_LIGHT, STRAY_LIGHT);
@@ -116,7 +116,7 @@ impl Motion {
         while let Some((at, sample)) = self.samples.next_before(until, rate) {
             // A watch on the table feels gravity alone.
             let felt = if fit.worn {
-                signal::acceleration(patient, at, self.gait, sample)
+                signal::acceleration(patient, at, self.gait, sample, fit.sensor)
             } else {
                 [0.0, 0.0, 1.0]
             };
@@ -193,7 +193,7 @@ impl Board {
             } => {
                 let rate = hold(chip).rate_hz();
                 while let Some((at, sample)) = samples.next_before(until, rate) {
-                    let millivolt = signal::ecg_mv(patient, at, sample, fit.disturbed);
+                    let millivolt = signal::ecg_mv(patient, at, sample, fit.sensor);
                     hold(chip).convert(millivolt, fit.worn);
                     firmware.on_data_ready();
                 }

@@ -11,6 +11,8 @@ use vitals::Span;
 use vitals::gatt::BatteryLevel;
 
 use crate::patient::Patient;
+use crate::patient::noise::derive;
+use crate::patient::signal::Sensor;
 use crate::scenario::{WearablePlan, Worn};
 use board::{Board, Fit};
 
@@ -129,6 +131,10 @@ impl Wearable {
         let mut worn_changes = plan.worn.clone();
         worn_changes.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         let period = seconds(plan.period_s.unwrap_or(plan.kind.period_s()));
+        let sensor = Sensor {
+            seed: derive(patient.body().seed(), &address),
+            disturbed: 0.0,
+        };
         let (percent, per_hour) = (plan.battery, plan.battery_per_hour);
         Self {
             identity: Identity {
@@ -145,10 +151,7 @@ impl Wearable {
                 since: Span::ZERO,
                 sent: None,
             },
-            fit: Fit {
-                worn: true,
-                disturbed: 0.0,
-            },
+            fit: Fit { worn: true, sensor },
             worn_changes,
             period,
             played: Span::ZERO,
@@ -208,7 +211,7 @@ impl Wearable {
 
     /// Disturbs the sensors' signal from now on: 0 = not at all, 1 = noise as large as the signal.
     pub fn disturb(&mut self, share: f64) {
-        self.fit.disturbed = share.clamp(0.0, 10.0);
+        self.fit.sensor.disturbed = share.clamp(0.0, 10.0);
     }
 
     /// Battery charge, from now on.
