@@ -193,17 +193,16 @@ impl Stream {
 
     /// The peer's connection broke, or it sent what is no message.
     fn broken(&self, status: &Status) -> Option<Status> {
-        match status.code() {
-            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
-                self.ingest.parts().counters.refuse(Refused::TooLarge);
-                Some(Status::resource_exhausted("a message has at most 64 KiB"))
-            }
-            tonic::Code::Internal | tonic::Code::InvalidArgument => {
-                self.ingest.parts().counters.refuse(Refused::Malformed);
-                Some(Status::invalid_argument("a message does not decode"))
-            }
-            _ => None,
+        use tonic::Code;
+        if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) {
+            self.ingest.parts().counters.refuse(Refused::TooLarge);
+            return Some(Status::resource_exhausted("a message has at most 64 KiB"));
         }
+        if matches!(status.code(), Code::Internal | Code::InvalidArgument) {
+            self.ingest.parts().counters.refuse(Refused::Malformed);
+            return Some(Status::invalid_argument("a message does not decode"));
+        }
+        None
     }
 }
 

@@ -126,7 +126,7 @@ impl Ingest {
             };
             match kind {
                 gateway_to_centre::Kind::Batches(SealedBatches { records: more }) => {
-                    records.extend(more)
+                    records.extend(more);
                 }
                 gateway_to_centre::Kind::OpenContext(open) => {
                     self.take(

@@ -203,7 +203,7 @@ impl Rig {
         let verified = commands.iter().map(|signed| {
             command::verify(&self.command_point, &gateway.id, 0, signed).expect("signed")
         });
-        verified.filter_map(list_of).last().expect("a list")
+        verified.filter_map(list_of).next_back().expect("a list")
     }
 
     pub(crate) fn session(&self, gateway: &Gateway) -> Session {

@@ -166,6 +166,10 @@ pub enum Entry {
 
 /// What an entry holds in clear, in memory only. `Debug` hides it.
 #[derive(Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are batches, and each lies in an Arc of its own"
+)]
 pub enum Opened {
     /// Of [`Entry::Batch`].
     Batch(OpenedBatch),

@@ -49,7 +49,7 @@ fn fold(entries: &[Entry]) -> Registry {
 #[test]
 fn a_token_is_there_until_it_is_spent_or_taken_back() {
     let [created, spent] = enrolled();
-    let before = fold(&[created.clone()]);
+    let before = fold(std::slice::from_ref(&created));
     assert!(
         before
             .gateway(&gateway())
