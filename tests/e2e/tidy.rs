@@ -74,6 +74,7 @@ const LONG_FILES: [(&str, &str); 0] = [];
 fn files_stay_short() {
     let long: Vec<_> = sources()
         .into_iter()
+        .filter(|(path, _)| !path.ends_with("/tests.rs") && !path.contains("/tests/"))
         .filter(|(path, _)| !LONG_FILES.iter().any(|(allowed, _)| allowed == path))
         .map(|(path, text)| (without_tests(&text).lines().count(), path))
         .filter(|(lines, _)| *lines > 600)
@@ -99,6 +100,7 @@ const ADAPTERS: [(&str, &[&str]); 6] = [
     (
         "rcgen",
         &[
+            "proto/tests/",
             "aggregator/src/ca",
             "agent/src/identity.rs",
             "agent/src/enrol.rs",
