@@ -114,7 +114,7 @@ impl Authority {
             return Ok(());
         }
         let pair = new_key()?;
-        let mut params = params("vitaltwin centre", Role::Centre, clock, days(CA_DAYS));
+        let mut params = params("vitaltwin CA", Role::Centre, clock, days(CA_DAYS));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca = params.self_signed(&pair).map_err(broken("ca/"))?;
