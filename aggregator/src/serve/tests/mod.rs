@@ -1,0 +1,562 @@
+//! The port from outside: who gets in, what strangers see, streams that end and resume.
+
+mod rig;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::{Method, Request, StatusCode, header};
+use prost::Message as _;
+use proto::tls::{Identity, Role};
+use proto::v1::alert_service_client::AlertServiceClient;
+use proto::v1::twin_service_client::TwinServiceClient;
+use proto::v1::{self, alert_event, twin_event};
+use tonic::Code;
+use vitals::Time;
+
+use super::front::Wire;
+use rig::{HERE, Rig, alert_of, channel};
+
+/// "/package.Service/Method" of every method of the contract, from its descriptors.
+pub(crate) fn contract_methods() -> Vec<String> {
+    let set = prost_types::FileDescriptorSet::decode(v1::DESCRIPTORS).expect("our own descriptors");
+    let mut methods = Vec::new();
+    for file in set
+        .file
+        .iter()
+        .filter(|file| file.package() == "vitaltwin.v1")
+    {
+        for service in &file.service {
+            for method in &service.method {
+                methods.push(format!(
+                    "/vitaltwin.v1.{}/{}",
+                    service.name(),
+                    method.name()
+                ));
+            }
+        }
+    }
+    methods
+}
+
+/// No wait in here is longer than this, on any machine.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), work)
+        .await
+        .expect("within 20 s")
+}
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "centre:8443");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request
+        .body(Body::from(body.to_owned()))
+        .expect("a request")
+}
+
+const PAGE_ORIGIN: (&str, &str) = ("origin", "https://centre:8443");
+
+fn a_gateway() -> Identity {
+    let (role, name) = (Role::Gateway, "g-1".into());
+    Identity {
+        role,
+        name,
+        serial: "2".into(),
+        not_after: Time::MAX,
+    }
+}
+
+/// A platform's certificate that ran out a moment ago.
+fn expired(rig: &Rig) -> Identity {
+    let name = "platform".into();
+    Identity {
+        role: Role::Platform,
+        name,
+        serial: "3".into(),
+        not_after: rig.clock.now(),
+    }
+}
+
+#[tokio::test]
+async fn nobody_without_a_proof_gets_anything_but_the_contract() {
+    let rig = Rig::new().await;
+    rig.patient("p-canary").await;
+    let empty = v1::ListTwinsRequest::default();
+    for path in contract_methods() {
+        for wire in [Wire::Native, Wire::Web] {
+            let (code, bytes) = rig.call(&path, &empty, wire, None, &[]).await;
+            // Spending a token needs no certificate; without a token it yields nothing either.
+            let want = if path.ends_with("/Enrol") {
+                Code::Unimplemented
+            } else {
+                Code::Unauthenticated
+            };
+            assert_eq!(code, want, "{path}");
+            assert!(
+                !String::from_utf8_lossy(&bytes).contains("canary"),
+                "{path}"
+            );
+        }
+        let (code, _) = rig
+            .call(&path, &empty, Wire::Native, Some(expired(&rig)), &[])
+            .await;
+        assert_ne!(code, Code::Ok, "{path} with an expired certificate");
+    }
+    let (code, _) = rig
+        .call(
+            "/vitaltwin.v1.TwinService/Erase",
+            &empty,
+            Wire::Native,
+            None,
+            &[],
+        )
+        .await;
+    assert_eq!(
+        code,
+        Code::Unauthenticated,
+        "a method that nobody put in the table"
+    );
+    // Controls: the operator sees the patient, and the public part is public.
+    let list = "/vitaltwin.v1.TwinService/List";
+    let (code, bytes) = rig
+        .call(list, &empty, Wire::Native, Some(rig.operator()), &[])
+        .await;
+    assert_eq!(code, Code::Ok);
+    assert!(String::from_utf8_lossy(&bytes).contains("p-canary"));
+    let health = "/grpc.health.v1.Health/Check";
+    assert_eq!(
+        rig.call(health, &empty, Wire::Native, None, &[]).await.0,
+        Code::Ok
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_may_not_read() {
+    let rig = Rig::new().await;
+    let patient = rig.patient("p-canary").await;
+    rig.assign(&patient, "g-1", rig.clock.now()).await;
+    let serial = vec![2];
+    let gateway = vitals::GatewayId::parse("g-1").expect("a gateway id");
+    let enrolled = crate::journal::Entry::GatewayEnrolled {
+        gateway,
+        serial,
+        not_after: Time::MAX,
+    };
+    rig.append(vec![enrolled.into()]).await;
+    for path in contract_methods() {
+        let empty = v1::ListTwinsRequest::default();
+        let (code, _) = rig
+            .call(&path, &empty, Wire::Native, Some(a_gateway()), &[])
+            .await;
+        let own = ["/Exchange", "/Renew", "/Enrol"]
+            .iter()
+            .any(|end| path.ends_with(end));
+        let want = if own {
+            Code::Unimplemented
+        } else {
+            Code::PermissionDenied
+        };
+        assert_eq!(code, want, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_shows_nothing_to_who_is_not_signed_in() {
+    let rig = Rig::new().await;
+    rig.patient("p-canary").await;
+    for (method, path) in super::page::ROUTES {
+        let response = rig.ask(request(method.clone(), path, &[], ""), None).await;
+        let (status, policy) = (
+            response.status(),
+            response
+                .headers()
+                .get(header::CONTENT_SECURITY_POLICY)
+                .cloned(),
+        );
+        let policy = policy.expect("every answer has a policy");
+        assert!(!policy.to_str().expect("text").contains("unsafe"), "{path}");
+        assert!(
+            response
+                .headers()
+                .contains_key(header::X_CONTENT_TYPE_OPTIONS),
+            "{path}"
+        );
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .expect("a body");
+        assert!(!String::from_utf8_lossy(&body).contains("canary"), "{path}");
+        match path {
+            "/" => assert_eq!(status, StatusCode::SEE_OTHER),
+            "/session" => assert_eq!(status, StatusCode::UNAUTHORIZED),
+            _ => assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{method} {path}"),
+        }
+    }
+    // Control: who is signed in sees the page and who they are.
+    let cookie = rig.signed_in("Ann");
+    let signed_in = [("cookie", cookie.as_str())];
+    let response = rig
+        .ask(request(Method::GET, "/", &signed_in, ""), None)
+        .await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let response = rig
+        .ask(request(Method::GET, "/session", &signed_in, ""), None)
+        .await;
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+        .await
+        .expect("a body");
+    let session: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(session["person"], "Ann");
+    assert_eq!(session["ca_fingerprint"], "AA:BB");
+}
+
+#[tokio::test]
+async fn a_link_signs_in_once_and_a_preview_burns_nothing() {
+    let rig = Rig::new().await;
+    let code = rig.access.sign_in().create_code("Ann");
+    let link = format!("/sign-in?code={code}");
+    for _ in 0..2 {
+        let preview = rig.ask(request(Method::GET, &link, &[], ""), None).await;
+        assert_eq!(preview.status(), StatusCode::OK);
+        assert!(!preview.headers().contains_key(header::SET_COOKIE));
+    }
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let spend = |headers: &[(&str, &str)]| {
+        request(
+            Method::POST,
+            "/sign-in",
+            &[&[form], headers].concat(),
+            &format!("code={code}"),
+        )
+    };
+    let foreign = rig
+        .ask(spend(&[("sec-fetch-site", "cross-site")]), None)
+        .await;
+    assert_eq!(
+        foreign.status(),
+        StatusCode::FORBIDDEN,
+        "a form of another site"
+    );
+    // A page with `no-referrer` posts its forms with `Origin: null`.
+    let own = [("sec-fetch-site", "same-origin"), ("origin", "null")];
+    let first = rig.ask(spend(&own), None).await;
+    assert_eq!(first.status(), StatusCode::SEE_OTHER);
+    let cookie = first
+        .headers()
+        .get(header::SET_COOKIE)
+        .expect("a cookie")
+        .to_str()
+        .expect("text");
+    for flag in ["__Host-", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(flag), "{flag}");
+    }
+    let again = rig.ask(spend(&own), None).await;
+    assert_eq!(
+        again.headers().get(header::LOCATION).expect("where to"),
+        "/sign-in?error=code"
+    );
+    assert!(!again.headers().contains_key(header::SET_COOKIE));
+}
+
+#[tokio::test]
+async fn the_cookie_counts_for_the_own_page_only() {
+    let rig = Rig::new().await;
+    rig.patient("p-canary").await;
+    let cookie = rig.signed_in("Ann");
+    let (list, empty) = (
+        "/vitaltwin.v1.TwinService/List",
+        v1::ListTwinsRequest::default(),
+    );
+    let cookie = ("cookie", cookie.as_str());
+    let evil = ("origin", "https://evil.example");
+    let call =
+        async |wire, headers: &[(&str, &str)]| rig.call(list, &empty, wire, None, headers).await.0;
+    assert_eq!(
+        call(Wire::Web, &[cookie, PAGE_ORIGIN]).await,
+        Code::Ok,
+        "control"
+    );
+    assert_eq!(
+        call(Wire::Web, &[cookie, evil]).await,
+        Code::PermissionDenied
+    );
+    assert_eq!(
+        call(Wire::Web, &[cookie]).await,
+        Code::Unauthenticated,
+        "no origin"
+    );
+    assert_eq!(
+        call(Wire::Native, &[cookie, PAGE_ORIGIN]).await,
+        Code::Unauthenticated
+    );
+    let person = "/vitaltwin.v1.OperatorService/CreateToken";
+    let headers = [cookie, PAGE_ORIGIN];
+    let (code, _) = rig.call(person, &empty, Wire::Web, None, &headers).await;
+    assert_eq!(
+        code,
+        Code::PermissionDenied,
+        "a person does not run the centre"
+    );
+}
+
+#[tokio::test]
+async fn signing_out_ends_open_streams_with_the_reason() {
+    let rig = Rig::new().await;
+    rig.patient("p-1").await;
+    let code = rig.access.sign_in().create_code("Ann");
+    let cookie = rig
+        .access
+        .sign_in()
+        .spend(&code, HERE)
+        .expect("a fresh code");
+    let key = rig.access.sign_in().session(&cookie).expect("a session");
+    let caller = super::access::Caller {
+        proof: super::access::Proof::Session(key),
+        address: HERE,
+    };
+    let twins = super::grpc::twin::Twins {
+        hub: rig.patients.hub().clone(),
+        access: rig.access.clone(),
+    };
+    let mut request = tonic::Request::new(v1::WatchTwinsRequest::default());
+    request.extensions_mut().insert(caller);
+    let stream = v1::twin_service_server::TwinService::watch(&twins, request).await;
+    let mut stream = stream.expect("signed in").into_inner();
+    for _ in 0..2 {
+        assert!(soon(stream.next()).await.expect("a snapshot").is_ok());
+    }
+    let asked = tokio::time::Instant::now();
+    rig.access.sign_in().end(key);
+    let ended = soon(stream.next())
+        .await
+        .expect("a status")
+        .expect_err("it ends");
+    assert_eq!(ended.code(), Code::Unauthenticated);
+    assert!(
+        ended.message().contains("signed out"),
+        "{}",
+        ended.message()
+    );
+    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert!(soon(stream.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn tls_refuses_strangers_and_serves_our_own() {
+    let (rig, other) = (Rig::new().await, Rig::new().await);
+    rig.patient("p-1").await;
+    let address = rig.listen().await;
+    let get = async |config| {
+        let mut twins = TwinServiceClient::new(channel(address, config).await.map_err(drop)?);
+        let request = v1::GetTwinRequest {
+            patient: "p-1".into(),
+        };
+        twins
+            .get(request)
+            .await
+            .map(|twin| twin.into_inner().patient)
+            .map_err(|status| drop(status))
+    };
+    let own = rig.client(Some((&rig, "olga", Role::Operator)));
+    assert_eq!(soon(get(own)).await, Ok("p-1".into()), "control");
+    // A certificate of another centre's CA does not survive the handshake.
+    let foreign = rig.client(Some((&other, "olga", Role::Operator)));
+    assert_eq!(soon(get(foreign)).await, Err(()));
+    // And we do not talk to another centre's port.
+    assert_eq!(soon(get(other.client(None))).await, Err(()));
+    assert_eq!(
+        soon(get(rig.client(None))).await,
+        Err(()),
+        "without a certificate: UNAUTHENTICATED"
+    );
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_are_closed_at_once() {
+    use tokio::io::AsyncReadExt as _;
+    let rig = Rig::new().await;
+    let address = rig.listen().await;
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(
+            tokio::net::TcpStream::connect(address)
+                .await
+                .expect("a connection"),
+        );
+    }
+    let mut one_more = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("the kernel takes it");
+    let ended = soon(one_more.read(&mut [0; 1])).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "closed");
+    assert_eq!(
+        rig.access
+            .counters()
+            .refused(crate::counters::Refused::Connections),
+        1
+    );
+    // Control: when one leaves, there is room again.
+    drop(open);
+    let own = || rig.client(Some((&rig, "olga", Role::Operator)));
+    let room = async { while channel(address, own()).await.is_err() {} };
+    soon(room).await;
+}
+
+/// The cursor that a stream of alerts gives, over TLS, and what follows after a restart of the centre.
+#[tokio::test]
+async fn alerts_resume_across_a_restart_without_gap_or_duplicate() {
+    let mut rig = Rig::fast().await;
+    let first = rig.patient("p-1").await;
+    rig.assign(&first, "g-1", rig.clock.now()).await;
+    let watch = async |rig: &Rig, cursor: Vec<u8>| {
+        let address = rig.listen().await;
+        let own = rig.client(Some((rig, "olga", Role::Operator)));
+        let channel = soon(channel(address, own)).await.expect("a channel");
+        let request = v1::WatchAlertsRequest {
+            cursor,
+            ..Default::default()
+        };
+        AlertServiceClient::new(channel)
+            .watch(request)
+            .await
+            .expect("a stream")
+            .into_inner()
+    };
+    let mut stream = watch(&rig, Vec::new()).await;
+    let mut seen = Vec::new();
+    let cursor = loop {
+        let event = soon(stream.message())
+            .await
+            .expect("no error")
+            .expect("an event");
+        let cursor = event.cursor.clone();
+        let end = matches!(event.kind, Some(alert_event::Kind::SnapshotEnd(_)));
+        seen.extend(alert_of(event));
+        if end && !seen.is_empty() || !end && !cursor.is_empty() && !seen.is_empty() {
+            break cursor;
+        }
+    };
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].condition, "gateway_silent");
+    drop(stream);
+    // While the reader is away: another alert, a restart, a third.
+    let second = rig.patient("p-2").await;
+    rig.assign(&second, "g-2", rig.clock.now()).await;
+    rig = rig.restart().await;
+    let third = rig.patient("p-3").await;
+    rig.assign(&third, "g-3", rig.clock.now()).await;
+    let mut stream = watch(&rig, cursor).await;
+    let mut after = Vec::new();
+    while after.len() < 2 {
+        let event = soon(stream.message())
+            .await
+            .expect("no error")
+            .expect("an event");
+        assert!(
+            !matches!(event.kind, Some(alert_event::Kind::SnapshotEnd(_))),
+            "no snapshot"
+        );
+        after.extend(alert_of(event));
+    }
+    let patients: Vec<_> = after.iter().map(|alert| alert.patient.as_str()).collect();
+    assert_eq!(patients, ["p-2", "p-3"]);
+    // The same alert has the same id as before.
+    let kept = rig
+        .patients
+        .hub()
+        .alert(&seen[0].id)
+        .expect("it is still known");
+    assert_eq!(*kept.alert, seen[0]);
+}
+
+#[tokio::test]
+async fn an_alert_is_acknowledged_once_with_its_note() {
+    let rig = Rig::fast().await;
+    let patient = rig.patient("p-1").await;
+    rig.assign(&patient, "g-1", rig.clock.now()).await;
+    let reaches = async {
+        while rig.patients.hub().alerts().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(reaches).await;
+    let id = rig.patients.hub().alerts()[0].alert.id.clone();
+    let path = "/vitaltwin.v1.AlertService/Acknowledge";
+    let operator = || Some(rig.operator());
+    let ack = |alert: &str, note: &str| v1::AcknowledgeRequest {
+        alert: alert.into(),
+        note: note.into(),
+    };
+    let call = async |message: v1::AcknowledgeRequest| {
+        rig.call(path, &message, Wire::Native, operator(), &[])
+            .await
+    };
+    assert_eq!(call(ack("0123456789abcdef", "")).await.0, Code::NotFound);
+    assert_eq!(
+        call(ack(&id, &"x".repeat(1001))).await.0,
+        Code::InvalidArgument
+    );
+    let (code, bytes) = call(ack(&id, "called\u{202e} the ward\n")).await;
+    assert_eq!(code, Code::Ok);
+    let alert = v1::Alert::decode(&bytes[5..]).expect("an alert");
+    assert_eq!(alert.state(), v1::AlertState::Acknowledged);
+    assert_eq!(alert.acknowledge_note, "called the ward");
+    assert_eq!(alert.acknowledged_by, "operator olga");
+    let position = rig.journal.status().position;
+    let (code, bytes) = call(ack(&id, "again")).await;
+    assert_eq!(code, Code::Ok);
+    assert_eq!(
+        v1::Alert::decode(&bytes[5..]).expect("an alert"),
+        alert,
+        "the first act stands"
+    );
+    assert_eq!(
+        rig.journal.status().position,
+        position,
+        "and nothing was written"
+    );
+}
+
+#[tokio::test]
+async fn twins_are_listed_page_by_page_and_watched_by_name() {
+    let rig = Rig::new().await;
+    for id in ["p-b", "p-a", "p-c"] {
+        rig.patient(id).await;
+    }
+    let list = async |token: &str| {
+        let request = v1::ListTwinsRequest {
+            page_size: 2,
+            page_token: token.into(),
+        };
+        let path = "/vitaltwin.v1.TwinService/List";
+        let (code, bytes) = rig
+            .call(path, &request, Wire::Native, Some(rig.operator()), &[])
+            .await;
+        assert_eq!(code, Code::Ok);
+        let page = v1::ListTwinsResponse::decode(&bytes[5..]).expect("a list");
+        let ids: Vec<_> = page.twins.into_iter().map(|twin| twin.patient).collect();
+        (ids, page.next_page_token)
+    };
+    let (ids, token) = list("").await;
+    assert_eq!(ids, ["p-a", "p-b"]);
+    assert_eq!(list(&token).await, (vec!["p-c".to_owned()], String::new()));
+    let address = rig.listen().await;
+    let own = rig.client(Some((&rig, "olga", Role::Operator)));
+    let channel = soon(channel(address, own)).await.expect("a channel");
+    let request = v1::WatchTwinsRequest {
+        patients: vec!["p-c".into()],
+        cursor: Vec::new(),
+    };
+    let stream = TwinServiceClient::new(channel).watch(request).await;
+    let mut stream = stream.expect("a stream").into_inner();
+    let event = soon(stream.message())
+        .await
+        .expect("no error")
+        .expect("an event");
+    assert!(matches!(event.kind, Some(twin_event::Kind::Snapshot(twin)) if twin.patient == "p-c"));
+}
