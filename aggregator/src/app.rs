@@ -403,3 +403,6 @@ fn fill(patients: &Patients, status: &mut v1::CentreStatus) {
     status.readings_declared_lost = totals.declared_lost;
     status.readings_quarantined = totals.quarantined;
 }
+
+#[cfg(test)]
+mod tests;

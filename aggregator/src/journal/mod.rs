@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::clock::Clock;
+use proto::seal::parse_stub;
 use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
@@ -411,12 +412,13 @@ fn read_row(row: &Row, damaged: impl Fn(Position, u64)) -> Vec<(Position, Time, 
 
 /// Where a record belongs in the history index, from its clear stub; `None` for batches without readings.
 fn group_of(record: &[u8]) -> Option<Group> {
-    let stream = StreamId::from_slice(record.get(4..20)?)?;
-    let readings = u16::from_be_bytes(record.get(47..49)?.try_into().ok()?);
-    let oldest = u32::from_be_bytes(record.get(49..53)?.try_into().ok()?);
-    let span = u16::from_be_bytes(record.get(53..55)?.try_into().ok()?);
-    let oldest = i64::from(oldest);
-    (readings > 0).then(|| Group::new(stream, oldest, oldest + i64::from(span)))
+    let stub = parse_stub(record).ok().filter(|stub| stub.count > 0)?;
+    let oldest = i64::from(stub.oldest_minute);
+    Some(Group::new(
+        stub.stream,
+        oldest,
+        oldest + i64::from(stub.span_minutes),
+    ))
 }
 
 const fn minute(time: Time) -> i64 {

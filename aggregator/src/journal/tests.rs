@@ -32,23 +32,26 @@ fn gateway() -> GatewayId {
 
 const STREAM: StreamId = StreamId([7; 16]);
 
-/// A record whose stub says what the index reads.
-fn record(number: u64, oldest_minute: u32, span: u16, size: usize) -> Vec<u8> {
-    let mut record = vec![0; size.max(77)];
-    record[..4].copy_from_slice(b"VTB1");
-    record[4..20].copy_from_slice(&STREAM.0);
-    record[20..36].copy_from_slice(&ContextId([9; 16]).0);
-    record[36..44].copy_from_slice(&number.to_be_bytes());
-    record[47..49].copy_from_slice(&1u16.to_be_bytes());
-    record[49..53].copy_from_slice(&oldest_minute.to_be_bytes());
-    record[53..55].copy_from_slice(&span.to_be_bytes());
+/// A record whose stub is sound; what it seals is nonsense. `padded` as the format allows.
+fn record(number: u64, oldest_minute: u32, span: u16, padded: u16) -> Vec<u8> {
+    let mut record = b"VTB1".to_vec();
+    record.extend_from_slice(&STREAM.0);
+    record.extend_from_slice(&ContextId([9; 16]).0);
+    record.extend_from_slice(&number.to_be_bytes());
+    record.extend_from_slice(&[2, 0, 1, 0, 1]);
+    record.extend_from_slice(&oldest_minute.to_be_bytes());
+    record.extend_from_slice(&span.to_be_bytes());
+    record.extend_from_slice(&padded.to_be_bytes());
+    record.resize(57 + usize::from(padded) + 16, 0x5A);
+    let sum = proto::seal::record::checksum(&record);
+    record.extend_from_slice(&sum);
     record
 }
 
 fn batch(number: u64, oldest_minute: u32, span: u16) -> Draft {
     Entry::Batch {
         gateway: gateway(),
-        record: record(number, oldest_minute, span, 0),
+        record: record(number, oldest_minute, span, 64),
     }
     .into()
 }
@@ -284,7 +287,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let reason = loop {
         let entry = Entry::Batch {
             gateway: gateway(),
-            record: record(durable + 1, 1, 0, 4096),
+            record: record(durable + 1, 1, 0, 4000),
         };
         match journal.append(vec![entry.into()]).await {
             Ok(_) => durable += 1,

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use proto::seal::{KeyId, Opener, SealError, parse_header};
+use proto::seal::{KeyId, Opener, SealError, parse_header, parse_stub};
 use tokio::sync::watch;
 use vitals::{ContextId, PatientId, SourceId, StreamId, Time};
 
@@ -231,7 +231,7 @@ impl Keeper for Books {
     fn unseal(&self, entry: &Entry) -> Option<Arc<Opened>> {
         let opened = match entry {
             Entry::Batch { record, .. } => {
-                let context = ContextId::from_slice(record.get(20..36)?)?;
+                let context = parse_stub(record).ok()?.context;
                 Opened::Batch(self.open(context, record)?.ok()?)
             }
             Entry::Assigned {

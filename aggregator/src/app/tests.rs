@@ -1,0 +1,365 @@
+//! The whole centre over real TLS: enrolment, the gRPC door, the operator, its orderly end and its next life.
+
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use proto::seal::SigningKey;
+use proto::tls;
+use proto::token::EnrolmentToken;
+use proto::v1::enrolment_service_client::EnrolmentServiceClient;
+use proto::v1::operator_service_client::OperatorServiceClient;
+use proto::v1::uplink_service_client::UplinkServiceClient;
+use proto::v1::{
+    AddPatientRequest, AssignRequest, CentreToGateway, CreateTokenRequest, EnrolRequest,
+    GatewayToCentre, RenewRequest, RevokeGatewayRequest, StatusRequest,
+};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use vitals::GatewayId;
+
+use super::*;
+use crate::ingest::rig::{Assigned, Gateway, batches, hello, list_of, receipted, said, seal};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct House {
+    _temp: tempfile::TempDir,
+    dir: CentreDir,
+    config: Config,
+}
+
+struct Life {
+    ready: Ready,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<Result<()>>,
+}
+
+impl House {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let dir = CentreDir::new(temp.path());
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = Config {
+            listen,
+            mqtt_listen: listen,
+            ..Config::default()
+        };
+        dir.create().expect("folders");
+        Vault::create(&dir.vault()).expect("a vault");
+        dir::write_private(&dir.serve_key(), &[5; 32]).expect("written");
+        Authority::create(&dir, Clock::system()).expect("a CA");
+        Self {
+            _temp: temp,
+            dir,
+            config,
+        }
+    }
+
+    fn open(&self) -> Core {
+        let lock = StoreLock::take(&self.dir.lock()).expect("nobody else works here");
+        Core::open(lock, self.dir.clone(), self.config.clone(), Clock::system()).expect("it opens")
+    }
+
+    async fn run(&self) -> Life {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(self.open().run(stop.clone()));
+        let ready = tokio::time::timeout(DEADLINE, async {
+            loop {
+                if let Ok(bytes) = dir::read(&self.dir.ready()) {
+                    return serde_json::from_slice(&bytes).expect("it is written whole");
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        Life {
+            ready: ready.await.expect("it listens"),
+            stop,
+            task,
+        }
+    }
+
+    fn ca(&self) -> Vec<u8> {
+        dir::read(&self.dir.ca().join("ca.der")).expect("a CA")
+    }
+
+    /// A connection with this identity.
+    async fn channel(&self, life: &Life, identity: Option<(&[Vec<u8>], &[u8])>) -> Channel {
+        let identity = identity.map(|(chain, key)| tls::credentials(chain, key));
+        let config =
+            tls::client_config(&self.ca(), identity, Clock::system()).expect("good credentials");
+        connect(&life.ready.grpc, config).await
+    }
+
+    async fn operator(&self, life: &Life) -> OperatorServiceClient<Channel> {
+        let authority = Authority::open(&self.dir, Clock::system()).expect("a CA");
+        let person = authority
+            .person("op", proto::cert::Role::Operator)
+            .expect("a certificate");
+        OperatorServiceClient::new(self.channel(life, Some((&person.chain, &person.key))).await)
+    }
+}
+
+impl Life {
+    async fn end(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(DEADLINE, self.task)
+            .await
+            .expect("it ends");
+        ended.expect("no panic").expect("in order");
+    }
+}
+
+async fn connect(address: &str, mut config: rustls::ClientConfig) -> Channel {
+    config.alpn_protocols = vec![tls::ALPN_H2.to_vec()];
+    let (connector, address) = (TlsConnector::from(Arc::new(config)), address.to_owned());
+    let connect = tower::service_fn(move |_: Uri| {
+        let (connector, address) = (connector.clone(), address.clone());
+        async move {
+            let socket = TcpStream::connect(address).await?;
+            let name = ServerName::try_from("localhost").expect("a name");
+            connector.connect(name, socket).await.map(TokioIo::new)
+        }
+    });
+    let endpoint = Endpoint::from_static("http://centre");
+    endpoint
+        .connect_with_connector(connect)
+        .await
+        .expect("it listens")
+}
+
+/// An open exchange.
+struct Exchange {
+    up: mpsc::Sender<GatewayToCentre>,
+    down: tonic::Streaming<CentreToGateway>,
+}
+
+impl Exchange {
+    async fn open(channel: Channel) -> Result<Self, tonic::Status> {
+        let (up, stream) = mpsc::channel(16);
+        let mut client = UplinkServiceClient::new(channel);
+        let down = client
+            .exchange(ReceiverStream::new(stream))
+            .await?
+            .into_inner();
+        Ok(Self { up, down })
+    }
+
+    async fn say(&self, message: GatewayToCentre) {
+        self.up.send(message).await.expect("the stream is open");
+    }
+
+    async fn hear(&mut self) -> Result<CentreToGateway, tonic::Status> {
+        let heard = tokio::time::timeout(DEADLINE, self.down.message())
+            .await
+            .expect("in time");
+        heard.map(|message| message.expect("the centre ends streams with a status"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_enrols_delivers_and_is_revoked_over_real_tls() {
+    let house = House::new();
+    let life = house.run().await;
+    let mut operator = house.operator(&life).await;
+    let made = operator
+        .create_token(CreateTokenRequest {
+            label: "x".into(),
+            valid_s: 60,
+        })
+        .await;
+    let token = made.expect("a token").into_inner().token;
+
+    // Enrol as an agent does: nothing is trusted but the fingerprint in the token.
+    let parsed = EnrolmentToken::parse(&token).expect("a token");
+    let pinned = tls::pinned_client_config(parsed.ca_sha256, Clock::system());
+    let pkcs8 = SigningKey::generate_pkcs8();
+    let csr = ca::tests::request(&pkcs8);
+    let mut desk = EnrolmentServiceClient::new(connect(&life.ready.grpc, pinned).await);
+    let request = EnrolRequest {
+        token,
+        csr: csr.clone(),
+    };
+    let enrolled = desk
+        .enrol(request.clone())
+        .await
+        .expect("the token holds")
+        .into_inner();
+    assert_eq!(
+        desk.enrol(request).await.expect_err("spent").code(),
+        Code::PermissionDenied
+    );
+    assert_eq!(enrolled.ca, house.ca());
+    let of = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
+    assert_eq!(of(&enrolled.grpc_address), of(&life.ready.grpc));
+    assert_eq!(of(&enrolled.mqtt_address), of(&life.ready.mqtt));
+    let id = GatewayId::parse(&enrolled.gateway).expect("fine id");
+    let gateway = Gateway {
+        id,
+        chain: enrolled.certificate_chain,
+        pkcs8: pkcs8.to_vec(),
+    };
+
+    let patient = operator
+        .add_patient(AddPatientRequest {
+            display_name: "Ann".into(),
+            test_data: true,
+        })
+        .await;
+    let patient = patient.expect("added").into_inner().patient;
+    let (name, devices) = (gateway.id.to_string(), vec!["AA:BB:CC:DD:EE:01".to_owned()]);
+    let request = AssignRequest {
+        patient: patient.clone(),
+        gateway: name.clone(),
+        devices,
+    };
+    operator.assign(request).await.expect("assigned");
+
+    let channel = house
+        .channel(&life, Some((&gateway.chain, &gateway.pkcs8)))
+        .await;
+    let mut exchange = Exchange::open(channel.clone()).await.expect("welcome");
+    exchange.say(hello(0)).await;
+    let command = exchange.hear().await.expect("the list");
+    let Some(v1::centre_to_gateway::Kind::Command(signed)) = command.kind else {
+        panic!("a command")
+    };
+    let point = enrolled.command_key.try_into().expect("65 bytes");
+    let command = proto::seal::command::verify(&point, &gateway.id, 0, &signed).expect("signed");
+    let list = list_of(command).expect("a list").assignments;
+    let assigned = Assigned {
+        patient,
+        stream: vitals::StreamId::from_slice(&list[0].stream).expect("16 bytes"),
+        key_id: proto::seal::KeyId::from_slice(&list[0].key_id).expect("8 bytes"),
+        public_key: proto::seal::PatientPublic::from_slice(&list[0].public_key).expect("32 bytes"),
+        devices: list[0].devices.clone(),
+    };
+    let (open, mut sealer) = gateway.open(&assigned, None, Clock::system().now());
+    exchange.say(open).await;
+    let records: Vec<_> = (0..20).map(|_| seal(&mut sealer)).collect();
+    exchange.say(batches(records.clone())).await;
+    let answers = [
+        exchange.hear().await.expect("admitted"),
+        exchange.hear().await.expect("receipt"),
+    ];
+    assert!(
+        receipted(&answers, &sealer, &records),
+        "{:?}",
+        said(&answers)
+    );
+
+    let renewed = EnrolmentServiceClient::new(channel.clone())
+        .renew(RenewRequest { csr: csr.clone() })
+        .await;
+    assert_eq!(renewed.expect("not revoked").into_inner().gateway, name);
+    let nobody = house.channel(&life, None).await;
+    let renewed = EnrolmentServiceClient::new(nobody.clone())
+        .renew(RenewRequest { csr })
+        .await;
+    assert!(renewed.is_err(), "without a certificate");
+    assert!(
+        Exchange::open(nobody).await.is_err(),
+        "without a certificate"
+    );
+
+    let status = operator
+        .status(StatusRequest {})
+        .await
+        .expect("the operator may")
+        .into_inner();
+    assert_eq!(
+        (status.batches_journaled, status.readings_receipted["grpc"]),
+        (20, 20)
+    );
+    assert_eq!(status.gateways[0].connected_by, "grpc");
+    let cut = operator
+        .revoke_gateway(RevokeGatewayRequest { gateway: name })
+        .await
+        .expect("revoked");
+    assert_eq!(cut.into_inner().connections_cut, 1);
+    let ended = tokio::time::timeout(Duration::from_secs(2), exchange.hear())
+        .await
+        .expect("within two seconds");
+    assert_eq!(ended.expect_err("cut").code(), Code::PermissionDenied);
+    assert!(
+        Exchange::open(channel).await.is_err(),
+        "nor may it come back"
+    );
+    let mut as_gateway = OperatorServiceClient::new(
+        house
+            .channel(&life, Some((&gateway.chain, &gateway.pkcs8)))
+            .await,
+    );
+    assert!(
+        as_gateway.status(StatusRequest {}).await.is_err(),
+        "a gateway is no operator"
+    );
+    life.end().await;
+    assert!(!house.dir.ready().exists());
+
+    let (admin, closing) = house.open().desk().await.expect("it opens");
+    let status = admin.status();
+    assert_eq!(
+        (status.batches_journaled, status.gateways[0].revoked),
+        (20, true)
+    );
+    drop(admin);
+    closing.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_finishes_what_was_taken_and_the_next_life_goes_on() {
+    let house = House::new();
+    let life = house.run().await;
+    let mut operator = house.operator(&life).await;
+    let mut added = Vec::new();
+    for _ in 0..3 {
+        let request = AddPatientRequest {
+            display_name: String::new(),
+            test_data: true,
+        };
+        added.push(
+            operator
+                .add_patient(request)
+                .await
+                .expect("added")
+                .into_inner()
+                .patient,
+        );
+    }
+    assert!(
+        StoreLock::take(&house.dir.lock()).is_err(),
+        "locked while it runs"
+    );
+    life.end().await;
+    let life = house.run().await;
+    let mut operator = house.operator(&life).await;
+    let status = operator
+        .status(StatusRequest {})
+        .await
+        .expect("the operator may")
+        .into_inner();
+    assert_eq!((status.patients, status.journal_epoch), (3, 1));
+    // A port that is taken is told by its name in config.toml.
+    let other = House::new();
+    let taken = life.ready.grpc.parse().expect("an address");
+    let other = House {
+        config: Config {
+            listen: taken,
+            ..other.config.clone()
+        },
+        ..other
+    };
+    let refused = other
+        .open()
+        .run(CancellationToken::new())
+        .await
+        .expect_err("taken");
+    assert!(format!("{refused:#}").contains("listen ="), "{refused:#}");
+    life.end().await;
+}
