@@ -31,6 +31,21 @@ const KIND_SHORT: Readonly<Record<Kind, string>> = {
   13: "Mean",
 };
 
+const CONDITIONS: Readonly<Record<string, string>> = {
+  atrial_fibrillation: "Possible atrial fibrillation",
+  oxygen_saturation_falling: "Oxygen saturation falling",
+  oxygen_saturation_low: "Oxygen saturation low",
+  heart_rate_high: "Heart rate high",
+  heart_rate_low: "Heart rate low",
+  early_warning_score: "Early warning score raised",
+  sensor_off: "Sensor off the body",
+  battery_low: "Battery low",
+  device_silent: "Device silent",
+  device_lost: "Device out of reach",
+  gateway_silent: "Gateway silent",
+  clock_wrong: "Clock wrong",
+};
+
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
 function readable(name: string): string {
   const words = name.replaceAll("_", " ").trim();
@@ -94,7 +109,8 @@ export const texts = {
     spoken: (priority: Priority, count: number) =>
       `${count} unacknowledged ${PRIORITY[priority].toLowerCase()} priority ${count === 1 ? "alert" : "alerts"}`,
   },
-  announce: (priority: Priority, who: string, summary: string) => `${PRIORITY[priority]} priority alert, ${who}: ${summary}`,
+  announce: (priority: Priority, who: string, condition: string) => `${PRIORITY[priority]} priority alert, ${who}: ${condition}`,
+  condition: (condition: string) => CONDITIONS[condition] ?? readable(condition),
 
   kind: (kind: Kind) => KIND_NAMES[kind] ?? `Kind ${kind}`,
   kindShort: (kind: Kind) => KIND_SHORT[kind] ?? KIND_NAMES[kind] ?? `Kind ${kind}`,
@@ -199,7 +215,6 @@ export const texts = {
     hash: "Definition",
     subject: "Concerns",
     acknowledge: "Acknowledge",
-    acknowledgeFor: (summary: string) => `Acknowledge: ${summary}`,
     acknowledging: "Acknowledging…",
     note: "Note (optional)",
     noteHint: "What you did or will do. Kept with the alert under your name.",

@@ -7,7 +7,7 @@ import type { Alert, Category, Evidence } from "../model.ts";
 import { byUrgency, displayName, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
-import { amountWithUnit, Badge, Bar, Fact, Moment, patientLink, within, type App, type View } from "./parts.ts";
+import { Badge, Bar, Fact, Moment, patientLink, within, withUnit, type App, type View } from "./parts.ts";
 
 const words = texts.alerts;
 
@@ -17,6 +17,7 @@ export class AlertCard {
   readonly #badge = new Badge();
   readonly #patient = h("a");
   readonly #tags = h("p", { class: "tags" });
+  readonly #summary = h("p");
   readonly #heading: HTMLElement;
   readonly #plain = h("p", { class: "plain-words" });
   readonly #times = h("p", { class: "alert-times" });
@@ -39,7 +40,7 @@ export class AlertCard {
     this.#why = h(
       "div",
       { class: "why" },
-      h("p", { class: "small-head" }, words.evidence, " ", h("span", { class: "hint" }, words.evidenceHint)),
+      h("h4", { class: "small-head" }, words.evidence, " ", h("span", { class: "hint" }, words.evidenceHint)),
       this.#evidence,
     );
     this.#times.append(this.#raised.root, this.#onset.root);
@@ -59,6 +60,7 @@ export class AlertCard {
         ),
       ),
       this.#expected,
+      this.#summary,
       this.#plain,
       this.#times,
       this.#why,
@@ -66,7 +68,7 @@ export class AlertCard {
       h(
         "details",
         { class: "more" },
-        h("summary", {}, words.details, spoken(`: ${alert.summary}`)),
+        h("summary", {}, words.details, spoken(`: ${texts.condition(alert.condition)}`)),
         h("dl", { class: "facts" }, this.#subject.root, this.#model.root, this.#hash.root),
       ),
     );
@@ -78,7 +80,8 @@ export class AlertCard {
     this.#badge.update(alert);
     set(this.#patient, "href", patientLink(alert.patient));
     text(this.#patient, displayName(this.#app.state, alert.patient));
-    text(this.#heading, alert.summary);
+    text(this.#heading, texts.condition(alert.condition));
+    text(this.#summary, alert.summary);
     text(this.#plain, alert.plainSummary);
     show(this.#plain, alert.plainSummary !== "" && alert.plainSummary !== alert.summary);
     const tags = [texts.priority(alert.priority), texts.categoryTag(alert.category), words.stateTag(alert.state)];
@@ -112,7 +115,8 @@ export class AlertCard {
   }
 
   #updateEvidence(alert: Alert): void {
-    show(this.#why, alert.evidence.length > 0);
+    // A single ground without a figure says what the summary says.
+    show(this.#why, alert.evidence.length > 1 || alert.evidence.some(({ value }) => value !== null));
     const evidence = alert.evidence.map((item, i) => ({ item, id: String(i) }));
     reconcile(
       this.#evidence,
@@ -128,7 +132,8 @@ export class AlertCard {
 /** Evidence may carry derived numbers (an entropy, a slope) under a kind: the unit is said only for plain readings. */
 function evidenceAmount(evidence: Evidence, value: number): string {
   const derived = evidence.kind === RR_INTERVAL || evidence.kind === 0 || Math.abs(value) < 5;
-  return derived ? time.number(value, Math.abs(value) < 10 ? 2 : 0) : amountWithUnit(evidence.kind, value);
+  if (derived) return time.number(value, value % 1 === 0 ? 0 : Math.abs(value) < 10 ? 2 : 1);
+  return withUnit(time.number(value, value % 1 === 0 ? 0 : 1), evidence.kind);
 }
 
 class EvidenceView {
@@ -178,7 +183,7 @@ class Acknowledge {
     this.#id = alert.id;
     const field = `note-${alert.id}`;
     this.#open = h("button", { class: "button", type: "button", "aria-expanded": "false", onclick: () => this.#expand(true) });
-    this.#open.append(words.acknowledge, spoken(`: ${alert.summary}`));
+    this.#open.append(words.acknowledge, spoken(`: ${texts.condition(alert.condition)}`));
     this.#text = h("textarea", { id: field, rows: 2, maxlength: 1000, "aria-describedby": `${field}-hint` });
     this.#form = h(
       "form",

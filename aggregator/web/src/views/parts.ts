@@ -82,9 +82,13 @@ export function amount(kind: Kind, value: number): string {
 }
 
 export function amountWithUnit(kind: Kind, value: number): string {
+  return withUnit(amount(kind, value), kind);
+}
+
+/** Number and unit stay on one line. */
+export function withUnit(number: string, kind: Kind): string {
   const { unit } = kindInfo(kind);
-  // Number and unit stay on one line.
-  return unit === "" ? amount(kind, value) : `${amount(kind, value)}\u00a0${unit}`;
+  return unit === "" ? number : `${number}\u00a0${unit}`;
 }
 
 export function patientLink(patient: string): string {

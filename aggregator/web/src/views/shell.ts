@@ -154,7 +154,7 @@ export class Shell {
   /** Only high priority interrupts. */
   announce(news: readonly Announcement[]): void {
     for (const { alert, assertive } of news) {
-      const words = texts.announce(alert.priority, displayName(this.#app.state, alert.patient), alert.summary);
+      const words = texts.announce(alert.priority, displayName(this.#app.state, alert.patient), texts.condition(alert.condition));
       (assertive ? this.#assertive : this.#polite).textContent = words;
     }
   }

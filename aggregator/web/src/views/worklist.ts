@@ -272,16 +272,18 @@ class RowView {
 class Reason {
   readonly root = h("li", { class: "reason" });
   readonly #badge = new Badge();
-  readonly #summary = h("span", { class: "reason-text" });
+  readonly #condition = h("span", { class: "reason-text" });
+  readonly #summary = h("span", { class: "reason-summary" });
   readonly #note = h("span", { class: "reason-note" });
 
   constructor() {
-    fill(this.root, this.#badge.root, h("span", {}, this.#summary, " ", this.#note));
+    fill(this.root, this.#badge.root, h("div", {}, this.#condition, " ", this.#note, this.#summary));
   }
 
   update(alert: Alert, now: number, withBadge: boolean): void {
     this.#badge.update(alert);
     show(this.#badge.root, withBadge);
+    text(this.#condition, texts.condition(alert.condition));
     text(this.#summary, alert.summary);
     const notes: string[] = [];
     if (alert.category === "technical") notes.push(texts.categoryTag(alert.category));
