@@ -1,8 +1,12 @@
 //! A D-Bus of one's own for one pretended machine, so that btleplug finds a Bluetooth daemon where there is none.
 //!
-//! The broker is a child process: `dbus-daemon` where it is installed, else `busd` (a broker in Rust: `cargo install
-//! busd`), else an error that says what to install. It listens on a socket in a fresh folder and dies with the value.
-//! Clients are pointed at it by `DBUS_SYSTEM_BUS_ADDRESS`, which libdbus (and so btleplug) honours.
+//! The broker is a child process, `dbus-daemon`; where it is missing, the error says what to install. It listens on a socket
+//! in a folder of ours and dies with the value. Clients are pointed at it by `DBUS_SYSTEM_BUS_ADDRESS`, which libdbus (and
+//! so btleplug) honours.
+//!
+//! Why no broker in Rust (tried 2026-11-21): `busd` 0.6.1 keeps a client's match rules as a set, so that the second of two
+//! equal `AddMatch` is lost and one `RemoveMatch` ends both. btleplug adds and removes the rule of its own notification
+//! stream on every connect, and hears nothing any more.
 //!
 //! Must not know: Bluetooth.
 
@@ -20,10 +24,10 @@ const SOCKET_PATH_LIMIT: usize = 100;
 /// Why there is no private bus.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// Neither broker is installed.
+    /// No broker is installed.
     #[error(
-        "no D-Bus broker found: install one with `apt-get install dbus-daemon` (Debian, Ubuntu: part of package \
-         `dbus-daemon`) or `cargo install busd`"
+        "no dbus-daemon in PATH: install it with `apt-get install dbus-daemon` (Debian, Ubuntu), `dnf install \
+         dbus-daemon` (Fedora) or `pacman -S dbus` (Arch)"
     )]
     NoBroker,
     /// The folder for socket and configuration cannot be used.
@@ -72,7 +76,7 @@ impl PrivateBus {
         Self::start_with(&program, folder).await
     }
 
-    /// The same with a given broker: a `dbus-daemon`, or a `busd` (told apart by the file's name).
+    /// The same with a given `dbus-daemon`.
     ///
     /// # Errors
     /// See [`BusError`].
@@ -89,15 +93,9 @@ impl PrivateBus {
         let configuration = folder.join("bus.conf");
         std::fs::write(&configuration, configuration_text(&socket)).map_err(bad_folder)?;
         let output = std::fs::File::create(&log).map_err(bad_folder)?;
-        let mut command = Command::new(program);
-        if program.file_name().is_some_and(|name| name == "busd") {
-            command.arg("--address").arg(address_of(&socket));
-        } else {
-            command
-                .arg(format!("--config-file={}", configuration.display()))
-                .args(["--nofork", "--nopidfile"]);
-        }
-        let broker = command
+        let broker = Command::new(program)
+            .arg(format!("--config-file={}", configuration.display()))
+            .args(["--nofork", "--nopidfile"])
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(bad_folder)?)
             .stderr(output)
@@ -165,14 +163,11 @@ fn address_of(socket: &Path) -> String {
     format!("unix:path={}", socket.display())
 }
 
-/// `dbus-daemon` first, `busd` second, in the order of `PATH`.
 fn find_broker() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    ["dbus-daemon", "busd"].iter().find_map(|name| {
-        std::env::split_paths(&path)
-            .map(|folder| folder.join(name))
-            .find(|file| file.is_file())
-    })
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("dbus-daemon"))
+        .find(|file| file.is_file())
 }
 
 /// Everybody may own every name and talk to everybody: the socket's folder is the protection.

@@ -328,6 +328,8 @@ fn central_program() {
         return;
     };
     hide_known_panic();
+    // Ends the line on which the test harness names this "test".
+    println!();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
