@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use proto::seal::Lane;
-use vitals::gatt::{Characteristic, Decoded, Layout};
+use vitals::gatt::{Access, Characteristic, Decoded, Layout};
 use vitals::observe::{self, Origin, Sequences};
 use vitals::{Reading, SourceId, Span};
 
@@ -17,6 +17,9 @@ use crate::ble::Notification;
 pub const NOT_ASSIGNED: &str = "not_assigned";
 /// The reading was taken before its assignment began.
 pub const BEFORE_ASSIGNMENT: &str = "before_assignment";
+
+/// The device offers values that this version has no decoder for.
+pub const UNKNOWN_PROFILE: &str = "unknown_profile";
 
 /// What one notification says.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +89,27 @@ pub fn streams(characteristic: u128) -> bool {
     [HeartRateMeasurement, PlxContinuous]
         .iter()
         .any(|known| known.uuid() == characteristic)
+}
+
+/// What to do about a characteristic that a device offers to notify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Subscribe: it is decoded.
+    Wanted,
+    /// Known, but not for subscribing.
+    Ignored,
+    /// No decoder: counted as an unknown profile, so that a person can see why nothing comes.
+    Unknown,
+}
+
+/// Judges an offer.
+#[must_use]
+pub fn offer(characteristic: u128) -> Offer {
+    match Characteristic::from_uuid(characteristic).map(|known| known.info().access) {
+        Ok(Access::Subscribe | Access::ReadAndSubscribe) => Offer::Wanted,
+        Ok(Access::Read | Access::Write) => Offer::Ignored,
+        Err(_) => Offer::Unknown,
+    }
 }
 
 /// Counts by reason.
@@ -191,5 +215,16 @@ mod tests {
         assert_eq!(temperature.expect("well formed").lane, Lane::Alert);
         assert!(streams(Characteristic::PlxContinuous.uuid()));
         assert!(!streams(Characteristic::TemperatureMeasurement.uuid()));
+    }
+
+    #[test]
+    fn offers() {
+        assert_eq!(
+            offer(Characteristic::HeartRateMeasurement.uuid()),
+            Offer::Wanted
+        );
+        assert_eq!(offer(Characteristic::BatteryLevel.uuid()), Offer::Wanted);
+        assert_eq!(offer(Characteristic::ModelNumber.uuid()), Offer::Ignored);
+        assert_eq!(offer(0xfb00_5c82), Offer::Unknown);
     }
 }

@@ -1,1 +1,667 @@
-//! x
+//! The only file that names btleplug: carries out what the pure [`Radio`] decides, on BlueZ over D-Bus.
+//!
+//! What was measured about btleplug and `BlueZ`, and what follows here:
+//! * a dropped `Manager` leaks its D-Bus connection: one per session, and sessions are counted;
+//! * the adapter's event stream also carries every value and is unbounded: it is drained always, by this loop,
+//!   which waits for nothing else (slow calls are futures beside it, queues out are filled without waiting);
+//! * a notify session outlives its link, and values come before the next subscription: one notification
+//!   stream per peripheral, opened before the first subscription and kept for life, on the same object;
+//! * reading a value makes it appear as a notification: such echoes are dropped, and only what was subscribed
+//!   to counts;
+//! * the daemon's restart is silent, and "connected" may be said for ever: links are asked for regularly, and
+//!   the pure machine has a watchdog on the data;
+//! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use btleplug::api::{
+    Central as _, CentralEvent, CentralState, CharPropFlags, Characteristic, Manager as _,
+    Peripheral as _, ScanFilter, ValueNotification,
+};
+use btleplug::platform::{Adapter, Manager, Peripheral, PeripheralId};
+use futures_util::stream::{FuturesUnordered, SelectAll};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use proto::clock::Clock;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use vitals::Span;
+use vitals::gatt::{Characteristic as Known, DeviceText};
+
+use super::link::{Input, Limits};
+use super::radio::{Command, Radio, ScanWindows};
+use super::{About, Address, Notification, Overflow, RadioEvent};
+use crate::backoff::Backoff;
+use crate::decode::{Offer, offer, streams};
+
+/// Real time that connecting, and then looking up services, may take: `BlueZ` itself gives up after 30 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
+/// Real time for one subscription or read: a device that wants pairing hangs for 30 s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Real time between checks that daemon and links still are what they seem.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// An echo of a read comes within this real time after its answer.
+const ECHO: Duration = Duration::from_secs(1);
+/// Sessions in one process: each leaks a D-Bus connection, of which a bus gives 256. Then a fresh process
+/// must take over.
+const MOST_SESSIONS: u32 = 64;
+
+type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Values = Pin<Box<dyn Stream<Item = (Address, ValueNotification)> + Send>>;
+
+/// What the radio is given.
+#[derive(Debug)]
+pub struct Bluetooth {
+    /// Adapter by name, such as "hci0"; the first one if absent.
+    pub adapter: Option<String>,
+    /// Delays and limits of links.
+    pub limits: Limits,
+    /// When to scan.
+    pub windows: ScanWindows,
+    /// The house's clock.
+    pub clock: Clock,
+    /// Assigned devices.
+    pub devices: watch::Receiver<BTreeSet<Address>>,
+    /// Values, bounded; what finds it full is counted in `overflow`.
+    pub values: mpsc::Sender<Notification>,
+    /// Everything else, bounded.
+    pub events: mpsc::Sender<RadioEvent>,
+    /// Values that found the queue full.
+    pub overflow: Overflow,
+    /// Turns true when intake ends.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Why the radio ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// D-Bus failed so often that only a fresh process helps.
+    Exhausted,
+}
+
+/// Keeps the one panic off the log that bluez-async is known for: it removes a match rule that dbus has
+/// removed already. It harms nothing, and every other panic is reported as before.
+pub fn quiet_known_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or_default();
+        let file = info.location().map_or("", |location| location.file());
+        if file.ends_with("messagestream.rs") && text.contains("No match with that id found") {
+            tracing::debug!("bluez-async dropped a match rule twice");
+        } else {
+            before(info);
+        }
+    }));
+}
+
+impl Bluetooth {
+    /// Works until it is told to stop, over as many sessions with D-Bus as it takes.
+    pub async fn run(self) -> End {
+        let mut radio = Radio::new(self.limits, self.windows);
+        let mut backoff = Backoff::new(Span::from_secs(1), Span::from_secs(60));
+        let mut sessions = 0;
+        loop {
+            let end = match Session::open(&self).await {
+                Ok(mut session) => {
+                    sessions += 1;
+                    backoff.succeed();
+                    self.tell(RadioEvent::Health(None));
+                    let end = session.run(&self, &mut radio).await;
+                    if end.is_ok() {
+                        session.close(&radio).await;
+                    }
+                    end
+                }
+                Err(error) => Err(error),
+            };
+            let Err(error) = end else {
+                return End::Stopped;
+            };
+            tracing::warn!(error, "the radio does not work");
+            radio.reset(self.clock.now(), rand::random());
+            self.tell(RadioEvent::Health(Some(error)));
+            self.tell_changes(&mut radio);
+            if sessions >= MOST_SESSIONS {
+                return End::Exhausted;
+            }
+            let pause = self.clock.real(backoff.fail(rand::random()));
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+            }
+        }
+    }
+
+    /// Never waits: a full queue means that the core is busy, and a later event tells the same.
+    fn tell(&self, event: RadioEvent) {
+        if self.events.try_send(event).is_err() {
+            tracing::debug!("a radio event found the queue full");
+        }
+    }
+
+    fn tell_changes(&self, radio: &mut Radio) {
+        while let Some((address, state)) = radio.poll_change() {
+            self.tell(RadioEvent::Link(address, state));
+        }
+    }
+}
+
+/// A peripheral that was connected once; kept for life.
+struct Peer {
+    peripheral: Peripheral,
+    /// (service, characteristic) that were subscribed to; also after the link dropped, because the notify
+    /// session outlives it.
+    subscribed: HashSet<(u128, u128)>,
+    /// Characteristics whose next value is the echo of a read: until then, or for as long as the read lasts.
+    echoes: HashMap<u128, Option<Instant>>,
+}
+
+/// What a connection attempt brought. Peripheral and stream are kept however it ended: dropping a stream is
+/// what costs match rules.
+#[derive(Default)]
+struct Attempt {
+    peripheral: Option<Peripheral>,
+    values: Option<Values>,
+    subscribed: HashSet<(u128, u128)>,
+    streams: bool,
+    unknown: usize,
+    failure: Option<Failure>,
+}
+
+enum Outcome {
+    Attempt(Address, Box<Attempt>),
+    Plain,
+}
+
+/// Why an attempt failed, as far as the machine must know.
+enum Failure {
+    Vanished,
+    Other(String),
+}
+
+/// One `Manager`, one adapter, one event stream.
+struct Session {
+    _manager: Manager,
+    adapter: Adapter,
+    events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
+    ids: BTreeMap<Address, PeripheralId>,
+    peers: HashMap<Address, Peer>,
+    values: SelectAll<Values>,
+    /// Scan, connect, disconnect: one after the other, in the order decided.
+    queue: VecDeque<Command>,
+    running: Option<Task<Outcome>>,
+    /// What devices say about themselves, read beside everything else.
+    reads: FuturesUnordered<Task<(Address, About)>>,
+    check: Option<Task<Checked>>,
+}
+
+/// Links that are not what they seem; or why the daemon cannot be asked.
+type Checked = Result<Vec<(Address, Input)>, String>;
+
+impl Session {
+    async fn open(bluetooth: &Bluetooth) -> Result<Self, String> {
+        let text = |error: btleplug::Error| error.to_string();
+        let manager = within(Manager::new()).await?;
+        let mut chosen = None;
+        for adapter in within(manager.adapters()).await? {
+            let info = adapter.adapter_info().await.map_err(text)?;
+            let name = info.split(' ').next().unwrap_or_default();
+            if bluetooth
+                .adapter
+                .as_deref()
+                .is_none_or(|wanted| wanted == name)
+            {
+                chosen = Some(adapter);
+                break;
+            }
+        }
+        let adapter = chosen.ok_or_else(|| match &bluetooth.adapter {
+            Some(name) => {
+                format!("there is no Bluetooth adapter {name}: see `adapter` in config.toml")
+            }
+            None => "there is no Bluetooth adapter".to_owned(),
+        })?;
+        let events = within(adapter.events()).await?;
+        Ok(Self {
+            _manager: manager,
+            adapter,
+            events,
+            ids: BTreeMap::new(),
+            peers: HashMap::new(),
+            values: SelectAll::new(),
+            queue: VecDeque::new(),
+            running: None,
+            reads: FuturesUnordered::new(),
+            check: None,
+        })
+    }
+
+    /// `Ok` when told to stop.
+    async fn run(&mut self, bluetooth: &Bluetooth, radio: &mut Radio) -> Result<(), String> {
+        let clock = bluetooth.clock;
+        let (mut stop, mut assigned) = (bluetooth.stop.clone(), bluetooth.devices.clone());
+        let devices = assigned.borrow_and_update().clone();
+        radio.assign(&devices, clock.now());
+        let mut check = interval(CHECK_EVERY);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.obey(radio);
+            bluetooth.tell_changes(radio);
+            let now = clock.now();
+            let due = radio.next_deadline(now);
+            let pause = due.map_or(Duration::from_secs(3600), |due| clock.real(due.since(now)));
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                Some((address, value)) = self.values.next(), if !self.values.is_empty() => {
+                    self.value(address, value, bluetooth, radio);
+                }
+                event = self.events.next() => match event {
+                    Some(event) => self.event(event, bluetooth, radio)?,
+                    None => return Err("the adapter's events ended".into()),
+                },
+                outcome = next(&mut self.running) => self.outcome(outcome, bluetooth, radio),
+                Some((address, about)) = self.reads.next(), if !self.reads.is_empty() => {
+                    self.about(address, about, bluetooth);
+                }
+                checked = next(&mut self.check) => {
+                    for (address, input) in checked? {
+                        radio.handle(address, input, clock.now(), rand::random());
+                    }
+                }
+                Ok(()) = assigned.changed() => {
+                    let devices = assigned.borrow_and_update().clone();
+                    radio.assign(&devices, clock.now());
+                    self.meet_again(radio, clock);
+                }
+                _ = check.tick() => self.start_check(radio),
+                () = tokio::time::sleep(pause) => radio.tick(clock.now(), rand::random()),
+            }
+        }
+    }
+
+    /// Leaves no link behind, within a second: a device that stays connected cannot be found by others.
+    async fn close(&mut self, radio: &Radio) {
+        let connected = radio.connected();
+        let links: Vec<Peripheral> = connected
+            .filter_map(|address| Some(self.peers.get(&address)?.peripheral.clone()))
+            .collect();
+        let all = futures_util::future::join_all(links.iter().map(|link| link.disconnect()));
+        let _whatever_is_left = timeout(Duration::from_secs(1), all).await;
+    }
+
+    /// Devices that were seen before they were assigned are known already: `BlueZ` may not tell again.
+    fn meet_again(&self, radio: &mut Radio, clock: Clock) {
+        for address in self.ids.keys() {
+            radio.handle(*address, Input::Seen, clock.now(), rand::random());
+        }
+    }
+
+    fn value(
+        &mut self,
+        address: Address,
+        value: ValueNotification,
+        bluetooth: &Bluetooth,
+        radio: &mut Radio,
+    ) {
+        let Some(peer) = self.peers.get_mut(&address) else {
+            return;
+        };
+        let (service, characteristic) = (value.service_uuid.as_u128(), value.uuid.as_u128());
+        if !peer.subscribed.contains(&(service, characteristic)) || !radio.is_assigned(address) {
+            return;
+        }
+        if let Some(until) = peer.echoes.get(&characteristic).copied() {
+            let read_runs = until.is_none();
+            if !read_runs {
+                peer.echoes.remove(&characteristic);
+            }
+            if until.is_none_or(|until| Instant::now() < until) {
+                return;
+            }
+        }
+        let received = bluetooth.clock.now();
+        radio.handle(address, Input::Value, received, 0);
+        let notification = Notification {
+            device: address,
+            service,
+            characteristic,
+            value: value.value,
+            received,
+        };
+        if bluetooth.values.try_send(notification).is_err() {
+            bluetooth.overflow.count(address, received);
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "foreign, and what else there may be is no news here"
+    )]
+    fn event(
+        &mut self,
+        event: CentralEvent,
+        bluetooth: &Bluetooth,
+        radio: &mut Radio,
+    ) -> Result<(), String> {
+        let (id, input) = match event {
+            CentralEvent::DeviceDiscovered(id) => {
+                if let Some(address) = address_of(&id)
+                    && !radio.is_assigned(address)
+                {
+                    bluetooth.tell(RadioEvent::Unassigned(address));
+                }
+                (id, Input::Seen)
+            }
+            CentralEvent::DeviceDisconnected(id) => (id, Input::Dropped),
+            CentralEvent::DeviceConnected(id)
+            | CentralEvent::DeviceUpdated(id)
+            | CentralEvent::RssiUpdate { id, .. }
+            | CentralEvent::ManufacturerDataAdvertisement { id, .. }
+            | CentralEvent::ServiceDataAdvertisement { id, .. }
+            | CentralEvent::ServicesAdvertisement { id, .. } => (id, Input::Seen),
+            CentralEvent::StateUpdate(CentralState::PoweredOff) => {
+                return Err("the Bluetooth adapter is switched off".into());
+            }
+            _ => return Ok(()),
+        };
+        if let Some(address) = address_of(&id) {
+            self.ids.insert(address, id);
+            radio.handle(address, input, bluetooth.clock.now(), rand::random());
+        }
+        Ok(())
+    }
+
+    /// Starts the next command if none runs.
+    fn obey(&mut self, radio: &mut Radio) {
+        while let Some(command) = radio.poll_command() {
+            self.queue.push_back(command);
+        }
+        if self.running.is_some() {
+            return;
+        }
+        let Some(command) = self.queue.pop_front() else {
+            return;
+        };
+        let adapter = self.adapter.clone();
+        self.running = Some(match command {
+            Command::Scan(on) => async move {
+                let scan = async {
+                    if on {
+                        // A scan that was left running elsewhere answers "in progress": stop it first.
+                        let _may_not_run = adapter.stop_scan().await;
+                        adapter.start_scan(ScanFilter::default()).await
+                    } else {
+                        adapter.stop_scan().await
+                    }
+                };
+                if let Err(error) = within(scan).await {
+                    tracing::debug!(error, on, "scan");
+                }
+                Outcome::Plain
+            }
+            .boxed(),
+            Command::Connect(address) => {
+                let id = self.ids.get(&address).cloned();
+                let peer = self.peers.get(&address);
+                let known = peer.map(|peer| peer.peripheral.clone());
+                async move {
+                    let mut attempt = Attempt {
+                        peripheral: known,
+                        ..Attempt::default()
+                    };
+                    attempt.failure = attempt.run(address, adapter, id).await.err();
+                    Outcome::Attempt(address, Box::new(attempt))
+                }
+                .boxed()
+            }
+            Command::Disconnect(address) => {
+                let peer = self.peers.get(&address);
+                let peripheral = peer.map(|peer| peer.peripheral.clone());
+                async move {
+                    if let Some(peripheral) = peripheral {
+                        let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
+                    }
+                    Outcome::Plain
+                }
+                .boxed()
+            }
+        });
+    }
+
+    fn outcome(&mut self, outcome: Outcome, bluetooth: &Bluetooth, radio: &mut Radio) {
+        let Outcome::Attempt(address, attempt) = outcome else {
+            return;
+        };
+        let now = bluetooth.clock.now();
+        if let Some(values) = attempt.values {
+            self.values.push(values);
+        }
+        let peer = attempt.peripheral.map(|peripheral| {
+            self.peers.entry(address).or_insert_with(|| Peer {
+                peripheral,
+                subscribed: HashSet::new(),
+                echoes: HashMap::new(),
+            })
+        });
+        let input = match attempt.failure {
+            None => Input::Subscribed {
+                characteristics: attempt.subscribed.len(),
+                streams: attempt.streams,
+            },
+            Some(Failure::Vanished) => {
+                self.ids.remove(&address);
+                Input::Vanished
+            }
+            Some(Failure::Other(error)) => {
+                tracing::debug!(%address, error, "connecting failed");
+                Input::ConnectFailed
+            }
+        };
+        radio.handle(address, Input::Connected, now, rand::random());
+        radio.handle(address, input, now, rand::random());
+        let Some(peer) = peer.filter(|_| !attempt.subscribed.is_empty()) else {
+            return;
+        };
+        peer.subscribed = attempt.subscribed;
+        for known in READ_FOR_ABOUT {
+            peer.echoes.insert(known.uuid(), None);
+        }
+        let peripheral = peer.peripheral.clone();
+        self.reads
+            .push(async move { (address, read_about(&peripheral).await) }.boxed());
+        if attempt.unknown > 0 {
+            bluetooth.tell(RadioEvent::UnknownProfiles(address, attempt.unknown));
+        }
+    }
+
+    fn about(&mut self, address: Address, about: About, bluetooth: &Bluetooth) {
+        if let Some(peer) = self.peers.get_mut(&address) {
+            let until = Instant::now() + ECHO;
+            for echo in peer.echoes.values_mut() {
+                *echo = Some(until);
+            }
+        }
+        bluetooth.tell(RadioEvent::About(address, about));
+    }
+
+    /// Asks the daemon whether it lives, and whether links are what they seem.
+    fn start_check(&mut self, radio: &Radio) {
+        if self.check.is_some() {
+            return;
+        }
+        let adapter = self.adapter.clone();
+        let connected = radio.connected();
+        let peers: Vec<(Address, Peripheral)> = connected
+            .filter_map(|address| Some((address, self.peers.get(&address)?.peripheral.clone())))
+            .collect();
+        self.check = Some(
+            async move {
+                within(adapter.adapter_info()).await?;
+                let mut inputs = Vec::new();
+                for (address, peripheral) in peers {
+                    match timeout(CALL_TIMEOUT, peripheral.is_connected()).await {
+                        Ok(Ok(true)) => {}
+                        Ok(Ok(false)) => inputs.push((address, Input::Dropped)),
+                        // The daemon lives, but does not know this device any more.
+                        Ok(Err(_)) => inputs.push((address, Input::Vanished)),
+                        Err(_) => return Err("the Bluetooth daemon does not answer".into()),
+                    }
+                }
+                Ok(inputs)
+            }
+            .boxed(),
+        );
+    }
+}
+
+/// Waits for a task that may not be there; takes it out when it is done.
+async fn next<T>(task: &mut Option<Task<T>>) -> T {
+    match task {
+        Some(running) => {
+            let done = running.await;
+            *task = None;
+            done
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// A call with a time limit and its error as text for people.
+async fn within<T>(call: impl Future<Output = Result<T, btleplug::Error>>) -> Result<T, String> {
+    match timeout(CALL_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the Bluetooth daemon does not answer".into()),
+    }
+}
+
+impl Attempt {
+    async fn run(
+        &mut self,
+        address: Address,
+        adapter: Adapter,
+        id: Option<PeripheralId>,
+    ) -> Result<(), Failure> {
+        let other = |error: btleplug::Error| Failure::Other(error.to_string());
+        let late = |_| Failure::Other("timed out".into());
+        let first = self.peripheral.is_none();
+        let peripheral = match (&self.peripheral, id) {
+            (Some(peripheral), _) => peripheral.clone(),
+            (None, Some(id)) => {
+                let found = timeout(CALL_TIMEOUT, adapter.peripheral(&id)).await;
+                match found.map_err(late)? {
+                    Ok(peripheral) => peripheral,
+                    Err(btleplug::Error::DeviceNotFound) => return Err(Failure::Vanished),
+                    Err(error) => return Err(other(error)),
+                }
+            }
+            (None, None) => return Err(Failure::Vanished),
+        };
+        if let Err(error) = timeout(CONNECT_TIMEOUT, peripheral.connect())
+            .await
+            .map_err(late)?
+        {
+            let text = error.to_string();
+            // The object is gone since the daemon restarted or cleaned up: it must be found anew.
+            if text.contains("UnknownObject") || text.contains("doesn't exist") {
+                return Err(Failure::Vanished);
+            }
+            return Err(Failure::Other(text));
+        }
+        // Before the first subscription, and once: see the head of this file.
+        if first {
+            let stream = peripheral.notifications().await.map_err(other)?;
+            self.values = Some(stream.map(move |value| (address, value)).boxed());
+            self.peripheral = Some(peripheral.clone());
+        }
+        let discovery = timeout(CONNECT_TIMEOUT, peripheral.discover_services());
+        discovery.await.map_err(late)?.map_err(other)?;
+        for characteristic in peripheral.characteristics() {
+            self.subscribe(&peripheral, &characteristic).await;
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
+        let notifies = CharPropFlags::NOTIFY | CharPropFlags::INDICATE;
+        if !characteristic.properties.intersects(notifies) {
+            return;
+        }
+        let uuid = characteristic.uuid.as_u128();
+        match offer(uuid) {
+            Offer::Wanted => {}
+            Offer::Ignored => return,
+            Offer::Unknown => {
+                self.unknown += 1;
+                return;
+            }
+        }
+        match timeout(CALL_TIMEOUT, peripheral.subscribe(characteristic)).await {
+            Ok(Ok(())) => {
+                let service = characteristic.service_uuid.as_u128();
+                self.subscribed.insert((service, uuid));
+                self.streams |= streams(uuid);
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a subscription failed"),
+            Err(_) => tracing::debug!("a subscription timed out"),
+        }
+    }
+}
+
+/// What is read once a device is subscribed; all of it may echo.
+const READ_FOR_ABOUT: [Known; 3] = [
+    Known::ManufacturerName,
+    Known::ModelNumber,
+    Known::BatteryLevel,
+];
+
+async fn read_about(peripheral: &Peripheral) -> About {
+    let mut about = About::default();
+    if let Ok(Ok(Some(properties))) = timeout(CALL_TIMEOUT, peripheral.properties()).await {
+        let name = properties.advertisement_name.or(properties.local_name);
+        about.name = name.and_then(|name| text(name.as_bytes()));
+    }
+    for characteristic in peripheral.characteristics() {
+        let uuid = characteristic.uuid.as_u128();
+        let wanted = READ_FOR_ABOUT
+            .into_iter()
+            .find(|known| known.uuid() == uuid);
+        let Some(wanted) = wanted else { continue };
+        if !characteristic.properties.contains(CharPropFlags::READ) {
+            continue;
+        }
+        let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(&characteristic)).await else {
+            continue;
+        };
+        if wanted == Known::ManufacturerName {
+            about.manufacturer = text(&value);
+        } else if wanted == Known::ModelNumber {
+            about.model = text(&value);
+        } else {
+            let level = vitals::gatt::BatteryLevel::decode(&value);
+            about.battery_percent = level.ok().map(|level| level.percent);
+        }
+    }
+    about
+}
+
+fn text(octets: &[u8]) -> Option<String> {
+    let text = DeviceText::from_octets(octets);
+    (!text.as_str().is_empty()).then(|| text.as_str().to_owned())
+}
+
+/// The address in an id such as "hci0/dev_AA_BB_CC_DD_EE_FF": asking `BlueZ` for it would cost a round trip
+/// per advert.
+fn address_of(id: &PeripheralId) -> Option<Address> {
+    let text = id.to_string();
+    Address::parse(text.rsplit_once("dev_")?.1)
+}

@@ -78,6 +78,8 @@ pub enum RadioEvent {
     About(Address, About),
     /// A device that is not assigned was seen.
     Unassigned(Address),
+    /// An assigned device offers this many characteristics that nobody here can decode.
+    UnknownProfiles(Address, usize),
     /// The radio works (`None`) or why it does not, for people.
     Health(Option<String>),
 }

@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use vitals::{StreamId, Time};
@@ -53,9 +54,21 @@ pub enum StoreError {
     InUse,
 }
 
+impl StoreError {
+    /// True if there is no room on the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let error = match self {
+            Self::Io(error) | Self::Engine(sled::Error::Io(error)) => error,
+            Self::Engine(_) | Self::Panicked(_) | Self::InUse => return false,
+        };
+        error.kind() == io::ErrorKind::StorageFull || error.raw_os_error() == Some(28)
+    }
+}
+
 /// What one commit changes, all or nothing (but deletions of receipted records may lag behind a crash, which
 /// is harmless: the centre knows them).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// New contexts.
     pub contexts: Vec<(u64, Context)>,
@@ -391,7 +404,7 @@ fn is_its_own(id: RecordId, entry: &Entry, context: &Context) -> bool {
 #[derive(Debug)]
 pub enum Job {
     /// Make these changes durable.
-    Commit(Box<Changes>),
+    Commit(Arc<Changes>),
     /// Read these records.
     Load(Vec<RecordId>),
 }
@@ -408,8 +421,8 @@ pub enum Done {
         /// Bytes that are free where it lies.
         free: u64,
     },
-    /// The records asked for that could be read.
-    Loaded(Vec<(RecordId, Vec<u8>)>),
+    /// The records asked for that are there and whole.
+    Loaded(Result<Vec<(RecordId, Vec<u8>)>, StoreError>),
 }
 
 /// The thread that owns the store. Ends when the core drops its end of the jobs, everything before that done.
@@ -440,13 +453,7 @@ impl Writer {
                         free,
                     }
                 }
-                Job::Load(ids) => Done::Loaded(self.store.load(&ids).unwrap_or_else(|error| {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "records cannot be read from the outbox"
-                    );
-                    Vec::new()
-                })),
+                Job::Load(ids) => Done::Loaded(self.store.load(&ids)),
             };
             if self.done.blocking_send(done).is_err() {
                 return;
@@ -771,7 +778,7 @@ mod tests {
         let (done_tx, mut done) = mpsc::channel(4);
         let writer = Writer::new(bench.open().store, jobs_rx, done_tx);
         let thread = std::thread::spawn(move || writer.run());
-        jobs.blocking_send(Job::Commit(Box::new(changes)))
+        jobs.blocking_send(Job::Commit(Arc::new(changes)))
             .expect("runs");
         jobs.blocking_send(Job::Load(vec![id(2), id(9)]))
             .expect("runs");
@@ -780,7 +787,7 @@ mod tests {
             done.blocking_recv(),
             Some(Done::Committed { result: Ok(()), .. })
         ));
-        assert!(matches!(done.blocking_recv(), Some(Done::Loaded(found)) if found.len() == 1));
+        assert!(matches!(done.blocking_recv(), Some(Done::Loaded(Ok(found))) if found.len() == 1));
         assert!(done.blocking_recv().is_none());
         thread.join().expect("no panic");
     }

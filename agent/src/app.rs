@@ -1,0 +1,525 @@
+//! Assembly: builds the parts, spawns them (nobody else does), runs the loop around the [`Core`], and stops
+//! in order.
+//!
+//! Start: lock the folder, open the outbox, then radio, line and certificate renewal as tasks and the outbox's
+//! writer as a thread. Stop: the radio first; what it had handed over is sealed and made durable; the line
+//! then drains within its limit; what is left stays on disk for the next start.
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use proto::cert::peer_identity;
+use proto::clock::Clock;
+use proto::v1::GatewayToCentre;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle as Task;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use vitals::{Span, Time};
+
+use crate::ble::btleplug::{Bluetooth, End};
+use crate::ble::link;
+use crate::ble::radio::ScanWindows;
+use crate::ble::{Address, Notification, Overflow, RadioEvent};
+use crate::config::{Config, UplinkKind};
+use crate::core::{Core, Event, Settings};
+use crate::enrol::{EnrolError, client_config, renew, renewal_due};
+use crate::identity::{Identity, IdentityDir, IdentityError};
+use crate::outbox::store::{Done, Job, Store, StoreError, Writer};
+use crate::status::describe;
+use crate::uplink::grpc::Grpc;
+use crate::uplink::mqtt::Mqtt;
+use crate::uplink::window::Limits;
+use crate::uplink::{Access, UplinkEvent, drive};
+
+/// Values between radio and core: several seconds of a full house.
+const VALUES: usize = 1024;
+/// Other news, each way.
+const NEWS: usize = 64;
+/// Values taken in one go before the other queues get their turn.
+const VALUES_AT_ONCE: usize = 64;
+/// Jobs for the writer: one commit and one read at a time.
+const JOBS: usize = 4;
+/// Real time for the radio to let go of its links, and for the last commit.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+/// A line that stays down this long will not drain any more.
+const GIVE_UP_LINE: Duration = Duration::from_secs(10);
+/// Real time between two looks at the status file.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the agent ended or did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Another agent runs in this folder.
+    #[error("another agent runs in {0}: stop it first")]
+    Running(PathBuf),
+    /// The folder cannot be used.
+    #[error("{path} cannot be used")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The outbox cannot be opened, and no fresh one either.
+    #[error("the outbox cannot be opened")]
+    Store(#[from] StoreError),
+    /// The identity cannot be used for TLS.
+    #[error("the gateway's certificate or key cannot be used: enrol it anew with --replace")]
+    Tls(#[from] proto::tls::TlsError),
+    /// D-Bus failed for good in this process.
+    #[error("the radio needs a fresh process: start the agent again (a supervisor should)")]
+    RadioExhausted,
+}
+
+/// What the command line adds to the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The agent's folder.
+    pub dir: PathBuf,
+    /// Goes before the configuration's.
+    pub uplink: Option<UplinkKind>,
+    /// Real seconds that draining may take at the end.
+    pub drain: Duration,
+    /// The house's clock.
+    pub clock: Clock,
+}
+
+/// Runs the agent until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
+    let folder = |source| RunError::Folder {
+        path: options.dir.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&options.dir).map_err(folder)?;
+    let _lock = lock(&options.dir)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(folder)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(folder)?;
+    let mut app = App::build(config, options)?;
+    tracing::info!(
+        gateway = %app.identity.gateway,
+        uplink = app.uplink.as_str(),
+        clock = options.clock.describe(),
+        "agent starts"
+    );
+    let end = app.work(&mut terminate, &mut interrupt).await;
+    app.stop(options.drain).await;
+    end
+}
+
+fn lock(dir: &Path) -> Result<File, RunError> {
+    let path = dir.join("agent.lock");
+    let file = File::create(&path).map_err(|source| RunError::Folder {
+        path: path.clone(),
+        source,
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RunError::Running(dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(RunError::Folder { path, source }),
+    }
+}
+
+/// All parts, running.
+struct App {
+    dir: PathBuf,
+    clock: Clock,
+    uplink: UplinkKind,
+    identity: Arc<Identity>,
+    identity_dir: IdentityDir,
+    core: Core,
+
+    values: mpsc::Receiver<Notification>,
+    radio_news: mpsc::Receiver<RadioEvent>,
+    devices: watch::Sender<BTreeSet<Address>>,
+    stop_radio: watch::Sender<bool>,
+    radio: Task<End>,
+
+    line_news: mpsc::Receiver<UplinkEvent>,
+    line: Option<mpsc::Sender<GatewayToCentre>>,
+    line_full: bool,
+    stop_line: watch::Sender<bool>,
+    driver: Task<()>,
+    renewals: mpsc::Receiver<Arc<Identity>>,
+    renewer: Task<()>,
+
+    jobs: Option<mpsc::Sender<Job>>,
+    done: mpsc::Receiver<Done>,
+    writer: Option<JoinHandle<()>>,
+    shown: crate::status::Status,
+}
+
+impl App {
+    fn build(config: &Config, options: &Options) -> Result<Self, RunError> {
+        let clock = options.clock;
+        let identity_dir = IdentityDir::of(&options.dir);
+        let identity = Arc::new(identity_dir.load()?);
+        let (tls_sender, tls) = watch::channel(Arc::new(client_config(&identity, clock)?));
+        let opened = Store::open(&options.dir, clock.now())?;
+        let overflow = Overflow::default();
+        let settings = settings(config);
+        let obeyed = identity_dir.obeyed();
+        let now = clock.now();
+        let core = Core::new(settings, &identity, obeyed, &opened, overflow.clone(), now);
+
+        let (jobs, jobs_taken) = mpsc::channel(JOBS);
+        let (done_sender, done) = mpsc::channel(JOBS);
+        let writer = Writer::new(opened.store, jobs_taken, done_sender);
+        let writer = std::thread::Builder::new()
+            .name("outbox".into())
+            .stack_size(1 << 20)
+            .spawn(move || writer.run())
+            .map_err(StoreError::Io)?;
+
+        let (values_sender, values) = mpsc::channel(VALUES);
+        let (radio_sender, radio_news) = mpsc::channel(NEWS);
+        let (devices, devices_wanted) = watch::channel(BTreeSet::new());
+        let (stop_radio, stop) = watch::channel(false);
+        let silence = Span::from_secs(i64::try_from(config.silence_s).unwrap_or(i64::MAX));
+        let bluetooth = Bluetooth {
+            adapter: config.adapter.clone(),
+            limits: link::Limits {
+                silence,
+                ..link::Limits::default()
+            },
+            windows: ScanWindows::default(),
+            clock,
+            devices: devices_wanted,
+            values: values_sender,
+            events: radio_sender,
+            overflow,
+            stop,
+        };
+
+        let uplink = options.uplink.unwrap_or(config.uplink);
+        let grpc = config.grpc_address.clone();
+        let grpc = grpc.unwrap_or_else(|| identity.grpc_address.clone());
+        let mqtt = config.mqtt_address.clone();
+        let mqtt = mqtt.unwrap_or_else(|| identity.mqtt_address.clone());
+        let (line_sender, line_news) = mpsc::channel(NEWS);
+        let (stop_line, stop) = watch::channel(false);
+        let driver = match uplink {
+            UplinkKind::Grpc => {
+                let access = Access {
+                    address: grpc.clone(),
+                    tls,
+                };
+                tokio::spawn(drive(Grpc::new(access), line_sender, clock, stop))
+            }
+            UplinkKind::Mqtt => {
+                let access = Access { address: mqtt, tls };
+                let mqtt = Mqtt::new(access, identity.gateway.clone());
+                tokio::spawn(drive(mqtt, line_sender, clock, stop))
+            }
+        };
+        let (renewed, renewals) = mpsc::channel(1);
+        let renewer = Renewer {
+            dir: identity_dir.clone(),
+            identity: Arc::clone(&identity),
+            address: grpc,
+            clock,
+            tls: tls_sender,
+            renewed,
+        };
+        Ok(Self {
+            dir: options.dir.clone(),
+            clock,
+            uplink,
+            identity,
+            identity_dir,
+            core,
+            values,
+            radio_news,
+            devices,
+            stop_radio,
+            radio: tokio::spawn(bluetooth.run()),
+            line_news,
+            line: None,
+            line_full: false,
+            stop_line,
+            driver,
+            renewals,
+            renewer: tokio::spawn(renewer.run()),
+            jobs: Some(jobs),
+            done,
+            writer: Some(writer),
+            shown: crate::status::Status::default(),
+        })
+    }
+
+    /// Until a signal, or until the radio needs a fresh process.
+    async fn work(
+        &mut self,
+        terminate: &mut Signal,
+        interrupt: &mut Signal,
+    ) -> Result<(), RunError> {
+        let mut status = interval(STATUS_EVERY);
+        status.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.turn() => {}
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = status.tick() => {
+                    self.show();
+                    // Nobody told it to stop.
+                    if self.radio.is_finished() {
+                        return Err(RunError::RadioExhausted);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out what the core wants, waits for one event, and gives it to the core. Safe to cancel.
+    async fn turn(&mut self) {
+        self.carry_out();
+        let now = self.clock.now();
+        let due = self.core.next_deadline().since(now);
+        // A line that takes no more can leave a deadline in the past: never spin for it.
+        let pause = self.clock.real(due).max(Duration::from_millis(1));
+        let event = tokio::select! {
+            Some(value) = self.values.recv() => Event::Notification(value),
+            Some(news) = self.radio_news.recv() => Event::Radio(news),
+            Some(news) = self.line_news.recv() => {
+                match &news {
+                    UplinkEvent::Up(line) => self.line = Some(line.clone()),
+                    UplinkEvent::Down(why) => {
+                        self.line = None;
+                        tracing::info!(why, "no line to the centre");
+                    }
+                    UplinkEvent::Message(_) | UplinkEvent::Malformed => {}
+                }
+                Event::Uplink(news)
+            }
+            Some(done) = self.done.recv() => Event::Store(done),
+            Some(identity) = self.renewals.recv() => {
+                self.identity = identity;
+                Event::Renewed(self.identity.chain.clone())
+            }
+            () = room(self.line.as_ref()), if self.line_full => return,
+            () = tokio::time::sleep(pause) => {
+                self.core.tick(self.clock.now());
+                return;
+            }
+        };
+        let now = self.clock.now();
+        let is_value = matches!(event, Event::Notification(_));
+        self.core.handle(event, now);
+        if is_value {
+            for _ in 1..VALUES_AT_ONCE {
+                let Ok(value) = self.values.try_recv() else {
+                    break;
+                };
+                self.core.handle(Event::Notification(value), now);
+            }
+        }
+        if self.core.next_deadline() <= now {
+            self.core.tick(now);
+        }
+    }
+
+    fn carry_out(&mut self) {
+        if let Some(devices) = self.core.poll_devices() {
+            self.devices.send_replace(devices);
+        }
+        if let Some(obeyed) = self.core.poll_obeyed()
+            && let Err(error) = self.identity_dir.store_obeyed(&obeyed)
+        {
+            // It is obeyed all the same; after a restart the centre tells again.
+            tracing::error!(
+                error = describe(&error),
+                "an obeyed command could not be kept"
+            );
+        }
+        self.fill_line(self.clock.now());
+        while let Some(jobs) = &self.jobs {
+            if jobs.capacity() == 0 {
+                break;
+            }
+            let Some(job) = self.core.poll_job() else {
+                break;
+            };
+            if jobs.try_send(job).is_err() {
+                tracing::error!("the outbox's writer is gone");
+                self.jobs = None;
+            }
+        }
+    }
+
+    /// Gives the line as much as it takes.
+    fn fill_line(&mut self, now: Time) {
+        self.line_full = false;
+        let Some(line) = &self.line else {
+            return;
+        };
+        loop {
+            match line.try_reserve() {
+                Ok(place) => match self.core.poll_message(now) {
+                    Some(message) => place.send(message),
+                    None => return,
+                },
+                Err(TrySendError::Full(())) => {
+                    self.line_full = true;
+                    return;
+                }
+                // The transport tells why in its own time.
+                Err(TrySendError::Closed(())) => break,
+            }
+        }
+        self.line = None;
+    }
+
+    fn show(&mut self) {
+        let mut status = self.core.status(self.clock.now());
+        status.uplink = self.uplink.as_str().to_owned();
+        status.test_clock = self.clock.describe();
+        let leaf = self.identity.chain.first();
+        let expires = leaf.and_then(|leaf| peer_identity(leaf).ok());
+        status.certificate_expires_us = expires.map_or(0, |subject| subject.not_after.as_micros());
+        if let Err(error) = status.write(&self.dir) {
+            tracing::warn!(error = describe(&error), "the status cannot be written");
+        }
+        self.shown = status;
+    }
+
+    /// Radio, seal, outbox, line: in this order, each within its limit.
+    async fn stop(mut self, drain: Duration) {
+        tracing::info!("agent stops: no new readings are taken");
+        self.stop_radio.send_replace(true);
+        let radio_ended = timeout(STOP_TIMEOUT, async {
+            while !self.radio.is_finished() {
+                self.turn_for(Duration::from_millis(20)).await;
+            }
+        });
+        if radio_ended.await.is_err() {
+            self.radio.abort();
+        }
+        while let Ok(value) = self.values.try_recv() {
+            self.core
+                .handle(Event::Notification(value), self.clock.now());
+        }
+        self.core.stop(self.clock.now());
+        self.drain(Instant::now() + drain).await;
+        self.core.commit_now(self.clock.now());
+        let durable = timeout(STOP_TIMEOUT, async {
+            while !self.core.is_durable() {
+                self.turn_for(Duration::from_millis(20)).await;
+            }
+        });
+        if durable.await.is_err() {
+            tracing::error!("the outbox could not be made durable in time");
+        }
+        self.stop_line.send_replace(true);
+        self.renewer.abort();
+        let _ended_or_late = timeout(STOP_TIMEOUT, &mut self.driver).await;
+        self.jobs = None;
+        if let Some(writer) = self.writer.take() {
+            // Every job was answered or timed out: the writer ends at once, or hangs in the disk.
+            let ended = tokio::task::spawn_blocking(move || writer.join());
+            let _ended_or_late = timeout(STOP_TIMEOUT, ended).await;
+        }
+        self.show();
+        tracing::info!(waiting = self.shown.buffer.records, "agent stopped");
+    }
+
+    /// Until the centre has everything, the limit passed, or the line stays down.
+    async fn drain(&mut self, until: Instant) {
+        let mut line_seen = Instant::now();
+        while Instant::now() < until && !self.core.is_drained() {
+            if self.core.is_connected() {
+                line_seen = Instant::now();
+            } else if line_seen.elapsed() > GIVE_UP_LINE && self.core.is_durable() {
+                return;
+            }
+            self.turn_for(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn turn_for(&mut self, limit: Duration) {
+        let _quiet = timeout(limit, self.turn()).await;
+    }
+}
+
+/// Waits until the line takes one more message (or is gone).
+async fn room(line: Option<&mpsc::Sender<GatewayToCentre>>) {
+    match line {
+        Some(line) => drop(line.reserve().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        commit_interval: config.commit_interval(),
+        buffer_bytes: config.buffer_bytes,
+        keep_free_bytes: config.keep_free_bytes,
+        heartbeat: Span::from_secs(i64::try_from(config.heartbeat_s).unwrap_or(i64::MAX)),
+        window: Limits::default(),
+    }
+}
+
+/// Renews the certificate in time, for as long as the agent runs.
+struct Renewer {
+    dir: IdentityDir,
+    identity: Arc<Identity>,
+    address: String,
+    clock: Clock,
+    tls: watch::Sender<Arc<rustls::ClientConfig>>,
+    renewed: mpsc::Sender<Arc<Identity>>,
+}
+
+impl Renewer {
+    async fn run(mut self) {
+        let mut failures = 0_i64;
+        let mut due = self.due();
+        loop {
+            let wait = due.since(self.clock.now());
+            if wait > Span::ZERO {
+                // In pieces: a machine that was suspended must not sleep on.
+                let piece = self.clock.real(wait).min(Duration::from_secs(60));
+                tokio::time::sleep(piece).await;
+                continue;
+            }
+            due = match self.renew().await {
+                Ok(()) => {
+                    failures = 0;
+                    self.due()
+                }
+                Err(error) => {
+                    let error = describe(&error);
+                    tracing::warn!(error, "the certificate could not be renewed");
+                    // After a minute, then later and later, at most an hour.
+                    failures += 1;
+                    self.clock.now() + Span::from_secs(60 * failures.min(60))
+                }
+            };
+        }
+    }
+
+    fn due(&self) -> Time {
+        let now = self.clock.now();
+        renewal_due(&self.identity, now).unwrap_or(now)
+    }
+
+    async fn renew(&mut self) -> Result<(), EnrolError> {
+        let identity = renew(&self.dir, &self.identity, &self.address, self.clock).await?;
+        let config = client_config(&identity, self.clock)?;
+        self.identity = Arc::new(identity);
+        self.tls.send_replace(Arc::new(config));
+        let _agent_stops = self.renewed.send(Arc::clone(&self.identity)).await;
+        tracing::info!("the certificate was renewed");
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! The command line: what each command does and what people see of it. Exit codes: 0 done, 1 failed, 2 misuse
+//! (clap's).
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use proto::clock::Clock;
+
+use crate::app::{self, Options};
+use crate::config::{Config, UplinkKind};
+use crate::identity::IdentityDir;
+use crate::status::Status;
+use crate::{decode_cli, enrol, telemetry};
+
+/// Reads wearables, seals every reading for one patient, and brings it to the centre.
+///
+/// Research software, not a medical device.
+#[derive(Debug, Parser)]
+#[command(name = "vitaltwin-agent", version)]
+pub struct Cli {
+    /// The agent's folder: identity, outbox, config.toml, status.json.
+    #[arg(
+        long,
+        global = true,
+        env = "VITALTWIN_AGENT_DIR",
+        default_value = "/var/lib/vitaltwin-agent"
+    )]
+    dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collect, seal, deliver, until SIGTERM or Ctrl-C.
+    Run {
+        /// The transport; goes before config.toml.
+        #[arg(long, value_enum)]
+        uplink: Option<UplinkKind>,
+        /// Let VITALTWIN_TEST_CLOCK drive this process.
+        #[arg(long)]
+        test_clock: bool,
+        /// Real seconds that delivery may take when stopping; what is left stays on disk.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        drain_seconds: u64,
+    },
+    /// Spend a one-time token of the centre: makes this gateway's key here and gets its certificate.
+    Enrol {
+        /// The token, or "-" to read it from standard input (so that no process list shows it).
+        token: String,
+        /// Replace an identity that is there; what lies in the outbox is kept.
+        #[arg(long)]
+        replace: bool,
+        /// Let VITALTWIN_TEST_CLOCK drive this process.
+        #[arg(long)]
+        test_clock: bool,
+    },
+    /// Devices, batteries, buffer, last receipt.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decode the octets of one characteristic value and print it as JSON.
+    Decode {
+        /// The profile, where one characteristic has several layouts.
+        #[arg(long)]
+        profile: Option<String>,
+        /// The device's name, where a vendor has a layout of its own.
+        #[arg(long)]
+        device_name: Option<String>,
+        /// A characteristic ("2A37" or a full UUID), SFLOAT, or FLOAT.
+        what: String,
+        /// The octets, hexadecimal.
+        hex: String,
+    },
+}
+
+/// Does what the command says; the exit code.
+///
+/// # Errors
+/// Told on standard error by `main`.
+pub fn main(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Run {
+            uplink,
+            test_clock,
+            drain_seconds,
+        } => {
+            telemetry::init();
+            crate::ble::btleplug::quiet_known_panic();
+            let options = Options {
+                dir: cli.dir,
+                uplink,
+                drain: Duration::from_secs(drain_seconds),
+                clock: Clock::from_env(test_clock)?,
+            };
+            let config = Config::load(&options.dir)?;
+            runtime()?.block_on(app::run(&config, &options))?;
+            Ok(0)
+        }
+        Command::Enrol {
+            token,
+            replace,
+            test_clock,
+        } => {
+            telemetry::init();
+            let token = if token == "-" { from_stdin()? } else { token };
+            let clock = Clock::from_env(test_clock)?;
+            let dir = IdentityDir::of(&cli.dir);
+            let gateway = runtime()?.block_on(enrol::enrol(&dir, &token, replace, clock))?;
+            say(&format!("enrolled as gateway {gateway}"))?;
+            Ok(0)
+        }
+        Command::Status { json } => {
+            let status = Status::read(&cli.dir).with_context(|| {
+                format!(
+                    "no agent has run in {}: start one, or give --dir",
+                    cli.dir.display()
+                )
+            })?;
+            if json {
+                say(&serde_json::to_string_pretty(&status)?)?;
+            } else {
+                let clock = Clock::from_env(!status.test_clock.is_empty());
+                let now = clock.map_or_else(
+                    |_| vitals::Time::from_micros(status.written_us),
+                    |clock| clock.now(),
+                );
+                say(status.to_text(now).trim_end())?;
+            }
+            Ok(0)
+        }
+        Command::Decode {
+            profile,
+            device_name,
+            what,
+            hex,
+        } => match decode_cli::run(profile.as_deref(), device_name.as_deref(), &what, &hex) {
+            Ok(value) => {
+                say(&value.to_string())?;
+                Ok(0)
+            }
+            Err(text) => {
+                say(&decode_cli::error(&text).to_string())?;
+                Ok(1)
+            }
+        },
+    }
+}
+
+/// One thread carries the whole agent: it has 20 MiB and 1 % of a core.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()
+        .context("no asynchronous runtime")
+}
+
+fn from_stdin() -> Result<String> {
+    let mut text = String::new();
+    let most = 4096;
+    std::io::stdin()
+        .take(most)
+        .read_to_string(&mut text)
+        .context("the token cannot be read from standard input")?;
+    Ok(text)
+}
+
+fn say(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("standard output is closed")
+}

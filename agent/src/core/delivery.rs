@@ -1,0 +1,275 @@
+//! Delivery: what goes to the centre, and what its receipts, refusals and orders do.
+
+use proto::seal::Lane;
+use proto::v1::{
+    CentreToGateway, GapReason, GatewayToCentre, Hello, OpenContext, Receipt, Refusal,
+    RefusalReason, SealedBatches, SignedCommand, centre_to_gateway as down,
+    gateway_to_centre as up,
+};
+use proto::wire::sanitise;
+use vitals::{ContextId, Time};
+
+use super::Core;
+use crate::command::Order;
+use crate::outbox::RecordId;
+use crate::outbox::ledger::{Entry, ReceiptFault, Receipted};
+use crate::outbox::store::{Job, StoreError};
+use crate::status::describe;
+use crate::uplink::UplinkEvent;
+use crate::uplink::window::{Class, Refused, Send};
+
+impl Core {
+    /// The next message for the line, if one is due. Call it only when the line takes one more.
+    pub fn poll_message(&mut self, now: Time) -> Option<GatewayToCentre> {
+        if !self.window.is_connected() {
+            return None;
+        }
+        if std::mem::take(&mut self.hello_due) {
+            return Some(message(up::Kind::Hello(Hello {
+                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+                command_number: self.commander.obeyed().number,
+            })));
+        }
+        loop {
+            // Backlog that was read from disk waits behind whatever is live.
+            let backlog_too = self.loading.is_none() && self.ready.is_empty();
+            let ledger = &self.ledger;
+            let size = |id| ledger.get(id).map_or(0, |entry| entry.stub.record_size());
+            match self.window.next(now, backlog_too, size) {
+                Some(Send::Open(ordinal)) => {
+                    if let Some(opened) = self.open_context(ordinal) {
+                        return Some(opened);
+                    }
+                }
+                Some(Send::Records(ids)) => {
+                    if let Some(message) = self.in_memory(&ids) {
+                        return Some(message);
+                    }
+                    let missing = ids.iter().filter(|id| !self.pending.contains_key(id));
+                    self.jobs.push_back(Job::Load(missing.copied().collect()));
+                    self.loading = Some(Some(ids));
+                }
+                None => return self.ready.pop_front(),
+            }
+        }
+    }
+
+    pub(super) fn uplink(&mut self, event: UplinkEvent, now: Time) {
+        match event {
+            UplinkEvent::Up(_) => {
+                self.counters.connections += 1;
+                self.line_trouble = None;
+                self.hello_due = true;
+                self.ready.clear();
+                self.window.connected();
+                // Life is proved at once, not with the next beat.
+                if !self.stopping {
+                    self.heartbeat_due = now;
+                }
+            }
+            UplinkEvent::Down(why) => {
+                self.line_trouble = Some(why);
+                self.window.disconnected();
+                self.ready.clear();
+                if let Some(loading) = &mut self.loading {
+                    *loading = None;
+                }
+            }
+            UplinkEvent::Malformed => self.counters.malformed_messages += 1,
+            UplinkEvent::Message(CentreToGateway { kind }) => match kind {
+                Some(down::Kind::Receipt(receipt)) => self.receipt(&receipt, now),
+                Some(down::Kind::Command(signed)) => self.command(&signed, now),
+                Some(down::Kind::Refusal(refusal)) => self.refusal(&refusal, now),
+                Some(down::Kind::ContextAdmitted(_)) => {}
+                None => self.counters.malformed_messages += 1,
+            },
+        }
+    }
+
+    /// Records that were read from disk for the line.
+    pub(super) fn loaded(
+        &mut self,
+        found: Result<Vec<(RecordId, Vec<u8>)>, StoreError>,
+        now: Time,
+    ) {
+        let Some(asked) = self.loading.take() else {
+            return;
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                // A failed read proves nothing about the records: they are in flight and come again.
+                tracing::error!(error = describe(&error), "the outbox cannot be read");
+                return;
+            }
+        };
+        // The line that asked is gone: the window has these records as backlog again.
+        let Some(ids) = asked else {
+            return;
+        };
+        let mut found: std::collections::BTreeMap<_, _> = found.into_iter().collect();
+        let mut records = Vec::with_capacity(ids.len());
+        let mut damaged = Vec::new();
+        for id in ids {
+            if self.ledger.get(id).is_none() {
+                continue;
+            }
+            match self.pending.get(&id).cloned().or_else(|| found.remove(&id)) {
+                Some(record) => records.push(record),
+                None => damaged.push(id),
+            }
+        }
+        if !damaged.is_empty() {
+            self.changes.aside.extend(&damaged);
+            self.drop_records(&damaged, GapReason::BufferDamaged, "buffer_damaged", now);
+        }
+        if !records.is_empty() {
+            self.ready.push_back(batches(records));
+        }
+    }
+
+    fn in_memory(&self, ids: &[RecordId]) -> Option<GatewayToCentre> {
+        let records = ids.iter().map(|id| self.pending.get(id).cloned());
+        records.collect::<Option<Vec<_>>>().map(batches)
+    }
+
+    fn open_context(&self, ordinal: u64) -> Option<GatewayToCentre> {
+        let context = self.ledger.context(ordinal)?;
+        Some(message(up::Kind::OpenContext(OpenContext {
+            header: context.header.clone(),
+            certificate_chain: context.chain.clone(),
+        })))
+    }
+
+    fn receipt(&mut self, receipt: &Receipt, now: Time) {
+        match self.ledger.receipt(receipt) {
+            Ok(receipted) => self.receipted(&receipted, now),
+            Err(ReceiptFault::UnknownContext) => self.counters.receipts_late += 1,
+            Err(fault @ (ReceiptFault::Malformed | ReceiptFault::Forged)) => {
+                self.counters.receipts_invalid += 1;
+                tracing::warn!(%fault, "receipt ignored: nothing is deleted for it");
+            }
+        }
+    }
+
+    fn receipted(&mut self, receipted: &Receipted, now: Time) {
+        self.gateway.last_receipt_us = now.as_micros();
+        for (id, entry) in &receipted.removed {
+            self.window.remove(*id);
+            self.forget(*id);
+            self.gateway.readings_receipted += u64::from(entry.stub.count);
+        }
+        let ordinal = receipted.ordinal;
+        if let Some(context) = self.ledger.context(ordinal) {
+            let (stream, id) = (context.stream, context.id);
+            let (number, epoch) = self.ledger.receipted(ordinal);
+            let row = self.sealing.row_mut(stream);
+            if row.context == id.0 {
+                (row.receipted, row.receipt_epoch) = (number, epoch);
+                self.dirty.insert(stream);
+            }
+        }
+        self.close_if_over(ordinal);
+        self.schedule_commit(now);
+    }
+
+    /// A context that gets no more records and has none left is forgotten.
+    pub(super) fn close_if_over(&mut self, ordinal: u64) {
+        if !self.sealing.is_open(ordinal) && self.ledger.empty_contexts().any(|o| o == ordinal) {
+            self.ledger.close(ordinal);
+            self.changes.close.push(ordinal);
+        }
+    }
+
+    fn command(&mut self, signed: &SignedCommand, now: Time) {
+        let order = match self.commander.take(signed) {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::warn!(%error, "command not obeyed");
+                return;
+            }
+        };
+        self.obeyed_changed = true;
+        match order {
+            Order::Assign(assignments) => {
+                tracing::info!(streams = assignments.len(), "assignments obeyed");
+                self.assign(&assignments, now);
+            }
+            Order::SetAside { context, numbers } => self.set_aside(context, &numbers, now),
+            Order::Unknown => {
+                tracing::warn!("an order of a newer centre is not known here: update")
+            }
+        }
+    }
+
+    fn set_aside(&mut self, context: ContextId, numbers: &[u64], now: Time) {
+        let Some(ordinal) = self.ledger.ordinal(context) else {
+            return;
+        };
+        let ids = numbers.iter().map(|number| RecordId {
+            ordinal,
+            number: *number,
+        });
+        let ids: Vec<RecordId> = ids.filter(|id| self.ledger.get(*id).is_some()).collect();
+        for id in &ids {
+            match self.pending.get(id) {
+                Some(record) if self.unsaved.contains(id) => {
+                    self.changes.put_aside.push((*id, record.clone()));
+                }
+                _ => self.changes.aside.push(*id),
+            }
+        }
+        tracing::warn!(
+            records = ids.len(),
+            "records set aside by order of the centre"
+        );
+        self.drop_records(&ids, GapReason::Refused, "refused", now);
+    }
+
+    fn refusal(&mut self, refusal: &Refusal, now: Time) {
+        let reason = RefusalReason::try_from(refusal.reason).unwrap_or_default();
+        let name = reason.as_str_name();
+        let name = name.strip_prefix("REFUSAL_REASON_").unwrap_or(name);
+        self.counters.refusals.add(&name.to_ascii_lowercase(), 1);
+        self.line_trouble = Some(format!(
+            "the centre refuses ({}): {}",
+            name.to_ascii_lowercase(),
+            sanitise(&refusal.detail)
+        ));
+        let refused = match reason {
+            RefusalReason::UnknownContext => Refused::HeaderMissing,
+            RefusalReason::HeaderInvalid
+            | RefusalReason::NotAssigned
+            | RefusalReason::Revoked
+            | RefusalReason::Frozen => Refused::Context,
+            RefusalReason::StoreStopped | RefusalReason::Busy => Refused::Everything,
+            RefusalReason::Malformed
+            | RefusalReason::TooLarge
+            | RefusalReason::Forged
+            | RefusalReason::Unspecified => Refused::Record(refusal.number),
+        };
+        let context = ContextId::from_slice(&refusal.context);
+        let ordinal = context.and_then(|context| self.ledger.ordinal(context));
+        // Everything may rest without a context; for one that is not kept here there is nothing to delay.
+        if refused == Refused::Everything || ordinal.is_some() {
+            self.window.refused(ordinal.unwrap_or(0), refused, now);
+        }
+    }
+}
+
+/// How urgent a record is.
+pub(super) const fn class(entry: &Entry) -> Class {
+    match entry.stub.lane {
+        Lane::Alert | Lane::Gap => Class::Urgent,
+        Lane::Vitals => Class::Vitals,
+        Lane::Waveform => Class::Waveform,
+    }
+}
+
+fn batches(records: Vec<Vec<u8>>) -> GatewayToCentre {
+    message(up::Kind::Batches(SealedBatches { records }))
+}
+
+const fn message(kind: up::Kind) -> GatewayToCentre {
+    GatewayToCentre { kind: Some(kind) }
+}

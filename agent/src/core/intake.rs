@@ -1,0 +1,265 @@
+//! Intake: values become readings, readings wait for the seal; devices and their states.
+
+use proto::v1::{DeviceReport, GapReason, Heartbeat, LanePosition, LinkState as WireLink};
+use proto::wire::sanitise;
+use vitals::{StreamId, Time};
+
+use super::{Core, Device};
+use crate::ble::{About, Address, LinkState, Notification, RadioEvent};
+use crate::decode::{BEFORE_ASSIGNMENT, NOT_ASSIGNED, UNKNOWN_PROFILE, decode};
+use crate::outbox::seal::{Assignment, Loss};
+
+/// Unassigned devices remembered: a busy street passes by in a day.
+const MOST_UNASSIGNED: usize = 256;
+
+impl Core {
+    pub(super) fn notification(&mut self, notification: &Notification, now: Time) {
+        let address = notification.device;
+        let Some(device) = self.devices.get(&address) else {
+            self.counters.device_data_refused.add(NOT_ASSIGNED, 1);
+            return;
+        };
+        let (stream, source) = (device.stream, device.source);
+        let from = self.sealing.counts_from(stream);
+        if notification.received < from {
+            self.counters.device_data_refused.add(BEFORE_ASSIGNMENT, 1);
+            return;
+        }
+        let name = device.about.name.clone();
+        let Some(sequences) = self.sealing.sequences(stream, now) else {
+            // The stream's key is no key: counted and shown where the context could not be opened.
+            self.counters.device_data_refused.add("no_usable_key", 1);
+            return;
+        };
+        let mut observed = match decode(notification, name.as_deref(), source, sequences) {
+            Ok(observed) => observed,
+            Err(reason) => {
+                self.counters.device_data_refused.add(reason, 1);
+                return;
+            }
+        };
+        let all = observed.readings.len();
+        // An interval between beats reaches back: it may begin before the assignment.
+        observed
+            .readings
+            .retain(|reading| reading.effective >= from);
+        let kept = observed.readings.len();
+        if kept < all {
+            let early = (all - kept) as u64;
+            self.counters
+                .device_data_refused
+                .add(BEFORE_ASSIGNMENT, early);
+        }
+        self.count_decoded(stream, kept as u64, now);
+        self.sealing.push(stream, observed.lane, observed.readings);
+        if self.sealing.is_full(stream) {
+            self.sealing.flush_stream(stream, now);
+        }
+        let Some(device) = self.devices.get_mut(&address) else {
+            return;
+        };
+        device.readings += kept as u64;
+        device.last_value = Some(notification.received);
+        let contact = observed.contact.or(device.contact);
+        let battery = observed.battery_percent.or(device.about.battery_percent);
+        if (contact, battery) != (device.contact, device.about.battery_percent) {
+            (device.contact, device.about.battery_percent) = (contact, battery);
+            self.report(address);
+        }
+    }
+
+    pub(super) fn radio(&mut self, event: RadioEvent, now: Time) {
+        match event {
+            RadioEvent::Link(address, link) => {
+                let Some(device) = self.devices.get_mut(&address) else {
+                    return;
+                };
+                if device.link == link {
+                    return;
+                }
+                (device.link, device.since) = (link, now);
+                if link != LinkState::Connected {
+                    // What it said about contact is no longer so.
+                    device.contact = None;
+                }
+                let stream = device.stream;
+                self.mark_collecting(stream, now);
+                self.report(address);
+            }
+            RadioEvent::About(address, about) => {
+                if let Some(device) = self.devices.get_mut(&address) {
+                    let merged = merge(&device.about, about);
+                    if device.about != merged {
+                        device.about = merged;
+                        self.report(address);
+                    }
+                }
+            }
+            RadioEvent::Unassigned(address) => {
+                if self.unassigned.len() < MOST_UNASSIGNED || self.unassigned.contains_key(&address)
+                {
+                    *self.unassigned.entry(address).or_insert(0) += 1;
+                }
+            }
+            RadioEvent::UnknownProfiles(_, count) => {
+                self.counters
+                    .device_data_refused
+                    .add(UNKNOWN_PROFILE, count as u64);
+            }
+            RadioEvent::Health(trouble) => self.radio_trouble = trouble,
+        }
+    }
+
+    /// Replaces the assignments; devices keep their state while they stay with their stream.
+    pub(super) fn assign(&mut self, assignments: &[Assignment], now: Time) {
+        self.sealing.assign(assignments, now);
+        let assigned = self.sealing.devices().clone();
+        self.devices
+            .retain(|address, device| assigned.get(address) == Some(&device.stream));
+        for (address, stream) in assigned {
+            let source = self.sealing.source(stream, address);
+            self.dirty.insert(stream);
+            self.unassigned.remove(&address);
+            self.devices.entry(address).or_insert(Device {
+                stream,
+                source,
+                link: LinkState::Searching,
+                since: now,
+                about: About::default(),
+                contact: None,
+                readings: 0,
+                last_value: None,
+            });
+        }
+        self.devices_changed = true;
+        self.schedule_commit(now);
+        // A new assignment is alive from its first moment, also before its device is found.
+        if !self.stopping {
+            self.heartbeat_due = now;
+        }
+    }
+
+    /// Declares what found the queue from the radio full.
+    pub(super) fn declare_overflow(&mut self, now: Time) {
+        for (address, missed) in self.overflow.take() {
+            let Some(device) = self.devices.get(&address) else {
+                continue;
+            };
+            let (stream, source) = (device.stream, device.source.0);
+            // One notification holds one reading at least.
+            let loss = Loss {
+                readings: missed.notifications,
+                exact: false,
+                from: missed.from,
+                to: missed.to,
+            };
+            self.count_dropped("queue_full", missed.notifications);
+            self.declare(stream, source, GapReason::QueueFull, loss);
+            self.schedule_commit(now);
+        }
+    }
+
+    pub(super) fn heartbeats(&mut self, now: Time) {
+        for stream in self.sealing.streams().collect::<Vec<_>>() {
+            let (buffer_records, buffer_bytes) = self.ledger.of_stream(stream);
+            let oldest = self.ledger.oldest_by_lane(stream).into_iter();
+            let oldest_unreceipted = oldest.map(|(lane, context, number)| LanePosition {
+                lane: proto::v1::Lane::from(lane).into(),
+                context: context.0.to_vec(),
+                number,
+            });
+            let row = self.sealing.rows().get(&stream);
+            let heartbeat = Heartbeat {
+                sent_us: now.as_micros(),
+                oldest_unreceipted: oldest_unreceipted.collect(),
+                buffer_bytes,
+                buffer_records,
+                readings_decoded: row.map_or(0, |row| row.readings_decoded),
+                device_data_refused: self
+                    .counters
+                    .device_data_refused
+                    .by_reason()
+                    .iter()
+                    .map(|(reason, count)| (reason.clone(), *count))
+                    .collect(),
+            };
+            self.sealing.heartbeat(stream, heartbeat, now);
+        }
+    }
+
+    /// The state of all devices of a stream, for a fresh context.
+    pub(super) fn report_all(&mut self, stream: StreamId) {
+        let of_stream =
+            |(address, device): (&Address, &Device)| (device.stream == stream).then_some(*address);
+        for address in self
+            .devices
+            .iter()
+            .filter_map(of_stream)
+            .collect::<Vec<_>>()
+        {
+            self.report(address);
+        }
+    }
+
+    fn report(&mut self, address: Address) {
+        let Some(device) = self.devices.get(&address) else {
+            return;
+        };
+        let text = |text: &Option<String>| sanitise(text.as_deref().unwrap_or_default());
+        let link = match device.link {
+            LinkState::Searching => WireLink::Searching,
+            LinkState::Connected => WireLink::Connected,
+            LinkState::Lost => WireLink::Lost,
+        };
+        let report = DeviceReport {
+            source: u32::from(device.source.0),
+            address: address.to_string(),
+            name: text(&device.about.name),
+            manufacturer: text(&device.about.manufacturer),
+            model: text(&device.about.model),
+            link: link.into(),
+            since_us: device.since.as_micros(),
+            battery_percent: device.about.battery_percent.map(u32::from),
+            contact: device.contact,
+        };
+        self.sealing.report(device.stream, report);
+    }
+
+    /// A crash may lose readings of a stream only while one of its devices is connected.
+    fn mark_collecting(&mut self, stream: StreamId, now: Time) {
+        let collecting = self
+            .devices
+            .values()
+            .any(|device| device.stream == stream && device.link == LinkState::Connected);
+        let row = self.sealing.row_mut(stream);
+        if row.collecting != collecting {
+            row.collecting = collecting;
+            self.dirty.insert(stream);
+            self.schedule_commit(now);
+        }
+    }
+
+    fn count_decoded(&mut self, stream: StreamId, readings: u64, now: Time) {
+        if readings > 0 {
+            self.sealing.row_mut(stream).readings_decoded += readings;
+            self.gateway.readings_decoded += readings;
+            self.dirty.insert(stream);
+            self.schedule_commit(now);
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self, reason: &str, readings: u64) {
+        let dropped = &mut self.gateway.readings_dropped;
+        *dropped.entry(reason.to_owned()).or_insert(0) += readings;
+    }
+}
+
+/// What is known now: the newer word where there is one.
+fn merge(known: &About, new: About) -> About {
+    About {
+        name: new.name.or_else(|| known.name.clone()),
+        manufacturer: new.manufacturer.or_else(|| known.manufacturer.clone()),
+        model: new.model.or_else(|| known.model.clone()),
+        battery_percent: new.battery_percent.or(known.battery_percent),
+    }
+}

@@ -1,0 +1,346 @@
+//! Keeping: what becomes durable when, and what is dropped when there is no room.
+//!
+//! A record that is receipted before its commit never touches the disk: live, the outbox is nearly idle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::seal::{Lane, parse_header};
+use proto::v1::GapReason;
+use vitals::{StreamId, Time};
+
+use super::{Core, delivery};
+use crate::outbox::RecordId;
+use crate::outbox::ledger::{Entry, span_of};
+use crate::outbox::seal::Loss;
+use crate::outbox::store::{Changes, Done, Job, Opened, StoreError};
+
+/// Bytes in memory that are worth a commit before its time, and the most that are kept while the store
+/// fails; then the oldest dense readings go first, declared.
+const MANY_PENDING_BYTES: usize = 256 * 1024;
+const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
+/// The budget never falls below this, however full the disk is.
+const LEAST_BUDGET: u64 = 1 << 20;
+
+/// How many bytes of records may be kept: the configured budget, less while the disk is nearly full.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    configured: u64,
+    keep_free: u64,
+    /// What the buffer held when the disk became too full to let it grow.
+    capped_at: Option<u64>,
+}
+
+impl Budget {
+    pub(super) const fn new(configured: u64, keep_free: u64) -> Self {
+        Self {
+            configured,
+            keep_free,
+            capped_at: None,
+        }
+    }
+
+    /// Looks at the disk.
+    fn observe(&mut self, free: u64, held: u64) {
+        if free < self.keep_free {
+            self.capped_at.get_or_insert(held);
+        } else if free > self.keep_free + self.keep_free / 4 {
+            self.capped_at = None;
+        }
+    }
+
+    /// A write found the disk full: less must do.
+    fn disk_full(&mut self, held: u64) {
+        let cap = self.capped_at.unwrap_or(held).min(held);
+        self.capped_at = Some(cap - cap / 4);
+    }
+
+    fn bytes(self) -> u64 {
+        let cap = self.capped_at.unwrap_or(u64::MAX).max(LEAST_BUDGET);
+        self.configured.min(cap)
+    }
+
+    /// What to free when this much is held: more than the excess, so that drops are rare and few gap records
+    /// tell of them.
+    fn excess(self, held: u64) -> Option<u64> {
+        let over = held.checked_sub(self.bytes()).filter(|over| *over > 0)?;
+        Some(over + self.bytes() / 16)
+    }
+}
+
+impl Core {
+    /// Takes over what lay in the store.
+    pub(super) fn take_over(&mut self, opened: &Opened) {
+        for (ordinal, context) in &opened.contexts {
+            self.ledger.open(*ordinal, context.clone());
+        }
+        for (id, entry) in &opened.records {
+            self.ledger.add(*id, *entry);
+            self.window.add_backlog(*id, delivery::class(entry));
+        }
+        let over: Vec<u64> = self.ledger.empty_contexts().collect();
+        for ordinal in over {
+            self.ledger.close(ordinal);
+            self.changes.close.push(ordinal);
+        }
+        self.changes.aside.extend(&opened.damaged);
+    }
+
+    /// The last run did not end by itself: what came after its last commit is lost.
+    pub(super) fn declare_crash(&mut self, now: Time) {
+        if self.committed.clean || self.committed.committed_at_us == 0 {
+            return;
+        }
+        let from = Time::from_micros(self.committed.committed_at_us).min(now);
+        let loss = Loss {
+            readings: 0,
+            exact: false,
+            from,
+            to: now,
+        };
+        for stream in self.sealing.streams().collect::<Vec<_>>() {
+            let row = self.sealing.row_mut(stream);
+            if std::mem::take(&mut row.collecting) {
+                self.dirty.insert(stream);
+                self.declare(stream, 0, GapReason::AgentStopped, loss);
+            }
+        }
+    }
+
+    /// Records were damaged, or the whole store: what cannot be told is bounded by the time of the contexts.
+    pub(super) fn declare_damage(&mut self, opened: &Opened, now: Time) {
+        let mut damaged: BTreeMap<StreamId, u64> = BTreeMap::new();
+        for id in &opened.damaged {
+            if let Some(context) = opened.contexts.get(&id.ordinal) {
+                *damaged.entry(context.stream).or_insert(0) += 1;
+            }
+        }
+        for stream in self.sealing.streams().collect::<Vec<_>>() {
+            let readings = damaged.get(&stream).copied();
+            if readings.is_none() && opened.set_aside.is_none() {
+                continue;
+            }
+            let contexts = opened.contexts.values();
+            let of_stream = contexts.filter(|context| context.stream == stream);
+            let opened_at = of_stream
+                .filter_map(|context| parse_header(&context.header).ok())
+                .map(|header| header.opened_at)
+                .min();
+            let loss = Loss {
+                readings: readings.unwrap_or(0),
+                exact: false,
+                from: opened_at.unwrap_or(now).min(now),
+                to: now,
+            };
+            self.declare(stream, 0, GapReason::BufferDamaged, loss);
+        }
+    }
+
+    pub(super) fn store(&mut self, done: Done, now: Time) {
+        match done {
+            Done::Loaded(found) => self.loaded(found, now),
+            Done::Committed {
+                result: Ok(()),
+                free,
+                ..
+            } => {
+                if let Some(changes) = self.committing.take() {
+                    for (id, _) in &changes.put {
+                        self.pending.remove(id);
+                    }
+                    self.committed = changes.gateway.clone();
+                }
+                if self.store_trouble.take().is_some() {
+                    tracing::info!("the outbox store works again");
+                }
+                self.budget.observe(free, self.ledger.bytes());
+            }
+            Done::Committed {
+                result: Err(error), ..
+            } => self.commit_failed(&error, now),
+        }
+        if self.has_changes() {
+            self.schedule_commit(now);
+        }
+    }
+
+    pub(super) fn has_changes(&self) -> bool {
+        let changes = &self.changes;
+        !(self.unsaved.is_empty()
+            && self.dirty.is_empty()
+            && changes.contexts.is_empty()
+            && changes.remove.is_empty()
+            && changes.aside.is_empty()
+            && changes.put_aside.is_empty()
+            && changes.close.is_empty())
+            || self.gateway.clean != self.committed.clean
+            || self.gateway.readings_receipted != self.committed.readings_receipted
+    }
+
+    /// Starts a commit of everything that changed, unless one is under way.
+    pub(super) fn commit(&mut self, now: Time) {
+        if self.committing.is_some() {
+            // Its answer schedules the next one.
+            self.commit_due = None;
+            return;
+        }
+        self.make_room(now);
+        self.commit_due = None;
+        if !self.has_changes() {
+            return;
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        let unsaved = std::mem::take(&mut self.unsaved);
+        changes.put = unsaved
+            .into_iter()
+            .filter_map(|id| self.pending.get(&id).map(|record| (id, record.clone())))
+            .collect();
+        for stream in std::mem::take(&mut self.dirty) {
+            let position = self.sealing.position(stream);
+            let row = self.sealing.row_mut(stream);
+            if let Some((_, context, number)) = position
+                && row.context == context.0
+            {
+                (row.durable, row.durable_at_us) = (number, now.as_micros());
+            }
+            changes.streams.push((stream, row.clone()));
+        }
+        self.gateway.committed_at_us = now.as_micros();
+        self.gateway.next_ordinal = self.sealing.next_ordinal();
+        changes.gateway = self.gateway.clone();
+        // The writer gets a copy: if it fails, the same is given again.
+        let changes = Arc::new(changes);
+        self.jobs.push_back(Job::Commit(Arc::clone(&changes)));
+        self.committing = Some(changes);
+    }
+
+    fn commit_failed(&mut self, error: &StoreError, now: Time) {
+        self.counters.commits_failed += 1;
+        if let Some(changes) = self.committing.take() {
+            self.give_back(Changes::clone(&changes));
+        }
+        if error.is_disk_full() {
+            self.budget.disk_full(self.ledger.bytes());
+        }
+        let text = crate::status::describe(error);
+        if self.store_trouble.as_ref() != Some(&text) {
+            tracing::error!(
+                error = text,
+                "the outbox cannot be made durable: readings are kept in memory"
+            );
+        }
+        self.store_trouble = Some(text);
+        self.shed_memory(now);
+    }
+
+    /// What a failed commit held is to be committed again, before what came since.
+    fn give_back(&mut self, mut failed: Changes) {
+        for (id, _) in failed.put.drain(..) {
+            if self.ledger.get(id).is_some() && self.pending.contains_key(&id) {
+                self.unsaved.insert(id);
+            }
+        }
+        for (stream, _) in failed.streams.drain(..) {
+            self.dirty.insert(stream);
+        }
+        let since = std::mem::replace(&mut self.changes, failed);
+        self.changes.contexts.extend(since.contexts);
+        self.changes.remove.extend(since.remove);
+        self.changes.aside.extend(since.aside);
+        self.changes.put_aside.extend(since.put_aside);
+        self.changes.close.extend(since.close);
+    }
+
+    /// A record is no longer needed, on disk or in memory.
+    pub(super) fn forget(&mut self, id: RecordId) {
+        self.pending.remove(&id);
+        if !self.unsaved.remove(&id) {
+            self.changes.remove.push(id);
+        }
+    }
+
+    /// Drops records whose loss is declared: by source, with their exact count.
+    pub(super) fn drop_records(
+        &mut self,
+        ids: &[RecordId],
+        reason: GapReason,
+        name: &str,
+        now: Time,
+    ) {
+        let mut lost: BTreeMap<(StreamId, u16), Vec<Entry>> = BTreeMap::new();
+        for id in ids {
+            let Some(entry) = self.ledger.remove(*id) else {
+                continue;
+            };
+            self.window.remove(*id);
+            self.forget(*id);
+            let key = (entry.stub.stream, entry.stub.source);
+            lost.entry(key).or_default().push(entry);
+            self.close_if_over(id.ordinal);
+        }
+        for ((stream, source), entries) in lost {
+            let readings = entries.iter().map(|e| u64::from(e.stub.count)).sum();
+            // Heartbeats hold no readings: their loss is none.
+            if readings == 0 {
+                continue;
+            }
+            let (from, to) = span_of(&entries).unwrap_or((now, now));
+            let loss = Loss {
+                readings,
+                exact: true,
+                from,
+                to,
+            };
+            self.count_dropped(name, readings);
+            self.declare(stream, source, reason, loss);
+        }
+        self.schedule_commit(now);
+    }
+
+    /// The declared policy when the buffer is full: waveforms, then dense vitals, the oldest first.
+    fn make_room(&mut self, now: Time) {
+        let Some(excess) = self.budget.excess(self.ledger.bytes()) else {
+            return;
+        };
+        let victims = self.ledger.victims(excess);
+        if victims.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            records = victims.len(),
+            "the buffer is full: the oldest dense readings are dropped"
+        );
+        self.drop_records(&victims, GapReason::BufferFull, "buffer_full", now);
+        self.sealing.flush(now);
+        self.drain_sealing(now);
+    }
+
+    /// The same for memory while nothing can be written.
+    fn shed_memory(&mut self, now: Time) {
+        let held: usize = self.pending.values().map(Vec::len).sum();
+        let Some(mut excess) = held.checked_sub(MOST_PENDING_BYTES) else {
+            return;
+        };
+        let mut victims = Vec::new();
+        for lane in [Lane::Waveform, Lane::Vitals] {
+            for (id, record) in &self.pending {
+                let of_lane = self.ledger.get(*id).is_some_and(|e| e.stub.lane == lane);
+                if of_lane && excess > 0 {
+                    excess = excess.saturating_sub(record.len());
+                    victims.push(*id);
+                }
+            }
+        }
+        self.drop_records(&victims, GapReason::BufferFull, "buffer_full", now);
+    }
+
+    /// Much waits in memory: commit now rather than at the interval's end.
+    pub(super) fn hurry_if_much_is_pending(&mut self, now: Time) {
+        if self.store_trouble.is_none()
+            && self.committing.is_none()
+            && self.unsaved.len() * 128 > MANY_PENDING_BYTES
+        {
+            self.commit_due = Some(now);
+        }
+    }
+}

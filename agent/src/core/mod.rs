@@ -1,0 +1,350 @@
+//! PURE. The agent as one machine: takes what radio, line, store and time tell it, and says what to do.
+//!
+//! * [`intake`](self): values become readings, readings become sealed records (`intake.rs`).
+//! * delivery: what goes to the centre, and what its receipts, refusals and orders do (`delivery.rs`).
+//! * keeping: what becomes durable when, and what is dropped when there is no room (`keep.rs`).
+//!
+//! The shell (`app.rs`) owns one `Core`, feeds it [`Event`]s with the time, and after each carries out what
+//! [`Core::poll_message`], [`Core::poll_job`], [`Core::poll_devices`] and [`Core::poll_obeyed`] give.
+//! Invariants: state has this one owner; nothing here waits, reads a clock or does I/O (randomness comes in
+//! with the keys of a fresh context only); every queue between the parts is bounded by them.
+
+mod delivery;
+mod intake;
+mod keep;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use proto::v1::{GapReason, GatewayToCentre};
+use vitals::{GatewayId, SourceId, Span, StreamId, Time};
+
+use crate::ble::{About, Address, LinkState, Notification, Overflow, RadioEvent};
+use crate::command::Commander;
+use crate::decode::Counts;
+use crate::identity::{Identity, Obeyed};
+use crate::outbox::RecordId;
+use crate::outbox::ledger::Ledger;
+use crate::outbox::rows::GatewayRow;
+use crate::outbox::seal::{Loss, Output, Sealing};
+use crate::outbox::store::{Changes, Done, Job, Opened};
+use crate::uplink::UplinkEvent;
+use crate::uplink::window::{Limits, Window};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A subscribed value.
+    Notification(Notification),
+    /// The radio's news.
+    Radio(RadioEvent),
+    /// The line's news; the shell keeps the sender of `Up` itself.
+    Uplink(UplinkEvent),
+    /// The store's answer.
+    Store(Done),
+    /// A renewed certificate chain.
+    Renewed(Vec<Vec<u8>>),
+}
+
+/// What the core needs to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often what changed becomes durable.
+    pub commit_interval: Span,
+    /// Bytes of sealed records kept at most.
+    pub buffer_bytes: u64,
+    /// Bytes of disk that stay free.
+    pub keep_free_bytes: u64,
+    /// Time between heartbeats.
+    pub heartbeat: Span,
+    /// The window's limits.
+    pub window: Limits,
+}
+
+/// A device as the core sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    pub(crate) stream: StreamId,
+    pub(crate) source: SourceId,
+    pub(crate) link: LinkState,
+    pub(crate) since: Time,
+    pub(crate) about: About,
+    pub(crate) contact: Option<bool>,
+    pub(crate) readings: u64,
+    pub(crate) last_value: Option<Time>,
+}
+
+/// Counters of this process that are in no row; those since enrolment are in the [`GatewayRow`].
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Device data refused, by reason.
+    pub device_data_refused: Counts,
+    /// Receipts that were not authentic.
+    pub receipts_invalid: u64,
+    /// Receipts for contexts that are over.
+    pub receipts_late: u64,
+    /// Unsigned refusals of the centre, by reason.
+    pub refusals: Counts,
+    /// Messages from the line that are none of the contract.
+    pub malformed_messages: u64,
+    /// Commits that failed.
+    pub commits_failed: u64,
+    /// Times that the line came up.
+    pub connections: u64,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Core {
+    settings: Settings,
+    gateway_id: GatewayId,
+    commander: Commander,
+    sealing: Sealing,
+    ledger: Ledger,
+    window: Window,
+
+    devices: BTreeMap<Address, Device>,
+    /// Devices seen but not assigned, with how often.
+    unassigned: BTreeMap<Address, u64>,
+    overflow: Overflow,
+    radio_trouble: Option<String>,
+
+    /// Sealed records that are not known to be durable.
+    pending: BTreeMap<RecordId, Vec<u8>>,
+    /// Those of them that no commit under way holds.
+    unsaved: BTreeSet<RecordId>,
+    changes: Changes,
+    committing: Option<Arc<Changes>>,
+    committed: GatewayRow,
+    gateway: GatewayRow,
+    commit_due: Option<Time>,
+    /// The streams whose row differs from what is on disk.
+    dirty: BTreeSet<StreamId>,
+    budget: keep::Budget,
+    store_trouble: Option<String>,
+
+    jobs: VecDeque<Job>,
+    /// Records being read for sending; `None` after the line that asked is gone.
+    loading: Option<Option<Vec<RecordId>>>,
+    ready: VecDeque<GatewayToCentre>,
+    hello_due: bool,
+    line_trouble: Option<String>,
+
+    heartbeat_due: Time,
+    stopping: bool,
+    devices_changed: bool,
+    obeyed_changed: bool,
+    counters: Counters,
+}
+
+impl Core {
+    /// From what was on disk. Declares what a crash or damage may have lost.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        identity: &Identity,
+        obeyed: Obeyed,
+        opened: &Opened,
+        overflow: Overflow,
+        now: Time,
+    ) -> Self {
+        let gateway = opened.gateway.clone().unwrap_or_default();
+        let highest = opened.contexts.keys().last().copied().unwrap_or(0);
+        let sealing = Sealing::new(
+            identity.gateway.clone(),
+            Arc::clone(&identity.key),
+            identity.chain.clone(),
+            gateway.next_ordinal.max(highest + 1),
+            opened.streams.clone(),
+        );
+        let mut core = Self {
+            settings,
+            gateway_id: identity.gateway.clone(),
+            commander: Commander::new(identity.command_key, identity.gateway.clone(), obeyed),
+            sealing,
+            ledger: Ledger::default(),
+            window: Window::new(settings.window),
+            devices: BTreeMap::new(),
+            unassigned: BTreeMap::new(),
+            overflow,
+            radio_trouble: None,
+            pending: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+            changes: Changes::default(),
+            committing: None,
+            committed: gateway.clone(),
+            gateway,
+            commit_due: Some(now),
+            dirty: BTreeSet::new(),
+            budget: keep::Budget::new(settings.buffer_bytes, settings.keep_free_bytes),
+            store_trouble: None,
+            jobs: VecDeque::new(),
+            loading: None,
+            ready: VecDeque::new(),
+            hello_due: false,
+            line_trouble: None,
+            heartbeat_due: now,
+            stopping: false,
+            devices_changed: true,
+            obeyed_changed: false,
+            counters: Counters::default(),
+        };
+        core.take_over(opened);
+        let assignments = core.commander.in_force();
+        core.assign(&assignments, now);
+        core.declare_crash(now);
+        core.declare_damage(opened, now);
+        core.gateway.clean = false;
+        core.drain_sealing(now);
+        core
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, event: Event, now: Time) {
+        match event {
+            Event::Notification(notification) => self.notification(&notification, now),
+            Event::Radio(event) => self.radio(event, now),
+            Event::Uplink(event) => self.uplink(event, now),
+            Event::Store(done) => self.store(done, now),
+            Event::Renewed(chain) => self.sealing.set_chain(chain),
+        }
+        self.seal_if_live(now);
+        self.drain_sealing(now);
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Time) {
+        self.declare_overflow(now);
+        if self.heartbeat_due <= now {
+            self.heartbeat_due = now + self.settings.heartbeat;
+            self.heartbeats(now);
+        }
+        if self.commit_due.is_some_and(|due| due <= now) {
+            self.sealing.flush(now);
+            self.drain_sealing(now);
+            self.commit(now);
+        }
+        self.drain_sealing(now);
+    }
+
+    /// When [`Core::tick`] or [`Core::poll_message`] has something to do although nothing comes.
+    #[must_use]
+    pub fn next_deadline(&self) -> Time {
+        let commit = self.commit_due.unwrap_or(Time::MAX);
+        let window = self.window.next_deadline().unwrap_or(Time::MAX);
+        commit.min(window).min(self.heartbeat_due)
+    }
+
+    /// The next thing for the store.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// The devices that the radio shall connect, when that changed.
+    pub fn poll_devices(&mut self) -> Option<BTreeSet<Address>> {
+        std::mem::take(&mut self.devices_changed)
+            .then(|| self.sealing.devices().keys().copied().collect())
+    }
+
+    /// What was obeyed, when that changed: to be made durable.
+    pub fn poll_obeyed(&mut self) -> Option<Obeyed> {
+        std::mem::take(&mut self.obeyed_changed).then(|| self.commander.obeyed().clone())
+    }
+
+    /// Intake is over: seals what waits and commits it, marked as a clean end.
+    pub fn stop(&mut self, now: Time) {
+        self.stopping = true;
+        self.heartbeat_due = Time::MAX;
+        self.declare_overflow(now);
+        for row in self.sealing.rows().keys().copied().collect::<Vec<_>>() {
+            self.sealing.row_mut(row).collecting = false;
+            self.dirty.insert(row);
+        }
+        self.sealing.flush(now);
+        self.drain_sealing(now);
+        self.gateway.clean = true;
+        self.commit_now(now);
+    }
+
+    /// Commits what changed without waiting for the interval.
+    pub fn commit_now(&mut self, now: Time) {
+        self.commit_due = Some(now);
+        self.tick(now);
+    }
+
+    /// After [`Core::stop`]: nothing is left that is not durable.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.committing.is_none() && !self.has_changes()
+    }
+
+    /// After [`Core::stop`]: the centre has everything.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.ledger.is_empty()
+    }
+
+    /// True while the store does not take commits.
+    #[must_use]
+    pub const fn is_store_in_trouble(&self) -> bool {
+        self.store_trouble.is_some()
+    }
+
+    /// True while there is a line to the centre.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        self.window.is_connected()
+    }
+
+    /// Puts what was sealed where it belongs: ledger, window, memory.
+    fn drain_sealing(&mut self, now: Time) {
+        // Reports for a fresh context are sealed into it, which opens no other: this ends.
+        loop {
+            let output = self.sealing.take_output();
+            if output.is_empty() {
+                self.hurry_if_much_is_pending(now);
+                return;
+            }
+            for output in output {
+                match output {
+                    Output::Opened(ordinal, context) => {
+                        self.dirty.insert(context.stream);
+                        self.ledger.open(ordinal, context.clone());
+                        self.report_all(context.stream);
+                        self.changes.contexts.push((ordinal, context));
+                    }
+                    Output::Closed(ordinal) => self.close_if_over(ordinal),
+                    Output::Sealed(sealed) => {
+                        self.gateway.readings_sealed += u64::from(sealed.entry.stub.count);
+                        self.dirty.insert(sealed.entry.stub.stream);
+                        self.ledger.add(sealed.id, sealed.entry);
+                        self.window.add(sealed.id, delivery::class(&sealed.entry));
+                        self.pending.insert(sealed.id, sealed.record);
+                        self.unsaved.insert(sealed.id);
+                        self.schedule_commit(now);
+                    }
+                }
+            }
+            self.seal_if_live(now);
+        }
+    }
+
+    fn seal_if_live(&mut self, now: Time) {
+        if self.window.is_live() && self.sealing.is_waiting() {
+            self.sealing.flush(now);
+        }
+    }
+
+    fn schedule_commit(&mut self, now: Time) {
+        if self.commit_due.is_none() {
+            self.commit_due = Some(now + self.settings.commit_interval);
+        }
+    }
+
+    fn declare(&mut self, stream: StreamId, source: u16, reason: GapReason, loss: Loss) {
+        self.sealing.declare(stream, source, reason, loss);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the core knows, for people.
+
+use vitals::Time;
+
+use super::Core;
+use crate::status::{Buffer, DeviceStatus, Status};
+
+impl Core {
+    /// Everything that the core knows; the shell adds what only it knows (transport, clock, certificate).
+    #[must_use]
+    pub fn status(&self, now: Time) -> Status {
+        let devices = self.devices.iter().map(|(address, device)| DeviceStatus {
+            address: address.to_string(),
+            stream: device.stream.to_string(),
+            source: device.source.0,
+            link: device.link.as_str().to_owned(),
+            since_us: device.since.as_micros(),
+            name: device.about.name.clone().unwrap_or_default(),
+            model: device.about.model.clone().unwrap_or_default(),
+            battery_percent: device.about.battery_percent,
+            contact: device.contact,
+            readings: device.readings,
+            last_value_us: device.last_value.map_or(0, Time::as_micros),
+        });
+        let commands = self.commander.refused().by_reason();
+        let unassigned = self.unassigned.iter();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            gateway: self.gateway_id.to_string(),
+            written_us: now.as_micros(),
+            uplink: String::new(),
+            connected: self.window.is_connected(),
+            line_trouble: self.line_trouble.clone().unwrap_or_default(),
+            radio_trouble: self.radio_trouble.clone().unwrap_or_default(),
+            store_trouble: self.store_trouble.clone().unwrap_or_default(),
+            devices: devices.collect(),
+            unassigned: unassigned.map(|(a, n)| (a.to_string(), *n)).collect(),
+            buffer: Buffer {
+                records: self.ledger.len(),
+                bytes: self.ledger.bytes(),
+            },
+            last_receipt_us: self.gateway.last_receipt_us,
+            readings_decoded: self.gateway.readings_decoded,
+            readings_sealed: self.gateway.readings_sealed,
+            readings_receipted: self.gateway.readings_receipted,
+            readings_dropped: self.gateway.readings_dropped.clone(),
+            device_data_refused: self.counters.device_data_refused.by_reason().clone(),
+            receipts_invalid: self.counters.receipts_invalid,
+            receipts_late: self.counters.receipts_late,
+            commands_refused: commands.values().sum(),
+            commands_refused_by_reason: commands.clone(),
+            command_number: self.commander.obeyed().number,
+            refusals: self.counters.refusals.by_reason().clone(),
+            malformed_messages: self.counters.malformed_messages,
+            contexts: self.ledger.contexts(),
+            commits_failed: self.counters.commits_failed,
+            connections: self.counters.connections,
+            certificate_expires_us: 0,
+            test_clock: String::new(),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! What the agent tells people about itself: `status.json` in its folder, and the `status` command.
+//!
+//! Invariants: the file is replaced whole, never longer than a second old while the agent runs; it holds no
+//! measured value and nothing that names a patient.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use vitals::Time;
+
+/// The file's name in the agent's folder.
+pub const FILE: &str = "status.json";
+
+/// Everything that is shown. Times are microseconds since the Unix epoch of the agent's clock; 0 = never.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Version of the agent.
+    pub version: String,
+    /// Id of the gateway.
+    pub gateway: String,
+    /// When this was written.
+    pub written_us: i64,
+    /// "grpc" or "mqtt".
+    pub uplink: String,
+    /// There is a line to the centre (or broker).
+    pub connected: bool,
+    /// Why the line is down or what the centre refused last; empty if there is nothing to say.
+    pub line_trouble: String,
+    /// Why the radio does not work; empty if it does.
+    pub radio_trouble: String,
+    /// Why the outbox is not durable; empty if it is.
+    pub store_trouble: String,
+    /// Assigned devices.
+    pub devices: Vec<DeviceStatus>,
+    /// Devices seen that are not assigned, with how often they were seen.
+    pub unassigned: BTreeMap<String, u64>,
+    /// What waits for its receipt.
+    pub buffer: Buffer,
+    /// When the last authentic receipt came.
+    pub last_receipt_us: i64,
+    /// Scalar readings since enrolment: decoded...
+    pub readings_decoded: u64,
+    /// ... sealed...
+    pub readings_sealed: u64,
+    /// ... and receipted.
+    pub readings_receipted: u64,
+    /// Scalar readings dropped since enrolment and declared as gaps, by reason.
+    pub readings_dropped: BTreeMap<String, u64>,
+    /// Device data refused since start, by reason.
+    pub device_data_refused: BTreeMap<String, u64>,
+    /// Receipts ignored since start because they were not authentic.
+    pub receipts_invalid: u64,
+    /// Receipts since start for contexts that are over.
+    pub receipts_late: u64,
+    /// Commands not obeyed since start.
+    pub commands_refused: u64,
+    /// The same by reason.
+    pub commands_refused_by_reason: BTreeMap<String, u64>,
+    /// The highest command obeyed.
+    pub command_number: u64,
+    /// Unsigned refusals of the centre since start, by reason.
+    pub refusals: BTreeMap<String, u64>,
+    /// Messages since start that are none of the contract.
+    pub malformed_messages: u64,
+    /// Contexts kept.
+    pub contexts: usize,
+    /// Commits of the outbox that failed since start.
+    pub commits_failed: u64,
+    /// Times since start that the line came up.
+    pub connections: u64,
+    /// When the gateway's certificate ends.
+    pub certificate_expires_us: i64,
+    /// Empty unless a test clock drives the agent.
+    pub test_clock: String,
+}
+
+/// One assigned device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceStatus {
+    /// Bluetooth address.
+    pub address: String,
+    /// Stream that its readings belong to.
+    pub stream: String,
+    /// Its number within the stream.
+    pub source: u16,
+    /// "searching", "connected" or "lost".
+    pub link: String,
+    /// Since when.
+    pub since_us: i64,
+    /// What it calls itself; empty if it has not said.
+    pub name: String,
+    /// Its model; empty if it has not said.
+    pub model: String,
+    /// Percent.
+    pub battery_percent: Option<u8>,
+    /// On the body, as it says.
+    pub contact: Option<bool>,
+    /// Scalar readings since start.
+    pub readings: u64,
+    /// When its last value came.
+    pub last_value_us: i64,
+}
+
+/// What waits for its receipt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Buffer {
+    /// Sealed records.
+    pub records: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Status {
+    /// Reads the file of a folder.
+    ///
+    /// # Errors
+    /// There is none (the agent never ran there), or it is damaged.
+    pub fn read(dir: &Path) -> std::io::Result<Self> {
+        let bytes = std::fs::read(dir.join(FILE))?;
+        serde_json::from_slice(&bytes).map_err(std::io::Error::other)
+    }
+
+    /// Replaces the file of a folder.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, dir: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
+        let temporary = dir.join(".status.json.new");
+        std::fs::write(&temporary, text)?;
+        std::fs::rename(temporary, dir.join(FILE))
+    }
+
+    /// For people, seen at `now` of the same clock.
+    #[must_use]
+    pub fn to_text(&self, now: Time) -> String {
+        let mut text = String::new();
+        let _infallible = self.write_text(&mut text, now);
+        text
+    }
+
+    fn write_text(&self, out: &mut String, now: Time) -> std::fmt::Result {
+        let ago = |us: i64| ago(us, now);
+        writeln!(out, "gateway {} (agent {})", self.gateway, self.version)?;
+        if !self.test_clock.is_empty() {
+            writeln!(out, "{}", self.test_clock)?;
+        }
+        let line = if self.connected {
+            "connected"
+        } else {
+            "not connected"
+        };
+        writeln!(
+            out,
+            "line     {line} by {}; last receipt {}",
+            self.uplink,
+            ago(self.last_receipt_us)
+        )?;
+        for (name, trouble) in [
+            ("line", &self.line_trouble),
+            ("radio", &self.radio_trouble),
+            ("outbox", &self.store_trouble),
+        ] {
+            if !trouble.is_empty() {
+                writeln!(out, "         {name}: {trouble}")?;
+            }
+        }
+        let Buffer { records, bytes } = self.buffer;
+        writeln!(
+            out,
+            "buffer   {records} records, {bytes} bytes wait for a receipt"
+        )?;
+        writeln!(
+            out,
+            "readings {} decoded, {} sealed, {} receipted since enrolment",
+            self.readings_decoded, self.readings_sealed, self.readings_receipted
+        )?;
+        for (name, counts) in [
+            ("dropped", &self.readings_dropped),
+            ("refused", &self.device_data_refused),
+            ("commands not obeyed", &self.commands_refused_by_reason),
+            ("refused by the centre", &self.refusals),
+        ] {
+            for (reason, count) in counts {
+                writeln!(out, "         {name}: {count} ({reason})")?;
+            }
+        }
+        if self.receipts_invalid > 0 {
+            writeln!(
+                out,
+                "         receipts not authentic: {}",
+                self.receipts_invalid
+            )?;
+        }
+        for device in &self.devices {
+            let name = if device.name.is_empty() {
+                "-"
+            } else {
+                &device.name
+            };
+            let battery = device
+                .battery_percent
+                .map_or("-".into(), |p| format!("{p} %"));
+            let contact = match device.contact {
+                Some(true) => ", on the body",
+                Some(false) => ", not on the body",
+                None => "",
+            };
+            writeln!(
+                out,
+                "device   {} {name}: {} since {}, battery {battery}{contact}; {} readings, last {}",
+                device.address,
+                device.link,
+                ago(device.since_us),
+                device.readings,
+                ago(device.last_value_us)
+            )?;
+        }
+        if !self.unassigned.is_empty() {
+            writeln!(
+                out,
+                "seen     {} devices that are not assigned",
+                self.unassigned.len()
+            )?;
+        }
+        writeln!(out, "status   written {}", ago(self.written_us))
+    }
+}
+
+/// An error with all its causes on one line.
+#[must_use]
+pub fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _infallible = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn ago(us: i64, now: Time) -> String {
+    if us == 0 {
+        return "never".into();
+    }
+    let seconds = now.since(Time::from_micros(us)).as_micros().max(0) / 1_000_000;
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..7200 => format!("{} min ago", seconds / 60),
+        7200..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            gateway: "g-1".into(),
+            uplink: "mqtt".into(),
+            written_us: 5_000_000,
+            readings_dropped: BTreeMap::from([("buffer_full".into(), 7)]),
+            devices: vec![DeviceStatus {
+                address: "AA:BB:CC:DD:EE:FF".into(),
+                link: "connected".into(),
+                battery_percent: Some(55),
+                contact: Some(false),
+                ..DeviceStatus::default()
+            }],
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn the_file_round_trips() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert!(Status::read(dir.path()).is_err());
+        status().write(dir.path()).expect("written");
+        assert_eq!(Status::read(dir.path()).expect("read"), status());
+    }
+
+    #[test]
+    fn people_can_read_it() {
+        let text = status().to_text(Time::from_micros(65_000_000));
+        for part in [
+            "gateway g-1",
+            "not connected by mqtt; last receipt never",
+            "dropped: 7 (buffer_full)",
+            "battery 55 %, not on the body",
+            "written 60 s ago",
+        ] {
+            assert!(text.contains(part), "{part} in:\n{text}");
+        }
+    }
+}
