@@ -92,7 +92,7 @@ pub(super) struct Row {
 }
 
 /// Where a history query goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistoryCursor {
     oldest: i64,
     first: i64,
