@@ -1,1 +1,359 @@
-//! The fold over small logs: order of deadlines, panics, replay.
+//! The fold over small logs told by hand: order of deadlines, panics, replays.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proto::seal::Secret;
+use proto::v1;
+use twin::{Effect, Event, Twin};
+use vitals::{ContextId, GatewayId, PatientId, SourceId, Span, StreamId, Time};
+
+use super::fold::{Fold, Quarantine};
+use super::guarded::Step;
+use crate::journal::{Committed, Content, Entry, Opened, OpenedBatch, Position, SealedText};
+use crate::publish::{AlertIds, CursorKey, Hub, Limits};
+
+const START: Time = Time::from_micros(1_800_000_000_000_000);
+
+fn patient(number: u8) -> PatientId {
+    PatientId::parse(&format!("p-{number}")).expect("a patient id")
+}
+
+fn gateway(number: u8) -> GatewayId {
+    GatewayId::parse(&format!("g-{number}")).expect("a gateway id")
+}
+
+fn stream(number: u8) -> StreamId {
+    StreamId([number; 16])
+}
+
+/// Entries as the journal would commit them.
+#[derive(Default)]
+struct Log {
+    entries: Vec<Committed>,
+}
+
+impl Log {
+    fn add(&mut self, after: Span, entry: Entry, body: Option<Opened>) -> u64 {
+        let known = self.entries.last().map_or(START, |last| last.known) + after;
+        let position = Position(self.entries.len() as u64 + 1);
+        let (entry, body) = (Arc::new(entry), body.map(Arc::new));
+        self.entries.push(Committed {
+            position,
+            known,
+            entry,
+            body,
+        });
+        position.0
+    }
+
+    fn patient(&mut self, number: u8) {
+        let name = SealedText::default();
+        let entry = Entry::PatientAdded {
+            patient: patient(number),
+            name,
+            test_data: true,
+        };
+        self.add(Span::from_millis(1), entry, None);
+    }
+
+    /// Patient `number` at gateway `by`, on a stream of the patient's number.
+    fn assign(&mut self, number: u8, by: u8) {
+        let entry = Entry::Assigned {
+            patient: patient(number),
+            gateway: gateway(by),
+            stream: stream(number),
+            key_id: [0; 8],
+            devices: SealedText::default(),
+            from: START,
+        };
+        self.add(
+            Span::from_millis(1),
+            entry,
+            Some(Opened::Devices(Vec::new())),
+        );
+    }
+
+    fn batch(&mut self, of: u8, number: u64, content: Content) -> u64 {
+        let batch = OpenedBatch {
+            stream: stream(of),
+            patient: patient(of),
+            context: ContextId([of; 16]),
+            number,
+            lane: 2,
+            source: SourceId(1),
+            readings: 3,
+            content,
+        };
+        let entry = Entry::Batch {
+            gateway: gateway(1),
+            record: Vec::new(),
+        };
+        self.add(Span::from_secs(1), entry, Some(Opened::Batch(batch)))
+    }
+
+    fn tick(&mut self, after: Span) -> u64 {
+        self.add(after, Entry::Tick, None)
+    }
+}
+
+/// What readers could know after a log.
+#[derive(Debug, PartialEq)]
+struct Known {
+    twins: Vec<v1::Twin>,
+    alerts: Vec<(u64, u32, v1::Alert)>,
+}
+
+fn fold_with(step: Step) -> (Fold, Arc<Hub>) {
+    let hub = Arc::new(Hub::new(
+        CursorKey::new(Secret::new([1; 32])),
+        Limits::default(),
+    ));
+    (
+        Fold::with_step(Arc::clone(&hub), AlertIds::new(Secret::new([1; 32])), step),
+        hub,
+    )
+}
+
+fn known(hub: &Hub) -> Known {
+    let twins = hub
+        .patients()
+        .into_iter()
+        .map(|(_, index)| hub.view(index).twin);
+    let mut alerts: Vec<_> = hub.alerts();
+    alerts.sort_by_key(|record| record.at);
+    let alerts = alerts.iter().map(|record| {
+        (
+            record.at.position,
+            record.at.index,
+            v1::Alert::clone(&record.alert),
+        )
+    });
+    Known {
+        twins: twins.map(|twin| v1::Twin::clone(&twin)).collect(),
+        alerts: alerts.collect(),
+    }
+}
+
+fn folded(log: &Log, step: Step) -> (Fold, Known) {
+    let (mut fold, hub) = fold_with(step);
+    log.entries
+        .iter()
+        .for_each(|committed| fold.apply(committed));
+    let known = known(&hub);
+    (fold, known)
+}
+
+#[test]
+fn deadlines_fire_in_order_of_time_then_patient_at_the_tick_that_reaches_them() {
+    let mut log = Log::default();
+    for number in [1, 2, 3] {
+        log.patient(number);
+    }
+    // The third patient's gateway falls silent first.
+    for number in [3, 1, 2] {
+        log.assign(number, number);
+    }
+    let (mut fold, hub) = fold_with(twin::step);
+    log.entries
+        .iter()
+        .for_each(|committed| fold.apply(committed));
+    let due = fold.next_deadline().expect("silence is waited for");
+    assert!(hub.alerts().is_empty());
+    // A tick just before it fires nothing.
+    let last = log.entries.last().expect("not empty").known;
+    let early = due.since(last).as_micros() - 1;
+    log.tick(Span::from_micros(early));
+    fold.apply(log.entries.last().expect("just added"));
+    assert!(hub.alerts().is_empty(), "control");
+    let at = log.tick(Span::from_mins(60));
+    fold.apply(log.entries.last().expect("just added"));
+    let known = known(&hub);
+    let order: Vec<_> = known
+        .alerts
+        .iter()
+        .map(|(position, index, one)| (*position, *index, one.patient.as_str()))
+        .collect();
+    assert_eq!(order, [(at, 0, "p-3"), (at, 1, "p-1"), (at, 2, "p-2")]);
+    assert!(
+        known
+            .alerts
+            .iter()
+            .all(|(_, _, alert)| alert.condition == "gateway_silent")
+    );
+    let raised: Vec<_> = known
+        .alerts
+        .iter()
+        .map(|(_, _, alert)| alert.raised_us)
+        .collect();
+    assert_eq!(
+        raised[0],
+        due.as_micros(),
+        "raised at its deadline, not at the tick"
+    );
+    assert!(raised.is_sorted());
+}
+
+#[test]
+fn a_revoked_gateway_concerns_its_patients_only() {
+    let mut log = Log::default();
+    (1..=3).for_each(|number| log.patient(number));
+    log.assign(1, 7);
+    log.assign(2, 7);
+    log.assign(3, 8);
+    let at = log.add(
+        Span::from_secs(1),
+        Entry::GatewayRevoked {
+            gateway: gateway(7),
+        },
+        None,
+    );
+    let (_, known) = folded(&log, twin::step);
+    let touched: Vec<_> = known.twins.iter().map(|twin| twin.position == at).collect();
+    assert_eq!(touched, [true, true, false]);
+}
+
+/// Panics on batch number 13 as `twin::step` might.
+fn fragile(twin: &mut Twin, event: &Event, now: Time, out: &mut Vec<Effect>) {
+    twin::step(twin, event, now, out);
+    if let Event::Malformed { number: 13, .. } = event {
+        panic!("the step for number 13 is broken, on purpose");
+    }
+}
+
+#[test]
+fn a_panic_quarantines_its_entry_and_the_rest_goes_on() {
+    let mut log = Log::default();
+    for number in [1, 2] {
+        log.patient(number);
+        log.assign(number, number);
+    }
+    log.batch(1, 12, Content::Malformed);
+    let broken = log.batch(1, 13, Content::Malformed);
+    log.batch(1, 14, Content::Malformed);
+    log.batch(2, 1, Content::Malformed);
+    let (fold, known) = folded(&log, fragile);
+    let quarantine = Quarantine {
+        position: broken,
+        patient: patient(1),
+    };
+    assert_eq!(fold.broken().iter().collect::<Vec<_>>(), [&quarantine]);
+    assert!(
+        known.alerts.is_empty(),
+        "people hear of it when it is durable"
+    );
+    // As if the entry had never been there.
+    let mut without = Log::default();
+    for committed in &log.entries {
+        if committed.position.0 != broken {
+            without.entries.push(committed.clone());
+        }
+    }
+    assert_eq!(folded(&without, twin::step).1, known);
+    let (_, whole) = folded(&log, twin::step);
+    assert_ne!(whole, known, "control: the entry would have shown");
+
+    let entry = Entry::Quarantined {
+        position: Position(broken),
+        patient: patient(1),
+    };
+    let at = log.add(Span::from_secs(1), entry, None);
+    let (fold, known) = folded(&log, fragile);
+    assert!(fold.broken().is_empty());
+    let [(position, _, alert)] = known.alerts.as_slice() else {
+        panic!("one alert")
+    };
+    assert_eq!(
+        (*position, alert.condition.as_str()),
+        (at, "entry_quarantined")
+    );
+    assert_eq!(known.twins[0].alerts.len(), 1, "the twin shows it");
+    // Taking notice ends it.
+    let (key, note) = (format!("q-{broken}"), SealedText::default());
+    let ack = Entry::Acknowledged {
+        patient: patient(1),
+        alert: key,
+        by: "Ann".into(),
+        note,
+    };
+    log.add(Span::from_secs(1), ack, Some(Opened::Text("seen".into())));
+    let (_, known) = folded(&log, fragile);
+    let (_, _, alert) = &known.alerts[0];
+    assert_eq!(
+        (alert.state(), alert.acknowledged_by.as_str()),
+        (v1::AlertState::Resolved, "Ann")
+    );
+    assert!(known.twins[0].alerts.is_empty());
+}
+
+/// Deadlines that a broken twin never moves on do not stop the fold.
+fn stuck(twin: &mut Twin, event: &Event, now: Time, out: &mut Vec<Effect>) {
+    if !matches!(event, Event::Tick) {
+        twin::step(twin, event, now, out);
+    }
+}
+
+#[test]
+fn a_deadline_that_does_not_move_on_waits_for_the_next_event() {
+    let mut log = Log::default();
+    log.patient(1);
+    log.assign(1, 1);
+    log.tick(Span::from_mins(60));
+    let (fold, known) = folded(&log, stuck);
+    assert_eq!(fold.next_deadline(), None);
+    assert!(known.alerts.is_empty());
+    log.batch(1, 1, Content::Malformed);
+    let (_, known) = folded(&log, stuck);
+    assert!(!known.alerts.is_empty(), "the event brings what was due");
+}
+
+#[test]
+fn entries_of_unknown_patients_and_without_keys_are_passed_over() {
+    let mut log = Log::default();
+    log.patient(1);
+    log.batch(2, 1, Content::Malformed);
+    log.add(
+        Span::from_secs(1),
+        Entry::Batch {
+            gateway: gateway(1),
+            record: Vec::new(),
+        },
+        None,
+    );
+    let (_, known) = folded(&log, twin::step);
+    assert_eq!(known.twins.len(), 1);
+    assert_eq!(known.twins[0].position, 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The same log gives the same twins, alerts and places, wherever the process was restarted.
+    #[test]
+    fn a_replay_gives_the_same(steps in proptest::collection::vec((0..6_u8, 1..4_u8, 1..400_i64), 1..40)) {
+        let mut log = Log::default();
+        for number in 1..4 {
+            log.patient(number);
+            log.assign(number, number);
+        }
+        for (number, (step, who, seconds)) in (1..).zip(steps) {
+            match step {
+                0 | 1 => { log.tick(Span::from_secs(seconds)); }
+                2 | 3 => { log.batch(who, number, Content::Malformed); }
+                4 => {
+                    let heartbeat = v1::Heartbeat { sent_us: START.as_micros(), ..Default::default() };
+                    let body = v1::BatchBody { heartbeat: Some(heartbeat), ..Default::default() };
+                    log.batch(who, number, Content::Body(body));
+                }
+                _ => log.assign(who, who),
+            }
+        }
+        // Live, readers look between entries; in a replay nobody does.
+        let (mut live, hub) = fold_with(twin::step);
+        for committed in &log.entries {
+            live.apply(committed);
+            known(&hub);
+        }
+        prop_assert_eq!(known(&hub), folded(&log, twin::step).1);
+    }
+}

@@ -368,6 +368,161 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn reading(stream: u8, sequence: u64, seconds: i64) -> vitals::Reading {
+        let kind = if stream == 1 {
+            Kind::HeartRate
+        } else {
+            Kind::OxygenSaturation
+        };
+        vitals::Reading {
+            kind,
+            value: vitals::Value::Measured(vitals::Fixed(500 + seconds)),
+            source: SourceId(1),
+            sequence,
+            effective: Time::from_micros(seconds * 1_000_000),
+            received: Time::from_micros(seconds * 1_000_000),
+            quality: vitals::Quality::GOOD,
+        }
+    }
+
+    /// A journaled batch with readings at these seconds; the sequence of a reading is its second.
+    fn batch(stream: u8, number: u64, seconds: std::ops::Range<i64>) -> Committed {
+        let readings: Vec<_> = seconds
+            .map(|at| reading(stream, at.cast_unsigned(), at))
+            .collect();
+        let body = proto::v1::BatchBody {
+            columns: wire::encode_columns(&readings),
+            ..Default::default()
+        };
+        let opened = crate::journal::OpenedBatch {
+            stream: StreamId([stream; 16]),
+            patient: vitals::PatientId::parse("p-1").expect("a patient id"),
+            context: ContextId([stream; 16]),
+            number,
+            lane: 2,
+            source: SourceId(1),
+            readings: u16::try_from(readings.len()).expect("few"),
+            content: Content::Body(body),
+        };
+        let gateway = vitals::GatewayId::parse("g-1").expect("a gateway id");
+        let record = Vec::new();
+        let entry = crate::journal::Entry::Batch { gateway, record };
+        Committed {
+            position: crate::journal::Position(number),
+            known: Time::from_micros(i64::try_from(number).expect("small")),
+            entry: std::sync::Arc::new(entry),
+            body: Some(std::sync::Arc::new(Opened::Batch(opened))),
+        }
+    }
+
+    /// Pages of one batch each, in the order given; the next page's oldest is the next batch's first second.
+    type Pages = Vec<(u8, Vec<(i64, Committed)>)>;
+
+    /// (kind, second) of every reading of the answer.
+    fn answer(question: Question, from: i64, pages: Pages) -> Vec<(i32, i64)> {
+        let of = |(stream, _): &(u8, _)| StreamOf {
+            stream: StreamId([*stream; 16]),
+            from: Time::from_micros(from * 1_000_000),
+        };
+        let mut merge = Merge::new(question, pages.iter().map(of).collect());
+        let mut left: BTreeMap<StreamId, VecDeque<(i64, Committed)>> = pages
+            .into_iter()
+            .map(|(stream, pages)| (StreamId([stream; 16]), pages.into()))
+            .collect();
+        let mut got = Vec::new();
+        while let Some((stream, _, _)) = merge.wants() {
+            let pages = left.get_mut(&stream).expect("one of ours");
+            let batches = pages
+                .pop_front()
+                .map(|(_, batch)| batch)
+                .into_iter()
+                .collect();
+            let oldest = pages
+                .front()
+                .map(|(oldest, _)| Time::from_micros(oldest * 1_000_000));
+            let next = oldest.map(|_| HistoryCursor::default());
+            merge
+                .take(
+                    stream,
+                    &Page {
+                        batches,
+                        oldest_left: oldest,
+                        next,
+                    },
+                )
+                .expect("few readings");
+            while let Some(chunk) = merge.next_chunk() {
+                assert!(!chunk.thinned);
+                let seconds = chunk.effective_us.iter().map(|at| at / 1_000_000);
+                got.extend(seconds.map(|at| (chunk.kind, at)));
+            }
+        }
+        got
+    }
+
+    fn all(from: i64, to: i64) -> Question {
+        let (from, to) = (
+            Time::from_micros(from * 1_000_000),
+            Time::from_micros(to * 1_000_000),
+        );
+        Question {
+            kinds: Vec::new(),
+            from,
+            to,
+            max_points: 0,
+        }
+    }
+
+    #[test]
+    fn each_reading_once_in_order_within_range_and_assignment() {
+        let heart = Kind::HeartRate.wire();
+        let pages = || -> Pages {
+            vec![(
+                1,
+                vec![
+                    (0, batch(1, 1, 0..10)),
+                    // Resent, merged and late: the same readings again, and what lay between.
+                    (0, batch(1, 7, 5..25)),
+                    (20, batch(1, 3, 20..30)),
+                ],
+            )]
+        };
+        let seconds = |range: std::ops::Range<i64>| range.map(|at| (heart, at)).collect::<Vec<_>>();
+        assert_eq!(answer(all(0, 100), 0, pages()), seconds(0..30));
+        assert_eq!(answer(all(7, 22), 0, pages()), seconds(7..22));
+        assert_eq!(
+            answer(all(0, 100), 12, pages()),
+            seconds(12..30),
+            "not before the assignment"
+        );
+    }
+
+    #[test]
+    fn streams_are_merged_and_kinds_chosen() {
+        let (heart, oxygen) = (Kind::HeartRate.wire(), Kind::OxygenSaturation.wire());
+        let pages = || -> Pages {
+            vec![
+                (1, vec![(0, batch(1, 1, 0..5)), (5, batch(1, 2, 5..9))]),
+                (2, vec![(3, batch(2, 1, 3..7))]),
+            ]
+        };
+        let mut both = answer(all(0, 100), 0, pages());
+        let (mut hearts, mut oxygens) = (both.clone(), both.clone());
+        hearts.retain(|(kind, _)| *kind == heart);
+        oxygens.retain(|(kind, _)| *kind == oxygen);
+        assert!(hearts.is_sorted() && oxygens.is_sorted());
+        both.sort_unstable();
+        assert_eq!(both.len(), 9 + 4);
+        let one = Question {
+            kinds: vec![Kind::OxygenSaturation],
+            ..all(0, 100)
+        };
+        assert_eq!(
+            answer(one, 0, pages()),
+            (3..7).map(|at| (oxygen, at)).collect::<Vec<_>>()
+        );
+    }
+
     fn point(seconds: i64, value: f64) -> Point {
         let effective = Time::from_micros(seconds * 1_000_000);
         Point {

@@ -360,7 +360,7 @@ async fn tls_refuses_strangers_and_serves_our_own() {
             .get(request)
             .await
             .map(|twin| twin.into_inner().patient)
-            .map_err(|status| drop(status))
+            .map_err(drop)
     };
     let own = rig.client(Some((&rig, "olga", Role::Operator)));
     assert_eq!(soon(get(own)).await, Ok("p-1".into()), "control");

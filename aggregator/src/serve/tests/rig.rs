@@ -67,7 +67,7 @@ impl Rig {
         dir.create().expect("a centre's directory");
         Vault::create(&dir.vault()).expect("a vault");
         Authority::create(&dir, clock).expect("an authority");
-        let rig = Self::open(folder, clock).await;
+        let rig = Self::open(folder, clock);
         rig.append(vec![
             Entry::EpochStarted {
                 epoch: 1,
@@ -79,7 +79,7 @@ impl Rig {
         rig
     }
 
-    async fn open(folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
+    fn open(folder: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         let dir = CentreDir::new(folder.path());
         let authority = Authority::open(&dir, clock).expect("an authority");
         let vault = Arc::new(Vault::open(&dir.vault()).expect("a vault"));
@@ -142,7 +142,7 @@ impl Rig {
         drop((patients, front, access));
         journal.close().await;
         folding.join().await;
-        Self::open(folder, clock).await
+        Self::open(folder, clock)
     }
 
     /// Appends, and waits until it is folded.
