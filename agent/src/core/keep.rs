@@ -69,6 +69,12 @@ impl Budget {
 }
 
 impl Core {
+    /// A budget below what people may configure, so that tests fill it quickly.
+    #[cfg(test)]
+    pub(super) fn budget_for_tests(&mut self, bytes: u64) {
+        self.budget.configured = bytes;
+    }
+
     /// Takes over what lay in the store.
     pub(super) fn take_over(&mut self, opened: &Opened) {
         for (ordinal, context) in &opened.contexts {

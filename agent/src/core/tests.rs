@@ -1,1 +1,594 @@
-//! Scenarios of the whole core.
+//! The whole core against a small centre and a real store, without a clock, a radio or a network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::seal::receipt::{Range, make, tags_hash};
+use proto::seal::{KeyId, Opener, PatientSecret, SigningKey, command, parse_header, tag_of};
+use proto::v1::{
+    self, CentreToGateway, GapReason, GatewayToCentre, RefusalReason, centre_to_gateway as down,
+    gateway_to_centre as up,
+};
+use proto::wire::decode_body;
+use tokio::sync::mpsc;
+use vitals::{ContextId, GatewayId, Kind, SourceId, Span, StreamId, Time};
+use zeroize::Zeroizing;
+
+use super::{Core, Event, Settings};
+use crate::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
+use crate::identity::{Identity, Obeyed};
+use crate::outbox::store::{Done, Job, Store};
+use crate::uplink::UplinkEvent;
+use crate::uplink::window::Limits;
+
+const STREAM: StreamId = StreamId([4; 16]);
+const DEVICE: Address = Address([0xC0, 1, 2, 3, 4, 5]);
+const HEART_RATE: u128 = vitals::gatt::uuid(0x2A37);
+
+fn at(seconds: i64) -> Time {
+    Time::from_micros(1_800_000_000_000_000) + Span::from_secs(seconds)
+}
+
+/// What the centre of this test knows.
+struct Centre {
+    patient: PatientSecret,
+    command_key: SigningKey,
+    openers: BTreeMap<ContextId, Opener>,
+    /// Tags by context and number.
+    tags: BTreeMap<(ContextId, u64), [u8; 16]>,
+    /// Readings applied, with how often they came under different numbers.
+    applied: BTreeMap<(ContextId, SourceId, Kind, u64), u32>,
+    gaps: Vec<v1::Gap>,
+    heartbeats: usize,
+    reports: Vec<v1::DeviceReport>,
+    hellos: Vec<u64>,
+}
+
+impl Centre {
+    fn take(&mut self, message: GatewayToCentre) {
+        match message.kind.expect("a kind") {
+            up::Kind::Hello(hello) => self.hellos.push(hello.command_number),
+            up::Kind::OpenContext(open) => {
+                let header = parse_header(&open.header).expect("a header");
+                let opener = Opener::new(&self.patient, &header).expect("the patient's");
+                self.openers.insert(header.context, opener);
+            }
+            up::Kind::Batches(batches) => {
+                for record in batches.records {
+                    self.record(&record);
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, record: &[u8]) {
+        let stub = proto::seal::parse_stub(record).expect("whole");
+        let opener = self.openers.get(&stub.context).expect("the header came first");
+        let opened = opener.open(record).expect("authentic");
+        let tag = tag_of(record).expect("whole");
+        if self.tags.insert((stub.context, stub.number), tag).is_some() {
+            return;
+        }
+        let body = opened.body.expect("parses");
+        let content = decode_body(SourceId(stub.source), stub.number, &body).expect("well formed");
+        for reading in content.readings {
+            let key = (stub.context, reading.source, reading.kind, reading.sequence);
+            *self.applied.entry(key).or_insert(0) += 1;
+        }
+        self.gaps.extend(content.gaps);
+        self.heartbeats += usize::from(content.heartbeat.is_some());
+        self.reports.extend(content.devices);
+    }
+
+    /// Receipts for everything that came, one range a record.
+    fn receipts(&self, core: &Core) -> Vec<v1::Receipt> {
+        let mut by_context: BTreeMap<ContextId, Vec<Range>> = BTreeMap::new();
+        for ((context, number), tag) in &self.tags {
+            let range = Range {
+                first: *number,
+                last: *number,
+                tags_hash: tags_hash([*tag]),
+            };
+            by_context.entry(*context).or_default().push(range);
+        }
+        let receipt = |(context, ranges): (ContextId, Vec<Range>)| {
+            let ordinal = core.ledger.ordinal(context)?;
+            let key = &core.ledger.context(ordinal)?.receipt_key;
+            Some(make(key, context, 1, &ranges[ranges.len().saturating_sub(1000)..]))
+        };
+        by_context.into_iter().filter_map(receipt).collect()
+    }
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    identity: Identity,
+    obeyed: Obeyed,
+    centre: Centre,
+    core: Core,
+    store: Store,
+    overflow: Overflow,
+    connected: bool,
+    now: Time,
+    energy: u16,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let command_key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8()).expect("a key");
+        let key_pkcs8 = SigningKey::generate_pkcs8();
+        let identity = Identity {
+            gateway: GatewayId::parse("g-1").expect("a gateway id"),
+            key: Arc::new(SigningKey::from_pkcs8(&key_pkcs8).expect("a key")),
+            key_pkcs8: Zeroizing::new(key_pkcs8.to_vec()),
+            chain: vec![vec![1]],
+            ca: vec![2],
+            command_key: command_key.public_point(),
+            grpc_address: String::new(),
+            mqtt_address: String::new(),
+        };
+        let centre = Centre {
+            patient: PatientSecret::generate(),
+            command_key,
+            openers: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            gaps: Vec::new(),
+            heartbeats: 0,
+            reports: Vec::new(),
+            hellos: Vec::new(),
+        };
+        let dir = tempfile::tempdir().expect("a folder");
+        let obeyed = Obeyed::default();
+        let (core, store) = start(&dir, &identity, &obeyed, Overflow::default(), at(0), 1 << 30);
+        let mut bench = Self {
+            dir,
+            identity,
+            obeyed,
+            centre,
+            core,
+            store,
+            overflow: Overflow::default(),
+            connected: false,
+            now: at(0),
+            energy: 0,
+        };
+        bench.connect();
+        let signed = bench.assignment(1);
+        bench.say(down::Kind::Command(signed));
+        bench.core.handle(Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)), bench.now);
+        bench.pump();
+        bench
+    }
+
+    fn assignment(&self, number: u64) -> v1::SignedCommand {
+        let list = v1::AssignmentList {
+            assignments: vec![v1::Assignment {
+                stream: STREAM.0.to_vec(),
+                key_id: KeyId([1; 8]).0.to_vec(),
+                public_key: self.centre.patient.public().0.to_vec(),
+                devices: vec![DEVICE.to_string()],
+                effective_from_us: at(0).as_micros(),
+            }],
+        };
+        let command = v1::Command {
+            gateway: "g-1".into(),
+            number,
+            kind: Some(v1::command::Kind::Assignments(list)),
+        };
+        command::sign(&self.centre.command_key, &command)
+    }
+
+    fn connect(&mut self) {
+        let (line, _unused) = mpsc::channel(1);
+        self.connected = true;
+        self.core.handle(Event::Uplink(UplinkEvent::Up(line)), self.now);
+    }
+
+    fn disconnect(&mut self) {
+        self.connected = false;
+        let down = UplinkEvent::Down("cut".into());
+        self.core.handle(Event::Uplink(down), self.now);
+    }
+
+    fn say(&mut self, kind: down::Kind) {
+        let message = CentreToGateway { kind: Some(kind) };
+        self.core.handle(Event::Uplink(UplinkEvent::Message(message)), self.now);
+    }
+
+    /// Carries out what the core wants until it wants nothing more.
+    fn pump(&mut self) {
+        loop {
+            if let Some(obeyed) = self.core.poll_obeyed() {
+                self.obeyed = obeyed;
+            }
+            if self.connected
+                && let Some(message) = self.core.poll_message(self.now)
+            {
+                self.centre.take(message);
+                continue;
+            }
+            let Some(job) = self.core.poll_job() else { return };
+            let done = match job {
+                Job::Commit(changes) => Done::Committed {
+                    result: self.store.commit(&changes),
+                    on_disk: 0,
+                    free: u64::MAX,
+                },
+                Job::Load(ids) => Done::Loaded(self.store.load(&ids)),
+            };
+            self.core.handle(Event::Store(done), self.now);
+        }
+    }
+
+    /// One heart rate, then the time until the next; the core ticks when it asked to.
+    fn beat(&mut self) {
+        self.energy += 1;
+        let [low, high] = self.energy.to_le_bytes();
+        let notification = Notification {
+            device: DEVICE,
+            service: 0,
+            characteristic: HEART_RATE,
+            value: vec![0x08, 70, low, high],
+            received: self.now,
+        };
+        self.core.handle(Event::Notification(notification), self.now);
+        self.pump();
+        self.pass(Span::from_secs(1));
+    }
+
+    fn pass(&mut self, span: Span) {
+        let until = self.now + span;
+        while self.core.next_deadline() <= until {
+            self.now = self.core.next_deadline().max(self.now);
+            self.core.tick(self.now);
+            self.pump();
+            if self.core.next_deadline() <= self.now {
+                self.now = self.now + Span::from_millis(1);
+            }
+        }
+        self.now = until;
+    }
+
+    fn receipt_all(&mut self) {
+        for receipt in self.centre.receipts(&self.core) {
+            self.say(down::Kind::Receipt(receipt));
+        }
+        self.pump();
+    }
+
+    fn restart(&mut self, budget: u64) {
+        self.connected = false;
+        let spare = tempfile::tempdir().expect("a folder");
+        let spare_store = Store::open(spare.path(), self.now).expect("opens").store;
+        drop(std::mem::replace(&mut self.store, spare_store));
+        let overflow = self.overflow.clone();
+        let (core, store) =
+            start(&self.dir, &self.identity, &self.obeyed, overflow, self.now, budget);
+        (self.core, self.store) = (core, store);
+        self.pump();
+    }
+
+    fn decoded(&self) -> u64 {
+        self.core.status(self.now).readings_decoded
+    }
+
+    fn applied_once(&self) -> usize {
+        assert!(self.centre.applied.values().all(|times| *times == 1), "applied twice");
+        self.centre.applied.len()
+    }
+
+    fn gaps(&self, reason: GapReason) -> Vec<&v1::Gap> {
+        let gaps = self.centre.gaps.iter();
+        gaps.filter(|gap| gap.reason() == reason).collect()
+    }
+}
+
+fn start(
+    dir: &tempfile::TempDir,
+    identity: &Identity,
+    obeyed: &Obeyed,
+    overflow: Overflow,
+    now: Time,
+    buffer_bytes: u64,
+) -> (Core, Store) {
+    let settings = Settings {
+        commit_interval: Span::from_secs(1),
+        buffer_bytes,
+        keep_free_bytes: 0,
+        heartbeat: Span::from_secs(30),
+        window: Limits::default(),
+    };
+    let opened = Store::open(dir.path(), now).expect("opens");
+    let core = Core::new(settings, identity, obeyed.clone(), &opened, overflow, now);
+    (core, opened.store)
+}
+
+#[test]
+fn each_notification_reaches_the_centre_at_once_and_is_kept_until_its_receipt() {
+    let mut bench = Bench::new();
+    for beats in 1..=5 {
+        bench.beat();
+        // Each is two readings: rate and energy.
+        assert_eq!(bench.decoded(), beats * 2);
+        assert_eq!(bench.applied_once() as u64, beats * 2, "no beat waited for the next");
+    }
+    assert!(!bench.core.is_drained());
+    bench.receipt_all();
+    let status = bench.core.status(bench.now);
+    assert!(bench.core.is_drained());
+    assert_eq!(status.readings_receipted, 10);
+    assert_eq!(status.readings_sealed, 10);
+    assert_eq!(bench.centre.hellos.len(), 1);
+    assert!(bench.centre.heartbeats >= 1);
+    assert!(bench.centre.reports.iter().any(|r| r.link() == v1::LinkState::Connected));
+}
+
+#[test]
+fn an_outage_is_caught_up_from_disk_and_memory_live_first() {
+    let mut bench = Bench::new();
+    bench.beat();
+    bench.disconnect();
+    for _ in 0..600 {
+        bench.beat();
+    }
+    assert_eq!(bench.applied_once(), 2, "nothing passed during the outage");
+    bench.connect();
+    let live = Notification {
+        device: DEVICE,
+        service: 0,
+        characteristic: HEART_RATE,
+        value: vec![0, 71],
+        received: bench.now,
+    };
+    bench.core.handle(Event::Notification(live), bench.now);
+    // Hello, then the header and the live record before any backlog.
+    let mut first = None;
+    while first.is_none() {
+        match bench.core.poll_message(bench.now).expect("live").kind {
+            Some(up::Kind::Batches(batches)) => first = Some(batches.records),
+            kind => bench.centre.take(GatewayToCentre { kind }),
+        }
+    }
+    let records = first.expect("found");
+    let stub = proto::seal::parse_stub(&records[0]).expect("whole");
+    assert_eq!((records.len(), stub.count), (1, 1), "the live one alone");
+    bench.centre.record(&records[0]);
+    for _ in 0..60 {
+        bench.pump();
+        bench.receipt_all();
+        bench.pass(Span::from_secs(1));
+    }
+    bench.receipt_all();
+    assert!(bench.core.is_drained());
+    assert_eq!(bench.applied_once() as u64, bench.decoded());
+    assert_eq!(bench.core.status(bench.now).readings_receipted, bench.decoded());
+}
+
+#[test]
+fn a_crash_loses_at_most_what_came_after_the_last_commit_and_says_so() {
+    let mut bench = Bench::new();
+    bench.disconnect();
+    for _ in 0..50 {
+        bench.beat();
+    }
+    let committed = bench.decoded();
+    // These are sealed or waiting in memory only.
+    for _ in 0..3 {
+        let notification = Notification {
+            device: DEVICE,
+            service: 0,
+            characteristic: HEART_RATE,
+            value: vec![0, 72],
+            received: bench.now,
+        };
+        bench.core.handle(Event::Notification(notification), bench.now);
+    }
+    bench.now = bench.now + Span::from_millis(500);
+    bench.restart(1 << 30);
+    let status = bench.core.status(bench.now);
+    assert!(committed - status.readings_decoded <= 2, "the counter is what is on disk");
+    bench.connect();
+    for _ in 0..20 {
+        bench.pass(Span::from_secs(1));
+        bench.receipt_all();
+    }
+    assert!(bench.core.is_drained());
+    assert!(bench.applied_once() as u64 >= committed);
+    let gaps = bench.gaps(GapReason::AgentStopped);
+    assert_eq!(gaps.len(), 1);
+    assert!(!gaps[0].exact && gaps[0].from_us < gaps[0].to_us);
+    assert_eq!(bench.centre.openers.len(), 2, "the old context's header was sent again");
+}
+
+#[test]
+fn a_clean_stop_declares_nothing() {
+    let mut bench = Bench::new();
+    bench.disconnect();
+    for _ in 0..5 {
+        bench.beat();
+    }
+    bench.core.stop(bench.now);
+    bench.pump();
+    assert!(bench.core.is_durable());
+    let decoded = bench.decoded();
+    bench.restart(1 << 30);
+    bench.connect();
+    for _ in 0..5 {
+        bench.pass(Span::from_secs(1));
+        bench.receipt_all();
+    }
+    assert!(bench.core.is_drained());
+    assert_eq!(bench.gaps(GapReason::AgentStopped).len(), 0);
+    assert_eq!(bench.core.status(bench.now).readings_receipted, decoded);
+}
+
+#[test]
+fn a_full_buffer_drops_the_oldest_vitals_and_declares_them_exactly() {
+    let mut bench = Bench::new();
+    bench.disconnect();
+    bench.restart(40_000);
+    bench.core.budget_for_tests(40_000);
+    bench.core.handle(Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)), bench.now);
+    for _ in 0..600 {
+        bench.beat();
+    }
+    let status = bench.core.status(bench.now);
+    assert!(status.buffer.bytes <= 41_000, "{:?}", status.buffer);
+    let dropped = status.readings_dropped["buffer_full"];
+    assert!(dropped > 100);
+    bench.connect();
+    for _ in 0..30 {
+        bench.pass(Span::from_secs(1));
+        bench.receipt_all();
+    }
+    assert!(bench.core.is_drained());
+    let status = bench.core.status(bench.now);
+    let declared: u64 = bench.gaps(GapReason::BufferFull).iter().map(|gap| gap.readings).sum();
+    assert_eq!(declared, dropped);
+    assert_eq!(status.readings_receipted + declared, status.readings_decoded);
+}
+
+#[test]
+fn forged_receipts_and_commands_change_nothing() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.beat();
+    }
+    let before = bench.core.status(bench.now);
+    for mut receipt in bench.centre.receipts(&bench.core) {
+        receipt.mac[7] ^= 1;
+        bench.say(down::Kind::Receipt(receipt));
+    }
+    let mut forged = bench.assignment(9);
+    forged.signature[10] ^= 1;
+    bench.say(down::Kind::Command(forged));
+    let after = bench.core.status(bench.now);
+    assert_eq!(after.buffer, before.buffer);
+    assert_eq!((after.receipts_invalid, after.commands_refused), (1, 1));
+    assert_eq!(after.command_number, 1);
+    // The control: the true receipt is acted upon.
+    bench.receipt_all();
+    assert!(bench.core.is_drained());
+}
+
+#[test]
+fn only_a_signed_order_sets_records_aside() {
+    let mut bench = Bench::new();
+    bench.beat();
+    let ((context, _), _) = bench.centre.tags.first_key_value().expect("sent");
+    let context = *context;
+    let numbers: Vec<u64> = bench.centre.tags.keys().map(|key| key.1).collect();
+    let held = bench.core.status(bench.now).buffer.records;
+    let refusal = v1::Refusal {
+        context: context.0.to_vec(),
+        number: numbers[0],
+        reason: RefusalReason::Forged.into(),
+        detail: "no".into(),
+    };
+    bench.say(down::Kind::Refusal(refusal));
+    assert_eq!(bench.core.status(bench.now).buffer.records, held, "a hint deletes nothing");
+    let command = v1::Command {
+        gateway: "g-1".into(),
+        number: 2,
+        kind: Some(v1::command::Kind::SetAside(v1::SetAside {
+            context: context.0.to_vec(),
+            numbers,
+            reason: RefusalReason::Forged.into(),
+        })),
+    };
+    let signed = command::sign(&bench.centre.command_key, &command);
+    bench.say(down::Kind::Command(signed));
+    bench.pump();
+    bench.receipt_all();
+    assert!(bench.core.is_drained());
+    let declared: u64 = bench.gaps(GapReason::Refused).iter().map(|gap| gap.readings).sum();
+    assert_eq!(declared, 2);
+}
+
+#[test]
+fn device_data_that_is_refused_is_counted_by_reason() {
+    let mut bench = Bench::new();
+    let mut send = |device, characteristic, value: &[u8], received| {
+        let notification = Notification {
+            device,
+            service: 0,
+            characteristic,
+            value: value.to_vec(),
+            received,
+        };
+        bench.core.handle(Event::Notification(notification), bench.now);
+    };
+    let now = at(1);
+    send(Address([9; 6]), HEART_RATE, &[0, 70], now);
+    send(DEVICE, 0xbeef, &[0, 70], now);
+    send(DEVICE, HEART_RATE, &[0x10, 70, 1], now);
+    send(DEVICE, HEART_RATE, &[0, 70], at(-5));
+    // The interval before this first beat began before the assignment.
+    send(DEVICE, HEART_RATE, &[0x10, 70, 0, 8], at(1));
+    bench.core.handle(Event::Radio(RadioEvent::Unassigned(Address([8; 6]))), now);
+    let status = bench.core.status(now);
+    let counts = &status.device_data_refused;
+    assert_eq!(counts["not_assigned"], 1);
+    assert_eq!(counts["unknown_characteristic"], 1);
+    assert_eq!(counts["short"], 1);
+    assert_eq!(counts["before_assignment"], 1);
+    assert_eq!(status.unassigned.len(), 1);
+    assert_eq!(status.readings_decoded, 2);
+}
+
+#[test]
+fn values_that_found_the_queue_full_are_declared() {
+    let mut bench = Bench::new();
+    let overflow = bench.overflow.clone();
+    bench.restart(1 << 30);
+    overflow.count(DEVICE, at(1));
+    overflow.count(DEVICE, at(3));
+    bench.connect();
+    bench.pass(Span::from_secs(2));
+    let gaps = bench.gaps(GapReason::QueueFull);
+    assert_eq!(gaps.len(), 1);
+    assert_eq!((gaps[0].readings, gaps[0].exact), (2, false));
+    assert_eq!((gaps[0].from_us, gaps[0].to_us), (at(1).as_micros(), at(3).as_micros()));
+}
+
+#[test]
+fn a_receipt_before_the_commit_keeps_the_disk_idle() {
+    let mut bench = Bench::new();
+    bench.pass(Span::from_secs(3));
+    bench.receipt_all();
+    bench.pass(Span::from_secs(3));
+    let mut written = 0;
+    for _ in 0..10 {
+        bench.energy += 1;
+        let notification = Notification {
+            device: DEVICE,
+            service: 0,
+            characteristic: HEART_RATE,
+            value: vec![0, 70],
+            received: bench.now,
+        };
+        bench.core.handle(Event::Notification(notification), bench.now);
+        while let Some(message) = bench.core.poll_message(bench.now) {
+            bench.centre.take(message);
+        }
+        for receipt in bench.centre.receipts(&bench.core) {
+            bench.say(down::Kind::Receipt(receipt));
+        }
+        bench.now = bench.now + Span::from_secs(1);
+        bench.core.tick(bench.now);
+        while let Some(job) = bench.core.poll_job() {
+            let Job::Commit(changes) = job else { continue };
+            written += changes.put.len();
+            let result = bench.store.commit(&changes);
+            let done = Done::Committed {
+                result,
+                on_disk: 0,
+                free: u64::MAX,
+            };
+            bench.core.handle(Event::Store(done), bench.now);
+        }
+    }
+    assert!(written <= 1, "{written} records were written although the centre had them");
+    assert_eq!(bench.applied_once(), 10);
+}
