@@ -9,6 +9,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use proto::clock::Clock;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use vitals::Span;
 
 use crate::admin::{Admin, AdminParts, Live, OperatorDoor};
 use crate::ca::{self, Authority};
@@ -43,6 +45,10 @@ use crate::serve::tls::Port;
 use crate::serve::{self, About};
 use crate::vault::Vault;
 
+/// At a stop, streams of gateways have this long to be answered for what they sent.
+const LINGER: Duration = Duration::from_secs(5);
+/// A clock may be set back by this much while the centre is down; more is a mistake that a person must see.
+const CLOCK_BEHIND: Span = Span::from_mins(10);
 /// Longest request of an operator or of a gateway that enrols, bytes.
 const REQUEST: usize = 64 * 1024;
 
@@ -138,11 +144,30 @@ impl Core {
         Ok(Fold::new(hub, AlertIds::new(secret)))
     }
 
+    /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up.
+    fn check_clock(&self) -> Result<()> {
+        let (now, last) = (self.clock.now(), self.log.last_known());
+        let behind = last.since(now);
+        if behind > CLOCK_BEHIND {
+            anyhow::bail!(
+                "the clock is {:.0} s behind the journal's last entry: set it right{}",
+                behind.as_secs_f64(),
+                if self.clock.describe().is_empty() {
+                    " (was this centre run with --test-clock before?)"
+                } else {
+                    ""
+                }
+            );
+        }
+        Ok(())
+    }
+
     /// Runs the centre until `stop`.
     ///
     /// # Errors
     /// When it cannot start; once it listens it ends well.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        self.check_clock()?;
         let mut fold = self.fold()?;
         let replayed = self.log.next();
         self.log.replay(|committed| fold.apply(&committed))?;
@@ -298,7 +323,8 @@ impl House {
         dir::write_private(&ready_path, &serde_json::to_vec(&ready)?)?;
         tokio::join!(port.run(front, stop.clone()), mqtt_door.run(stop));
         streams.close();
-        streams.wait().await;
+        // Whoever does not read its last answers by then asks again in the next life.
+        let _ = tokio::time::timeout(LINGER, streams.wait()).await;
         // Whoever finds it now would call a centre that is gone.
         std::fs::remove_file(&ready_path).context("run/ready.json")
     }

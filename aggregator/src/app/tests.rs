@@ -1,7 +1,5 @@
 //! The whole centre over real TLS: enrolment, the gRPC door, the operator, its orderly end and its next life.
 
-use std::time::Duration;
-
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use proto::seal::SigningKey;
@@ -362,4 +360,29 @@ async fn a_stop_finishes_what_was_taken_and_the_next_life_goes_on() {
         .expect_err("taken");
     assert!(format!("{refused:#}").contains("listen ="), "{refused:#}");
     life.end().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_is_told_at_the_start() {
+    let house = House::new();
+    let now = Clock::system().now();
+    let core = |minutes: i64| {
+        let clock = Clock::test(now, now + Span::from_mins(minutes), 1.0).expect("a fine rate");
+        let lock = StoreLock::take(&house.dir.lock()).expect("nobody else works here");
+        Core::open(lock, house.dir.clone(), house.config.clone(), clock).expect("it opens")
+    };
+    let (admin, closing) = core(0).desk().await.expect("it opens");
+    drop(admin);
+    closing.close().await;
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let back = core(-11)
+        .run(stopped.clone())
+        .await
+        .expect_err("it went back");
+    assert!(back.to_string().contains("behind the journal"), "{back}");
+    core(-9)
+        .run(stopped)
+        .await
+        .expect("control: a little is no matter");
 }

@@ -35,6 +35,8 @@ const REPLAY_ROWS: u32 = 64;
 const PAGE_ROWS: u32 = 64;
 /// Committed entries that wait for the fold; beyond it the writer waits, and with it every gateway.
 const FEED: usize = 4096;
+/// Why nothing is taken when the writer's thread is gone.
+const WRITER_ENDED: &str = "the journal was closed: start the centre again";
 const MICROS_A_MINUTE: i64 = 60_000_000;
 
 /// Why the journal could not do it.
@@ -151,6 +153,12 @@ impl Log {
     #[must_use]
     pub const fn next(&self) -> Position {
         self.next
+    }
+
+    /// Known time of the last entry; [`Time::ZERO`] in an empty journal.
+    #[must_use]
+    pub const fn last_known(&self) -> Time {
+        self.last_known
     }
 
     /// Every entry in order, through the keeper and then to `take`. Damaged entries are skipped and counted.
@@ -293,7 +301,7 @@ impl Journal {
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<Appended, JournalError> {
         self.shared.check()?;
         let (reply, done) = oneshot::channel();
-        let gone = || JournalError::StoreStopped("the writer ended".into());
+        let gone = || JournalError::StoreStopped(WRITER_ENDED.into());
         self.requests
             .send(Ask::Append(Request { drafts, reply }))
             .await
@@ -310,15 +318,15 @@ impl Journal {
     /// Position and health.
     #[must_use]
     pub fn status(&self) -> Status {
+        let stopped = match self.shared.stopped.get() {
+            Some(reason) => reason.to_string(),
+            None if self.requests.is_closed() => WRITER_ENDED.into(),
+            None => String::new(),
+        };
         Status {
             position: Position(self.shared.position.load(Ordering::Acquire)),
             known: Time::from_micros(self.shared.known.load(Ordering::Acquire)),
-            stopped: self
-                .shared
-                .stopped
-                .get()
-                .map(|reason| reason.to_string())
-                .unwrap_or_default(),
+            stopped,
             damaged: self.damaged.load(Ordering::Relaxed),
         }
     }

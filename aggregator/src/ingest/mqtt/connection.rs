@@ -66,7 +66,11 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             limit: CONNECT_LIMIT,
         },
     );
-    let silence = match greet(&mut framed, &gateway, ingest, patience).await {
+    let greeted = tokio::select! {
+        () = stop.cancelled() => return,
+        greeted = greet(&mut framed, &gateway, ingest, patience) => greeted,
+    };
+    let silence = match greeted {
         Ok(silence) => silence,
         Err(end) => return note(ingest, &gateway, &end),
     };

@@ -29,6 +29,8 @@ use crate::counters::Refused;
 
 /// A peer that takes longer for its TLS handshake, or for CONNECT after it, is cut off.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// At a stop, connections have this long to be answered for what they sent.
+const LINGER: Duration = Duration::from_secs(5);
 /// Pause after a failed accept (no file descriptors, for instance), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -91,20 +93,19 @@ impl MqttDoor {
                 (acceptor.clone(), Arc::clone(&self.ingest), stop.clone());
             let patience = self.patience;
             connections.spawn(async move {
-                tokio::select! {
-                    // Nothing is held before the handshake is done.
-                    () = stop.cancelled() => {}
-                    peer = greet(&acceptor, &ingest, socket, from, patience) => {
-                        if let Some((stream, gateway, identity)) = peer {
-                            connection::run(stream, gateway, &identity, &ingest, patience, stop).await;
-                        }
-                    }
+                let peer = tokio::select! {
+                    () = stop.cancelled() => None,
+                    peer = greet(&acceptor, &ingest, socket, from, patience) => peer,
+                };
+                if let Some((stream, gateway, identity)) = peer {
+                    connection::run(stream, gateway, &identity, &ingest, patience, stop).await;
                 }
                 drop(place);
             });
         }
         connections.close();
-        connections.wait().await;
+        // Whoever does not read its last answers by then asks again in the next life.
+        let _ = tokio::time::timeout(LINGER, connections.wait()).await;
     }
 }
 

@@ -175,7 +175,10 @@ async fn a_gateway_delivers_by_a_client_that_people_use() {
             acknowledged += 1;
             // What PUBACK is for is durable: the journal counts it already.
             let journaled = door.rig.admin.status().batches_journaled;
-            assert!(journaled + 1 >= acknowledged, "{journaled} of {acknowledged}");
+            assert!(
+                journaled + 1 >= acknowledged,
+                "{journaled} of {acknowledged}"
+            );
         } else if let Packet::Publish(publish) = packet {
             got.push(CentreToGateway::decode(publish.payload).expect("a message"));
         }
