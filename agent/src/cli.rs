@@ -29,6 +29,9 @@ pub struct Cli {
         default_value = "/var/lib/vitaltwin-agent"
     )]
     dir: PathBuf,
+    /// Let VITALTWIN_TEST_CLOCK drive this process.
+    #[arg(long, global = true)]
+    test_clock: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,9 +43,6 @@ enum Command {
         /// The transport; goes before config.toml.
         #[arg(long, value_enum)]
         uplink: Option<UplinkKind>,
-        /// Let VITALTWIN_TEST_CLOCK drive this process.
-        #[arg(long)]
-        test_clock: bool,
         /// Real seconds that delivery may take when stopping; what is left stays on disk.
         #[arg(long, value_name = "N", default_value_t = 5)]
         drain_seconds: u64,
@@ -54,9 +54,6 @@ enum Command {
         /// Replace an identity that is there; what lies in the outbox is kept.
         #[arg(long)]
         replace: bool,
-        /// Let VITALTWIN_TEST_CLOCK drive this process.
-        #[arg(long)]
-        test_clock: bool,
     },
     /// Devices, batteries, buffer, last receipt.
     Status {
@@ -87,7 +84,6 @@ pub fn main(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Run {
             uplink,
-            test_clock,
             drain_seconds,
         } => {
             telemetry::init();
@@ -96,20 +92,16 @@ pub fn main(cli: Cli) -> Result<u8> {
                 dir: cli.dir,
                 uplink,
                 drain: Duration::from_secs(drain_seconds),
-                clock: Clock::from_env(test_clock)?,
+                clock: Clock::from_env(cli.test_clock)?,
             };
             let config = Config::load(&options.dir)?;
             runtime()?.block_on(app::run(&config, &options))?;
             Ok(0)
         }
-        Command::Enrol {
-            token,
-            replace,
-            test_clock,
-        } => {
+        Command::Enrol { token, replace } => {
             telemetry::init();
             let token = if token == "-" { from_stdin()? } else { token };
-            let clock = Clock::from_env(test_clock)?;
+            let clock = Clock::from_env(cli.test_clock)?;
             let dir = IdentityDir::of(&cli.dir);
             let gateway = runtime()?.block_on(enrol::enrol(&dir, &token, replace, clock))?;
             say(&format!("enrolled as gateway {gateway}"))?;
