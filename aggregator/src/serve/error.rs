@@ -46,6 +46,12 @@ pub fn foreign_origin() -> Status {
     )
 }
 
+/// The centre is being stopped.
+#[must_use]
+pub fn stopping() -> Status {
+    Status::unavailable("the centre stops: call again, with the cursor of the last event")
+}
+
 /// The journal cannot.
 #[must_use]
 pub fn journal(error: &JournalError) -> Status {

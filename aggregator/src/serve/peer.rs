@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use proto::tls::Identity;
+use tokio_util::sync::CancellationToken;
 
 /// A connection's other end.
 #[derive(Clone, Debug)]
@@ -17,3 +18,8 @@ pub struct PeerIdentity {
     /// Number of the connection within this process.
     pub connection: u64,
 }
+
+/// Given when the centre stops: open streams end then, each with a status that says so. Lies in the extensions of
+/// each request, too.
+#[derive(Clone, Debug, Default)]
+pub struct Stopping(pub CancellationToken);

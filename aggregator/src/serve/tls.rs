@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::front::Front;
-use super::peer::PeerIdentity;
+use super::peer::{PeerIdentity, Stopping};
 use crate::counters::{Counters, Refused};
 
 /// A handshake takes a few round trips; who needs longer is not there.
@@ -249,9 +249,11 @@ async fn serve(tls: TlsStream<TcpStream>, place: &Place, front: Front, stop: Can
     let h2 = session.alpn_protocol() == Some(ALPN_H2);
     let asked = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&asked);
+    let stopping = Stopping(stop.clone());
     let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
         noted.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(stopping.clone());
         front.call(request)
     });
     // Detecting the version would wait for ever for a first byte: ALPN has said it.

@@ -12,7 +12,7 @@ use proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::watch::{self, Events};
-use super::{caller, patients};
+use super::{caller, patients, stopping};
 use crate::gate::Kind;
 use crate::patient::Patients;
 use crate::publish::{AlertReader, AlertRecord};
@@ -152,6 +152,7 @@ impl AlertService for AlertsApi {
         request: Request<WatchAlertsRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let caller = caller(&request)?;
+        let stopping = stopping(&request);
         let asked = request.into_inner();
         let patients = patients(&asked.patients)?;
         let priority = Priority::try_from(asked.priority_at_least).map_err(|_| {
@@ -167,6 +168,7 @@ impl AlertService for AlertsApi {
             reader,
             Arc::clone(&self.access),
             caller,
+            stopping,
         )))
     }
 

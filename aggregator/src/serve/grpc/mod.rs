@@ -12,6 +12,7 @@ use vitals::PatientId;
 
 use super::access::Caller;
 use super::error;
+use super::peer::Stopping;
 
 /// Patients that one call may name.
 const PATIENTS: usize = 1000;
@@ -20,6 +21,15 @@ const PATIENTS: usize = 1000;
 fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     let caller = request.extensions().get::<Caller>().cloned();
     caller.ok_or_else(|| Status::internal("a call came past the guard: report it to the makers"))
+}
+
+/// When the centre stops; never for a call that did not come through the port.
+fn stopping<T>(request: &Request<T>) -> Stopping {
+    request
+        .extensions()
+        .get::<Stopping>()
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn patient(field: &str, text: &str) -> Result<PatientId, Status> {

@@ -7,7 +7,7 @@ use proto::v1::{GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, Watch
 use tonic::{Request, Response, Status};
 
 use super::watch::{self, Events};
-use super::{caller, patient, patients};
+use super::{caller, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::publish::{Hub, TwinReader};
 use crate::serve::access::Access;
@@ -84,6 +84,7 @@ impl TwinService for Twins {
         request: Request<WatchTwinsRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let caller = caller(&request)?;
+        let stopping = stopping(&request);
         let asked = request.into_inner();
         let patients = patients(&asked.patients)?;
         self.hub.wait_ready().await;
@@ -92,6 +93,7 @@ impl TwinService for Twins {
             reader,
             Arc::clone(&self.access),
             caller,
+            stopping,
         )))
     }
 }

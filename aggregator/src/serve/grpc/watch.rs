@@ -21,6 +21,7 @@ use crate::gate::{Kind, Reason};
 use crate::publish::{AlertReader, Allowed, TwinReader};
 use crate::serve::access::{Access, Caller};
 use crate::serve::error;
+use crate::serve::peer::Stopping;
 
 /// A stream's type in the generated traits.
 pub(super) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -102,6 +103,7 @@ struct Watch<R> {
     reader: R,
     access: Arc<Access>,
     caller: Caller,
+    stopping: Stopping,
     quiet_since: tokio::time::Instant,
     last_round: tokio::time::Instant,
 }
@@ -111,12 +113,14 @@ pub(super) fn stream<R: Reader>(
     reader: R,
     access: Arc<Access>,
     caller: Caller,
+    stopping: Stopping,
 ) -> Events<R::Event> {
     let now = tokio::time::Instant::now();
     let watch = Watch {
         reader,
         access,
         caller,
+        stopping,
         quiet_since: now,
         last_round: now - R::ROUND,
     };
@@ -131,6 +135,9 @@ pub(super) fn stream<R: Reader>(
 impl<R: Reader> Watch<R> {
     async fn next(&mut self) -> Result<R::Event, Status> {
         loop {
+            if self.stopping.0.is_cancelled() {
+                return Err(error::stopping());
+            }
             self.still_allowed()?;
             let (access, caller) = (&self.access, &self.caller);
             let allowed =
@@ -158,7 +165,11 @@ impl<R: Reader> Watch<R> {
 
     async fn wait(&mut self) {
         let keep_alive = KEEP_ALIVE.saturating_sub(self.quiet_since.elapsed());
-        let _ = tokio::time::timeout(keep_alive.min(RIGHTS), self.reader.changed()).await;
+        tokio::select! {
+            () = self.reader.changed() => {}
+            () = tokio::time::sleep(keep_alive.min(RIGHTS)) => {}
+            () = self.stopping.0.cancelled() => return,
+        }
         if !R::ROUND.is_zero() {
             tokio::time::sleep_until(self.last_round + R::ROUND).await;
             self.last_round = tokio::time::Instant::now();

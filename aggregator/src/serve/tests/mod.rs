@@ -560,3 +560,31 @@ async fn twins_are_listed_page_by_page_and_watched_by_name() {
         .expect("an event");
     assert!(matches!(event.kind, Some(twin_event::Kind::Snapshot(twin)) if twin.patient == "p-c"));
 }
+
+#[tokio::test]
+async fn stopping_ends_open_streams_with_a_status() {
+    let rig = Rig::new().await;
+    rig.patient("p-1").await;
+    let address = rig.listen().await;
+    let own = rig.client(Some((&rig, "olga", Role::Operator)));
+    let channel = soon(channel(address, own)).await.expect("a channel");
+    let request = v1::WatchAlertsRequest::default();
+    let stream = AlertServiceClient::new(channel).watch(request).await;
+    let mut stream = stream.expect("a stream").into_inner();
+    let event = soon(stream.message())
+        .await
+        .expect("no error")
+        .expect("an event");
+    assert!(matches!(
+        event.kind,
+        Some(alert_event::Kind::SnapshotEnd(_))
+    ));
+    rig.stop.cancel();
+    let ended = soon(stream.message()).await.expect_err("it ends");
+    assert_eq!(ended.code(), Code::Unavailable);
+    assert!(
+        ended.message().contains("the centre stops"),
+        "{}",
+        ended.message()
+    );
+}

@@ -46,7 +46,7 @@ pub(super) struct Rig {
     pub(super) front: Front,
     authority: Authority,
     folding: Folder,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 impl Rig {
