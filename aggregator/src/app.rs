@@ -428,6 +428,10 @@ fn fill(patients: &Patients, status: &mut v1::CentreStatus) {
     status.readings_duplicated = totals.duplicated;
     status.readings_declared_lost = totals.declared_lost;
     status.readings_quarantined = totals.quarantined;
+    if totals.entries_quarantined > 0 {
+        let count = totals.entries_quarantined;
+        status.refused.insert("quarantined_entry".into(), count);
+    }
 }
 
 #[cfg(test)]
