@@ -65,12 +65,17 @@ struct Inner {
     last: At,
     /// Wholly folded up to here.
     folded: u64,
+    /// An alert changed since readers of alerts were woken.
+    alerted: bool,
 }
 
 /// See the module.
 pub struct Hub {
     inner: Mutex<Inner>,
     progress: watch::Sender<Progress>,
+    /// Journal position of the newest entry that changed an alert: most entries do not, and then nobody who
+    /// waits for alerts is woken.
+    alerted: watch::Sender<u64>,
     cursors: CursorKey,
     epoch: AtomicU64,
     limits: Limits,
@@ -95,11 +100,14 @@ impl Hub {
             alerts: Alerts::new(limits.alert_ring, limits.resolved_alerts),
             last: At::START,
             folded: 0,
+            alerted: false,
         };
+        let (alerted, _) = watch::channel(0);
         let (progress, _) = watch::channel(Progress::default());
         Self {
             inner: Mutex::new(inner),
             progress,
+            alerted,
             cursors,
             epoch: AtomicU64::new(0),
             limits,
@@ -153,12 +161,20 @@ impl Hub {
         let mut inner = self.lock();
         let patient = inner.patients[index.0 as usize].id.clone();
         inner.alerts.change(patient, index, at, key, alert);
+        inner.alerted = true;
         inner.last = inner.last.max(at);
     }
 
     /// The entry at `position` is wholly told. Wakes readers.
     pub fn folded(&self, position: u64) {
-        self.lock().folded = position;
+        let alerted = {
+            let mut inner = self.lock();
+            inner.folded = position;
+            std::mem::take(&mut inner.alerted)
+        };
+        if alerted {
+            self.alerted.send_replace(position);
+        }
         self.progress
             .send_modify(|progress| progress.folded = position);
     }
@@ -173,6 +189,11 @@ impl Hub {
     /// Wakes when the fold made progress.
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// Wakes when alerts changed.
+    pub(super) fn alerted(&self) -> watch::Receiver<u64> {
+        self.alerted.subscribe()
     }
 
     /// Waits until all that was durable at start is folded.
@@ -198,7 +219,7 @@ impl Hub {
     /// How many readers wait on this hub (open streams).
     #[must_use]
     pub fn watchers(&self) -> usize {
-        self.progress.receiver_count()
+        self.progress.receiver_count() + self.alerted.receiver_count()
     }
 
     /// The patient's index and id, if there is such a patient.

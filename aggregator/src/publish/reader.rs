@@ -56,7 +56,6 @@ impl Wanted {
 #[derive(Debug)]
 struct Seat {
     hub: Arc<Hub>,
-    progress: watch::Receiver<Progress>,
     stream: Stream,
     filter: FilterHash,
     at: At,
@@ -85,11 +84,6 @@ impl Seat {
         self.at = at;
         Ok(true)
     }
-
-    async fn changed(&mut self) {
-        // The sender lives in the hub that we hold: the wait cannot fail.
-        let _ = self.progress.changed().await;
-    }
 }
 
 /// Every waiting patient once.
@@ -109,6 +103,7 @@ struct Sweep {
 #[derive(Debug)]
 pub struct TwinReader {
     seat: Seat,
+    progress: watch::Receiver<Progress>,
     wanted: Wanted,
     sweep: Option<Sweep>,
     ready: VecDeque<(PatientIndex, View)>,
@@ -123,10 +118,10 @@ impl TwinReader {
         let filter = FilterHash::of(&patients, 0);
         let progress = hub.progress();
         let at = At::START;
+        let stream = Stream::Twins;
         let mut seat = Seat {
             hub,
-            progress,
-            stream: Stream::Twins,
+            stream,
             filter,
             at,
         };
@@ -137,6 +132,7 @@ impl TwinReader {
         };
         let mut reader = Self {
             seat,
+            progress,
             wanted: Wanted::new(patients),
             sweep: None,
             ready: VecDeque::new(),
@@ -194,7 +190,8 @@ impl TwinReader {
 
     /// Waits until the fold made progress.
     pub async fn changed(&mut self) {
-        self.seat.changed().await;
+        // The sender lives in the hub that we hold: the wait cannot fail.
+        let _ = self.progress.changed().await;
     }
 
     /// Says that the line works; carries the newest cursor.
@@ -334,6 +331,7 @@ impl TwinReader {
 #[derive(Debug)]
 pub struct AlertReader {
     seat: Seat,
+    alerted: watch::Receiver<u64>,
     wanted: Wanted,
     priority_at_least: i32,
     snapshot: Option<(VecDeque<Arc<AlertRecord>>, String)>,
@@ -351,12 +349,12 @@ impl AlertReader {
         cursor: &[u8],
     ) -> Self {
         let filter = FilterHash::of(&patients, priority_at_least);
-        let progress = hub.progress();
+        let alerted = hub.alerted();
         let at = At::START;
+        let stream = Stream::Alerts;
         let mut seat = Seat {
             hub,
-            progress,
-            stream: Stream::Alerts,
+            stream,
             filter,
             at,
         };
@@ -373,6 +371,7 @@ impl AlertReader {
         let wanted = Wanted::new(patients);
         Self {
             seat,
+            alerted,
             wanted,
             priority_at_least,
             snapshot,
@@ -439,9 +438,10 @@ impl AlertReader {
         }
     }
 
-    /// Waits until the fold made progress.
+    /// Waits until an alert changed.
     pub async fn changed(&mut self) {
-        self.seat.changed().await;
+        // The sender lives in the hub that we hold: the wait cannot fail.
+        let _ = self.alerted.changed().await;
     }
 
     /// Says that the line works; carries the newest cursor.

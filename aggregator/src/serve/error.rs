@@ -52,6 +52,14 @@ pub fn stopping() -> Status {
     Status::unavailable("the centre stops: call again, with the cursor of the last event")
 }
 
+/// The call did not come in whole, or could not be answered, in time.
+#[must_use]
+pub fn too_slow() -> Status {
+    Status::deadline_exceeded(
+        "no answer within 60 s: send the whole request at once, or try again later",
+    )
+}
+
 /// The journal cannot.
 #[must_use]
 pub fn journal(error: &JournalError) -> Status {

@@ -7,6 +7,7 @@
 //! Must not know: what methods do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -21,6 +22,9 @@ use super::peer::PeerIdentity;
 use super::{error, page};
 use crate::counters::Refused;
 use crate::gate::Kind;
+
+/// From a call to the beginning of its answer. Streams may last for ever once they have begun.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// What calling a method means, for the gate. Every method of the contract is here; a test holds the table
 /// against the contract's descriptors.
@@ -63,7 +67,14 @@ pub(super) async fn guard(
     match admit(&access, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            // Until the answer begins: a request whose body never comes must not stay for ever.
+            match tokio::time::timeout(ANSWER, next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => {
+                    access.counters().refuse(Refused::Timeout);
+                    error::too_slow().into_http()
+                }
+            }
         }
         Err(status) => status.into_http(),
     }

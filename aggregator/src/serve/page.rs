@@ -15,6 +15,7 @@
 //! Must not know: gRPC, twins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Extension, Path, Request, State};
@@ -36,6 +37,8 @@ use crate::gate::Kind;
 const COOKIE: &str = "__Host-vitaltwin";
 /// A form of ours is a code of 64 digits.
 const FORM: usize = 4 * 1024;
+/// A form comes in one packet; who needs longer is not a browser.
+const ANSWER: Duration = Duration::from_secs(15);
 
 const SECURITY: [(HeaderName, &str); 7] = [
     (
@@ -127,7 +130,13 @@ pub(super) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
 
 async fn secure(request: Request, next: Next) -> Response {
     let named = is_named_host(request.headers(), request.uri());
-    let mut response = next.run(request).await;
+    let answer = tokio::time::timeout(ANSWER, next.run(request)).await;
+    let mut response = answer.unwrap_or_else(|_| {
+        plain(
+            StatusCode::REQUEST_TIMEOUT,
+            "The request did not come in whole.",
+        )
+    });
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
         headers.insert(name, HeaderValue::from_static(value));
