@@ -5,6 +5,8 @@
 //! Invariant: nothing measured and nothing that names a patient is logged at any level; libraries that would
 //! print values (bytes from the radio, packets) are held to WARN whatever `RUST_LOG` says.
 
+use std::io::IsTerminal as _;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -29,6 +31,7 @@ pub fn init() {
     let quiet = filter_fn(|metadata| may_log(metadata.target(), *metadata.level()));
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_filter(chosen.and(quiet));
     let _already_started = tracing_subscriber::registry().with(layer).try_init();
 }

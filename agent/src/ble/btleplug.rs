@@ -12,14 +12,16 @@
 //!   the pure machine has a watchdog on the data;
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
+mod attempt;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use btleplug::api::{
-    Central as _, CentralEvent, CentralState, CharPropFlags, Characteristic, Manager as _,
-    Peripheral as _, ScanFilter, ValueNotification,
+    Central as _, CentralEvent, CentralState, Manager as _, Peripheral as _, ScanFilter,
+    ValueNotification,
 };
 use btleplug::platform::{Adapter, Manager, Peripheral, PeripheralId};
 use futures_util::stream::{FuturesUnordered, SelectAll};
@@ -28,16 +30,13 @@ use proto::clock::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::Span;
-use vitals::gatt::{Characteristic as Known, DeviceText};
 
+use self::attempt::{Attempt, Failure, READ_FOR_ABOUT, read_about};
 use super::link::{Input, Limits};
 use super::radio::{Command, Radio, ScanWindows};
 use super::{About, Address, Notification, Overflow, RadioEvent};
 use crate::backoff::Backoff;
-use crate::decode::{Offer, offer, streams};
 
-/// Real time that connecting, and then looking up services, may take: `BlueZ` itself gives up after 30 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
 /// Real time for one subscription or read: a device that wants pairing hangs for 30 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Real time between checks that daemon and links still are what they seem.
@@ -164,27 +163,9 @@ struct Peer {
     echoes: HashMap<u128, Option<Instant>>,
 }
 
-/// What a connection attempt brought. Peripheral and stream are kept however it ended: dropping a stream is
-/// what costs match rules.
-#[derive(Default)]
-struct Attempt {
-    peripheral: Option<Peripheral>,
-    values: Option<Values>,
-    subscribed: HashSet<(u128, u128)>,
-    streams: bool,
-    unknown: usize,
-    failure: Option<Failure>,
-}
-
 enum Outcome {
     Attempt(Address, Box<Attempt>),
     Plain,
-}
-
-/// Why an attempt failed, as far as the machine must know.
-enum Failure {
-    Vanished,
-    Other(String),
 }
 
 /// One `Manager`, one adapter, one event stream.
@@ -542,121 +523,6 @@ async fn within<T>(call: impl Future<Output = Result<T, btleplug::Error>>) -> Re
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the Bluetooth daemon does not answer".into()),
     }
-}
-
-impl Attempt {
-    async fn run(
-        &mut self,
-        address: Address,
-        adapter: Adapter,
-        id: Option<PeripheralId>,
-    ) -> Result<(), Failure> {
-        let other = |error: btleplug::Error| Failure::Other(error.to_string());
-        let late = |_| Failure::Other("timed out".into());
-        let first = self.peripheral.is_none();
-        let peripheral = match (&self.peripheral, id) {
-            (Some(peripheral), _) => peripheral.clone(),
-            (None, Some(id)) => {
-                let found = timeout(CALL_TIMEOUT, adapter.peripheral(&id)).await;
-                match found.map_err(late)? {
-                    Ok(peripheral) => peripheral,
-                    Err(btleplug::Error::DeviceNotFound) => return Err(Failure::Vanished),
-                    Err(error) => return Err(other(error)),
-                }
-            }
-            (None, None) => return Err(Failure::Vanished),
-        };
-        if let Err(error) = timeout(CONNECT_TIMEOUT, peripheral.connect())
-            .await
-            .map_err(late)?
-        {
-            let text = error.to_string();
-            // The object is gone since the daemon restarted or cleaned up: it must be found anew.
-            if text.contains("UnknownObject") || text.contains("doesn't exist") {
-                return Err(Failure::Vanished);
-            }
-            return Err(Failure::Other(text));
-        }
-        // Before the first subscription, and once: see the head of this file.
-        if first {
-            let stream = peripheral.notifications().await.map_err(other)?;
-            self.values = Some(stream.map(move |value| (address, value)).boxed());
-            self.peripheral = Some(peripheral.clone());
-        }
-        let discovery = timeout(CONNECT_TIMEOUT, peripheral.discover_services());
-        discovery.await.map_err(late)?.map_err(other)?;
-        for characteristic in peripheral.characteristics() {
-            self.subscribe(&peripheral, &characteristic).await;
-        }
-        Ok(())
-    }
-
-    async fn subscribe(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
-        let notifies = CharPropFlags::NOTIFY | CharPropFlags::INDICATE;
-        if !characteristic.properties.intersects(notifies) {
-            return;
-        }
-        let uuid = characteristic.uuid.as_u128();
-        match offer(uuid) {
-            Offer::Wanted => {}
-            Offer::Ignored => return,
-            Offer::Unknown => {
-                self.unknown += 1;
-                return;
-            }
-        }
-        match timeout(CALL_TIMEOUT, peripheral.subscribe(characteristic)).await {
-            Ok(Ok(())) => {
-                let service = characteristic.service_uuid.as_u128();
-                self.subscribed.insert((service, uuid));
-                self.streams |= streams(uuid);
-            }
-            Ok(Err(error)) => tracing::debug!(%error, "a subscription failed"),
-            Err(_) => tracing::debug!("a subscription timed out"),
-        }
-    }
-}
-
-/// What is read once a device is subscribed; all of it may echo.
-const READ_FOR_ABOUT: [Known; 3] = [
-    Known::ManufacturerName,
-    Known::ModelNumber,
-    Known::BatteryLevel,
-];
-
-async fn read_about(peripheral: &Peripheral) -> About {
-    let mut about = About::default();
-    if let Ok(Ok(Some(properties))) = timeout(CALL_TIMEOUT, peripheral.properties()).await {
-        let name = properties.advertisement_name.or(properties.local_name);
-        about.name = name.and_then(|name| text(name.as_bytes()));
-    }
-    for characteristic in peripheral.characteristics() {
-        let uuid = characteristic.uuid.as_u128();
-        let wanted = READ_FOR_ABOUT
-            .into_iter()
-            .find(|known| known.uuid() == uuid);
-        let Some(wanted) = wanted else { continue };
-        if !characteristic.properties.contains(CharPropFlags::READ) {
-            continue;
-        }
-        let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(&characteristic)).await else {
-            continue;
-        };
-        if wanted == Known::ManufacturerName {
-            about.manufacturer = text(&value);
-        } else if wanted == Known::ModelNumber {
-            about.model = text(&value);
-        } else {
-            let level = vitals::gatt::BatteryLevel::decode(&value);
-            about.battery_percent = level.ok().map(|level| level.percent);
-        }
-    }
-    about
-}
-
-fn text(octets: &[u8]) -> Option<String> {
-    let text = DeviceText::from_octets(octets);
-    (!text.as_str().is_empty()).then(|| text.as_str().to_owned())
 }
 
 /// The address in an id such as "hci0/dev_AA_BB_CC_DD_EE_FF": asking `BlueZ` for it would cost a round trip

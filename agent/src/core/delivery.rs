@@ -62,6 +62,7 @@ impl Core {
                 self.hello_due = true;
                 self.ready.clear();
                 self.window.connected();
+                self.sealing.line(true);
                 // Life is proved at once, not with the next beat.
                 if !self.stopping {
                     self.heartbeat_due = now;
@@ -69,6 +70,7 @@ impl Core {
             }
             UplinkEvent::Down(why) => {
                 self.line_trouble = Some(why);
+                self.sealing.line(false);
                 self.window.disconnected();
                 self.ready.clear();
                 if let Some(loading) = &mut self.loading {
@@ -197,7 +199,7 @@ impl Core {
             }
             Order::SetAside { context, numbers } => self.set_aside(context, &numbers, now),
             Order::Unknown => {
-                tracing::warn!("an order of a newer centre is not known here: update")
+                tracing::warn!("an order of a newer centre is not known here: update");
             }
         }
     }

@@ -303,6 +303,23 @@ impl Core {
         self.schedule_commit(now);
     }
 
+    /// Without a line, the small records of a minute become one: a thousand bytes instead of sixty records.
+    pub(super) fn merge(&mut self, now: Time) {
+        let ledger = &self.ledger;
+        self.sealing.merge(now, |id| ledger.get(id).is_some());
+    }
+
+    /// Records whose readings lie in a merged one that is committed together with their removal.
+    pub(super) fn superseded(&mut self, ids: &[RecordId]) {
+        for id in ids {
+            if let Some(entry) = self.ledger.remove(*id) {
+                self.gateway.readings_sealed -= u64::from(entry.stub.count);
+                self.window.remove(*id);
+                self.forget(*id);
+            }
+        }
+    }
+
     /// The declared policy when the buffer is full: waveforms, then dense vitals, the oldest first.
     fn make_room(&mut self, now: Time) {
         let Some(excess) = self.budget.excess(self.ledger.bytes()) else {

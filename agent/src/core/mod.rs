@@ -225,6 +225,8 @@ impl Core {
         if self.commit_due.is_some_and(|due| due <= now) {
             self.sealing.flush(now);
             self.drain_sealing(now);
+            self.merge(now);
+            self.drain_sealing(now);
             self.commit(now);
         }
         self.drain_sealing(now);
@@ -317,6 +319,7 @@ impl Core {
                         self.changes.contexts.push((ordinal, context));
                     }
                     Output::Closed(ordinal) => self.close_if_over(ordinal),
+                    Output::Superseded(ids) => self.superseded(&ids),
                     Output::Sealed(sealed) => {
                         self.gateway.readings_sealed += u64::from(sealed.entry.stub.count);
                         self.dirty.insert(sealed.entry.stub.stream);
@@ -339,9 +342,12 @@ impl Core {
     }
 
     fn schedule_commit(&mut self, now: Time) {
-        if self.commit_due.is_none() {
-            self.commit_due = Some(now + self.settings.commit_interval);
-        }
+        let interval = if self.stopping {
+            Span::ZERO
+        } else {
+            self.settings.commit_interval
+        };
+        self.commit_due.get_or_insert(now + interval);
     }
 
     fn declare(&mut self, stream: StreamId, source: u16, reason: GapReason, loss: Loss) {

@@ -63,7 +63,10 @@ impl Centre {
 
     fn record(&mut self, record: &[u8]) {
         let stub = proto::seal::parse_stub(record).expect("whole");
-        let opener = self.openers.get(&stub.context).expect("the header came first");
+        let opener = self
+            .openers
+            .get(&stub.context)
+            .expect("the header came first");
         let opened = opener.open(record).expect("authentic");
         let tag = tag_of(record).expect("whole");
         if self.tags.insert((stub.context, stub.number), tag).is_some() {
@@ -94,7 +97,12 @@ impl Centre {
         let receipt = |(context, ranges): (ContextId, Vec<Range>)| {
             let ordinal = core.ledger.ordinal(context)?;
             let key = &core.ledger.context(ordinal)?.receipt_key;
-            Some(make(key, context, 1, &ranges[ranges.len().saturating_sub(1000)..]))
+            Some(make(
+                key,
+                context,
+                1,
+                &ranges[ranges.len().saturating_sub(1000)..],
+            ))
         };
         by_context.into_iter().filter_map(receipt).collect()
     }
@@ -140,7 +148,14 @@ impl Bench {
         };
         let dir = tempfile::tempdir().expect("a folder");
         let obeyed = Obeyed::default();
-        let (core, store) = start(&dir, &identity, &obeyed, Overflow::default(), at(0), 1 << 30);
+        let (core, store) = start(
+            &dir,
+            &identity,
+            &obeyed,
+            Overflow::default(),
+            at(0),
+            1 << 30,
+        );
         let mut bench = Self {
             dir,
             identity,
@@ -156,7 +171,10 @@ impl Bench {
         bench.connect();
         let signed = bench.assignment(1);
         bench.say(down::Kind::Command(signed));
-        bench.core.handle(Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)), bench.now);
+        bench.core.handle(
+            Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)),
+            bench.now,
+        );
         bench.pump();
         bench
     }
@@ -182,7 +200,8 @@ impl Bench {
     fn connect(&mut self) {
         let (line, _unused) = mpsc::channel(1);
         self.connected = true;
-        self.core.handle(Event::Uplink(UplinkEvent::Up(line)), self.now);
+        self.core
+            .handle(Event::Uplink(UplinkEvent::Up(line)), self.now);
     }
 
     fn disconnect(&mut self) {
@@ -193,7 +212,8 @@ impl Bench {
 
     fn say(&mut self, kind: down::Kind) {
         let message = CentreToGateway { kind: Some(kind) };
-        self.core.handle(Event::Uplink(UplinkEvent::Message(message)), self.now);
+        self.core
+            .handle(Event::Uplink(UplinkEvent::Message(message)), self.now);
     }
 
     /// Carries out what the core wants until it wants nothing more.
@@ -208,7 +228,9 @@ impl Bench {
                 self.centre.take(message);
                 continue;
             }
-            let Some(job) = self.core.poll_job() else { return };
+            let Some(job) = self.core.poll_job() else {
+                return;
+            };
             let done = match job {
                 Job::Commit(changes) => Done::Committed {
                     result: self.store.commit(&changes),
@@ -232,7 +254,8 @@ impl Bench {
             value: vec![0x08, 70, low, high],
             received: self.now,
         };
-        self.core.handle(Event::Notification(notification), self.now);
+        self.core
+            .handle(Event::Notification(notification), self.now);
         self.pump();
         self.pass(Span::from_secs(1));
     }
@@ -263,8 +286,14 @@ impl Bench {
         let spare_store = Store::open(spare.path(), self.now).expect("opens").store;
         drop(std::mem::replace(&mut self.store, spare_store));
         let overflow = self.overflow.clone();
-        let (core, store) =
-            start(&self.dir, &self.identity, &self.obeyed, overflow, self.now, budget);
+        let (core, store) = start(
+            &self.dir,
+            &self.identity,
+            &self.obeyed,
+            overflow,
+            self.now,
+            budget,
+        );
         (self.core, self.store) = (core, store);
         self.pump();
     }
@@ -274,7 +303,10 @@ impl Bench {
     }
 
     fn applied_once(&self) -> usize {
-        assert!(self.centre.applied.values().all(|times| *times == 1), "applied twice");
+        assert!(
+            self.centre.applied.values().all(|times| *times == 1),
+            "applied twice"
+        );
         self.centre.applied.len()
     }
 
@@ -311,7 +343,11 @@ fn each_notification_reaches_the_centre_at_once_and_is_kept_until_its_receipt() 
         bench.beat();
         // Each is two readings: rate and energy.
         assert_eq!(bench.decoded(), beats * 2);
-        assert_eq!(bench.applied_once() as u64, beats * 2, "no beat waited for the next");
+        assert_eq!(
+            bench.applied_once() as u64,
+            beats * 2,
+            "no beat waited for the next"
+        );
     }
     assert!(!bench.core.is_drained());
     bench.receipt_all();
@@ -321,7 +357,13 @@ fn each_notification_reaches_the_centre_at_once_and_is_kept_until_its_receipt() 
     assert_eq!(status.readings_sealed, 10);
     assert_eq!(bench.centre.hellos.len(), 1);
     assert!(bench.centre.heartbeats >= 1);
-    assert!(bench.centre.reports.iter().any(|r| r.link() == v1::LinkState::Connected));
+    assert!(
+        bench
+            .centre
+            .reports
+            .iter()
+            .any(|r| r.link() == v1::LinkState::Connected)
+    );
 }
 
 #[test]
@@ -333,6 +375,13 @@ fn an_outage_is_caught_up_from_disk_and_memory_live_first() {
         bench.beat();
     }
     assert_eq!(bench.applied_once(), 2, "nothing passed during the outage");
+    // Ten minutes are ten merged records, twenty heartbeats, and the small ones of the open minute.
+    let buffer = bench.core.status(bench.now).buffer;
+    assert!(buffer.records < 110, "{buffer:?}");
+    assert_eq!(
+        bench.core.status(bench.now).readings_sealed,
+        bench.decoded()
+    );
     bench.connect();
     let live = Notification {
         device: DEVICE,
@@ -362,7 +411,10 @@ fn an_outage_is_caught_up_from_disk_and_memory_live_first() {
     bench.receipt_all();
     assert!(bench.core.is_drained());
     assert_eq!(bench.applied_once() as u64, bench.decoded());
-    assert_eq!(bench.core.status(bench.now).readings_receipted, bench.decoded());
+    assert_eq!(
+        bench.core.status(bench.now).readings_receipted,
+        bench.decoded()
+    );
 }
 
 #[test]
@@ -382,12 +434,17 @@ fn a_crash_loses_at_most_what_came_after_the_last_commit_and_says_so() {
             value: vec![0, 72],
             received: bench.now,
         };
-        bench.core.handle(Event::Notification(notification), bench.now);
+        bench
+            .core
+            .handle(Event::Notification(notification), bench.now);
     }
     bench.now = bench.now + Span::from_millis(500);
     bench.restart(1 << 30);
     let status = bench.core.status(bench.now);
-    assert!(committed - status.readings_decoded <= 2, "the counter is what is on disk");
+    assert!(
+        committed - status.readings_decoded <= 2,
+        "the counter is what is on disk"
+    );
     bench.connect();
     for _ in 0..20 {
         bench.pass(Span::from_secs(1));
@@ -398,7 +455,11 @@ fn a_crash_loses_at_most_what_came_after_the_last_commit_and_says_so() {
     let gaps = bench.gaps(GapReason::AgentStopped);
     assert_eq!(gaps.len(), 1);
     assert!(!gaps[0].exact && gaps[0].from_us < gaps[0].to_us);
-    assert_eq!(bench.centre.openers.len(), 2, "the old context's header was sent again");
+    assert_eq!(
+        bench.centre.openers.len(),
+        2,
+        "the old context's header was sent again"
+    );
 }
 
 #[test]
@@ -429,8 +490,11 @@ fn a_full_buffer_drops_the_oldest_vitals_and_declares_them_exactly() {
     bench.disconnect();
     bench.restart(40_000);
     bench.core.budget_for_tests(40_000);
-    bench.core.handle(Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)), bench.now);
-    for _ in 0..600 {
+    bench.core.handle(
+        Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)),
+        bench.now,
+    );
+    for _ in 0..6000 {
         bench.beat();
     }
     let status = bench.core.status(bench.now);
@@ -444,9 +508,16 @@ fn a_full_buffer_drops_the_oldest_vitals_and_declares_them_exactly() {
     }
     assert!(bench.core.is_drained());
     let status = bench.core.status(bench.now);
-    let declared: u64 = bench.gaps(GapReason::BufferFull).iter().map(|gap| gap.readings).sum();
+    let declared: u64 = bench
+        .gaps(GapReason::BufferFull)
+        .iter()
+        .map(|gap| gap.readings)
+        .sum();
     assert_eq!(declared, dropped);
-    assert_eq!(status.readings_receipted + declared, status.readings_decoded);
+    assert_eq!(
+        status.readings_receipted + declared,
+        status.readings_decoded
+    );
 }
 
 #[test]
@@ -487,7 +558,11 @@ fn only_a_signed_order_sets_records_aside() {
         detail: "no".into(),
     };
     bench.say(down::Kind::Refusal(refusal));
-    assert_eq!(bench.core.status(bench.now).buffer.records, held, "a hint deletes nothing");
+    assert_eq!(
+        bench.core.status(bench.now).buffer.records,
+        held,
+        "a hint deletes nothing"
+    );
     let command = v1::Command {
         gateway: "g-1".into(),
         number: 2,
@@ -502,7 +577,11 @@ fn only_a_signed_order_sets_records_aside() {
     bench.pump();
     bench.receipt_all();
     assert!(bench.core.is_drained());
-    let declared: u64 = bench.gaps(GapReason::Refused).iter().map(|gap| gap.readings).sum();
+    let declared: u64 = bench
+        .gaps(GapReason::Refused)
+        .iter()
+        .map(|gap| gap.readings)
+        .sum();
     assert_eq!(declared, 2);
 }
 
@@ -517,7 +596,9 @@ fn device_data_that_is_refused_is_counted_by_reason() {
             value: value.to_vec(),
             received,
         };
-        bench.core.handle(Event::Notification(notification), bench.now);
+        bench
+            .core
+            .handle(Event::Notification(notification), bench.now);
     };
     let now = at(1);
     send(Address([9; 6]), HEART_RATE, &[0, 70], now);
@@ -526,7 +607,9 @@ fn device_data_that_is_refused_is_counted_by_reason() {
     send(DEVICE, HEART_RATE, &[0, 70], at(-5));
     // The interval before this first beat began before the assignment.
     send(DEVICE, HEART_RATE, &[0x10, 70, 0, 8], at(1));
-    bench.core.handle(Event::Radio(RadioEvent::Unassigned(Address([8; 6]))), now);
+    bench
+        .core
+        .handle(Event::Radio(RadioEvent::Unassigned(Address([8; 6]))), now);
     let status = bench.core.status(now);
     let counts = &status.device_data_refused;
     assert_eq!(counts["not_assigned"], 1);
@@ -549,7 +632,10 @@ fn values_that_found_the_queue_full_are_declared() {
     let gaps = bench.gaps(GapReason::QueueFull);
     assert_eq!(gaps.len(), 1);
     assert_eq!((gaps[0].readings, gaps[0].exact), (2, false));
-    assert_eq!((gaps[0].from_us, gaps[0].to_us), (at(1).as_micros(), at(3).as_micros()));
+    assert_eq!(
+        (gaps[0].from_us, gaps[0].to_us),
+        (at(1).as_micros(), at(3).as_micros())
+    );
 }
 
 #[test]
@@ -568,7 +654,9 @@ fn a_receipt_before_the_commit_keeps_the_disk_idle() {
             value: vec![0, 70],
             received: bench.now,
         };
-        bench.core.handle(Event::Notification(notification), bench.now);
+        bench
+            .core
+            .handle(Event::Notification(notification), bench.now);
         while let Some(message) = bench.core.poll_message(bench.now) {
             bench.centre.take(message);
         }
@@ -589,6 +677,9 @@ fn a_receipt_before_the_commit_keeps_the_disk_idle() {
             bench.core.handle(Event::Store(done), bench.now);
         }
     }
-    assert!(written <= 1, "{written} records were written although the centre had them");
+    assert!(
+        written <= 1,
+        "{written} records were written although the centre had them"
+    );
     assert_eq!(bench.applied_once(), 10);
 }

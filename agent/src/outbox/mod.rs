@@ -1,8 +1,10 @@
 //! What the agent keeps until it is safe elsewhere.
 //!
 //! * [`seal`]: opens contexts to patients' keys, batches readings, seals them.
+//! * [`minute`]: PURE. Small records of an open minute, which become one without a line.
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
 //! * [`store`]: the only file that names sled; one writer thread.
+//! * [`rows`]: PURE. What lies in the store besides sealed records.
 //! * [`salvage`]: reads what can be read from a store that does not open.
 //!
 //! The promises:
@@ -24,6 +26,7 @@
 //! | `m` | how the last run ended, and the counters of the gateway |
 
 pub mod ledger;
+pub mod minute;
 pub mod rows;
 pub mod salvage;
 pub mod seal;

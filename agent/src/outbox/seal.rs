@@ -20,6 +20,7 @@ use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
 
 use super::RecordId;
 use super::ledger::{Context, Entry};
+use super::minute::{Minute, Minutes};
 use super::rows::StreamRow;
 use crate::ble::Address;
 
@@ -76,6 +77,8 @@ pub enum Output {
     Closed(u64),
     /// A record.
     Sealed(Sealed),
+    /// These records' readings lie in the merged record that was given just before.
+    Superseded(Vec<RecordId>),
 }
 
 /// A sealed record.
@@ -103,6 +106,8 @@ pub struct Sealing {
     output: Vec<Output>,
     /// Streams whose key was no key; the order was signed, so it can only be counted and shown.
     bad_keys: u64,
+    /// There is a line to the centre.
+    line: bool,
 }
 
 struct Stream {
@@ -111,6 +116,14 @@ struct Stream {
     waiting: BTreeMap<Lane, Vec<Reading>>,
     gaps: BTreeMap<(u16, GapReason), Loss>,
     reports: BTreeMap<u16, DeviceReport>,
+    minutes: Minutes,
+    declared: Option<Declared>,
+}
+
+/// A gap record that was never handed to a line, and what it says.
+struct Declared {
+    id: RecordId,
+    gaps: BTreeMap<(u16, GapReason), Loss>,
 }
 
 struct Open {
@@ -165,6 +178,7 @@ impl Sealing {
             devices: BTreeMap::new(),
             output: Vec::new(),
             bad_keys: 0,
+            line: false,
         }
     }
 
@@ -186,6 +200,8 @@ impl Sealing {
                 waiting: BTreeMap::new(),
                 gaps: BTreeMap::new(),
                 reports: BTreeMap::new(),
+                minutes: Minutes::default(),
+                declared: None,
             });
             if kept.assignment.public_key != assignment.public_key
                 || kept.assignment.key_id != assignment.key_id
@@ -329,6 +345,33 @@ impl Sealing {
         self.streams.insert(stream, state);
     }
 
+    /// Merges the small records of minutes that are over, as far as all of them are still there
+    /// (`is_there`). Only for records that were never handed to a line.
+    pub fn merge(&mut self, now: Time, is_there: impl Fn(RecordId) -> bool) {
+        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+            let Some(mut state) = self.streams.remove(&stream) else {
+                continue;
+            };
+            for minute in state.minutes.take_over(now) {
+                if minute.ids.iter().all(|id| is_there(*id)) {
+                    self.seal_minute(&mut state, minute, now);
+                }
+            }
+            self.streams.insert(stream, state);
+        }
+    }
+
+    /// There is a line to the centre, or none. With one, any record may be on its way: none is replaced.
+    pub fn line(&mut self, up: bool) {
+        self.line = up;
+        if up {
+            for state in self.streams.values_mut() {
+                state.minutes.clear();
+                state.declared = None;
+            }
+        }
+    }
+
     /// What was produced since the last call.
     pub fn take_output(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.output)
@@ -377,7 +420,17 @@ impl Sealing {
                     count: batch.count,
                     ..label(lane, batch.oldest, batch.newest)
                 };
-                self.seal(state, label, &batch.into_body(), now);
+                let whole = usize::from(batch.count);
+                let id = self.seal(state, label, &batch.into_body(), now);
+                if let Some(id) = id.filter(|_| lane == Lane::Vitals && !self.line) {
+                    let of_source = |reading: &&Reading| reading.source.0 == label.source;
+                    let of_source: Vec<Reading> =
+                        readings.iter().filter(of_source).copied().collect();
+                    // A source that needs several records at once is dense enough as it is.
+                    if of_source.len() == whole {
+                        state.minutes.add(id, &of_source, now);
+                    }
+                }
             }
         }
         let reports: Vec<DeviceReport> = std::mem::take(&mut state.reports).into_values().collect();
@@ -388,25 +441,79 @@ impl Sealing {
             };
             self.seal(state, label(Lane::Alert, now, now), &body, now);
         }
-        let gaps: Vec<_> = std::mem::take(&mut state.gaps).into_iter().collect();
-        for gaps in gaps.chunks(GAPS_A_RECORD) {
+        self.seal_gaps(state, now);
+        self.rotate(state, now);
+    }
+
+    /// Without a line, the losses declared last are declared anew together with the new ones: a buffer that
+    /// stays full for weeks must not fill with records that say so.
+    fn seal_gaps(&mut self, state: &mut Stream, now: Time) {
+        if state.gaps.is_empty() {
+            return;
+        }
+        let mut gaps = std::mem::take(&mut state.gaps);
+        let before = state.declared.take();
+        if let Some(Declared { gaps: known, .. }) = &before {
+            for (key, loss) in known {
+                gaps.entry(*key)
+                    .and_modify(|new| *new = new.with(*loss))
+                    .or_insert(*loss);
+            }
+        }
+        let mut replaced: Vec<RecordId> = before.iter().map(|before| before.id).collect();
+        let alone = gaps.len() <= GAPS_A_RECORD;
+        let all: Vec<_> = gaps.iter().map(|(key, loss)| (*key, *loss)).collect();
+        for gaps in all.chunks(GAPS_A_RECORD) {
             let body = BatchBody {
                 gaps: gaps.iter().map(gap).collect(),
+                supersedes: replaced.iter().map(|id| id.number).collect(),
                 ..BatchBody::default()
             };
             let times = || gaps.iter().map(|(_, loss)| loss);
             let from = times().map(|loss| loss.from).min().unwrap_or(now);
             let to = times().map(|loss| loss.to).max().unwrap_or(now);
-            self.seal(state, label(Lane::Gap, from, to), &body, now);
+            let id = self.seal(state, label(Lane::Gap, from, to), &body, now);
+            if id.is_some() && !replaced.is_empty() {
+                self.output
+                    .push(Output::Superseded(std::mem::take(&mut replaced)));
+            }
+            if let Some(id) = id.filter(|_| alone && !self.line) {
+                let gaps = gaps.iter().copied().collect();
+                state.declared = Some(Declared { id, gaps });
+            }
         }
-        self.rotate(state, now);
     }
 
-    fn seal(&mut self, state: &mut Stream, label: Label, body: &BatchBody, now: Time) {
-        self.open(state, now);
-        let Some(open) = &mut state.open else {
+    fn seal_minute(&mut self, state: &mut Stream, minute: Minute, now: Time) {
+        let mut batches = split_to_fit(&minute.readings, minute.reserve());
+        let Some(batch) = batches.pop().filter(|_| batches.is_empty()) else {
+            debug_assert!(false, "a minute always fits one record");
             return;
         };
+        let label = Label {
+            source: batch.source.0,
+            count: batch.count,
+            ..label(Lane::Vitals, batch.oldest, batch.newest)
+        };
+        let body = BatchBody {
+            supersedes: minute.ids.iter().map(|id| id.number).collect(),
+            ..batch.into_body()
+        };
+        if self.seal(state, label, &body, now).is_some() {
+            self.output.push(Output::Superseded(minute.ids));
+        }
+    }
+
+    /// The record's place; `None` if it could not be sealed.
+    fn seal(
+        &mut self,
+        state: &mut Stream,
+        label: Label,
+        body: &BatchBody,
+        now: Time,
+    ) -> Option<RecordId> {
+        self.open(state, now);
+        let open = state.open.as_mut()?;
         let label = Label {
             number: open.sealer.next_number(),
             ..label
@@ -420,11 +527,15 @@ impl Sealing {
             Ok(Sealed { id, record, entry })
         });
         match sealed {
-            Ok(sealed) => self.output.push(Output::Sealed(sealed)),
+            Ok(sealed) => {
+                self.output.push(Output::Sealed(sealed));
+                Some(id)
+            }
             // `split_to_fit` and the limits above keep every body within a record.
             Err(error) => {
                 debug_assert!(false, "{error}");
                 tracing::error!(%error, lane = ?label.lane, "a batch could not be sealed");
+                None
             }
         }
     }
@@ -475,6 +586,8 @@ impl Sealing {
     }
 
     fn close(&mut self, state: &mut Stream) {
+        state.minutes.clear();
+        state.declared = None;
         if let Some(open) = state.open.take() {
             self.output.push(Output::Closed(open.ordinal));
         }
@@ -631,6 +744,7 @@ mod tests {
                 Output::Opened(_, context) => contexts.push(context),
                 Output::Sealed(record) => sealed.push(record),
                 Output::Closed(_) => closed += 1,
+                Output::Superseded(_) => {}
             }
         }
         (contexts, sealed, closed)

@@ -1,0 +1,151 @@
+//! One attempt to connect: connect, open the stream of values once, look up services, subscribe. And what a
+//! device says about itself, read beside everything else once it is subscribed.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use btleplug::api::{Central as _, CharPropFlags, Characteristic, Peripheral as _};
+use btleplug::platform::{Adapter, Peripheral, PeripheralId};
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+use vitals::gatt::{Characteristic as Known, DeviceText};
+
+use super::{CALL_TIMEOUT, Values};
+use crate::ble::{About, Address};
+use crate::decode::{Offer, offer, streams};
+
+/// Real time that connecting, and then looking up services, may take: `BlueZ` itself gives up after 30 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// What a connection attempt brought. Peripheral and stream are kept however it ended: dropping a stream is
+/// what costs match rules.
+#[derive(Default)]
+pub(super) struct Attempt {
+    pub(super) peripheral: Option<Peripheral>,
+    pub(super) values: Option<Values>,
+    pub(super) subscribed: HashSet<(u128, u128)>,
+    pub(super) streams: bool,
+    pub(super) unknown: usize,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Why an attempt failed, as far as the machine must know.
+pub(super) enum Failure {
+    Vanished,
+    Other(String),
+}
+
+impl Attempt {
+    pub(super) async fn run(
+        &mut self,
+        address: Address,
+        adapter: Adapter,
+        id: Option<PeripheralId>,
+    ) -> Result<(), Failure> {
+        let other = |error: btleplug::Error| Failure::Other(error.to_string());
+        let late = |_| Failure::Other("timed out".into());
+        let first = self.peripheral.is_none();
+        let peripheral = match (&self.peripheral, id) {
+            (Some(peripheral), _) => peripheral.clone(),
+            (None, Some(id)) => {
+                let found = timeout(CALL_TIMEOUT, adapter.peripheral(&id)).await;
+                match found.map_err(late)? {
+                    Ok(peripheral) => peripheral,
+                    Err(btleplug::Error::DeviceNotFound) => return Err(Failure::Vanished),
+                    Err(error) => return Err(other(error)),
+                }
+            }
+            (None, None) => return Err(Failure::Vanished),
+        };
+        if let Err(error) = timeout(CONNECT_TIMEOUT, peripheral.connect())
+            .await
+            .map_err(late)?
+        {
+            let text = error.to_string();
+            // The object is gone since the daemon restarted or cleaned up: it must be found anew.
+            if text.contains("UnknownObject") || text.contains("doesn't exist") {
+                return Err(Failure::Vanished);
+            }
+            return Err(Failure::Other(text));
+        }
+        // Before the first subscription, and once: see the head of this file.
+        if first {
+            let stream = peripheral.notifications().await.map_err(other)?;
+            self.values = Some(stream.map(move |value| (address, value)).boxed());
+            self.peripheral = Some(peripheral.clone());
+        }
+        let discovery = timeout(CONNECT_TIMEOUT, peripheral.discover_services());
+        discovery.await.map_err(late)?.map_err(other)?;
+        for characteristic in peripheral.characteristics() {
+            self.subscribe(&peripheral, &characteristic).await;
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
+        let notifies = CharPropFlags::NOTIFY | CharPropFlags::INDICATE;
+        if !characteristic.properties.intersects(notifies) {
+            return;
+        }
+        let uuid = characteristic.uuid.as_u128();
+        match offer(uuid) {
+            Offer::Wanted => {}
+            Offer::Ignored => return,
+            Offer::Unknown => {
+                self.unknown += 1;
+                return;
+            }
+        }
+        match timeout(CALL_TIMEOUT, peripheral.subscribe(characteristic)).await {
+            Ok(Ok(())) => {
+                let service = characteristic.service_uuid.as_u128();
+                self.subscribed.insert((service, uuid));
+                self.streams |= streams(uuid);
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a subscription failed"),
+            Err(_) => tracing::debug!("a subscription timed out"),
+        }
+    }
+}
+
+/// What is read once a device is subscribed; all of it may echo.
+pub(super) const READ_FOR_ABOUT: [Known; 3] = [
+    Known::ManufacturerName,
+    Known::ModelNumber,
+    Known::BatteryLevel,
+];
+
+pub(super) async fn read_about(peripheral: &Peripheral) -> About {
+    let mut about = About::default();
+    if let Ok(Ok(Some(properties))) = timeout(CALL_TIMEOUT, peripheral.properties()).await {
+        let name = properties.advertisement_name.or(properties.local_name);
+        about.name = name.and_then(|name| text(name.as_bytes()));
+    }
+    for characteristic in peripheral.characteristics() {
+        let uuid = characteristic.uuid.as_u128();
+        let wanted = READ_FOR_ABOUT
+            .into_iter()
+            .find(|known| known.uuid() == uuid);
+        let Some(wanted) = wanted else { continue };
+        if !characteristic.properties.contains(CharPropFlags::READ) {
+            continue;
+        }
+        let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(&characteristic)).await else {
+            continue;
+        };
+        if wanted == Known::ManufacturerName {
+            about.manufacturer = text(&value);
+        } else if wanted == Known::ModelNumber {
+            about.model = text(&value);
+        } else {
+            let level = vitals::gatt::BatteryLevel::decode(&value);
+            about.battery_percent = level.ok().map(|level| level.percent);
+        }
+    }
+    about
+}
+
+fn text(octets: &[u8]) -> Option<String> {
+    let text = DeviceText::from_octets(octets);
+    (!text.as_str().is_empty()).then(|| text.as_str().to_owned())
+}

@@ -1,0 +1,183 @@
+//! PURE. The open minute: small records of one source that will become one merged record.
+//!
+//! Without a line, each commit interval seals a record per source, so that a crash loses little; sixty of them
+//! take thirty times the room of one. So their readings are remembered for a minute, sealed again as one
+//! record that names the numbers it replaces, and the small ones are removed in the same commit.
+//! Invariants: only records of one context, stream and source are merged; what is remembered always fits one
+//! record; a reading keeps its sequence number, by which the centre tells it apart whatever arrives.
+
+use std::collections::BTreeMap;
+
+use proto::seal::MAX_BODY;
+use proto::wire::estimated_size;
+use vitals::{Reading, SourceId, Span, Time};
+
+use super::RecordId;
+
+/// How long small records are collected.
+const MINUTE: Span = Span::from_secs(60);
+/// Bytes that a replaced number takes at most: below 2^35 in a packed list.
+const NUMBER_SIZE: usize = 5;
+/// Bytes besides readings and numbers: tags and lengths.
+const FRAME: usize = 16;
+
+/// Small records of one source, and what they hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Minute {
+    /// When the first was sealed.
+    pub began: Time,
+    /// Their places, oldest first.
+    pub ids: Vec<RecordId>,
+    /// Their readings, in order.
+    pub readings: Vec<Reading>,
+}
+
+impl Minute {
+    /// Bytes to keep free for the replaced numbers.
+    #[must_use]
+    pub fn reserve(&self) -> usize {
+        FRAME + self.ids.len() * NUMBER_SIZE
+    }
+
+    fn fits(&self, more: &[Reading]) -> bool {
+        let all: Vec<Reading> = self.readings.iter().chain(more).copied().collect();
+        estimated_size(&all) + self.reserve() + NUMBER_SIZE <= MAX_BODY
+    }
+}
+
+/// The open minutes of a stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Minutes {
+    open: BTreeMap<SourceId, Minute>,
+    /// Full before their time.
+    full: Vec<Minute>,
+}
+
+impl Minutes {
+    /// Remembers a record that was just sealed. All readings are of one source.
+    pub fn add(&mut self, id: RecordId, readings: &[Reading], now: Time) {
+        let Some(source) = readings.first().map(|reading| reading.source) else {
+            return;
+        };
+        if let Some(minute) = self.open.get(&source) {
+            let same_context = minute
+                .ids
+                .first()
+                .is_some_and(|first| first.ordinal == id.ordinal);
+            if !same_context || !minute.fits(readings) {
+                self.full.extend(self.open.remove(&source));
+            }
+        }
+        let minute = self.open.entry(source).or_insert_with(|| Minute {
+            began: now,
+            ids: Vec::new(),
+            readings: Vec::new(),
+        });
+        minute.ids.push(id);
+        minute.readings.extend_from_slice(readings);
+    }
+
+    /// Minutes that are over and worth merging.
+    pub fn take_over(&mut self, now: Time) -> Vec<Minute> {
+        let mut over = std::mem::take(&mut self.full);
+        let due = |minute: &Minute| now.since(minute.began) >= MINUTE;
+        let sources: Vec<SourceId> = self.open.keys().copied().collect();
+        for source in sources {
+            if self.open.get(&source).is_some_and(due) {
+                over.extend(self.open.remove(&source));
+            }
+        }
+        over.retain(|minute| minute.ids.len() > 1);
+        over
+    }
+
+    /// Forgets everything: the small records stay as they are.
+    pub fn clear(&mut self) {
+        self.open.clear();
+        self.full.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vitals::{Fixed, Kind, Quality, Value};
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(1_800_000_000_000_000) + Span::from_secs(seconds)
+    }
+
+    fn readings(source: u16, sequence: u64, count: u64) -> Vec<Reading> {
+        let one = |n| Reading {
+            kind: Kind::HeartRate,
+            value: Value::Measured(Fixed(i64::try_from(n * 7919 % 200).unwrap_or(0))),
+            source: SourceId(source),
+            sequence: n,
+            effective: at(i64::try_from(n).unwrap_or(0)),
+            received: at(i64::try_from(n).unwrap_or(0)),
+            quality: Quality::GOOD,
+        };
+        (sequence..sequence + count).map(one).collect()
+    }
+
+    fn id(ordinal: u64, number: u64) -> RecordId {
+        RecordId { ordinal, number }
+    }
+
+    #[test]
+    fn a_minute_is_over_after_a_minute_and_sources_stay_apart() {
+        let mut minutes = Minutes::default();
+        for n in 0..60 {
+            minutes.add(
+                id(1, 2 * n + 1),
+                &readings(1, n, 1),
+                at(i64::try_from(n).unwrap_or(0)),
+            );
+            minutes.add(
+                id(1, 2 * n + 2),
+                &readings(2, n, 1),
+                at(i64::try_from(n).unwrap_or(0)),
+            );
+        }
+        assert!(minutes.take_over(at(59)).is_empty());
+        let over = minutes.take_over(at(60));
+        assert_eq!(over.len(), 2);
+        for minute in over {
+            assert_eq!((minute.ids.len(), minute.readings.len()), (60, 60));
+            assert!(
+                minute
+                    .readings
+                    .iter()
+                    .all(|r| r.source == minute.readings[0].source)
+            );
+        }
+        assert!(minutes.take_over(at(600)).is_empty());
+    }
+
+    #[test]
+    fn what_is_full_is_over_before_its_time_and_fits_one_record() {
+        let mut minutes = Minutes::default();
+        for n in 0..40 {
+            minutes.add(id(1, n + 1), &readings(1, n * 100, 100), at(0));
+        }
+        let over = minutes.take_over(at(1));
+        assert!(over.len() > 1);
+        for minute in over {
+            assert_eq!(
+                proto::wire::split_to_fit(&minute.readings, minute.reserve()).len(),
+                1
+            );
+        }
+    }
+
+    #[test]
+    fn contexts_are_never_mixed_and_single_records_are_left_alone() {
+        let mut minutes = Minutes::default();
+        minutes.add(id(1, 8), &readings(1, 0, 1), at(0));
+        minutes.add(id(1, 9), &readings(1, 1, 1), at(1));
+        minutes.add(id(2, 1), &readings(1, 0, 1), at(2));
+        let over = minutes.take_over(at(100));
+        assert_eq!(over.len(), 1);
+        assert_eq!(over[0].ids, [id(1, 8), id(1, 9)]);
+    }
+}
