@@ -172,7 +172,7 @@ impl Port {
                     continue;
                 }
             };
-            let Some(place) = self.shared.place(from.ip()) else {
+            let Some(place) = self.shared.place(from.ip().to_canonical()) else {
                 self.shared.counters.refuse(Refused::Connections);
                 continue;
             };
