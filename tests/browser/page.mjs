@@ -48,8 +48,7 @@ async function until(page, words, limit, probe, argument) {
   try {
     await page.waitForFunction(probe, argument, { timeout: limit, polling: 200 });
   } catch (error) {
-    const seen = (await page.locator("main").innerText().catch(() => "")).slice(0, 600);
-    throw new Failure(`${words} (waited ${limit / 1000} s). On screen:\n${seen}\n${error.message.split("\n")[0]}`);
+    throw new Failure(`${words} (waited ${limit / 1000} s): ${error.message.split("\n")[0]}`);
   }
 }
 
@@ -118,11 +117,12 @@ async function worklist(page) {
 /** The most urgent patient, reached by keyboard alone. */
 async function openFirst(page) {
   const link = page.locator(".row .row-link").first();
-  const patient = await link.innerText();
+  const name = await link.innerText();
+  const route = await link.getAttribute("href");
   await link.focus();
   await page.keyboard.press("Enter");
-  await page.getByRole("heading", { level: 1, name: patient }).waitFor({ timeout: SOON });
-  return patient;
+  await page.getByRole("heading", { level: 1, name }).waitFor({ timeout: SOON });
+  return { name, route };
 }
 
 async function liveValues(page) {
@@ -172,8 +172,8 @@ async function flashing(page) {
   await page.emulateMedia({ reducedMotion: "no-preference" });
 }
 
-async function acknowledge(page, second, patient) {
-  await second.goto(`${PAGE}/#/patient/${encodeURIComponent(patient)}`);
+async function acknowledge(page, second, { route }) {
+  await second.goto(`${PAGE}/${route}`);
   await second.locator(".alert-card.active").first().waitFor({ timeout: SOON });
   const card = page.locator(".alert-card.active").first();
   const summary = await card.locator(".alert-summary").innerText();
@@ -185,7 +185,7 @@ async function acknowledge(page, second, patient) {
     try {
       await done.getByText(/^Acknowledged by/).waitFor({ timeout: SOON });
     } catch {
-      throw new Failure(`the acknowledgement is not seen ${where}:\n${await tab.locator("main").innerText()}`);
+      throw new Failure(`the acknowledgement is not seen ${where}`);
     }
     ensure((await done.locator(".acknowledge-note").innerText()) === NOTE, `the note is not shown as it was written ${where}`);
   }
@@ -215,7 +215,8 @@ async function positive(browser) {
   await check(page, "first tab", complaints);
   await check(second, "second tab", complaints);
   const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
-  ensure(!stored.includes(patient), "the browser's storage names a patient");
+  const pseudonym = decodeURIComponent(patient.route.split("/").pop());
+  ensure(![patient.name, pseudonym].some((words) => stored.includes(words)), "the browser's storage names a patient");
   await context.close();
   await spent(browser);
   return `signed in, ${PATIENTS} or more patients, live values, charts${ALERT > 0 ? ", acknowledged in both tabs" : ""}, no complaint`;
@@ -286,6 +287,13 @@ async function main() {
   });
   try {
     console.log(await (NEGATIVE ? negative(browser) : positive(browser)));
+  } catch (error) {
+    const pages = browser.contexts().flatMap((context) => context.pages());
+    for (const [n, page] of pages.entries()) {
+      if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, `failed-${n + 1}.png`) }).catch(() => {});
+      console.error(`tab ${n + 1}, ${page.url().replace(/code=.*/, "code=...")}:\n${await page.innerText("body").catch(() => "")}\n`);
+    }
+    throw error;
   } finally {
     await browser.close();
   }

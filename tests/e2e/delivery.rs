@@ -45,7 +45,13 @@ async fn duplicates_and_reordering_change_nothing() -> Result<()> {
     let last = seal_readings(&mut sealer, &heart_rates(small.clock.now(), &[80]))?;
     uplink.send_records(last.clone()).await?;
     let heard = uplink
-        .listen(|heard| heard.receipts.iter().flat_map(|receipt| &receipt.ranges).any(|range| range.last == 11))
+        .listen(|heard| {
+            heard
+                .receipts
+                .iter()
+                .flat_map(|receipt| &receipt.ranges)
+                .any(|range| range.last == 11)
+        })
         .await?;
     ensure!(
         heard.refusals.is_empty(),

@@ -50,7 +50,8 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
         eprintln!("skipped: tests/browser/node_modules is absent: run `tests/run install`");
         return Ok(());
     }
-    let (_folder, mut world) = crate::paths::one_patient(e2e::gateway::Uplink::Mqtt).await?;
+    let (_folder, mut world) =
+        crate::paths::quiet_world("falling.toml", 20.0, e2e::gateway::Uplink::Mqtt).await?;
     world.start()?;
     world
         .gateway("home")?

@@ -32,14 +32,19 @@ fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
     }
 }
 
-/// One patient with a strap and an oximeter on the machine's own clock; nothing runs but the centre.
+/// One patient with a strap and an oximeter on a clock ten times as fast; nothing runs but the centre.
 pub(crate) async fn one_patient(uplink: Uplink) -> Result<(TempDir, World)> {
+    quiet_world("one.toml", 10.0, uplink).await
+}
+
+/// A world of `scenario` in which nothing runs but the centre.
+pub(crate) async fn quiet_world(
+    scenario: &str,
+    rate: f64,
+    uplink: Uplink,
+) -> Result<(TempDir, World)> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan {
-        envs: Vec::new(),
-        ..plan("one.toml", 1.0, uplink)
-    };
-    let world = World::build(folder.path(), plan).await?;
+    let world = World::build(folder.path(), plan(scenario, rate, uplink)).await?;
     Ok((folder, world))
 }
 

@@ -115,6 +115,8 @@ fn foreign_crates_stay_behind_their_adapter() {
     let mut strays = BTreeMap::<&str, Vec<String>>::new();
     for (path, text) in sources() {
         for (name, homes) in ADAPTERS {
+            // Our own adapter module may be called like the crate.
+            let text = text.replace(&format!("ble::{name}"), "ble::adapter");
             let named = without_tests(&text)
                 .lines()
                 .map(str::trim_start)
