@@ -1,8 +1,8 @@
 //! The centre: ingest -> journal -> patient -> publish -> serve.
 //!
-//! The way of one batch, in folder order: [`ingest`](crate) takes a sealed record from a gateway, opens it and
+//! The way of one batch, in folder order: [`ingest`] takes a sealed record from a gateway, opens it and
 //! hands it to [`journal`], which makes it durable; only then the gateway gets its receipt and the fold its
-//! event; `publish` gives every change a position, and `serve` shows it to whom the gate allows.
+//! event; [`publish`] gives every change a position, and [`serve`] shows it to whom the gate allows.
 //!
 //! Must not know: Bluetooth, the agent.
 
