@@ -49,6 +49,8 @@ export const TILE_ORDER: readonly Kind[] = [1, 5, 7, 8, 4, 11, 12, 13, 10, 3, 6]
 export const NOT_TILES: readonly Kind[] = [2, 9];
 /** Kinds whose trend is drawn, in order. */
 export const TREND_ORDER: readonly Kind[] = [1, 5, 7, 8, 2, 4, 11, 12];
+/** Kinds whose forecast threshold is a lower one; of all others it is an upper one. */
+export const BAD_BELOW: readonly Kind[] = [OXYGEN_SATURATION];
 /** What the worklist shows when no alert points elsewhere, best first. */
 export const KEY_ORDER: readonly Kind[] = [5, 1, 4, 7, 8];
 

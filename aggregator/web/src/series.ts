@@ -91,37 +91,6 @@ export class Series {
   }
 }
 
-/** At most about `most` points: the lowest and the highest of each bucket, in order; a `null` (a break) stays. */
-export function thin(
-  times: readonly number[],
-  values: readonly (number | null)[],
-  most: number,
-): [number[], (number | null)[]] {
-  if (times.length <= most) return [[...times], [...values]];
-  const buckets = Math.max(1, Math.floor(most / 2));
-  const outTimes: number[] = [];
-  const outValues: (number | null)[] = [];
-  for (let bucket = 0; bucket < buckets; bucket += 1) {
-    const from = Math.floor((bucket * times.length) / buckets);
-    const to = Math.floor(((bucket + 1) * times.length) / buckets);
-    const picks: { lowest?: number; highest?: number; hole?: number } = {};
-    for (let i = from; i < to; i += 1) {
-      const value = values[i];
-      if (value == null) {
-        picks.hole ??= i;
-        continue;
-      }
-      if (picks.lowest === undefined || value < values[picks.lowest]!) picks.lowest = i;
-      if (picks.highest === undefined || value > values[picks.highest]!) picks.highest = i;
-    }
-    for (const i of [...new Set(Object.values(picks))].sort((a, b) => a - b)) {
-      outTimes.push(times[i]!);
-      outValues.push(values[i] ?? null);
-    }
-  }
-  return [outTimes, outValues];
-}
-
 function lowerBound(sorted: readonly number[], value: number): number {
   let low = 0;
   let high = sorted.length;

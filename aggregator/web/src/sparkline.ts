@@ -1,13 +1,14 @@
-// A trend in the size of a word: line, personal band, last value. Scalable, no axes; the numbers are beside it.
+// A trend in the size of a word: mean and extremes over time, personal band, last value. No axes; the numbers
+// are beside it.
 
 import { kindInfo } from "./kinds.ts";
 import type { Interval, Kind } from "./model.ts";
-import { thin } from "./series.ts";
 import { set, svg } from "./dom.ts";
 
 const WIDTH = 160;
 const HEIGHT = 40;
 const PAD = 4;
+const BUCKETS = 64;
 
 export interface SparklineData {
   readonly kind: Kind;
@@ -22,6 +23,7 @@ export interface SparklineData {
 export class Sparkline {
   readonly root: SVGSVGElement;
   readonly #band = svg("rect", { class: "spark-band", x: 0, width: WIDTH, rx: 2 });
+  readonly #extremes = svg("path", { class: "spark-extremes" });
   readonly #line = svg("path", { class: "spark-line", "vector-effect": "non-scaling-stroke" });
   readonly #dot = svg("circle", { class: "spark-dot", r: 2.75 });
 
@@ -30,6 +32,7 @@ export class Sparkline {
       "svg",
       { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img", preserveAspectRatio: "xMinYMid" },
       this.#band,
+      this.#extremes,
       this.#line,
       this.#dot,
     );
@@ -47,26 +50,64 @@ export class Sparkline {
       set(this.#band, "height", Math.max(0, bottom - top).toFixed(1));
     }
     set(this.#band, "visibility", data.band ? null : "hidden");
-    let path = "";
-    let pen = false;
-    let last: [number, number] | null = null;
-    data.times.forEach((time, i) => {
-      const value = data.values[i];
-      if (value == null) {
-        pen = false;
-        return;
-      }
-      last = [x(time), y(value)];
-      path += `${pen ? "L" : "M"}${last[0].toFixed(1)} ${last[1].toFixed(1)}`;
-      pen = true;
-    });
-    set(this.#line, "d", path);
+    let line = "";
+    let area = "";
+    let last: { time: number; mean: number } | null = null;
+    for (const run of runs(data)) {
+      const at = (time: number, value: number) => `${x(time).toFixed(1)} ${y(value).toFixed(1)}`;
+      line += `M${run.map((bucket) => at(bucket.time, bucket.mean)).join("L")}`;
+      const there = run.map((bucket) => at(bucket.time, bucket.high));
+      const back = run.map((bucket) => at(bucket.time, bucket.low)).reverse();
+      area += `M${[...there, ...back].join("L")}Z`;
+      last = run[run.length - 1] ?? last;
+    }
+    set(this.#line, "d", line);
+    set(this.#extremes, "d", area);
     set(this.#dot, "visibility", last ? null : "hidden");
     if (last) {
-      set(this.#dot, "cx", (last as [number, number])[0].toFixed(1));
-      set(this.#dot, "cy", (last as [number, number])[1].toFixed(1));
+      set(this.#dot, "cx", x(last.time).toFixed(1));
+      set(this.#dot, "cy", y(last.mean).toFixed(1));
     }
   }
+}
+
+interface Bucket {
+  time: number;
+  mean: number;
+  low: number;
+  high: number;
+  count: number;
+}
+
+/** Buckets of the readings, in stretches without a break. Extremes stay visible however many readings there are. */
+function runs(data: SparklineData): Bucket[][] {
+  const width = Math.max(1, (data.to - data.from) / BUCKETS);
+  const found: Bucket[][] = [];
+  let run: Bucket[] = [];
+  let place = -1;
+  data.times.forEach((time, i) => {
+    const value = data.values[i];
+    if (value == null) {
+      run = [];
+      return;
+    }
+    if (run.length === 0) {
+      found.push(run);
+      place = -1;
+    }
+    const here = Math.floor((time - data.from) / width);
+    const bucket = run[run.length - 1];
+    if (bucket === undefined || here !== place) run.push({ time, mean: value, low: value, high: value, count: 1 });
+    else {
+      bucket.count += 1;
+      bucket.mean += (value - bucket.mean) / bucket.count;
+      bucket.low = Math.min(bucket.low, value);
+      bucket.high = Math.max(bucket.high, value);
+      bucket.time = time;
+    }
+    place = here;
+  });
+  return found;
 }
 
 /** Covers values and band, and never less than half of the kind's usual scale, so that noise looks small. */
@@ -86,9 +127,4 @@ function scale(data: SparklineData): [number, number] {
     [low, high] = [middle - least / 2, middle + least / 2];
   }
   return [low, high];
-}
-
-/** As many points as a sparkline can show. */
-export function forSparkline(times: readonly number[], values: readonly (number | null)[]): [number[], (number | null)[]] {
-  return thin(times, values, WIDTH);
 }

@@ -1,7 +1,7 @@
 // What the page knows, as a pure fold over what the streams said, and what follows from it: who comes first,
 // what is stale, what must be said aloud. No elements, no network, no clock.
 
-import { HEART_RATE, KEY_ORDER, NOT_TILES, RR_INTERVAL } from "./kinds.ts";
+import { BAD_BELOW, HEART_RATE, KEY_ORDER, NOT_TILES, RR_INTERVAL } from "./kinds.ts";
 import type { Alert, Channel, Forecast, Kind, Priority, Score, Session, Twin } from "./model.ts";
 import { CLOSED, type Link } from "./stream.ts";
 
@@ -229,15 +229,6 @@ export function forecastOf(twin: Twin | null, kind: Kind): Forecast | null {
   return twin?.forecasts.find((forecast) => forecast.kind === kind) ?? null;
 }
 
-/** The forecast that crosses its threshold first. */
-export function firstCrossing(twin: Twin | null): Forecast | null {
-  let first: Forecast | null = null;
-  for (const forecast of twin?.forecasts ?? []) {
-    if (forecast.crosses !== null && (first === null || forecast.crosses < first.crosses!)) first = forecast;
-  }
-  return first;
-}
-
 export interface Crossing {
   readonly kind: Kind;
   readonly threshold: number;
@@ -246,15 +237,25 @@ export interface Crossing {
   readonly at: number | null;
 }
 
-/** What a forecast's crossing means: the direction comes from where the forecast goes, not from the words around it. */
+/** What a forecast says about its threshold; null if it stays on the good side. */
 export function crossing(twin: Twin, forecast: Forecast): Crossing | null {
   const { crosses, threshold, kind } = forecast;
-  if (crosses === null || threshold === null) return null;
-  const beyond = forecast.points.find((point) => point.at >= crosses) ?? forecast.points[forecast.points.length - 1];
+  if (threshold === null) return null;
+  const falling = BAD_BELOW.includes(kind);
   const value = channelOf(twin, kind)?.value ?? null;
-  const falling = beyond ? beyond.value <= threshold : value === null || value >= threshold;
   const already = value !== null && (falling ? value < threshold : value > threshold);
+  if (crosses === null && !already) return null;
   return { kind, threshold, falling, at: already ? null : crosses };
+}
+
+/** The crossing that comes first; what is beyond its threshold already comes before all. */
+export function firstCrossing(twin: Twin | null): Crossing | null {
+  let first: Crossing | null = null;
+  for (const forecast of twin?.forecasts ?? []) {
+    const found = twin && crossing(twin, forecast);
+    if (found && (first === null || (found.at ?? 0) < (first.at ?? 0))) first = found;
+  }
+  return first;
 }
 
 export function news2(twin: Twin | null): Score | null {
@@ -272,8 +273,8 @@ export function keyVital(twin: Twin | null, alerts: readonly Alert[]): Kind | nu
       if (there(shown)) return shown;
     }
   }
-  const crossing = firstCrossing(twin);
-  if (crossing && there(crossing.kind)) return crossing.kind;
+  const foreseen = firstCrossing(twin);
+  if (foreseen && there(foreseen.kind)) return foreseen.kind;
   const valued = KEY_ORDER.find((kind) => channelOf(twin, kind)?.value != null);
   return valued ?? KEY_ORDER.find(there) ?? null;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Series, thin } from "../src/series.ts";
+import { Series } from "../src/series.ts";
 
 const content = (series: Series) => series.times.map((time, i) => [time, series.values[i]]);
 
@@ -51,16 +51,4 @@ test("the gap grows with the distance of readings", () => {
   sparse.merge([0, 600, 1200, 1800], [1, 1, 1, 1]);
   assert.equal(sparse.gap(60), 4800);
   assert.equal(new Series().gap(60), 60);
-});
-
-test("thinning keeps extremes and breaks", () => {
-  const times = Array.from({ length: 1000 }, (_, i) => i);
-  const values: (number | null)[] = times.map((time) => Math.sin(time / 20));
-  values[333] = 9;
-  values[500] = null;
-  values[777] = -9;
-  const [thinTimes, thinValues] = thin(times, values, 100);
-  assert.ok(thinTimes.length <= 101);
-  assert.deepEqual([...thinTimes].sort((a, b) => a - b), thinTimes);
-  for (const [time, value] of [[333, 9], [500, null], [777, -9]] as const) assert.equal(thinValues[thinTimes.indexOf(time)], value);
 });

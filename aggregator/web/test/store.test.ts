@@ -21,7 +21,7 @@ import type { Alert } from "../src/model.ts";
 const alerts = (...list: Alert[]): Action[] => list.map((a) => ({ type: "alert", alert: a, snapshot: false }));
 const order = (state: State) => worklist(state).map((row) => row.patient);
 
-test("worklist: unacknowledged first, then priority, physiological before technical, then longest waiting", () => {
+test("worklist: priority first, within it unacknowledged first, physiological before technical, then longest waiting", () => {
   const state = reduce(START, [
     ...["a", "b", "c", "d", "e", "f"].map((patient): Action => ({ type: "twin", twin: twin({ patient }), snapshot: false, conflated: 0 })),
     ...alerts(
@@ -32,8 +32,22 @@ test("worklist: unacknowledged first, then priority, physiological before techni
       alert({ id: "5", patient: "b", priority: "medium", raised: 1 }),
     ),
   ]);
-  assert.deepEqual(order(state), ["d", "e", "c", "b", "f", "a"]);
-  assert.deepEqual(worklist(state).map((row) => row.group), ["waiting", "waiting", "waiting", "waiting", "taken", "calm"]);
+  assert.deepEqual(order(state), ["d", "e", "c", "f", "b", "a"]);
+  assert.deepEqual(worklist(state).map((row) => row.group), ["waiting", "waiting", "waiting", "taken", "waiting", "calm"]);
+});
+
+test("what was acknowledged stays above what is less urgent, and hides no alert that waits", () => {
+  const state = reduce(
+    START,
+    alerts(
+      alert({ id: "low", priority: "low" }),
+      alert({ id: "taken", priority: "high", state: "acknowledged" }),
+      alert({ id: "high", priority: "high", raised: 9 }),
+    ),
+  );
+  assert.deepEqual(openAlerts(state).map((a) => a.id), ["high", "taken", "low"]);
+  const one = reduce(START, alerts(alert({ id: "low", priority: "low" }), alert({ id: "taken", priority: "high", state: "acknowledged" })));
+  assert.deepEqual(worklist(one).map((row) => [row.alerts[0]?.id, row.group]), [["taken", "waiting"]]);
 });
 
 test("an alert is shown even before its patient's twin came", () => {
@@ -131,6 +145,19 @@ test("only what is new after the first snapshot is announced, and only high prio
   assert.deepEqual(announcements(next, urgent).map((a) => a.alert.id), ["2"]);
 });
 
+test("an acknowledged alert is announced again when it gets worse or waits again, and only then", () => {
+  const taken = reduce(START, [
+    ...alerts(alert({ id: "1", priority: "medium", state: "acknowledged" })),
+    { type: "complete", stream: "alerts" },
+  ]);
+  const next = (change: Partial<Alert>) => announcements(taken, reduce(taken, alerts(alert({ id: "1", position: 2n, ...change }))));
+  assert.deepEqual(next({ priority: "high", state: "active" }).map((a) => a.assertive), [true]);
+  assert.equal(next({ priority: "high", state: "acknowledged" }).length, 1);
+  assert.equal(next({ priority: "medium", state: "active" }).length, 1);
+  assert.equal(next({ priority: "medium", state: "acknowledged" }).length, 0);
+  assert.equal(next({ priority: "high", state: "resolved" }).length, 0);
+});
+
 test("key vital: what the alert rests on, else what is foreseen to cross, else the usual one", () => {
   const t = twin({ channels: [channel({ kind: 1 }), channel({ kind: 5 }), channel({ kind: 7 })] });
   const respiratory = alert({
@@ -143,13 +170,15 @@ test("key vital: what the alert rests on, else what is foreseen to cross, else t
   assert.equal(keyVital(t, [respiratory]), 7);
   assert.equal(keyVital(t, [rhythm]), 1);
   assert.equal(keyVital(t, [alert({ category: "technical", evidence: respiratory.evidence })]), 5);
-  assert.equal(keyVital({ ...t, forecasts: [forecast({ kind: 1, crosses: 10 })] }, []), 1);
+  assert.equal(keyVital({ ...t, forecasts: [forecast({ kind: 1, crosses: 10, threshold: 130 })] }, []), 1);
   assert.equal(keyVital(null, [respiratory]), null);
 });
 
-test("the first crossing wins", () => {
-  const t = twin({ forecasts: [forecast({ kind: 1, crosses: 20 }), forecast({ kind: 5, crosses: 10 }), forecast({ kind: 7 })] });
-  assert.equal(firstCrossing(t)?.kind, 5);
+test("the first crossing wins; what is beyond already comes before it", () => {
+  const forecasts = [forecast({ kind: 1, crosses: 20, threshold: 130 }), forecast({ kind: 5, crosses: 10, threshold: 92 }), forecast({ kind: 7 })];
+  assert.equal(firstCrossing(twin({ forecasts }))?.kind, 5);
+  assert.equal(firstCrossing(twin({ forecasts, channels: [channel({ kind: 1, value: 140 })] }))?.kind, 1);
+  assert.equal(firstCrossing(twin({ forecasts: [forecast({ threshold: 92 })], channels: [channel({ kind: 5, value: 95 })] })), null);
 });
 
 test("a crossing says its direction, and whether it is past already", () => {
@@ -157,6 +186,7 @@ test("a crossing says its direction, and whether it is past already", () => {
   const at = (value: number) => crossing(twin({ channels: [channel({ kind: 5, value })] }), falling);
   assert.deepEqual(at(94), { kind: 5, threshold: 92, falling: true, at: 10 });
   assert.equal(at(91)?.at, null);
+  assert.equal(crossing(twin({ channels: [channel({ kind: 5, value: 91 })] }), { ...falling, crosses: null })?.at, null);
   const rising = { ...falling, kind: 1, threshold: 90 };
   assert.deepEqual(crossing(twin({ channels: [channel({ kind: 1, value: 85 })] }), rising), { kind: 1, threshold: 90, falling: false, at: 10 });
   assert.equal(crossing(twin({}), forecast({ kind: 5 })), null);

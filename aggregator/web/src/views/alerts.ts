@@ -7,7 +7,7 @@ import type { Alert, Category, Evidence } from "../model.ts";
 import { byUrgency, displayName, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
-import { Badge, Bar, Fact, Moment, patientLink, within, withUnit, type App, type View } from "./parts.ts";
+import { Badge, Bar, capital, Fact, Moment, patientLink, within, withUnit, type App, type View } from "./parts.ts";
 
 const words = texts.alerts;
 
@@ -153,7 +153,7 @@ class EvidenceView {
   }
 
   update(evidence: Evidence): void {
-    text(this.#label, evidence.label === "" ? texts.kind(evidence.kind) : evidence.label);
+    text(this.#label, evidence.label === "" ? texts.kind(evidence.kind) : capital(evidence.label));
     text(this.#value, evidence.value === null ? "" : evidenceAmount(evidence, evidence.value));
     const limit = evidence.limit === null ? "" : words.limit(evidenceAmount(evidence, evidence.limit));
     text(this.#limit, [limit, ...texts.quality(evidence.quality)].filter((part) => part !== "").join(" · "));

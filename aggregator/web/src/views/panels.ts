@@ -5,7 +5,7 @@ import type { Device, Gateway, ScorePart, Twin } from "../model.ts";
 import { news2 } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
-import { Bar, Fact, type App } from "./parts.ts";
+import { Bar, capital, Fact, type App } from "./parts.ts";
 
 function panel(title: string, id: string, ...children: Node[]): HTMLElement {
   return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, title), ...children);
@@ -99,10 +99,6 @@ export class RhythmPanel {
     const entropy = texts.rhythm.scale(time.number(rhythm.entropy, 2), time.number(rhythm.cut, 2));
     text(this.#facts, `${entropy} · ${texts.rhythm.beats(rhythm.beats)}`);
   }
-}
-
-function capital(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export class DevicesPanel {

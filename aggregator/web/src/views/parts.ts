@@ -91,6 +91,10 @@ export function withUnit(number: string, kind: Kind): string {
   return unit === "" ? number : `${number}\u00a0${unit}`;
 }
 
+export function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 export function patientLink(patient: string): string {
   return `#/patient/${encodeURIComponent(patient)}`;
 }

@@ -97,7 +97,9 @@ export class TrendsSection {
       ahead = Math.max(ahead, (points[points.length - 1]?.at ?? now) - now);
     }
     const from = Math.max(now - RANGES[this.#range], Math.min(first, now - LEAST_SPAN));
-    return { from, now, to: now + Math.max(ahead, (now - from) * 0.02) };
+    // The past keeps most of the width.
+    const past = now - from;
+    return { from, now, to: now + Math.min(Math.max(ahead, past * 0.02), past * 0.6) };
   }
 
   /** A card for each kind that has or had readings; order is fixed, so nothing jumps. */
@@ -189,7 +191,7 @@ class TrendCard {
     this.#chart = new TrendChart(
       this.#canvas,
       {
-        axisTime: (ms, span) => (span > 20 * 3_600_000 && new Date(ms).getHours() === 0 ? time.day(ms) : time.clock(ms)),
+        axisTime,
         axisValue: (value) => time.number(value, kind === 8 && value % 1 !== 0 ? 1 : 0),
         now: words.now,
       },
@@ -213,7 +215,7 @@ class TrendCard {
     const drawn = lines.filter((line) => line.times.length > 0).slice(0, 3);
     const data: ChartData = {
       lines: drawn,
-      forecast: fan(forecast),
+      forecast: fan(forecast, this.#start(forecast)),
       band: this.#kind === RR_INTERVAL ? null : (channel?.band ?? null),
       limits: this.#limits(forecast, alerts),
       ...window,
@@ -238,6 +240,14 @@ class TrendCard {
 
   destroy(): void {
     this.#chart.destroy();
+  }
+
+  /** Where the fan opens: what was measured in the minute before the forecast was made, on average. */
+  #start(forecast: Forecast | null): number | null {
+    const series = this.#app.trends.lines(this.#patient, this.#kind)[0]?.series;
+    if (!forecast || !series) return null;
+    const { values } = series.window(forecast.made - 60_000, forecast.made, Number.POSITIVE_INFINITY);
+    return values.length === 0 ? null : values.reduce<number>((sum, value) => sum + (value ?? 0), 0) / values.length;
   }
 
   #limits(forecast: Forecast | null, alerts: readonly Alert[]): { value: number; label: string }[] {
@@ -300,12 +310,20 @@ class TrendCard {
   }
 }
 
-function fan(forecast: Forecast | null): ChartData["forecast"] {
+/** Ticks fall a fraction of a second beside the full minute. */
+function axisTime(ms: number, span: number): string {
+  const tick = Math.round(ms / 1000) * 1000;
+  return span > 20 * 3_600_000 && new Date(tick).getHours() === 0 ? time.day(tick) : time.clock(tick);
+}
+
+function fan(forecast: Forecast | null, start: number | null): ChartData["forecast"] {
   if (!forecast || forecast.points.length === 0) return null;
+  const points = [...forecast.points];
+  if (start !== null && points[0]!.at > forecast.made) points.unshift({ at: forecast.made, value: start, low: start, high: start });
   return {
-    times: forecast.points.map((point) => point.at),
-    values: forecast.points.map((point) => point.value),
-    low: forecast.points.map((point) => point.low),
-    high: forecast.points.map((point) => point.high),
+    times: points.map((point) => point.at),
+    values: points.map((point) => point.value),
+    low: points.map((point) => point.low),
+    high: points.map((point) => point.high),
   };
 }

@@ -3,8 +3,8 @@
 import { fill, h, reconcile, set, show, spoken, text, toggle } from "../dom.ts";
 import { kindInfo } from "../kinds.ts";
 import type { Alert, Kind } from "../model.ts";
-import { forSparkline, Sparkline } from "../sparkline.ts";
-import { allStale, channelOf, crossing, displayName, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, worklist, type Group, type Row } from "../store.ts";
+import { Sparkline } from "../sparkline.ts";
+import { allStale, channelOf, displayName, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, worklist, type Group, type Row } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amount, amountWithUnit, Badge, Moment, patientLink, within, type App, type View } from "./parts.ts";
@@ -222,13 +222,11 @@ class RowView {
             amountWithUnit(kind, Math.min(...numbers)),
             amountWithUnit(kind, Math.max(...numbers)),
           );
-    const [thinTimes, thinValues] = forSparkline(times, values);
-    this.#spark.update({ kind, times: thinTimes, values: thinValues, band: channelOf(row.twin, kind)?.band ?? null, from, to: now, label });
+    this.#spark.update({ kind, times, values, band: channelOf(row.twin, kind)?.band ?? null, from, to: now, label });
   }
 
   #updateForecast(row: Row): void {
-    const first = firstCrossing(row.twin);
-    const foreseen = row.twin && first ? crossing(row.twin, first) : null;
+    const foreseen = firstCrossing(row.twin);
     toggle(this.#forecast, "crossing", foreseen !== null);
     if (foreseen) {
       const { kind, threshold, falling, at } = foreseen;
