@@ -22,8 +22,8 @@ pub use ranges::RangeSet;
 
 /// Orders to set aside that are kept for a gateway that is away; older ones are asked for again by its resending.
 const SET_ASIDE_KEPT: usize = 256;
-/// Two successors of one context are both live when each has data from this long after both were opened: more
-/// than a broker or a network holds back, since what they hold back was measured before.
+/// Two successors of one context are both live when each has data from this long after both began: more than a
+/// broker or a network holds back, since what they hold back was measured before.
 const FORK_SLACK: Span = Span::from_mins(2);
 
 /// Everything administrative.
@@ -121,8 +121,15 @@ pub struct Context {
     pub forked: bool,
     /// Numbers that lie in the journal.
     pub journaled: RangeSet,
-    /// Newest known start of data in it.
-    pub newest_data: Time,
+    /// Where it was admitted.
+    admitted: Position,
+    /// Whatever it measured was measured after this: the later of its opening and of the last that its
+    /// predecessor wrote to disk. A gateway without a real-time clock may open it in its own past.
+    begins: Time,
+    /// Newest start of data in it.
+    newest_data: Time,
+    /// The same of what arrived after the newest context beside it was admitted.
+    newest_since: Time,
 }
 
 impl Registry {
@@ -207,7 +214,7 @@ impl Registry {
                     .or_default()
                     .list_changed = Some(position);
             }
-            Entry::ContextAdmitted { header, forked, .. } => self.admit(header, *forked),
+            Entry::ContextAdmitted { header, forked, .. } => self.admit(position, header, *forked),
             Entry::StreamFrozen { stream } => {
                 if let Some(stream) = self.streams.get_mut(stream) {
                     stream.frozen = true;
@@ -231,7 +238,7 @@ impl Registry {
         }
     }
 
-    fn admit(&mut self, header: &[u8], forked: bool) {
+    fn admit(&mut self, position: Position, header: &[u8], forked: bool) {
         let Ok(ContextHeader {
             gateway,
             stream,
@@ -244,7 +251,16 @@ impl Registry {
             // Only verified headers are journaled.
             return;
         };
+        if self.contexts.contains_key(&context) {
+            return;
+        }
+        let begins = predecessor.map_or(opened_at, |before| opened_at.max(before.durable_at));
         let predecessor = predecessor.map(|before| before.context);
+        for beside in self.beside(stream, context, predecessor) {
+            if let Some(beside) = self.contexts.get_mut(&beside) {
+                beside.newest_since = Time::ZERO;
+            }
+        }
         self.successors
             .entry((stream, predecessor))
             .or_default()
@@ -257,9 +273,29 @@ impl Registry {
             predecessor,
             forked,
             journaled: RangeSet::default(),
+            admitted: position,
+            begins,
             newest_data: Time::ZERO,
+            newest_since: Time::ZERO,
         };
-        self.contexts.entry(context).or_insert(admitted);
+        self.contexts.insert(context, admitted);
+    }
+
+    /// The contexts of a stream that one agent never writes to at the same time as to this one: the one before
+    /// it, those after it, and those that name the same predecessor.
+    fn beside(
+        &self,
+        stream: StreamId,
+        context: ContextId,
+        predecessor: Option<ContextId>,
+    ) -> Vec<ContextId> {
+        let named = |before| self.successors.get(&(stream, before)).into_iter().flatten();
+        named(predecessor)
+            .chain(named(Some(context)))
+            .chain(&predecessor)
+            .filter(|beside| **beside != context)
+            .copied()
+            .collect()
     }
 
     fn note_batch(&mut self, record: &[u8]) {
@@ -272,6 +308,7 @@ impl Registry {
             self.totals.readings += u64::from(stub.count);
         }
         context.newest_data = context.newest_data.max(stub.oldest());
+        context.newest_since = context.newest_since.max(stub.oldest());
     }
 
     /// The journal's epoch; 0 before the first entry.
@@ -365,29 +402,27 @@ impl Registry {
             .is_some_and(|known| !known.is_empty())
     }
 
-    /// Whether data of `context` that begin at `data` prove that it lives side by side with another context that
-    /// should have ended when it began: each has data from after both were opened.
+    /// Whether new data of `context` that begin at `data` prove that it lives side by side with another context
+    /// that should have ended when it began: each has data from after both began, and those of the one that was
+    /// admitted first arrived after the other was admitted. The gateway's own clock alone proves nothing: it may
+    /// have gone back at a power cut.
     #[must_use]
     pub fn proves_clone(&self, context: ContextId, data: Time) -> bool {
         let Some(of) = self.contexts.get(&context) else {
             return false;
         };
-        let named = |predecessor| {
-            self.successors
-                .get(&(of.stream, predecessor))
-                .into_iter()
-                .flatten()
-        };
-        let siblings = named(of.predecessor).filter(|id| **id != context);
-        siblings
-            .chain(named(Some(context)))
-            .chain(&of.predecessor)
-            .any(|other| {
-                self.contexts.get(other).is_some_and(|other| {
-                    let both = of.opened_at.max(other.opened_at) + FORK_SLACK;
-                    data >= both && other.newest_data >= both
-                })
+        let beside = self.beside(of.stream, context, of.predecessor);
+        beside.iter().any(|other| {
+            self.contexts.get(other).is_some_and(|other| {
+                let both = of.begins.max(other.begins) + FORK_SLACK;
+                let others = if other.admitted < of.admitted {
+                    other.newest_since
+                } else {
+                    other.newest_data
+                };
+                data >= both && others >= both
             })
+        })
     }
 }
 

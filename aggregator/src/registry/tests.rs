@@ -154,3 +154,96 @@ fn what_is_no_header_or_record_changes_nothing() {
         (0, Totals::default())
     );
 }
+
+/// A context that an agent opened at `opened_at`, after `before` whose last data were durable at that time.
+fn admitted(context: u8, opened_at: Time, before: Option<(u8, Time)>) -> Entry {
+    use proto::seal::{Predecessor, SigningKey, Suite};
+    let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8()).expect("made just now");
+    let predecessor = before.map(|(before, durable_at)| Predecessor {
+        context: ContextId([before; 16]),
+        durable: 100,
+        durable_at,
+        receipted: 100,
+        receipt_epoch: 1,
+    });
+    let header = ContextHeader {
+        suite: Suite::Aes256Gcm,
+        key_id: KeyId([2; 8]),
+        stream: StreamId([1; 16]),
+        context: ContextId([context; 16]),
+        predecessor,
+        opened_at,
+        gateway: gateway(),
+        encapsulated: [9; 32],
+    };
+    Entry::ContextAdmitted {
+        gateway: gateway(),
+        header: header.sign(&key),
+        chain: vec![],
+        forked: false,
+    }
+}
+
+/// A batch with readings of that minute; only its stub is sound.
+fn data(context: u8, number: u64, at: Time) -> Entry {
+    let minute = u32::try_from(at.as_micros() / 60_000_000).expect("this century");
+    let mut record = b"VTB1".to_vec();
+    record.extend_from_slice(&[1; 16]);
+    record.extend_from_slice(&[context; 16]);
+    record.extend_from_slice(&number.to_be_bytes());
+    record.extend_from_slice(&[2, 0, 1, 0, 1]);
+    record.extend_from_slice(&minute.to_be_bytes());
+    record.extend_from_slice(&[0, 1, 0, 64]);
+    record.resize(57 + 64 + 16, 0x5A);
+    let sum = proto::seal::record::checksum(&record);
+    record.extend_from_slice(&sum);
+    Entry::Batch {
+        gateway: gateway(),
+        record,
+    }
+}
+
+fn minute(minutes: i64) -> Time {
+    Time::from_micros(1_800_000_000_000_000) + Span::from_mins(minutes)
+}
+
+const A: ContextId = ContextId([1; 16]);
+const B: ContextId = ContextId([2; 16]);
+
+#[test]
+fn a_power_cut_that_sets_the_clock_back_is_no_clone() {
+    // No real-time clock: after a cut at 50 the gateway wakes at 17, where its clock was saved last.
+    let [token, spent] = enrolled();
+    let mut log = vec![token, spent, assigned(1, 0), admitted(1, minute(0), None)];
+    log.push(data(1, 1, minute(50)));
+    log.push(admitted(2, minute(17), Some((1, minute(50)))));
+    let registry = fold(&log);
+    assert!(!registry.proves_clone(B, minute(20)), "the second life");
+    log.push(data(2, 1, minute(20)));
+    let registry = fold(&log);
+    assert!(
+        !registry.proves_clone(A, minute(49)),
+        "backlog of the first"
+    );
+    // The network sets the clock right.
+    assert!(!registry.proves_clone(B, minute(60)));
+    log.push(data(2, 2, minute(60)));
+    assert!(!fold(&log).proves_clone(A, minute(50)));
+    // Control: the first life goes on beside the second.
+    assert!(fold(&log).proves_clone(A, minute(61)));
+    log.push(data(1, 2, minute(61)));
+    assert!(fold(&log).proves_clone(B, minute(62)));
+}
+
+#[test]
+fn what_a_context_sent_before_the_other_was_there_proves_no_clone() {
+    // Lost state: neither names the other, and the clock went back.
+    let [token, spent] = enrolled();
+    let mut log = vec![token, spent, assigned(1, 0), admitted(1, minute(0), None)];
+    log.push(data(1, 1, minute(50)));
+    log.push(admitted(2, minute(17), None));
+    log.push(data(2, 1, minute(20)));
+    assert!(!fold(&log).proves_clone(B, minute(30)));
+    log.push(data(1, 2, minute(55)));
+    assert!(fold(&log).proves_clone(B, minute(30)), "control: it lives");
+}
