@@ -1,6 +1,7 @@
 //! Alerts: what is wrong, how urgent, on what evidence, and what people did about it.
 //!
-//! Life: active -> acknowledged -> resolved, one alert per episode. Ids count up from 1 within a twin.
+//! Life: active -> acknowledged -> resolved, one alert per episode; one that becomes more urgent is active
+//! again, whoever acknowledged it before. Ids count up from 1 within a twin.
 //! Nothing here knows a patient: the aggregator prefixes ids.
 
 use alloc::string::String;
@@ -178,7 +179,7 @@ pub struct Alert {
     pub onset: Time,
     /// Known time at which it was raised.
     pub raised: Time,
-    /// Set once a person took notice, also after it was resolved.
+    /// Set once a person took notice, also after it was resolved; empty again once it became more urgent.
     pub acknowledged: Option<Acknowledgement>,
     /// Known time at which it was resolved.
     pub resolved: Option<Time>,

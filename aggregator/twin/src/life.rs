@@ -76,7 +76,8 @@ impl Life {
             .find(|alert| alert.id == id)
     }
 
-    /// Raises an alert. One that is active already is left as it is, unless the new one is more urgent.
+    /// Raises an alert. One that is active already is left as it is, unless the new one is more urgent: then it
+    /// waits for a person again, because nobody took notice of that much (the log keeps the former act).
     pub(crate) fn raise(
         &mut self,
         subject: Subject,
@@ -88,6 +89,7 @@ impl Life {
         if let Some(alert) = self.active.get_mut(&key) {
             if draft.priority > alert.priority {
                 alert.priority = draft.priority;
+                (alert.state, alert.acknowledged) = (State::Active, None);
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
                 emit(Change::Updated, now, alert, out);

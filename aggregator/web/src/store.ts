@@ -144,11 +144,11 @@ function forgetOldResolved(alerts: Map<string, Alert>): Map<string, Alert> {
 
 const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };
 
-/** Order of open alerts: unacknowledged first, then priority, physiological before technical, longest waiting first. */
+/** Order of open alerts: priority, then unacknowledged first, physiological before technical, longest waiting first. */
 export function byUrgency(a: Alert, b: Alert): number {
   return (
-    Number(a.state === "acknowledged") - Number(b.state === "acknowledged") ||
     WEIGHT[b.priority] - WEIGHT[a.priority] ||
+    Number(a.state === "acknowledged") - Number(b.state === "acknowledged") ||
     Number(a.category === "technical") - Number(b.category === "technical") ||
     a.raised - b.raised ||
     (a.id < b.id ? -1 : 1)
@@ -191,12 +191,12 @@ export function worklist(state: State): Row[] {
   const patients = new Set([...state.twins.keys(), ...open.keys()]);
   const rows = [...patients].map((patient): Row => {
     const alerts = open.get(patient) ?? [];
-    const top = alerts[0];
     return {
       patient,
       twin: state.twins.get(patient) ?? null,
       alerts,
-      group: top === undefined ? "calm" : top.state === "active" ? "waiting" : "taken",
+      // One alert that nobody took notice of is enough, also below a more urgent one that somebody did.
+      group: alerts.length === 0 ? "calm" : alerts.some((alert) => alert.state === "active") ? "waiting" : "taken",
     };
   });
   return rows.sort((a, b) => compareRows(a, b) || displayName(state, a.patient).localeCompare(displayName(state, b.patient)) || (a.patient < b.patient ? -1 : 1));
@@ -318,14 +318,17 @@ export interface Announcement {
   readonly assertive: boolean;
 }
 
-/** What became active between two states, most urgent first. The first snapshot is not news. */
+/** What became active or more urgent between two states, most urgent first. The first snapshot is not news. */
 export function announcements(before: State, after: State): Announcement[] {
   if (!before.complete.alerts || before.alerts === after.alerts) return [];
   const fresh: Alert[] = [];
   for (const alert of after.alerts.values()) {
+    if (alert.state === "resolved") continue;
     const known = before.alerts.get(alert.id);
-    if (alert.state === "active" && (!known || known.state === "resolved")) fresh.push(alert);
-    else if (alert.state === "active" && known && WEIGHT[alert.priority] > WEIGHT[known.priority]) fresh.push(alert);
+    const waits = alert.state === "active" && known?.state !== "active";
+    // Said whatever somebody acknowledged before: that was something less urgent.
+    const worse = known !== undefined && WEIGHT[alert.priority] > WEIGHT[known.priority];
+    if (waits || worse) fresh.push(alert);
   }
   return fresh.sort(byUrgency).map((alert) => ({ alert, assertive: alert.priority === "high" }));
 }

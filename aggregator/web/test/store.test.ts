@@ -147,8 +147,8 @@ test("only what is new after the first snapshot is announced, and only high prio
 
 test("an acknowledged alert is announced again when it gets worse or waits again, and only then", () => {
   const taken = reduce(START, [
-    ...alerts(alert({ id: "1", priority: "medium", state: "acknowledged" })),
     { type: "complete", stream: "alerts" },
+    ...alerts(alert({ id: "1", priority: "medium", state: "acknowledged" })),
   ]);
   const next = (change: Partial<Alert>) => announcements(taken, reduce(taken, alerts(alert({ id: "1", position: 2n, ...change }))));
   assert.deepEqual(next({ priority: "high", state: "active" }).map((a) => a.assertive), [true]);

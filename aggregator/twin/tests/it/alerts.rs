@@ -101,6 +101,49 @@ fn an_acknowledgement_is_remembered_once_and_is_not_an_end() {
 }
 
 #[test]
+fn an_acknowledged_alert_that_gets_worse_waits_for_a_person_again() {
+    let mut world = World::new();
+    world.live((0..45).map(|second| oxygen(second, 90.0)));
+    let id = world
+        .active(Condition::OxygenSaturationLow)
+        .expect("medium")
+        .id;
+    let act = |by: &str| Event::Acknowledged {
+        alert: id,
+        by: by.into(),
+        note: String::new(),
+    };
+    world.event(46, act("nurse"));
+    world.live((46..95).map(|second| oxygen(second, 75.0)));
+    let alert = world
+        .active(Condition::OxygenSaturationLow)
+        .expect("worse than what was acknowledged");
+    assert_eq!(
+        (alert.id, alert.priority, alert.state),
+        (id, Priority::High, State::Active)
+    );
+    assert!(alert.acknowledged.is_none());
+    let risen = world.changes.last().expect("the rise");
+    assert_eq!(
+        (risen.what, risen.alert.state),
+        (Change::Updated, State::Active)
+    );
+    world.event(96, act("doctor"));
+    let alert = world.twin.alert(id).expect("still holds");
+    assert_eq!(alert.state, State::Acknowledged);
+    assert_eq!(
+        alert.acknowledged.as_ref().map(|a| a.by.as_str()),
+        Some("doctor")
+    );
+    // What does not get worse stays acknowledged.
+    world.live((97..200).map(|second| oxygen(second, 75.0)));
+    assert_eq!(
+        world.twin.alert(id).map(|alert| alert.state),
+        Some(State::Acknowledged)
+    );
+}
+
+#[test]
 fn people_may_take_notice_of_what_is_over() {
     let mut world = World::new();
     world.live((0..60).map(|second| oxygen(second, 90.0)));
@@ -322,7 +365,7 @@ fn every_alert_names_its_model_and_a_hash_of_its_definition() {
             .sum();
         assert!((sum - 1.0).abs() < 1e-12);
     }
-    assert_eq!(FOLD_VERSION, 1);
+    assert_eq!(FOLD_VERSION, 2);
 }
 
 #[test]
