@@ -30,9 +30,11 @@ pub(super) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Rights are looked at so often while nothing happens. Half of the two seconds that are promised.
 const RIGHTS: Duration = Duration::from_secs(1);
-/// Shortest time between two rounds of twin states for one reader: states that change faster are conflated.
-/// Well below what an eye or a p99 of 10 ms notices; bounds the messages built for one reader.
+/// Rounds of twin states for one reader come no faster than this for long; states that change faster are
+/// conflated. Bounds the messages built for one reader.
 const TWIN_ROUND: Duration = Duration::from_millis(4);
+/// So many rounds may come at once after a pause: a burst of sensors must not wait in line.
+const BURST: u32 = 16;
 
 /// What a stream reads from.
 pub(super) trait Reader: Send + 'static {
@@ -40,7 +42,7 @@ pub(super) trait Reader: Send + 'static {
     type Event: Send + 'static;
     /// What the gate is asked for.
     const KIND: Kind;
-    /// Shortest time between an empty round and the next; zero: none.
+    /// Shortest time between rounds in the long run; zero: none.
     const ROUND: Duration;
 
     /// The next event, if there is one now. An error ends the stream.
@@ -105,7 +107,8 @@ struct Watch<R> {
     caller: Caller,
     stopping: Stopping,
     quiet_since: tokio::time::Instant,
-    last_round: tokio::time::Instant,
+    /// When the next round would be due if rounds came evenly.
+    even: tokio::time::Instant,
 }
 
 /// The stream of `reader` for `caller`.
@@ -122,7 +125,7 @@ pub(super) fn stream<R: Reader>(
         caller,
         stopping,
         quiet_since: now,
-        last_round: now - R::ROUND,
+        even: now,
     };
     Box::pin(unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
@@ -171,8 +174,11 @@ impl<R: Reader> Watch<R> {
             () = self.stopping.0.cancelled() => return,
         }
         if !R::ROUND.is_zero() {
-            tokio::time::sleep_until(self.last_round + R::ROUND).await;
-            self.last_round = tokio::time::Instant::now();
+            let now = tokio::time::Instant::now();
+            if let Some(early) = self.even.checked_duration_since(now + R::ROUND * BURST) {
+                tokio::time::sleep(early).await;
+            }
+            self.even = self.even.max(now) + R::ROUND;
         }
     }
 }
