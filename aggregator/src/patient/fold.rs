@@ -42,30 +42,21 @@ pub(super) struct Shared {
     pub(super) counts: RwLock<Counts>,
 }
 
-/// Next free places within the entry that is being folded.
+/// Next free place within the entry that is being folded. Twins and alerts share one count: places are told
+/// in rising order, so a reader that stands at any told place misses nothing that is told after it.
 struct Places {
     position: u64,
     known: Time,
-    twins: u32,
-    alerts: u32,
+    next: u32,
 }
 
 impl Places {
-    fn twin(&mut self) -> At {
+    fn take(&mut self) -> At {
         let at = At {
             position: self.position,
-            index: self.twins,
+            index: self.next,
         };
-        self.twins += 1;
-        at
-    }
-
-    fn alert(&mut self) -> At {
-        let at = At {
-            position: self.position,
-            index: self.alerts,
-        };
-        self.alerts += 1;
+        self.next += 1;
         at
     }
 }
@@ -126,8 +117,7 @@ impl Fold {
         let mut places = Places {
             position,
             known,
-            twins: 0,
-            alerts: 0,
+            next: 0,
         };
         let counts_before = self.counts;
         self.fire(&mut places);
@@ -220,7 +210,7 @@ impl Fold {
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&cell));
         let mut state = cell.lock();
-        let at = places.twin();
+        let at = places.take();
         state.published(at, places.known);
         self.hub.twin_changed(index, at);
         drop(state);
@@ -266,7 +256,7 @@ impl Fold {
             match effect {
                 Effect::TwinChanged => changed = true,
                 Effect::Alert(change) => {
-                    let (alert, at) = (&change.alert, places.alert());
+                    let (alert, at) = (&change.alert, places.take());
                     if alert.state == State::Resolved {
                         state.places.remove(&alert.id);
                     } else {
@@ -280,7 +270,7 @@ impl Fold {
         }
         self.effects = effects;
         if changed {
-            let at = places.twin();
+            let at = places.take();
             state.published(at, places.known);
             self.hub.twin_changed(index, at);
         }
@@ -372,7 +362,7 @@ impl Fold {
     ) {
         let cell = &self.cells[index.0 as usize];
         let mut state = cell.lock();
-        let at = places.alert();
+        let at = places.take();
         alert.patient = cell.id.reveal().to_owned();
         alert.position = at.position;
         alert.test_data = cell.test_data;
@@ -382,7 +372,7 @@ impl Fold {
             state.own.insert(key.clone(), alert.clone());
         }
         self.hub.alert_changed(index, at, key, alert);
-        let at = places.twin();
+        let at = places.take();
         state.published(at, places.known);
         self.hub.twin_changed(index, at);
     }
