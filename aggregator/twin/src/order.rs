@@ -3,9 +3,12 @@
 //! Numbers are kept as ranges, so a context that arrived whole costs one range however long it ran. A merged
 //! batch of which a part is already here is told apart reading by reading, by their sequence numbers.
 //!
-//! Bounds: [`MAX_CONTEXTS`] contexts per stream in full, [`MAX_FORGOTTEN`] more by id alone (their batches are
-//! refused rather than risk to be applied twice), [`MAX_RANGES`] ranges per list (the lowest two are merged
-//! beyond that). Not known here: time, values, patients.
+//! Nothing is ever taken for seen that was not: what the bounds made this forget is answered as forgotten, and
+//! set aside and counted rather than dropped as a duplicate or applied twice.
+//!
+//! Bounds: [`MAX_CONTEXTS`] contexts per stream in full, [`MAX_FORGOTTEN`] more by id alone, [`MAX_RANGES`]
+//! ranges per list (the lowest is forgotten beyond that), [`MAX_SEQUENCES`] lists per context. Not known here:
+//! time, values, patients.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -18,63 +21,87 @@ use crate::canonical::Bytes;
 pub const MAX_CONTEXTS: usize = 256;
 /// Older contexts remembered by id alone, per stream.
 pub const MAX_FORGOTTEN: usize = 4096;
-/// Ranges per list. Live data before backlog makes two or three; only a hostile gateway makes many.
-pub const MAX_RANGES: usize = 1024;
+/// Ranges per list. Live data before backlog makes two or three. Lanes share the numbers, so backlog whose urgent
+/// lane goes first makes one per urgent batch: days of an outage, at one a minute, fit.
+pub const MAX_RANGES: usize = 8192;
 /// (Source, kind) lists per context.
 pub const MAX_SEQUENCES: usize = 512;
 
-/// A set of numbers as sorted, disjoint, inclusive ranges.
+/// Whether a number was here before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Novelty {
+    /// It was not.
+    New,
+    /// It was.
+    Known,
+    /// It cannot be told any more.
+    Forgotten,
+}
+
+/// A set of numbers as sorted, disjoint, inclusive ranges, above a floor below which it has forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ranges(Vec<(u64, u64)>);
+pub struct Ranges {
+    list: Vec<(u64, u64)>,
+    /// Numbers up to here may have been in the set or not.
+    forgotten: Option<u64>,
+}
 
 impl Ranges {
-    /// True if `number` is in the set.
+    /// True if `number` is in the set for certain.
     #[must_use]
     pub fn contains(&self, number: u64) -> bool {
-        let after = self.0.partition_point(|&(first, _)| first <= number);
+        let after = self.list.partition_point(|&(first, _)| first <= number);
         after
             .checked_sub(1)
-            .and_then(|i| self.0.get(i))
+            .and_then(|i| self.list.get(i))
             .is_some_and(|&(_, last)| number <= last)
     }
 
-    /// Adds `number`; false if it was there.
-    pub fn insert(&mut self, number: u64) -> bool {
-        let at = self.0.partition_point(|&(first, _)| first <= number);
-        let before = at.checked_sub(1).and_then(|i| self.0.get(i).copied());
+    /// Adds `number`, unless it cannot be told whether it was there.
+    pub fn insert(&mut self, number: u64) -> Novelty {
+        self.insert_within(number, MAX_RANGES)
+    }
+
+    fn insert_within(&mut self, number: u64, limit: usize) -> Novelty {
+        if self.forgotten.is_some_and(|floor| number <= floor) {
+            return Novelty::Forgotten;
+        }
+        let at = self.list.partition_point(|&(first, _)| first <= number);
+        let before = at.checked_sub(1).and_then(|i| self.list.get(i).copied());
         if before.is_some_and(|(_, last)| number <= last) {
-            return false;
+            return Novelty::Known;
         }
         let joins_before = before.is_some_and(|(_, last)| last.checked_add(1) == Some(number));
         let joins_after = self
-            .0
+            .list
             .get(at)
             .is_some_and(|&(first, _)| number.checked_add(1) == Some(first));
         match (joins_before, joins_after) {
             (true, true) => {
-                let (_, last) = self.0.remove(at);
-                self.0[at - 1].1 = last;
+                let (_, last) = self.list.remove(at);
+                self.list[at - 1].1 = last;
             }
-            (true, false) => self.0[at - 1].1 = number,
-            (false, true) => self.0[at].0 = number,
-            (false, false) => self.0.insert(at, (number, number)),
+            (true, false) => self.list[at - 1].1 = number,
+            (false, true) => self.list[at].0 = number,
+            (false, false) => self.list.insert(at, (number, number)),
         }
-        if self.0.len() > MAX_RANGES {
-            let (first, _) = self.0.remove(0);
-            self.0[0].0 = first;
+        if self.list.len() > limit {
+            let (_, last) = self.list.remove(0);
+            self.forgotten = Some(last);
         }
-        true
+        Novelty::New
     }
 
     /// How many ranges.
     #[must_use]
     pub fn ranges(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     fn encode(&self, to: &mut Bytes<'_>) {
-        to.len(self.0.len());
-        for &(first, last) in &self.0 {
+        to.option(self.forgotten, Bytes::u64);
+        to.len(self.list.len());
+        for &(first, last) in &self.list {
             to.u64(first);
             to.u64(last);
         }
@@ -88,9 +115,9 @@ pub enum Verdict {
     New,
     /// It was here.
     Duplicate,
-    /// Some of the batches that it replaces were here: ask [`Order::is_new`] for each reading.
+    /// Some of the batches that it replaces were here, or may have been: ask [`Order::note`] for each reading.
     Partly,
-    /// Its context is known by name only: it cannot be told what was here.
+    /// Its context is known by name only, or its number lies where this has forgotten: it cannot be told.
     Forgotten,
 }
 
@@ -121,13 +148,15 @@ impl Order {
         self.uses += 1;
         let seen = self.contexts.entry(context).or_default();
         seen.used = self.uses;
-        if !seen.numbers.insert(number) {
-            return Verdict::Duplicate;
+        match seen.numbers.insert(number) {
+            Novelty::New => {}
+            Novelty::Known => return Verdict::Duplicate,
+            Novelty::Forgotten => return Verdict::Forgotten,
         }
         let mut partly = false;
         for &replaced in supersedes {
             // A batch that names itself replaces nothing.
-            partly |= replaced != number && !seen.numbers.insert(replaced);
+            partly |= replaced != number && seen.numbers.insert(replaced) != Novelty::New;
         }
         if partly {
             Verdict::Partly
@@ -136,14 +165,15 @@ impl Order {
         }
     }
 
-    /// Remembers a reading of an admitted batch; false if it was here.
-    pub fn is_new(&mut self, context: ContextId, reading: &Reading) -> bool {
+    /// Remembers a reading of an admitted batch, and tells whether it was here. Of a batch that is new as a
+    /// whole every reading is, whatever this answers: sequence numbers decide only within merged ones.
+    pub fn note(&mut self, context: ContextId, reading: &Reading) -> Novelty {
         let Some(seen) = self.contexts.get_mut(&context) else {
-            return true;
+            return Novelty::Forgotten;
         };
         let key = (reading.source, reading.kind);
         if seen.sequences.len() >= MAX_SEQUENCES && !seen.sequences.contains_key(&key) {
-            return true;
+            return Novelty::Forgotten;
         }
         seen.sequences
             .entry(key)
@@ -231,10 +261,10 @@ mod tests {
     fn a_merged_batch_after_some_of_its_parts_gives_only_the_rest() {
         let mut order = Order::default();
         assert_eq!(order.admit(A, 1, &[]), Verdict::New);
-        assert!(order.is_new(A, &reading(0)));
+        assert_eq!(order.note(A, &reading(0)), Novelty::New);
         assert_eq!(order.admit(A, 9, &[1, 2]), Verdict::Partly);
-        assert!(!order.is_new(A, &reading(0)));
-        assert!(order.is_new(A, &reading(1)));
+        assert_eq!(order.note(A, &reading(0)), Novelty::Known);
+        assert_eq!(order.note(A, &reading(1)), Novelty::New);
     }
 
     #[test]
@@ -249,13 +279,44 @@ mod tests {
     }
 
     #[test]
-    fn hostile_numbers_stay_bounded() {
+    fn hostile_numbers_stay_bounded_and_what_they_push_out_is_forgotten_not_seen() {
         let mut order = Order::default();
-        for n in 0..5_000 {
-            order.admit(A, n * 2, &[]);
+        let count = MAX_RANGES as u64 + 10;
+        for n in 1..=count {
+            assert_eq!(order.admit(A, n * 2, &[]), Verdict::New);
         }
-        assert!(order.contexts[&A].numbers.ranges() <= MAX_RANGES);
-        assert_eq!(order.admit(A, 9_998, &[]), Verdict::Duplicate);
+        assert_eq!(order.contexts[&A].numbers.ranges(), MAX_RANGES);
+        assert_eq!(order.admit(A, count * 2, &[]), Verdict::Duplicate);
+        assert_eq!(order.admit(A, 20, &[]), Verdict::Forgotten);
+        assert_eq!(order.admit(A, 3, &[]), Verdict::Forgotten);
+        assert_eq!(order.admit(A, 21, &[]), Verdict::New);
+        assert_eq!(order.admit(A, count * 2 + 2, &[5]), Verdict::Partly);
+    }
+
+    #[test]
+    fn sources_beyond_the_bound_are_not_taken_for_new_in_a_merged_batch() {
+        let mut order = Order::default();
+        order.admit(A, 1, &[]);
+        let of = |source| Reading {
+            source: SourceId(source),
+            ..reading(0)
+        };
+        for source in 0..600 {
+            order.note(A, &of(source));
+        }
+        assert_eq!(order.note(A, &of(599)), Novelty::Forgotten);
+        assert_eq!(order.note(A, &of(1)), Novelty::Known);
+    }
+
+    #[test]
+    fn a_backlog_whose_urgent_lane_comes_first_is_new_to_the_last() {
+        let mut order = Order::default();
+        for first in [2, 1] {
+            for n in 0..1440 {
+                assert_eq!(order.admit(A, first + 2 * n, &[]), Verdict::New);
+            }
+        }
+        assert_eq!(order.contexts[&A].numbers.ranges(), 1);
     }
 
     proptest! {
@@ -264,10 +325,39 @@ mod tests {
         fn ranges_are_a_set(numbers in prop::collection::vec(0u64..60, 0..200)) {
             let (mut ranges, mut model) = (Ranges::default(), BTreeSet::new());
             for n in numbers {
-                prop_assert_eq!(ranges.insert(n), model.insert(n));
+                let new = model.insert(n);
+                prop_assert_eq!(ranges.insert(n), if new { Novelty::New } else { Novelty::Known });
             }
             for n in 0..61 {
                 prop_assert_eq!(ranges.contains(n), model.contains(&n));
+            }
+        }
+
+        #[test]
+        fn full_ranges_forget_and_never_err(numbers in prop::collection::vec(0u64..60, 0..200), limit in 1usize..6) {
+            let (mut ranges, mut model) = (Ranges::default(), BTreeSet::new());
+            for n in numbers {
+                match ranges.insert_within(n, limit) {
+                    Novelty::New => prop_assert!(model.insert(n), "{n} would be applied twice"),
+                    Novelty::Known => prop_assert!(model.contains(&n), "{n} would be dropped unseen"),
+                    Novelty::Forgotten => prop_assert!(ranges.forgotten.is_some_and(|floor| n <= floor)),
+                }
+                prop_assert!(ranges.ranges() <= limit);
+            }
+        }
+
+        #[test]
+        fn lanes_that_come_one_after_the_other_are_new_once(lanes in prop::collection::vec(0usize..3, 1..2880)) {
+            // Each number belongs to a lane; the most urgent lane is sent first, all of it.
+            let mut order = Order::default();
+            for pass in [Verdict::New, Verdict::Duplicate] {
+                for lane in 0..3 {
+                    for (n, of) in lanes.iter().enumerate() {
+                        if *of == lane {
+                            prop_assert_eq!(order.admit(A, n as u64 + 1, &[]), pass);
+                        }
+                    }
+                }
             }
         }
 
@@ -276,7 +366,7 @@ mod tests {
             let mut ranges = Ranges::default();
             for m in [0, u64::MAX, 1, u64::MAX - 1] { ranges.insert(m); }
             prop_assert!(ranges.contains(n));
-            prop_assert!(!ranges.insert(n));
+            prop_assert_eq!(ranges.insert(n), Novelty::Known);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::body::{Body, BodyDue};
 use crate::canonical::Bytes;
 use crate::event::{Assigned, Batch, Context, Event};
 use crate::life::{Life, Subject};
-use crate::order::Verdict;
+use crate::order::{Novelty, Verdict};
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due};
 use crate::view::{
@@ -344,10 +344,16 @@ impl Twin {
             stream.counters.declared_lost = stream.counters.declared_lost.saturating_add(lost);
         }
         for reading in &batch.readings {
-            let is_new = stream.order.is_new(batch.context, reading);
-            if partly && !is_new {
-                stream.counters.duplicated += 1;
-                continue;
+            match stream.order.note(batch.context, reading) {
+                Novelty::Known if partly => {
+                    stream.counters.duplicated += 1;
+                    continue;
+                }
+                Novelty::Forgotten if partly => {
+                    stream.set_aside(Aside::Forgotten);
+                    continue;
+                }
+                Novelty::New | Novelty::Known | Novelty::Forgotten => {}
             }
             if let Some(why) = stream.refuses(reading, known) {
                 stream.set_aside(why);

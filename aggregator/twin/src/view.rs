@@ -189,7 +189,8 @@ pub struct Counters {
     pub quarantined_future: u64,
     /// Of these: stamped more than a year ago.
     pub quarantined_ancient: u64,
-    /// Of these: from a context so old that it can no longer be told whether they were applied.
+    /// Of these: from a context so old, or a number so far behind, that it can no longer be told whether they
+    /// were applied.
     pub quarantined_forgotten: u64,
     /// Declared lost by the gateway.
     pub declared_lost: u64,

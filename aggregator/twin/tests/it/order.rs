@@ -4,7 +4,7 @@ use twin::Event;
 use twin::event::{Assigned, Gap};
 use vitals::{ContextId, GatewayId, Kind, SourceId, StreamId};
 
-use crate::support::{CONTEXT, STREAM, World, at, batch, oxygen, reading, report};
+use crate::support::{CONTEXT, STREAM, World, at, batch, oxygen, pulse, reading, report};
 
 #[test]
 fn a_second_copy_is_counted_and_changes_no_value() {
@@ -117,6 +117,36 @@ fn declared_losses_and_malformed_batches_are_counted_once() {
             counters.duplicated
         ),
         (17, 5, 5)
+    );
+}
+
+#[test]
+fn a_day_of_backlog_with_the_urgent_lane_first_is_applied_whole() {
+    let mut world = World::new();
+    // Numbers in the order of sealing: every vitals batch is followed by an urgent one.
+    let batches: Vec<_> = (1..=1440)
+        .flat_map(|minute| {
+            let temperature = reading(SourceId(2), Kind::BodyTemperature, minute * 60, 37.0);
+            let number = 2 * u64::try_from(minute).expect("positive");
+            [
+                batch(number, vec![pulse(minute * 60, 70.0)]),
+                batch(number + 1, vec![temperature]),
+            ]
+        })
+        .collect();
+    for urgent in [1, 0] {
+        for batch in batches.iter().filter(|batch| batch.number % 2 == urgent) {
+            world.event(90_000, Event::Batch(batch.clone()));
+        }
+    }
+    let counters = world.twin.counters();
+    assert_eq!(
+        (
+            counters.applied,
+            counters.duplicated,
+            counters.quarantined_forgotten
+        ),
+        (2880, 0, 0)
     );
 }
 
