@@ -247,7 +247,9 @@ impl Admin {
         })
     }
 
-    /// Stream, key and start of an assignment; the former ones where the patient has one at this gateway.
+    /// Stream, key and start of an assignment. The stream is the former one while it lasts; after an end it is a
+    /// new one. Devices that are new begin now, whatever else the stream had before: what they hold from earlier
+    /// may be another person's. Those that stay keep their begin (the fold goes by all entries of a stream).
     fn place(
         &self,
         patient: &PatientId,
@@ -255,32 +257,30 @@ impl Admin {
         devices: &[String],
     ) -> Result<(StreamId, [u8; 8], Time), AdminError> {
         let books = &self.parts.books;
-        let (here, others): (Vec<_>, Vec<_>) = {
+        let (own, others): (Vec<_>, Vec<_>) = {
             let registry = books.registry();
-            if registry
-                .gateway(gateway)
-                .is_some_and(|gateway| gateway.revoked)
-            {
+            let revoked = |gateway| registry.gateway(gateway).is_some_and(|of| of.revoked);
+            if revoked(gateway) {
                 return Err(AdminError::Conflict(format!(
                     "gateway {gateway} was revoked: make a new token"
                 )));
             }
-            let streams = registry.streams_at(gateway).filter(|(_, of)| !of.frozen);
-            streams
-                .map(|(stream, of)| (stream, of.patient.clone(), of.from))
-                .partition(|(_, of, _)| of == patient)
+            let live = registry.streams();
+            let live = live.filter(|(_, of)| !of.frozen && !revoked(&of.gateway));
+            live.map(|(stream, of)| (stream, of.clone()))
+                .partition(|(_, of)| of.patient == *patient)
         };
-        for (stream, _, _) in others {
-            if let Some(taken) = books
-                .devices(stream)
-                .into_iter()
-                .find(|device| devices.contains(device))
-            {
+        for (stream, of) in others {
+            let theirs = books.devices(stream);
+            if let Some(taken) = theirs.iter().find(|device| devices.contains(device)) {
                 return Err(AdminError::Conflict(format!(
-                    "device {taken} is another patient's at gateway {gateway}: end that assignment first"
+                    "device {taken} is another patient's at gateway {}: take it out of that assignment first (`patient list` shows it; `patient assign` without it, or with --end)",
+                    of.gateway
                 )));
             }
         }
+        let mut here = own.into_iter().filter(|(_, of)| of.gateway == *gateway);
+        let lasting = here.find(|(stream, _)| !books.devices(*stream).is_empty());
         let registry = books.registry();
         let keys = registry
             .patient(patient)
@@ -289,10 +289,18 @@ impl Admin {
         let (key_id, _) = keys
             .last()
             .ok_or_else(|| AdminError::Conflict("the patient has no key".into()))?;
-        let fresh = || (StreamId(crypto::random()), self.parts.clock.now());
-        let (stream, from) = here
-            .first()
-            .map_or_else(fresh, |(stream, _, from)| (*stream, *from));
+        let now = self.parts.clock.now();
+        let (stream, from) = match lasting {
+            // An end moves no begin: what the gateway still holds is taken.
+            Some((stream, of)) if devices.is_empty() => (stream, of.from),
+            Some((stream, _)) => (stream, now),
+            None if devices.is_empty() => {
+                return Err(AdminError::Conflict(format!(
+                    "gateway {gateway} has no device of this patient: there is nothing to end"
+                )));
+            }
+            None => (StreamId(crypto::random()), now),
+        };
         Ok((stream, key_id.0, from))
     }
 

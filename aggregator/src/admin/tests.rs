@@ -180,3 +180,97 @@ async fn an_assignment_that_changes_its_devices_keeps_its_stream_and_start() {
         .expect("assigned");
     assert_ne!(other.stream, again.stream);
 }
+
+#[tokio::test]
+async fn a_device_is_one_patients_at_all_gateways() {
+    let rig = Rig::new().await;
+    let (home, clinic) = (rig.gateway().await, rig.gateway().await);
+    let first = rig.assign(&home).await;
+    let bob = rig.admin.add_patient("Bob", true).await.expect("added");
+    let taken = rig
+        .admin
+        .assign(&bob.patient, clinic.id.as_str(), &first.devices)
+        .await
+        .expect_err("another patient wears it")
+        .to_string();
+    for named in [first.devices[0].as_str(), home.id.as_str(), "--end"] {
+        assert!(taken.contains(named), "{taken}");
+    }
+    assert!(!taken.contains(&first.patient) && !taken.contains("Ann"));
+    // Control: the same patient may be at home and at the clinic.
+    let both = rig
+        .admin
+        .assign(&first.patient, clinic.id.as_str(), &first.devices);
+    both.await.expect("one wearer");
+    for gateway in [&home, &clinic] {
+        let end = rig.admin.assign(&first.patient, gateway.id.as_str(), &[]);
+        end.await.expect("ended");
+    }
+    let now_bobs = rig
+        .admin
+        .assign(&bob.patient, clinic.id.as_str(), &first.devices);
+    now_bobs.await.expect("free again");
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_revoked_keeps_no_device() {
+    let rig = Rig::new().await;
+    let (lost, new) = (rig.gateway().await, rig.gateway().await);
+    let first = rig.assign(&lost).await;
+    let bob = rig.admin.add_patient("Bob", true).await.expect("added");
+    rig.admin.revoke(lost.id.as_str()).await.expect("revoked");
+    let assigned = rig
+        .admin
+        .assign(&bob.patient, new.id.as_str(), &first.devices);
+    assigned.await.expect("nobody collects it");
+}
+
+#[tokio::test]
+async fn no_device_is_assigned_for_a_time_that_has_passed() {
+    let mut rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let first = rig.assign(&gateway).await;
+    let at = gateway.id.as_str();
+    let begin = rig.admin.patients()[0].assignments[0].effective_from_us;
+    let mut devices = first.devices.clone();
+    devices.push("AA:BB:CC:DD:EE:09".into());
+    let before = Clock::system().now().as_micros();
+    let more = rig.admin.assign(&first.patient, at, &devices).await;
+    let more = more.expect("assigned");
+    assert!(
+        more.effective_from_us >= before,
+        "the new device begins now"
+    );
+    let end = rig.admin.assign(&first.patient, at, &[]).await;
+    assert_eq!(
+        end.expect("ended").effective_from_us,
+        begin,
+        "backlog is taken"
+    );
+    let again = rig.admin.assign(&first.patient, at, &devices).await;
+    let again = again.expect("assigned");
+    assert!(again.effective_from_us >= more.effective_from_us);
+    assert_ne!(again.stream, first.stream.to_string(), "a new stretch");
+    let nothing = rig.admin.assign(&first.patient, at, &[]).await;
+    nothing.expect("ended");
+    let twice = rig.admin.assign(&first.patient, at, &[]).await;
+    assert!(matches!(twice, Err(AdminError::Conflict(_))));
+    let streams = rig.admin.patients().remove(0).assignments;
+    assert_eq!(streams.len(), 2);
+    assert!(
+        streams.iter().any(|of| of.effective_from_us == begin),
+        "the first stretch keeps its begin"
+    );
+    // What the fold hears: the whole list and a begin that is not before the entry that names it.
+    let mut lists = Vec::new();
+    while let Ok(committed) = rig.feed.try_recv() {
+        if let (Entry::Assigned { from, .. }, Some(Opened::Devices(list))) =
+            (&*committed.entry, committed.body.as_deref())
+        {
+            lists.push(list.len());
+            let late = committed.known.since(*from) > Span::from_secs(60);
+            assert!(!late, "a begin lies at its entry");
+        }
+    }
+    assert_eq!(lists, [1, 2, 0, 2, 0]);
+}

@@ -91,8 +91,9 @@ pub enum Entry {
         /// Which.
         gateway: GatewayId,
     },
-    /// Devices of a patient are collected by a gateway from `from` on. Replaces the former assignment of the
-    /// same stream.
+    /// Devices of a patient are collected by a gateway: the whole list, which replaces the former one of the same
+    /// stream. A device that was in the former list keeps its begin; a new one begins at `from`; one that is no
+    /// longer there ends at this entry's known time.
     Assigned {
         /// Whose readings.
         patient: PatientId,
@@ -104,7 +105,7 @@ pub enum Entry {
         key_id: [u8; 8],
         /// Bluetooth addresses, newline separated, sealed under the patient's key. Opened: [`Opened::Devices`].
         devices: SealedText,
-        /// Readings with an effective time before this are quarantined.
+        /// Readings of new devices with an effective time before this are quarantined.
         from: Time,
     },
     /// A context was admitted: its header's signature, gateway and stream held.

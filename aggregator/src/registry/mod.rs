@@ -98,7 +98,7 @@ pub struct Stream {
     pub key_id: KeyId,
     /// Bluetooth addresses, sealed (`Books::devices`).
     pub devices: SealedText,
-    /// Readings from this effective time on.
+    /// When its first devices were assigned: readings from this effective time on.
     pub from: Time,
     /// Two successors of one context were live at once.
     pub frozen: bool,
@@ -199,13 +199,16 @@ impl Registry {
                 devices,
                 from,
             } => {
-                let frozen = self.streams.get(stream).is_some_and(|stream| stream.frozen);
+                let former = self.streams.get(stream);
+                let frozen = former.is_some_and(|former| former.frozen);
+                // Its first devices; each that came later has a begin of its own (the fold knows).
+                let from = former.map_or(*from, |former| former.from.min(*from));
                 let assigned = Stream {
                     patient: patient.clone(),
                     gateway: gateway.clone(),
                     key_id: KeyId(*key_id),
                     devices: devices.clone(),
-                    from: *from,
+                    from,
                     frozen,
                 };
                 self.streams.insert(*stream, assigned);
@@ -357,6 +360,11 @@ impl Registry {
     #[must_use]
     pub fn stream(&self, stream: StreamId) -> Option<&Stream> {
         self.streams.get(&stream)
+    }
+
+    /// All streams.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
+        self.streams.iter().map(|(id, of)| (*id, of))
     }
 
     /// The streams of a patient.
