@@ -19,8 +19,8 @@ import { WorklistView } from "./views/worklist.ts";
 /** Asks for the session this often: round trip, clock, whether it still holds. */
 const SESSION_EVERY = 15_000;
 const TICK = 1000;
-/** Without frames (hidden tab) changes are folded in at this distance. */
-const HIDDEN_DELAY = 250;
+/** New values are shown within this; alerts and acts of people with the next frame. */
+const VALUES_DELAY = 200;
 const PAST_ALERTS = 200;
 
 const local = () => performance.now();
@@ -32,7 +32,8 @@ class Page implements App {
   readonly #shell: Shell;
   readonly #signedOut: SignedOutView;
   #pending: Action[] = [];
-  #scheduled = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #frame: number | undefined;
   #view: View | null = null;
   #route = "";
   #streams: AbortController | null = null;
@@ -128,20 +129,16 @@ class Page implements App {
 
   #act(action: Action): void {
     this.#pending.push(action);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // The next frame; a hidden tab has none, then the timer does it.
-    const fold = () => {
-      cancelAnimationFrame(frame);
-      clearTimeout(timer);
-      this.#scheduled = false;
-      this.#fold();
-    };
-    const timer = setTimeout(fold, HIDDEN_DELAY);
-    const frame = requestAnimationFrame(fold);
+    // The timer also serves a hidden tab, which has no frames.
+    this.#timer ??= setTimeout(() => this.#fold(), VALUES_DELAY);
+    if (action.type !== "twin") this.#frame ??= requestAnimationFrame(() => this.#fold());
   }
 
   #fold(): void {
+    clearTimeout(this.#timer);
+    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+    this.#timer = undefined;
+    this.#frame = undefined;
     const before = this.state;
     this.state = reduce(before, this.#pending.splice(0));
     this.#shell.announce(announcements(before, this.state));

@@ -30,7 +30,7 @@ export class Sparkline {
   constructor() {
     this.root = svg(
       "svg",
-      { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img", preserveAspectRatio: "xMinYMid" },
+      { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img", "aria-label": "–", preserveAspectRatio: "xMinYMid" },
       this.#band,
       this.#extremes,
       this.#line,

@@ -15,6 +15,8 @@ const GROUPS: readonly Group[] = ["waiting", "taken", "calm"];
 const SPARK_SPAN = 30 * 60_000;
 const SPARK_LEAST = 5 * 60_000;
 const SPARK_POINTS = 240;
+/** Rows that are scrolled away follow at this distance; a change of their alerts at once. */
+const UNSEEN_EVERY = 5000;
 
 export class WorklistView implements View {
   readonly title = words.title;
@@ -25,6 +27,13 @@ export class WorklistView implements View {
   readonly #loading = h("p", { class: "loading" }, words.loading);
   readonly #groups = new Map<Group, { root: HTMLElement; count: HTMLElement; list: HTMLElement; views: Map<string, RowView> }>();
   readonly #stop = new AbortController();
+  readonly #rows = new WeakMap<Element, RowView>();
+  readonly #seen = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) this.#rows.get(entry.target)?.see(entry.isIntersecting);
+    },
+    { rootMargin: "200px" },
+  );
 
   constructor(app: App) {
     this.#app = app;
@@ -65,7 +74,7 @@ export class WorklistView implements View {
         parts.views,
         members,
         (row) => row.patient,
-        (row) => new RowView(row.patient, this.#app, this.#stop.signal),
+        (row) => this.#make(row.patient),
         (view, row) => view.update(row),
       );
     }
@@ -73,6 +82,14 @@ export class WorklistView implements View {
 
   destroy(): void {
     this.#stop.abort();
+    this.#seen.disconnect();
+  }
+
+  #make(patient: string): RowView {
+    const view = new RowView(patient, this.#app, this.#stop.signal);
+    this.#rows.set(view.root, view);
+    this.#seen.observe(view.root);
+    return view;
   }
 }
 
@@ -112,6 +129,9 @@ class RowView {
   readonly #newsNote = h("span", { class: "sub" });
   readonly #age = h("span", { class: "age" });
   readonly #ageSpoken = spoken("");
+  #visible = false;
+  #row: Row | null = null;
+  #updated = Number.NEGATIVE_INFINITY;
   #loaded: Kind | null = null;
   #drawn = Number.NEGATIVE_INFINITY;
 
@@ -138,7 +158,22 @@ class RowView {
     );
   }
 
+  /** In sight or not; what comes into sight is brought up to date. */
+  see(visible: boolean): void {
+    this.#visible = visible;
+    if (visible && this.#row) this.#draw(this.#row);
+  }
+
   update(row: Row): void {
+    const before = this.#row;
+    this.#row = row;
+    const same = before !== null && sameAlerts(before.alerts, row.alerts);
+    if (same && !this.#visible && performance.now() - this.#updated < UNSEEN_EVERY) return;
+    this.#draw(row);
+  }
+
+  #draw(row: Row): void {
+    this.#updated = performance.now();
     const top = row.alerts[0];
     const name = displayName(this.#app.state, this.#patient);
     text(this.#link, name);
@@ -190,7 +225,7 @@ class RowView {
     text(this.#unit, channel.value === null ? "" : kindInfo(kind).unit);
     toggle(this.#value.parentElement!, "stale", stale);
     toggle(this.#spark.root, "invisible", false);
-    this.#drawSpark(kind, row);
+    if (this.#visible) this.#drawSpark(kind, row);
   }
 
   #drawSpark(kind: Kind, row: Row): void {
@@ -264,6 +299,10 @@ class RowView {
     set(this.#age, "aria-hidden", "true");
     text(this.#ageSpoken, words.dataSpoken(age, stale));
   }
+}
+
+function sameAlerts(a: readonly Alert[], b: readonly Alert[]): boolean {
+  return a.length === b.length && a.every((alert, i) => alert === b[i]);
 }
 
 /** One open alert in a row. */
