@@ -1,7 +1,7 @@
 //! The fold: every durable entry, in order, into the twins it concerns.
 //!
-//! `Committed` entry -> [`event`] (what it means to which patient) -> [`fold`] (deadlines first, then the
-//! entry) -> [`guarded`] (`twin::step`, which may panic without harm) -> `publish` (places, alerts). One thread
+//! `Committed` entry -> `event` (what it means to which patient) -> `fold` (deadlines first, then the
+//! entry) -> `guarded` (`twin::step`, which may panic without harm) -> `publish` (places, alerts). One thread
 //! owns all twins ([`Folder`]); [`Patients`] is what the rest of the centre holds.
 //!
 //! Invariants: entries are folded in position order, each once, and only when durable; a deadline `d` fires

@@ -1,7 +1,7 @@
 //! Serve: gRPC and the page on one TLS port, for whom the gate allows.
 //!
-//! The way of a request: [`tls`] (handshake, limits, who the certificate names) -> [`front`] (gRPC, gRPC-web or
-//! page?) -> [`guard`] (who asks, may they at all?) -> `grpc::*` or [`page`] -> [`access`] again for each patient
+//! The way of a request: [`tls`] (handshake, limits, who the certificate names) -> [`mod@front`] (gRPC, gRPC-web or
+//! page?) -> [`guard`] (who asks, may they at all?) -> `grpc::*` or `page` -> [`access`] again for each patient
 //! and each message of an open stream.
 //!
 //! Invariants: no route shows anything of a patient to who did not prove who they are; every method of the

@@ -1,0 +1,213 @@
+//! History from the outside: really sealed batches, through the journal's index, to the reader.
+
+use prost::Message as _;
+use proto::seal::{Label, Lane, NewContext, Sealer, SigningKey, Suite};
+use proto::v1;
+use proto::wire::split_to_fit;
+use tonic::Code;
+use vitals::{
+    Fixed, GatewayId, Kind, PatientId, Quality, Reading, SourceId, Span, StreamId, Time, Value,
+};
+
+use super::rig::Rig;
+use crate::journal::Entry;
+use crate::serve::front::Wire;
+
+const PATH: &str = "/vitaltwin.v1.HistoryService/Query";
+
+fn gateway() -> GatewayId {
+    GatewayId::parse("g-1").expect("a gateway id")
+}
+
+/// Opens a context as an admitted gateway would.
+async fn open(rig: &Rig, patient: &PatientId, stream: StreamId) -> Sealer {
+    let (key_id, public_key) = {
+        let registry = rig.books.registry();
+        registry
+            .patient(patient)
+            .expect("added before")
+            .keys
+            .last()
+            .expect("a key")
+            .clone()
+    };
+    let new = NewContext {
+        suite: Suite::for_this_cpu(),
+        key_id,
+        public_key,
+        stream,
+        predecessor: None,
+        gateway: gateway(),
+        opened_at: rig.clock.now(),
+    };
+    let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8()).expect("a fresh key");
+    let (header, sealer) = Sealer::open_context(new, &key).expect("a context");
+    let gateway = gateway();
+    rig.append(vec![
+        Entry::ContextAdmitted {
+            gateway,
+            header,
+            chain: Vec::new(),
+            forked: false,
+        }
+        .into(),
+    ])
+    .await;
+    sealer
+}
+
+/// One reading a second from `from` on; the value is the count.
+fn readings(from: Time, count: i64) -> Vec<Reading> {
+    let reading = |second: i64| Reading {
+        kind: Kind::HeartRate,
+        value: Value::Measured(Fixed(40 + second % 100)),
+        source: SourceId(1),
+        sequence: second.cast_unsigned(),
+        effective: from + Span::from_secs(second),
+        received: from + Span::from_secs(second),
+        quality: Quality::GOOD,
+    };
+    (0..count).map(reading).collect()
+}
+
+async fn journal(rig: &Rig, sealer: &mut Sealer, readings: &[Reading]) {
+    for batch in split_to_fit(readings, 0) {
+        let label = Label {
+            number: sealer.next_number(),
+            lane: Lane::Vitals,
+            source: batch.source.0,
+            count: batch.count,
+            oldest: batch.oldest,
+            newest: batch.newest,
+        };
+        let record = sealer.seal(&label, &batch.into_body()).expect("it fits");
+        let entry = Entry::Batch {
+            gateway: gateway(),
+            record,
+        };
+        rig.append(vec![entry.clone().into(), entry.into()]).await;
+    }
+}
+
+/// The chunks of an answer, or its status.
+async fn ask(rig: &Rig, request: v1::HistoryRequest) -> Result<Vec<v1::HistoryChunk>, Code> {
+    let (code, bytes) = rig
+        .call(PATH, &request, Wire::Native, Some(rig.operator()), &[])
+        .await;
+    if code != Code::Ok {
+        return Err(code);
+    }
+    let mut rest = &bytes[..];
+    let mut chunks = Vec::new();
+    while let Some((head, tail)) = rest.split_first_chunk::<5>() {
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        chunks.push(v1::HistoryChunk::decode(&tail[..length]).expect("a chunk"));
+        rest = &tail[length..];
+    }
+    Ok(chunks)
+}
+
+#[tokio::test]
+async fn readings_come_back_as_they_were_each_once_and_after_a_restart() {
+    let mut rig = Rig::new().await;
+    let patient = rig.patient("p-1").await;
+    let from = rig.clock.now() - Span::from_mins(120);
+    let stream = rig.assign(&patient, "g-1", from).await;
+    let mut sealer = open(&rig, &patient, stream).await;
+    let all = readings(from, 6_000);
+    // Live data first, then the backlog; each record lies there twice.
+    journal(&rig, &mut sealer, &all[3_000..]).await;
+    journal(&rig, &mut sealer, &all[..3_000]).await;
+    rig = rig.restart().await;
+    let question = |max_points| v1::HistoryRequest {
+        patient: "p-1".into(),
+        kinds: vec![v1::Kind::HeartRate as i32],
+        from_us: from.as_micros(),
+        to_us: (from + Span::from_secs(5_000)).as_micros(),
+        max_points,
+    };
+    let chunks = ask(&rig, question(0)).await.expect("an answer");
+    let times: Vec<i64> = chunks
+        .iter()
+        .flat_map(|chunk| chunk.effective_us.clone())
+        .collect();
+    let values: Vec<f64> = chunks
+        .iter()
+        .flat_map(|chunk| chunk.value.clone())
+        .collect();
+    let expected = &all[..5_000];
+    assert_eq!(
+        times,
+        expected
+            .iter()
+            .map(|one| one.effective.as_micros())
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(
+        values,
+        expected
+            .iter()
+            .filter_map(Reading::number)
+            .collect::<Vec<_>>()
+    );
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk.effective_us.len() <= 4096 && !chunk.thinned)
+    );
+
+    let thin = ask(&rig, question(200)).await.expect("an answer");
+    assert!(thin.iter().all(|chunk| chunk.thinned));
+    assert!(thin.iter().map(|chunk| chunk.value.len()).sum::<usize>() <= 200);
+    let extreme = |pick: fn(f64, f64) -> f64| {
+        thin.iter()
+            .flat_map(|chunk| chunk.value.iter().copied())
+            .reduce(pick)
+    };
+    assert_eq!(
+        (extreme(f64::min), extreme(f64::max)),
+        (Some(40.0), Some(139.0))
+    );
+    assert_eq!(
+        rig.patients.totals().applied,
+        6_000,
+        "control: the twin has them once, too"
+    );
+}
+
+#[tokio::test]
+async fn a_question_that_makes_no_sense_names_its_field() {
+    let rig = Rig::new().await;
+    rig.patient("p-1").await;
+    let good = v1::HistoryRequest {
+        patient: "p-1".into(),
+        to_us: 1,
+        ..Default::default()
+    };
+    assert_eq!(ask(&rig, good.clone()).await, Ok(Vec::new()), "control");
+    for wrong in [
+        v1::HistoryRequest {
+            patient: "p 1".into(),
+            ..good.clone()
+        },
+        v1::HistoryRequest {
+            to_us: 0,
+            ..good.clone()
+        },
+        v1::HistoryRequest {
+            kinds: vec![0],
+            ..good.clone()
+        },
+        v1::HistoryRequest {
+            max_points: 1,
+            ..good.clone()
+        },
+    ] {
+        assert_eq!(ask(&rig, wrong).await, Err(Code::InvalidArgument));
+    }
+    let unknown = v1::HistoryRequest {
+        patient: "p-2".into(),
+        ..good
+    };
+    assert_eq!(ask(&rig, unknown).await, Err(Code::NotFound));
+}
