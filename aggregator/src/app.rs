@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use vitals::Span;
+use vitals::{Span, Time};
 
 use crate::admin::{Admin, AdminParts, Live, OperatorDoor};
 use crate::ca::{self, Authority};
@@ -49,8 +49,17 @@ use crate::vault::Vault;
 const LINGER: Duration = Duration::from_secs(5);
 /// A clock may be set back by this much while the centre is down; more is a mistake that a person must see.
 const CLOCK_BEHIND: Span = Span::from_mins(10);
+/// A centre that was down for longer than this is rarer than a clock that is wrong.
+const CLOCK_AHEAD: Span = Span::from_mins(400 * 24 * 60);
 /// Longest request of an operator or of a gateway that enrols, bytes.
 const REQUEST: usize = 64 * 1024;
+
+/// What the person who starts a centre has looked at and takes as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accepted {
+    /// The clock is right although the journal's last entry is very old.
+    pub clock: bool,
+}
 
 /// What a directory holds, open and locked.
 #[derive(Debug)]
@@ -104,8 +113,9 @@ impl Core {
     /// The operators' desk alone, for one command on a centre that is not running.
     ///
     /// # Errors
-    /// When the journal cannot be read.
+    /// When the journal cannot be read, or the clock cannot be right.
     pub async fn desk(self) -> Result<(Admin, Closing)> {
+        self.check_clock(false)?;
         let mut fold = self.fold()?;
         self.log.replay(|committed| fold.apply(&committed))?;
         let (journal, feed) = self.log.start()?;
@@ -144,9 +154,17 @@ impl Core {
         Ok(Fold::new(hub, AlertIds::new(secret)))
     }
 
-    /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up.
-    fn check_clock(&self) -> Result<()> {
+    /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up; and
+    /// one that is far ahead would leave it there for good.
+    fn check_clock(&self, accepted: bool) -> Result<()> {
         let (now, last) = (self.clock.now(), self.log.last_known());
+        let ahead = now.since(last);
+        if last > Time::ZERO && ahead > CLOCK_AHEAD && !accepted {
+            anyhow::bail!(
+                "the clock is {:.0} days ahead of the journal's last entry: set it right; if it is right, confirm with `run --accept-clock`",
+                ahead.as_secs_f64() / 86_400.0
+            );
+        }
         let behind = last.since(now);
         if behind > CLOCK_BEHIND {
             anyhow::bail!(
@@ -166,8 +184,8 @@ impl Core {
     ///
     /// # Errors
     /// When it cannot start; once it listens it ends well.
-    pub async fn run(self, stop: CancellationToken) -> Result<()> {
-        self.check_clock()?;
+    pub async fn run(self, stop: CancellationToken, accepted: Accepted) -> Result<()> {
+        self.check_clock(accepted.clock)?;
         let mut fold = self.fold()?;
         let replayed = self.log.next();
         self.log.replay(|committed| fold.apply(&committed))?;

@@ -66,7 +66,7 @@ impl House {
 
     async fn run(&self) -> Life {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(self.open().run(stop.clone()));
+        let task = tokio::spawn(self.open().run(stop.clone(), Accepted::default()));
         let ready = tokio::time::timeout(DEADLINE, async {
             loop {
                 if let Ok(bytes) = dir::read(&self.dir.ready()) {
@@ -355,7 +355,7 @@ async fn a_stop_finishes_what_was_taken_and_the_next_life_goes_on() {
     };
     let refused = other
         .open()
-        .run(CancellationToken::new())
+        .run(CancellationToken::new(), Accepted::default())
         .await
         .expect_err("taken");
     assert!(format!("{refused:#}").contains("listen ="), "{refused:#}");
@@ -377,12 +377,30 @@ async fn a_clock_that_went_back_is_told_at_the_start() {
     let stopped = CancellationToken::new();
     stopped.cancel();
     let back = core(-11)
-        .run(stopped.clone())
+        .run(stopped.clone(), Accepted::default())
         .await
         .expect_err("it went back");
     assert!(back.to_string().contains("behind the journal"), "{back}");
+    let offline = core(-11).desk().await.expect_err("commands look too");
+    assert!(offline.to_string().contains("behind the journal"));
     core(-9)
-        .run(stopped)
+        .run(stopped.clone(), Accepted::default())
         .await
         .expect("control: a little is no matter");
+    let days = |days: i64| days * 24 * 60;
+    let ahead = core(days(401))
+        .run(stopped.clone(), Accepted::default())
+        .await
+        .expect_err("a clock of another year");
+    assert!(ahead.to_string().contains("--accept-clock"), "{ahead}");
+    let offline = core(days(401)).desk().await.expect_err("commands look too");
+    assert!(offline.to_string().contains("--accept-clock"), "{offline}");
+    core(days(399))
+        .run(stopped.clone(), Accepted::default())
+        .await
+        .expect("control: a centre may rest for a year");
+    core(days(802))
+        .run(stopped, Accepted { clock: true })
+        .await
+        .expect("a person says that it is right");
 }

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use proto::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Core;
+use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
 use crate::lock::{LockError, StoreLock};
@@ -72,7 +72,11 @@ enum Command {
         operator: String,
     },
     /// Run the centre until SIGTERM or Ctrl-C.
-    Run,
+    Run {
+        /// The clock is right although the journal's last entry is very old.
+        #[arg(long)]
+        accept_clock: bool,
+    },
     /// Patients: add, list, assign.
     #[command(subcommand)]
     Patient(PatientCommand),
@@ -179,7 +183,12 @@ pub fn run(args: Args) -> Result<()> {
             };
             init::init(&dir, &config, &operator, clock)
         }
-        Command::Run => runtime.block_on(serve(dir, clock)),
+        Command::Run { accept_clock } => {
+            let accepted = Accepted {
+                clock: accept_clock,
+            };
+            runtime.block_on(serve(dir, clock, accepted))
+        }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),
         Command::SignIn { person } => runtime.block_on(async {
@@ -252,7 +261,7 @@ async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Resul
     print(&answer?)
 }
 
-async fn serve(dir: CentreDir, clock: Clock) -> Result<()> {
+async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {
     let config = settings(&dir)?;
     telemetry(&config.log)?;
     let lock = StoreLock::take(&dir.lock()).map_err(|error| match error {
@@ -273,7 +282,7 @@ async fn serve(dir: CentreDir, clock: Clock) -> Result<()> {
         tracing::info!("stopping: what was taken is finished first");
         signalled.cancel();
     });
-    core.run(stop).await
+    core.run(stop, accepted).await
 }
 
 /// `config.toml`, or a hint to make one.

@@ -12,6 +12,7 @@
 
 mod codec;
 mod entry;
+mod pace;
 mod store;
 mod writer;
 
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
 pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
+use pace::Pace;
 pub use store::HistoryCursor;
 use store::{Group, Reader, Row, Sqlite, StoreError};
 use writer::{Ask, QUEUE, Request, Shared, Writer};
@@ -219,6 +221,7 @@ impl Log {
         let store = Box::new(self.store);
         let seat = Seat {
             clock: self.clock,
+            pace: Pace::new(self.clock.now()),
             keeper: self.keeper,
             next: self.next,
             last_known: self.last_known,
@@ -231,6 +234,7 @@ impl Log {
 /// What a writer starts from; apart from the store, so that a test can put a failing store under it.
 struct Seat {
     clock: Clock,
+    pace: Pace,
     keeper: Arc<dyn Keeper>,
     next: Position,
     last_known: Time,
@@ -253,6 +257,7 @@ impl Seat {
         let writer = Writer {
             store,
             clock: self.clock,
+            pace: self.pace,
             next: self.next,
             last_known: self.last_known,
             keeper: Arc::clone(&self.keeper),

@@ -169,6 +169,31 @@ async fn known_time_goes_on_from_the_last_life() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_ahead_stops_the_store_before_anything_is_written() {
+    for (minutes, good) in [(11, false), (9, true)] {
+        let place = Place::new();
+        let log = place.open(None);
+        let now = log.clock.now();
+        let seat = Seat {
+            clock: log.clock,
+            pace: Pace::new(now).since(now - vitals::Span::from_mins(minutes)),
+            keeper: Arc::clone(&log.keeper),
+            next: log.next,
+            last_known: log.last_known,
+            damaged: log.damaged,
+        };
+        let reader = Reader::open(&place.path).expect("the file exists");
+        let (journal, feed) = seat.start(Box::new(log.store), reader).expect("it starts");
+        let appended = journal.append(vec![Entry::Tick.into()]).await;
+        assert_eq!(appended.is_ok(), good);
+        let stopped = journal.status().stopped;
+        assert_eq!(stopped.contains("set it right"), !good, "{stopped}");
+        drop((journal, feed));
+        assert_eq!(place.replayed().0.len(), usize::from(good));
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_entry_is_skipped_counted_and_hides_no_other() {
     let place = Place::new();
     let (journal, feed) = place.open(None).start().expect("it starts");
@@ -229,6 +254,7 @@ async fn append_ten(good: u32) -> (usize, Status, usize) {
     let log = place.open(None);
     let seat = Seat {
         clock: log.clock,
+        pace: Pace::new(log.clock.now()),
         keeper: Arc::clone(&log.keeper),
         next: log.next,
         last_known: log.last_known,

@@ -3,7 +3,7 @@
 //!
 //! Invariants: one thread, one store; a failed commit stops the store for good (a write that failed half-way says
 //! nothing about the next, so nothing is tried again); known time strictly increases even when the clock stands
-//! still. Must not know: SQLite, tasks.
+//! still, and never follows a clock that jumps ahead (`pace.rs`). Must not know: SQLite, tasks.
 
 use std::sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering};
 
@@ -13,6 +13,7 @@ use vitals::{Span, Time};
 
 use super::codec::encode_row;
 use super::entry::{Committed, Draft, Entry, Position};
+use super::pace::Pace;
 use super::store::{Group, NewRow, Store};
 use super::{Appended, JournalError, Keeper};
 
@@ -65,6 +66,7 @@ impl Shared {
 pub(super) struct Writer {
     pub(super) store: Box<dyn Store>,
     pub(super) clock: Clock,
+    pub(super) pace: Pace,
     pub(super) next: Position,
     pub(super) last_known: Time,
     pub(super) keeper: Arc<dyn Keeper>,
@@ -117,6 +119,9 @@ impl Writer {
     /// Makes all drafts durable as one row.
     fn write(&mut self, group: &[Request]) -> Result<Vec<(Position, Time)>, JournalError> {
         let now = self.clock.now();
+        if let Err(jumped) = self.pace.check(self.clock, now) {
+            return Err(self.shared.stop(&jumped.to_string()));
+        }
         let mut known = self.last_known;
         let mut timed = Vec::new();
         let mut placed = Vec::new();
