@@ -5,8 +5,8 @@ use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
 /// One journal entry about this patient.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Devices of this patient are collected by a gateway from `from` on. Replaces the former assignment of
-    /// the stream.
+    /// Devices of this patient are collected by a gateway. Replaces the former assignment of the stream; an
+    /// empty list ends it.
     Assigned(Assigned),
     /// A verified, opened, parsed batch.
     Batch(Batch),
@@ -61,7 +61,9 @@ pub struct Assigned {
     pub gateway: GatewayId,
     /// Bluetooth addresses.
     pub devices: alloc::vec::Vec<alloc::string::String>,
-    /// Readings with an effective time before this are quarantined.
+    /// Begin of those that are new on the list; on a stream that exists already never before known time.
+    /// Readings with an effective time before it are quarantined, and so are those from the known time on at
+    /// which their device is no longer listed.
     pub from: Time,
 }
 

@@ -1,9 +1,14 @@
 //! One (gateway, patient) stream: what is assigned, what came, and whether the gateway lives.
 //!
-//! Bounds: [`MAX_SOURCES`] sources per stream; readings of further ones are set aside.
+//! A sensor is this patient's from the begin of each of its assignments to the end: what it measured outside
+//! of them is somebody else's, or nobody's, however late it comes.
+//!
+//! Bounds: [`MAX_SOURCES`] sources per stream; readings of further ones are set aside. [`MAX_FORMER`] sensors
+//! that were on the list once, with [`MAX_TERMS`] terms each: backlog of what is forgotten is set aside too.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use vitals::{GatewayId, Reading, SourceId, Time};
 
@@ -16,6 +21,25 @@ use crate::view::Counters;
 
 /// Sources per stream: a patient wears a handful.
 pub(crate) const MAX_SOURCES: usize = 64;
+
+/// Sensors no longer on the list whose backlog is still taken, per stream.
+pub(crate) const MAX_FORMER: usize = 128;
+/// Terms per sensor.
+pub(crate) const MAX_TERMS: usize = 32;
+
+/// From when until when a sensor is assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Term {
+    from: Time,
+    /// The first moment after it; `None` while it lasts.
+    to: Option<Time>,
+}
+
+impl Term {
+    fn holds(&self, effective: Time) -> bool {
+        self.from <= effective && self.to.is_none_or(|to| effective < to)
+    }
+}
 
 /// Why a reading is set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +55,8 @@ pub(crate) enum Aside {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stream {
     pub(crate) gateway: GatewayId,
-    /// Assigned Bluetooth addresses (upper case), each with the begin of its assignment.
-    assigned: BTreeMap<String, Time>,
-    /// Earliest begin of an assignment.
-    from: Time,
+    /// Bluetooth addresses (upper case) that are or were assigned, each with its terms, oldest first.
+    assigned: BTreeMap<String, Vec<Term>>,
     /// Known time of the assignment.
     assigned_at: Time,
     pub(crate) revoked: bool,
@@ -54,7 +76,6 @@ impl Stream {
         let mut stream = Self {
             gateway: assigned.gateway.clone(),
             assigned: BTreeMap::new(),
-            from: assigned.from,
             assigned_at: known,
             revoked: false,
             order: Order::default(),
@@ -65,30 +86,54 @@ impl Stream {
             silent: false,
             devices: BTreeMap::new(),
         };
-        stream.assign(assigned, known);
+        stream.list(&assigned.devices, assigned.from, known);
         stream
     }
 
-    /// Replaces the assignment. A device that stays keeps its earlier begin.
+    /// Replaces the assignment. A sensor that stays keeps its begin; one that comes new begins now, or later if
+    /// the assignment says so, for until now somebody else may have worn it; one that goes ends now.
     pub(crate) fn assign(&mut self, assigned: &Assigned, known: Time) {
-        let begin = |address: &String| {
-            let address = address.to_ascii_uppercase();
-            let from = self
-                .assigned
-                .get(&address)
-                .map_or(assigned.from, |former| assigned.from.min(*former));
-            (address, from)
-        };
-        self.assigned = assigned.devices.iter().map(begin).collect();
-        self.from = self
-            .assigned
-            .values()
-            .copied()
-            .min()
-            .unwrap_or(assigned.from);
+        self.list(&assigned.devices, assigned.from.max(known), known);
         self.gateway = assigned.gateway.clone();
         self.assigned_at = known;
         self.revoked = false;
+    }
+
+    fn list(&mut self, devices: &[String], from: Time, known: Time) {
+        let wanted: BTreeSet<String> = devices
+            .iter()
+            .map(|address| address.to_ascii_uppercase())
+            .collect();
+        for (address, terms) in &mut self.assigned {
+            if let Some(term) = terms.last_mut().filter(|term| term.to.is_none())
+                && !wanted.contains(address)
+            {
+                term.to = Some(known.max(term.from));
+            }
+        }
+        for address in wanted {
+            let terms = self.assigned.entry(address).or_default();
+            if terms.last().is_none_or(|term| term.to.is_some()) {
+                terms.push(Term { from, to: None });
+            }
+            if terms.len() > MAX_TERMS {
+                terms.remove(0);
+            }
+        }
+        self.forget_former();
+    }
+
+    /// Forgets the sensors that went longest ago.
+    fn forget_former(&mut self) {
+        let ended = |(address, terms): (&String, &Vec<Term>)| {
+            terms.last()?.to.map(|to| (to, address.clone()))
+        };
+        let mut former: Vec<_> = self.assigned.iter().filter_map(ended).collect();
+        former.sort_unstable();
+        let excess = former.len().saturating_sub(MAX_FORMER);
+        for (_, address) in former.iter().take(excess) {
+            self.assigned.remove(address);
+        }
     }
 
     /// Why a reading must not be folded, if so.
@@ -98,22 +143,26 @@ impl Stream {
             return Some(Aside::Unassigned);
         }
         let address = device.map_or("", |device| device.address.as_str());
-        let from = if address.is_empty() || self.assigned.is_empty() {
-            self.from
-        } else {
-            match self.assigned.get(&address.to_ascii_uppercase()) {
-                Some(from) => *from,
-                None => return Some(Aside::Unassigned),
-            }
+        let terms = || {
+            // A sensor that no report named yet can be any of the list.
+            let of = |(listed, _): &(&String, &Vec<Term>)| {
+                address.is_empty() || listed.eq_ignore_ascii_case(address)
+            };
+            self.assigned.iter().filter(of).flat_map(|(_, terms)| terms)
+        };
+        let Some(begin) = terms().map(|term| term.from).min() else {
+            return Some(Aside::Unassigned);
         };
         if reading.effective > known + rule::MAX_AHEAD {
             Some(Aside::Future)
         } else if known.since(reading.effective) > rule::MAX_AGE {
             Some(Aside::Ancient)
-        } else if reading.effective < from {
+        } else if reading.effective < begin {
             Some(Aside::BeforeAssignment)
-        } else {
+        } else if terms().any(|term| term.holds(reading.effective)) {
             None
+        } else {
+            Some(Aside::Unassigned)
         }
     }
 
@@ -169,11 +218,14 @@ impl Stream {
     pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
         to.text(self.gateway.as_str());
         to.len(self.assigned.len());
-        for (address, from) in &self.assigned {
+        for (address, terms) in &self.assigned {
             to.text(address);
-            to.time(*from);
+            to.len(terms.len());
+            for term in terms {
+                to.time(term.from);
+                to.option(term.to, Bytes::time);
+            }
         }
-        to.time(self.from);
         to.time(self.assigned_at);
         to.bool(self.revoked);
         self.order.encode(to);

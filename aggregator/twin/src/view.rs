@@ -183,7 +183,8 @@ pub struct Counters {
     pub quarantined: u64,
     /// Of these: measured before the assignment began.
     pub quarantined_before_assignment: u64,
-    /// Of these: on a stream that is not assigned or was revoked.
+    /// Of these: on a stream that is not assigned or was revoked, or measured while the sensor was not on its
+    /// list.
     pub quarantined_unassigned: u64,
     /// Of these: stamped in the future.
     pub quarantined_future: u64,

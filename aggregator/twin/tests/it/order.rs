@@ -88,6 +88,97 @@ fn a_sensor_that_stays_keeps_its_begin_when_another_is_added() {
     );
 }
 
+fn list(devices: &[&str], from: i64) -> Event {
+    Event::Assigned(Assigned {
+        stream: STREAM,
+        gateway: GatewayId::parse("gw-1").expect("valid"),
+        devices: devices.iter().map(|device| (*device).into()).collect(),
+        from: at(from),
+    })
+}
+
+#[test]
+fn after_an_assignment_ended_only_its_backlog_is_folded() {
+    let mut world = World::new();
+    world.event(100, list(&[], 0));
+    // One with a known address, and one that no report has named yet.
+    let unnamed = |second| reading(SourceId(7), Kind::BodyTemperature, second, 37.0);
+    world.readings(110, vec![oxygen(99, 97.0), unnamed(98)]);
+    assert_eq!(world.twin.counters().applied, 2);
+    world.readings(5000, vec![oxygen(100, 97.0), oxygen(4999, 97.0)]);
+    world.readings(5000, vec![unnamed(4999)]);
+    let counters = world.twin.counters();
+    assert_eq!((counters.applied, counters.quarantined_unassigned), (2, 3));
+}
+
+#[test]
+fn each_sensor_is_this_patients_from_its_own_begin_to_its_own_end() {
+    let mut world = World::new();
+    let (strap, oximeter) = ("AA:BB:CC:DD:EE:01", "AA:BB:CC:DD:EE:02");
+    // The strap goes to somebody else for a while, the oximeter stays.
+    world.event(100, list(&[oximeter], 0));
+    // The centre may pass the stream's first begin: what comes back begins now all the same.
+    world.event(200, list(&[strap, oximeter], 0));
+    for (second, folds) in [
+        (-1, false),
+        (50, true),
+        (100, false),
+        (150, false),
+        (199, false),
+        (200, true),
+        (201, true),
+    ] {
+        let before = world.twin.counters().applied;
+        world.readings(300, vec![pulse(second, 70.0)]);
+        assert_eq!(
+            world.twin.counters().applied - before,
+            u64::from(folds),
+            "strap at {second}"
+        );
+        world.readings(300, vec![oxygen(second, 97.0)]);
+    }
+    let counters = world.twin.counters();
+    assert_eq!(
+        (
+            counters.quarantined_unassigned,
+            counters.quarantined_before_assignment
+        ),
+        (3, 2)
+    );
+    // Nobody's while it was not on the list: 3 of the strap; the oximeter stayed.
+    assert_eq!(counters.applied, 3 + 6);
+    // A begin that lies ahead is kept.
+    world.event(400, list(&[strap, oximeter, "AA:BB:CC:DD:EE:03"], 500));
+    let mut third = batch(0, Vec::new());
+    third.devices = vec![report(SourceId(3), twin::event::Link::Connected, 400)];
+    world.send(410, third);
+    let weight = |second| vec![reading(SourceId(3), Kind::BodyTemperature, second, 37.0)];
+    world.readings(510, weight(499));
+    world.readings(510, weight(500));
+    let counters = world.twin.counters();
+    assert_eq!(
+        (counters.applied, counters.quarantined_before_assignment),
+        (10, 3)
+    );
+}
+
+#[test]
+fn many_changes_of_the_list_stay_bounded() {
+    let mut world = World::new();
+    for turn in 0..2000 {
+        let address = format!("AA:BB:CC:DD:{:02X}:{:02X}", turn / 256, turn % 256);
+        world.event(turn, list(&[&address], turn));
+    }
+    let mut bytes = Vec::new();
+    world.twin.canonical_bytes(&mut bytes);
+    assert!(bytes.len() < 20_000, "{}", bytes.len());
+    world.readings(
+        3000,
+        vec![reading(SourceId(7), Kind::BodyTemperature, 2999, 37.0)],
+    );
+    assert_eq!(world.twin.counters().applied, 1, "the newest is among them");
+}
+
 #[test]
 fn declared_losses_and_malformed_batches_are_counted_once() {
     let mut world = World::new();
