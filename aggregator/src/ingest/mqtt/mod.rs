@@ -10,6 +10,7 @@
 
 mod codec;
 mod connection;
+mod greeting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,9 +27,12 @@ use vitals::GatewayId;
 
 use super::Ingest;
 use crate::counters::Refused;
+use greeting::Greetings;
 
-/// A peer that takes longer for its TLS handshake, or for CONNECT after it, is cut off.
+/// A gateway that takes longer for CONNECT is cut off.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A peer that takes longer for its TLS handshake is cut off: it has shown nothing yet.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// At a stop, connections have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
 /// Pause after a failed accept (no file descriptors, for instance), so that it does not spin.
@@ -41,7 +45,9 @@ pub struct MqttDoor {
     tls: Arc<rustls::ServerConfig>,
     ingest: Arc<Ingest>,
     places: Arc<Semaphore>,
+    greetings: Arc<Greetings>,
     patience: Duration,
+    handshake: Duration,
 }
 
 impl MqttDoor {
@@ -61,7 +67,9 @@ impl MqttDoor {
             tls,
             ingest,
             places: Arc::new(Semaphore::new(places)),
+            greetings: Arc::default(),
             patience: PATIENCE,
+            handshake: HANDSHAKE,
         }
     }
 
@@ -69,6 +77,7 @@ impl MqttDoor {
     #[cfg(test)]
     const fn patient_for(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self.handshake = patience;
         self
     }
 
@@ -85,18 +94,21 @@ impl MqttDoor {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let place = Arc::clone(&self.places).try_acquire_owned().ok();
+            let greeting = self.greetings.begin(from.ip());
+            let Some((place, greeting)) = place.zip(greeting) else {
                 self.ingest.parts().counters.refuse(Refused::Connections);
                 continue;
             };
             let (acceptor, ingest, stop) =
                 (acceptor.clone(), Arc::clone(&self.ingest), stop.clone());
-            let patience = self.patience;
+            let (patience, handshake) = (self.patience, self.handshake);
             connections.spawn(async move {
                 let peer = tokio::select! {
                     () = stop.cancelled() => None,
-                    peer = greet(&acceptor, &ingest, socket, from, patience) => peer,
+                    peer = greet(&acceptor, &ingest, socket, from, handshake) => peer,
                 };
+                drop(greeting);
                 if let Some((stream, gateway, identity)) = peer {
                     connection::run(stream, gateway, &identity, &ingest, patience, stop).await;
                 }
