@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use proto::seal::receipt::{self, Range};
 use proto::seal::{MAX_RECORD, SealError, Stub, parse_stub, tag_of};
@@ -61,7 +62,7 @@ impl Ingest {
         let mut pending = BTreeSet::new();
         let mut hopeless: BTreeMap<ContextId, Vec<u64>> = BTreeMap::new();
         for record in records {
-            match self.judge(gateway, &pending, record) {
+            match self.judge(gateway, desk, &pending, record) {
                 Ok(Taken { batch, tag, draft }) => {
                     tags.entry(batch.0).or_default().insert(batch.1, tag);
                     pending.insert(batch);
@@ -106,6 +107,7 @@ impl Ingest {
     fn judge(
         &self,
         gateway: &GatewayId,
+        desk: &mut Desk,
         pending: &BTreeSet<Batch>,
         record: Vec<u8>,
     ) -> Result<Taken, NotTaken> {
@@ -123,6 +125,10 @@ impl Ingest {
         let known = self
             .known(gateway, &stub)
             .map_err(|(reason, detail)| NotTaken::Refused(Some(batch), reason, detail))?;
+        if !self.parts.books.has_opener(stub.context) && !desk.budget.opener(Instant::now()) {
+            let detail = "too many contexts at once: try again later";
+            return refused(Some(batch), RefusalReason::Busy, detail);
+        }
         let opened = match self.parts.books.open(stub.context, &record) {
             Some(Ok(opened)) => opened,
             Some(Err(SealError::Forged)) => return Err(NotTaken::Forged(batch)),
@@ -259,8 +265,9 @@ fn forged_too_often(desk: &mut Desk, batch: Batch) -> bool {
         desk.forged.clear();
     }
     let times = desk.forged.entry(batch).or_default();
-    *times += 1;
-    let enough = *times >= FORGED_BEFORE_SET_ASIDE;
+    *times = times.saturating_add(1);
+    // Over budget it is ordered some later time that it comes.
+    let enough = *times >= FORGED_BEFORE_SET_ASIDE && desk.budget.order(Instant::now());
     if enough {
         desk.forged.remove(&batch);
     }

@@ -1,6 +1,6 @@
-//! What one gateway may cost: contexts opened, a public-key operation each.
+//! What one gateway may cost: public-key operations, signatures, certificates, orders.
 //!
-//! A token bucket in real time, passed in as `now`. Over budget means later, not never. Must not know: clocks,
+//! Token buckets in real time, passed in as `now`. Over budget means later, not never. Must not know: clocks,
 //! messages.
 
 use std::time::{Duration, Instant};
@@ -10,16 +10,40 @@ use std::time::{Duration, Instant};
 const CONTEXTS: u32 = 256;
 /// One more context each.
 const CONTEXT_EVERY: Duration = Duration::from_secs(5);
+/// Openers that a gateway may have made again at once (a decapsulation each): only those that were pushed out of
+/// memory, or that a restart forgot.
+const OPENERS: u32 = 512;
+/// One more opener each.
+const OPENER_EVERY: Duration = Duration::from_millis(100);
+/// Hellos at once: one a connection, and bad lines break often.
+const HELLOS: u32 = 64;
+/// One more hello each.
+const HELLO_EVERY: Duration = Duration::from_secs(1);
+/// Orders to set aside at once, an entry of the journal each.
+const ORDERS: u32 = 64;
+/// One more order each.
+const ORDER_EVERY: Duration = Duration::from_secs(10);
+/// Certificates at once; a gateway renews every few weeks.
+const CERTIFICATES: u32 = 8;
+/// One more certificate each.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(600);
+
 /// What is left.
 #[derive(Debug)]
 pub(super) struct Budget {
     contexts: Bucket,
+    openers: Bucket,
+    hellos: Bucket,
+    orders: Bucket,
 }
 
 impl Default for Budget {
     fn default() -> Self {
         Self {
             contexts: Bucket::full(CONTEXTS, CONTEXT_EVERY),
+            openers: Bucket::full(OPENERS, OPENER_EVERY),
+            hellos: Bucket::full(HELLOS, HELLO_EVERY),
+            orders: Bucket::full(ORDERS, ORDER_EVERY),
         }
     }
 }
@@ -28,6 +52,38 @@ impl Budget {
     /// Spends the opening of a context; `false` when there is none left now.
     pub(super) fn context(&mut self, now: Instant) -> bool {
         self.contexts.spend(now)
+    }
+
+    /// Spends a decapsulation.
+    pub(super) fn opener(&mut self, now: Instant) -> bool {
+        self.openers.spend(now)
+    }
+
+    /// Spends a hello.
+    pub(super) fn hello(&mut self, now: Instant) -> bool {
+        self.hellos.spend(now)
+    }
+
+    /// Spends an order to set batches aside.
+    pub(super) fn order(&mut self, now: Instant) -> bool {
+        self.orders.spend(now)
+    }
+}
+
+/// Certificates that a gateway may still renew.
+#[derive(Debug)]
+pub(super) struct Renewals(Bucket);
+
+impl Default for Renewals {
+    fn default() -> Self {
+        Self(Bucket::full(CERTIFICATES, CERTIFICATE_EVERY))
+    }
+}
+
+impl Renewals {
+    /// Spends a certificate.
+    pub(super) fn spend(&mut self, now: Instant) -> bool {
+        self.0.spend(now)
     }
 }
 

@@ -6,7 +6,10 @@
 use proto::v1::{self, Command, RefusalReason, command};
 use vitals::GatewayId;
 
-use crate::registry::Books;
+use crate::registry::{Books, SET_ASIDE_KEPT};
+
+/// Commands that a gateway has open, at most: its orders and its list.
+pub(super) const MOST: usize = SET_ASIDE_KEPT + 1;
 
 /// The commands with a number above `after`, in order.
 pub(super) fn newer(books: &Books, gateway: &GatewayId, after: u64) -> Vec<Command> {

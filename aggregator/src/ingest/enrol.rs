@@ -4,13 +4,16 @@
 //! happened or not); a wrong token is told from an expired one only by its holder; names in a request are ignored.
 //! Must not know: gRPC, TLS.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use proto::clock::Clock;
 use proto::seal::crypto;
 use proto::token::EnrolmentToken;
 use vitals::GatewayId;
 
+use super::budget::Renewals;
 use crate::ca::{Authority, CaError, Issued};
 use crate::counters::{Counters, Refused};
 use crate::journal::{Entry, Journal, JournalError};
@@ -28,6 +31,9 @@ pub enum EnrolError {
     /// The gateway was revoked or never enrolled.
     #[error("this gateway was revoked: enrol it again with a new token")]
     Revoked,
+    /// Over the gateway's budget.
+    #[error("too many certificates for this gateway: try again later")]
+    Busy,
     /// The store stopped.
     #[error("the centre cannot write now: try again later")]
     Store(#[source] JournalError),
@@ -43,6 +49,7 @@ pub struct Enrolment {
     counters: Arc<Counters>,
     /// One at a time: what makes a token single-use.
     spending: tokio::sync::Mutex<()>,
+    renewals: Mutex<HashMap<GatewayId, Renewals>>,
 }
 
 impl Enrolment {
@@ -62,6 +69,7 @@ impl Enrolment {
             clock,
             counters,
             spending: tokio::sync::Mutex::default(),
+            renewals: Mutex::default(),
         }
     }
 
@@ -98,6 +106,9 @@ impl Enrolment {
         if !self.books.registry().may_write(gateway) {
             return Err(self.refused(EnrolError::Revoked));
         }
+        if !self.may_renew(gateway) {
+            return Err(self.refused(EnrolError::Busy));
+        }
         let issued = self.issue(gateway, csr)?;
         let entry = Entry::CertificateIssued {
             gateway: gateway.clone(),
@@ -115,6 +126,15 @@ impl Enrolment {
     #[must_use]
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    fn may_renew(&self, gateway: &GatewayId) -> bool {
+        // Bounded: only gateways with a certificate of ours come here.
+        let mut renewals = self.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+        renewals
+            .entry(gateway.clone())
+            .or_default()
+            .spend(Instant::now())
     }
 
     fn holds(&self, token: &EnrolmentToken) -> bool {
@@ -140,6 +160,7 @@ impl Enrolment {
             EnrolError::Token => Refused::Token,
             EnrolError::Request(_) => Refused::Request,
             EnrolError::Revoked => Refused::Revoked,
+            EnrolError::Busy => Refused::Busy,
             EnrolError::Store(_) => Refused::StoreStopped,
         });
         error

@@ -291,6 +291,7 @@ fn status_of(error: EnrolError) -> Status {
     match error {
         EnrolError::Token | EnrolError::Revoked => Status::permission_denied(text),
         EnrolError::Request(_) => Status::invalid_argument(text),
+        EnrolError::Busy => Status::resource_exhausted(text),
         EnrolError::Store(_) => Status::unavailable(text),
     }
 }

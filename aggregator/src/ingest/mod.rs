@@ -18,14 +18,15 @@ pub mod grpc;
 pub mod mqtt;
 mod sessions;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use proto::clock::Clock;
 use proto::seal::SigningKey;
 use proto::v1::{
-    CentreToGateway, GatewayToCentre, Hello, Refusal, RefusalReason, SealedBatches, SignedCommand,
-    centre_to_gateway, gateway_to_centre,
+    CentreToGateway, Command, GatewayToCentre, Hello, Refusal, RefusalReason, SealedBatches,
+    SignedCommand, centre_to_gateway, gateway_to_centre,
 };
 use vitals::{ContextId, GatewayId};
 
@@ -64,6 +65,8 @@ pub struct Ingest {
     parts: Parts,
     sessions: Arc<Sessions>,
     gateways: Mutex<HashMap<GatewayId, Arc<tokio::sync::Mutex<Desk>>>>,
+    /// Commands signed before, by gateway and number: as many as a gateway has open.
+    signed: Mutex<HashMap<GatewayId, BTreeMap<u64, SignedCommand>>>,
 }
 
 /// What ingest remembers of one gateway between messages.
@@ -91,6 +94,7 @@ impl Ingest {
             parts,
             sessions: Arc::default(),
             gateways: Mutex::default(),
+            signed: Mutex::default(),
         }
     }
 
@@ -138,14 +142,20 @@ impl Ingest {
                     .await;
                     self.admit(gateway, &mut desk, &open, &mut replies).await;
                 }
-                gateway_to_centre::Kind::Hello(hello) => self.hello(gateway, &hello, &mut replies),
+                gateway_to_centre::Kind::Hello(hello) => {
+                    self.hello(gateway, &mut desk, &hello, &mut replies);
+                }
             }
         }
         self.take(session, &mut desk, records, &mut replies).await;
         replies
     }
 
-    fn hello(&self, gateway: &GatewayId, hello: &Hello, replies: &mut Replies) {
+    fn hello(&self, gateway: &GatewayId, desk: &mut Desk, hello: &Hello, replies: &mut Replies) {
+        if !desk.budget.hello(Instant::now()) {
+            let detail = "too many hellos: try again later";
+            return self.refuse(replies, None, RefusalReason::Busy, detail);
+        }
         tracing::info!(%gateway, agent = %proto::wire::sanitise(&hello.agent_version), "gateway said hello");
         let (commands, after) = self.commands(gateway, hello.command_number);
         replies
@@ -160,7 +170,20 @@ impl Ingest {
     pub fn commands(&self, gateway: &GatewayId, after: u64) -> (Vec<SignedCommand>, u64) {
         let commands = command::newer(&self.parts.books, gateway, after);
         let highest = commands.last().map_or(after, |command| command.number);
-        let sign = |command| proto::seal::command::sign(&self.parts.command_key, &command);
+        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        let signed = signed.entry(gateway.clone()).or_default();
+        // Asked from further back is asked for all; what is no longer among them is not asked for again.
+        let first = commands.first().map_or(u64::MAX, |command| command.number);
+        let open: Vec<u64> = commands.iter().map(|command| command.number).collect();
+        signed.retain(|number, _| *number < first || open.binary_search(number).is_ok());
+        while signed.len() > command::MOST {
+            signed.pop_first();
+        }
+        let sign = |command: Command| {
+            let number = command.number;
+            let sign = || proto::seal::command::sign(&self.parts.command_key, &command);
+            signed.entry(number).or_insert_with(sign).clone()
+        };
         (commands.into_iter().map(sign).collect(), highest)
     }
 

@@ -557,6 +557,95 @@ async fn too_many_contexts_are_delayed_and_delay_nobody_else() {
 }
 
 #[tokio::test]
+async fn hellos_certificates_and_orders_are_within_a_budget() {
+    let (mut rig, gateway, assigned) = one_patient().await;
+    let other = rig.gateway().await;
+    let session = rig.session(&gateway);
+    let first = rig.ingest.handle(&session, vec![hello(0)]).await;
+    let again = rig.ingest.handle(&session, vec![hello(0)]).await;
+    assert_eq!(
+        first.messages, again.messages,
+        "signed once (P-256 is random)"
+    );
+    let many = vec![hello(0); 100];
+    let answers = said(&rig.ingest.handle(&session, many).await.messages);
+    let busy = |of: &[Said]| {
+        let busy = of.iter().filter(|one| **one == Said::Refused(Reason::Busy));
+        busy.count()
+    };
+    assert!((20..=38).contains(&busy(&answers)), "{}", busy(&answers));
+    let theirs = rig
+        .ingest
+        .handle(&rig.session(&other), vec![hello(0)])
+        .await;
+    assert_eq!(busy(&said(&theirs.messages)), 0, "nobody else waits");
+
+    let csr = crate::ca::tests::request(&gateway.pkcs8);
+    for _ in 0..8 {
+        rig.enrolment
+            .renew(&gateway.id, &csr)
+            .await
+            .expect("renewed");
+    }
+    let ninth = rig.enrolment.renew(&gateway.id, &csr).await;
+    assert!(matches!(ninth, Err(EnrolError::Busy)));
+    rig.enrolment
+        .renew(&other.id, &crate::ca::tests::request(&other.pkcs8))
+        .await
+        .expect("control");
+
+    let (open, mut sealer) = gateway.open(&assigned, None, Clock::system().now());
+    rig.say(&session, open).await;
+    let forged: Vec<_> = (0..80)
+        .map(|_| {
+            let mut record = seal(&mut sealer);
+            record[60] ^= 1;
+            mend(&mut record);
+            record
+        })
+        .collect();
+    while rig.feed.try_recv().is_ok() {}
+    for record in forged.iter().flat_map(|record| [record; 3]) {
+        rig.say(&session, batches(vec![record.clone()])).await;
+    }
+    let mut orders = 0;
+    while let Ok(committed) = rig.feed.try_recv() {
+        orders += usize::from(matches!(&*committed.entry, Entry::SetAside { .. }));
+    }
+    assert!((64..=66).contains(&orders), "{orders}");
+}
+
+#[tokio::test]
+async fn no_gateway_pushes_out_what_another_has_open() {
+    let (rig, gateway, assigned) = one_patient().await;
+    let other = rig.gateway().await;
+    let theirs = rig.assign(&other).await;
+    let now = Clock::system().now();
+    let mut contexts = Vec::new();
+    let (session, start) = (rig.session(&gateway), other.open(&theirs, None, now));
+    let (open, mut sealer) = start;
+    let their_session = rig.session(&other);
+    rig.say(&their_session, open).await;
+    rig.say(&their_session, batches(vec![seal(&mut sealer)]))
+        .await;
+    for _ in 0..200 {
+        let (open, mut sealer) = gateway.open(&assigned, None, now);
+        rig.say(&session, open).await;
+        rig.say(&session, batches(vec![seal(&mut sealer)])).await;
+        contexts.push(sealer.context());
+    }
+    let (open, mut last) = gateway.open(&assigned, None, now);
+    rig.say(&session, open).await;
+    rig.say(&session, batches(vec![seal(&mut last)])).await;
+    let kept = contexts
+        .iter()
+        .filter(|of| rig.books.has_opener(**of))
+        .count();
+    assert!((60..=128).contains(&kept), "{kept}");
+    assert!(rig.books.has_opener(sealer.context()), "the other's stays");
+}
+
+#[tokio::test]
 async fn a_token_is_spent_exactly_once() {
     let rig = Rig::new().await;
     let (token, gateway) = rig.admin.create_token("race", 0).await.expect("a token");

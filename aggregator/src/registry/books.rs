@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use proto::seal::{KeyId, Opener, SealError, parse_header, parse_stub};
 use tokio::sync::watch;
-use vitals::{ContextId, PatientId, SourceId, StreamId, Time};
+use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
 use super::Registry;
 use crate::journal::{Content, Entry, Keeper, Opened, OpenedBatch, Position, SealedText};
@@ -17,6 +17,8 @@ use crate::vault::Vault;
 
 /// Openers in memory, about 500 bytes each. A live gateway uses one per patient.
 const OPENERS: usize = 4096;
+/// Of them, of one gateway: so that no gateway pushes out those of others.
+const OPENERS_A_GATEWAY: usize = 128;
 
 /// Purposes of sealed texts.
 const NAME: &str = "name";
@@ -35,8 +37,17 @@ pub struct Books {
 
 #[derive(Debug, Default)]
 struct Openers {
-    by_context: HashMap<ContextId, (Arc<Opener>, u64)>,
+    by_context: HashMap<ContextId, Kept>,
+    by_gateway: HashMap<GatewayId, usize>,
     uses: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    opener: Arc<Opener>,
+    gateway: GatewayId,
+    /// When it was used last, in uses.
+    used: u64,
 }
 
 impl Books {
@@ -141,8 +152,14 @@ impl Books {
         let header = parse_header(&header).ok()?;
         let secret = self.vault.secret(&patient, header.key_id)?;
         let opener = Arc::new(Opener::new(&secret, &header).ok()?);
-        self.lock_openers().put(context, &opener);
+        self.lock_openers().put(context, &header.gateway, &opener);
         Some(opener)
+    }
+
+    /// Whether the opener of a context is in memory, so that opening with it is cheap.
+    #[must_use]
+    pub fn has_opener(&self, context: ContextId) -> bool {
+        self.lock_openers().by_context.contains_key(&context)
     }
 
     /// Whether the vault holds this key of the patient.
@@ -182,22 +199,46 @@ impl Books {
 impl Openers {
     fn get(&mut self, context: ContextId) -> Option<Arc<Opener>> {
         self.uses += 1;
-        let (opener, used) = self.by_context.get_mut(&context)?;
-        *used = self.uses;
-        Some(Arc::clone(opener))
+        let kept = self.by_context.get_mut(&context)?;
+        kept.used = self.uses;
+        Some(Arc::clone(&kept.opener))
     }
 
-    fn put(&mut self, context: ContextId, opener: &Arc<Opener>) {
-        if self.by_context.len() >= OPENERS {
-            // Half at once, so that the scan is paid once in thousands of openings.
-            let mut uses: Vec<u64> = self.by_context.values().map(|(_, used)| *used).collect();
-            let middle = uses.len() / 2;
-            let (_, middle, _) = uses.select_nth_unstable(middle);
-            let middle = *middle;
-            self.by_context.retain(|_, (_, used)| *used > middle);
+    fn put(&mut self, context: ContextId, gateway: &GatewayId, opener: &Arc<Opener>) {
+        if self.by_gateway.get(gateway).copied().unwrap_or_default() >= OPENERS_A_GATEWAY {
+            self.forget_half(Some(gateway));
         }
+        if self.by_context.len() >= OPENERS {
+            self.forget_half(None);
+        }
+        let kept = Kept {
+            opener: Arc::clone(opener),
+            gateway: gateway.clone(),
+            used: self.uses,
+        };
+        if self.by_context.insert(context, kept).is_none() {
+            *self.by_gateway.entry(gateway.clone()).or_default() += 1;
+        }
+    }
+
+    /// Forgets those used longest ago, of one gateway or of all: half at once, so that the scan is paid once in
+    /// many openings.
+    fn forget_half(&mut self, of: Option<&GatewayId>) {
+        let chosen = |kept: &Kept| of.is_none_or(|of| kept.gateway == *of);
+        let all = self.by_context.values().filter(|kept| chosen(kept));
+        let mut uses: Vec<u64> = all.map(|kept| kept.used).collect();
+        if uses.is_empty() {
+            return;
+        }
+        let middle = uses.len() / 2;
+        let (_, middle, _) = uses.select_nth_unstable(middle);
+        let middle = *middle;
         self.by_context
-            .insert(context, (Arc::clone(opener), self.uses));
+            .retain(|_, kept| !chosen(kept) || kept.used > middle);
+        self.by_gateway.clear();
+        for kept in self.by_context.values() {
+            *self.by_gateway.entry(kept.gateway.clone()).or_default() += 1;
+        }
     }
 }
 

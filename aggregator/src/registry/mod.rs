@@ -21,7 +21,7 @@ pub use books::Books;
 pub use ranges::RangeSet;
 
 /// Orders to set aside that are kept for a gateway that is away; older ones are asked for again by its resending.
-const SET_ASIDE_KEPT: usize = 256;
+pub const SET_ASIDE_KEPT: usize = 256;
 /// Two successors of one context are both live when each has data from this long after both began: more than a
 /// broker or a network holds back, since what they hold back was measured before.
 const FORK_SLACK: Span = Span::from_mins(2);
