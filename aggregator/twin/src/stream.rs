@@ -166,6 +166,30 @@ impl Stream {
         }
     }
 
+    /// True while anything is expected of the gateway.
+    pub(crate) fn lasts(&self) -> bool {
+        let lasts = |terms: &Vec<Term>| terms.last().is_some_and(|term| term.to.is_none());
+        !self.revoked && self.assigned.values().any(lasts)
+    }
+
+    /// Begin of a sensor's present term; `None`: nothing is expected of it. A sensor that no report named yet can
+    /// be any of the list.
+    pub(crate) fn begin(&self, device: &Device) -> Option<Time> {
+        if self.revoked {
+            return None;
+        }
+        let address = device.address.as_str();
+        let listed = self
+            .assigned
+            .iter()
+            .filter(|(listed, _)| address.is_empty() || listed.eq_ignore_ascii_case(address));
+        let present = |(_, terms): (_, &Vec<Term>)| {
+            let last = terms.last().filter(|term| term.to.is_none())?;
+            Some(last.from)
+        };
+        listed.filter_map(present).min()
+    }
+
     pub(crate) fn report(&mut self, report: &DeviceReport, known: Time) -> bool {
         if !self.devices.contains_key(&report.source) && self.devices.len() >= MAX_SOURCES {
             return false;
@@ -194,7 +218,7 @@ impl Stream {
 
     /// When the gateway's silence is to be reported.
     pub(crate) fn silence_deadline(&self) -> Option<Time> {
-        if self.silent || self.revoked {
+        if self.silent || !self.lasts() {
             return None;
         }
         Some(match self.content {
@@ -207,8 +231,8 @@ impl Stream {
     /// have fallen silent itself), and be back for as long.
     pub(crate) fn device_silence_deadline(&self, device: &Device) -> Option<Time> {
         let (bound, heard, content) = (device.silence()?, device.heard?, self.content?);
-        let at = heard.max(self.alive_since) + bound;
-        (!self.silent && !self.revoked && content + rule::HEARTBEAT >= at).then_some(at)
+        let at = heard.max(self.alive_since).max(self.begin(device)?) + bound;
+        (!self.silent && content + rule::HEARTBEAT >= at).then_some(at)
     }
 
     pub(crate) fn set_aside(&mut self, why: Aside) {

@@ -1,7 +1,8 @@
 //! Technical alerts: sensor off, battery, silence and loss of a sensor, silence of a gateway, wrong clocks.
 //!
 //! Each names its subject and hop. Silence is judged by what was made (heartbeats, readings) and never by
-//! arrival; while a gateway is silent nothing is said about its sensors' silence.
+//! arrival; while a gateway is silent nothing is said about its sensors' silence, and nothing ever about a
+//! sensor that is not on the list.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -33,7 +34,11 @@ pub(crate) fn deadline(id: StreamId, stream: &Stream, life: &Life) -> Option<(Ti
         return None;
     }
     let gateway = stream.silence_deadline().map(|at| (at, Due::GatewaySilent));
-    let devices = stream.devices.iter().flat_map(|(source, device)| {
+    let listed = stream.devices.iter().filter_map(|(source, device)| {
+        let begin = stream.begin(device)?;
+        Some((source, device, begin))
+    });
+    let devices = listed.flat_map(|(source, device, begin)| {
         let subject = Subject::Source(id, *source);
         let quiet = |condition| life.active(condition, subject).is_none();
         let off = device
@@ -46,6 +51,7 @@ pub(crate) fn deadline(id: StreamId, stream: &Stream, life: &Life) -> Option<(Ti
         });
         let lost = device
             .lost_deadline()
+            .map(|at| at.max(begin + rule::LOST_HOLD))
             .filter(|_| !stream.silent && quiet(Condition::DeviceLost));
         let clock = device.bad_clock.map(|at| at + rule::CLOCK_CLEAR);
         [
@@ -221,11 +227,17 @@ fn raise(
 pub(crate) fn heard(
     id: StreamId,
     source: SourceId,
-    device: &Device,
+    stream: &Stream,
     now: Time,
     life: &mut Life,
     out: &mut Vec<Effect>,
 ) {
+    let Some(device) = stream.devices.get(&source) else {
+        return;
+    };
+    if stream.begin(device).is_none() {
+        return dismiss(id, source, now, life, out);
+    }
     let subject = Subject::Source(id, source);
     if device
         .heard
@@ -271,8 +283,13 @@ pub(crate) fn clock_wrong(
     if stream.devices.len() >= crate::stream::MAX_SOURCES && !stream.devices.contains_key(&source) {
         return;
     }
-    let device = stream.devices.entry(source).or_default();
-    device.bad_clock = Some(now);
+    stream.devices.entry(source).or_default();
+    let Some(device) = stream.devices.get(&source) else {
+        return;
+    };
+    if stream.begin(device).is_none() {
+        return;
+    }
     let detail = if ahead {
         "stamps its readings in the future"
     } else {
@@ -290,6 +307,9 @@ pub(crate) fn clock_wrong(
         out,
         format!("{detail}; they are set aside"),
     );
+    if let Some(device) = stream.devices.get_mut(&source) {
+        device.bad_clock = Some(now);
+    }
 }
 
 /// The gateway may no longer write: nothing is expected of it.
@@ -301,17 +321,41 @@ pub(crate) fn revoke(
     out: &mut Vec<Effect>,
 ) {
     stream.revoked = true;
-    stream.silent = false;
-    life.resolve(Condition::GatewaySilent, Subject::Stream(id), now, out);
-    for source in stream.devices.keys() {
-        for condition in [
-            Condition::SensorOff,
-            Condition::BatteryLow,
-            Condition::DeviceSilent,
-            Condition::DeviceLost,
-            Condition::ClockWrong,
-        ] {
-            life.resolve(condition, Subject::Source(id, *source), now, out);
+    expect_no_more(id, stream, now, life, out);
+}
+
+/// The list changed: ends what was said about those of whom nothing is expected any more.
+pub(crate) fn expect_no_more(
+    id: StreamId,
+    stream: &mut Stream,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    if !stream.lasts() {
+        stream.silent = false;
+        life.resolve(Condition::GatewaySilent, Subject::Stream(id), now, out);
+    }
+    let gone =
+        |(source, device): (&SourceId, &Device)| stream.begin(device).is_none().then_some(*source);
+    let gone: Vec<SourceId> = stream.devices.iter().filter_map(gone).collect();
+    for source in gone {
+        if let Some(device) = stream.devices.get_mut(&source) {
+            device.bad_clock = None;
         }
+        dismiss(id, source, now, life, out);
+    }
+}
+
+/// Ends all that was said about a sensor.
+fn dismiss(id: StreamId, source: SourceId, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+    for condition in [
+        Condition::SensorOff,
+        Condition::BatteryLow,
+        Condition::DeviceSilent,
+        Condition::DeviceLost,
+        Condition::ClockWrong,
+    ] {
+        life.resolve(condition, Subject::Source(id, source), now, out);
     }
 }

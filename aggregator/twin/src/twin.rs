@@ -230,7 +230,7 @@ impl Twin {
 
     fn apply(&mut self, event: &Event, known: Time, out: &mut Vec<Effect>) -> bool {
         match event {
-            Event::Assigned(assigned) => self.assign(assigned, known),
+            Event::Assigned(assigned) => self.assign(assigned, known, out),
             Event::Batch(batch) => self.batch(batch, known, out),
             Event::Malformed {
                 stream,
@@ -263,9 +263,12 @@ impl Twin {
         true
     }
 
-    fn assign(&mut self, assigned: &Assigned, known: Time) {
+    fn assign(&mut self, assigned: &Assigned, known: Time, out: &mut Vec<Effect>) {
         match self.streams.get_mut(&assigned.stream) {
-            Some(stream) => stream.assign(assigned, known),
+            Some(stream) => {
+                stream.assign(assigned, known);
+                technical::expect_no_more(assigned.stream, stream, known, &mut self.life, out);
+            }
             None => {
                 self.streams
                     .insert(assigned.stream, Stream::new(assigned, known));
@@ -319,10 +322,8 @@ impl Twin {
         let id = batch.stream;
         let mut alive = false;
         for report in &batch.devices {
-            if stream.report(report, known)
-                && let Some(device) = stream.devices.get(&report.source)
-            {
-                technical::heard(id, report.source, device, known, &mut self.life, out);
+            if stream.report(report, known) {
+                technical::heard(id, report.source, stream, known, &mut self.life, out);
             }
         }
         if let Some(heartbeat) = &batch.heartbeat {
@@ -375,7 +376,7 @@ impl Twin {
             alive |= stream.hear(received, known);
             let device = stream.devices.entry(reading.source).or_default();
             device.reading(reading, effective, received);
-            technical::heard(id, reading.source, device, known, &mut self.life, out);
+            technical::heard(id, reading.source, stream, known, &mut self.life, out);
             self.body.take(
                 (id, reading.source),
                 batch.context,

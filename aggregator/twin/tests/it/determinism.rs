@@ -1,7 +1,7 @@
 //! The same log gives the same twin and the same alerts, bit for bit; no log makes the fold panic.
 
 use proptest::prelude::*;
-use twin::event::{Batch, Gap, Heartbeat, Link};
+use twin::event::{Assigned, Batch, Gap, Heartbeat, Link};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
@@ -108,6 +108,11 @@ fn any_batch() -> impl Strategy<Value = Batch> {
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(assigned()),
+        1 => prop::collection::vec(0u8..4, 0..3).prop_map(|devices| {
+            let Event::Assigned(assigned) = assigned() else { unreachable!("it is one") };
+            let devices = devices.iter().map(|n| format!("AA:BB:CC:DD:EE:{n:02}")).collect();
+            Event::Assigned(Assigned { devices, ..assigned })
+        }),
         10 => any_batch().prop_map(Event::Batch),
         1 => (0u8..3, 0u64..30, any::<u64>()).prop_map(|(context, number, readings)| Event::Malformed {
             stream: StreamId([1; 16]), context: ContextId([context; 16]), number, readings,

@@ -2,11 +2,11 @@
 
 use twin::Event;
 use twin::alert::{Category, Change, Condition, Priority};
-use twin::event::Link;
+use twin::event::{Assigned, DeviceReport, Link};
 use vitals::{Absence, GatewayId, Kind, Quality, Reading, SourceId};
 
 use crate::support::{
-    OXIMETER, STRAP, World, absent, at, batch, oxygen, pulse, reading, report, seconds,
+    OXIMETER, STRAP, STREAM, World, absent, at, batch, oxygen, pulse, reading, report, seconds,
 };
 
 /// Both sensors and the gateway's heart, second by second.
@@ -280,6 +280,73 @@ fn a_revoked_gateway_is_expected_to_be_silent() {
     assert_eq!(world.twin.counters().quarantined_unassigned, 1);
     world.tick(9000);
     assert!(world.twin.alerts().is_empty());
+}
+
+fn list(devices: &[&str], from: i64) -> Event {
+    Event::Assigned(Assigned {
+        stream: STREAM,
+        gateway: GatewayId::parse("gw-1").expect("valid"),
+        devices: devices.iter().map(|device| (*device).into()).collect(),
+        from: at(from),
+    })
+}
+
+#[test]
+fn after_an_assignment_ended_nobody_is_expected_to_speak() {
+    let mut world = World::new();
+    all_well(&mut world, 1, 100);
+    world.event(100, list(&[], 0));
+    world.tick(9000);
+    assert!(world.changes.is_empty(), "{:?}", world.changes);
+    // Neither is one that never spoke.
+    let mut twin = twin::Twin::new();
+    for event in [crate::support::assigned(), list(&[], 0)] {
+        twin::step(&mut twin, &event, at(0), &mut Vec::new());
+    }
+    assert_eq!(twin.next_deadline(), None);
+}
+
+#[test]
+fn the_end_of_an_assignment_ends_its_silence_and_a_new_one_counts_from_its_begin() {
+    let mut world = World::new();
+    all_well(&mut world, 1, 100);
+    world.tick(1000);
+    assert!(world.active(Condition::GatewaySilent).is_some());
+    world.event(1001, list(&[], 0));
+    assert!(world.twin.alerts().is_empty() && !world.twin.gateways()[0].silent);
+    world.event(5000, crate::support::assigned());
+    world.tick(5179);
+    assert!(world.twin.alerts().is_empty());
+    world.tick(5180);
+    assert!(world.active(Condition::GatewaySilent).is_some());
+}
+
+#[test]
+fn a_sensor_that_was_taken_off_the_list_is_not_missed() {
+    let mut world = World::new();
+    all_well(&mut world, 1, 100);
+    let mut lost = batch(0, Vec::new());
+    lost.devices = vec![DeviceReport {
+        battery_percent: Some(3),
+        ..report(STRAP, Link::Lost, 100)
+    }];
+    world.send(101, lost.clone());
+    assert!(world.active(Condition::BatteryLow).is_some());
+    world.event(150, list(&["AA:BB:CC:DD:EE:02"], 0));
+    assert!(world.twin.alerts().is_empty());
+    world.send(160, lost);
+    for second in 160..600 {
+        world.readings(second, vec![oxygen(second, 97.0)]);
+    }
+    assert!(world.twin.alerts().is_empty(), "{:?}", world.twin.alerts());
+    // Back on the list it gets its time to be found.
+    world.event(600, crate::support::assigned());
+    for second in 600..719 {
+        world.readings(second, vec![oxygen(second, 97.0)]);
+    }
+    assert!(world.twin.alerts().is_empty(), "{:?}", world.twin.alerts());
+    world.readings(720, vec![oxygen(720, 97.0)]);
+    assert!(world.active(Condition::DeviceLost).is_some());
 }
 
 #[test]
