@@ -427,11 +427,12 @@ fn read_row(row: &Row, damaged: impl Fn(Position, u64)) -> Vec<(Position, Time, 
 fn group_of(record: &[u8]) -> Option<Group> {
     let stub = parse_stub(record).ok().filter(|stub| stub.count > 0)?;
     let oldest = i64::from(stub.oldest_minute);
-    Some(Group::new(
-        stub.stream,
-        oldest,
-        oldest + i64::from(stub.span_minutes),
-    ))
+    let newest = match stub.span_minutes {
+        // The longest span that a stub can say means "at least": it may reach into any later time.
+        u16::MAX => i64::MAX,
+        span => oldest + i64::from(span),
+    };
+    Some(Group::new(stub.stream, oldest, newest))
 }
 
 const fn minute(time: Time) -> i64 {

@@ -395,6 +395,32 @@ async fn history_finds_every_batch_of_the_time_and_pages() {
     drop(feed);
 }
 
+#[tokio::test]
+async fn a_span_too_long_for_its_stub_reaches_to_any_later_time() {
+    let place = Place::new();
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    let drafts = vec![batch(1, 1000, u16::MAX), batch(2, 1001, u16::MAX - 1)];
+    journal.append(drafts).await.expect("durable");
+    let at = |minute: i64| Time::from_micros(minute * MICROS_A_MINUTE);
+    for (minute, found) in [(60_000, vec![1, 2]), (70_000, vec![1]), (999, vec![])] {
+        let page = journal
+            .history(STREAM, (at(minute), at(minute)), None)
+            .await;
+        let batches = page.expect("it reads").batches;
+        // A row is found by its groups; the fold of the page looks at each batch.
+        let numbers: Vec<u64> = batches.iter().map(number_of).collect();
+        assert!(
+            found.iter().all(|number| numbers.contains(number)),
+            "{minute}: {numbers:?}"
+        );
+        assert_eq!(
+            numbers.is_empty(),
+            found.is_empty(),
+            "{minute}: {numbers:?}"
+        );
+    }
+}
+
 const CHILD: &str = "VITALTWIN_TEST_JOURNAL_CHILD";
 
 /// Not a test of its own: the process that [`kill_at_any_moment_loses_nothing_acknowledged`] kills. Prints the
