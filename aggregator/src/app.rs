@@ -59,6 +59,8 @@ const REQUEST: usize = 64 * 1024;
 pub struct Accepted {
     /// The clock is right although the journal's last entry is very old.
     pub clock: bool,
+    /// An administrative entry of the journal is lost.
+    pub damage: bool,
 }
 
 /// What a directory holds, open and locked.
@@ -118,6 +120,7 @@ impl Core {
         self.check_clock(false)?;
         let mut fold = self.fold()?;
         self.log.replay(|committed| fold.apply(&committed))?;
+        self.check_damage(false)?;
         let (journal, feed) = self.log.start()?;
         begin_epoch(&self.books, &journal).await?;
         let stop = CancellationToken::new();
@@ -180,6 +183,24 @@ impl Core {
         Ok(())
     }
 
+    /// A lost revocation, assignment or freezing would give a right back.
+    fn check_damage(&self, accepted: bool) -> Result<()> {
+        match self.log.lost_administrative() {
+            Some(position) if !accepted => anyhow::bail!(
+                "damaged administrative entry at position {} of the journal: restore from a backup, or confirm with `run --accept-damage` and look at `gateway list` and `patient list` (a revocation may be gone)",
+                position.0
+            ),
+            Some(position) => {
+                tracing::error!(
+                    position = position.0,
+                    "run without a damaged administrative entry, as confirmed"
+                );
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Runs the centre until `stop`.
     ///
     /// # Errors
@@ -189,6 +210,7 @@ impl Core {
         let mut fold = self.fold()?;
         let replayed = self.log.next();
         self.log.replay(|committed| fold.apply(&committed))?;
+        self.check_damage(accepted.damage)?;
         tracing::info!(entries = replayed.0 - 1, "journal replayed");
         let Self {
             lock,

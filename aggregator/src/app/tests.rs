@@ -400,7 +400,37 @@ async fn a_clock_that_went_back_is_told_at_the_start() {
         .await
         .expect("control: a centre may rest for a year");
     core(days(802))
-        .run(stopped, Accepted { clock: true })
+        .run(
+            stopped,
+            Accepted {
+                clock: true,
+                damage: false,
+            },
+        )
         .await
         .expect("a person says that it is right");
+}
+
+#[tokio::test]
+async fn a_lost_administrative_entry_is_told_at_the_start() {
+    let house = House::new();
+    let (admin, closing) = house.open().desk().await.expect("it opens");
+    let patient = admin.add_patient("", true).await.expect("added");
+    drop((admin, patient));
+    closing.close().await;
+    // The row after the epoch's holds the patient and its key.
+    crate::journal::damage(&house.dir.journal(), 2, 30);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let run = |accepted| house.open().run(stopped.clone(), accepted);
+    let told = run(Accepted::default()).await.expect_err("it is lost");
+    for named in ["position 2", "--accept-damage", "backup"] {
+        assert!(told.to_string().contains(named), "{told}");
+    }
+    assert!(house.open().desk().await.is_err());
+    let damage = Accepted {
+        damage: true,
+        clock: false,
+    };
+    run(damage).await.expect("a person looked at it");
 }

@@ -76,6 +76,9 @@ enum Command {
         /// The clock is right although the journal's last entry is very old.
         #[arg(long)]
         accept_clock: bool,
+        /// Run although an administrative entry of the journal is lost; a revocation may be gone with it.
+        #[arg(long)]
+        accept_damage: bool,
     },
     /// Patients: add, list, assign.
     #[command(subcommand)]
@@ -183,9 +186,13 @@ pub fn run(args: Args) -> Result<()> {
             };
             init::init(&dir, &config, &operator, clock)
         }
-        Command::Run { accept_clock } => {
+        Command::Run {
+            accept_clock,
+            accept_damage,
+        } => {
             let accepted = Accepted {
                 clock: accept_clock,
+                damage: accept_damage,
             };
             runtime.block_on(serve(dir, clock, accepted))
         }

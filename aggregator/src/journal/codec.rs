@@ -1,7 +1,8 @@
-//! Entries and rows as bytes (row format 1, entry format 1). All integers are big-endian.
+//! Entries and rows as bytes (row format 2, entry format 1). All integers are big-endian.
 //!
-//! Row, one a group commit: magic `VTJ1` (4) || count n (4) || n frame lengths (4 each) || CRC-32C of
-//! `first position (8) || all before` (4) || n frames.
+//! Row, one a group commit: magic `VTJ2` (4) || count n (4) || n frame lengths (4 each) || n kinds (1 each) ||
+//! CRC-32C of `first position (8) || all before` (4) || n frames. The kinds are there so that it is known of a
+//! damaged frame what was lost; rows of format 1 (`VTJ1`) are without them.
 //! Frame: format (1) || kind (1) || known time (8) || fields || CRC-32C of `position (8) || all before` (4).
 //! The position is in the checksum and not in the frame, so an entry that was moved is damaged too. Texts and byte
 //! strings are a length (4) and the bytes; a list is a count (4) and its items.
@@ -13,10 +14,16 @@ use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
 
 use super::entry::{Entry, Position, SealedText};
 
-const MAGIC: &[u8; 4] = b"VTJ1";
+const MAGIC: &[u8; 4] = b"VTJ2";
+const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
 const FORMAT: u8 = 1;
 /// Format, kind, known time and checksum.
 const FRAME_OVERHEAD: usize = 14;
+
+/// Numbers of kinds that are named twice.
+const BATCH: u8 = 11;
+const ACKNOWLEDGED: u8 = 12;
+const TICK: u8 = 13;
 
 /// Why bytes are no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,30 +52,55 @@ pub(super) fn encode_row(first: Position, entries: &[(Time, &Entry)]) -> Vec<u8>
     for frame in &frames {
         put_len(&mut row, frame.len());
     }
+    row.extend(entries.iter().map(|(_, entry)| kind_of(entry)));
     let sum = checksum(first, &row);
     row.extend_from_slice(&sum);
     frames.iter().for_each(|frame| row.extend_from_slice(frame));
     row
 }
 
+/// One entry's bytes within a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame<'a> {
+    /// As the row's header says; `None` in rows of format 1.
+    kind: Option<u8>,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Whether it can be lost without giving anybody a right back: batches, ticks, and acknowledgements (their
+    /// alert rings again). Whatever cannot be told is not.
+    pub(super) fn is_expendable(&self) -> bool {
+        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK))
+    }
+}
+
 /// The frames of a row, in order; `None` if its header is damaged (then every entry of the row is).
-pub(super) fn split_row(first: Position, row: &[u8]) -> Option<Vec<&[u8]>> {
+pub(super) fn split_row(first: Position, row: &[u8]) -> Option<Vec<Frame<'_>>> {
     let (magic, rest) = row.split_first_chunk::<4>()?;
     let (count, rest) = rest.split_first_chunk::<4>()?;
     let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
     let (lengths, rest) = rest.split_at_checked(count.checked_mul(4)?)?;
+    let with_kinds = match magic {
+        MAGIC => count,
+        MAGIC_WITHOUT_KINDS => 0,
+        _ => return None,
+    };
+    let (kinds, rest) = rest.split_at_checked(with_kinds)?;
     let (sum, mut frames) = rest.split_first_chunk::<4>()?;
-    let header = row.get(..8 + lengths.len())?;
-    if magic != MAGIC || *sum != checksum(first, header) {
+    let header = row.get(..8 + lengths.len() + kinds.len())?;
+    if *sum != checksum(first, header) {
         return None;
     }
     lengths
         .chunks_exact(4)
-        .map(|length| {
+        .enumerate()
+        .map(|(at, length)| {
             let length = u32::from_be_bytes(length.try_into().ok()?);
-            let (frame, rest) = frames.split_at_checked(usize::try_from(length).ok()?)?;
+            let (bytes, rest) = frames.split_at_checked(usize::try_from(length).ok()?)?;
             frames = rest;
-            Some(frame)
+            let kind = kinds.get(at).copied();
+            Some(Frame { kind, bytes })
         })
         .collect()
 }
@@ -122,9 +154,9 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Assigned { .. } => 8,
         Entry::ContextAdmitted { .. } => 9,
         Entry::StreamFrozen { .. } => 10,
-        Entry::Batch { .. } => 11,
-        Entry::Acknowledged { .. } => 12,
-        Entry::Tick => 13,
+        Entry::Batch { .. } => BATCH,
+        Entry::Acknowledged { .. } => ACKNOWLEDGED,
+        Entry::Tick => TICK,
         Entry::Quarantined { .. } => 14,
         Entry::SetAside { .. } => 15,
     }
@@ -293,17 +325,17 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
         10 => Entry::StreamFrozen {
             stream: StreamId(r.array("stream")?),
         },
-        11 => Entry::Batch {
+        BATCH => Entry::Batch {
             gateway: r.gateway()?,
             record: r.bytes("record")?.to_vec(),
         },
-        12 => Entry::Acknowledged {
+        ACKNOWLEDGED => Entry::Acknowledged {
             patient: r.patient()?,
             alert: r.text("alert")?,
             by: r.text("by")?,
             note: r.sealed("note")?,
         },
-        13 => Entry::Tick,
+        TICK => Entry::Tick,
         14 => Entry::Quarantined {
             position: Position(r.u64("position")?),
             patient: r.patient()?,
@@ -518,8 +550,34 @@ mod tests {
         let frames = split_row(Position(10), &row).expect("header is sound");
         assert_eq!(frames.len(), entries.len());
         for ((frame, entry), position) in frames.iter().zip(entries).zip(10..) {
-            let decoded = decode_entry(Position(position), frame);
+            let decoded = decode_entry(Position(position), frame.bytes);
             assert_eq!(decoded, Ok((Time::from_micros(77), entry)));
+        }
+    }
+
+    #[test]
+    fn what_may_be_lost_is_known_without_the_frame_and_unknown_is_kept() {
+        let (entries, row) = row();
+        let frames = split_row(Position(10), &row).expect("header is sound");
+        for (frame, entry) in frames.iter().zip(&entries) {
+            let may = matches!(
+                entry,
+                Entry::Batch { .. } | Entry::Tick | Entry::Acknowledged { .. }
+            );
+            assert_eq!(frame.is_expendable(), may, "{entry:?}");
+        }
+        // A row as format 1 wrote it is read, but says no kinds.
+        let (count, header) = (entries.len(), 8 + 4 * entries.len());
+        let mut former = row[..header].to_vec();
+        former[..4].copy_from_slice(MAGIC_WITHOUT_KINDS);
+        let sum = checksum(Position(10), &former);
+        former.extend_from_slice(&sum);
+        former.extend_from_slice(&row[header + count + 4..]);
+        let former = split_row(Position(10), &former).expect("header is sound");
+        for ((frame, entry), position) in former.iter().zip(&entries).zip(10..) {
+            assert!(!frame.is_expendable());
+            let (_, decoded) = decode_entry(Position(position), frame.bytes).expect("sound");
+            assert_eq!(decoded, *entry);
         }
     }
 
@@ -529,7 +587,7 @@ mod tests {
         assert_eq!(split_row(Position(11), &row), None);
         let frames = split_row(Position(10), &row).expect("header is sound");
         assert_eq!(
-            decode_entry(Position(11), frames[0]),
+            decode_entry(Position(11), frames[0].bytes),
             Err(DecodeError::Checksum)
         );
     }
@@ -546,7 +604,7 @@ mod tests {
             let damaged = frames
                 .iter()
                 .zip(10..)
-                .filter(|(frame, position)| decode_entry(Position(*position), frame).is_err())
+                .filter(|(frame, position)| decode_entry(Position(*position), frame.bytes).is_err())
                 .count();
             assert_eq!((frames.len(), damaged), (entries.len(), 1), "byte {at}");
         }

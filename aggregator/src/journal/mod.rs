@@ -6,7 +6,8 @@
 //! Invariants: [`Journal::append`] returns only after the entries are synced to disk; the feed delivers every
 //! committed entry once, in position order, after it is durable; known time strictly increases; after a failed
 //! write nothing more is appended (the store is *stopped* and says why); a damaged entry is skipped, counted and
-//! reported, and hides no other.
+//! reported, and hides no other; whether one that could have taken a right away is among them is told apart
+//! ([`Log::lost_administrative`]).
 //!
 //! Must not know: who sends, what a twin makes of it, gRPC, MQTT, how anything is sealed.
 
@@ -112,6 +113,8 @@ pub struct Log {
     next: Position,
     last_known: Time,
     damaged: Arc<AtomicU64>,
+    /// Position of the first damaged entry that may have been administrative; 0: none so far.
+    lost: AtomicU64,
 }
 
 impl std::fmt::Debug for Log {
@@ -148,6 +151,7 @@ impl Log {
             next,
             last_known,
             damaged,
+            lost: AtomicU64::new(0),
         })
     }
 
@@ -173,14 +177,14 @@ impl Log {
         while from < self.next {
             let rows = reader.rows(from, REPLAY_ROWS)?;
             if rows.is_empty() {
-                self.report_damage(from, self.next.0 - from.0);
+                self.report_damage(from, self.next.0 - from.0, Lost::Anything);
             }
             let end = rows
                 .last()
                 .map_or(self.next, |row| Position(row.first.0 + row.count));
             for row in rows {
                 if row.first > from {
-                    self.report_damage(from, row.first.0 - from.0);
+                    self.report_damage(from, row.first.0 - from.0, Lost::Anything);
                 }
                 from = Position(row.first.0 + row.count);
                 for (position, known, entry) in self.read(&row) {
@@ -200,10 +204,26 @@ impl Log {
     }
 
     fn read(&self, row: &Row) -> Vec<(Position, Time, Entry)> {
-        read_row(row, |position, count| self.report_damage(position, count))
+        read_row(row, |position, count, lost| {
+            self.report_damage(position, count, lost)
+        })
     }
 
-    fn report_damage(&self, position: Position, count: u64) {
+    /// After a replay: where the first damaged entry lies that was, or may have been, administrative. Without it
+    /// the registry may give back a right that was taken away.
+    #[must_use]
+    pub fn lost_administrative(&self) -> Option<Position> {
+        let lost = self.lost.load(Ordering::Relaxed);
+        (lost > 0).then_some(Position(lost))
+    }
+
+    fn report_damage(&self, position: Position, count: u64, lost: Lost) {
+        if lost == Lost::Anything {
+            // The first one is kept.
+            let _ = self
+                .lost
+                .compare_exchange(0, position.0, Ordering::Relaxed, Ordering::Relaxed);
+        }
         tracing::error!(
             position = position.0,
             count,
@@ -370,7 +390,7 @@ impl Journal {
             .map(|(group, cursor, _)| (*group, *cursor));
         let mut batches = Vec::new();
         for (group, _, row) in found {
-            let entries = read_row(&row, |position, count| {
+            let entries = read_row(&row, |position, count, _| {
                 tracing::error!(
                     position = position.0,
                     count,
@@ -401,22 +421,36 @@ impl Journal {
     }
 }
 
+/// What a damaged entry was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// A batch, a tick or an acknowledgement.
+    Expendable,
+    /// Administrative, or nobody knows.
+    Anything,
+}
+
 /// The sound entries of a row; `damaged` hears of the others.
-fn read_row(row: &Row, damaged: impl Fn(Position, u64)) -> Vec<(Position, Time, Entry)> {
+fn read_row(row: &Row, damaged: impl Fn(Position, u64, Lost)) -> Vec<(Position, Time, Entry)> {
     let frames = codec::split_row(row.first, &row.frames)
         .filter(|frames| u64::try_from(frames.len()) == Ok(row.count));
     let Some(frames) = frames else {
-        damaged(row.first, row.count);
+        damaged(row.first, row.count, Lost::Anything);
         return Vec::new();
     };
     let mut entries = Vec::with_capacity(frames.len());
     for (frame, position) in frames.into_iter().zip(row.first.0..) {
         let position = Position(position);
-        match codec::decode_entry(position, frame) {
+        match codec::decode_entry(position, frame.bytes) {
             Ok((known, entry)) => entries.push((position, known, entry)),
             Err(error) => {
                 tracing::error!(position = position.0, %error, "damaged entry");
-                damaged(position, 1);
+                let lost = if frame.is_expendable() {
+                    Lost::Expendable
+                } else {
+                    Lost::Anything
+                };
+                damaged(position, 1, lost);
             }
         }
     }
@@ -437,6 +471,12 @@ fn group_of(record: &[u8]) -> Option<Group> {
 
 const fn minute(time: Time) -> i64 {
     time.as_micros().div_euclid(MICROS_A_MINUTE)
+}
+
+/// Damages one bit of the row that begins there.
+#[cfg(test)]
+pub(crate) fn damage(path: &Path, first: u64, at: usize) {
+    store::damage(path, Position(first), at);
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use super::entry::Position;
 
 /// Marks the file as ours (`VTJ1`).
 const APPLICATION_ID: i32 = 0x5654_4A31;
-/// Version of the tables.
-const TABLES: i32 = 1;
+/// Version of the tables and rows; 2 reads 1 (`codec.rs`).
+const TABLES: i32 = 2;
 /// Longest span of a group that is looked for near its oldest minute only.
 const NARROW_MINUTES: i64 = 120;
 /// A reader waits this long for a lock that SQLite takes while it recovers or checkpoints.
@@ -146,7 +146,7 @@ const CREATE: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA application_id = 0x56544A31;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
     CREATE TABLE IF NOT EXISTS commits (
         first INTEGER PRIMARY KEY, count INTEGER NOT NULL, known INTEGER NOT NULL, frames BLOB NOT NULL
     ) STRICT;

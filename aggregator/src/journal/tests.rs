@@ -206,8 +206,8 @@ async fn a_damaged_entry_is_skipped_counted_and_hides_no_other() {
 
     // In the third of four frames of the second row; and in the header of the third row.
     let frames = codec::encode_row(Position(1), &[(Time::ZERO, &batch(1, 1, 0).entry)]);
-    let frame = frames.len() - 16;
-    store::damage(&place.path, Position(5), 28 + 2 * frame + 30);
+    let frame = frames.len() - 17;
+    store::damage(&place.path, Position(5), 32 + 2 * frame + 30);
     let (left, damaged) = place.replayed();
     assert_eq!((left.len(), damaged), (11, 1));
     assert!(
@@ -393,6 +393,30 @@ async fn history_finds_every_batch_of_the_time_and_pages() {
         .await;
     assert!(other.expect("it reads").batches.is_empty());
     drop(feed);
+}
+
+#[tokio::test]
+async fn a_lost_revocation_is_told_from_a_lost_batch() {
+    let place = Place::new();
+    let (journal, feed) = place.open(None).start().expect("it starts");
+    let revoked = || Entry::GatewayRevoked { gateway: gateway() }.into();
+    for drafts in [vec![batch(1, 1, 0), revoked()], vec![revoked()]] {
+        journal.append(drafts).await.expect("durable");
+    }
+    drop((journal, feed));
+    let lost = || {
+        let log = place.open(None);
+        log.replay(|_| {}).expect("it reads");
+        log.lost_administrative()
+    };
+    assert_eq!(lost(), None, "control: undamaged");
+    // Header of two entries: 4 + 4 + 8 + 2 + 4 bytes; then the batch.
+    store::damage(&place.path, Position(1), 22 + 40);
+    assert_eq!((lost(), place.replayed().1), (None, 1), "a batch");
+    store::damage(&place.path, Position(3), 17 + 12);
+    assert_eq!((lost(), place.replayed().1), (Some(Position(3)), 2));
+    store::damage(&place.path, Position(1), 6);
+    assert_eq!(lost(), Some(Position(1)), "a header hides what was lost");
 }
 
 #[tokio::test]
