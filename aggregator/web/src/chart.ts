@@ -132,7 +132,7 @@ export class TrendChart {
       width: Math.max(200, this.#host.clientWidth),
       height: HEIGHT,
       ms: 1,
-      padding: [10, 12, 0, 0],
+      padding: [10, 22, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: false, y: false },

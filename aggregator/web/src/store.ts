@@ -1,7 +1,7 @@
 // What the page knows, as a pure fold over what the streams said, and what follows from it: who comes first,
 // what is stale, what must be said aloud. No elements, no network, no clock.
 
-import { BAD_BELOW, HEART_RATE, KEY_ORDER, NOT_TILES, RR_INTERVAL } from "./kinds.ts";
+import { BAD_BELOW, HEART_RATE, KEY_ORDER, NOT_BODY, RR_INTERVAL } from "./kinds.ts";
 import type { Alert, Channel, Forecast, Kind, Priority, Score, Session, Twin } from "./model.ts";
 import { CLOSED, type Link } from "./stream.ts";
 
@@ -279,14 +279,14 @@ export function keyVital(twin: Twin | null, alerts: readonly Alert[]): Kind | nu
   return valued ?? KEY_ORDER.find(there) ?? null;
 }
 
-/** Effective time of the newest reading of the body; null when there was none. */
+function saysSomethingOfTheBody(channel: Channel): boolean {
+  return channel.value !== null && !NOT_BODY.includes(channel.kind);
+}
+
+/** Effective time of the newest number about the body; null when there is none. A sensor that says "not worn" says nothing of the body. */
 export function lastData(twin: Twin | null): number | null {
-  let last: number | null = null;
-  for (const channel of twin?.channels ?? []) {
-    if (NOT_TILES.includes(channel.kind) && channel.kind !== RR_INTERVAL) continue;
-    if (last === null || channel.effective > last) last = channel.effective;
-  }
-  return last;
+  const times = (twin?.channels ?? []).filter(saysSomethingOfTheBody).map((channel) => channel.effective);
+  return times.length === 0 ? null : Math.max(...times);
 }
 
 /** Stale by the centre's word, by its own age, or because the line to the centre is down. */
@@ -294,9 +294,9 @@ export function isStale(channel: Channel, now: number, lineDown: boolean): boole
   return lineDown || channel.stale || (channel.freshFor > 0 && now - channel.effective > channel.freshFor);
 }
 
-/** True if every value of the body is stale, or there is none. */
+/** True if every number about the body is stale, or there is none. */
 export function allStale(twin: Twin | null, now: number, lineDown: boolean): boolean {
-  return (twin?.channels ?? []).every((channel) => NOT_TILES.includes(channel.kind) || isStale(channel, now, lineDown));
+  return (twin?.channels ?? []).filter(saysSomethingOfTheBody).every((channel) => isStale(channel, now, lineDown));
 }
 
 export type Health = "live" | "connecting" | "down";

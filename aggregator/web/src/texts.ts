@@ -44,6 +44,7 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   device_lost: "Device out of reach",
   gateway_silent: "Gateway silent",
   clock_wrong: "Clock wrong",
+  not_monitored: "Not monitored",
 };
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
@@ -150,6 +151,7 @@ export const texts = {
     acknowledgedBy: (who: string, age: string) => `acknowledged by ${who} ${age} ago`,
     since: (clock: string) => `since ${clock}`,
     noData: "none yet",
+    noValue: "no value",
     stale: (age: string) => `stale ${age}`,
     fresh: (age: string) => age,
     dataSpoken: (age: string, stale: boolean) => `Newest data ${age} old${stale ? ", stale" : ""}`,
@@ -229,6 +231,7 @@ export const texts = {
 
   chart: {
     measured: "Measured",
+    measuredBy: (device: string) => `Measured: ${device}`,
     usual: "Personal usual range",
     forecast: (percent: string) => `Forecast, ${percent} interval`,
     limit: (value: string) => `limit ${value}`,

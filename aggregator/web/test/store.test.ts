@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alert, channel, forecast, twin } from "./make.ts";
 import {
+  allStale,
   announcements,
   crossing,
   firstCrossing,
   health,
   isStale,
   keyVital,
+  lastData,
   openAlerts,
   reduce,
   START,
@@ -198,6 +200,16 @@ test("stale by the centre's word, by age, or because the line is down", () => {
   assert.equal(isStale(fresh, 62_000, false), true);
   assert.equal(isStale(fresh, 2000, true), true);
   assert.equal(isStale({ ...fresh, stale: true }, 2000, false), true);
+});
+
+test("a sensor that says it is not worn is no data of the body; neither are steps", () => {
+  const worn = channel({ kind: 1, effective: 1000, freshFor: 60_000 });
+  const off = channel({ kind: 1, value: null, absence: 6, effective: 9000, freshFor: 60_000 });
+  const steps = channel({ kind: 10, effective: 9000, freshFor: 60_000 });
+  assert.equal(lastData(twin({ channels: [worn, steps] })), 1000);
+  assert.equal(lastData(twin({ channels: [off, steps] })), null);
+  assert.equal(allStale(twin({ channels: [off, steps] }), 9000, false), true);
+  assert.equal(allStale(twin({ channels: [worn] }), 9000, false), false);
 });
 
 test("health: one broken stream is enough; a first reconnect has a moment's grace", () => {

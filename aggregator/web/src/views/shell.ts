@@ -130,8 +130,8 @@ export class Shell {
     const description = this.#app.state.session?.testClock ?? "";
     show(this.#testClock, description !== "");
     if (description === "") return;
-    const rate = this.#rate();
-    const fast = Math.abs(rate - 1) > 0.01 ? ` ×${time.number(rate, rate < 10 && rate % 1 !== 0 ? 1 : 0)}` : "";
+    const rate = Math.round(this.#rate() * 10) / 10;
+    const fast = rate === 1 ? "" : ` ×${time.number(rate, rate % 1 === 0 ? 0 : 1)}`;
     text(this.#testClock, `${texts.testClock}${fast} · ${time.clockSeconds(this.#app.now())}`);
     set(this.#testClock, "title", description);
   }

@@ -4,10 +4,11 @@
 import { TrendChart, type ChartData } from "../chart.ts";
 import { h, set, show, text, toggle } from "../dom.ts";
 import { HEART_RATE, kindInfo, PULSE_RATE, RR_INTERVAL, TREND_ORDER } from "../kinds.ts";
-import type { Alert, Forecast, Kind, Twin } from "../model.ts";
+import type { Alert, Channel, Forecast, Kind, Twin } from "../model.ts";
 import { channelOf, crossing, forecastOf } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
+import type { Line } from "../trends.ts";
 import { amount, amountWithUnit, within, type App } from "./parts.ts";
 
 const words = texts.chart;
@@ -23,6 +24,8 @@ const LEAST_SPAN = 10 * 60_000;
 /** Conflation may skip states: the last minutes are completed from history this often (real time). */
 const COMPLETE_EVERY = 15_000;
 const DRAW_EVERY = 450;
+/** Lines of one chart, one per source. */
+const MOST_LINES = 3;
 
 export class TrendsSection {
   readonly root: HTMLElement;
@@ -167,6 +170,7 @@ class TrendCard {
   readonly #readout = h("span", { class: "readout", "aria-hidden": "true" });
   readonly #canvas = h("div", { class: "chart", role: "img" });
   readonly #empty = h("p", { class: "chart-empty", hidden: true });
+  readonly #lineKeys: HTMLElement[];
   readonly #bandKey = h("span", { class: "key band" }, words.usual);
   readonly #forecastKey = h("span", { class: "key forecast" });
   readonly #crossing = h("p", { class: "crossing-note", hidden: true });
@@ -179,12 +183,14 @@ class TrendCard {
     this.#app = app;
     this.#patient = patient;
     this.#kind = kind;
+    const shape = kind === RR_INTERVAL ? "beats" : "line";
+    this.#lineKeys = Array.from({ length: MOST_LINES }, (_, i) => h("span", { class: `key ${shape} line-${i + 1}` }));
     this.root = h(
       "article",
       { class: "trend" },
       h("div", { class: "trend-head" }, h("h3", {}, texts.kind(kind), " ", h("span", { class: "unit" }, kindInfo(kind).unit)), this.#readout),
       h("div", { class: "chart-box" }, this.#canvas, this.#empty),
-      h("p", { class: "keys" }, h("span", { class: `key ${kind === RR_INTERVAL ? "beats" : "line"}` }, words.measured), this.#bandKey, this.#forecastKey),
+      h("p", { class: "keys" }, ...this.#lineKeys, this.#bandKey, this.#forecastKey),
       this.#crossing,
       this.#facts,
     );
@@ -208,14 +214,14 @@ class TrendCard {
     const channel = channelOf(twin, this.#kind);
     const forecast = forecastOf(twin, this.#kind);
     const { scale } = kindInfo(this.#kind);
-    const lines = this.#app.trends.lines(this.#patient, this.#kind).map(({ series }) => {
+    const lines = this.#lines(channel).map(({ source, series }) => {
       const gap = Math.max(series.gap(30_000), (window.to - window.from) / 60);
-      return series.window(window.from, window.now, this.#kind === RR_INTERVAL ? Number.POSITIVE_INFINITY : gap);
+      return { source, ...series.window(window.from, window.now, this.#kind === RR_INTERVAL ? Number.POSITIVE_INFINITY : gap) };
     });
-    const drawn = lines.filter((line) => line.times.length > 0).slice(0, 3);
+    const drawn = lines.filter((line) => line.times.length > 0).slice(0, MOST_LINES);
     const data: ChartData = {
       lines: drawn,
-      forecast: fan(forecast, this.#start(forecast)),
+      forecast: fan(forecast, this.#start(forecast, channel)),
       band: this.#kind === RR_INTERVAL ? null : (channel?.band ?? null),
       limits: this.#limits(forecast, alerts),
       ...window,
@@ -230,6 +236,7 @@ class TrendCard {
     show(this.#bandKey, data.band !== null);
     show(this.#forecastKey, data.forecast !== null);
     if (forecast) text(this.#forecastKey, words.forecast(time.percent(forecast.coverageNominal)));
+    this.#updateKeys(twin, drawn.map((line) => line.source));
     this.#updateForecast(twin, forecast, window.now);
     set(this.#canvas, "aria-label", this.#spoken(drawn, forecast));
   }
@@ -242,9 +249,26 @@ class TrendCard {
     this.#chart.destroy();
   }
 
+  /** The source that leads at the centre comes first. */
+  #lines(channel: Channel | null): Line[] {
+    const lines = this.#app.trends.lines(this.#patient, this.#kind);
+    return lines.sort((a, b) => Number(b.source === channel?.source) - Number(a.source === channel?.source));
+  }
+
+  /** With several sources each line says whose it is. */
+  #updateKeys(twin: Twin, sources: readonly number[]): void {
+    this.#lineKeys.forEach((key, i) => {
+      const source = sources[i];
+      show(key, i === 0 || source !== undefined);
+      const device = twin.devices.find((known) => known.source === source);
+      const name = device?.name || texts.devices.source(source ?? 0);
+      text(key, sources.length > 1 ? words.measuredBy(name) : words.measured);
+    });
+  }
+
   /** Where the fan opens: what was measured in the minute before the forecast was made, on average. */
-  #start(forecast: Forecast | null): number | null {
-    const series = this.#app.trends.lines(this.#patient, this.#kind)[0]?.series;
+  #start(forecast: Forecast | null, channel: Channel | null): number | null {
+    const series = this.#lines(channel)[0]?.series;
     if (!forecast || !series) return null;
     const { values } = series.window(forecast.made - 60_000, forecast.made, Number.POSITIVE_INFINITY);
     return values.length === 0 ? null : values.reduce<number>((sum, value) => sum + (value ?? 0), 0) / values.length;

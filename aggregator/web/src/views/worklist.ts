@@ -167,7 +167,8 @@ class RowView {
   update(row: Row): void {
     const before = this.#row;
     this.#row = row;
-    const same = before !== null && sameAlerts(before.alerts, row.alerts);
+    const named = this.#link.textContent === displayName(this.#app.state, this.#patient);
+    const same = before !== null && named && sameAlerts(before.alerts, row.alerts);
     if (same && !this.#visible && performance.now() - this.#updated < UNSEEN_EVERY) return;
     this.#draw(row);
   }
@@ -221,8 +222,7 @@ class RowView {
     const stale = isStale(channel, this.#app.now(), this.#app.lineDown());
     text(this.#kind, texts.kindShort(kind));
     text(this.#value, channel.value === null ? "–" : amount(kind, channel.value));
-    set(this.#value, "title", channel.value === null ? texts.absence(channel.absence) : null);
-    text(this.#unit, channel.value === null ? "" : kindInfo(kind).unit);
+    text(this.#unit, channel.value === null ? texts.absence(channel.absence) : kindInfo(kind).unit);
     toggle(this.#value.parentElement!, "stale", stale);
     toggle(this.#spark.root, "invisible", false);
     if (this.#visible) this.#drawSpark(kind, row);
@@ -290,7 +290,7 @@ class RowView {
     toggle(this.root, "stale-row", stale);
     toggle(this.#age, "stale", stale);
     if (last === null) {
-      text(this.#age, words.noData);
+      text(this.#age, row.twin && row.twin.channels.length > 0 ? words.noValue : words.noData);
       text(this.#ageSpoken, "");
       return;
     }
