@@ -143,11 +143,27 @@ async fn an_expired_certificate_is_refused_and_a_valid_one_is_not() -> Result<()
     )];
     centre.set_envs(&envs);
     centre.start().await?;
-    let refused = match gateway.at(centre.ready()?.grpc).connect().await {
-        Err(_) => true,
+    let grpc = centre.ready()?.grpc;
+    let clock = e2e::client::clock_of(&envs)?;
+    let refused = match gateway.at(grpc).connect().await {
+        Err(error) => format!("{error:#}"),
         // TLS 1.3 lets a client finish before the server has judged it.
-        Ok(mut uplink) => uplink.next().await.is_err(),
+        Ok(mut uplink) => uplink
+            .next()
+            .await
+            .err()
+            .map_or_else(String::new, |error| format!("{error:#}")),
     };
-    ensure!(refused, "a certificate that expired days ago was accepted");
+    // The negative control: a certificate of today, at the same door, by the same clock.
+    let (token, _) = centre.token("fresh")?;
+    let fresh = HandGateway::enrol(grpc, &token, clock).await?;
+    ensure!(
+        fresh.connect().await.is_ok(),
+        "a fresh certificate was refused too"
+    );
+    ensure!(
+        !refused.is_empty(),
+        "a certificate that expired days ago was accepted"
+    );
     Ok(())
 }

@@ -89,6 +89,7 @@ async fn an_outage_of_ten_minutes_is_caught_up_with_live_data_first() -> Result<
     for uplink in [Uplink::Mqtt, Uplink::Grpc] {
         let (_folder, mut world, proxy) = small_world(60.0, uplink).await?;
         let client = world.centre.client().await?;
+        let clock = e2e::client::clock_of(&world.plan.envs)?;
         let patient = world
             .patients
             .values()
@@ -114,21 +115,27 @@ async fn an_outage_of_ten_minutes_is_caught_up_with_live_data_first() -> Result<
             "the negative control: cut means cut"
         );
         let cut_ended = proto::clock::wall_now();
-        proxy.set(Weather::default());
-        // A reading measured after the reconnect is there while backlog is still being caught up, or at
-        // least no later than the backlog.
-        let fresh = wait_for("a fresh value", LONG, async || {
-            let twin = client.twin(&patient).await?;
-            let now = e2e::client::clock_of(&world.plan.envs)?
-                .at_wall(cut_ended)
-                .as_micros();
-            Ok(twin
-                .channels
-                .iter()
-                .any(|channel| channel.effective_us >= now)
-                .then_some(()))
+        // Slow enough that the backlog takes a while.
+        proxy.set(Weather {
+            delay: Duration::from_millis(100),
+            ..Weather::default()
         });
-        fresh.await?;
+        let reconnected = clock.at_wall(cut_ended).as_micros();
+        wait_for("a fresh value", LONG, async || {
+            let twin = client.twin(&patient).await?;
+            let fresh = |channel: &proto::v1::Channel| channel.effective_us >= reconnected;
+            Ok(twin.channels.iter().any(fresh).then_some(()))
+        })
+        .await?;
+        let applied = world.centre.status()?["readings_applied"]
+            .as_u64()
+            .unwrap_or_default();
+        let decoded = world.gateway("home")?.count("/readings_decoded");
+        ensure!(
+            applied + ten_minutes / 4 < decoded,
+            "live data did not go first: {applied} of {decoded} were there with the first fresh value"
+        );
+        proxy.set(Weather::default());
         settle(&mut world)
             .await
             .with_context(|| format!("after the outage by {}", uplink.name()))?;
