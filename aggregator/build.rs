@@ -11,13 +11,14 @@ use std::process::Command;
 use std::time::SystemTime;
 
 /// What the page is made of, below `web/`; `src/gen` is made by its build.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "src",
     "public",
     "index.html",
     "sign-in.html",
     "package.json",
     "package-lock.json",
+    "buf.gen.yaml",
     "vite.config.js",
     "tsconfig.json",
 ];
