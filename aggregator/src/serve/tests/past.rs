@@ -23,13 +23,8 @@ fn gateway() -> GatewayId {
 async fn open(rig: &Rig, patient: &PatientId, stream: StreamId) -> Sealer {
     let (key_id, public_key) = {
         let registry = rig.books.registry();
-        registry
-            .patient(patient)
-            .expect("added before")
-            .keys
-            .last()
-            .expect("a key")
-            .clone()
+        let known = registry.patient(patient).expect("added before");
+        *known.keys.last().expect("it has a key")
     };
     let new = NewContext {
         suite: Suite::for_this_cpu(),
