@@ -205,7 +205,7 @@ impl Log {
 
     fn read(&self, row: &Row) -> Vec<(Position, Time, Entry)> {
         read_row(row, |position, count, lost| {
-            self.report_damage(position, count, lost)
+            self.report_damage(position, count, lost);
         })
     }
 
