@@ -33,7 +33,7 @@ use crate::dir::{self, CentreDir};
 use crate::ingest::enrol::Enrolment;
 use crate::ingest::grpc::{Addresses, EnrolmentDoor, UplinkDoor};
 use crate::ingest::mqtt::MqttDoor;
-use crate::ingest::{Ingest, Parts};
+use crate::ingest::{Flow, Ingest, Parts, Room};
 use crate::journal::{Entry, Journal, Log};
 use crate::lock::StoreLock;
 use crate::patient::{Fold, Folder, Patients};
@@ -128,6 +128,8 @@ impl Core {
         let (folder, patients) = Folder::start(fold, feed, &journal, sealer, self.clock, &stop)?;
         let port = self.config.listen.port();
         let grpc_address = (port != 0).then(|| format!("{}:{port}", self.config.host()));
+        let least = self.config.disk_free_min_mib.into();
+        let room = Arc::new(Room::new(self.dir.store(), least));
         let admin = Admin::new(AdminParts {
             books: self.books,
             journal: journal.clone(),
@@ -137,6 +139,7 @@ impl Core {
             grpc_address,
             sessions: Arc::default(),
             live: Arc::new(Still { patients }),
+            room,
         });
         Ok((
             admin,
@@ -300,6 +303,8 @@ impl House {
             mqtt: format!("{host}:{}", mqtt.port()),
         };
         let page = format!("https://{}/", addresses.grpc);
+        let least = self.config.disk_free_min_mib.into();
+        let room = Arc::new(Room::new(self.dir.store(), least));
         let command_key = ca::command_key(&self.dir)?;
         let command_point = command_key.public_point();
         let ingest = Arc::new(Ingest::new(Parts {
@@ -309,6 +314,11 @@ impl House {
             ca: self.authority.ca().to_vec(),
             clock: self.clock,
             counters: Arc::clone(&self.counters),
+            flow: Flow {
+                per_second: u64::from(self.config.gateway_kib_per_s) * 1024,
+                at_once: u64::from(self.config.gateway_burst_kib) * 1024,
+            },
+            room: Arc::clone(&room),
         }));
         let sign_in = Arc::new(SignIn::new(self.clock));
         let running = Running {
@@ -325,6 +335,7 @@ impl House {
             grpc_address: Some(addresses.grpc.clone()),
             sessions: Arc::clone(ingest.sessions()),
             live: Arc::new(running),
+            room,
         });
         let enrolment = Enrolment::new(
             Arc::clone(&self.books),

@@ -21,6 +21,13 @@ pub struct Config {
     /// Largest size of the journal in MiB; a write beyond it stops the store as a full disk does. 0: no limit
     /// but the disk's. Default 0.
     pub journal_max_mib: u32,
+    /// Room that stays free on the journal's disk, MiB: with less, batches are refused (gateways keep them) while
+    /// the store still works. 0: the disk may become full. Default 256.
+    pub disk_free_min_mib: u32,
+    /// What one gateway may send on the long run, KiB/s; what is more waits. 0: no limit. Default 2048.
+    pub gateway_kib_per_s: u32,
+    /// What one gateway may send at once before that limit holds, KiB. Default 16384.
+    pub gateway_burst_kib: u32,
     /// Connections that may be open at once on each port. Default 4096.
     pub max_connections: u32,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
@@ -35,6 +42,9 @@ impl Default for Config {
             mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 8883)),
             names: Vec::new(),
             journal_max_mib: 0,
+            disk_free_min_mib: 256,
+            gateway_kib_per_s: 2048,
+            gateway_burst_kib: 16384,
             max_connections: 4096,
             log: "info".into(),
         }
@@ -54,6 +64,14 @@ names = []
 
 # Largest size of the journal in MiB; 0 = no limit but the disk's.
 journal_max_mib = 0
+
+# Room in MiB that stays free on the journal's disk: with less, batches are refused and gateways keep them.
+# 0 = the disk may become full.
+disk_free_min_mib = 256
+
+# What one gateway may send on the long run (KiB/s; 0 = no limit) and at once (KiB); what is more waits.
+gateway_kib_per_s = 2048
+gateway_burst_kib = 16384
 
 # Connections that may be open at once on each port.
 max_connections = 4096

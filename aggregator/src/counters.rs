@@ -75,6 +75,8 @@ reasons! {
     Frozen = "frozen",
     /// Over the gateway's budget; it comes again later.
     Busy = "busy",
+    /// The journal's disk is nearly full.
+    DiskLow = "disk_low",
     /// A second successor of one context was admitted and flagged: rollback, clone or lost state.
     Forked = "forked_context",
     /// An enrolment token that does not hold.

@@ -18,7 +18,7 @@ use proto::v1::{self, CentreStatus, GatewayStatus, PatientAssignment};
 use vitals::{GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::counters::Counters;
-use crate::ingest::Sessions;
+use crate::ingest::{Room, Sessions};
 use crate::journal::{Draft, Entry, Journal, JournalError, Opened};
 use crate::registry::Books;
 use crate::vault::VaultError;
@@ -98,6 +98,8 @@ pub struct AdminParts {
     pub sessions: Arc<Sessions>,
     /// Twins and readers.
     pub live: Arc<dyn Live>,
+    /// The journal's disk.
+    pub room: Arc<Room>,
 }
 
 impl std::fmt::Debug for AdminParts {
@@ -399,6 +401,9 @@ impl Admin {
             test_clock: self.parts.clock.describe(),
             ..CentreStatus::default()
         };
+        if status.store_stopped.is_empty() {
+            status.store_stopped = self.parts.room.lacking().unwrap_or_default();
+        }
         if journal.damaged > 0 {
             status
                 .refused

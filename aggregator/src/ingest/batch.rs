@@ -14,6 +14,7 @@ use proto::v1::{CentreToGateway, RefusalReason, centre_to_gateway};
 use vitals::{ContextId, GatewayId, StreamId};
 
 use super::{Desk, Ingest, Replies, Session};
+use crate::counters::Refused;
 use crate::journal::{Draft, Entry, Opened};
 
 /// A batch that did not open this often is ordered to be set aside: damage on the way heals when it is sent
@@ -54,6 +55,19 @@ impl Ingest {
     ) {
         if records.is_empty() {
             return;
+        }
+        if let Some(lacking) = self.parts.room.lacking() {
+            tracing::warn!(lacking, "gateway refused");
+            self.parts.counters.refuse(Refused::DiskLow);
+            let detail = "the centre's disk is nearly full; keep the data";
+            return self.refuse(replies, None, RefusalReason::Busy, detail);
+        }
+        let bytes: usize = records.iter().map(Vec::len).sum();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let wait = desk.sent.note(self.parts.flow, bytes, Instant::now());
+        if !wait.is_zero() {
+            // It holds its own connection only; what it sends meanwhile stays in its own buffers.
+            tokio::time::sleep(wait).await;
         }
         let gateway = session.gateway();
         let mut drafts = Vec::new();

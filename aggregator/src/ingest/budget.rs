@@ -70,6 +70,37 @@ impl Budget {
     }
 }
 
+/// Bytes that a gateway may send; what is more waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// On the long run, bytes a second; 0: no limit.
+    pub per_second: u64,
+    /// At once, bytes.
+    pub at_once: u64,
+}
+
+/// Bytes that it sent ahead of its flow.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    ahead: u64,
+    since: Option<Instant>,
+}
+
+impl Sent {
+    /// Takes note of `bytes`, and says how long whoever sent them must wait now.
+    pub(super) fn note(&mut self, flow: Flow, bytes: u64, now: Instant) -> Duration {
+        if flow.per_second == 0 {
+            return Duration::ZERO;
+        }
+        let passed = now.duration_since(self.since.replace(now).unwrap_or(now));
+        let gone = passed.as_micros() * u128::from(flow.per_second) / 1_000_000;
+        let gone = u64::try_from(gone).unwrap_or(u64::MAX);
+        self.ahead = self.ahead.saturating_sub(gone).saturating_add(bytes);
+        let over = self.ahead.saturating_sub(flow.at_once);
+        Duration::from_micros(over.saturating_mul(1_000_000) / flow.per_second)
+    }
+}
+
 /// Certificates that a gateway may still renew.
 #[derive(Debug)]
 pub(super) struct Renewals(Bucket);
@@ -127,6 +158,23 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_sends_more_than_its_flow_waits_and_others_do_not() {
+        let flow = Flow {
+            per_second: 1000,
+            at_once: 5000,
+        };
+        let (mut sent, start) = (Sent::default(), Instant::now());
+        assert_eq!(sent.note(flow, 5000, start), Duration::ZERO);
+        assert_eq!(sent.note(flow, 500, start), Duration::from_millis(500));
+        let later = start + Duration::from_secs(2);
+        assert_eq!(sent.note(flow, 1500, later), Duration::ZERO);
+        assert_eq!(sent.note(flow, 1000, later), Duration::from_secs(1));
+        assert_eq!(Sent::default().note(flow, 1000, later), Duration::ZERO);
+        let free = Flow::default();
+        assert_eq!(sent.note(free, u64::MAX, later), Duration::ZERO);
+    }
 
     #[test]
     fn a_bucket_empties_and_refills_to_its_brim() {

@@ -16,6 +16,7 @@ mod context;
 pub mod enrol;
 pub mod grpc;
 pub mod mqtt;
+mod room;
 mod sessions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,8 +34,10 @@ use vitals::{ContextId, GatewayId};
 use crate::counters::{Counters, Refused};
 use crate::journal::{Journal, JournalError};
 use crate::registry::Books;
-use budget::Budget;
+use budget::{Budget, Sent};
 
+pub use budget::Flow;
+pub use room::Room;
 pub use sessions::{Seen, Session, Sessions};
 
 /// Messages that a door hands over at once, at most.
@@ -57,6 +60,10 @@ pub struct Parts {
     pub clock: Clock,
     /// Where refusals are counted.
     pub counters: Arc<Counters>,
+    /// What each gateway may send.
+    pub flow: Flow,
+    /// The journal's disk.
+    pub room: Arc<Room>,
 }
 
 /// The core behind both doors.
@@ -73,6 +80,7 @@ pub struct Ingest {
 #[derive(Debug, Default)]
 struct Desk {
     budget: Budget,
+    sent: Sent,
     /// How often a batch of an admitted context did not open.
     forged: HashMap<(ContextId, u64), u32>,
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use vitals::{ContextId, GatewayId, StreamId, Time};
 
 use super::enrol::Enrolment;
-use super::{Ingest, Parts, Session};
+use super::{Flow, Ingest, Parts, Room, Session};
 use crate::admin::{Admin, AdminParts, Live};
 use crate::ca::{self, Authority};
 use crate::counters::{Counters, Refused, Transport};
@@ -56,22 +56,27 @@ impl Rig {
         dir.create().expect("folders");
         Vault::create(&dir.vault()).expect("a vault");
         Authority::create(&dir, Clock::system()).expect("a CA");
-        let mut rig = Self::open(dir, None).await;
+        let mut rig = Self::open(dir, None, 0).await;
         rig._temp = Some(temp);
         rig
     }
 
     /// Ends this life and begins the next on the same directory.
-    pub(crate) async fn restart(mut self, max_mib: Option<u32>) -> Self {
+    pub(crate) async fn restart(self, max_mib: Option<u32>) -> Self {
+        self.restart_with(max_mib, 0).await
+    }
+
+    /// Likewise, with this much room to be kept on the disk.
+    pub(crate) async fn restart_with(mut self, max_mib: Option<u32>, least_mib: u64) -> Self {
         let (dir, temp) = (self.dir.clone(), self._temp.take());
         self.journal.close().await;
         while self.feed.recv().await.is_some() {}
-        let mut rig = Self::open(dir, max_mib).await;
+        let mut rig = Self::open(dir, max_mib, least_mib).await;
         rig._temp = temp;
         rig
     }
 
-    async fn open(dir: CentreDir, max_mib: Option<u32>) -> Self {
+    async fn open(dir: CentreDir, max_mib: Option<u32>, least_mib: u64) -> Self {
         let clock = Clock::system();
         let authority = Arc::new(Authority::open(&dir, clock).expect("a CA"));
         let books = Arc::new(Books::new(Arc::new(
@@ -89,6 +94,7 @@ impl Rig {
             journal.append(vec![epoch.into()]).await.expect("durable");
         }
         let counters: Arc<Counters> = Arc::default();
+        let room = Arc::new(Room::new(dir.store(), least_mib));
         let command_key = ca::command_key(&dir).expect("a key");
         let command_point = command_key.public_point();
         let ingest = Arc::new(Ingest::new(Parts {
@@ -98,6 +104,8 @@ impl Rig {
             ca: authority.ca().to_vec(),
             clock,
             counters: Arc::clone(&counters),
+            flow: Flow::default(),
+            room: Arc::clone(&room),
         }));
         let enrolment = Enrolment::new(
             Arc::clone(&books),
@@ -115,6 +123,7 @@ impl Rig {
             grpc_address: Some("localhost:8443".into()),
             sessions: Arc::clone(ingest.sessions()),
             live: Arc::new(Nobody),
+            room,
         });
         Self {
             dir,

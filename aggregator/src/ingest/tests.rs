@@ -371,6 +371,35 @@ async fn a_stopped_store_receipts_nothing() {
 }
 
 #[tokio::test]
+async fn a_disk_that_is_nearly_full_takes_acts_but_no_batches() {
+    let (rig, gateway, assigned) = one_patient().await;
+    let mut rig = rig.restart_with(None, u64::MAX).await;
+    let session = rig.session(&gateway);
+    let (open, mut sealer) = gateway.open(&assigned, None, Clock::system().now());
+    rig.say(&session, open.clone()).await;
+    let record = seal(&mut sealer);
+    let answers = said(&rig.say(&session, batches(vec![record.clone()])).await);
+    assert_eq!(answers, [Said::Refused(Reason::Busy)]);
+    assert_eq!(rig.journaled(), [0u64; 0]);
+    assert_eq!(rig.refused(Refused::DiskLow), 1);
+    let told = rig.admin.status().store_stopped;
+    assert!(told.contains("disk_free_min_mib"), "{told}");
+    rig.admin
+        .add_patient("", true)
+        .await
+        .expect("acts are taken");
+    let rig = rig.restart(None).await;
+    let answers = rig
+        .say(&rig.session(&gateway), batches(vec![record.clone()]))
+        .await;
+    assert!(
+        receipted(&answers, &sealer, &[record]),
+        "control: with room"
+    );
+    assert_eq!(rig.admin.status().store_stopped, "");
+}
+
+#[tokio::test]
 async fn commands_carry_the_whole_list_and_rising_numbers() {
     let (rig, gateway, assigned) = one_patient().await;
     let session = rig.session(&gateway);
