@@ -9,7 +9,7 @@ use proto::v1;
 use proto::wire;
 use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link};
 use twin::{AlertId, Event};
-use vitals::{GatewayId, PatientId, SourceId, Time};
+use vitals::{GatewayId, PatientId, SourceId, StreamId, Time};
 
 use crate::journal::{Committed, Content, Entry, Opened, OpenedBatch};
 
@@ -22,6 +22,8 @@ pub(super) enum Meaning {
     One { patient: PatientId, event: Event },
     /// The gateway ended: an event of every patient it collects for.
     GatewayRevoked(GatewayId),
+    /// Nothing more is taken from the stream: an event of the patient whose it is.
+    StreamFrozen(StreamId),
     /// A person took notice of an alert of the centre itself.
     OwnAlertAcknowledged {
         patient: PatientId,
@@ -71,6 +73,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
             }
         }
         Entry::GatewayRevoked { gateway } => Meaning::GatewayRevoked(gateway.clone()),
+        Entry::StreamFrozen { stream } => Meaning::StreamFrozen(*stream),
         Entry::Batch { .. } => match opened {
             Some(Opened::Batch(batch)) => Meaning::One {
                 patient: batch.patient.clone(),
@@ -109,7 +112,6 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::GatewayEnrolled { .. }
         | Entry::CertificateIssued { .. }
         | Entry::ContextAdmitted { .. }
-        | Entry::StreamFrozen { .. }
         | Entry::Tick
         | Entry::SetAside { .. } => Meaning::Nothing,
     }

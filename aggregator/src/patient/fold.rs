@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use proto::v1;
 use twin::{Effect, Event, State};
-use vitals::{GatewayId, PatientId, Time};
+use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use super::cell::Cell;
 use super::event::{Meaning, meaning};
@@ -71,6 +71,7 @@ pub struct Fold {
     due: BTreeSet<(Time, PatientIndex)>,
     deadlines: Vec<Option<Time>>,
     collects: BTreeMap<GatewayId, BTreeSet<PatientIndex>>,
+    streams: BTreeMap<StreamId, PatientIndex>,
     /// Panicked, and not yet seen as an entry.
     broken: BTreeSet<Quarantine>,
     counts: Counts,
@@ -104,6 +105,7 @@ impl Fold {
             due: BTreeSet::new(),
             deadlines: Vec::new(),
             collects: BTreeMap::new(),
+            streams: BTreeMap::new(),
             broken: BTreeSet::new(),
             counts: Counts::default(),
             effects: Vec::new(),
@@ -130,6 +132,11 @@ impl Fold {
                         gateway: gateway.clone(),
                     };
                     self.step(index, event, known, &mut places);
+                }
+            }
+            Meaning::StreamFrozen(stream) => {
+                if let Some(index) = self.streams.get(&stream).copied() {
+                    self.step(index, Event::StreamFrozen { stream }, known, &mut places);
                 }
             }
             Meaning::OwnAlertAcknowledged {
@@ -233,6 +240,7 @@ impl Fold {
             return;
         };
         if let Event::Assigned(assigned) = &event {
+            self.streams.insert(assigned.stream, index);
             self.collects
                 .entry(assigned.gateway.clone())
                 .or_default()

@@ -70,7 +70,9 @@ impl Log {
         self.add(
             Span::from_millis(1),
             entry,
-            Some(Opened::Devices(Vec::new())),
+            Some(Opened::Devices(vec![format!(
+                "AA:BB:CC:DD:EE:{number:02X}"
+            )])),
         );
     }
 
@@ -213,6 +215,28 @@ fn a_revoked_gateway_concerns_its_patients_only() {
     let (_, known) = folded(&log, twin::step);
     let touched: Vec<_> = known.twins.iter().map(|twin| twin.position == at).collect();
     assert_eq!(touched, [true, true, false]);
+}
+
+#[test]
+fn a_frozen_stream_is_told_to_its_patient_only() {
+    let mut log = Log::default();
+    for number in [1, 2] {
+        log.patient(number);
+        log.assign(number, 7);
+    }
+    let entry = Entry::StreamFrozen { stream: stream(1) };
+    let at = log.add(Span::from_secs(1), entry, None);
+    let (_, known) = folded(&log, twin::step);
+    let touched: Vec<_> = known.twins.iter().map(|twin| twin.position == at).collect();
+    assert_eq!(touched, [true, false]);
+    let conditions = |of: usize| -> Vec<_> {
+        let alerts = known.twins[of].alerts.iter();
+        alerts.map(|alert| alert.condition.as_str()).collect()
+    };
+    assert_eq!(
+        (conditions(0), conditions(1)),
+        (vec!["not_monitored"], vec![])
+    );
 }
 
 /// Panics on batch number 13 as `twin::step` might.

@@ -58,6 +58,8 @@ pub enum Condition {
     GatewaySilent = 24,
     /// A source stamps its readings with an impossible time; they are set aside.
     ClockWrong = 25,
+    /// A gateway was revoked or its stream frozen, and no other one collects what it did.
+    NotMonitored = 26,
 }
 
 impl Condition {
@@ -77,6 +79,7 @@ impl Condition {
             Self::DeviceLost => "device_lost",
             Self::GatewaySilent => "gateway_silent",
             Self::ClockWrong => "clock_wrong",
+            Self::NotMonitored => "not_monitored",
         }
     }
 
@@ -95,7 +98,8 @@ impl Condition {
             | Self::DeviceSilent
             | Self::DeviceLost
             | Self::GatewaySilent
-            | Self::ClockWrong => Category::Technical,
+            | Self::ClockWrong
+            | Self::NotMonitored => Category::Technical,
         }
     }
 }

@@ -35,6 +35,11 @@ pub enum Event {
         /// Which.
         gateway: GatewayId,
     },
+    /// Two copies of a gateway send on one stream: nothing more is taken from it, and it never begins again.
+    StreamFrozen {
+        /// Which.
+        stream: StreamId,
+    },
     /// What people know about the patient that changes how readings are judged. Replaces what was known.
     Context(Context),
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.

@@ -282,10 +282,11 @@ pub fn definition(scale_2: bool) -> String {
 #[must_use]
 pub fn technical_definition() -> String {
     format!(
-        "technical/1 off {OFF_HOLD:?} unable {UNABLE_HOLD:?} clear {OFF_CLEAR:?} fresh {OFF_FRESH:?} battery \
+        "technical/2 off {OFF_HOLD:?} unable {UNABLE_HOLD:?} clear {OFF_CLEAR:?} fresh {OFF_FRESH:?} battery \
          {BATTERY_LOW} {BATTERY_CLEAR} streaming {STREAMING_AFTER} {STREAMING_INTERVAL:?} silent \
          {SILENT_INTERVALS} {SILENT_AT_LEAST:?} lost {LOST_HOLD:?} never {NEVER_SEEN_HOLD:?} gateway \
-         {GATEWAY_SILENT:?} {GATEWAY_NEVER:?} clock {MAX_AHEAD:?} {MAX_AGE:?} {CLOCK_CLEAR:?}"
+         {GATEWAY_SILENT:?} {GATEWAY_NEVER:?} clock {MAX_AHEAD:?} {MAX_AGE:?} {CLOCK_CLEAR:?} \
+         not monitored at once"
     )
 }
 

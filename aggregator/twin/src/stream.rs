@@ -60,6 +60,9 @@ pub(crate) struct Stream {
     /// Known time of the assignment.
     assigned_at: Time,
     pub(crate) revoked: bool,
+    frozen: bool,
+    /// Since when its sensors are not monitored, because it was revoked or frozen, and nobody else has them.
+    pub(crate) lost: Option<Time>,
     pub(crate) order: Order,
     pub(crate) counters: Counters,
     pub(crate) heartbeat: Option<Heartbeat>,
@@ -78,6 +81,8 @@ impl Stream {
             assigned: BTreeMap::new(),
             assigned_at: known,
             revoked: false,
+            frozen: false,
+            lost: None,
             order: Order::default(),
             counters: Counters::default(),
             heartbeat: None,
@@ -104,12 +109,9 @@ impl Stream {
             .iter()
             .map(|address| address.to_ascii_uppercase())
             .collect();
-        for (address, terms) in &mut self.assigned {
-            if let Some(term) = terms.last_mut().filter(|term| term.to.is_none())
-                && !wanted.contains(address)
-            {
-                term.to = Some(known.max(term.from));
-            }
+        self.end_terms(known, |address| !wanted.contains(address));
+        if self.frozen {
+            return;
         }
         for address in wanted {
             let terms = self.assigned.entry(address).or_default();
@@ -121,6 +123,61 @@ impl Stream {
             }
         }
         self.forget_former();
+    }
+
+    fn end_terms(&mut self, known: Time, which: impl Fn(&String) -> bool) {
+        for (address, terms) in &mut self.assigned {
+            if let Some(term) = terms.last_mut().filter(|term| term.to.is_none())
+                && which(address)
+            {
+                term.to = Some(known.max(term.from));
+            }
+        }
+    }
+
+    /// The gateway may no longer write.
+    pub(crate) fn revoke(&mut self, known: Time) {
+        self.revoked = true;
+        self.end_terms(known, |_| true);
+    }
+
+    /// Two copies of the gateway send: nothing measured from now on is taken, whatever is assigned later.
+    pub(crate) fn freeze(&mut self, known: Time) {
+        self.frozen = true;
+        self.end_terms(known, |_| true);
+    }
+
+    /// True if it may no longer write.
+    pub(crate) const fn is_shut_out(&self) -> bool {
+        self.revoked || self.frozen
+    }
+
+    /// Known time of the newest assignment.
+    pub(crate) const fn assigned_at(&self) -> Time {
+        self.assigned_at
+    }
+
+    /// Sensors on the list.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &String> {
+        let present =
+            |(_, terms): &(_, &Vec<Term>)| terms.last().is_some_and(|term| term.to.is_none());
+        self.assigned
+            .iter()
+            .filter(present)
+            .map(|(address, _)| address)
+    }
+
+    /// Sensors whose term ended at `at`.
+    pub(crate) fn ended_at(&self, at: Time) -> impl Iterator<Item = &String> {
+        let ended = move |(_, terms): &(_, &Vec<Term>)| {
+            terms
+                .last()
+                .is_some_and(|term| term.to == Some(at.max(term.from)))
+        };
+        self.assigned
+            .iter()
+            .filter(ended)
+            .map(|(address, _)| address)
     }
 
     /// Forgets the sensors that went longest ago.
@@ -168,16 +225,12 @@ impl Stream {
 
     /// True while anything is expected of the gateway.
     pub(crate) fn lasts(&self) -> bool {
-        let lasts = |terms: &Vec<Term>| terms.last().is_some_and(|term| term.to.is_none());
-        !self.revoked && self.assigned.values().any(lasts)
+        self.listed().next().is_some()
     }
 
     /// Begin of a sensor's present term; `None`: nothing is expected of it. A sensor that no report named yet can
     /// be any of the list.
     pub(crate) fn begin(&self, device: &Device) -> Option<Time> {
-        if self.revoked {
-            return None;
-        }
         let address = device.address.as_str();
         let listed = self
             .assigned
@@ -252,6 +305,8 @@ impl Stream {
         }
         to.time(self.assigned_at);
         to.bool(self.revoked);
+        to.bool(self.frozen);
+        to.option(self.lost, Bytes::time);
         self.order.encode(to);
         encode_counters(&self.counters, to);
         to.option(self.heartbeat.as_ref(), |to, heartbeat| {

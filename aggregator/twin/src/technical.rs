@@ -1,4 +1,5 @@
-//! Technical alerts: sensor off, battery, silence and loss of a sensor, silence of a gateway, wrong clocks.
+//! Technical alerts: sensor off, battery, silence and loss of a sensor, silence of a gateway, a gateway that was
+//! shut out, wrong clocks.
 //!
 //! Each names its subject and hop. Silence is judged by what was made (heartbeats, readings) and never by
 //! arrival; while a gateway is silent nothing is said about its sensors' silence, and nothing ever about a
@@ -312,16 +313,38 @@ pub(crate) fn clock_wrong(
     }
 }
 
-/// The gateway may no longer write: nothing is expected of it.
-pub(crate) fn revoke(
+/// Why a gateway is shut out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShutOut {
+    Revoked,
+    Frozen,
+}
+
+/// Nobody has the sensors of a stream that was shut out.
+pub(crate) fn not_monitored(
     id: StreamId,
     stream: &mut Stream,
+    why: ShutOut,
     now: Time,
     life: &mut Life,
     out: &mut Vec<Effect>,
 ) {
-    stream.revoked = true;
-    expect_no_more(id, stream, now, life, out);
+    stream.lost = Some(now);
+    let why = match why {
+        ShutOut::Revoked => "the gateway was revoked",
+        ShutOut::Frozen => "two copies of the gateway sent at once, and it was shut out",
+    };
+    let fault = Fault {
+        condition: Condition::NotMonitored,
+        subject: format!("{}", stream.gateway),
+        onset: now,
+        kind: None,
+        value: None,
+        detail: format!(
+            "{why}; sensors of this patient are not monitored until a newly enrolled gateway has them"
+        ),
+    };
+    life.raise(Subject::Stream(id), technical(fault), now, out);
 }
 
 /// The list changed: ends what was said about those of whom nothing is expected any more.

@@ -9,14 +9,15 @@ use alloc::vec::Vec;
 
 use vitals::{GatewayId, Kind, StreamId, Time};
 
-use crate::alert::{Alert, AlertChange, AlertId};
+use crate::alert::{Alert, AlertChange, AlertId, Condition};
 use crate::body::{Body, BodyDue};
 use crate::canonical::Bytes;
 use crate::event::{Assigned, Batch, Context, Event};
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
+use crate::rule;
 use crate::stream::{self, Aside, Stream};
-use crate::technical::{self, Due};
+use crate::technical::{self, Due, ShutOut};
 use crate::view::{
     ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView,
 };
@@ -159,7 +160,7 @@ impl Twin {
             stream: *id,
             last_heartbeat: stream.heartbeat.as_ref().map(|heartbeat| heartbeat.sent),
             silent: stream.silent,
-            revoked: stream.revoked,
+            revoked: stream.is_shut_out(),
             buffer_records: stream
                 .heartbeat
                 .as_ref()
@@ -257,6 +258,9 @@ impl Twin {
                 self.life.acknowledge(*alert, by, note, known, out);
             }
             Event::GatewayRevoked { gateway } => self.revoke(gateway, known, out),
+            Event::StreamFrozen { stream } => {
+                self.shut_out(&[*stream], ShutOut::Frozen, known, out);
+            }
             Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
             Event::Tick => return false,
         }
@@ -277,12 +281,71 @@ impl Twin {
     }
 
     fn revoke(&mut self, gateway: &GatewayId, known: Time, out: &mut Vec<Effect>) {
-        for (id, stream) in self
+        let of = |(id, stream): (&StreamId, &Stream)| (stream.gateway == *gateway).then_some(*id);
+        let ids: Vec<StreamId> = self.streams.iter().filter_map(of).collect();
+        self.shut_out(&ids, ShutOut::Revoked, known, out);
+    }
+
+    fn shut_out(&mut self, ids: &[StreamId], why: ShutOut, known: Time, out: &mut Vec<Effect>) {
+        let mut ended = Vec::new();
+        for id in ids {
+            let Some(stream) = self.streams.get_mut(id) else {
+                continue;
+            };
+            if stream.lasts() {
+                ended.push(*id);
+            }
+            match why {
+                ShutOut::Revoked => stream.revoke(known),
+                ShutOut::Frozen => stream.freeze(known),
+            }
+            technical::expect_no_more(*id, stream, known, &mut self.life, out);
+        }
+        for id in ended {
+            if self.is_covered(id, known) {
+                continue;
+            }
+            if let Some(stream) = self.streams.get_mut(&id) {
+                technical::not_monitored(id, stream, why, known, &mut self.life, out);
+            }
+        }
+    }
+
+    /// True if other gateways have every sensor that `id` lost at `at`.
+    fn is_covered(&self, id: StreamId, at: Time) -> bool {
+        let Some(stream) = self.streams.get(&id) else {
+            return true;
+        };
+        let mut sensors = stream.ended_at(at);
+        sensors.all(|sensor| {
+            let mut lists = self.streams.values().flat_map(Stream::listed);
+            lists.any(|listed| listed == sensor)
+        })
+    }
+
+    /// A gateway with an assignment was heard: what was shut out is monitored again if others have its sensors,
+    /// or if people have decided since who has which.
+    fn monitored_again(&mut self, heard: StreamId, known: Time, out: &mut Vec<Effect>) {
+        let Some(assigned_at) = self
             .streams
-            .iter_mut()
-            .filter(|(_, stream)| stream.gateway == *gateway)
-        {
-            technical::revoke(*id, stream, known, &mut self.life, out);
+            .get(&heard)
+            .filter(|stream| stream.lasts())
+            .map(Stream::assigned_at)
+        else {
+            return;
+        };
+        let lost = |(id, stream): (&StreamId, &Stream)| stream.lost.map(|at| (*id, at));
+        let lost: Vec<(StreamId, Time)> = self.streams.iter().filter_map(lost).collect();
+        for (id, at) in lost {
+            if assigned_at <= at && !self.is_covered(id, at) {
+                continue;
+            }
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.lost = None;
+            }
+            let subject = Subject::Stream(id);
+            self.life
+                .resolve(Condition::NotMonitored, subject, known, out);
         }
     }
 
@@ -320,7 +383,7 @@ impl Twin {
             return;
         };
         let id = batch.stream;
-        let mut alive = false;
+        let (mut alive, mut fresh) = (false, false);
         for report in &batch.devices {
             if stream.report(report, known) {
                 technical::heard(id, report.source, stream, known, &mut self.life, out);
@@ -328,6 +391,7 @@ impl Twin {
         }
         if let Some(heartbeat) = &batch.heartbeat {
             alive |= stream.hear(heartbeat.sent, known);
+            fresh |= known.since(heartbeat.sent) < rule::GATEWAY_SILENT;
             if stream
                 .heartbeat
                 .as_ref()
@@ -374,6 +438,7 @@ impl Twin {
             stream.counters.applied += 1;
             let (effective, received) = (reading.effective.min(known), reading.received.min(known));
             alive |= stream.hear(received, known);
+            fresh |= known.since(received) < rule::GATEWAY_SILENT;
             let device = stream.devices.entry(reading.source).or_default();
             device.reading(reading, effective, received);
             technical::heard(id, reading.source, stream, known, &mut self.life, out);
@@ -388,12 +453,11 @@ impl Twin {
             );
         }
         if alive {
-            self.life.resolve(
-                crate::alert::Condition::GatewaySilent,
-                Subject::Stream(id),
-                known,
-                out,
-            );
+            self.life
+                .resolve(Condition::GatewaySilent, Subject::Stream(id), known, out);
+        }
+        if fresh {
+            self.monitored_again(id, known, out);
         }
         self.body.settle(known, &mut self.life, out);
     }

@@ -236,6 +236,11 @@ pub(crate) fn technical(fault: Fault) -> Draft {
             Priority::Low,
             "A sensor's clock is wrong; its readings are set aside.",
         ),
+        Condition::NotMonitored => (
+            Priority::Medium,
+            "No readings reach us now, so nobody is watching them: the box that collects them was shut out. \
+             Please ask the team to set up a box again.",
+        ),
         Condition::AtrialFibrillation
         | Condition::OxygenSaturationFalling
         | Condition::OxygenSaturationLow
@@ -260,7 +265,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         summary: format!("{subject}: {detail}."),
         plain_summary: plain.into(),
         evidence,
-        model: "technical/1",
+        model: "technical/2",
         model_hash: fingerprint(&rule::technical_definition()),
         expected: None,
         probability: None,

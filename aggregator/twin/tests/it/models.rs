@@ -36,7 +36,7 @@ fn the_cards_name_the_models_of_this_build() {
         ),
         (
             "technical",
-            "technical/1".into(),
+            "technical/2".into(),
             hash(&rule::technical_definition()),
         ),
     ];

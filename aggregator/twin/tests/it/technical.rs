@@ -2,8 +2,8 @@
 
 use twin::Event;
 use twin::alert::{Category, Change, Condition, Priority};
-use twin::event::{Assigned, DeviceReport, Link};
-use vitals::{Absence, GatewayId, Kind, Quality, Reading, SourceId};
+use twin::event::{Assigned, Batch, DeviceReport, Heartbeat, Link};
+use vitals::{Absence, GatewayId, Kind, Quality, Reading, SourceId, StreamId};
 
 use crate::support::{
     OXIMETER, STRAP, STREAM, World, absent, at, batch, oxygen, pulse, reading, report, seconds,
@@ -275,11 +275,127 @@ fn a_revoked_gateway_is_expected_to_be_silent() {
             gateway: GatewayId::parse("gw-1").expect("valid"),
         },
     );
-    assert!(world.twin.alerts().is_empty());
+    assert!(world.active(Condition::GatewaySilent).is_none());
     world.readings(1002, vec![oxygen(1002, 80.0)]);
     assert_eq!(world.twin.counters().quarantined_unassigned, 1);
     world.tick(9000);
-    assert!(world.twin.alerts().is_empty());
+    let alerts = world.twin.alerts();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!(alerts[0].condition, Condition::NotMonitored);
+}
+
+const SECOND: StreamId = StreamId([7; 16]);
+
+fn elsewhere(devices: &[&str], from: i64) -> Event {
+    Event::Assigned(Assigned {
+        stream: SECOND,
+        gateway: GatewayId::parse("gw-2").expect("valid"),
+        devices: devices.iter().map(|device| (*device).into()).collect(),
+        from: at(from),
+    })
+}
+
+fn beat_elsewhere(number: u64, second: i64) -> Event {
+    Event::Batch(Batch {
+        stream: SECOND,
+        heartbeat: Some(Heartbeat {
+            sent: at(second),
+            buffer_records: 0,
+            readings_decoded: 0,
+        }),
+        ..batch(number, Vec::new())
+    })
+}
+
+const BOTH: [&str; 2] = ["AA:BB:CC:DD:EE:01", "AA:BB:CC:DD:EE:02"];
+
+fn revoked() -> Event {
+    Event::GatewayRevoked {
+        gateway: GatewayId::parse("gw-1").expect("valid"),
+    }
+}
+
+#[test]
+fn a_patient_whose_only_gateway_is_revoked_or_frozen_is_not_monitored() {
+    for (end, word) in [
+        (revoked(), "revoked"),
+        (Event::StreamFrozen { stream: STREAM }, "two copies"),
+    ] {
+        let mut world = World::new();
+        all_well(&mut world, 1, 100);
+        world.event(100, end.clone());
+        world.event(101, end);
+        let alert = world
+            .active(Condition::NotMonitored)
+            .expect("nothing collects any more");
+        assert_eq!(
+            (alert.subject.as_str(), alert.priority, alert.category()),
+            ("gw-1", Priority::Medium, Category::Technical)
+        );
+        assert_eq!(alert.condition.name(), "not_monitored");
+        assert!(alert.summary.contains(word), "{}", alert.summary);
+        assert_eq!(world.count(Condition::NotMonitored, Change::Raised), 1);
+        assert!(world.twin.gateways()[0].revoked);
+        // The old one may go on: it is not heard.
+        world.heartbeat(130, 130);
+        // Another gateway, first only assigned, then heard.
+        world.event(200, elsewhere(&BOTH, 200));
+        assert!(world.active(Condition::NotMonitored).is_some());
+        world.event(230, beat_elsewhere(1, 230));
+        assert!(world.twin.alerts().is_empty(), "{:?}", world.twin.alerts());
+    }
+}
+
+#[test]
+fn an_old_word_of_the_new_gateway_is_not_being_heard() {
+    let mut world = World::new();
+    world.event(100, revoked());
+    world.event(1000, elsewhere(&BOTH, 1000));
+    world.event(1500, beat_elsewhere(1, 1001));
+    assert!(world.active(Condition::NotMonitored).is_some());
+    world.event(1501, beat_elsewhere(2, 1501));
+    assert!(world.active(Condition::NotMonitored).is_none());
+}
+
+#[test]
+fn another_gateway_monitors_only_the_sensors_on_its_list() {
+    // It has them all: nothing is lost.
+    let mut world = World::new();
+    world.event(10, elsewhere(&BOTH, 10));
+    world.event(100, revoked());
+    assert!(world.active(Condition::NotMonitored).is_none());
+    // It has one of two: its heart says nothing about the other, until somebody decides anew.
+    let mut world = World::new();
+    world.event(10, elsewhere(&BOTH[..1], 10));
+    world.event(100, revoked());
+    world.event(101, beat_elsewhere(1, 101));
+    assert!(world.active(Condition::NotMonitored).is_some());
+    world.event(110, elsewhere(&BOTH[..1], 110));
+    world.event(111, beat_elsewhere(2, 111));
+    assert!(world.active(Condition::NotMonitored).is_none());
+}
+
+#[test]
+fn what_was_ended_before_is_not_missed_when_its_gateway_goes() {
+    for end in [revoked(), Event::StreamFrozen { stream: STREAM }] {
+        let mut world = World::new();
+        world.event(100, list(&[], 0));
+        world.event(200, end);
+        assert!(world.changes.is_empty(), "{:?}", world.changes);
+    }
+}
+
+#[test]
+fn a_frozen_stream_keeps_what_was_measured_before_and_stays_frozen() {
+    let mut world = World::new();
+    world.event(100, Event::StreamFrozen { stream: STREAM });
+    world.readings(101, vec![oxygen(99, 97.0)]);
+    world.readings(102, vec![oxygen(101, 97.0)]);
+    world.event(150, crate::support::assigned());
+    world.readings(160, vec![oxygen(155, 97.0)]);
+    let counters = world.twin.counters();
+    assert_eq!((counters.applied, counters.quarantined_unassigned), (1, 2));
+    assert!(world.active(Condition::NotMonitored).is_some());
 }
 
 fn list(devices: &[&str], from: i64) -> Event {
