@@ -54,7 +54,7 @@ fn main() {
     let assigned = Event::Assigned(Assigned {
         stream: StreamId([1; 16]),
         gateway: GatewayId::parse("gw").expect("valid"),
-        devices: Vec::new(),
+        devices: vec!["AA:BB:CC:DD:EE:01".into()],
         from: zero,
     });
     let mut chance = Chance(4);

@@ -224,7 +224,7 @@ fn stages(whole_ns: f64) -> Result<()> {
     let assigned = Event::Assigned(twin::event::Assigned {
         stream: vitals::StreamId([1; 16]),
         gateway: vitals::GatewayId::parse("bench").context("an id")?,
-        devices: Vec::new(),
+        devices: vec!["AA:BB:CC:DD:EE:01".into()],
         from: vitals::Time::ZERO,
     });
     twin::step(&mut patient, &assigned, base, &mut effects);
