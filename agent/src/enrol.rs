@@ -164,3 +164,119 @@ fn check(told: &EnrolResponse, gateway: &GatewayId, point: &[u8]) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::seal::SigningKey;
+    use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair};
+    use std::sync::Arc;
+    use zeroize::Zeroizing;
+
+    struct Authority {
+        issuer: Issuer<'static, KeyPair>,
+        der: Vec<u8>,
+    }
+
+    fn authority() -> Authority {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name = name("centre", "CA");
+        let der = params.self_signed(&key).expect("signed").der().to_vec();
+        Authority {
+            issuer: Issuer::new(params, key),
+            der,
+        }
+    }
+
+    fn name(role: &str, common: &str) -> DistinguishedName {
+        let mut name = DistinguishedName::new();
+        name.push(DnType::OrganizationName, role);
+        name.push(DnType::CommonName, common);
+        name
+    }
+
+    fn answer(authority: &Authority, key: &KeyPair, role: &str, gateway: &str) -> EnrolResponse {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name(role, gateway);
+        params.not_after = rcgen::date_time_ymd(2027, 3, 1);
+        let leaf = params.signed_by(key, &authority.issuer).expect("signed");
+        EnrolResponse {
+            gateway: gateway.into(),
+            certificate_chain: vec![leaf.der().to_vec()],
+            ca: authority.der.clone(),
+            command_key: vec![4; 65],
+            ..EnrolResponse::default()
+        }
+    }
+
+    fn refused(told: &EnrolResponse, point: &[u8]) -> &'static str {
+        let gateway = GatewayId::parse("g-1").expect("a gateway id");
+        match check(told, &gateway, point) {
+            Ok(()) => "nothing",
+            Err(EnrolError::Answer(why)) => why,
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_must_fit_the_question() {
+        let (ours, stranger) = (authority(), authority());
+        let key = KeyPair::generate().expect("a key");
+        let point = key.public_key_raw();
+        let good = answer(&ours, &key, "gateway", "g-1");
+        assert_eq!(refused(&good, point), "nothing");
+        let other_key = KeyPair::generate().expect("a key");
+        for (bad, word) in [
+            (answer(&ours, &other_key, "gateway", "g-1"), "another key"),
+            (answer(&ours, &key, "gateway", "g-2"), "another gateway"),
+            (answer(&ours, &key, "operator", "g-1"), "another gateway"),
+            (
+                EnrolResponse {
+                    ca: stranger.der.clone(),
+                    ..good.clone()
+                },
+                "did not issue",
+            ),
+            (
+                EnrolResponse {
+                    command_key: vec![4; 64],
+                    ..good.clone()
+                },
+                "command key",
+            ),
+            (EnrolResponse::default(), "no certificate"),
+        ] {
+            let why = refused(&bad, point);
+            assert!(why.contains(word), "{word}: {why}");
+        }
+    }
+
+    #[test]
+    fn renewal_is_due_a_third_before_the_end() {
+        let ours = authority();
+        let key = KeyPair::generate().expect("a key");
+        let told = answer(&ours, &key, "gateway", "g-1");
+        let leaf = told.certificate_chain[0].clone();
+        let end = cert::peer_identity(&leaf).expect("a certificate").not_after;
+        let identity = Identity {
+            gateway: GatewayId::parse("g-1").expect("a gateway id"),
+            key: Arc::new(SigningKey::from_pkcs8(&key.serialize_der()).expect("a key")),
+            key_pkcs8: Zeroizing::new(key.serialize_der()),
+            chain: told.certificate_chain,
+            ca: told.ca,
+            command_key: [4; 65],
+            grpc_address: String::new(),
+            mqtt_address: String::new(),
+        };
+        let due = |life: Span| renewal_due(&identity, end - life).expect("a certificate");
+        let day = Span::from_mins(24 * 60);
+        assert_eq!(end.since(due(day)), Span::from_mins(8 * 60));
+        // Short lives keep ten minutes, or half of what there is.
+        assert_eq!(end.since(due(Span::from_mins(24))), LEAST_NOTICE);
+        assert_eq!(end.since(due(Span::from_mins(10))), Span::from_mins(5));
+        // One that ran out long ago is due at once.
+        assert!(renewal_due(&identity, end + day).expect("a certificate") <= end + day);
+    }
+}

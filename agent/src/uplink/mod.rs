@@ -79,13 +79,7 @@ impl UplinkError {
     /// The whole chain of causes as one line for people.
     #[must_use]
     pub fn describe(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
+        crate::status::describe(self)
     }
 }
 
@@ -137,5 +131,108 @@ pub async fn drive<T: Transport>(
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::v1::{Hello, centre_to_gateway, gateway_to_centre};
+    use std::collections::VecDeque;
+    use vitals::Time;
+
+    /// A transport whose connections follow a script: echo so many messages, then end.
+    struct Scripted {
+        connections: VecDeque<usize>,
+    }
+
+    impl Transport for Scripted {
+        async fn session(&mut self, events: &mpsc::Sender<UplinkEvent>) -> UplinkError {
+            let Some(messages) = self.connections.pop_front() else {
+                return std::future::pending().await;
+            };
+            let (line, mut outgoing) = mpsc::channel(LINE_LENGTH);
+            if events.send(UplinkEvent::Up(line)).await.is_err() {
+                return UplinkError::TimedOut;
+            }
+            for _ in 0..messages {
+                let Some(GatewayToCentre { kind }) = outgoing.recv().await else {
+                    break;
+                };
+                assert!(matches!(kind, Some(gateway_to_centre::Kind::Hello(_))));
+                let admitted = proto::v1::ContextAdmitted { context: vec![1] };
+                let kind = Some(centre_to_gateway::Kind::ContextAdmitted(admitted));
+                let message = UplinkEvent::Message(CentreToGateway { kind });
+                if events.send(message).await.is_err() {
+                    break;
+                }
+            }
+            UplinkError::Ended("as scripted".into())
+        }
+    }
+
+    fn hello() -> GatewayToCentre {
+        GatewayToCentre {
+            kind: Some(gateway_to_centre::Kind::Hello(Hello::default())),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_connection_has_a_line_of_its_own_and_its_end_is_told() {
+        let (events, mut told) = mpsc::channel(8);
+        let (_stop, stop) = watch::channel(false);
+        let clock = Clock::test(Time::ZERO, Time::ZERO, 1000.0).expect("a rate");
+        let transport = Scripted {
+            connections: VecDeque::from([1, 2]),
+        };
+        let driver = tokio::spawn(drive(transport, events, clock, stop));
+        for messages in [1, 2] {
+            let Some(UplinkEvent::Up(line)) = told.recv().await else {
+                panic!("a connection comes first");
+            };
+            for _ in 0..messages {
+                line.send(hello()).await.expect("connected");
+                assert!(matches!(told.recv().await, Some(UplinkEvent::Message(_))));
+            }
+            assert!(
+                matches!(told.recv().await, Some(UplinkEvent::Down(why)) if why.contains("as scripted"))
+            );
+            assert!(
+                line.send(hello()).await.is_err(),
+                "an old line takes nothing more"
+            );
+        }
+        driver.abort();
+    }
+
+    #[tokio::test]
+    async fn it_stops_when_told_and_when_the_core_is_gone() {
+        let clock = Clock::system();
+        let (events, told) = mpsc::channel(8);
+        let (stop, stopped) = watch::channel(false);
+        let transport = Scripted {
+            connections: VecDeque::new(),
+        };
+        let driver = tokio::spawn(drive(transport, events.clone(), clock, stopped.clone()));
+        stop.send_replace(true);
+        driver.await.expect("ends");
+        stop.send_replace(false);
+        drop(told);
+        let transport = Scripted {
+            connections: VecDeque::from([1]),
+        };
+        drive(transport, events, clock, stopped).await;
+    }
+
+    #[test]
+    fn errors_tell_their_causes_on_one_line() {
+        let error = UplinkError::Unreachable {
+            address: "localhost:1".into(),
+            source: std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+        };
+        assert_eq!(
+            error.describe(),
+            "localhost:1 cannot be reached: connection refused"
+        );
     }
 }
