@@ -4,25 +4,21 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use proto::cert::Role;
 use proto::clock::Clock;
 use proto::seal::crypto;
 
+use super::certificate;
 use crate::admin::fingerprint;
-use crate::ca::{Authority, pem};
+use crate::ca::Authority;
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
 use crate::vault::Vault;
 
 /// Makes what is missing.
 pub(super) fn init(dir: &CentreDir, config: &Config, operator: &str, clock: Clock) -> Result<()> {
-    if operator.is_empty()
-        || operator.chars().count() > 60
-        || operator.chars().any(char::is_control)
-    {
-        bail!("--operator: give a name of at most 60 characters");
-    }
+    let operator = certificate::name_of("--operator", operator)?;
     // What would be written must also be readable: a wrong name is told now and not at the first start.
     Config::parse(&config.to_text())?;
     dir.create()?;
@@ -38,20 +34,7 @@ pub(super) fn init(dir: &CentreDir, config: &Config, operator: &str, clock: Cloc
     let folder = dir.operator();
     if !folder.join("cert.pem").exists() {
         let person = authority.person(operator, Role::Operator)?;
-        let chain: String = person
-            .chain
-            .iter()
-            .map(|der| pem("CERTIFICATE", der))
-            .collect();
-        dir::write_private(
-            &folder.join("key.pem"),
-            pem("PRIVATE KEY", &person.key).as_bytes(),
-        )?;
-        dir::write_private(
-            &folder.join("ca.pem"),
-            pem("CERTIFICATE", authority.ca()).as_bytes(),
-        )?;
-        dir::write_private(&folder.join("cert.pem"), chain.as_bytes())?;
+        certificate::write(&folder, &person, authority.ca())?;
     }
     let root = dir.root().display();
     let mut out = std::io::stderr();

@@ -7,6 +7,7 @@
 //! Invariants: standard output holds the answer and nothing else, so that scripts can use it; hints and progress go
 //! to standard error. Must not know: how an act is done.
 
+mod certificate;
 mod init;
 mod office;
 mod show;
@@ -86,6 +87,9 @@ enum Command {
     /// Gateways: token, list, revoke.
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// Telemedicine platforms: certificates.
+    #[command(subcommand)]
+    Platform(PlatformCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn {
         /// Who it is for; their acts are recorded under this name.
@@ -163,6 +167,18 @@ enum GatewayCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum PlatformCommand {
+    /// Make a certificate with which a platform reads twins and alerts; it holds for a year.
+    Add {
+        /// The platform's name; each platform has its own.
+        name: String,
+        /// The folder that takes cert.pem, key.pem and ca.pem.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
 /// Does what the arguments say.
 ///
 /// # Errors
@@ -198,6 +214,9 @@ pub fn run(args: Args) -> Result<()> {
         }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),
+        Command::Platform(PlatformCommand::Add { name, out }) => {
+            certificate::add_platform(&dir, &name, &out, clock)
+        }
         Command::SignIn { person } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let signed = office.sign_in(&person).await;
@@ -314,6 +333,11 @@ fn telemetry(filter: &str) -> Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
     told.map_err(|error| anyhow::anyhow!("starting the log: {error}"))
+}
+
+/// A name as an argument of a shell.
+fn word(name: &str) -> String {
+    format!("'{}'", name.replace('\'', "'\\''"))
 }
 
 fn print(text: &str) -> Result<()> {

@@ -202,7 +202,7 @@ pub(super) fn status_json(status: &CentreStatus) -> Value {
 }
 
 /// A time for people: UTC, whole seconds.
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     let second = Timestamp::from_second(micros.div_euclid(1_000_000));
     second.map_or_else(|_| "an unknown time".into(), |second| second.to_string())
 }
