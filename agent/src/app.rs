@@ -149,6 +149,7 @@ struct App {
     line_news: mpsc::Receiver<UplinkEvent>,
     line: Option<mpsc::Sender<GatewayToCentre>>,
     line_full: bool,
+    told_why: String,
     stop_line: watch::Sender<bool>,
     driver: Task<()>,
     renewals: mpsc::Receiver<Arc<Identity>>,
@@ -247,6 +248,7 @@ impl App {
             line_news,
             line: None,
             line_full: false,
+            told_why: String::new(),
             stop_line,
             driver,
             renewals,
@@ -294,11 +296,12 @@ impl App {
             Some(news) = self.radio_news.recv() => Event::Radio(news),
             Some(news) = self.line_news.recv() => {
                 match &news {
-                    UplinkEvent::Up(line) => self.line = Some(line.clone()),
-                    UplinkEvent::Down(why) => {
-                        self.line = None;
-                        tracing::info!(why, "no line to the centre");
+                    UplinkEvent::Up(line) => {
+                        self.line = Some(line.clone());
+                        self.told_why = String::new();
+                        tracing::info!(uplink = self.uplink.as_str(), "line to the centre");
                     }
+                    UplinkEvent::Down(why) => self.line_down(why),
                     UplinkEvent::Message(_) | UplinkEvent::Malformed => {}
                 }
                 Event::Uplink(news)
@@ -355,6 +358,15 @@ impl App {
                 tracing::error!("the outbox's writer is gone");
                 self.jobs = None;
             }
+        }
+    }
+
+    /// A centre that stays away is told once, not with each attempt.
+    fn line_down(&mut self, why: &str) {
+        self.line = None;
+        if self.told_why != why {
+            why.clone_into(&mut self.told_why);
+            tracing::info!(why, "no line to the centre");
         }
     }
 

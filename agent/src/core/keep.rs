@@ -20,7 +20,7 @@ use crate::outbox::store::{Changes, Done, Job, Opened, StoreError};
 const MANY_PENDING_BYTES: usize = 256 * 1024;
 const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
 /// The budget never falls below this, however full the disk is.
-const LEAST_BUDGET: u64 = 1 << 20;
+const LEAST_BUDGET: u64 = 64 * 1024;
 
 /// How many bytes of records may be kept: the configured budget, less while the disk is nearly full.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,12 @@ impl Budget {
 
     /// Looks at the disk.
     fn observe(&mut self, free: u64, held: u64) {
-        if free < self.keep_free {
+        if free == 0 {
+            // Even the reserve is spent: from here on, less must do.
+            if self.capped_at.is_none() {
+                self.disk_full(held);
+            }
+        } else if free < self.keep_free {
             self.capped_at.get_or_insert(held);
         } else if free > self.keep_free + self.keep_free / 4 {
             self.capped_at = None;
@@ -148,7 +153,6 @@ impl Core {
             Done::Committed {
                 result: Ok(()),
                 free,
-                ..
             } => {
                 if let Some(changes) = self.committing.take() {
                     for (id, _) in &changes.put {

@@ -234,7 +234,6 @@ impl Bench {
             let done = match job {
                 Job::Commit(changes) => Done::Committed {
                     result: self.store.commit(&changes),
-                    on_disk: 0,
                     free: u64::MAX,
                 },
                 Job::Load(ids) => Done::Loaded(self.store.load(&ids)),
@@ -671,7 +670,6 @@ fn a_receipt_before_the_commit_keeps_the_disk_idle() {
             let result = bench.store.commit(&changes);
             let done = Done::Committed {
                 result,
-                on_disk: 0,
                 free: u64::MAX,
             };
             bench.core.handle(Event::Store(done), bench.now);

@@ -5,6 +5,7 @@
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
 //! * [`store`]: the only file that names sled; one writer thread.
 //! * [`rows`]: PURE. What lies in the store besides sealed records.
+//! * `reserve`: room to give up when the disk is full.
 //! * [`salvage`]: reads what can be read from a store that does not open.
 //!
 //! The promises:
@@ -27,6 +28,7 @@
 
 pub mod ledger;
 pub mod minute;
+mod reserve;
 pub mod rows;
 pub mod salvage;
 pub mod seal;

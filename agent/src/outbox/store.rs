@@ -23,6 +23,7 @@ use vitals::{StreamId, Time};
 
 use super::RecordId;
 use super::ledger::{Context, Entry};
+use super::reserve::Reserve;
 use super::rows::{ContextRow, GatewayRow, Row as _, StreamRow};
 use super::salvage::{self, Salvaged};
 
@@ -112,6 +113,7 @@ pub struct Opened {
 pub struct Store {
     dir: PathBuf,
     engine: Option<Engine>,
+    reserve: Reserve,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,7 @@ impl Store {
                 store: Self {
                     dir: dir.to_owned(),
                     engine: Some(engine),
+                    reserve: Reserve::of(dir),
                 },
                 contexts: BTreeMap::new(),
                 records: BTreeMap::new(),
@@ -206,11 +209,21 @@ impl Store {
     }
 
     /// Makes the changes durable. After an error nothing of them counts, and the store was closed: the next
-    /// call opens it again first.
+    /// call opens it again first. On a full disk the reserve is given up and the commit tried once more.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        match self.try_commit(changes) {
+            Err(error) if error.is_disk_full() && self.reserve.give_up() => {
+                tracing::warn!("the disk is full: the outbox gives up its reserve");
+                self.try_commit(changes)
+            }
+            result => result,
+        }
+    }
+
+    fn try_commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let result = guard(|| self.engine()?.commit(changes));
         if result.is_err() {
             self.close();
@@ -240,13 +253,12 @@ impl Store {
         result
     }
 
-    /// Bytes that the store takes on disk, and bytes that are free there.
+    /// Bytes that are free where the store lies; 0 while even the reserve is spent.
     #[must_use]
-    pub fn space(&self) -> (u64, u64) {
-        let on_disk = self.engine.as_ref();
-        let on_disk = on_disk.and_then(|engine| engine.db.size_on_disk().ok());
+    pub fn free(&self) -> u64 {
         let free = fs4::available_space(&self.dir).unwrap_or(u64::MAX);
-        (on_disk.unwrap_or(0), free)
+        self.reserve.keep(free);
+        if self.reserve.is_kept() { free } else { 0 }
     }
 
     fn engine(&mut self) -> Result<&Engine, StoreError> {
@@ -412,13 +424,11 @@ pub enum Job {
 /// What the writer answers, in the order of the jobs.
 #[derive(Debug)]
 pub enum Done {
-    /// Durable, or why not; then bytes on disk and bytes free.
+    /// Durable, or why not.
     Committed {
         /// The outcome. After an error the changes must be given again.
         result: Result<(), StoreError>,
-        /// Bytes that the store takes.
-        on_disk: u64,
-        /// Bytes that are free where it lies.
+        /// Bytes that are free where it lies; 0 while even the reserve is spent.
         free: u64,
     },
     /// The records asked for that are there and whole.
@@ -446,12 +456,8 @@ impl Writer {
             let done = match job {
                 Job::Commit(changes) => {
                     let result = self.store.commit(&changes);
-                    let (on_disk, free) = self.store.space();
-                    Done::Committed {
-                        result,
-                        on_disk,
-                        free,
-                    }
+                    let free = self.store.free();
+                    Done::Committed { result, free }
                 }
                 Job::Load(ids) => Done::Loaded(self.store.load(&ids)),
             };
