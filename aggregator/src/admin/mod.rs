@@ -11,6 +11,7 @@ mod service;
 
 use std::sync::Arc;
 
+use proto::cert::Role;
 use proto::clock::Clock;
 use proto::seal::crypto;
 use proto::token::EnrolmentToken;
@@ -366,6 +367,32 @@ impl Admin {
             .await?;
         tracing::warn!(%gateway, "gateway revoked");
         Ok(live)
+    }
+
+    /// Refuses every certificate of an operator or platform from now on, for good. Which certificates were issued is
+    /// kept nowhere, so a name that nobody has is taken too.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn revoke_certificate(&self, role: Role, name: &str) -> Result<(), AdminError> {
+        if !matches!(role, Role::Operator | Role::Platform) {
+            return Err(AdminError::Invalid {
+                field: "role",
+                remedy: "operator or platform; gateways have a revocation of their own".into(),
+            });
+        }
+        let name = text("name", name)?;
+        if name.is_empty() {
+            return Err(AdminError::Invalid {
+                field: "name",
+                remedy: "give the name in the certificate".into(),
+            });
+        }
+        // Each open stream asks the registry again within a second and ends itself.
+        let entry = Entry::CertificateRevoked { role, name };
+        self.parts.journal.append(vec![entry.into()]).await?;
+        tracing::warn!(role = role.as_str(), "certificate revoked");
+        Ok(())
     }
 
     /// A one-time sign-in link.

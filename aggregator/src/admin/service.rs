@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
+use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, CreateSignInRequest,
     CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, ListPatientsRequest,
-    ListPatientsResponse, Patient, RevokeGatewayRequest, RevokeGatewayResponse, StatusRequest,
+    ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
+    RevokeGatewayRequest, RevokeGatewayResponse, StatusRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -98,6 +100,18 @@ impl OperatorService for OperatorDoor {
         Ok(Response::new(RevokeGatewayResponse {
             connections_cut: revoked,
         }))
+    }
+
+    async fn revoke_certificate(
+        &self,
+        request: Request<RevokeCertificateRequest>,
+    ) -> Result<Response<RevokeCertificateResponse>, Status> {
+        let RevokeCertificateRequest { role, name } = request.into_inner();
+        let role = Role::parse(&role)
+            .ok_or_else(|| Status::invalid_argument("role: operator or platform"))?;
+        let revoked = self.admin.revoke_certificate(role, &name).await;
+        revoked.map_err(status_of)?;
+        Ok(Response::new(RevokeCertificateResponse {}))
     }
 
     async fn create_sign_in(

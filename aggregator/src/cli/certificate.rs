@@ -11,6 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use proto::cert::{Role, peer_identity};
 use proto::clock::Clock;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
 use super::{show, word};
 use crate::ca::{Authority, Credentials, pem};
 use crate::dir::{self, CentreDir};
@@ -34,6 +37,12 @@ pub(super) fn write(folder: &Path, of: &Credentials, ca: &[u8]) -> Result<()> {
     dir::write_private(&folder.join("ca.pem"), pem("CERTIFICATE", ca).as_bytes())?;
     dir::write_private(&folder.join("cert.pem"), chain.as_bytes())?;
     Ok(())
+}
+
+/// The operator whose certificate lies in the centre's directory, if one does.
+pub(super) fn operator_of(dir: &CentreDir) -> Option<String> {
+    let leaf = CertificateDer::from_pem_file(dir.operator().join("cert.pem")).ok()?;
+    peer_identity(&leaf).ok().map(|identity| identity.name)
 }
 
 /// A new platform's certificate, for a year.
@@ -73,8 +82,6 @@ pub(super) fn add_platform(dir: &CentreDir, name: &str, out: &Path, clock: Clock
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use rustls_pki_types::CertificateDer;
-    use rustls_pki_types::pem::PemObject as _;
     use vitals::Span;
 
     use super::*;

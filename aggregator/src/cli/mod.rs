@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use proto::cert::Role;
 use proto::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +88,10 @@ enum Command {
     /// Gateways: token, list, revoke.
     #[command(subcommand)]
     Gateway(GatewayCommand),
-    /// Telemedicine platforms: certificates.
+    /// Operators: revoke. `init` makes the first one's certificate.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Telemedicine platforms: add, revoke.
     #[command(subcommand)]
     Platform(PlatformCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
@@ -177,6 +181,20 @@ enum PlatformCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Refuse every certificate of this platform for good; its open streams end within two seconds.
+    Revoke {
+        /// The name given to `platform add`; it cannot be used again.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OperatorCommand {
+    /// Refuse every certificate of this operator for good; their open streams end within two seconds.
+    Revoke {
+        /// The name given to `init --operator`; it cannot be used again.
+        name: String,
+    },
 }
 
 /// Does what the arguments say.
@@ -216,6 +234,12 @@ pub fn run(args: Args) -> Result<()> {
         Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {
             certificate::add_platform(&dir, &name, &out, clock)
+        }
+        Command::Platform(PlatformCommand::Revoke { name }) => {
+            runtime.block_on(revoke(Role::Platform, &name, dir, clock))
+        }
+        Command::Operator(OperatorCommand::Revoke { name }) => {
+            runtime.block_on(revoke(Role::Operator, &name, dir, clock))
         }
         Command::SignIn { person } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
@@ -285,6 +309,20 @@ async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Resul
     };
     office.close().await;
     print(&answer?)
+}
+
+async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {
+    let name = certificate::name_of("NAME", name)?;
+    let own = role == Role::Operator && certificate::operator_of(&dir).as_deref() == Some(name);
+    let mut office = Office::open(dir, clock).await?;
+    let revoked = office.revoke_certificate(role, name).await;
+    office.close().await;
+    revoked?;
+    if own {
+        let hint = "this was the operator of this directory: remove operator/cert.pem and run `init --operator` with another name";
+        writeln!(std::io::stderr(), "{hint}").context("standard error")?;
+    }
+    print(&show::refused(role, name))
 }
 
 async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {

@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use proto::cert::Role;
 use proto::clock::Clock;
 use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, CreateSignInRequest, CreateTokenRequest,
-    ListPatientsRequest, Patient, PatientAssignment, RevokeGatewayRequest, StatusRequest,
+    ListPatientsRequest, Patient, PatientAssignment, RevokeCertificateRequest,
+    RevokeGatewayRequest, StatusRequest,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -164,6 +166,20 @@ impl Office {
                     .map_err(said)?
                     .into_inner()
                     .connections_cut)
+            }
+        }
+    }
+
+    pub(super) async fn revoke_certificate(&mut self, role: Role, name: &str) -> Result<()> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.revoke_certificate(role, name).await?),
+            Self::Running(client) => {
+                let request = RevokeCertificateRequest {
+                    role: role.as_str().into(),
+                    name: name.into(),
+                };
+                let revoked = client.revoke_certificate(request).await;
+                revoked.map(drop).map_err(said)
             }
         }
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use proto::cert::Role;
 use proto::v1::{CentreStatus, Patient, PatientAssignment};
 use serde_json::{Value, json};
 
@@ -85,6 +86,11 @@ pub(super) fn revoked(connections: u32) -> String {
         0 => "revoked; it was not connected\n".into(),
         _ => "revoked; its connection is cut\n".into(),
     }
+}
+
+pub(super) fn refused(role: Role, name: &str) -> String {
+    let role = role.as_str();
+    format!("every certificate of {role} {name} is refused from now on\n")
 }
 
 pub(super) fn gateways(status: &CentreStatus) -> String {

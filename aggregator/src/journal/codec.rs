@@ -10,6 +10,7 @@
 //! Invariants: an entry decodes to what was encoded, or not at all; damage in one frame does not touch another.
 //! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
 
+use proto::cert::Role;
 use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
 
 use super::entry::{Entry, Position, SealedText};
@@ -159,6 +160,7 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Tick => TICK,
         Entry::Quarantined { .. } => 14,
         Entry::SetAside { .. } => 15,
+        Entry::CertificateRevoked { .. } => 16,
     }
 }
 
@@ -270,6 +272,10 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put_len(out, numbers.len());
             numbers.iter().for_each(|number| put_u64(out, *number));
         }
+        Entry::CertificateRevoked { role, name } => {
+            put(out, role.as_str().as_bytes());
+            put(out, name.as_bytes());
+        }
     }
 }
 
@@ -344,6 +350,10 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             gateway: r.gateway()?,
             context: ContextId(r.array("context")?),
             numbers: r.list("numbers", |r| r.u64("numbers"))?,
+        },
+        16 => Entry::CertificateRevoked {
+            role: Role::parse(&r.text("role")?).ok_or(DecodeError::Field("role"))?,
+            name: r.text("name")?,
         },
         _ => return Err(DecodeError::Field("kind")),
     })
@@ -530,6 +540,10 @@ mod tests {
                 gateway: gateway(),
                 context,
                 numbers: vec![1, 5, u64::MAX],
+            },
+            Entry::CertificateRevoked {
+                role: Role::Platform,
+                name: "tele".into(),
             },
         ]
     }

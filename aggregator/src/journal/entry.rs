@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use proto::cert::Role;
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
 /// Place of an entry in the log, from 1, without holes.
@@ -90,6 +91,14 @@ pub enum Entry {
     GatewayRevoked {
         /// Which.
         gateway: GatewayId,
+    },
+    /// Every certificate of an operator or platform of this name is refused, those that it had and those that it
+    /// may get: the name is spent.
+    CertificateRevoked {
+        /// Operator or platform.
+        role: Role,
+        /// The subject's common name.
+        name: String,
     },
     /// Devices of a patient are collected by a gateway: the whole list, which replaces the former one of the same
     /// stream. A device that was in the former list keeps its begin; a new one begins at `from`; one that is no

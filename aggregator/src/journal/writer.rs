@@ -218,7 +218,8 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Acknowledged { .. }
         | Entry::Tick
         | Entry::Quarantined { .. }
-        | Entry::SetAside { .. } => 256,
+        | Entry::SetAside { .. }
+        | Entry::CertificateRevoked { .. } => 256,
     });
     (request.drafts.len(), bytes.sum())
 }

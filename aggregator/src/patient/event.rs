@@ -113,7 +113,8 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::CertificateIssued { .. }
         | Entry::ContextAdmitted { .. }
         | Entry::Tick
-        | Entry::SetAside { .. } => Meaning::Nothing,
+        | Entry::SetAside { .. }
+        | Entry::CertificateRevoked { .. } => Meaning::Nothing,
     }
 }
 

@@ -258,7 +258,8 @@ impl Keeper for Books {
             | Entry::GatewayRevoked { .. }
             | Entry::Assigned { .. }
             | Entry::StreamFrozen { .. }
-            | Entry::SetAside { .. } => {
+            | Entry::SetAside { .. }
+            | Entry::CertificateRevoked { .. } => {
                 self.changed.send_replace(position);
             }
             Entry::ContextAdmitted { .. }
@@ -292,7 +293,8 @@ impl Keeper for Books {
             | Entry::StreamFrozen { .. }
             | Entry::Tick
             | Entry::Quarantined { .. }
-            | Entry::SetAside { .. } => return None,
+            | Entry::SetAside { .. }
+            | Entry::CertificateRevoked { .. } => return None,
         };
         Some(Arc::new(opened))
     }

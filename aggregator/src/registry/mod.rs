@@ -9,9 +9,10 @@
 mod books;
 mod ranges;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use proto::cert::Role;
 use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
 use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
@@ -32,6 +33,8 @@ pub struct Registry {
     epoch: u64,
     patients: BTreeMap<PatientId, Patient>,
     gateways: BTreeMap<GatewayId, Gateway>,
+    /// Operators and platforms whose certificates are refused.
+    revoked: HashSet<(Role, String)>,
     streams: BTreeMap<StreamId, Stream>,
     contexts: BTreeMap<ContextId, Context>,
     /// Which contexts name which predecessor (`None`: none), by stream.
@@ -190,6 +193,9 @@ impl Registry {
                 let gateway = self.gateways.entry(gateway.clone()).or_default();
                 gateway.revoked = true;
                 gateway.token = None;
+            }
+            Entry::CertificateRevoked { role, name } => {
+                self.revoked.insert((*role, name.clone()));
             }
             Entry::Assigned {
                 patient,
@@ -354,6 +360,12 @@ impl Registry {
         self.gateways
             .get(gateway)
             .is_some_and(|gateway| gateway.enrolled && !gateway.revoked)
+    }
+
+    /// Whether certificates of this operator or platform are refused.
+    #[must_use]
+    pub fn is_revoked(&self, role: Role, name: &str) -> bool {
+        self.revoked.contains(&(role, name.to_owned()))
     }
 
     /// One stream.

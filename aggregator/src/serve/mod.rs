@@ -140,8 +140,9 @@ impl Directory for Books {
                 let gateway = GatewayId::parse(&identity.name);
                 !gateway.is_some_and(|gateway| self.registry().may_write(&gateway))
             }
-            // Their certificates end by date only until there is an entry that takes them back.
-            Role::Operator | Role::Platform | Role::Centre => false,
+            role @ (Role::Operator | Role::Platform | Role::Centre) => {
+                self.registry().is_revoked(role, &identity.name)
+            }
         }
     }
 

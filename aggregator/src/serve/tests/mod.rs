@@ -17,6 +17,7 @@ use tonic::Code;
 use vitals::Time;
 
 use super::front::Wire;
+use crate::journal::Entry;
 use rig::{HERE, Rig, alert_of, channel};
 
 /// "/package.Service/Method" of every method of the contract, from its descriptors.
@@ -345,6 +346,63 @@ async fn signing_out_ends_open_streams_with_the_reason() {
     );
     assert!(asked.elapsed() < Duration::from_secs(2));
     assert!(soon(stream.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_revoked_platform_loses_its_open_stream_and_no_other_does() {
+    let rig = Rig::new().await;
+    rig.patient("p-1").await;
+    let identity = |role, name: &str| Identity {
+        role,
+        name: name.into(),
+        ..rig.operator()
+    };
+    let revoke = async |role, name: &str| {
+        let name = name.into();
+        rig.append(vec![Entry::CertificateRevoked { role, name }.into()])
+            .await;
+    };
+    // Control: another platform, and a person who happens to have the same name.
+    revoke(Role::Platform, "other").await;
+    revoke(Role::Operator, "tele").await;
+    let twins = super::grpc::twin::Twins {
+        hub: rig.patients.hub().clone(),
+        access: rig.access.clone(),
+    };
+    let caller = super::access::Caller {
+        proof: super::access::Proof::Certificate(identity(Role::Platform, "tele").into()),
+        address: HERE,
+    };
+    let mut request = tonic::Request::new(v1::WatchTwinsRequest::default());
+    request.extensions_mut().insert(caller);
+    let stream = v1::twin_service_server::TwinService::watch(&twins, request).await;
+    let mut stream = stream.expect("its certificate holds").into_inner();
+    for _ in 0..2 {
+        assert!(soon(stream.next()).await.expect("a snapshot").is_ok());
+    }
+    let asked = tokio::time::Instant::now();
+    revoke(Role::Platform, "tele").await;
+    let ended = soon(stream.next()).await.expect("a status");
+    let ended = ended.expect_err("it ends");
+    assert_eq!(ended.code(), Code::Unauthenticated, "{}", ended.message());
+    assert!(asked.elapsed() < Duration::from_secs(2));
+    // A fresh call is refused too, and after a restart.
+    let rig = rig.restart().await;
+    let path = "/vitaltwin.v1.TwinService/List";
+    let list = v1::ListTwinsRequest::default();
+    for (role, name, code) in [
+        (Role::Platform, "tele", Code::Unauthenticated),
+        (Role::Operator, "tele", Code::Unauthenticated),
+        (Role::Platform, "third", Code::Ok),
+    ] {
+        let who = Identity {
+            role,
+            name: name.into(),
+            ..rig.operator()
+        };
+        let (got, _) = rig.call(path, &list, Wire::Native, Some(who), &[]).await;
+        assert_eq!(got, code, "{name}");
+    }
 }
 
 #[tokio::test]
