@@ -7,6 +7,8 @@
 //! is journaled, folded and answered. Tasks are spawned here and in the doors' accept loops only. Must not know:
 //! what any part does inside.
 
+mod certificate;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,7 @@ use crate::serve::signin::SignIn;
 use crate::serve::tls::Port;
 use crate::serve::{self, About};
 use crate::vault::Vault;
+use certificate::ServerCertificate;
 
 /// At a stop, streams of gateways have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
@@ -295,7 +298,10 @@ struct House {
 
 impl House {
     async fn serve(self, stop: CancellationToken) -> Result<()> {
-        let (port, mqtt_listener) = self.bind().await?;
+        let (authority, names) = (Arc::clone(&self.authority), self.config.names.clone());
+        let certificate = ServerCertificate::new(authority, self.dir.ca(), names, self.clock)?;
+        let certificate = Arc::new(certificate);
+        let (port, mqtt_listener) = self.bind(&certificate).await?;
         let (grpc, mqtt) = (port.address()?, mqtt_listener.local_addr()?);
         let host = self.config.host();
         let addresses = Addresses {
@@ -356,7 +362,7 @@ impl House {
                 .max_decoding_message_size(REQUEST),
         );
         let front = serve::front(self.reading(sign_in, others));
-        let mqtt_tls = self.tls(&[])?;
+        let mqtt_tls = certificate.config(&[])?;
         let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
         let ready = Ready {
             grpc: here(grpc),
@@ -372,7 +378,11 @@ impl House {
         }
         let ready_path = self.dir.ready();
         dir::write_private(&ready_path, &serde_json::to_vec(&ready)?)?;
-        tokio::join!(port.run(front, stop.clone()), mqtt_door.run(stop));
+        tokio::join!(
+            port.run(front, stop.clone()),
+            certificate.keep(stop.clone()),
+            mqtt_door.run(stop),
+        );
         streams.close();
         // Whoever does not read its last answers by then asks again in the next life.
         let _ = tokio::time::timeout(LINGER, streams.wait()).await;
@@ -380,8 +390,8 @@ impl House {
         std::fs::remove_file(&ready_path).context("run/ready.json")
     }
 
-    async fn bind(&self) -> Result<(Port, TcpListener)> {
-        let tls = self.tls(&[proto::tls::ALPN_H2, proto::tls::ALPN_HTTP1])?;
+    async fn bind(&self, certificate: &Arc<ServerCertificate>) -> Result<(Port, TcpListener)> {
+        let tls = certificate.config(&[proto::tls::ALPN_H2, proto::tls::ALPN_HTTP1])?;
         let most = usize::try_from(self.config.max_connections).unwrap_or(usize::MAX);
         let listen = self.config.listen;
         let port = Port::bind(listen, tls, most, Arc::clone(&self.counters)).await;
@@ -390,14 +400,6 @@ impl House {
         let mqtt = TcpListener::bind(listen).await;
         let mqtt = mqtt.with_context(|| format!("mqtt_listen = \"{listen}\" in config.toml"))?;
         Ok((port, mqtt))
-    }
-
-    fn tls(&self, alpn: &[&[u8]]) -> Result<Arc<rustls::ServerConfig>> {
-        let server = self.authority.server(&self.dir.ca(), &self.config.names)?;
-        let (chain, key) = proto::tls::credentials(&server.chain, &server.key);
-        let config =
-            proto::tls::server_config(chain, key, Some(self.authority.ca()), self.clock, alpn)?;
-        Ok(Arc::new(config))
     }
 
     fn reading(&self, sign_in: Arc<SignIn>, others: Routes) -> serve::Parts {

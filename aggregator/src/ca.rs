@@ -1,7 +1,8 @@
 //! The centre's certificate authority: who is who. The only file that names rcgen.
 //!
 //! `ca/ca.{der,key}`: self-signed, ECDSA P-256, ten years. `ca/server.{der,key}`: the centre's own certificate for
-//! its names, 90 days, made anew at a start in its last 30. Operators' certificates: one year. Gateways':
+//! its names, 90 days, made anew in its last 30 (looked at
+//! at each start and once a day). Operators' certificates: one year. Gateways':
 //! 24 hours, renewed by themselves; revocation is by name, in the registry. `command.key` signs commands.
 //!
 //! Invariants: the CA signs names that the centre chose, never names from a request; every key is ECDSA P-256.
@@ -28,7 +29,7 @@ const DAY: Span = Span::from_mins(24 * 60);
 /// The CA outlives every certificate that it signs.
 const CA_DAYS: i64 = 3650;
 const SERVER_DAYS: i64 = 90;
-/// A start in the last 30 days makes a new server certificate.
+/// In its last 30 days a new server certificate is made.
 const SERVER_RENEW_DAYS: i64 = 30;
 const OPERATOR_DAYS: i64 = 365;
 /// Short enough that a stolen key is worth little, long enough to outlast a night without the centre.
