@@ -57,21 +57,23 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a centre: CA, vault, command key, settings, first operator. Safe to repeat: keys are kept.
+    /// Make a centre: CA, vault, command key, settings, first operator. Safe to repeat: keys and config.toml are
+    /// kept (options that say otherwise are ignored, and named); the operator's certificate is made anew when it is
+    /// missing, damaged or in its last 30 days.
     Init {
         /// Host name or address under which gateways and people reach this centre (may be repeated; the first
         /// goes into tokens and links).
         #[arg(long = "name", value_name = "HOST")]
         names: Vec<String>,
-        /// Where gRPC and the page listen; port 0 takes a free one.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
-        listen: SocketAddr,
-        /// Where MQTT listens; port 0 takes a free one.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8883")]
-        mqtt_listen: SocketAddr,
-        /// Name of the first operator, whose certificate is put into DIR/operator.
-        #[arg(long, value_name = "NAME", default_value = "operator")]
-        operator: String,
+        /// Where gRPC and the page listen; port 0 takes a free one. Default: 127.0.0.1:8443.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+        /// Where MQTT listens; port 0 takes a free one. Default: 127.0.0.1:8883.
+        #[arg(long, value_name = "ADDRESS")]
+        mqtt_listen: Option<SocketAddr>,
+        /// Name of the first operator, whose certificate is put into DIR/operator. Default: operator.
+        #[arg(long, value_name = "NAME")]
+        operator: Option<String>,
     },
     /// Run the centre until SIGTERM or Ctrl-C.
     Run {
@@ -212,13 +214,13 @@ pub fn run(args: Args) -> Result<()> {
             mqtt_listen,
             operator,
         } => {
-            let config = Config {
+            let wanted = init::Wanted {
                 names,
                 listen,
                 mqtt_listen,
-                ..Config::default()
+                operator,
             };
-            init::init(&dir, &config, &operator, clock)
+            init::init(&dir, &wanted, clock)
         }
         Command::Run {
             accept_clock,

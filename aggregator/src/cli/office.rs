@@ -3,6 +3,7 @@
 //! Invariants: exactly one of both, decided by the store's lock; a centre that is starting is waited for. Must not
 //! know: what is printed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -46,25 +47,22 @@ impl Office {
         let config = super::settings(&dir)?;
         let deadline = tokio::time::Instant::now() + STARTING;
         loop {
-            match StoreLock::take(&dir.lock()) {
+            let why = match StoreLock::take(&dir.lock()) {
                 Ok(lock) => {
                     // Left behind by a centre that was killed.
                     let _ = std::fs::remove_file(dir.ready());
                     let (admin, closing) = Core::open(lock, dir, config, clock)?.desk().await?;
                     return Ok(Self::Direct(Box::new(admin), closing));
                 }
-                Err(LockError::Held) => {
-                    if let Some(client) = call(&dir, clock).await? {
-                        return Ok(Self::Running(client));
-                    }
-                }
+                Err(LockError::Held) => match call(&dir, clock).await? {
+                    Ok(client) => return Ok(Self::Running(client)),
+                    Err(why) => why,
+                },
                 Err(error @ LockError::Io { .. }) => return Err(error.into()),
-            }
+            };
             if tokio::time::Instant::now() >= deadline {
-                bail!(
-                    "the centre works on {} but does not answer: look at its log",
-                    dir.root().display()
-                );
+                let root = dir.root().display();
+                bail!("the centre works on {root} but does not answer ({why:#}): look at its log");
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -221,24 +219,19 @@ fn said(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{}", status.message())
 }
 
-/// A connection to the centre that runs; `None` while it does not listen.
-async fn call(dir: &CentreDir, clock: Clock) -> Result<Option<OperatorServiceClient<Channel>>> {
-    let Ok(ready) = dir::read(&dir.ready()) else {
-        return Ok(None);
+type Client = OperatorServiceClient<Channel>;
+
+/// A connection to the centre that runs; within: why it does not answer, which may pass.
+async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Client>> {
+    let ready = match dir::read(&dir.ready()) {
+        Ok(ready) => ready,
+        Err(error) => return Ok(Err(error.into())),
     };
-    let Ok(ready) = serde_json::from_slice::<Ready>(&ready) else {
-        return Ok(None);
+    let ready: Ready = match serde_json::from_slice(&ready) {
+        Ok(ready) => ready,
+        Err(error) => return Ok(Err(error).with_context(|| dir.ready().display().to_string())),
     };
-    let folder = dir.operator();
-    let mistake = || format!("{}: run `init` again, or restore it", folder.display());
-    let chain = CertificateDer::pem_slice_iter(&dir::read(&folder.join("cert.pem"))?)
-        .collect::<Result<Vec<_>, _>>()
-        .with_context(mistake)?;
-    let key = PrivateKeyDer::from_pem_slice(&dir::read_secret(&folder.join("key.pem"))?)
-        .with_context(mistake)?;
-    let ca = CertificateDer::from_pem_slice(&dir::read(&folder.join("ca.pem"))?)
-        .with_context(mistake)?;
-    let mut tls = proto::tls::client_config(&ca, Some((chain, key)), clock)?;
+    let mut tls = credentials(&dir.operator(), clock)?;
     tls.alpn_protocols = vec![proto::tls::ALPN_H2.to_vec()];
     let connector = TlsConnector::from(std::sync::Arc::new(tls));
     let address = ready.grpc.clone();
@@ -259,8 +252,76 @@ async fn call(dir: &CentreDir, clock: Clock) -> Result<Option<OperatorServiceCli
     });
     let endpoint = Endpoint::from_shared(format!("http://{}", ready.grpc))?.timeout(CALL);
     // Not there (yet): a file that a killed centre left behind, or one that is just stopping.
-    let Ok(channel) = endpoint.connect_with_connector(connect).await else {
-        return Ok(None);
+    let channel = endpoint.connect_with_connector(connect).await;
+    let channel = channel.with_context(|| format!("connecting to {}", ready.grpc));
+    Ok(channel.map(OperatorServiceClient::new))
+}
+
+/// The operator's certificate, key and CA; an error names the file and the remedy.
+fn credentials(folder: &Path, clock: Clock) -> Result<rustls::ClientConfig> {
+    let path = |file: &str| folder.join(file);
+    let of = |file: &'static str| {
+        move || format!("{}: run `init` again, or restore it", path(file).display())
     };
-    Ok(Some(OperatorServiceClient::new(channel)))
+    let chain = dir::read(&path("cert.pem")).with_context(of("cert.pem"))?;
+    let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
+    let chain = chain.with_context(of("cert.pem"))?;
+    let leaf = chain.first().context("it holds no certificate");
+    let identity = leaf.and_then(|leaf| Ok(proto::cert::peer_identity(leaf)?));
+    let identity = identity.with_context(of("cert.pem"))?;
+    if identity.not_after < clock.now() {
+        return Err(anyhow::anyhow!("the certificate has ended")).with_context(of("cert.pem"));
+    }
+    let key = dir::read_secret(&path("key.pem")).with_context(of("key.pem"))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).with_context(of("key.pem"))?;
+    let ca = dir::read(&path("ca.pem")).with_context(of("ca.pem"))?;
+    let ca = CertificateDer::from_pem_slice(&ca).with_context(of("ca.pem"))?;
+    proto::tls::client_config(&ca, Some((chain, key)), clock)
+        .with_context(|| folder.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::cert::Role;
+    use vitals::Span;
+
+    use super::*;
+    use crate::ca::Authority;
+    use crate::cli::certificate;
+
+    #[test]
+    fn a_broken_certificate_of_the_operator_is_named() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let (dir, clock) = (CentreDir::new(temp.path()), Clock::system());
+        dir.create().expect("folders");
+        Authority::create(&dir, clock).expect("a CA");
+        let authority = Authority::open(&dir, clock).expect("it opens");
+        let olga = authority.person("olga", Role::Operator).expect("issued");
+        let fresh = || certificate::write(&dir.operator(), &olga, authority.ca()).expect("written");
+        for file in ["cert.pem", "key.pem", "ca.pem"] {
+            fresh();
+            credentials(&dir.operator(), clock).expect("control: it works");
+            for bytes in [b"".as_slice(), b"damaged"] {
+                dir::write_private(&dir.operator().join(file), bytes).expect("written");
+                let told = credentials(&dir.operator(), clock).expect_err("damaged");
+                let told = format!("{told:#}");
+                assert!(told.contains(file) && told.contains("init"), "{told}");
+            }
+        }
+        fresh();
+        let now = clock.now();
+        let later = Clock::test(now, now + Span::from_mins(366 * 24 * 60), 1.0);
+        let told = credentials(&dir.operator(), later.expect("a fine rate")).expect_err("ended");
+        assert!(format!("{told:#}").contains("cert.pem"), "{told:#}");
+    }
+
+    #[tokio::test]
+    async fn why_a_centre_does_not_answer_is_kept() {
+        let temp = tempfile::tempdir().expect("a temporary directory");
+        let (dir, clock) = (CentreDir::new(temp.path()), Clock::system());
+        dir.create().expect("folders");
+        let why = call(&dir, clock).await.expect("it may pass").err();
+        let why = format!("{:#}", why.expect("nobody is there"));
+        assert!(why.contains("ready.json"), "{why}");
+    }
 }
