@@ -11,8 +11,9 @@ mod certificate;
 mod init;
 mod office;
 mod show;
+mod telemetry;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -329,7 +330,7 @@ async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<
 
 async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {
     let config = settings(&dir)?;
-    telemetry(&config.log)?;
+    telemetry::init(&config.log)?;
     let lock = StoreLock::take(&dir.lock()).map_err(|error| match error {
         LockError::Held => {
             anyhow::anyhow!("{error}: it runs already, or a command is at work; look with `status`")
@@ -362,17 +363,6 @@ fn settings(dir: &CentreDir) -> Result<Config> {
     }
     let text = String::from_utf8(dir::read(&path)?).context("config.toml is not UTF-8")?;
     Ok(Config::parse(&text)?)
-}
-
-fn telemetry(filter: &str) -> Result<()> {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).context("config.toml: log")?;
-    let told = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init();
-    told.map_err(|error| anyhow::anyhow!("starting the log: {error}"))
 }
 
 /// A name as an argument of a shell.
