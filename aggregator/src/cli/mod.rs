@@ -154,7 +154,7 @@ enum GatewayCommand {
         /// For people: where the gateway stands.
         #[arg(long, default_value = "")]
         label: String,
-        /// How long it may be spent.
+        /// How long it may be spent, seconds; 0: the default.
         #[arg(long, value_name = "N", default_value_t = crate::admin::TOKEN_VALID_S)]
         valid_seconds: u32,
         /// As JSON: token and gateway.
