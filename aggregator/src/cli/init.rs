@@ -128,7 +128,8 @@ fn first_operator(
             return Ok(note);
         }
         Ok(of) => format!("the former ends {}", show::time(of.not_after.as_micros())),
-        Err(reason) => format!("{reason:#}"),
+        // Names the file; its causes repeat it.
+        Err(reason) => reason.to_string(),
     };
     let former = certificate::operator_of(dir);
     let fresh = !folder.join("cert.pem").exists() && !folder.join("key.pem").exists();
