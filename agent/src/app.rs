@@ -183,44 +183,25 @@ impl App {
             .spawn(move || writer.run())
             .map_err(StoreError::Io)?;
 
-        let (values_sender, values) = mpsc::channel(VALUES);
-        let (radio_sender, radio_news) = mpsc::channel(NEWS);
-        let (devices, devices_wanted) = watch::channel(BTreeSet::new());
-        let (stop_radio, stop) = watch::channel(false);
-        let silence = Span::from_secs(i64::try_from(config.silence_s).unwrap_or(i64::MAX));
-        let bluetooth = Bluetooth {
-            adapter: config.adapter.clone(),
-            limits: link::Limits {
-                silence,
-                ..link::Limits::default()
-            },
-            windows: ScanWindows::default(),
-            clock,
-            devices: devices_wanted,
-            values: values_sender,
-            events: radio_sender,
-            overflow,
-            stop,
-        };
-
+        let (radio, values, radio_news, devices, stop_radio) = radio(config, clock, overflow);
         let uplink = options.uplink.unwrap_or(config.uplink);
         let grpc = config.grpc_address.clone();
         let grpc = grpc.unwrap_or_else(|| identity.grpc_address.clone());
         let mqtt = config.mqtt_address.clone();
         let mqtt = mqtt.unwrap_or_else(|| identity.mqtt_address.clone());
+        let access = |address: &str| Access {
+            address: address.to_owned(),
+            tls: tls.clone(),
+        };
         let (line_sender, line_news) = mpsc::channel(NEWS);
         let (stop_line, stop) = watch::channel(false);
         let driver = match uplink {
             UplinkKind::Grpc => {
-                let access = Access {
-                    address: grpc.clone(),
-                    tls,
-                };
-                tokio::spawn(drive(Grpc::new(access), line_sender, clock, stop))
+                let grpc = Grpc::new(access(&grpc));
+                tokio::spawn(drive(grpc, line_sender, clock, stop))
             }
             UplinkKind::Mqtt => {
-                let access = Access { address: mqtt, tls };
-                let mqtt = Mqtt::new(access, identity.gateway.clone());
+                let mqtt = Mqtt::new(access(&mqtt), identity.gateway.clone());
                 tokio::spawn(drive(mqtt, line_sender, clock, stop))
             }
         };
@@ -244,7 +225,7 @@ impl App {
             radio_news,
             devices,
             stop_radio,
-            radio: tokio::spawn(bluetooth.run()),
+            radio,
             line_news,
             line: None,
             line_full: false,
@@ -464,6 +445,44 @@ impl App {
     }
 }
 
+/// The radio as a task, and the ends of its queues.
+type Radio = (
+    Task<End>,
+    mpsc::Receiver<Notification>,
+    mpsc::Receiver<RadioEvent>,
+    watch::Sender<BTreeSet<Address>>,
+    watch::Sender<bool>,
+);
+
+fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
+    let (values_sender, values) = mpsc::channel(VALUES);
+    let (events, news) = mpsc::channel(NEWS);
+    let (devices, devices_wanted) = watch::channel(BTreeSet::new());
+    let (stop_radio, stop) = watch::channel(false);
+    let silence = Span::from_secs(i64::try_from(config.silence_s).unwrap_or(i64::MAX));
+    let bluetooth = Bluetooth {
+        adapter: config.adapter.clone(),
+        limits: link::Limits {
+            silence,
+            ..link::Limits::default()
+        },
+        windows: ScanWindows::default(),
+        clock,
+        devices: devices_wanted,
+        values: values_sender,
+        events,
+        overflow,
+        stop,
+    };
+    (
+        tokio::spawn(bluetooth.run()),
+        values,
+        news,
+        devices,
+        stop_radio,
+    )
+}
+
 /// Waits until the line takes one more message (or is gone).
 async fn room(line: Option<&mpsc::Sender<GatewayToCentre>>) {
     match line {
@@ -512,6 +531,13 @@ impl Renewer {
                 Err(error) => {
                     let error = describe(&error);
                     tracing::warn!(error, "the certificate could not be renewed");
+                    if peer_identity(self.identity.chain.first().map_or(&[], Vec::as_slice))
+                        .is_ok_and(|subject| subject.not_after <= self.clock.now())
+                    {
+                        tracing::error!(
+                            "the certificate ended: enrol this gateway anew with --replace"
+                        );
+                    }
                     // After a minute, then later and later, at most an hour.
                     failures += 1;
                     self.clock.now() + Span::from_secs(60 * failures.min(60))

@@ -9,7 +9,7 @@ use vitals::{ContextId, GatewayId};
 
 use crate::decode::Counts;
 use crate::identity::Obeyed;
-use crate::outbox::seal::{Assignment, parse_assignments};
+use crate::outbox::assignment::{Assignment, parse_assignments};
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -170,7 +170,7 @@ impl Config {
     }
 }
 
-/// "host:port" (or "[v6]:port") into host and port.
+/// `host:port` (or `[v6]:port`) into host and port.
 #[must_use]
 pub fn split_address(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;

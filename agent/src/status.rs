@@ -146,21 +146,33 @@ impl Status {
     }
 
     fn write_text(&self, out: &mut String, now: Time) -> std::fmt::Result {
-        let ago = |us: i64| ago(us, now);
         writeln!(out, "gateway {} (agent {})", self.gateway, self.version)?;
         if !self.test_clock.is_empty() {
             writeln!(out, "{}", self.test_clock)?;
         }
+        self.write_line(out, now)?;
+        self.write_readings(out)?;
+        for device in &self.devices {
+            device.write_text(out, now)?;
+        }
+        if !self.unassigned.is_empty() {
+            let count = self.unassigned.len();
+            writeln!(out, "seen     {count} devices that are not assigned")?;
+        }
+        writeln!(out, "status   written {}", ago(self.written_us, now))
+    }
+
+    fn write_line(&self, out: &mut String, now: Time) -> std::fmt::Result {
         let line = if self.connected {
             "connected"
         } else {
             "not connected"
         };
+        let receipt = ago(self.last_receipt_us, now);
         writeln!(
             out,
-            "line     {line} by {}; last receipt {}",
-            self.uplink,
-            ago(self.last_receipt_us)
+            "line     {line} by {}; last receipt {receipt}",
+            self.uplink
         )?;
         for (name, trouble) in [
             ("line", &self.line_trouble),
@@ -171,11 +183,21 @@ impl Status {
                 writeln!(out, "         {name}: {trouble}")?;
             }
         }
+        if (1..=now.as_micros()).contains(&self.certificate_expires_us) {
+            let ended = ago(self.certificate_expires_us, now);
+            writeln!(
+                out,
+                "         the certificate ended {ended}: enrol this gateway anew with --replace"
+            )?;
+        }
         let Buffer { records, bytes } = self.buffer;
         writeln!(
             out,
             "buffer   {records} records, {bytes} bytes wait for a receipt"
-        )?;
+        )
+    }
+
+    fn write_readings(&self, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "readings {} decoded, {} sealed, {} receipted since enrolment",
@@ -192,44 +214,37 @@ impl Status {
             }
         }
         if self.receipts_invalid > 0 {
-            writeln!(
-                out,
-                "         receipts not authentic: {}",
-                self.receipts_invalid
-            )?;
+            let count = self.receipts_invalid;
+            writeln!(out, "         receipts not authentic: {count}")?;
         }
-        for device in &self.devices {
-            let name = if device.name.is_empty() {
-                "-"
-            } else {
-                &device.name
-            };
-            let battery = device
-                .battery_percent
-                .map_or("-".into(), |p| format!("{p} %"));
-            let contact = match device.contact {
-                Some(true) => ", on the body",
-                Some(false) => ", not on the body",
-                None => "",
-            };
-            writeln!(
-                out,
-                "device   {} {name}: {} since {}, battery {battery}{contact}; {} readings, last {}",
-                device.address,
-                device.link,
-                ago(device.since_us),
-                device.readings,
-                ago(device.last_value_us)
-            )?;
-        }
-        if !self.unassigned.is_empty() {
-            writeln!(
-                out,
-                "seen     {} devices that are not assigned",
-                self.unassigned.len()
-            )?;
-        }
-        writeln!(out, "status   written {}", ago(self.written_us))
+        Ok(())
+    }
+}
+
+impl DeviceStatus {
+    fn write_text(&self, out: &mut String, now: Time) -> std::fmt::Result {
+        let name = if self.name.is_empty() {
+            "-"
+        } else {
+            &self.name
+        };
+        let battery = self
+            .battery_percent
+            .map_or("-".into(), |percent| format!("{percent} %"));
+        let contact = match self.contact {
+            Some(true) => ", on the body",
+            Some(false) => ", not on the body",
+            None => "",
+        };
+        writeln!(
+            out,
+            "device   {} {name}: {} since {}, battery {battery}{contact}; {} readings, last {}",
+            self.address,
+            self.link,
+            ago(self.since_us, now),
+            self.readings,
+            ago(self.last_value_us, now)
+        )
     }
 }
 

@@ -106,10 +106,12 @@ impl Bluetooth {
         let mut radio = Radio::new(self.limits, self.windows);
         let mut backoff = Backoff::new(Span::from_secs(1), Span::from_secs(60));
         let mut sessions = 0;
+        let mut told = String::new();
         loop {
             let end = match Session::open(&self).await {
                 Ok(mut session) => {
                     sessions += 1;
+                    told.clear();
                     backoff.succeed();
                     self.tell(RadioEvent::Health(None));
                     let end = session.run(&self, &mut radio).await;
@@ -123,7 +125,11 @@ impl Bluetooth {
             let Err(error) = end else {
                 return End::Stopped;
             };
-            tracing::warn!(error, "the radio does not work");
+            // A radio that stays away is told once, not with each attempt.
+            if told != error {
+                tracing::warn!(error, "the radio does not work");
+                told.clone_from(&error);
+            }
             radio.reset(self.clock.now(), rand::random());
             self.tell(RadioEvent::Health(Some(error)));
             self.tell_changes(&mut radio);

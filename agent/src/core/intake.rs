@@ -7,7 +7,8 @@ use vitals::{StreamId, Time};
 use super::{Core, Device};
 use crate::ble::{About, Address, LinkState, Notification, RadioEvent};
 use crate::decode::{BEFORE_ASSIGNMENT, NOT_ASSIGNED, UNKNOWN_PROFILE, decode};
-use crate::outbox::seal::{Assignment, Loss};
+use crate::outbox::assignment::Assignment;
+use crate::outbox::seal::Loss;
 
 /// Unassigned devices remembered: a busy street passes by in a day.
 const MOST_UNASSIGNED: usize = 256;

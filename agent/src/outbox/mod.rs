@@ -1,5 +1,6 @@
 //! What the agent keeps until it is safe elsewhere.
 //!
+//! * [`assignment`]: PURE. Whose readings are sealed to which key.
 //! * [`seal`]: opens contexts to patients' keys, batches readings, seals them.
 //! * [`minute`]: PURE. Small records of an open minute, which become one without a line.
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
@@ -26,6 +27,7 @@
 //! | `x` ordinal (8) number (8) | a record set aside by order of the centre |
 //! | `m` | how the last run ended, and the counters of the gateway |
 
+pub mod assignment;
 pub mod ledger;
 pub mod minute;
 mod reserve;

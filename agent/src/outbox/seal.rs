@@ -5,24 +5,28 @@
 //! context and nowhere else; a source keeps its number for as long as the stream lives.
 //! Must not know: stores, transports, Bluetooth beyond addresses.
 
+mod merge;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use proto::seal::crypto::sha256;
-use proto::seal::{
-    KeyId, Label, Lane, NewContext, PatientPublic, Predecessor, Sealer, SigningKey, Suite,
-};
-use proto::v1::{self, BatchBody, DeviceReport, GapReason, Heartbeat};
+use proto::seal::{Label, Lane, NewContext, Predecessor, Sealer, SigningKey, Suite};
+use proto::v1::{BatchBody, DeviceReport, GapReason, Heartbeat};
 use proto::wire::split_to_fit;
 use vitals::observe::Sequences;
 use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
 
 use super::RecordId;
+use super::assignment::Assignment;
 use super::ledger::{Context, Entry};
-use super::minute::{Minute, Minutes};
+use super::minute::Minutes;
 use super::rows::StreamRow;
 use crate::ble::Address;
+
+use self::merge::Declared;
+pub use self::merge::Loss;
 
 /// A context is followed by a fresh one after this long or this many batches: a stolen batch key opens no
 /// more than that.
@@ -31,42 +35,8 @@ const CONTEXT_BATCHES: u64 = 1 << 20;
 /// Readings of a stream that wait before they are sealed without waiting longer: a record holds about
 /// thirteen hundred.
 const MOST_WAITING: usize = 1024;
-/// Gaps in one record: each takes at most 40 bytes.
-const GAPS_A_RECORD: usize = 64;
 /// Device reports in one record: each takes at most 800 bytes (four texts of 64 characters).
 const REPORTS_A_RECORD: usize = 4;
-
-/// One assignment, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The stream.
-    pub stream: StreamId,
-    /// Generation of the patient's key.
-    pub key_id: KeyId,
-    /// The patient's public key.
-    pub public_key: PatientPublic,
-    /// Devices whose readings belong to the stream.
-    pub devices: Vec<Address>,
-    /// Readings count from this time on.
-    pub from: Time,
-}
-
-impl Assignment {
-    /// From the contract's message; the name of the first field that does not hold.
-    ///
-    /// # Errors
-    /// That name.
-    pub fn parse(message: &v1::Assignment) -> Result<Self, &'static str> {
-        let devices = message.devices.iter().map(|text| Address::parse(text));
-        Ok(Self {
-            stream: StreamId::from_slice(&message.stream).ok_or("stream")?,
-            key_id: KeyId::from_slice(&message.key_id).ok_or("key_id")?,
-            public_key: PatientPublic::from_slice(&message.public_key).ok_or("public_key")?,
-            devices: devices.collect::<Option<_>>().ok_or("devices")?,
-            from: Time::from_micros(message.effective_from_us),
-        })
-    }
-}
 
 /// What sealing produced, in the order in which it must be kept.
 #[derive(Debug)]
@@ -120,41 +90,11 @@ struct Stream {
     declared: Option<Declared>,
 }
 
-/// A gap record that was never handed to a line, and what it says.
-struct Declared {
-    id: RecordId,
-    gaps: BTreeMap<(u16, GapReason), Loss>,
-}
-
 struct Open {
     ordinal: u64,
     sealer: Sealer,
     sequences: Sequences,
     opened_at: Time,
-}
-
-/// A counted loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// Readings lost, at least.
-    pub readings: u64,
-    /// `readings` is exact.
-    pub exact: bool,
-    /// First time that may be lost.
-    pub from: Time,
-    /// Last one.
-    pub to: Time,
-}
-
-impl Loss {
-    fn with(self, other: Self) -> Self {
-        Self {
-            readings: self.readings + other.readings,
-            exact: self.exact && other.exact,
-            from: self.from.min(other.from),
-            to: self.to.max(other.to),
-        }
-    }
 }
 
 impl Sealing {
@@ -345,22 +285,6 @@ impl Sealing {
         self.streams.insert(stream, state);
     }
 
-    /// Merges the small records of minutes that are over, as far as all of them are still there
-    /// (`is_there`). Only for records that were never handed to a line.
-    pub fn merge(&mut self, now: Time, is_there: impl Fn(RecordId) -> bool) {
-        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
-            let Some(mut state) = self.streams.remove(&stream) else {
-                continue;
-            };
-            for minute in state.minutes.take_over(now) {
-                if minute.ids.iter().all(|id| is_there(*id)) {
-                    self.seal_minute(&mut state, minute, now);
-                }
-            }
-            self.streams.insert(stream, state);
-        }
-    }
-
     /// There is a line to the centre, or none. With one, any record may be on its way: none is replaced.
     pub fn line(&mut self, up: bool) {
         self.line = up;
@@ -443,65 +367,6 @@ impl Sealing {
         }
         self.seal_gaps(state, now);
         self.rotate(state, now);
-    }
-
-    /// Without a line, the losses declared last are declared anew together with the new ones: a buffer that
-    /// stays full for weeks must not fill with records that say so.
-    fn seal_gaps(&mut self, state: &mut Stream, now: Time) {
-        if state.gaps.is_empty() {
-            return;
-        }
-        let mut gaps = std::mem::take(&mut state.gaps);
-        let before = state.declared.take();
-        if let Some(Declared { gaps: known, .. }) = &before {
-            for (key, loss) in known {
-                gaps.entry(*key)
-                    .and_modify(|new| *new = new.with(*loss))
-                    .or_insert(*loss);
-            }
-        }
-        let mut replaced: Vec<RecordId> = before.iter().map(|before| before.id).collect();
-        let alone = gaps.len() <= GAPS_A_RECORD;
-        let all: Vec<_> = gaps.iter().map(|(key, loss)| (*key, *loss)).collect();
-        for gaps in all.chunks(GAPS_A_RECORD) {
-            let body = BatchBody {
-                gaps: gaps.iter().map(gap).collect(),
-                supersedes: replaced.iter().map(|id| id.number).collect(),
-                ..BatchBody::default()
-            };
-            let times = || gaps.iter().map(|(_, loss)| loss);
-            let from = times().map(|loss| loss.from).min().unwrap_or(now);
-            let to = times().map(|loss| loss.to).max().unwrap_or(now);
-            let id = self.seal(state, label(Lane::Gap, from, to), &body, now);
-            if id.is_some() && !replaced.is_empty() {
-                self.output
-                    .push(Output::Superseded(std::mem::take(&mut replaced)));
-            }
-            if let Some(id) = id.filter(|_| alone && !self.line) {
-                let gaps = gaps.iter().copied().collect();
-                state.declared = Some(Declared { id, gaps });
-            }
-        }
-    }
-
-    fn seal_minute(&mut self, state: &mut Stream, minute: Minute, now: Time) {
-        let mut batches = split_to_fit(&minute.readings, minute.reserve());
-        let Some(batch) = batches.pop().filter(|_| batches.is_empty()) else {
-            debug_assert!(false, "a minute always fits one record");
-            return;
-        };
-        let label = Label {
-            source: batch.source.0,
-            count: batch.count,
-            ..label(Lane::Vitals, batch.oldest, batch.newest)
-        };
-        let body = BatchBody {
-            supersedes: minute.ids.iter().map(|id| id.number).collect(),
-            ..batch.into_body()
-        };
-        if self.seal(state, label, &body, now).is_some() {
-            self.output.push(Output::Superseded(minute.ids));
-        }
     }
 
     /// The record's place; `None` if it could not be sealed.
@@ -649,47 +514,10 @@ fn predecessor(row: &StreamRow) -> Option<Predecessor> {
     })
 }
 
-fn gap(((source, reason), loss): &((u16, GapReason), Loss)) -> v1::Gap {
-    v1::Gap {
-        source: u32::from(*source),
-        reason: (*reason).into(),
-        readings: loss.readings,
-        exact: loss.exact,
-        from_us: loss.from.as_micros(),
-        to_us: loss.to.max(loss.from).as_micros(),
-    }
-}
-
-/// Errors of a signed assignment list, for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AssignmentError {
-    /// A field does not hold.
-    #[error(
-        "assignment {index}: {field} is malformed: the centre and this agent do not fit together"
-    )]
-    Malformed {
-        /// Which assignment, from 0.
-        index: usize,
-        /// The field.
-        field: &'static str,
-    },
-}
-
-/// Checks a whole list; one bad assignment refuses it all, so that nothing is half obeyed.
-///
-/// # Errors
-/// [`AssignmentError`].
-pub fn parse_assignments(list: &v1::AssignmentList) -> Result<Vec<Assignment>, AssignmentError> {
-    let parse = |(index, message)| {
-        Assignment::parse(message).map_err(|field| AssignmentError::Malformed { index, field })
-    };
-    list.assignments.iter().enumerate().map(parse).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::seal::{Opener, PatientSecret, parse_header};
+    use proto::seal::{KeyId, Opener, PatientSecret, parse_header};
     use proto::wire::decode_body;
     use vitals::{Fixed, Kind, Quality, Value};
 
