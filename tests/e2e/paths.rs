@@ -67,7 +67,7 @@ async fn small_world(rate: f64, uplink: Uplink) -> Result<(TempDir, World, Proxy
 }
 
 /// Stops sensing, lets the agent drain, and compares what it decoded with what the centre applied.
-async fn settle(world: &mut World) -> Result<serde_json::Value> {
+fn settle(world: &mut World) -> Result<serde_json::Value> {
     let gateway = world.gateway("home")?;
     gateway.stop_wearables()?;
     gateway.stop_agent()?;
@@ -125,9 +125,7 @@ async fn an_outage_of_ten_minutes_is_caught_up() -> Result<()> {
             Ok(twin.channels.iter().any(fresh).then_some(()))
         })
         .await?;
-        settle(&mut world)
-            .await
-            .with_context(|| format!("after the outage by {}", uplink.name()))?;
+        settle(&mut world).with_context(|| format!("after the outage by {}", uplink.name()))?;
     }
     Ok(())
 }
@@ -149,9 +147,7 @@ async fn a_rough_network_loses_nothing() -> Result<()> {
             "the negative control: the weather broke no connection"
         );
         proxy.set(Weather::default());
-        settle(&mut world)
-            .await
-            .with_context(|| format!("in rough weather by {}", uplink.name()))?;
+        settle(&mut world).with_context(|| format!("in rough weather by {}", uplink.name()))?;
     }
     Ok(())
 }

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use prost::Message as _;
 use proto::seal::Opener;
 use proto::v1::gateway_to_centre::Kind as Up;
 use proto::v1::{self, centre_to_gateway::Kind as Down};
@@ -156,7 +155,7 @@ async fn send_all(mut load: Load) -> Result<()> {
                     .ranges
                     .iter()
                     .map(|r| r.last - r.first + 1)
-                    .sum::<u64>()
+                    .sum::<u64>();
             }
             Down::Refusal(refusal) => anyhow::bail!("refused: {refusal:?}"),
             Down::Command(_) | Down::ContextAdmitted(_) => {}
@@ -204,7 +203,6 @@ fn stages(whole_ns: f64) -> Result<()> {
     let mut batches = Vec::new();
     for opened in opened {
         let body: v1::BatchBody = opened.body.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        drop(body.encoded_len());
         let content =
             proto::wire::decode_body(SourceId(opened.stub.source), opened.stub.number, &body)?;
         batches.push(twin::event::Batch {

@@ -113,7 +113,7 @@ pub async fn run(options: Options) -> Result<bool> {
         .collect();
     let (told_names, started) = (names.clone(), clock.now());
     let observer = Observer::start(&client, clock, move |alert| {
-        tell(&told_names, started, alert)
+        tell(&told_names, started, alert);
     })
     .await?;
     world.start()?;
@@ -131,7 +131,7 @@ pub async fn run(options: Options) -> Result<bool> {
     play(&options, &observer, clock, started).await?;
 
     println!("ending: the wearables first, then the agents drain, then the sum");
-    let mut summary = sum_up(&mut world, &observer, &names, started).await?;
+    let mut summary = sum_up(&mut world, &observer, &names, started)?;
     summary.recording = recording.map(|file| file.display().to_string());
     summary.clock = clock.describe();
     summary.first_patient_s_wall = Some(first_s);
@@ -262,7 +262,7 @@ async fn play(options: &Options, observer: &Observer, clock: Clock, started: Tim
 }
 
 /// Stops everything but the centre, waits until the observer has caught up, and counts.
-async fn sum_up(
+fn sum_up(
     world: &mut World,
     observer: &Observer,
     names: &BTreeMap<String, String>,

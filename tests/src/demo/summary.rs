@@ -170,18 +170,19 @@ mod tests {
 
     #[test]
     fn a_good_run_passes_and_each_fault_is_named() {
-        let faults: [(&str, fn(&mut Summary)); 7] = [
+        type Fault = fn(&mut Summary);
+        let faults: [(&str, Fault); 7] = [
             ("lost", |s| s.lost = 1),
             ("duplicated", |s| s.duplicated = 1),
             ("no reading", |s| s.readings_sent = 0),
             ("atrial_fibrillation", |s| {
-                s.alerts.retain(|a| a.patient != "af")
+                s.alerts.retain(|a| a.patient != "af");
             }),
             ("not foreseen", |s| {
-                s.alerts[1].threshold_after_s = Some(150.0)
+                s.alerts[1].threshold_after_s = Some(150.0);
             }),
             ("not foreseen", |s| s.alerts[1].threshold_after_s = None),
-            ("mqtt", |s| drop(s.transports.remove("mqtt"))),
+            ("mqtt", |s| s.transports.retain(|name, _| name != "mqtt")),
         ];
         let mut summary = good();
         summary.judge();
