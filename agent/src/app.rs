@@ -29,7 +29,7 @@ use crate::ble::{Address, Notification, Overflow, RadioEvent};
 use crate::config::{Config, UplinkKind};
 use crate::core::{Core, Event, Settings};
 use crate::enrol::{EnrolError, client_config, renew, renewal_due};
-use crate::identity::{Identity, IdentityDir, IdentityError};
+use crate::identity::{Identity, IdentityDir, IdentityError, private_dir};
 use crate::outbox::store::{Done, Job, Store, StoreError, Writer};
 use crate::status::describe;
 use crate::uplink::grpc::Grpc;
@@ -102,7 +102,7 @@ pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
         path: options.dir.clone(),
         source,
     };
-    std::fs::create_dir_all(&options.dir).map_err(folder)?;
+    private_dir(&options.dir).map_err(folder)?;
     let _lock = lock(&options.dir)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(folder)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(folder)?;

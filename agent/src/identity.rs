@@ -12,9 +12,9 @@
 //! the centre's signed word and is verified anew by [`crate::command`] each time it is loaded.
 //! Must not know: sealing, transports.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,7 +185,7 @@ impl IdentityDir {
     /// # Errors
     /// [`IdentityError::Io`].
     pub fn store_new(&self, request: &Request, told: &EnrolResponse) -> Result<(), IdentityError> {
-        fs::create_dir_all(&self.0).map_err(|source| self.io("", source))?;
+        private_dir(&self.0).map_err(|source| self.io("", source))?;
         let pem = Zeroizing::new(request.key.serialize_pem());
         self.write("key.pem", pem.as_bytes())?;
         match fs::remove_file(self.commands()) {
@@ -240,6 +240,14 @@ impl IdentityDir {
     }
 }
 
+/// Makes a folder, and those above it, for this user alone; one that is there stays as it is.
+///
+/// # Errors
+/// The disk's.
+pub fn private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Replaces a file whole, mode 0600, durable when it returns.
 ///
 /// # Errors
@@ -287,8 +295,10 @@ mod tests {
         assert_eq!(identity.chain, [vec![1], vec![2]]);
         let again = Request::renewal(&identity).expect("a request");
         assert_eq!(again.public_point(), identity.key.public_point());
-        let mode = fs::metadata(folder.path().join("identity/key.pem")).expect("there");
-        assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+        for (path, mode) in [("identity/key.pem", 0o600), ("identity", 0o700)] {
+            let found = fs::metadata(folder.path().join(path)).expect("there");
+            assert_eq!(found.permissions().mode() & 0o777, mode, "{path}");
+        }
     }
 
     #[test]
