@@ -4,6 +4,7 @@ mod buffer;
 mod delivery;
 mod foreign;
 mod forgery;
+mod full;
 mod hostile;
 mod identity;
 mod page;
