@@ -110,7 +110,10 @@ async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
         rig.admin.create_token("x", u32::MAX).await.err(),
         rig.admin.sign_in("").err(),
         rig.admin.revoke_certificate(Role::Gateway, "g").await.err(),
-        rig.admin.revoke_certificate(Role::Platform, " ").await.err(),
+        rig.admin
+            .revoke_certificate(Role::Platform, " ")
+            .await
+            .err(),
     ] {
         assert!(
             matches!(refused, Some(AdminError::Invalid { .. })),

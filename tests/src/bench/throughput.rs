@@ -113,8 +113,8 @@ async fn prepare(
     let (header, mut sealer) = gateway.open_context(&assignment, clock.now())?;
     uplink.send(Up::OpenContext(header)).await?;
     uplink.listen(|heard| !heard.admitted.is_empty()).await?;
-    let seconds = i64::try_from(messages * BATCHES * READINGS)?;
-    let mut at = clock.now() - Span::from_secs(seconds);
+    // A reading a millisecond: after the assignment began, and not so far ahead that it is set aside.
+    let mut at = clock.now();
     let mut all = Vec::with_capacity(messages);
     for _ in 0..messages {
         let mut records = Vec::with_capacity(BATCHES);
@@ -122,8 +122,12 @@ async fn prepare(
             let values: Vec<i64> = (0..READINGS)
                 .map(|n| 60 + i64::try_from(n % 7).unwrap_or(0))
                 .collect();
-            records.extend(seal_readings(&mut sealer, &heart_rates(at, &values))?);
-            at = at + Span::from_secs(i64::try_from(READINGS)?);
+            let mut readings = heart_rates(at, &values);
+            for reading in &mut readings {
+                (reading.effective, reading.received) = (at, at);
+                at = at + Span::from_millis(1);
+            }
+            records.extend(seal_readings(&mut sealer, &readings)?);
         }
         all.push(records);
     }
