@@ -186,41 +186,18 @@ fn stages(whole_ns: f64) -> Result<()> {
     let (header, mut sealer) = proto::seal::Sealer::open_context(new, &key)?;
     let opener = Opener::new(&secret, &proto::seal::parse_header(&header)?)?;
     let rounds = 20_000;
-    let base = proto::clock::wall_now() - Span::from_secs(i64::from(rounds) * 10);
+    // The same shape as the load: ten readings a batch, a millisecond apart.
+    let base = proto::clock::wall_now();
+    let mut at = base;
     let mut records = Vec::new();
-    for n in 0..rounds {
-        let at = base + Span::from_secs(i64::from(n) * 10);
-        records.extend(seal_readings(
-            &mut sealer,
-            &heart_rates(at, &[60, 61, 62, 63, 64, 65, 66, 65, 64, 63]),
-        )?);
+    for _ in 0..rounds {
+        let mut readings = heart_rates(at, &[60, 61, 62, 63, 64, 65, 66, 65, 64, 63]);
+        for reading in &mut readings {
+            (reading.effective, reading.received) = (at, at);
+            at = at + Span::from_millis(1);
+        }
+        records.extend(seal_readings(&mut sealer, &readings)?);
     }
-    let per_reading =
-        |start: Instant| start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds) / 10.0;
-    let start = Instant::now();
-    let opened: Vec<_> = records
-        .iter()
-        .map(|record| opener.open(record))
-        .collect::<Result<_, _>>()?;
-    let open = per_reading(start);
-    let start = Instant::now();
-    let mut batches = Vec::new();
-    for opened in opened {
-        let body: v1::BatchBody = opened.body.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        let content =
-            proto::wire::decode_body(SourceId(opened.stub.source), opened.stub.number, &body)?;
-        batches.push(twin::event::Batch {
-            stream: opened.stub.stream,
-            context: opened.stub.context,
-            number: opened.stub.number,
-            supersedes: Vec::new(),
-            readings: content.readings,
-            gaps: Vec::new(),
-            heartbeat: None,
-            devices: Vec::new(),
-        });
-    }
-    let decode = per_reading(start);
     let mut patient = Twin::default();
     let mut effects = Vec::new();
     let assigned = Event::Assigned(twin::event::Assigned {
@@ -230,16 +207,34 @@ fn stages(whole_ns: f64) -> Result<()> {
         from: vitals::Time::ZERO,
     });
     twin::step(&mut patient, &assigned, base, &mut effects);
-    let start = Instant::now();
-    for batch in batches {
-        let known = batch
-            .readings
-            .last()
-            .map_or(base, |reading| reading.received);
+    let (mut open, mut decode, mut step) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    for record in &records {
+        let start = Instant::now();
+        let opened = opener.open(record)?;
+        open += start.elapsed();
+        let start = Instant::now();
+        let body: v1::BatchBody = opened.body.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let content =
+            proto::wire::decode_body(SourceId(opened.stub.source), opened.stub.number, &body)?;
+        decode += start.elapsed();
+        let known = content.readings.last().map_or(base, |last| last.received);
+        let batch = twin::event::Batch {
+            stream: opened.stub.stream,
+            context: opened.stub.context,
+            number: opened.stub.number,
+            supersedes: Vec::new(),
+            readings: content.readings,
+            gaps: Vec::new(),
+            heartbeat: None,
+            devices: Vec::new(),
+        };
+        let start = Instant::now();
         effects.clear();
         twin::step(&mut patient, &Event::Batch(batch), known, &mut effects);
+        step += start.elapsed();
     }
-    let step = per_reading(start);
+    let [open, decode, step] =
+        [open, decode, step].map(|time| time.as_secs_f64() * 1e9 / f64::from(rounds) / 10.0);
     let rest = whole_ns - open - decode - step;
     println!("where the time goes, ns of CPU a reading ({READINGS} a batch):");
     for (what, ns) in [
