@@ -14,9 +14,6 @@ pub enum Direction {
     Down,
 }
 
-/// What an aggregator subscribes to at a broker of other people.
-pub const ALL_UP: &str = "vt1/+/up";
-
 /// The topic that a gateway publishes on.
 #[must_use]
 pub fn up(gateway: &GatewayId) -> String {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use proto::seal::{KeyId, Opener, SealError, parse_header, parse_stub};
+use proto::seal::{Opener, SealError, parse_header, parse_stub};
 use tokio::sync::watch;
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
@@ -160,12 +160,6 @@ impl Books {
     #[must_use]
     pub fn has_opener(&self, context: ContextId) -> bool {
         self.lock_openers().by_context.contains_key(&context)
-    }
-
-    /// Whether the vault holds this key of the patient.
-    #[must_use]
-    pub fn has_key(&self, patient: &PatientId, key_id: KeyId) -> bool {
-        self.vault.secret(patient, key_id).is_some()
     }
 
     /// Verifies and opens one record under an admitted context.
