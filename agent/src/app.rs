@@ -49,6 +49,8 @@ const JOBS: usize = 4;
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// A line that stays down this long will not drain any more.
 const GIVE_UP_LINE: Duration = Duration::from_secs(10);
+/// A machine's clock that was set back by more than this: running slower makes up for less.
+const MOST_AHEAD: Span = Span::from_mins(1);
 /// Real time between two looks at the status file.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
@@ -78,6 +80,16 @@ pub enum RunError {
     /// D-Bus failed for good in this process.
     #[error("the radio needs a fresh process: start the agent again (a supervisor should)")]
     RadioExhausted,
+    /// A task or thread that never ends by itself did: it panicked.
+    #[error(
+        "{0} ended unasked, which is a fault of this program: start the agent again and report it"
+    )]
+    PartEnded(&'static str),
+    /// This process would give wrong times for long.
+    #[error(
+        "the machine's clock was set back by {0} s: start the agent again, so that its times are right"
+    )]
+    ClockSetBack(i64),
 }
 
 /// What the command line adds to the configuration.
@@ -241,7 +253,7 @@ impl App {
         })
     }
 
-    /// Until a signal, or until the radio needs a fresh process.
+    /// Until a signal, or until a fresh process is needed.
     async fn work(
         &mut self,
         terminate: &mut Signal,
@@ -256,13 +268,35 @@ impl App {
                 _ = interrupt.recv() => return Ok(()),
                 _ = status.tick() => {
                     self.show();
-                    // Nobody told it to stop.
-                    if self.radio.is_finished() {
-                        return Err(RunError::RadioExhausted);
-                    }
+                    self.check_parts()?;
                 }
             }
         }
+    }
+
+    /// Nobody told them to stop. Whichever ended, the rest would go on as if nothing were wrong: readings would
+    /// pile up unsent, or in memory.
+    fn check_parts(&self) -> Result<(), RunError> {
+        if self.radio.is_finished() {
+            return Err(RunError::RadioExhausted);
+        }
+        for (ended, part) in [
+            (self.driver.is_finished(), "the line to the centre"),
+            (self.renewer.is_finished(), "the renewal of the certificate"),
+            (
+                self.writer.as_ref().is_none_or(JoinHandle::is_finished),
+                "the outbox's writer",
+            ),
+        ] {
+            if ended {
+                return Err(RunError::PartEnded(part));
+            }
+        }
+        let ahead = self.clock.ahead_of_machine();
+        if ahead > MOST_AHEAD {
+            return Err(RunError::ClockSetBack(ahead.as_micros() / 1_000_000));
+        }
+        Ok(())
     }
 
     /// Carries out what the core wants, waits for one event, and gives it to the core. Safe to cancel.

@@ -1,12 +1,13 @@
 //! The one clock a process reads, and the test clock that can drive all processes alike.
 //!
-//! Invariants: within a process `now` never goes back (when the machine's clock is set back, time stands
-//! still until it has caught up; when it is set forward, time follows); two processes that were given the
-//! same test clock read the same time at the same moment.
+//! Invariants: within a process `now` never goes back and never stands still, or deadlines would not come:
+//! when the machine's clock is set back, time runs at half speed until the machine has caught up
+//! ([`Clock::ahead_of_machine`] tells by how much it is ahead); when it is set forward, time follows. Two
+//! processes that were given the same test clock read the same time at the same moment.
 //! Nothing else in the house may ask the operating system for the time of day.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls_pki_types::UnixTime;
 use vitals::{Span, Time};
@@ -17,8 +18,8 @@ pub const TEST_CLOCK_VARIABLE: &str = "VITALTWIN_TEST_CLOCK";
 /// Rates outside this range are refused: slower than a thousandth and faster than 100 000 is a slip.
 const RATES: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
 
-/// The latest wall time that any clock of this process gave, microseconds: what makes `now` monotonic.
-static LATEST_WALL: AtomicI64 = AtomicI64::new(i64::MIN);
+/// What the clocks of this process rest on; `None` before the first reading.
+static STEADY: Mutex<Option<(Steady, Instant)>> = Mutex::new(None);
 
 /// Where a process gets its time from. Cheap to copy; pass it by value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -164,6 +165,14 @@ impl Clock {
         }
     }
 
+    /// How far this process's time is ahead of the machine's, because the machine's clock was set back.
+    /// Beyond what half speed makes up soon, only a fresh process reads the right time again.
+    #[must_use]
+    pub fn ahead_of_machine(&self) -> Span {
+        let read = machine_now();
+        Span::from_micros(wall_now().as_micros().saturating_sub(read).max(0))
+    }
+
     /// True when a test clock drives this process.
     #[must_use]
     pub const fn is_test(&self) -> bool {
@@ -188,15 +197,44 @@ impl Clock {
 /// The wall clock, microseconds since the Unix epoch, never going back within the process. For figures whose
 /// name ends in `_wall` and for making a test clock; everything else reads a [`Clock`].
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 pub fn wall_now() -> Time {
-    let read = match SystemTime::now().duration_since(UNIX_EPOCH) {
+    let mut steady = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
+    // Both are read under the lock, or two threads could give them in the wrong order.
+    let (read, at) = (machine_now(), Instant::now());
+    let (mut state, since) = steady.unwrap_or((Steady { wall_us: read }, at));
+    let elapsed = at.saturating_duration_since(since);
+    let (given, caught_up) = state.give(read, elapsed);
+    *steady = Some((state, if caught_up { at } else { since }));
+    Time::from_micros(given)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+fn machine_now() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
         // A machine whose clock stands before 1970 has no usable time yet; it waits at the epoch.
         Err(_) => 0,
-    };
-    let before = LATEST_WALL.fetch_max(read, Ordering::Relaxed);
-    Time::from_micros(read.max(before))
+    }
+}
+
+/// The last wall time at which machine and process agreed.
+#[derive(Clone, Copy, Debug)]
+struct Steady {
+    wall_us: i64,
+}
+
+impl Steady {
+    /// The wall time to give when the machine reads `read` and `elapsed` passed since they agreed; and whether
+    /// they agree again.
+    fn give(&mut self, read: i64, elapsed: Duration) -> (i64, bool) {
+        let half = i64::try_from(elapsed.as_micros() / 2).unwrap_or(i64::MAX);
+        let least = self.wall_us.saturating_add(half);
+        if read < least {
+            return (least, false);
+        }
+        self.wall_us = read;
+        (read, true)
+    }
 }
 
 fn whole(part: Option<&str>, field: &'static str) -> Result<i64, ClockError> {
@@ -267,5 +305,32 @@ mod tests {
             assert!(now >= last);
             last = now;
         }
+    }
+
+    #[test]
+    fn a_machine_set_back_slows_time_and_never_stops_it() {
+        const SECOND: i64 = 1_000_000;
+        let mut steady = Steady { wall_us: 0 };
+        let (mut machine, mut since, mut last) = (100 * SECOND, 0, 0);
+        let mut caught_up_after = None;
+        for second in 0..40 {
+            machine += SECOND;
+            if second == 10 {
+                machine -= 5 * SECOND;
+            }
+            since += SECOND;
+            let elapsed = Duration::from_micros(u64::try_from(since).expect("forward"));
+            let (given, agrees) = steady.give(machine, elapsed);
+            assert!(given > last, "second {second}: {given} after {last}");
+            last = given;
+            if agrees {
+                since = 0;
+                if second > 10 {
+                    caught_up_after.get_or_insert(second - 10);
+                }
+            }
+        }
+        assert_eq!(caught_up_after, Some(9));
+        assert_eq!(last, machine);
     }
 }
