@@ -129,8 +129,9 @@ impl FakeBluez {
             Arc::clone(&world),
             names_changing(&world).await?,
         ));
-        connection.request_name(CONTROL_NAME).await?;
+        // The control name last: who sees it may count on org.bluez.
         connection.request_name(BUS_NAME).await?;
+        connection.request_name(CONTROL_NAME).await?;
         for peer in &world.peers {
             tasks.spawn(Arc::clone(&world).wear(Arc::clone(peer)));
         }
