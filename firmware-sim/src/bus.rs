@@ -81,6 +81,23 @@ impl PrivateBus {
     /// # Errors
     /// See [`BusError`].
     pub async fn start_with(program: &Path, folder: &Path) -> Result<Self, BusError> {
+        Self::launch(program, folder, None).await
+    }
+
+    /// A bus that keeps so many match rules for each client and no more, as system buses do (512 by default).
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub async fn start_limited(folder: &Path, match_rules: u32) -> Result<Self, BusError> {
+        let program = find_broker().ok_or(BusError::NoBroker)?;
+        Self::launch(&program, folder, Some(match_rules)).await
+    }
+
+    async fn launch(
+        program: &Path,
+        folder: &Path,
+        match_rules: Option<u32>,
+    ) -> Result<Self, BusError> {
         let bad_folder = |error| BusError::Folder(folder.into(), error);
         std::fs::create_dir_all(folder).map_err(bad_folder)?;
         let folder = folder.canonicalize().map_err(bad_folder)?;
@@ -91,19 +108,9 @@ impl PrivateBus {
         let log = folder.join("bus.log");
         remove(&socket);
         let configuration = folder.join("bus.conf");
-        std::fs::write(&configuration, configuration_text(&socket)).map_err(bad_folder)?;
-        let output = std::fs::File::create(&log).map_err(bad_folder)?;
-        let broker = Command::new(program)
-            .arg(format!("--config-file={}", configuration.display()))
-            .args(["--nofork", "--nopidfile"])
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().map_err(bad_folder)?)
-            .stderr(output)
-            .spawn()
-            .map_err(|source| BusError::Start {
-                program: program.into(),
-                source,
-            })?;
+        let text = configuration_text(&socket, match_rules);
+        std::fs::write(&configuration, text).map_err(bad_folder)?;
+        let broker = spawn(program, &folder, &log)?;
         let address = address_of(&socket);
         let mut bus = Self {
             folder,
@@ -113,6 +120,26 @@ impl PrivateBus {
         };
         bus.wait_for(&socket, &log).await?;
         Ok(bus)
+    }
+
+    /// The broker dies: nobody is told, and no client of it ever recovers its connection.
+    pub fn kill(&mut self) {
+        // Failure means that it is gone already, which is what we want.
+        let _ = self.broker.kill();
+        let _ = self.broker.wait();
+    }
+
+    /// After [`PrivateBus::kill`], a new broker at the same address; nobody is on it.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub async fn revive(&mut self) -> Result<(), BusError> {
+        self.kill();
+        let log = self.folder.join("bus.log");
+        let socket = self.folder.join("bus");
+        remove(&socket);
+        self.broker = spawn(&self.program, &self.folder, &log)?;
+        self.wait_for(&socket, &log).await
     }
 
     /// What goes into `DBUS_SYSTEM_BUS_ADDRESS`.
@@ -145,13 +172,30 @@ impl PrivateBus {
 
 impl Drop for PrivateBus {
     fn drop(&mut self) {
-        // Failure means that it is gone already, which is what we want.
-        let _ = self.broker.kill();
-        let _ = self.broker.wait();
+        self.kill();
         for name in ["bus", "bus.conf", "bus.log"] {
             remove(&self.folder.join(name));
         }
     }
+}
+
+fn spawn(program: &Path, folder: &Path, log: &Path) -> Result<Child, BusError> {
+    let bad_folder = |error| BusError::Folder(folder.into(), error);
+    let output = std::fs::File::create(log).map_err(bad_folder)?;
+    Command::new(program)
+        .arg(format!(
+            "--config-file={}",
+            folder.join("bus.conf").display()
+        ))
+        .args(["--nofork", "--nopidfile"])
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().map_err(bad_folder)?)
+        .stderr(output)
+        .spawn()
+        .map_err(|source| BusError::Start {
+            program: program.into(),
+            source,
+        })
 }
 
 fn remove(path: &Path) {
@@ -171,13 +215,16 @@ fn find_broker() -> Option<PathBuf> {
 }
 
 /// Everybody may own every name and talk to everybody: the socket's folder is the protection.
-fn configuration_text(socket: &Path) -> String {
+fn configuration_text(socket: &Path, match_rules: Option<u32>) -> String {
+    let limits = match_rules.map_or_else(String::new, |most| {
+        format!(r#"<limit name="max_match_rules_per_connection">{most}</limit>"#)
+    });
     format!(
         r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_type="method_call"/><allow send_type="signal"/>
 <allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow receive_type="signal"/>
-<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/></policy></busconfig>
+<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/></policy>{limits}</busconfig>
 "#,
         socket.display()
     )

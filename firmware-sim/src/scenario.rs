@@ -11,7 +11,7 @@ use crate::patient::body::{Body, Levels, Ramp, Track};
 use crate::patient::noise::derive;
 use crate::patient::{Heart, Patient, Rhythm};
 use crate::replay::Replay;
-use crate::wearable::{Kind, Wearable};
+use crate::wearable::{Kind, Pairing, Wearable};
 
 /// Sinus rhythm shown before the paroxysm of a recording, seconds.
 pub const RECORDING_LEAD_S: f64 = 120.0;
@@ -147,9 +147,28 @@ pub struct WearablePlan {
     /// Percent of charge that an hour costs.
     #[serde(default = "usual::battery_per_hour")]
     pub battery_per_hour: f64,
+    /// What it asks of who wants its values: `"none"`, `"just-works"`, or a passkey as a number.
+    #[serde(default, deserialize_with = "pairing")]
+    pub pairing: Pairing,
     /// When it is taken off and put on again.
     #[serde(default)]
     pub worn: Vec<Worn>,
+}
+
+fn pairing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Pairing, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Passkey(u32),
+        Word(String),
+    }
+    let expected = "`pairing` must be \"none\", \"just-works\" or a passkey of six digits at most";
+    match Form::deserialize(value).map_err(|_| serde::de::Error::custom(expected))? {
+        Form::Passkey(number @ ..=999_999) => Ok(Pairing::Passkey(number)),
+        Form::Word(word) if word == "none" => Ok(Pairing::None),
+        Form::Word(word) if word == "just-works" => Ok(Pairing::JustWorks),
+        Form::Passkey(_) | Form::Word(_) => Err(serde::de::Error::custom(expected)),
+    }
 }
 
 /// Taken off or put on.
@@ -549,6 +568,8 @@ mod tests {
         check("name = \"a\"", "name = \"A B\"", "patient[0].name");
         check("name = \"a\"", "name = \"a\"\nhartrate = 3", "hartrate");
         check("kind = \"oximeter\"", "kind = \"ring\"", "ring");
+        let both = "kind = \"oximeter\"\npairing = 1234567";
+        check("kind = \"oximeter\"", both, "six digits");
         check("gateway = \"g\"", "", "gateway");
     }
 

@@ -2,17 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use firmware_sim::bus::{BusError, PrivateBus};
-use zbus::Connection;
-use zbus::zvariant::OwnedValue;
+
+mod client;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_firmware-sim");
 const STRAP: &str = "C0:51:AB:00:00:01";
 const STRAP_PATH: &str = "/org/bluez/hci0/dev_C0_51_AB_00_00_01";
-/// Nothing here takes longer unless it is broken.
-const LIMIT: Duration = Duration::from_secs(30);
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -104,85 +101,6 @@ fn what_is_wrong_is_named() {
     );
 }
 
-/// A central of a few calls, for what needs no real one.
-struct Client(Connection);
-
-impl Client {
-    async fn call<B, R>(
-        &self,
-        path: &str,
-        interface: &str,
-        method: &str,
-        body: &B,
-    ) -> zbus::Result<R>
-    where
-        B: serde::Serialize + zbus::zvariant::DynamicType + Sync,
-        R: for<'d> zbus::zvariant::DynamicDeserialize<'d>,
-    {
-        let reply = self
-            .0
-            .call_method(Some("org.bluez"), path, Some(interface), method, body)
-            .await?;
-        reply.body().deserialize()
-    }
-
-    async fn flag(&self, property: &str) -> Option<bool> {
-        let body = ("org.bluez.Device1", property);
-        let value: zbus::Result<OwnedValue> = self
-            .call(STRAP_PATH, "org.freedesktop.DBus.Properties", "Get", &body)
-            .await;
-        value.ok().and_then(|value| bool::try_from(value).ok())
-    }
-
-    /// Until a property of the strap reads true.
-    async fn until(&self, property: &str, wanted: Option<bool>) {
-        let deadline = Instant::now() + LIMIT;
-        let mut pace = tokio::time::interval(Duration::from_millis(10));
-        while self.flag(property).await != wanted {
-            assert!(
-                Instant::now() < deadline,
-                "{property} did not become {wanted:?}"
-            );
-            pace.tick().await;
-        }
-    }
-
-    async fn control<B, R>(&self, method: &str, body: &B) -> zbus::Result<R>
-    where
-        B: serde::Serialize + zbus::zvariant::DynamicType + Sync,
-        R: for<'d> zbus::zvariant::DynamicDeserialize<'d>,
-    {
-        let (name, path) = (
-            firmware_sim::bluez::CONTROL_NAME,
-            firmware_sim::bluez::CONTROL_PATH,
-        );
-        let reply = self
-            .0
-            .call_method(Some(name), path, Some("org.vitaltwin.Sim1"), method, body)
-            .await?;
-        reply.body().deserialize()
-    }
-}
-
-async fn connect(bus: &PrivateBus) -> Client {
-    let connection = zbus::connection::Builder::address(bus.address())
-        .expect("an address")
-        .build()
-        .await;
-    let client = Client(connection.expect("the bus is there"));
-    let deadline = Instant::now() + LIMIT;
-    let mut pace = tokio::time::interval(Duration::from_millis(10));
-    while client
-        .control::<_, Vec<String>>("Devices", &())
-        .await
-        .is_err()
-    {
-        assert!(Instant::now() < deadline, "the wearables did not come");
-        pace.tick().await;
-    }
-    client
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_serves_traces_takes_faults_and_ends_with_its_bus() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -212,7 +130,7 @@ async fn the_program_serves_traces_takes_faults_and_ends_with_its_bus() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
-    let client = connect(&bus).await;
+    let client = client::connect(bus.address()).await;
     client
         .call::<_, ()>(
             "/org/bluez/hci0",
@@ -231,12 +149,14 @@ async fn the_program_serves_traces_takes_faults_and_ends_with_its_bus() {
         )
         .await;
     assert!(twice.is_err_and(|error| error.to_string().contains("org.bluez.Error.InProgress")));
-    client.until("Connected", Some(false)).await;
+    client.until(STRAP_PATH, "Connected", Some(false)).await;
     client
         .call::<_, ()>(STRAP_PATH, "org.bluez.Device1", "Connect", &())
         .await
         .expect("a link");
-    client.until("ServicesResolved", Some(true)).await;
+    client
+        .until(STRAP_PATH, "ServicesResolved", Some(true))
+        .await;
     let injected = |value: u8| (STRAP, "2a37", vec![0u8, value]);
     let refused = client
         .control::<_, (u64, i64, i64)>("Inject", &injected(60))
@@ -273,7 +193,7 @@ async fn the_program_serves_traces_takes_faults_and_ends_with_its_bus() {
             .await
             .expect("known")
     );
-    assert_eq!(client.flag("Connected").await, Some(false));
+    assert_eq!(client.flag(STRAP_PATH, "Connected").await, Some(false));
     let waiting = client
         .call::<_, ()>(&heart_rate, characteristic, "StartNotify", &())
         .await;
@@ -286,7 +206,7 @@ async fn the_program_serves_traces_takes_faults_and_ends_with_its_bus() {
         .control::<_, ()>("VanishAdapter", &true)
         .await
         .expect("unplugged");
-    assert_eq!(client.flag("Connected").await, None);
+    assert_eq!(client.flag(STRAP_PATH, "Connected").await, None);
     client
         .control::<_, ()>("VanishAdapter", &false)
         .await
@@ -300,7 +220,7 @@ async fn the_program_serves_traces_takes_faults_and_ends_with_its_bus() {
         )
         .await
         .expect("a scan");
-    client.until("Connected", Some(false)).await;
+    client.until(STRAP_PATH, "Connected", Some(false)).await;
     drop(bus);
     let ended = tokio::task::spawn_blocking(move || program.wait())
         .await

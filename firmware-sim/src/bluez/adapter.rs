@@ -1,10 +1,10 @@
-//! `org.bluez.Adapter1` and the agent manager.
+//! `org.bluez.Adapter1`: power, scans, forgetting devices.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use zbus::message::Header;
-use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
+use zbus::zvariant::{ObjectPath, OwnedValue};
 
 use super::error::Error;
 use super::objects;
@@ -35,8 +35,14 @@ pub(crate) fn client_of(header: &Header<'_>) -> String {
 #[zbus::interface(name = "org.bluez.Adapter1")]
 impl Adapter1 {
     async fn start_discovery(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Error> {
-        if !self.world.adapter().powered {
-            return Err(Error::not_ready());
+        {
+            let adapter = self.world.adapter();
+            if !adapter.powered {
+                return Err(Error::not_ready());
+            }
+            if adapter.scan_held {
+                return Err(Error::already_in_progress());
+            }
         }
         let scanned_before = !self.world.adapter().scans.is_empty();
         if !self.world.start_scan(&client_of(&header)) {
@@ -94,12 +100,17 @@ impl Adapter1 {
             .peers
             .iter()
             .find(|peer| peer.path == device.as_str());
-        match peer {
-            Some(peer) if peer.link().known => objects::remove_device(&self.world, peer)
-                .await
-                .map_err(Error::ZBus),
-            _ => Err(Error::does_not_exist()),
-        }
+        let peer = peer
+            .filter(|peer| peer.link().known)
+            .ok_or_else(Error::does_not_exist)?;
+        objects::remove_device(&self.world, peer)
+            .await
+            .map_err(Error::ZBus)?;
+        // What the daemon had written down about it goes, too.
+        let mut link = peer.link();
+        link.bonded = false;
+        link.services_lost = false;
+        Ok(())
     }
 
     #[zbus(property)]
@@ -153,7 +164,8 @@ impl Adapter1 {
 
     #[zbus(property)]
     fn discovering(&self) -> bool {
-        !self.world.adapter().scans.is_empty()
+        let adapter = self.world.adapter();
+        adapter.scan_held || !adapter.scans.is_empty()
     }
 
     #[zbus(property, name = "UUIDs")]
@@ -172,38 +184,5 @@ impl Adapter1 {
     #[zbus(property)]
     fn roles(&self) -> Vec<String> {
         vec!["central".into(), "peripheral".into()]
-    }
-}
-
-/// `org.bluez.AgentManager1`: agents may register; nothing here needs pairing.
-#[derive(Debug, Default)]
-pub(crate) struct AgentManager1 {
-    agents: std::collections::BTreeSet<String>,
-}
-
-#[zbus::interface(name = "org.bluez.AgentManager1")]
-impl AgentManager1 {
-    fn register_agent(&mut self, agent: OwnedObjectPath, _capability: &str) -> Result<(), Error> {
-        if self.agents.insert(agent.to_string()) {
-            Ok(())
-        } else {
-            Err(Error::AlreadyExists("Already Exists".into()))
-        }
-    }
-
-    fn unregister_agent(&mut self, agent: OwnedObjectPath) -> Result<(), Error> {
-        if self.agents.remove(agent.as_str()) {
-            Ok(())
-        } else {
-            Err(Error::does_not_exist())
-        }
-    }
-
-    fn request_default_agent(&self, agent: OwnedObjectPath) -> Result<(), Error> {
-        if self.agents.contains(agent.as_str()) {
-            Ok(())
-        } else {
-            Err(Error::does_not_exist())
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! `org.vitaltwin.Sim1` at `/sim`: faults on demand, for tests and the demo.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use firmware::gatt::Uuid;
 use zbus::fdo;
@@ -21,6 +23,11 @@ impl Sim1 {
 
 fn refuse(error: &super::FaultError) -> fdo::Error {
     fdo::Error::InvalidArgs(error.to_string())
+}
+
+fn parse(uuid: &str) -> fdo::Result<Uuid> {
+    let bad = || fdo::Error::InvalidArgs(format!("{uuid} is not a UUID"));
+    Uuid::parse(uuid).ok_or_else(bad)
 }
 
 #[zbus::interface(name = "org.vitaltwin.Sim1")]
@@ -47,6 +54,59 @@ impl Sim1 {
         self.faults
             .hide_services(address, hidden)
             .map_err(|e| refuse(&e))
+    }
+
+    /// Services resolve to nothing from the next connect on, until the daemon forgets the device.
+    fn lose_services(&self, address: &str) -> fdo::Result<()> {
+        self.faults.lose_services(address).map_err(|e| refuse(&e))
+    }
+
+    /// Discovery of services takes so many milliseconds longer from the next connect on.
+    fn slow_discovery(&self, address: &str, by_ms: u32) -> fdo::Result<()> {
+        let by = Duration::from_millis(by_ms.into());
+        self.faults
+            .slow_discovery(address, by)
+            .map_err(|e| refuse(&e))
+    }
+
+    /// Another program reads a value.
+    async fn read_by_another(&self, address: &str, characteristic: &str) -> fdo::Result<()> {
+        self.faults
+            .read_by_another(address, parse(characteristic)?)
+            .await
+            .map_err(|e| refuse(&e))
+    }
+
+    /// A former process left the link up.
+    async fn leave_link_up(&self, address: &str) -> fdo::Result<()> {
+        self.faults
+            .leave_link_up(address)
+            .await
+            .map_err(|e| refuse(&e))
+    }
+
+    /// Somebody else's scan: every `StartDiscovery` is answered with "in progress".
+    async fn hold_scan(&self, held: bool) {
+        self.faults.hold_scan(held).await;
+    }
+
+    /// The controller carries so many links; 0 = as many as are asked for.
+    fn set_slots(&self, slots: u32) {
+        self.faults.set_slots(slots as usize);
+    }
+
+    /// Another device answers in its place.
+    fn spoof(&self, address: &str, spoofed: bool) -> fdo::Result<()> {
+        self.faults.spoof(address, spoofed).map_err(|e| refuse(&e))
+    }
+
+    /// Match rules on the bus, by client.
+    async fn match_rules(&self) -> fdo::Result<HashMap<String, u64>> {
+        let rules = self.faults.match_rules().await.map_err(|e| refuse(&e))?;
+        Ok(rules
+            .into_iter()
+            .map(|(client, count)| (client, count as u64))
+            .collect())
     }
 
     /// The patient takes it off.
@@ -79,11 +139,9 @@ impl Sim1 {
         characteristic: &str,
         bytes: Vec<u8>,
     ) -> fdo::Result<(u64, i64, i64)> {
-        let uuid = Uuid::parse(characteristic)
-            .ok_or_else(|| fdo::Error::InvalidArgs(format!("{characteristic} is not a UUID")))?;
         let sent = self
             .faults
-            .inject(address, uuid, bytes)
+            .inject(address, parse(characteristic)?, bytes)
             .await
             .map_err(|e| refuse(&e))?;
         Ok((sent.number, sent.at.as_micros(), sent.at_wall.as_micros()))
@@ -108,6 +166,14 @@ impl Sim1 {
     async fn restart_daemon(&self, away_ms: u32) -> fdo::Result<()> {
         self.faults
             .restart_daemon(away_ms)
+            .await
+            .map_err(|e| refuse(&e))
+    }
+
+    /// The same where the links died with it: the new daemon knows no device.
+    async fn restart_daemon_afresh(&self, away_ms: u32) -> fdo::Result<()> {
+        self.faults
+            .restart_daemon_afresh(away_ms)
             .await
             .map_err(|e| refuse(&e))
     }

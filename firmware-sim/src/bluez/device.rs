@@ -1,11 +1,13 @@
-//! `org.bluez.Device1`: connect, disconnect, and what an advert says.
+//! `org.bluez.Device1`: connect, pair, disconnect, and what an advert says.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use zbus::fdo;
+use zbus::message::Header;
 use zbus::zvariant::OwnedObjectPath;
 
+use super::adapter::client_of;
 use super::error::Error;
 use super::peer::Peer;
 use super::world::{ADAPTER_PATH, World};
@@ -51,7 +53,26 @@ impl Device1 {
             self.peer.link().connecting = false;
             return Err(Error::connection_aborted());
         }
+        if self.world.is_full() {
+            self.peer.link().connecting = false;
+            return Err(Error::no_slot());
+        }
         self.world.link_up(&self.peer).await;
+        Ok(())
+    }
+
+    /// Connects first where there is no link yet.
+    async fn pair(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Error> {
+        if self.peer.link().bonded {
+            return Err(Error::already_exists());
+        }
+        self.connect().await?;
+        self.world.pair(&self.peer, Some(&client_of(&header))).await
+    }
+
+    fn cancel_pairing(&self) -> Result<(), Error> {
+        let cancel = self.peer.link().pairing.clone();
+        cancel.ok_or_else(Error::does_not_exist)?.notify_one();
         Ok(())
     }
 
@@ -95,12 +116,12 @@ impl Device1 {
 
     #[zbus(property)]
     fn paired(&self) -> bool {
-        false
+        self.peer.link().bonded
     }
 
     #[zbus(property)]
     fn bonded(&self) -> bool {
-        false
+        self.peer.link().bonded
     }
 
     #[zbus(property)]

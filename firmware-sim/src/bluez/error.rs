@@ -21,8 +21,16 @@ pub(crate) enum Error {
     NotPermitted(String),
     /// No such object.
     DoesNotExist(String),
-    /// No such agent.
+    /// An agent, or a bond, is there already.
     AlreadyExists(String),
+    /// An argument that is not one of those allowed.
+    InvalidArguments(String),
+    /// Keys or numbers do not agree.
+    AuthenticationFailed(String),
+    /// The agent said no.
+    AuthenticationRejected(String),
+    /// Pairing was broken off.
+    AuthenticationCanceled(String),
 }
 
 macro_rules! standard {
@@ -44,6 +52,8 @@ standard! {
     no_discovery => Failed "No discovery started";
     /// The link could not be made.
     connection_aborted => Failed "le-connection-abort-by-local";
+    /// The controller has no slot left (HCI 0x09, EMLINK).
+    no_slot => Failed "le-connection-concurrent-connection-limit";
     /// `Disconnect` without a link.
     not_connected => NotConnected "Not Connected";
     /// A read or a subscription without a link.
@@ -56,6 +66,18 @@ standard! {
     read_not_permitted => NotPermitted "Read not permitted";
     /// The characteristic is not writable.
     write_not_permitted => NotPermitted "Write not permitted";
-    /// No such device.
+    /// The characteristic wants an encrypted link, and there is no bond.
+    not_paired => NotPermitted "Not paired";
+    /// A second bond with a device, a second agent of a client.
+    already_exists => AlreadyExists "Already Exists";
+    /// An agent with a capability that there is not.
+    bad_capability => InvalidArguments "Invalid arguments in method call";
+    /// Pairing failed: no agent that could have answered, or a wrong passkey.
+    authentication_failed => AuthenticationFailed "Authentication Failed";
+    /// The agent refused.
+    authentication_rejected => AuthenticationRejected "Authentication Rejected";
+    /// `CancelPairing`, or the link went away.
+    authentication_canceled => AuthenticationCanceled "Authentication Canceled";
+    /// No such device, agent or pairing.
     does_not_exist => DoesNotExist "Does Not Exist";
 }

@@ -1,13 +1,15 @@
 //! Faults on demand: what radio, daemon and people can do to a wearable's data.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use firmware::gatt::Uuid;
 
 use super::objects;
+use super::pairing::Agents;
 use super::peer::Peer;
-use super::world::{BUS_NAME, Emitted, World};
+use super::world::{BUS_NAME, Emitted, NEAREST_RSSI, World};
 
 /// Why a fault could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +98,107 @@ impl Faults {
     pub fn hide_services(&self, address: &str, hidden: bool) -> Result<(), FaultError> {
         self.peer(address)?.link().hide_services = hidden;
         Ok(())
+    }
+
+    /// From the next connect on, services resolve to nothing until the daemon forgets the device (`RemoveDevice`).
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn lose_services(&self, address: &str) -> Result<(), FaultError> {
+        self.peer(address)?.link().services_lost = true;
+        Ok(())
+    }
+
+    /// From the next connect on, discovery of services takes so much longer; what was subscribed on a former link
+    /// comes meanwhile.
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn slow_discovery(&self, address: &str, by: Duration) -> Result<(), FaultError> {
+        self.peer(address)?.link().discovery_delay = by;
+        Ok(())
+    }
+
+    /// Another program on the machine reads a value, which everybody sees as a change of it.
+    ///
+    /// # Errors
+    /// Also [`FaultError::UnknownCharacteristic`] where it has none that can be read.
+    pub async fn read_by_another(&self, address: &str, uuid: Uuid) -> Result<(), FaultError> {
+        let peer = self.peer(address)?;
+        let value = peer.wearable().read(uuid);
+        let (Some(at), Some(value)) = (peer.find(uuid), value) else {
+            return Err(FaultError::UnknownCharacteristic {
+                address: peer.identity.address.clone(),
+                characteristic: uuid,
+            });
+        };
+        self.world.announce_value(&at.path, &value).await;
+        Ok(())
+    }
+
+    /// A former process of the gateway left the link up: the device is connected, resolved, and does not advertise.
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub async fn leave_link_up(&self, address: &str) -> Result<(), FaultError> {
+        let peer = self.peer(address)?;
+        self.world.advertise(peer, NEAREST_RSSI).await;
+        if !peer.link().connected {
+            self.world.link_up(peer).await;
+        }
+        Ok(())
+    }
+
+    /// Somebody else's scan, which nobody here can stop: every `StartDiscovery` is answered with "in progress".
+    pub async fn hold_scan(&self, held: bool) {
+        self.world.adapter().scan_held = held;
+        self.world.announce_discovering(held).await;
+    }
+
+    /// The controller carries so many links from now on; 0 = as many as are asked for. Links that are up stay.
+    pub fn set_slots(&self, slots: usize) {
+        self.world.adapter().slots = (slots > 0).then_some(slots);
+    }
+
+    /// Another device answers in its place: same address and name, another serial number, and not the key of a bond
+    /// (so the link ends before services are resolved).
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn spoof(&self, address: &str, spoofed: bool) -> Result<(), FaultError> {
+        let peer = self.peer(address)?;
+        peer.wearable().set_spoofed(spoofed);
+        peer.link().spoofed = spoofed;
+        Ok(())
+    }
+
+    /// True if there is a bond.
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn bonded(&self, address: &str) -> Result<bool, FaultError> {
+        Ok(self.peer(address)?.link().bonded)
+    }
+
+    /// Match rules that the bus keeps, by client (its unique name): what a client leaks shows here.
+    ///
+    /// # Errors
+    /// [`FaultError::Bus`] also where the broker was built without statistics.
+    pub async fn match_rules(&self) -> Result<BTreeMap<String, usize>, FaultError> {
+        let reply = self
+            .world
+            .connection
+            .call_method(
+                Some("org.freedesktop.DBus"),
+                "/org/freedesktop/DBus",
+                Some("org.freedesktop.DBus.Debug.Stats"),
+                "GetAllMatchRules",
+                &(),
+            )
+            .await?;
+        let all: HashMap<String, Vec<String>> = reply.body().deserialize()?;
+        let count = |(client, rules): (String, Vec<String>)| (client, rules.len());
+        Ok(all.into_iter().map(count).collect())
     }
 
     /// The patient puts it on or takes it off.
@@ -191,23 +294,43 @@ impl Faults {
         Ok(())
     }
 
-    /// The daemon dies and is back after `away_ms`. As measured: the new daemon inherits the kernel's links, so
-    /// devices stay connected, but every subscription and scan is gone and nobody is told.
+    /// The daemon dies and is back after `away`. As measured: the new daemon inherits the kernel's links, so devices
+    /// stay connected, but every subscription, scan and agent is gone and nobody is told.
     ///
     /// # Errors
     /// [`FaultError::Bus`].
     pub async fn restart_daemon(&self, away_ms: u32) -> Result<(), FaultError> {
-        self.world.connection.release_name(BUS_NAME).await?;
+        self.restart(away_ms, false).await
+    }
+
+    /// The same where the links died with the daemon: the new one knows no device, the objects of the old one are
+    /// unknown, bonds are kept, and nobody is told.
+    ///
+    /// # Errors
+    /// [`FaultError::Bus`].
+    pub async fn restart_daemon_afresh(&self, away_ms: u32) -> Result<(), FaultError> {
+        self.restart(away_ms, true).await
+    }
+
+    async fn restart(&self, away_ms: u32, afresh: bool) -> Result<(), FaultError> {
+        let world = &self.world;
+        world.connection.release_name(BUS_NAME).await?;
+        world.set_mute(true);
         {
-            let mut adapter = self.world.adapter();
+            let mut adapter = world.adapter();
             adapter.scans.clear();
             adapter.filters.clear();
         }
-        for peer in &self.world.peers {
+        *world.agents() = Agents::default();
+        for peer in &world.peers {
             peer.link().forget_sessions();
+            if afresh {
+                objects::remove_device(world, peer).await?;
+            }
         }
         tokio::time::sleep(Duration::from_millis(away_ms.into())).await;
-        self.world.connection.request_name(BUS_NAME).await?;
+        world.set_mute(false);
+        world.connection.request_name(BUS_NAME).await?;
         Ok(())
     }
 }

@@ -76,6 +76,14 @@ impl GattCharacteristic1 {
     fn uuid_number(&self) -> Uuid {
         self.at.characteristic.uuid
     }
+
+    async fn unlock(&self) -> Result<(), Error> {
+        if self.peer.protects(self.uuid_number()) {
+            self.world.unlock(&self.peer).await
+        } else {
+            Ok(())
+        }
+    }
 }
 
 #[zbus::interface(name = "org.bluez.GattCharacteristic1")]
@@ -87,6 +95,7 @@ impl GattCharacteristic1 {
         if !self.at.characteristic.access.readable() {
             return Err(Error::read_not_permitted());
         }
+        self.unlock().await?;
         let value = self
             .peer
             .wearable()
@@ -116,6 +125,9 @@ impl GattCharacteristic1 {
     async fn start_notify(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Error> {
         if !self.at.characteristic.access.pushes() {
             return Err(Error::not_supported());
+        }
+        if self.peer.link().connected {
+            self.unlock().await?;
         }
         let outcome = self
             .peer

@@ -3,7 +3,7 @@
 //!
 //! * [`FakeBluez`]: starts and owns it.
 //! * `world`: shared state and every change of it; `peer`: one wearable's link and sessions; `objects`: the tree.
-//! * `adapter`, `device`, `gatt`: the interfaces; `error`: its errors.
+//! * `adapter`, `device`, `gatt`: the interfaces; `pairing`: agents and bonds; `error`: its errors.
 //! * [`Faults`]: faults on demand, in process; `control`: the same over D-Bus (`org.vitaltwin.Sim1` at `/sim`).
 //!
 //! The only module that names `zbus`. Must not know: physiology, chips.
@@ -15,6 +15,7 @@ mod error;
 mod faults;
 mod gatt;
 mod objects;
+mod pairing;
 mod peer;
 mod world;
 

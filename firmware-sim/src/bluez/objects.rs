@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter1, AgentManager1};
+use super::adapter::Adapter1;
 use super::device::Device1;
 use super::gatt::{GattCharacteristic1, GattDescriptor1, GattService1};
+use super::pairing::AgentManager1;
 use super::peer::Peer;
 use super::world::{ADAPTER_PATH, World};
 
@@ -24,7 +25,8 @@ pub(crate) async fn add_adapter(world: &Arc<World>) -> zbus::Result<()> {
 pub(crate) async fn add_root(world: &Arc<World>) -> zbus::Result<()> {
     let server = world.connection.object_server();
     server.at("/", zbus::fdo::ObjectManager).await?;
-    server.at("/org/bluez", AgentManager1::default()).await?;
+    let agents = AgentManager1::new(Arc::clone(world));
+    server.at("/org/bluez", agents).await?;
     Ok(())
 }
 
@@ -52,7 +54,7 @@ pub(crate) async fn add_device(world: &Arc<World>, peer: &Arc<Peer>) -> zbus::Re
     Ok(())
 }
 
-/// A device is forgotten.
+/// A device is not there any more.
 pub(crate) async fn remove_device(world: &Arc<World>, peer: &Arc<Peer>) -> zbus::Result<()> {
     world.link_down(peer).await;
     remove_services(world, peer).await?;

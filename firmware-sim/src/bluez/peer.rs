@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
-use firmware::gatt::{Characteristic, Service, Uuid};
+use firmware::gatt::{self, Characteristic, Service, Uuid};
 
-use crate::wearable::{Identity, Wearable};
+use super::pairing::Cancel;
+use crate::wearable::{Identity, Pairing, Wearable};
 
 /// The first handle that a peripheral's own services get.
 const FIRST_HANDLE: u16 = 0x0010;
@@ -21,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) identity: Identity,
     /// `/org/bluez/hci0/dev_..`.
     pub(crate) path: String,
+    /// What it asks of who wants its values.
+    pub(crate) pairing: Pairing,
     /// The daemon's view of its attribute table.
     pub(crate) services: Vec<ServiceAt>,
     wearable: Mutex<Wearable>,
@@ -64,6 +68,16 @@ pub(crate) struct Link {
     pub(crate) silent: bool,
     /// Services resolve to nothing (bluez/bluez#1489).
     pub(crate) hide_services: bool,
+    /// The same, until the daemon forgets the device.
+    pub(crate) services_lost: bool,
+    /// Discovery of services takes so much longer.
+    pub(crate) discovery_delay: Duration,
+    /// There is a bond: keys on both sides.
+    pub(crate) bonded: bool,
+    /// A pairing is under way.
+    pub(crate) pairing: Option<Cancel>,
+    /// Something else answers under this address.
+    pub(crate) spoofed: bool,
     /// By characteristic: client -> session is active.
     sessions: BTreeMap<Uuid, BTreeMap<String, bool>>,
     /// Last value seen by the daemon.
@@ -159,6 +173,7 @@ impl Peer {
         Self {
             identity,
             path,
+            pairing: wearable.pairing(),
             services,
             wearable: Mutex::new(wearable),
             link: Mutex::default(),
@@ -191,6 +206,14 @@ impl Peer {
             .iter()
             .flat_map(|service| &service.characteristics)
             .find(|at| at.characteristic.uuid == uuid)
+    }
+
+    /// True if a characteristic wants a link that is encrypted with a bond: everything of a device that pairs, but for
+    /// what anybody may know (battery, who made it).
+    pub(crate) fn protects(&self, uuid: Uuid) -> bool {
+        let open = [gatt::BATTERY, gatt::DEVICE_INFORMATION];
+        let is_open = |c: &Characteristic| c.uuid == uuid;
+        self.pairing != Pairing::None && !open.iter().any(|s| s.characteristics.iter().any(is_open))
     }
 
     /// Long forms of the services' UUIDs.
@@ -240,7 +263,6 @@ fn lay_out(device: &str, services: &[Service]) -> Vec<ServiceAt> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firmware::gatt;
 
     #[test]
     fn handles_follow_the_attribute_table() {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use zbus::Connection;
 use zbus::zvariant::Value;
 
 use super::objects;
+use super::pairing::Agents;
 use super::peer::Peer;
 
 /// The one adapter.
@@ -31,7 +33,7 @@ const LINK_STEP: Duration = Duration::from_millis(20);
 /// How often a device that is not connected is heard during a scan.
 const ADVERT_PERIOD: Duration = Duration::from_secs(1);
 /// Signal strength of the nearest wearable, dBm; each further one is 3 dB weaker.
-const NEAREST_RSSI: i16 = -48;
+pub(crate) const NEAREST_RSSI: i16 = -48;
 
 /// One value that left a wearable.
 #[derive(Clone, Debug)]
@@ -63,6 +65,10 @@ pub(crate) struct Adapter {
     pub(crate) scans: BTreeMap<String, Vec<String>>,
     /// By client: the filter it set, for its next scan.
     pub(crate) filters: BTreeMap<String, Vec<String>>,
+    /// Another program, or the kernel on behalf of a dead daemon, has a scan that nobody here can stop.
+    pub(crate) scan_held: bool,
+    /// Links that the controller carries; none: as many as are asked for.
+    pub(crate) slots: Option<usize>,
     /// Counts scans, so that the task of an old one ends.
     scan_number: u64,
 }
@@ -78,6 +84,9 @@ pub(crate) struct World {
     pub(crate) gateway: String,
     pub(crate) trace: Option<Trace>,
     adapter: Mutex<Adapter>,
+    agents: Mutex<Agents>,
+    /// Nothing is announced: the daemon is dead, but what it kept changes.
+    mute: AtomicBool,
 }
 
 impl fmt::Debug for World {
@@ -109,6 +118,8 @@ impl World {
             gateway,
             trace,
             adapter,
+            agents: Mutex::default(),
+            mute: AtomicBool::new(false),
         }
     }
 
@@ -116,6 +127,26 @@ impl World {
         self.adapter
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn agents(&self) -> MutexGuard<'_, Agents> {
+        self.agents
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether changes are kept from the bus.
+    pub(crate) fn set_mute(&self, mute: bool) {
+        self.mute.store(mute, Ordering::SeqCst);
+    }
+
+    /// True if the controller has no slot for one more link.
+    pub(crate) fn is_full(&self) -> bool {
+        let Some(slots) = self.adapter().slots else {
+            return false;
+        };
+        let used = self.peers.iter().filter(|peer| peer.link().connected);
+        used.count() >= slots
     }
 
     /// By Bluetooth address, in any case.
@@ -132,6 +163,9 @@ impl World {
         interface: &str,
         properties: &[(&str, Value<'_>)],
     ) -> zbus::Result<()> {
+        if self.mute.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let properties: HashMap<&str, &Value<'_>> =
             properties.iter().map(|(k, v)| (*k, v)).collect();
         let body = (interface, properties, Vec::<&str>::new());
@@ -146,7 +180,8 @@ impl World {
             .await
     }
 
-    async fn device_changed(&self, peer: &Peer, properties: &[(&str, Value<'_>)]) {
+    /// `PropertiesChanged` of a device.
+    pub(crate) async fn device_changed(&self, peer: &Peer, properties: &[(&str, Value<'_>)]) {
         if let Err(error) = self.changed(&peer.path, DEVICE, properties).await {
             tracing::warn!(%error, "cannot announce a change of a device");
         }
@@ -208,7 +243,7 @@ impl World {
 
     /// The adapter hears an advert: a new device appears, a known one changes its signal strength. A connected
     /// peripheral does not advertise.
-    async fn advertise(self: &Arc<Self>, peer: &Arc<Peer>, rssi: i16) {
+    pub(crate) async fn advertise(self: &Arc<Self>, peer: &Arc<Peer>, rssi: i16) {
         let new = {
             let mut link = peer.link();
             if link.connected {
@@ -245,15 +280,22 @@ impl World {
     /// Service discovery: the daemon first enables again what was subscribed on the former link.
     async fn resolve(self: Arc<Self>, peer: Arc<Peer>, number: u64) {
         tokio::time::sleep(LINK_STEP).await;
-        let (export, hide) = {
+        let (export, hide, wrong_key, delay) = {
             let mut link = peer.link();
             if link.number != number || !link.connected {
                 return;
             }
-            let hide = link.hide_services;
-            link.set_sessions_active(!hide);
-            (!hide && !std::mem::replace(&mut link.exported, true), hide)
+            let hide = link.hide_services || link.services_lost;
+            let wrong_key = link.bonded && link.spoofed;
+            link.set_sessions_active(!hide && !wrong_key);
+            let export = !hide && !wrong_key && !std::mem::replace(&mut link.exported, true);
+            (export, hide, wrong_key, link.discovery_delay)
         };
+        if wrong_key {
+            // Who does not have the key of the bond cannot encrypt, and the kernel ends the link.
+            self.link_down(&peer).await;
+            return;
+        }
         let outcome = if hide {
             objects::remove_services(&self, &peer).await
         } else if export {
@@ -264,7 +306,7 @@ impl World {
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot show or hide services");
         }
-        tokio::time::sleep(LINK_STEP).await;
+        tokio::time::sleep(LINK_STEP + delay).await;
         {
             let mut link = peer.link();
             if link.number != number || !link.connected {
@@ -290,6 +332,9 @@ impl World {
             }
             link.connected = false;
             link.set_sessions_active(false);
+            if let Some(cancel) = link.pairing.take() {
+                cancel.notify_one();
+            }
             std::mem::take(&mut link.resolved)
         };
         if resolved {
@@ -369,8 +414,9 @@ impl World {
         }
     }
 
-    /// A client left the bus: its scans and sessions end; links stay, as measured.
+    /// A client left the bus: its scans, sessions and agent end; links stay, as measured.
     pub(crate) async fn forget_client(&self, client: &str) {
+        self.agents().forget_client(client);
         let scan_ended = {
             let mut adapter = self.adapter();
             adapter.filters.remove(client);

@@ -18,6 +18,8 @@ use board::{Board, Fit};
 
 /// What every simulated device says of its maker, so that nobody takes its values for a person's.
 pub const MANUFACTURER: &str = "vitaltwin sim (test data)";
+/// Serial number of the device that answers in another's place.
+const IMPOSTOR: &str = "SPOOFED00001";
 /// Firmware revision shown.
 const REVISION: &str = env!("CARGO_PKG_VERSION");
 /// Sensors are looked at this often: no FIFO of theirs fills in that time.
@@ -67,6 +69,18 @@ impl Kind {
     }
 }
 
+/// What a wearable asks of who wants its values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pairing {
+    /// Nothing.
+    #[default]
+    None,
+    /// A bond, which needs nobody to look or type.
+    JustWorks,
+    /// A bond, for which somebody types these six digits, which it shows or has on a label.
+    Passkey(u32),
+}
+
 /// What a wearable says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -99,6 +113,8 @@ pub struct Wearable {
     fit: Fit,
     /// Changes of `fit.worn` still to come, in order of time.
     worn_changes: Vec<Worn>,
+    pairing: Pairing,
+    spoofed: bool,
     period: Span,
     played: Span,
     due: Span,
@@ -153,6 +169,8 @@ impl Wearable {
             },
             fit: Fit { worn: true, sensor },
             worn_changes,
+            pairing: plan.pairing,
+            spoofed: false,
             period,
             played: Span::ZERO,
             due: period,
@@ -163,6 +181,17 @@ impl Wearable {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What it asks of who wants its values.
+    #[must_use]
+    pub fn pairing(&self) -> Pairing {
+        self.pairing
+    }
+
+    /// From now on another device answers in its place: same address and name, another serial number.
+    pub fn set_spoofed(&mut self, spoofed: bool) {
+        self.spoofed = spoofed;
     }
 
     /// Its attribute table.
@@ -236,6 +265,7 @@ impl Wearable {
             .ok(),
             gatt::MANUFACTURER_NAME => text(MANUFACTURER),
             gatt::MODEL_NUMBER => text(self.identity.kind.name()),
+            gatt::SERIAL_NUMBER if self.spoofed => text(IMPOSTOR),
             gatt::SERIAL_NUMBER => text(&self.identity.address.replace(':', "")),
             gatt::FIRMWARE_REVISION => text(REVISION),
             other => self.board.read(other),
