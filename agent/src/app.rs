@@ -5,6 +5,10 @@
 //! writer as a thread. Stop: the radio first; what it had handed over is sealed and made durable; the line
 //! then drains within its limit; what is left stays on disk for the next start.
 
+mod renewal;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -22,13 +26,14 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::{Span, Time};
 
+use self::renewal::Renewer;
 use crate::ble::btleplug::{Bluetooth, End};
 use crate::ble::link;
 use crate::ble::radio::ScanWindows;
 use crate::ble::{Address, Notification, Overflow, RadioEvent};
 use crate::config::{Config, UplinkKind};
 use crate::core::{Core, Event, Settings};
-use crate::enrol::{EnrolError, client_config, renew, renewal_due};
+use crate::enrol::client_config;
 use crate::identity::{Identity, IdentityDir, IdentityError, private_dir};
 use crate::outbox::store::{Done, Job, Store, StoreError, Writer};
 use crate::status::describe;
@@ -181,39 +186,28 @@ impl App {
         let (tls_sender, tls) = watch::channel(Arc::new(client_config(&identity, clock)?));
         let opened = Store::open(&options.dir, clock.now())?;
         let overflow = Overflow::default();
-        let settings = settings(config);
-        let obeyed = identity_dir.obeyed();
-        let now = clock.now();
-        let core = Core::new(settings, &identity, obeyed, &opened, overflow.clone(), now);
-
-        let (jobs, jobs_taken) = mpsc::channel(JOBS);
-        let (done_sender, done) = mpsc::channel(JOBS);
-        let writer = Writer::new(opened.store, jobs_taken, done_sender);
-        let writer = std::thread::Builder::new()
-            .name("outbox".into())
-            .stack_size(1 << 20)
-            .spawn(move || writer.run())
-            .map_err(StoreError::Io)?;
-
+        let core = Core::new(
+            settings(config),
+            &identity,
+            identity_dir.obeyed(),
+            &opened,
+            overflow.clone(),
+            clock.now(),
+        );
+        let (writer, jobs, done) = writer(opened.store)?;
         let (radio, values, radio_news, devices, stop_radio) = radio(config, clock, overflow);
-        let uplink = options.uplink.unwrap_or(config.uplink);
-        let grpc = config.grpc_address.clone();
-        let grpc = grpc.unwrap_or_else(|| identity.grpc_address.clone());
-        let mqtt = config.mqtt_address.clone();
-        let mqtt = mqtt.unwrap_or_else(|| identity.mqtt_address.clone());
-        let access = |address: &str| Access {
-            address: address.to_owned(),
-            tls: tls.clone(),
-        };
         let (line_sender, line_news) = mpsc::channel(NEWS);
         let (stop_line, stop) = watch::channel(false);
+        let uplink = options.uplink.unwrap_or(config.uplink);
+        let addresses = Addresses::of(config, &identity);
+        let access = Access {
+            address: addresses.of_line(uplink).to_owned(),
+            tls,
+        };
         let driver = match uplink {
-            UplinkKind::Grpc => {
-                let grpc = Grpc::new(access(&grpc));
-                tokio::spawn(drive(grpc, line_sender, clock, stop))
-            }
+            UplinkKind::Grpc => tokio::spawn(drive(Grpc::new(access), line_sender, clock, stop)),
             UplinkKind::Mqtt => {
-                let mqtt = Mqtt::new(access(&mqtt), identity.gateway.clone());
+                let mqtt = Mqtt::new(access, identity.gateway.clone());
                 tokio::spawn(drive(mqtt, line_sender, clock, stop))
             }
         };
@@ -221,7 +215,7 @@ impl App {
         let renewer = Renewer {
             dir: identity_dir.clone(),
             identity: Arc::clone(&identity),
-            address: grpc,
+            address: addresses.grpc,
             clock,
             tls: tls_sender,
             renewed,
@@ -479,6 +473,46 @@ impl App {
     }
 }
 
+/// Where the centre listens: as configured, else as it told at enrolment.
+struct Addresses {
+    grpc: String,
+    mqtt: String,
+}
+
+impl Addresses {
+    fn of(config: &Config, identity: &Identity) -> Self {
+        let chosen = |configured: &Option<String>, told: &String| {
+            configured.as_ref().unwrap_or(told).clone()
+        };
+        Self {
+            grpc: chosen(&config.grpc_address, &identity.grpc_address),
+            mqtt: chosen(&config.mqtt_address, &identity.mqtt_address),
+        }
+    }
+
+    fn of_line(&self, uplink: UplinkKind) -> &str {
+        match uplink {
+            UplinkKind::Grpc => &self.grpc,
+            UplinkKind::Mqtt => &self.mqtt,
+        }
+    }
+}
+
+/// The outbox's writer on its thread, and the ends of its queues.
+type WriterParts = (JoinHandle<()>, mpsc::Sender<Job>, mpsc::Receiver<Done>);
+
+fn writer(store: Store) -> Result<WriterParts, StoreError> {
+    let (jobs, jobs_taken) = mpsc::channel(JOBS);
+    let (done_sender, done) = mpsc::channel(JOBS);
+    let writer = Writer::new(store, jobs_taken, done_sender);
+    let thread = std::thread::Builder::new()
+        .name("outbox".into())
+        .stack_size(1 << 20)
+        .spawn(move || writer.run())
+        .map_err(StoreError::Io)?;
+    Ok((thread, jobs, done))
+}
+
 /// The radio as a task, and the ends of its queues.
 type Radio = (
     Task<End>,
@@ -532,66 +566,5 @@ fn settings(config: &Config) -> Settings {
         keep_free_bytes: config.keep_free_bytes,
         heartbeat: Span::from_secs(i64::try_from(config.heartbeat_s).unwrap_or(i64::MAX)),
         window: Limits::default(),
-    }
-}
-
-/// Renews the certificate in time, for as long as the agent runs.
-struct Renewer {
-    dir: IdentityDir,
-    identity: Arc<Identity>,
-    address: String,
-    clock: Clock,
-    tls: watch::Sender<Arc<rustls::ClientConfig>>,
-    renewed: mpsc::Sender<Arc<Identity>>,
-}
-
-impl Renewer {
-    async fn run(mut self) {
-        let mut failures = 0_i64;
-        let mut due = self.due();
-        loop {
-            let wait = due.since(self.clock.now());
-            if wait > Span::ZERO {
-                // In pieces: a machine that was suspended must not sleep on.
-                let piece = self.clock.real(wait).min(Duration::from_secs(60));
-                tokio::time::sleep(piece).await;
-                continue;
-            }
-            due = match self.renew().await {
-                Ok(()) => {
-                    failures = 0;
-                    self.due()
-                }
-                Err(error) => {
-                    let error = describe(&error);
-                    tracing::warn!(error, "the certificate could not be renewed");
-                    if peer_identity(self.identity.chain.first().map_or(&[], Vec::as_slice))
-                        .is_ok_and(|subject| subject.not_after <= self.clock.now())
-                    {
-                        tracing::error!(
-                            "the certificate ended: enrol this gateway anew with --replace"
-                        );
-                    }
-                    // After a minute, then later and later, at most an hour.
-                    failures += 1;
-                    self.clock.now() + Span::from_secs(60 * failures.min(60))
-                }
-            };
-        }
-    }
-
-    fn due(&self) -> Time {
-        let now = self.clock.now();
-        renewal_due(&self.identity, now).unwrap_or(now)
-    }
-
-    async fn renew(&mut self) -> Result<(), EnrolError> {
-        let identity = renew(&self.dir, &self.identity, &self.address, self.clock).await?;
-        let config = client_config(&identity, self.clock)?;
-        self.identity = Arc::new(identity);
-        self.tls.send_replace(Arc::new(config));
-        let _agent_stops = self.renewed.send(Arc::clone(&self.identity)).await;
-        tracing::info!("the certificate was renewed");
-        Ok(())
     }
 }

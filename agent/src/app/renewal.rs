@@ -1,0 +1,75 @@
+//! The task that renews the gateway's certificate in time. Promises: it never ends by itself, and a failure
+//! leaves the old certificate in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::cert::peer_identity;
+use proto::clock::Clock;
+use tokio::sync::{mpsc, watch};
+use vitals::{Span, Time};
+
+use crate::enrol::{EnrolError, client_config, renew, renewal_due};
+use crate::identity::{Identity, IdentityDir};
+use crate::status::describe;
+
+/// Renews the certificate in time, for as long as the agent runs.
+pub(super) struct Renewer {
+    pub(super) dir: IdentityDir,
+    pub(super) identity: Arc<Identity>,
+    pub(super) address: String,
+    pub(super) clock: Clock,
+    pub(super) tls: watch::Sender<Arc<rustls::ClientConfig>>,
+    pub(super) renewed: mpsc::Sender<Arc<Identity>>,
+}
+
+impl Renewer {
+    pub(super) async fn run(mut self) {
+        let mut failures = 0_i64;
+        let mut due = self.due();
+        loop {
+            let wait = due.since(self.clock.now());
+            if wait > Span::ZERO {
+                // In pieces: a machine that was suspended must not sleep on.
+                let piece = self.clock.real(wait).min(Duration::from_secs(60));
+                tokio::time::sleep(piece).await;
+                continue;
+            }
+            due = match self.renew().await {
+                Ok(()) => {
+                    failures = 0;
+                    self.due()
+                }
+                Err(error) => {
+                    let error = describe(&error);
+                    tracing::warn!(error, "the certificate could not be renewed");
+                    if peer_identity(self.identity.chain.first().map_or(&[], Vec::as_slice))
+                        .is_ok_and(|subject| subject.not_after <= self.clock.now())
+                    {
+                        tracing::error!(
+                            "the certificate ended: enrol this gateway anew with --replace"
+                        );
+                    }
+                    // After a minute, then later and later, at most an hour.
+                    failures += 1;
+                    self.clock.now() + Span::from_secs(60 * failures.min(60))
+                }
+            };
+        }
+    }
+
+    fn due(&self) -> Time {
+        let now = self.clock.now();
+        renewal_due(&self.identity, now).unwrap_or(now)
+    }
+
+    async fn renew(&mut self) -> Result<(), EnrolError> {
+        let identity = renew(&self.dir, &self.identity, &self.address, self.clock).await?;
+        let config = client_config(&identity, self.clock)?;
+        self.identity = Arc::new(identity);
+        self.tls.send_replace(Arc::new(config));
+        let _agent_stops = self.renewed.send(Arc::clone(&self.identity)).await;
+        tracing::info!("the certificate was renewed");
+        Ok(())
+    }
+}
