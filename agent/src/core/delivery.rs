@@ -149,7 +149,11 @@ impl Core {
             Err(ReceiptFault::UnknownContext) => self.counters.receipts_late += 1,
             Err(fault @ (ReceiptFault::Malformed | ReceiptFault::Forged)) => {
                 self.counters.receipts_invalid += 1;
-                tracing::warn!(%fault, "receipt ignored: nothing is deleted for it");
+                // Who can send one can send a million: the log tells of the first, and then ever more rarely.
+                let count = self.counters.receipts_invalid;
+                if count.is_power_of_two() {
+                    tracing::warn!(%fault, count, "receipt ignored: nothing is deleted for it");
+                }
             }
         }
     }
@@ -187,7 +191,10 @@ impl Core {
         let order = match self.commander.take(signed) {
             Ok(order) => order,
             Err(error) => {
-                tracing::warn!(%error, "command not obeyed");
+                let count: u64 = self.commander.refused().by_reason().values().sum();
+                if count.is_power_of_two() {
+                    tracing::warn!(%error, count, "command not obeyed");
+                }
                 return;
             }
         };

@@ -1,9 +1,11 @@
 //! Intake: values become readings, readings wait for the seal; devices and their states.
 
+use proto::seal::Lane;
 use proto::v1::{DeviceReport, GapReason, Heartbeat, LanePosition, LinkState as WireLink};
 use proto::wire::sanitise;
 use vitals::{StreamId, Time};
 
+use super::spots::Spots;
 use super::{Core, Device};
 use crate::ble::{About, Address, LinkState, Notification, RadioEvent};
 use crate::decode::{BEFORE_ASSIGNMENT, NOT_ASSIGNED, UNKNOWN_PROFILE, decode};
@@ -52,7 +54,8 @@ impl Core {
                 .add(BEFORE_ASSIGNMENT, early);
         }
         self.count_decoded(stream, kept as u64, now);
-        self.sealing.push(stream, observed.lane, observed.readings);
+        let lane = self.lane(address, observed.lane, notification.received);
+        self.sealing.push(stream, lane, observed.readings);
         if self.sealing.is_full(stream) {
             self.sealing.flush_stream(stream, now);
         }
@@ -67,6 +70,17 @@ impl Core {
             (device.contact, device.about.battery_percent) = (contact, battery);
             self.report(address);
         }
+    }
+
+    /// The lane of a notification: that of spot checks within the device's allowance only.
+    fn lane(&mut self, address: Address, lane: Lane, received: Time) -> Lane {
+        let Some(device) = self.devices.get_mut(&address) else {
+            return lane;
+        };
+        if lane == Lane::Alert && !device.spots.take(received) {
+            return Lane::Vitals;
+        }
+        lane
     }
 
     pub(super) fn radio(&mut self, event: RadioEvent, now: Time) {
@@ -130,6 +144,7 @@ impl Core {
                 contact: None,
                 readings: 0,
                 last_value: None,
+                spots: Spots::new(now),
             });
         }
         self.devices_changed = true;
@@ -144,6 +159,9 @@ impl Core {
     pub(super) fn declare_overflow(&mut self, now: Time) {
         for (address, missed) in self.overflow.take() {
             let Some(device) = self.devices.get(&address) else {
+                // Nobody's any more: there is no stream to declare it in.
+                let refused = &mut self.counters.device_data_refused;
+                refused.add(NOT_ASSIGNED, missed.notifications);
                 continue;
             };
             let (stream, source) = (device.stream, device.source.0);

@@ -13,6 +13,7 @@ mod delivery;
 mod intake;
 mod keep;
 mod report;
+mod spots;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +76,7 @@ pub(crate) struct Device {
     pub(crate) contact: Option<bool>,
     pub(crate) readings: u64,
     pub(crate) last_value: Option<Time>,
+    pub(crate) spots: spots::Spots,
 }
 
 /// Counters of this process that are in no row; those since enrolment are in the [`GatewayRow`].

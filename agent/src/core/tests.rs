@@ -519,6 +519,42 @@ fn a_full_buffer_drops_the_oldest_vitals_and_declares_them_exactly() {
     );
 }
 
+/// 36.6 degrees, indicated ten times a second: no person measures like that.
+fn flood(bench: &mut Bench, notifications: u32) {
+    for _ in 0..notifications {
+        let notification = Notification {
+            device: DEVICE,
+            service: 0,
+            characteristic: vitals::gatt::uuid(0x2A1C),
+            value: vec![0, 0x6e, 0x01, 0, 0xff],
+            received: bench.now,
+        };
+        bench
+            .core
+            .handle(Event::Notification(notification), bench.now);
+        bench.pump();
+        bench.pass(Span::from_millis(100));
+    }
+}
+
+#[test]
+fn a_device_that_floods_spot_checks_cannot_fill_the_disk() {
+    let mut bench = Bench::new();
+    bench.disconnect();
+    bench.restart(120_000);
+    bench.core.budget_for_tests(120_000);
+    bench.core.handle(
+        Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)),
+        bench.now,
+    );
+    flood(&mut bench, 8_000);
+    let status = bench.core.status(bench.now);
+    assert!(status.buffer.bytes <= 126_000, "{:?}", status.buffer);
+    let dropped = status.readings_dropped["buffer_full"];
+    assert!(dropped > 100, "what was dropped is counted");
+    assert_eq!(status.readings_decoded, 8_000);
+}
+
 #[test]
 fn forged_receipts_and_commands_change_nothing() {
     let mut bench = Bench::new();
