@@ -2,6 +2,8 @@
 //!
 //! Invariant: a list is taken whole or refused whole, so that nothing is half obeyed.
 
+use std::collections::BTreeSet;
+
 use proto::seal::{KeyId, PatientPublic};
 use proto::v1;
 use vitals::{StreamId, Time};
@@ -55,7 +57,8 @@ pub enum AssignmentError {
     },
 }
 
-/// Checks a whole list; one bad assignment refuses it all, so that nothing is half obeyed.
+/// Checks a whole list; one bad assignment refuses it all, so that nothing is half obeyed. A stream or a device
+/// that is named twice is refused, too: which of two patients wears it is not guessed here.
 ///
 /// # Errors
 /// [`AssignmentError`].
@@ -63,5 +66,57 @@ pub fn parse_assignments(list: &v1::AssignmentList) -> Result<Vec<Assignment>, A
     let parse = |(index, message)| {
         Assignment::parse(message).map_err(|field| AssignmentError::Malformed { index, field })
     };
-    list.assignments.iter().enumerate().map(parse).collect()
+    let parsed = list.assignments.iter().enumerate().map(parse);
+    let assignments: Vec<Assignment> = parsed.collect::<Result<_, _>>()?;
+    let (mut streams, mut devices) = (BTreeSet::new(), BTreeSet::new());
+    for (index, assignment) in assignments.iter().enumerate() {
+        let twice = |field| AssignmentError::Malformed { index, field };
+        if !streams.insert(assignment.stream) {
+            return Err(twice("stream"));
+        }
+        if !assignment
+            .devices
+            .iter()
+            .all(|device| devices.insert(*device))
+        {
+            return Err(twice("devices"));
+        }
+    }
+    Ok(assignments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assignment(stream: u8, devices: &[&str]) -> v1::Assignment {
+        v1::Assignment {
+            stream: vec![stream; 16],
+            key_id: vec![2; 8],
+            public_key: vec![3; 32],
+            devices: devices.iter().map(|&device| device.to_owned()).collect(),
+            effective_from_us: 5,
+        }
+    }
+
+    fn fault(assignments: Vec<v1::Assignment>) -> Option<(usize, &'static str)> {
+        let parsed = parse_assignments(&v1::AssignmentList { assignments });
+        let AssignmentError::Malformed { index, field } = parsed.err()?;
+        Some((index, field))
+    }
+
+    #[test]
+    fn nobody_is_guessed_when_a_stream_or_a_device_is_named_twice() {
+        let (one, other) = ("AA:BB:CC:DD:EE:01", "AA:BB:CC:DD:EE:02");
+        let fine = vec![assignment(1, &[one]), assignment(2, &[other])];
+        assert_eq!(fault(fine), None);
+        let streams = vec![assignment(1, &[one]), assignment(1, &[other])];
+        assert_eq!(fault(streams), Some((1, "stream")));
+        let devices = vec![
+            assignment(1, &[one]),
+            assignment(2, &[other, "aa_bb_cc_dd_ee_01"]),
+        ];
+        assert_eq!(fault(devices), Some((1, "devices")));
+        assert_eq!(fault(vec![assignment(1, &["x"])]), Some((0, "devices")));
+    }
 }
