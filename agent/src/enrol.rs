@@ -20,6 +20,9 @@ use crate::uplink::grpc;
 /// A certificate is renewed when a third of its life is left, but at least this long before its end.
 const LEAST_NOTICE: Span = Span::from_mins(10);
 
+/// Longest chain taken, bytes: it lies beside each context in the outbox, whose rows stay below 4 KiB.
+const LONGEST_CHAIN: usize = 3072;
+
 /// Why enrolment or renewal failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
@@ -159,6 +162,9 @@ fn check(told: &EnrolResponse, gateway: &GatewayId, point: &[u8]) -> Result<(), 
     {
         return Err(EnrolError::Answer("the certificate holds another key"));
     }
+    if told.certificate_chain.iter().map(Vec::len).sum::<usize>() > LONGEST_CHAIN {
+        return Err(EnrolError::Answer("its certificate chain is too long"));
+    }
     if told.command_key.len() != 65 {
         return Err(EnrolError::Answer("its command key is none"));
     }
@@ -247,6 +253,14 @@ mod tests {
                 "command key",
             ),
             (EnrolResponse::default(), "no certificate"),
+            (
+                EnrolResponse {
+                    certificate_chain: [good.certificate_chain.clone(), vec![vec![0; 3000]]]
+                        .concat(),
+                    ..good.clone()
+                },
+                "too long",
+            ),
         ] {
             let why = refused(&bad, point);
             assert!(why.contains(word), "{word}: {why}");

@@ -26,6 +26,8 @@ use crate::config::split_address;
 /// HTTP/2 pings on an idle line, so that a dead one is noticed within half a minute.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Real time that an enrolment or renewal may take at the centre.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The gRPC transport.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Grpc {
             .send(UplinkEvent::Up(line))
             .await
             .map_err(|_| gone())?;
-        let ended = |status: tonic::Status| UplinkError::Ended(status.message().to_owned());
+        let ended = |status: tonic::Status| UplinkError::said(status.message());
         let call = client.exchange(ReceiverStream::new(outgoing));
         let mut incoming = tokio::time::timeout(CONNECT_TIMEOUT, call)
             .await
@@ -97,10 +99,7 @@ pub async fn enrol(
     request: EnrolRequest,
 ) -> Result<EnrolResponse, UplinkError> {
     let mut client = enrolment(address, config).await?;
-    let response = client.enrol(request).await;
-    response
-        .map(tonic::Response::into_inner)
-        .map_err(|status| UplinkError::Ended(status.message().to_owned()))
+    answer(client.enrol(request), ANSWER_TIMEOUT).await
 }
 
 /// Renews a certificate.
@@ -113,10 +112,20 @@ pub async fn renew(
     request: RenewRequest,
 ) -> Result<EnrolResponse, UplinkError> {
     let mut client = enrolment(address, config).await?;
-    let response = client.renew(request).await;
-    response
+    answer(client.renew(request), ANSWER_TIMEOUT).await
+}
+
+/// Waits for an answer, but not for ever: a centre that never gives one must not keep the agent from asking
+/// again.
+async fn answer<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    limit: Duration,
+) -> Result<T, UplinkError> {
+    let answered = tokio::time::timeout(limit, call);
+    let answered = answered.await.map_err(|_| UplinkError::NoAnswer)?;
+    answered
         .map(tonic::Response::into_inner)
-        .map_err(|status| UplinkError::Ended(status.message().to_owned()))
+        .map_err(|status| UplinkError::said(status.message()))
 }
 
 async fn enrolment(
@@ -183,4 +192,35 @@ async fn tls(
             address: address.to_owned(),
             source,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_never_comes_is_not_waited_for() {
+        let never = std::future::pending::<Result<tonic::Response<()>, tonic::Status>>();
+        let answered = answer(never, Duration::from_millis(1)).await;
+        assert!(matches!(answered, Err(UplinkError::NoAnswer)));
+    }
+
+    #[tokio::test]
+    async fn what_the_centre_says_cannot_play_with_a_terminal() {
+        let text = format!(
+            "spent\u{1b}[2J\nINFO all is well\u{202e} {}",
+            "x".repeat(9000)
+        );
+        let refused = std::future::ready(Err::<tonic::Response<()>, _>(
+            tonic::Status::permission_denied(text),
+        ));
+        let text = answer(refused, ANSWER_TIMEOUT)
+            .await
+            .expect_err("refused")
+            .describe();
+        assert!(
+            text.contains("spent[2JINFO all is well x") && text.len() < 400,
+            "{text}"
+        );
+    }
 }

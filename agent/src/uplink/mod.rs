@@ -67,6 +67,9 @@ pub enum UplinkError {
     /// The other end refused or ended the stream.
     #[error("the centre ended the stream: {0}")]
     Ended(String),
+    /// Connected, but the question was not answered.
+    #[error("the centre does not answer")]
+    NoAnswer,
     /// Nothing within the limit.
     #[error("no connection within {} s", CONNECT_TIMEOUT.as_secs())]
     TimedOut,
@@ -75,7 +78,16 @@ pub enum UplinkError {
     Renewed,
 }
 
+/// Longest text of a peer that is shown, characters.
+const LONGEST_TEXT: usize = 256;
+
 impl UplinkError {
+    /// The other end's own words, fit for a log and a terminal.
+    #[must_use]
+    pub fn said(text: &str) -> Self {
+        Self::Ended(proto::wire::clean(text, LONGEST_TEXT))
+    }
+
     /// The whole chain of causes as one line for people.
     #[must_use]
     pub fn describe(&self) -> String {

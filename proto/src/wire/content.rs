@@ -73,15 +73,18 @@ pub fn decode_body(source: SourceId, number: u64, body: &BatchBody) -> Result<Co
 /// direction of writing, at most 64 characters, no white space around it.
 #[must_use]
 pub fn sanitise(text: &str) -> String {
+    clean(text, MAX_TEXT)
+}
+
+/// As [`sanitise`], with another limit: for texts of a peer that people will see in a log or terminal.
+#[must_use]
+pub fn clean(text: &str, most: usize) -> String {
     let hidden = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
-    let text: String = text
-        .chars()
-        .filter(|c| !hidden(*c))
-        .take(MAX_TEXT)
-        .collect();
+    let text: String = text.chars().filter(|c| !hidden(*c)).take(most).collect();
     text.trim().to_owned()
 }
 

@@ -12,7 +12,7 @@ mod columns;
 mod content;
 
 pub use columns::{ReadingBatch, decode_columns, encode_columns, estimated_size, split_to_fit};
-pub use content::{Content, decode_body, sanitise};
+pub use content::{Content, clean, decode_body, sanitise};
 
 use crate::v1;
 
