@@ -14,7 +14,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,7 +185,7 @@ impl IdentityDir {
     /// # Errors
     /// [`IdentityError::Io`].
     pub fn store_new(&self, request: &Request, told: &EnrolResponse) -> Result<(), IdentityError> {
-        private_dir(&self.0).map_err(|source| self.io("", source))?;
+        own_dir(&self.0).map_err(|source| self.io("", source))?;
         let pem = Zeroizing::new(request.key.serialize_pem());
         self.write("key.pem", pem.as_bytes())?;
         match fs::remove_file(self.commands()) {
@@ -205,13 +205,23 @@ impl IdentityDir {
         self.write("enrolment.pb", &told.encode_to_vec())
     }
 
-    /// What was obeyed so far; nothing if the file is missing or damaged (the centre then tells again).
+    /// What was obeyed so far; nothing if the file is missing or damaged: the centre then tells again, and
+    /// until it does no device is read, which must not go unsaid.
     #[must_use]
     pub fn obeyed(&self) -> Obeyed {
-        fs::read(self.commands())
-            .ok()
-            .and_then(|bytes| Obeyed::decode(bytes.as_slice()).ok())
-            .unwrap_or_default()
+        let obeyed = match fs::read(self.commands()) {
+            Ok(bytes) => Obeyed::decode(bytes.as_slice()).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Obeyed::default(),
+            Err(error) => Err(error),
+        };
+        obeyed.unwrap_or_else(|error| {
+            let error = crate::status::describe(&error);
+            tracing::error!(
+                error,
+                "commands.pb is damaged: no device is read until the centre was reached"
+            );
+            Obeyed::default()
+        })
     }
 
     /// Makes what was obeyed durable.
@@ -248,16 +258,34 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// As [`private_dir`], for a folder that is the agent's own: one that is there is closed to others.
+///
+/// # Errors
+/// The disk's, or the folder is not this user's.
+pub fn own_dir(path: &Path) -> io::Result<()> {
+    private_dir(path)?;
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::warn!(path = %path.display(), "others could look into this folder: it is closed to them");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
 /// Replaces a file whole, mode 0600, durable when it returns.
 ///
 /// # Errors
 /// The disk's.
 pub fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!(".{name}.new"));
+    // One that a crash left, or that somebody laid there, keeps its mode or leads elsewhere: always a new one.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&temporary)?;
     file.write_all(bytes)?;
@@ -269,7 +297,6 @@ pub fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     fn enrolled() -> (tempfile::TempDir, IdentityDir, EnrolResponse) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -299,6 +326,30 @@ mod tests {
             let found = fs::metadata(folder.path().join(path)).expect("there");
             assert_eq!(found.permissions().mode() & 0o777, mode, "{path}");
         }
+    }
+
+    #[test]
+    fn what_lay_there_before_does_not_weaken_a_private_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let mode = |name: &str| {
+            let found = fs::symlink_metadata(path(name)).expect("there");
+            assert!(!found.is_symlink(), "{name}");
+            found.permissions().mode() & 0o777
+        };
+        fs::write(path(".key.new"), "left by a crash").expect("written");
+        fs::set_permissions(path(".key.new"), fs::Permissions::from_mode(0o644)).expect("ours");
+        write_atomically(folder.path(), "key", b"secret").expect("written");
+        assert_eq!(mode("key"), 0o600);
+        fs::write(path("elsewhere"), "untouched").expect("written");
+        std::os::unix::fs::symlink(path("elsewhere"), path(".key.new")).expect("linked");
+        write_atomically(folder.path(), "key", b"secret").expect("written");
+        assert_eq!(mode("key"), 0o600);
+        assert_eq!(fs::read(path("elsewhere")).expect("there"), b"untouched");
+        fs::create_dir(path("open")).expect("made");
+        fs::set_permissions(path("open"), fs::Permissions::from_mode(0o755)).expect("ours");
+        own_dir(&path("open")).expect("closed");
+        assert_eq!(mode("open"), 0o700);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::ledger::{Context, Entry};
 use super::reserve::Reserve;
 use super::rows::{ContextRow, GatewayRow, Row as _, StreamRow};
 use super::salvage::{self, Salvaged};
+use crate::identity::own_dir;
 
 /// sled's page cache. The outbox writes once and reads once: a cache helps it little, and the agent has
 /// 20 MiB for everything.
@@ -129,7 +130,8 @@ impl Store {
     /// # Errors
     /// Only if not even a fresh store can be written there.
     pub fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
-        fs::create_dir_all(dir).map_err(StoreError::Io)?;
+        // The receipt keys in it must not be read by others: with one, a receipt could be made up.
+        own_dir(&dir.join(STORE)).map_err(StoreError::Io)?;
         match Self::try_open(dir) {
             Ok(opened) => Ok(opened),
             // Neither a folder that cannot be written nor a store in use is damage: moving would not help.
