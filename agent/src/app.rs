@@ -119,7 +119,6 @@ pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
         path: options.dir.clone(),
         source,
     };
-    private_dir(&options.dir).map_err(folder)?;
     let _lock = lock(&options.dir)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(folder)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(folder)?;
@@ -135,7 +134,15 @@ pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
     end
 }
 
-fn lock(dir: &Path) -> Result<File, RunError> {
+/// Takes the folder for this process until the value is dropped.
+///
+/// # Errors
+/// [`RunError::Running`], [`RunError::Folder`].
+pub fn lock(dir: &Path) -> Result<File, RunError> {
+    private_dir(dir).map_err(|source| RunError::Folder {
+        path: dir.to_owned(),
+        source,
+    })?;
     let path = dir.join("agent.lock");
     let file = File::create(&path).map_err(|source| RunError::Folder {
         path: path.clone(),

@@ -44,7 +44,7 @@ enum Command {
         #[arg(long, value_enum)]
         uplink: Option<UplinkKind>,
         /// Real seconds that delivery may take when stopping; what is left stays on disk.
-        #[arg(long, value_name = "N", default_value_t = 5)]
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=3600))]
         drain_seconds: u64,
     },
     /// Spend a one-time token of the centre: makes this gateway's key here and gets its certificate.
@@ -102,6 +102,8 @@ pub fn main(cli: Cli) -> Result<u8> {
             telemetry::init();
             let token = if token == "-" { from_stdin()? } else { token };
             let clock = Clock::from_env(cli.test_clock)?;
+            // A running agent would write its renewed certificate over the new identity.
+            let _lock = app::lock(&cli.dir)?;
             let dir = IdentityDir::of(&cli.dir);
             let gateway = runtime()?.block_on(enrol::enrol(&dir, &token, replace, clock))?;
             say(&format!("enrolled as gateway {gateway}"))?;
