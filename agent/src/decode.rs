@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use proto::seal::Lane;
 use vitals::gatt::{Access, Characteristic, Decoded, Layout};
-use vitals::observe::{self, Origin, Sequences};
+use vitals::observe::{self, Memory, Origin, Sequences};
 use vitals::{Reading, SourceId, Span};
 
 use crate::ble::Notification;
@@ -17,6 +17,9 @@ use crate::ble::Notification;
 pub const NOT_ASSIGNED: &str = "not_assigned";
 /// The reading was taken before its assignment began.
 pub const BEFORE_ASSIGNMENT: &str = "before_assignment";
+
+/// The value's checksum does not fit.
+pub const BAD_CHECKSUM: &str = "bad_checksum";
 
 /// The device offers values that this version has no decoder for.
 pub const UNKNOWN_PROFILE: &str = "unknown_profile";
@@ -30,6 +33,8 @@ pub struct Observed {
     pub lane: Lane,
     /// What the sensor says about being on the body.
     pub contact: Option<bool>,
+    /// Values whose checksum does not fit: dropped, to be counted.
+    pub damaged: u64,
     /// Percent, if this was a battery level.
     pub battery_percent: Option<u8>,
 }
@@ -42,6 +47,7 @@ pub fn decode(
     notification: &Notification,
     name: Option<&str>,
     source: SourceId,
+    memory: &mut Memory,
     sequences: &mut Sequences,
 ) -> Result<Observed, &'static str> {
     let characteristic =
@@ -62,7 +68,8 @@ pub fn decode(
         None
     };
     Ok(Observed {
-        readings: observe::readings(&decoded, origin, sequences),
+        readings: observe::readings(&decoded, origin, memory, sequences),
+        damaged: observe::damaged(&decoded) as u64,
         lane: lane(&decoded),
         contact: observe::contact(&decoded),
         battery_percent,
@@ -76,7 +83,15 @@ pub fn decode(
 )]
 const fn lane(decoded: &Decoded) -> Lane {
     match decoded {
-        Decoded::SpotCheck(_) | Decoded::Temperature(_) | Decoded::BloodPressure(_) => Lane::Alert,
+        Decoded::SpotCheck(_)
+        | Decoded::Temperature(_)
+        | Decoded::BloodPressure(_)
+        | Decoded::EnhancedBloodPressure(_)
+        | Decoded::Glucose(_)
+        | Decoded::GlucoseContext(_)
+        | Decoded::Weight(_)
+        | Decoded::BodyComposition(_)
+        | Decoded::MiScale(_) => Lane::Alert,
         _ => Lane::Vitals,
     }
 }
@@ -106,7 +121,7 @@ pub enum Offer {
 #[must_use]
 pub fn offer(characteristic: u128) -> Offer {
     match Characteristic::from_uuid(characteristic).map(|known| known.info().access) {
-        Ok(Access::Subscribe | Access::ReadAndSubscribe) => Offer::Wanted,
+        Ok(Access::Subscribe | Access::ReadAndSubscribe | Access::Control) => Offer::Wanted,
         Ok(Access::Read | Access::Write) => Offer::Ignored,
         Err(_) => Offer::Unknown,
     }
@@ -158,7 +173,13 @@ mod tests {
 
     fn check(characteristic: Characteristic, value: &[u8]) -> Result<Observed, &'static str> {
         let notification = notification(characteristic.uuid(), value);
-        decode(&notification, None, SourceId(3), &mut Sequences::default())
+        decode(
+            &notification,
+            None,
+            SourceId(3),
+            &mut Memory::default(),
+            &mut Sequences::default(),
+        )
     }
 
     #[test]
@@ -188,6 +209,7 @@ mod tests {
                 &notification(uuid, value),
                 None,
                 SourceId(1),
+                &mut Memory::default(),
                 &mut sequences,
             );
             assert_eq!(refused, Err(reason));
@@ -196,6 +218,7 @@ mod tests {
             &notification(uuid, &[0, 60]),
             None,
             SourceId(1),
+            &mut Memory::default(),
             &mut sequences,
         );
         assert_eq!(good.expect("well formed").readings[0].sequence, 0);

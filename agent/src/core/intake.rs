@@ -3,12 +3,13 @@
 use proto::seal::Lane;
 use proto::v1::{DeviceReport, GapReason, Heartbeat, LanePosition, LinkState as WireLink};
 use proto::wire::sanitise;
+use vitals::observe::Memory;
 use vitals::{StreamId, Time};
 
 use super::spots::Spots;
 use super::{Core, Device};
 use crate::ble::{About, Address, LinkState, Notification, RadioEvent};
-use crate::decode::{BEFORE_ASSIGNMENT, NOT_ASSIGNED, UNKNOWN_PROFILE, decode};
+use crate::decode::{BAD_CHECKSUM, BEFORE_ASSIGNMENT, NOT_ASSIGNED, UNKNOWN_PROFILE, decode};
 use crate::outbox::assignment::Assignment;
 use crate::outbox::seal::Loss;
 
@@ -18,7 +19,7 @@ const MOST_UNASSIGNED: usize = 256;
 impl Core {
     pub(super) fn notification(&mut self, notification: &Notification, now: Time) {
         let address = notification.device;
-        let Some(device) = self.devices.get(&address) else {
+        let Some(device) = self.devices.get_mut(&address) else {
             self.counters.device_data_refused.add(NOT_ASSIGNED, 1);
             return;
         };
@@ -34,13 +35,20 @@ impl Core {
             self.counters.device_data_refused.add("no_usable_key", 1);
             return;
         };
-        let mut observed = match decode(notification, name.as_deref(), source, sequences) {
+        let memory = &mut device.memory;
+        let decoded = decode(notification, name.as_deref(), source, memory, sequences);
+        let mut observed = match decoded {
             Ok(observed) => observed,
             Err(reason) => {
                 self.counters.device_data_refused.add(reason, 1);
                 return;
             }
         };
+        if observed.damaged > 0 {
+            self.counters
+                .device_data_refused
+                .add(BAD_CHECKSUM, observed.damaged);
+        }
         let all = observed.readings.len();
         // An interval between beats reaches back: it may begin before the assignment.
         observed
@@ -141,6 +149,7 @@ impl Core {
                 link: LinkState::Searching,
                 since: now,
                 about: About::default(),
+                memory: Memory::default(),
                 contact: None,
                 readings: 0,
                 last_value: None,

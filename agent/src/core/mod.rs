@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use proto::v1::{GapReason, GatewayToCentre};
+use vitals::observe::Memory;
 use vitals::{GatewayId, SourceId, Span, StreamId, Time};
 
 use crate::ble::{About, Address, LinkState, Notification, Overflow, RadioEvent};
@@ -73,6 +74,8 @@ pub(crate) struct Device {
     pub(crate) link: LinkState,
     pub(crate) since: Time,
     pub(crate) about: About,
+    /// What it said that later values rest on.
+    pub(crate) memory: Memory,
     pub(crate) contact: Option<bool>,
     pub(crate) readings: u64,
     pub(crate) last_value: Option<Time>,

@@ -61,7 +61,27 @@ pub const fn rule(kind: Kind) -> Option<Rule> {
         | Kind::EnergyExpended
         | Kind::PulseAmplitudeIndex
         | Kind::BatteryLevel
-        | Kind::StepCount => None,
+        | Kind::StepCount
+        | Kind::BodyWeight
+        | Kind::BodyFat
+        | Kind::BodyMassIndex
+        | Kind::BodyHeight
+        | Kind::MuscleMass
+        | Kind::MusclePart
+        | Kind::FatFreeMass
+        | Kind::SoftLeanMass
+        | Kind::BodyWaterMass
+        | Kind::BodyImpedance
+        | Kind::BasalMetabolism
+        | Kind::BloodGlucose
+        | Kind::InterstitialGlucose
+        | Kind::GlucoseRate
+        | Kind::MealContext
+        | Kind::Carbohydrates
+        | Kind::HaemoglobinA1c
+        | Kind::StepsTaken
+        | Kind::PulseInterval
+        | Kind::RoomTemperature => None,
     }
 }
 

@@ -24,14 +24,37 @@ pub const fn fresh_for(kind: Kind) -> Span {
         | Kind::RrInterval
         | Kind::PulseRate
         | Kind::OxygenSaturation
-        | Kind::PulseAmplitudeIndex => Span::from_secs(60),
+        | Kind::PulseAmplitudeIndex
+        | Kind::PulseInterval => Span::from_secs(60),
         Kind::RespiratoryRate => Span::from_mins(5),
-        Kind::EnergyExpended | Kind::StepCount => Span::from_mins(15),
-        Kind::SystolicPressure | Kind::DiastolicPressure | Kind::MeanPressure => {
-            Span::from_mins(2 * 60)
-        }
+        // A continuous glucose monitor sends every one to five minutes.
+        Kind::EnergyExpended
+        | Kind::StepCount
+        | Kind::StepsTaken
+        | Kind::InterstitialGlucose
+        | Kind::GlucoseRate
+        | Kind::RoomTemperature => Span::from_mins(15),
+        Kind::SystolicPressure
+        | Kind::DiastolicPressure
+        | Kind::MeanPressure
+        | Kind::BloodGlucose
+        | Kind::MealContext
+        | Kind::Carbohydrates => Span::from_mins(2 * 60),
         Kind::BodyTemperature => Span::from_mins(4 * 60),
-        Kind::BatteryLevel => Span::from_mins(24 * 60),
+        // Changes over days: stepping on the scale once a day is enough.
+        Kind::BatteryLevel
+        | Kind::BodyWeight
+        | Kind::BodyFat
+        | Kind::BodyMassIndex
+        | Kind::BodyHeight
+        | Kind::MuscleMass
+        | Kind::MusclePart
+        | Kind::FatFreeMass
+        | Kind::SoftLeanMass
+        | Kind::BodyWaterMass
+        | Kind::BodyImpedance
+        | Kind::BasalMetabolism
+        | Kind::HaemoglobinA1c => Span::from_mins(24 * 60),
     }
 }
 
@@ -44,7 +67,11 @@ pub const TAKE_OVER_AFTER: u32 = 20;
 pub const fn is_about_the_body(kind: Kind) -> bool {
     !matches!(
         kind,
-        Kind::BatteryLevel | Kind::StepCount | Kind::EnergyExpended
+        Kind::BatteryLevel
+            | Kind::StepCount
+            | Kind::StepsTaken
+            | Kind::EnergyExpended
+            | Kind::RoomTemperature
     )
 }
 

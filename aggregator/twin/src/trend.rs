@@ -106,7 +106,27 @@ pub const fn rule(kind: Kind) -> Option<&'static Rule> {
         | Kind::StepCount
         | Kind::SystolicPressure
         | Kind::DiastolicPressure
-        | Kind::MeanPressure => None,
+        | Kind::MeanPressure
+        | Kind::BodyWeight
+        | Kind::BodyFat
+        | Kind::BodyMassIndex
+        | Kind::BodyHeight
+        | Kind::MuscleMass
+        | Kind::MusclePart
+        | Kind::FatFreeMass
+        | Kind::SoftLeanMass
+        | Kind::BodyWaterMass
+        | Kind::BodyImpedance
+        | Kind::BasalMetabolism
+        | Kind::BloodGlucose
+        | Kind::InterstitialGlucose
+        | Kind::GlucoseRate
+        | Kind::MealContext
+        | Kind::Carbohydrates
+        | Kind::HaemoglobinA1c
+        | Kind::StepsTaken
+        | Kind::PulseInterval
+        | Kind::RoomTemperature => None,
     }
 }
 

@@ -34,6 +34,26 @@ const KINDS: Readonly<Record<Kind, KindInfo>> = {
   11: { unit: "mmHg", decimals: 0, scale: [90, 160] },
   12: { unit: "mmHg", decimals: 0, scale: [50, 100] },
   13: { unit: "mmHg", decimals: 0, scale: [60, 120] },
+  14: { unit: "kg", decimals: 1, scale: [60, 80] },
+  15: { unit: "%", decimals: 1, scale: [10, 40] },
+  16: { unit: "kg/m²", decimals: 1, scale: [18, 30] },
+  17: { unit: "cm", decimals: 0, scale: [150, 190] },
+  18: { unit: "kg", decimals: 1, scale: [20, 50] },
+  19: { unit: "%", decimals: 1, scale: [20, 60] },
+  20: { unit: "kg", decimals: 1, scale: [40, 70] },
+  21: { unit: "kg", decimals: 1, scale: [40, 70] },
+  22: { unit: "kg", decimals: 1, scale: [30, 60] },
+  23: { unit: "Ω", decimals: 0, scale: [300, 700] },
+  24: { unit: "kJ/d", decimals: 0, scale: [5000, 9000] },
+  25: { unit: "mg/dL", decimals: 0, scale: [70, 180] },
+  26: { unit: "mg/dL", decimals: 0, scale: [70, 180] },
+  27: { unit: "mg/dL/min", decimals: 1, scale: [-2, 2] },
+  28: { unit: "", decimals: 0, scale: [1, 5] },
+  29: { unit: "g", decimals: 0, scale: [0, 100] },
+  30: { unit: "%", decimals: 1, scale: [4, 8] },
+  31: { unit: "", decimals: 0, scale: [0, 100] },
+  32: { unit: "ms", decimals: 0, scale: [400, 1200] },
+  33: { unit: "°C", decimals: 1, scale: [15, 30] },
 };
 
 /** For a kind that this page is too old to know: plain numbers, no unit. */
@@ -46,9 +66,9 @@ export function kindInfo(kind: Kind): KindInfo {
 /** Order of live values on the patient's page; kinds not named here follow by number. */
 export const TILE_ORDER: readonly Kind[] = [1, 5, 7, 8, 4, 11, 12, 13, 10, 3, 6];
 /** Not a live value: shown with the device (battery) or the rhythm (RR). */
-export const NOT_TILES: readonly Kind[] = [2, 9];
+export const NOT_TILES: readonly Kind[] = [2, 9, 32];
 /** What moves or wears down, not what the body does: as `twin::rule::is_about_the_body`. */
-export const NOT_BODY: readonly Kind[] = [3, 9, 10];
+export const NOT_BODY: readonly Kind[] = [3, 9, 10, 31, 33];
 /** Kinds whose trend is drawn, in order. */
 export const TREND_ORDER: readonly Kind[] = [1, 5, 7, 8, 2, 4, 11, 12];
 /** Kinds whose forecast threshold is a lower one; of all others it is an upper one. */

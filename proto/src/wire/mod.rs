@@ -76,6 +76,26 @@ impl From<vitals::Kind> for v1::Kind {
             vitals::Kind::SystolicPressure => Self::SystolicPressure,
             vitals::Kind::DiastolicPressure => Self::DiastolicPressure,
             vitals::Kind::MeanPressure => Self::MeanPressure,
+            vitals::Kind::BodyWeight => Self::BodyWeight,
+            vitals::Kind::BodyFat => Self::BodyFat,
+            vitals::Kind::BodyMassIndex => Self::BodyMassIndex,
+            vitals::Kind::BodyHeight => Self::BodyHeight,
+            vitals::Kind::MuscleMass => Self::MuscleMass,
+            vitals::Kind::MusclePart => Self::MusclePart,
+            vitals::Kind::FatFreeMass => Self::FatFreeMass,
+            vitals::Kind::SoftLeanMass => Self::SoftLeanMass,
+            vitals::Kind::BodyWaterMass => Self::BodyWaterMass,
+            vitals::Kind::BodyImpedance => Self::BodyImpedance,
+            vitals::Kind::BasalMetabolism => Self::BasalMetabolism,
+            vitals::Kind::BloodGlucose => Self::BloodGlucose,
+            vitals::Kind::InterstitialGlucose => Self::InterstitialGlucose,
+            vitals::Kind::GlucoseRate => Self::GlucoseRate,
+            vitals::Kind::MealContext => Self::MealContext,
+            vitals::Kind::Carbohydrates => Self::Carbohydrates,
+            vitals::Kind::HaemoglobinA1c => Self::HaemoglobinA1c,
+            vitals::Kind::StepsTaken => Self::StepsTaken,
+            vitals::Kind::PulseInterval => Self::PulseInterval,
+            vitals::Kind::RoomTemperature => Self::RoomTemperature,
         }
     }
 }
@@ -109,7 +129,7 @@ mod tests {
                 .to_lowercase();
             assert_eq!(name, kind.info().name);
         }
-        for number in -1..20 {
+        for number in -1..50 {
             assert_eq!(
                 vitals::Kind::from_wire(number).is_some(),
                 number != 0 && v1::Kind::try_from(number).is_ok()

@@ -34,6 +34,46 @@ pub enum Kind {
     DiastolicPressure = 12,
     /// Mean blood pressure.
     MeanPressure = 13,
+    /// Body weight.
+    BodyWeight = 14,
+    /// Fat, part of the body.
+    BodyFat = 15,
+    /// Body mass index.
+    BodyMassIndex = 16,
+    /// Height.
+    BodyHeight = 17,
+    /// Muscle.
+    MuscleMass = 18,
+    /// Muscle, part of the body.
+    MusclePart = 19,
+    /// What is not fat.
+    FatFreeMass = 20,
+    /// What is neither fat nor bone.
+    SoftLeanMass = 21,
+    /// Water.
+    BodyWaterMass = 22,
+    /// Electrical impedance of the body.
+    BodyImpedance = 23,
+    /// Basal metabolic rate.
+    BasalMetabolism = 24,
+    /// Glucose in a drop of blood, control solution aside; which fluid and from where: [`Quality::sample`].
+    BloodGlucose = 25,
+    /// Glucose under the skin, by a continuous monitor.
+    InterstitialGlucose = 26,
+    /// How fast a continuous monitor sees glucose change.
+    GlucoseRate = 27,
+    /// Glucose seen from meals: 1 before, 2 after, 3 fasting, 4 between, 5 bedtime. Has the effective time of the glucose that it is about.
+    MealContext = 28,
+    /// Carbohydrates eaten. Has the effective time of the glucose that it is about.
+    Carbohydrates = 29,
+    /// Glycated haemoglobin.
+    HaemoglobinA1c = 30,
+    /// Steps since the reading before.
+    StepsTaken = 31,
+    /// Interval between two optical pulses: close to [`Kind::RrInterval`], and blurred by motion.
+    PulseInterval = 32,
+    /// Temperature of the room.
+    RoomTemperature = 33,
 }
 
 /// Codes, unit and ranges of a kind.
@@ -55,7 +95,7 @@ pub struct KindInfo {
 
 impl Kind {
     /// All kinds, in wire order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 33] = [
         Self::HeartRate,
         Self::RrInterval,
         Self::EnergyExpended,
@@ -69,6 +109,26 @@ impl Kind {
         Self::SystolicPressure,
         Self::DiastolicPressure,
         Self::MeanPressure,
+        Self::BodyWeight,
+        Self::BodyFat,
+        Self::BodyMassIndex,
+        Self::BodyHeight,
+        Self::MuscleMass,
+        Self::MusclePart,
+        Self::FatFreeMass,
+        Self::SoftLeanMass,
+        Self::BodyWaterMass,
+        Self::BodyImpedance,
+        Self::BasalMetabolism,
+        Self::BloodGlucose,
+        Self::InterstitialGlucose,
+        Self::GlucoseRate,
+        Self::MealContext,
+        Self::Carbohydrates,
+        Self::HaemoglobinA1c,
+        Self::StepsTaken,
+        Self::PulseInterval,
+        Self::RoomTemperature,
     ];
 
     /// The wire number.
@@ -84,8 +144,11 @@ impl Kind {
     }
 
     /// Codes, unit and ranges. LOINC, UCUM: FHIR R4 vital-signs profiles where one exists; MDC:
-    /// ISO/IEEE 11073-10101 as used in the HL7 PHD implementation guide's examples. Plausible ranges are
-    /// engineering limits, wider than any clinical one: they mark sensor nonsense, not illness.
+    /// ISO/IEEE 11073-10101 as used in the HL7 PHD implementation guide's examples, body composition as in
+    /// 11073-10420. Plausible ranges are engineering limits, wider than any clinical one: they mark sensor
+    /// nonsense, not illness. Weight, height and body mass index reach beyond the smallest newborns and the
+    /// largest people on record (635 kg, 272 cm); glucose beyond what meters show (20 to 600 mg/dL) and what
+    /// laboratories have seen in survivors.
     #[must_use]
     pub const fn info(self) -> KindInfo {
         const fn row(
@@ -163,6 +226,47 @@ impl Kind {
                 1,
                 (30.0, 250.0),
             ),
+            Self::BodyWeight => row("body_weight", "kg", "29463-7", 188_736, 3, (0.2, 650.0)),
+            Self::BodyFat => row("body_fat", "%", "41982-0", 188_748, 1, (1.0, 80.0)),
+            Self::BodyMassIndex => row(
+                "body_mass_index",
+                "kg/m2",
+                "39156-5",
+                188_752,
+                1,
+                (5.0, 260.0),
+            ),
+            Self::BodyHeight => row("body_height", "cm", "8302-2", 188_740, 1, (20.0, 280.0)),
+            Self::MuscleMass => row("muscle_mass", "kg", "73964-9", 0, 3, (0.1, 250.0)),
+            Self::MusclePart => row("muscle_part", "%", "", 0, 1, (1.0, 95.0)),
+            Self::FatFreeMass => row("fat_free_mass", "kg", "", 188_756, 3, (0.1, 400.0)),
+            Self::SoftLeanMass => row("soft_lean_mass", "kg", "", 188_760, 3, (0.1, 400.0)),
+            Self::BodyWaterMass => row("body_water_mass", "kg", "", 188_764, 3, (0.1, 400.0)),
+            Self::BodyImpedance => row("body_impedance", "Ohm", "", 0, 1, (50.0, 5000.0)),
+            Self::BasalMetabolism => row("basal_metabolism", "kJ/d", "", 0, 0, (500.0, 60_000.0)),
+            Self::BloodGlucose => row(
+                "blood_glucose",
+                "mg/dL",
+                "2339-0",
+                160_184,
+                1,
+                (5.0, 1500.0),
+            ),
+            Self::InterstitialGlucose => row(
+                "interstitial_glucose",
+                "mg/dL",
+                "99504-3",
+                160_212,
+                1,
+                (5.0, 1500.0),
+            ),
+            Self::GlucoseRate => row("glucose_rate", "mg/dL/min", "", 0, 2, (-30.0, 30.0)),
+            Self::MealContext => row("meal_context", "1", "", 8_417_864, 0, (1.0, 5.0)),
+            Self::Carbohydrates => row("carbohydrates", "g", "9059-7", 0, 1, (0.0, 2000.0)),
+            Self::HaemoglobinA1c => row("haemoglobin_a1c", "%", "4548-4", 160_220, 1, (2.0, 25.0)),
+            Self::StepsTaken => row("steps_taken", "{steps}", "55423-8", 0, 0, (0.0, 100_000.0)),
+            Self::PulseInterval => row("pulse_interval", "ms", "", 0, 1, (200.0, 6000.0)),
+            Self::RoomTemperature => row("room_temperature", "Cel", "60832-3", 0, 2, (-40.0, 60.0)),
         }
     }
 }

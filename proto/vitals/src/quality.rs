@@ -20,6 +20,21 @@ impl Quality {
     /// The device marks the value as test or demonstration data.
     pub const DEVICE_TEST: Self = Self(1 << 5);
 
+    /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
+    /// plasma, 3 venous whole blood, 4 venous plasma, 5 arterial whole blood, 6 arterial plasma, 9 interstitial
+    /// fluid) and where (`location`: 1 finger, 2 other site, 3 ear lobe, 15 not told), four bits each, as the
+    /// Glucose Service numbers them. Takes nothing of a number's meaning away.
+    #[must_use]
+    pub const fn sample(fluid: u8, location: u8) -> Self {
+        Self((fluid as u32 & 0xF) << 16 | (location as u32 & 0xF) << 20)
+    }
+
+    /// The fluid and location of [`Quality::sample`]; 0 = not told.
+    #[must_use]
+    pub const fn sampled(self) -> (u8, u8) {
+        ((self.0 >> 16 & 0xF) as u8, (self.0 >> 20 & 0xF) as u8)
+    }
+
     /// From wire bits; unknown bits are kept, so that a newer agent's flags survive an older centre.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use vitals::gatt::{Characteristic, Layout};
-use vitals::observe::{Origin, Sequences, readings};
+use vitals::observe::{Memory, Origin, Sequences, readings};
 use vitals::{SourceId, Span, Time};
 
 fuzz_target!(|octets: &[u8]| {
@@ -25,7 +25,7 @@ fuzz_target!(|octets: &[u8]| {
                 received,
                 clock_ahead: Span::ZERO,
             };
-            let readings = readings(&decoded, origin, &mut Sequences::default());
+            let readings = readings(&decoded, origin, &mut Memory::default(), &mut Sequences::default());
             assert!(readings.iter().all(|reading| reading.effective <= received));
         }
     }

@@ -25,6 +25,17 @@ pub enum PressureUnit {
     KPa,
 }
 
+impl PressureUnit {
+    /// Its symbol.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::MmHg => "mmHg",
+            Self::KPa => "kPa",
+        }
+    }
+}
+
 bits! {
     /// What the cuff says about this measurement. Bits 3 and 4 together are the pulse-rate range.
     PressureStatus(u16) {

@@ -146,6 +146,13 @@ impl CgmRecord {
     }
 }
 
+/// The checksum over all of `octets`.
+pub(super) fn crc(octets: &[u8]) -> u16 {
+    octets
+        .iter()
+        .fold(CRC_START, |crc, octet| crc_step(crc, *octet))
+}
+
 /// CRC-16/MCRF4XX: polynomial 1021 reflected, start FFFF, over everything before it.
 const CRC_START: u16 = 0xFFFF;
 

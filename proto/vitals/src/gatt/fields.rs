@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use super::{
     BloodPressure, BodyComposition, CgmRecord, Continuous, DateTime, Decoded, GlucoseMeasurement,
     GlucoseSample, GlucoseUnit, HeartRateMeasurement, MeasurementStatus, MiScale, Number,
-    OximeterFeatures, PressureUnit, ScaleUnits, SensorStatus, Special, SpotCheck,
-    TemperatureMeasurement, TemperatureUnit, WeightMeasurement,
+    OximeterFeatures, ScaleUnits, SensorStatus, Special, SpotCheck, TemperatureMeasurement,
+    TemperatureUnit, WeightMeasurement,
 };
 
 /// The value of a named field.
@@ -37,17 +37,17 @@ pub enum Field {
 pub struct Fields(pub Vec<(&'static str, Field)>);
 
 impl Fields {
-    fn with(mut self, name: &'static str, field: impl Into<Field>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, field: impl Into<Field>) -> Self {
         self.0.push((name, field.into()));
         self
     }
 
-    fn and(mut self, more: Self) -> Self {
+    pub(super) fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);
         self
     }
 
-    fn with_some(self, name: &'static str, field: Option<impl Into<Field>>) -> Self {
+    pub(super) fn with_some(self, name: &'static str, field: Option<impl Into<Field>>) -> Self {
         match field {
             Some(field) => self.with(name, field),
             None => self,
@@ -71,7 +71,7 @@ macro_rules! from_whole {
     };
 }
 
-from_whole!(u8 u16 i16 u32);
+from_whole!(u8 i8 u16 i16 u32 i32);
 
 impl From<Number> for Field {
     fn from(number: Number) -> Self {
@@ -124,11 +124,21 @@ impl Decoded {
             Self::MeasurementInterval(value) => none.with("interval_s", value.seconds),
             Self::BloodPressure(value) => blood_pressure(value),
             Self::CuffPressure(value) => cuff_pressure(value),
+            Self::EnhancedBloodPressure(value) => value.fields(),
+            Self::EnhancedCuffPressure(value) => value.fields(),
             Self::Glucose(value) => glucose(value),
+            Self::GlucoseContext(value) => value.fields(),
+            Self::GlucoseFeatures(value) => none.with("features", value.0),
+            Self::RecordAccess(value) => value.fields(),
             Self::Cgm(records) => match records.as_slice() {
                 [one] => cgm(one),
                 several => none.with("records", Field::Records(several.iter().map(cgm).collect())),
             },
+            Self::CgmFeatures(value) => value.fields(),
+            Self::CgmStatus(value) => value.fields(),
+            Self::CgmSessionStart(value) => value.fields(),
+            Self::CgmRunTime(value) => value.fields(),
+            Self::CgmControl(value) => value.fields(),
             Self::Weight(value) => weight(value),
             Self::BodyComposition(value) => body_composition(value),
             Self::MiScale(value) => mi_scale(value),
@@ -146,6 +156,9 @@ impl Decoded {
                 .with("product", value.product)
                 .with("version", value.version),
             Self::DateTime(value) => none.with("time", *value),
+            Self::CurrentTime(value) => value.fields(),
+            Self::LocalTimeInfo(value) => value.fields(),
+            Self::ReferenceTime(value) => value.fields(),
             Self::Steps(value) => none.with("steps", value.steps),
         }
     }
@@ -210,7 +223,7 @@ fn temperature(value: &TemperatureMeasurement) -> Fields {
 
 fn blood_pressure(value: &BloodPressure) -> Fields {
     Fields::default()
-        .with("unit", pressure_unit(value))
+        .with("unit", value.unit.text())
         .with("sys", value.systolic)
         .with("dia", value.diastolic)
         .with("map", value.mean)
@@ -220,16 +233,9 @@ fn blood_pressure(value: &BloodPressure) -> Fields {
 /// The diastolic and mean places of a cuff pressure mean nothing and are not shown.
 fn cuff_pressure(value: &BloodPressure) -> Fields {
     Fields::default()
-        .with("unit", pressure_unit(value))
+        .with("unit", value.unit.text())
         .with("cuff", value.systolic)
         .and(pressure_rest(value))
-}
-
-fn pressure_unit(value: &BloodPressure) -> &'static str {
-    match value.unit {
-        PressureUnit::MmHg => "mmHg",
-        PressureUnit::KPa => "kPa",
-    }
 }
 
 fn pressure_rest(value: &BloodPressure) -> Fields {

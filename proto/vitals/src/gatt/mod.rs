@@ -18,9 +18,9 @@
     clippy::arithmetic_side_effects
 )]
 
-use alloc::vec::Vec;
 use core::fmt;
 
+mod decoded;
 mod error;
 mod octets;
 mod shapes;
@@ -28,32 +28,45 @@ mod shapes;
 pub mod battery;
 pub mod blood_pressure;
 pub mod cgm;
+pub mod cgm_session;
+pub mod clock;
 pub mod date_time;
 pub mod device_info;
+pub mod enhanced_pressure;
 pub mod fields;
 pub mod float;
 pub mod glucose;
+pub mod glucose_context;
 pub mod heart_rate;
 pub mod motion;
 pub mod oximeter;
+pub mod racp;
 pub mod thermometer;
 pub mod weight;
 
 pub use battery::BatteryLevel;
 pub use blood_pressure::{BloodPressure, PressureStatus, PressureUnit};
 pub use cgm::CgmRecord;
+pub use cgm_session::{
+    CgmControl, CgmFeatures, CgmOp, CgmOutcome, CgmRunTime, CgmSessionStart, CgmStatus,
+};
+pub use clock::{CurrentTime, LocalTimeInfo, ReferenceTime};
 pub use date_time::{DateTime, Validity};
+pub use decoded::Decoded;
 pub use device_info::{DeviceText, PnpId, SystemId};
+pub use enhanced_pressure::{Enhanced, EnhancedBloodPressure, EnhancedCuffPressure};
 pub use error::{DecodeError, EncodeError};
 pub use fields::{Field, Fields};
 pub use float::{Decimal, Number, Special};
 pub use glucose::{GlucoseMeasurement, GlucoseSample, GlucoseUnit};
+pub use glucose_context::{Dose, DoseUnit, GlucoseContext, GlucoseFeatures, Meal};
 pub use heart_rate::{BodyLocation, HeartRateControl, HeartRateMeasurement};
 pub use motion::StepCount;
 pub use oximeter::{
     Continuous, MeasurementStatus, OximeterFeatures, SensorStatus, SpO2Pr, SpotCheck,
     SupportedFeatures,
 };
+pub use racp::{Mark, RecordAccess, RecordOp, RecordOutcome, Records};
 pub use thermometer::{
     MeasurementInterval, TemperatureMeasurement, TemperatureType, TemperatureUnit,
 };
@@ -99,6 +112,8 @@ pub enum Access {
     ReadAndSubscribe,
     /// Written.
     Write,
+    /// Subscribed to first, then written; the answer is indicated.
+    Control,
 }
 
 /// Facts about a characteristic.
@@ -202,12 +217,42 @@ characteristics! {
     /// Pressure in the cuff while it measures.
     IntermediateCuffPressure = uuid(0x2A36), BLOOD_PRESSURE, Subscribe, "intermediate_cuff_pressure"
         => CuffPressure(|octets| BloodPressure::decode(octets)),
+    /// A final blood pressure with a clock that counts seconds.
+    EnhancedBloodPressure = uuid(0x2B34), BLOOD_PRESSURE, Subscribe, "enhanced_blood_pressure_measurement"
+        => EnhancedBloodPressure(|octets| EnhancedBloodPressure::decode(octets)),
+    /// Pressure in the cuff while it measures, with a clock that counts seconds.
+    EnhancedCuffPressure = uuid(0x2B35), BLOOD_PRESSURE, Subscribe, "enhanced_intermediate_cuff_pressure"
+        => EnhancedCuffPressure(|octets| EnhancedCuffPressure::decode(octets)),
     /// A record of a glucose meter.
     GlucoseMeasurement = uuid(0x2A18), GLUCOSE, Subscribe, "glucose_measurement"
         => Glucose(|octets| GlucoseMeasurement::decode(octets)),
+    /// Meals, medication and health around a record of a glucose meter.
+    GlucoseMeasurementContext = uuid(0x2A34), GLUCOSE, Subscribe, "glucose_measurement_context"
+        => GlucoseContext(|octets| GlucoseContext::decode(octets)),
+    /// What a glucose meter can do.
+    GlucoseFeatures = uuid(0x2A51), GLUCOSE, Read, "glucose_features"
+        => GlucoseFeatures(|octets| GlucoseFeatures::decode(octets)),
+    /// Requests for stored records, and their answers. Also of other services.
+    RecordAccessControlPoint = uuid(0x2A52), GLUCOSE, Control, "record_access_control_point"
+        => RecordAccess(|octets| RecordAccess::decode(octets)),
     /// Records of a continuous glucose monitor.
     CgmMeasurement = uuid(0x2AA7), CGM, Subscribe, "cgm_measurement"
         => Cgm(|octets| CgmRecord::decode(octets)),
+    /// What a continuous glucose monitor can do.
+    CgmFeatures = uuid(0x2AA8), CGM, Read, "cgm_features"
+        => CgmFeatures(|octets| CgmFeatures::decode(octets)),
+    /// How it is.
+    CgmStatus = uuid(0x2AA9), CGM, Read, "cgm_status"
+        => CgmStatus(|octets| CgmStatus::decode(octets)),
+    /// When its session began.
+    CgmSessionStart = uuid(0x2AAA), CGM, Read, "cgm_session_start"
+        => CgmSessionStart(|octets| CgmSessionStart::decode(octets)),
+    /// How long its sensor lasts.
+    CgmRunTime = uuid(0x2AAB), CGM, Read, "cgm_run_time"
+        => CgmRunTime(|octets| CgmRunTime::decode(octets)),
+    /// Operations of a continuous glucose monitor.
+    CgmControlPoint = uuid(0x2AAC), CGM, Control, "cgm_specific_ops_control_point"
+        => CgmControl(|octets| CgmControl::decode(octets)),
     /// A weight.
     WeightMeasurement = uuid(0x2A9D), WEIGHT, Subscribe, "weight_measurement"
         => Weight(|octets| WeightMeasurement::decode(octets)),
@@ -244,6 +289,15 @@ characteristics! {
     /// A device's clock.
     DateTime = uuid(0x2A08), CURRENT_TIME, Read, "date_time"
         => DateTime(|octets| DateTime::decode(octets)),
+    /// A device's clock, with day of week and fraction.
+    CurrentTime = uuid(0x2A2B), CURRENT_TIME, Read, "current_time"
+        => CurrentTime(|octets| CurrentTime::decode(octets)),
+    /// A device's time zone.
+    LocalTimeInformation = uuid(0x2A0F), CURRENT_TIME, Read, "local_time_information"
+        => LocalTimeInfo(|octets| LocalTimeInfo::decode(octets)),
+    /// How much a device trusts its clock.
+    ReferenceTimeInformation = uuid(0x2A14), CURRENT_TIME, Read, "reference_time_information"
+        => ReferenceTime(|octets| ReferenceTime::decode(octets)),
     /// Steps counted by an `InfiniTime` watch.
     MotionStepCount = 0x0003_0001_78FC_48FE_8E23_433B_3A19_42D0, MOTION, ReadAndSubscribe, "motion_step_count"
         => Steps(|octets| StepCount::decode(octets)),
@@ -310,89 +364,6 @@ impl Layout {
                 MiScale::decode(octets).map(Decoded::MiScale)
             }
             (Self::MiScale | Self::Sig, _) => decode(characteristic, octets),
-        }
-    }
-}
-
-/// A decoded characteristic value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decoded {
-    /// 2A37.
-    HeartRate(HeartRateMeasurement),
-    /// 2A38.
-    BodyLocation(BodyLocation),
-    /// 2A39.
-    HeartRateControl(HeartRateControl),
-    /// 2A5E.
-    SpotCheck(SpotCheck),
-    /// 2A5F.
-    Continuous(Continuous),
-    /// 2A60.
-    OximeterFeatures(OximeterFeatures),
-    /// 2A1C.
-    Temperature(TemperatureMeasurement),
-    /// 2A1E.
-    IntermediateTemperature(TemperatureMeasurement),
-    /// 2A1D.
-    TemperatureType(TemperatureType),
-    /// 2A21.
-    MeasurementInterval(MeasurementInterval),
-    /// 2A35.
-    BloodPressure(BloodPressure),
-    /// 2A36.
-    CuffPressure(BloodPressure),
-    /// 2A18.
-    Glucose(GlucoseMeasurement),
-    /// 2AA7; at least one record.
-    Cgm(Vec<CgmRecord>),
-    /// 2A9D.
-    Weight(WeightMeasurement),
-    /// 2A9C.
-    BodyComposition(BodyComposition),
-    /// 2A9C of a Mi scale.
-    MiScale(MiScale),
-    /// 2A19.
-    Battery(BatteryLevel),
-    /// 2A24 to 2A29.
-    Text(DeviceText),
-    /// 2A23.
-    SystemId(SystemId),
-    /// 2A50.
-    PnpId(PnpId),
-    /// 2A08.
-    DateTime(DateTime),
-    /// Step count of the `InfiniTime` motion service.
-    Steps(StepCount),
-}
-
-impl Decoded {
-    /// The octets that decode to this value.
-    ///
-    /// # Errors
-    /// A field that does not fit its place (never for what [`decode`] gave).
-    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        match self {
-            Self::HeartRate(value) => value.encode(),
-            Self::BodyLocation(value) => Ok(value.encode()),
-            Self::HeartRateControl(value) => Ok(value.encode()),
-            Self::SpotCheck(value) => value.encode(),
-            Self::Continuous(value) => value.encode(),
-            Self::OximeterFeatures(value) => value.encode(),
-            Self::Temperature(value) | Self::IntermediateTemperature(value) => value.encode(),
-            Self::TemperatureType(value) => Ok(value.encode()),
-            Self::MeasurementInterval(value) => Ok(value.encode()),
-            Self::BloodPressure(value) | Self::CuffPressure(value) => value.encode(),
-            Self::Glucose(value) => value.encode(),
-            Self::Cgm(records) => CgmRecord::encode(records),
-            Self::Weight(value) => value.encode(),
-            Self::BodyComposition(value) => value.encode(),
-            Self::MiScale(value) => value.encode(),
-            Self::Battery(value) => value.encode(),
-            Self::Text(value) => Ok(value.encode()),
-            Self::SystemId(value) => value.encode(),
-            Self::PnpId(value) => value.encode(),
-            Self::DateTime(value) => Ok(value.to_octets().into()),
-            Self::Steps(value) => Ok(value.encode()),
         }
     }
 }

@@ -99,6 +99,11 @@ impl<'a> Octets<'a> {
         self.rest.is_empty()
     }
 
+    /// How many octets are left.
+    pub(super) const fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Everything that is left.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)

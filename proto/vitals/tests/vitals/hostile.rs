@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vitals::gatt::{self, Characteristic, DecodeError, Layout};
-use vitals::observe::{Origin, Sequences, readings};
+use vitals::observe::{Memory, Origin, Sequences, readings};
 use vitals::{SourceId, Span, Time};
 
 fn survive(octets: &[u8], received: Time) {
@@ -32,7 +32,12 @@ fn survive_as(layout: Layout, characteristic: Characteristic, octets: &[u8], rec
         received,
         clock_ahead: Span::ZERO,
     };
-    let first = readings(&decoded, origin, &mut Sequences::default());
+    let first = readings(
+        &decoded,
+        origin,
+        &mut Memory::default(),
+        &mut Sequences::default(),
+    );
     assert!(
         first
             .iter()
@@ -44,7 +49,13 @@ fn survive_as(layout: Layout, characteristic: Characteristic, octets: &[u8], rec
     };
     assert_eq!(
         first.len(),
-        readings(&decoded, later, &mut Sequences::default()).len()
+        readings(
+            &decoded,
+            later,
+            &mut Memory::default(),
+            &mut Sequences::default()
+        )
+        .len()
     );
 }
 

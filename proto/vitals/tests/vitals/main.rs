@@ -6,4 +6,5 @@ mod readings;
 mod round_trip;
 mod samples;
 mod specification;
+mod stored;
 mod vectors;

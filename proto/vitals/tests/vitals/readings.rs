@@ -3,7 +3,7 @@
 use vitals::gatt::{
     Characteristic as C, DateTime, Decoded, Number, TemperatureMeasurement, TemperatureUnit, decode,
 };
-use vitals::observe::{self, Origin, Sequences};
+use vitals::observe::{self, Memory, Origin, Sequences};
 use vitals::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
 
 use crate::vectors::octets;
@@ -21,7 +21,12 @@ fn origin() -> Origin {
 
 fn readings(characteristic: C, hex: &str) -> Vec<Reading> {
     let decoded = decode(characteristic, &octets(hex)).unwrap();
-    observe::readings(&decoded, origin(), &mut Sequences::default())
+    observe::readings(
+        &decoded,
+        origin(),
+        &mut Memory::default(),
+        &mut Sequences::default(),
+    )
 }
 
 fn kinds(readings: &[Reading]) -> Vec<Kind> {
@@ -73,10 +78,10 @@ fn numbers_go_on_over_notifications_and_apart_by_source() {
     let decoded = decode(C::HeartRateMeasurement, &octets("104372038a03")).unwrap();
     let mut sequences = Sequences::default();
     assert_eq!(
-        observe::readings(&decoded, origin(), &mut sequences).len(),
+        observe::readings(&decoded, origin(), &mut Memory::default(), &mut sequences).len(),
         3
     );
-    let second = observe::readings(&decoded, origin(), &mut sequences);
+    let second = observe::readings(&decoded, origin(), &mut Memory::default(), &mut sequences);
     assert_eq!(
         (second[0].sequence, second[1].sequence, second[2].sequence),
         (1, 2, 3)
@@ -86,7 +91,7 @@ fn numbers_go_on_over_notifications_and_apart_by_source() {
         ..origin()
     };
     assert_eq!(
-        observe::readings(&decoded, other, &mut sequences)[0].sequence,
+        observe::readings(&decoded, other, &mut Memory::default(), &mut sequences)[0].sequence,
         0
     );
 }
@@ -190,6 +195,7 @@ fn thermometer(time: Option<DateTime>) -> Reading {
     observe::readings(
         &Decoded::Temperature(value),
         origin(),
+        &mut Memory::default(),
         &mut Sequences::default(),
     )[0]
 }
@@ -249,6 +255,7 @@ fn a_known_time_zone_is_taken_off() {
     let got = observe::readings(
         &Decoded::Temperature(value),
         zoned,
+        &mut Memory::default(),
         &mut Sequences::default(),
     );
     assert_eq!(

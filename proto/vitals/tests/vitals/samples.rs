@@ -284,6 +284,94 @@ fn body_composition() -> impl Strategy<Value = BodyComposition> {
     )
 }
 
+/// What has no strategy of its own: the longest value that random octets hold, whatever their flags announce.
+fn from_octets() -> impl Strategy<Value = (Characteristic, Decoded)> {
+    use Characteristic as C;
+    let characteristic = proptest::sample::select(vec![
+        C::EnhancedBloodPressure,
+        C::EnhancedCuffPressure,
+        C::GlucoseMeasurementContext,
+        C::GlucoseFeatures,
+        C::CgmFeatures,
+        C::CgmStatus,
+        C::CgmSessionStart,
+        C::CgmRunTime,
+        C::CurrentTime,
+        C::LocalTimeInformation,
+        C::ReferenceTimeInformation,
+    ]);
+    (characteristic, any::<[u8; 32]>()).prop_filter_map("no value", |(characteristic, octets)| {
+        let value = (1..octets.len())
+            .rev()
+            .find_map(|length| decode(characteristic, &octets[..length]).ok());
+        Some((characteristic, value?))
+    })
+}
+
+fn record_access() -> impl Strategy<Value = RecordAccess> {
+    let mark = prop_oneof![
+        any::<u16>().prop_map(Mark::Sequence),
+        any::<u32>().prop_map(Mark::Record),
+        date_time().prop_map(Mark::Time),
+    ];
+    let records = prop_oneof![
+        Just(Records::All),
+        Just(Records::First),
+        Just(Records::Last),
+        mark.clone().prop_map(Records::AtMost),
+        mark.prop_map(Records::AtLeast),
+        any::<(u16, u16)>()
+            .prop_map(|(from, to)| Records::Within(Mark::Sequence(from), Mark::Sequence(to))),
+        any::<(u32, u32)>()
+            .prop_map(|(from, to)| Records::Within(Mark::Record(from), Mark::Record(to))),
+        (date_time(), date_time())
+            .prop_map(|(from, to)| Records::Within(Mark::Time(from), Mark::Time(to))),
+    ];
+    let answer = (any::<u8>(), any::<u8>()).prop_map(|(request, outcome)| RecordAccess::Response {
+        request: RecordOp::from_code(request),
+        outcome: RecordOutcome::from_code(outcome),
+    });
+    prop_oneof![
+        records.clone().prop_map(RecordAccess::Report),
+        records.clone().prop_map(RecordAccess::CombinedReport),
+        records.clone().prop_map(RecordAccess::Delete),
+        records.prop_map(RecordAccess::Count),
+        Just(RecordAccess::Abort),
+        any::<u16>().prop_map(RecordAccess::Counted),
+        any::<u16>().prop_map(RecordAccess::CombinedReportDone),
+        answer,
+    ]
+}
+
+/// Values of a continuous glucose monitor with a checksum that fits, does not, or is not there.
+fn cgm_control() -> impl Strategy<Value = CgmControl> {
+    let op = prop_oneof![
+        any::<u8>().prop_map(CgmOp::SetInterval),
+        Just(CgmOp::GetInterval),
+        any::<u8>().prop_map(CgmOp::Interval),
+        sfloat().prop_map(CgmOp::SetHighAlert),
+        sfloat().prop_map(CgmOp::SetLowAlert),
+        Just(CgmOp::StartSession),
+        Just(CgmOp::StopSession),
+        any::<(u8, u8)>().prop_map(|(request, outcome)| CgmOp::Response {
+            request,
+            outcome: CgmOutcome::from_code(outcome)
+        }),
+    ];
+    (op, any::<Option<bool>>()).prop_map(|(op, crc_ok)| CgmControl { op, crc_ok })
+}
+
+fn cgm_session() -> impl Strategy<Value = CgmSessionStart> {
+    (date_time(), any::<(i8, u8, Option<bool>)>()).prop_map(|(time, (time_zone, dst, crc_ok))| {
+        CgmSessionStart {
+            time,
+            time_zone,
+            dst,
+            crc_ok,
+        }
+    })
+}
+
 /// A characteristic and any value that it can carry.
 pub(crate) fn anything() -> impl Strategy<Value = (Characteristic, Decoded)> {
     use Characteristic as C;
@@ -334,6 +422,11 @@ pub(crate) fn anything() -> impl Strategy<Value = (Characteristic, Decoded)> {
         cgm().prop_map(|records| (C::CgmMeasurement, Decoded::Cgm(records))),
         weight().prop_map(|value| (C::WeightMeasurement, Decoded::Weight(value))),
         body_composition().prop_map(|value| (C::BodyComposition, Decoded::BodyComposition(value))),
+        from_octets(),
+        record_access()
+            .prop_map(|value| (C::RecordAccessControlPoint, Decoded::RecordAccess(value))),
+        cgm_control().prop_map(|value| (C::CgmControlPoint, Decoded::CgmControl(value))),
+        cgm_session().prop_map(|value| (C::CgmSessionStart, Decoded::CgmSessionStart(value))),
         any::<u32>().prop_map(|steps| (C::MotionStepCount, Decoded::Steps(StepCount { steps }))),
     ]
 }

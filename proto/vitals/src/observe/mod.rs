@@ -2,7 +2,7 @@
 //!
 //! Here a device's way of speaking ends: 0 beats per minute becomes "no lock", Fahrenheit becomes Celsius, a
 //! broken clock is replaced and marked. How many readings a notification gives depends on its octets alone.
-//! Pure: the time of receipt and the counters are handed in.
+//! Pure: the time of receipt, the counters and what the device said before are handed in.
 #![deny(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
@@ -14,9 +14,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+mod glucose;
+mod scale;
+
 use crate::gatt::{
-    BloodPressure, DateTime, Decimal, Decoded, HeartRateMeasurement, MeasurementStatus, Number,
-    PressureStatus, PressureUnit, SensorStatus, SpO2Pr, TemperatureMeasurement, TemperatureUnit,
+    BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
+    HeartRateMeasurement, MeasurementStatus, Number, PressureStatus, PressureUnit, SensorStatus,
+    SpO2Pr, TemperatureMeasurement, TemperatureUnit,
 };
 use crate::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
 
@@ -53,10 +57,45 @@ impl Sequences {
     }
 }
 
+/// What a device said earlier and later values rest on. One per device, for as long as it is known: it says the
+/// same again after a reconnect, but not after a new context.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// When the session of a continuous glucose monitor began.
+    session: Option<CgmSessionStart>,
+    /// The last glucose record: its number and its stamp, for the context that follows.
+    glucose: Option<(u16, Option<Stamp>)>,
+}
+
+/// What was said in vain: values whose checksum does not fit. They give no reading; whoever counts refusals
+/// counts these.
+#[must_use]
+pub fn damaged(decoded: &Decoded) -> usize {
+    let broken = |crc_ok: Option<bool>| usize::from(crc_ok == Some(false));
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only continuous glucose monitors send checksums"
+    )]
+    match decoded {
+        Decoded::Cgm(records) => records.iter().map(|record| broken(record.crc_ok)).sum(),
+        Decoded::CgmFeatures(value) => broken(value.crc_ok),
+        Decoded::CgmStatus(value) => broken(value.crc_ok),
+        Decoded::CgmSessionStart(value) => broken(value.crc_ok),
+        Decoded::CgmRunTime(value) => broken(value.crc_ok),
+        Decoded::CgmControl(value) => broken(value.crc_ok),
+        _ => 0,
+    }
+}
+
 /// The readings of a decoded value, in the order in which the device wrote them; none for values that measure
 /// nothing (device information, features) or nothing that has a [`Kind`].
 #[must_use]
-pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) -> Vec<Reading> {
+pub fn readings(
+    decoded: &Decoded,
+    origin: Origin,
+    memory: &mut Memory,
+    sequences: &mut Sequences,
+) -> Vec<Reading> {
     let mut out = Collector {
         origin,
         sequences,
@@ -88,13 +127,16 @@ pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) ->
             out.whole(Kind::BatteryLevel, i64::from(level.percent), Quality::GOOD);
         }
         Decoded::Steps(count) => out.whole(Kind::StepCount, i64::from(count.steps), Quality::GOOD),
-        // No kind of measurement yet: decoded, shown by `decode`, not journaled.
-        Decoded::CuffPressure(_)
-        | Decoded::Glucose(_)
-        | Decoded::Cgm(_)
-        | Decoded::Weight(_)
-        | Decoded::BodyComposition(_)
-        | Decoded::MiScale(_) => {}
+        Decoded::EnhancedBloodPressure(value) => blood_pressure(&mut out, &calendar(value)),
+        Decoded::Glucose(value) => glucose::measurement(&mut out, value, memory),
+        Decoded::GlucoseContext(value) => glucose::context(&mut out, value, memory),
+        Decoded::Cgm(records) => glucose::monitor(&mut out, records, memory),
+        Decoded::CgmSessionStart(value) => glucose::session(value, memory),
+        Decoded::Weight(value) => scale::weight(&mut out, value),
+        Decoded::BodyComposition(value) => scale::composition(&mut out, value),
+        Decoded::MiScale(value) => scale::mi_scale(&mut out, value),
+        // What a cuff holds while it measures says nothing about the body.
+        Decoded::CuffPressure(_) | Decoded::EnhancedCuffPressure(_) => {}
         Decoded::BodyLocation(_)
         | Decoded::HeartRateControl(_)
         | Decoded::OximeterFeatures(_)
@@ -103,7 +145,16 @@ pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) ->
         | Decoded::Text(_)
         | Decoded::SystemId(_)
         | Decoded::PnpId(_)
-        | Decoded::DateTime(_) => {}
+        | Decoded::GlucoseFeatures(_)
+        | Decoded::RecordAccess(_)
+        | Decoded::CgmFeatures(_)
+        | Decoded::CgmStatus(_)
+        | Decoded::CgmRunTime(_)
+        | Decoded::CgmControl(_)
+        | Decoded::DateTime(_)
+        | Decoded::CurrentTime(_)
+        | Decoded::LocalTimeInfo(_)
+        | Decoded::ReferenceTime(_) => {}
     }
     out.readings
 }
@@ -111,30 +162,12 @@ pub fn readings(decoded: &Decoded, origin: Origin, sequences: &mut Sequences) ->
 /// What the device says about skin contact: `None` = nothing.
 #[must_use]
 pub fn contact(decoded: &Decoded) -> Option<bool> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few sensors feel the skin")]
     let status = match decoded {
         Decoded::HeartRate(measurement) => return measurement.contact,
         Decoded::SpotCheck(spot) => spot.sensor_status,
         Decoded::Continuous(value) => value.sensor_status,
-        Decoded::BodyLocation(_)
-        | Decoded::HeartRateControl(_)
-        | Decoded::OximeterFeatures(_)
-        | Decoded::Temperature(_)
-        | Decoded::IntermediateTemperature(_)
-        | Decoded::TemperatureType(_)
-        | Decoded::MeasurementInterval(_)
-        | Decoded::BloodPressure(_)
-        | Decoded::CuffPressure(_)
-        | Decoded::Glucose(_)
-        | Decoded::Cgm(_)
-        | Decoded::Weight(_)
-        | Decoded::BodyComposition(_)
-        | Decoded::MiScale(_)
-        | Decoded::Battery(_)
-        | Decoded::Text(_)
-        | Decoded::SystemId(_)
-        | Decoded::PnpId(_)
-        | Decoded::DateTime(_)
-        | Decoded::Steps(_) => None,
+        _ => None,
     };
     status.map(|status| !status.has(OFF_BODY))
 }
@@ -154,14 +187,17 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn stamp(&self, time: Option<DateTime>) -> Option<Stamp> {
+        time.map(|time| self.judge(time.as_if_utc().map(|wall| wall - self.origin.clock_ahead)))
+    }
+
+    /// Whether a moment (UTC) can be when it was measured.
+    fn judge(&self, at: Option<Time>) -> Stamp {
         let received = self.origin.received;
-        time.map(
-            |time| match time.as_if_utc().map(|wall| wall - self.origin.clock_ahead) {
-                Some(at) if at > received + MAX_AHEAD || at < received - MAX_AGE => Stamp::Unusable,
-                Some(at) => Stamp::At(at.min(received)),
-                None => Stamp::Unusable,
-            },
-        )
+        match at {
+            Some(at) if at > received + MAX_AHEAD || at < received - MAX_AGE => Stamp::Unusable,
+            Some(at) => Stamp::At(at.min(received)),
+            None => Stamp::Unusable,
+        }
     }
 
     fn push(&mut self, kind: Kind, value: Value, effective: Time, quality: Quality) {
@@ -373,11 +409,9 @@ fn blood_pressure(out: &mut Collector<'_>, measurement: &BloodPressure) {
         (Kind::MeanPressure, measurement.mean),
     ];
     for (kind, pressure) in pressures {
-        let value = match (measurement.unit, pressure) {
-            (PressureUnit::KPa, Number::Finite(decimal)) => {
-                fixed_or_absent(Fixed::from_f64(kind, decimal.to_f64() * MMHG_PER_KPA))
-            }
-            (PressureUnit::KPa | PressureUnit::MmHg, pressure) => value(kind, pressure),
+        let value = match measurement.unit {
+            PressureUnit::KPa => scaled(kind, pressure, MMHG_PER_KPA),
+            PressureUnit::MmHg => value(kind, pressure),
         };
         out.stamped(kind, value, stamp, quality);
     }
@@ -388,6 +422,20 @@ fn blood_pressure(out: &mut Collector<'_>, measurement: &BloodPressure) {
             stamp,
             quality,
         );
+    }
+}
+
+/// The same measurement as a cuff with a calendar sends it.
+fn calendar(value: &EnhancedBloodPressure) -> BloodPressure {
+    BloodPressure {
+        unit: value.about.unit,
+        systolic: value.systolic,
+        diastolic: value.diastolic,
+        mean: value.mean,
+        time: value.about.time(),
+        pulse_rate: value.about.pulse_rate,
+        user: value.about.user,
+        status: value.about.status,
     }
 }
 
@@ -403,4 +451,14 @@ fn value(kind: Kind, number: Number) -> Value {
 /// A finite number beyond what [`Fixed`] holds (9e15 of the kind's steps) is "not at this resolution".
 fn fixed_or_absent(fixed: Option<Fixed>) -> Value {
     fixed.map_or(Value::Absent(Absence::NotAtThisResolution), Value::Measured)
+}
+
+/// A number times `factor`.
+fn scaled(kind: Kind, number: Number, factor: f64) -> Value {
+    match number {
+        Number::Finite(decimal) => {
+            fixed_or_absent(Fixed::from_f64(kind, decimal.to_f64() * factor))
+        }
+        Number::Special(special) => Value::Absent(special.absence()),
+    }
 }
