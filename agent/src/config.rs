@@ -19,7 +19,7 @@ pub struct Config {
     pub uplink: UplinkKind,
     /// The centre's gRPC door, "host:port". Absent: as told at enrolment.
     pub grpc_address: Option<String>,
-    /// The MQTT door of the centre or of a broker, "host:port". Absent: as told at enrolment.
+    /// The centre's MQTT door, "host:port". Absent: as told at enrolment.
     pub mqtt_address: Option<String>,
     /// The Bluetooth adapter, such as "hci0". Absent: the first one.
     pub adapter: Option<String>,
@@ -42,7 +42,7 @@ pub struct Config {
 pub enum UplinkKind {
     /// A bidirectional gRPC stream.
     Grpc,
-    /// MQTT 3.1.1, to the centre or to a broker in between.
+    /// MQTT 3.1.1.
     Mqtt,
 }
 
@@ -224,7 +224,7 @@ mod tests {
         assert!(text("comit_interval_ms = 5").contains("comit_interval_ms"));
         assert!(text("commit_interval_ms = 5").contains("10 to 60000"));
         assert!(text("uplink = \"pigeon\"").contains("pigeon"));
-        assert!(text("mqtt_address = \"broker\"").contains("host:port"));
+        assert!(text("mqtt_address = \"centre\"").contains("host:port"));
         assert!(text("buffer_bytes = 4").contains("1048576"));
     }
 

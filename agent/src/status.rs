@@ -26,7 +26,7 @@ pub struct Status {
     pub written_us: i64,
     /// "grpc" or "mqtt".
     pub uplink: String,
-    /// There is a line to the centre (or broker).
+    /// There is a line to the centre.
     pub connected: bool,
     /// Why the line is down or what the centre refused last; empty if there is nothing to say.
     pub line_trouble: String,

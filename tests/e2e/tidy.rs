@@ -103,6 +103,7 @@ const ADAPTERS: [(&str, &[&str]); 6] = [
             "proto/tests/",
             "aggregator/src/ca",
             "agent/src/identity.rs",
+            "agent/src/app/tests.rs",
             "agent/src/enrol.rs",
             "tests/",
         ],
@@ -173,6 +174,104 @@ fn pure_crates_stay_pure() {
             }
         }
     }
+}
+
+/// The crates of the house, as manifests name them, and which of them each may depend on. Tests may also use
+/// the simulator; the agent and the aggregator know each other nowhere.
+const DIRECTION: [(&str, &[&str]); 9] = [
+    ("proto/vitals", &[]),
+    ("proto", &["vitals"]),
+    ("aggregator/twin", &["vitals"]),
+    ("firmware-sim/firmware", &["vitals"]),
+    ("firmware-sim", &["vitals", "proto", "firmware"]),
+    ("agent", &["vitals", "proto"]),
+    ("agent/webpki-shim", &[]),
+    ("aggregator", &["vitals", "proto", "twin"]),
+    (
+        "tests",
+        &[
+            "vitals",
+            "proto",
+            "twin",
+            "firmware",
+            "firmware-sim",
+            "vitaltwin-agent",
+            "vitaltwin-aggregator",
+        ],
+    ),
+];
+
+/// House crates that a manifest names, as (table, crate).
+fn house_crates(manifest: &str) -> Vec<(String, String)> {
+    let house = DIRECTION[8].1;
+    let mut table = String::new();
+    let mut found = Vec::new();
+    for line in manifest.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.trim_end_matches(']').to_owned();
+        }
+        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        if table.ends_with("dependencies") && house.contains(&name) {
+            found.push((table.clone(), name.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn crates_depend_one_way() {
+    for (folder, allowed) in DIRECTION {
+        let path = root().join(folder).join("Cargo.toml");
+        let text = std::fs::read_to_string(&path).expect("a manifest in each folder of the list");
+        for (table, name) in house_crates(&text) {
+            let for_tests = table == "dev-dependencies" && name.starts_with("firmware");
+            assert!(
+                allowed.contains(&name.as_str()) || for_tests,
+                "{folder}/Cargo.toml [{table}] must not name {name}"
+            );
+        }
+    }
+    // The check sees what it looks for.
+    let wrong =
+        house_crates("[dependencies]\nserde.workspace = true\nvitaltwin-agent = { path = \"\" }");
+    assert_eq!(
+        wrong,
+        [("dependencies".to_owned(), "vitaltwin-agent".to_owned())]
+    );
+}
+
+#[test]
+fn files_that_call_themselves_pure_are() {
+    const IMPURE: [&str; 8] = [
+        "tokio::",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "std::process",
+        "SystemTime",
+        "Instant::",
+    ];
+    let uses = |text: &str| {
+        let code = |line: &&str| !line.trim_start().starts_with("//");
+        let of_code: Vec<&str> = without_tests(text).lines().filter(code).collect();
+        let of_code = of_code.join("\n");
+        IMPURE.into_iter().find(|word| of_code.contains(word))
+    };
+    let mut pure = 0;
+    for (path, text) in sources() {
+        let says = text
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains("PURE"));
+        let of_a_pure_folder = path.starts_with("agent/src/core/") && !path.ends_with("tests.rs");
+        if says || of_a_pure_folder {
+            pure += 1;
+            assert_eq!(uses(&text), None, "{path} calls itself PURE");
+        }
+    }
+    assert!(pure > 12, "only {pure} files call themselves PURE");
+    assert_eq!(uses("//! PURE\nuse std::fs::File;"), Some("std::fs"));
 }
 
 #[test]

@@ -217,7 +217,7 @@ mod tests {
         let text = answer(refused, ANSWER_TIMEOUT)
             .await
             .expect_err("refused")
-            .describe();
+            .to_string();
         assert!(
             text.contains("spent[2JINFO all is well x") && text.len() < 400,
             "{text}"

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use vitals::Span;
 
 use crate::backoff::Backoff;
+use crate::status::describe;
 
 /// Messages that wait for the connection; the window decides what fills it, so short is enough.
 pub const LINE_LENGTH: usize = 16;
@@ -87,12 +88,6 @@ impl UplinkError {
     pub fn said(text: &str) -> Self {
         Self::Ended(proto::wire::clean(text, LONGEST_TEXT))
     }
-
-    /// The whole chain of causes as one line for people.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        crate::status::describe(self)
-    }
 }
 
 /// Where to connect, and as whom.
@@ -132,7 +127,7 @@ pub async fn drive<T: Transport>(
             backoff.succeed();
         }
         if events
-            .send(UplinkEvent::Down(end.describe()))
+            .send(UplinkEvent::Down(describe(&end)))
             .await
             .is_err()
         {
@@ -243,7 +238,7 @@ mod tests {
             source: std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
         };
         assert_eq!(
-            error.describe(),
+            describe(&error),
             "localhost:1 cannot be reached: connection refused"
         );
     }

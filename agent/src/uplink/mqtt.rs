@@ -1,6 +1,6 @@
 //! The only file that names rumqttc: the uplink over MQTT 3.1.1 with QoS 1.
 //!
-//! A PUBACK means that a broker took the packet, nothing more: brokers were seen to drop what they had
+//! A PUBACK means that the other end took the packet, nothing more: a broker in between may drop what it
 //! acknowledged. Delivery is the centre's receipt, which comes on the down topic.
 //! Invariants: each session is a clean one with a client of its own, so nothing of an old connection is ever
 //! repeated by the library; the event loop and the publisher are two futures that live as long as the session
@@ -111,7 +111,7 @@ impl Receive {
             let event = match event_loop.poll().await {
                 Ok(Event::Incoming(packet)) => self.take(packet),
                 Ok(Event::Outgoing(_)) => Ok(None),
-                Err(error) => Err(describe(self.address.clone(), error)),
+                Err(error) => Err(why(self.address.clone(), error)),
             };
             match event {
                 Ok(None) => {}
@@ -141,7 +141,7 @@ impl Receive {
             }
             Packet::SubAck(answer) => {
                 if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    return ended("the broker does not let this gateway subscribe to its topic");
+                    return ended("the centre does not let this gateway subscribe to its topic");
                 }
                 Ok(self.line.take().map(UplinkEvent::Up))
             }
@@ -151,7 +151,7 @@ impl Receive {
                     message.map_or(UplinkEvent::Malformed, UplinkEvent::Message),
                 ))
             }
-            Packet::Disconnect => ended("the broker disconnected"),
+            Packet::Disconnect => ended("the centre disconnected"),
             _ => Ok(None),
         }
     }
@@ -176,7 +176,7 @@ async fn send(
     clippy::wildcard_enum_match_arm,
     reason = "foreign, and the rest reads alike"
 )]
-fn describe(address: String, error: ConnectionError) -> UplinkError {
+fn why(address: String, error: ConnectionError) -> UplinkError {
     match error {
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => UplinkError::TimedOut,
         ConnectionError::Io(source) => UplinkError::Unreachable { address, source },
