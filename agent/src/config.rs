@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proto::text::host_port;
 use serde::Deserialize;
 use vitals::Span;
 
@@ -149,7 +150,7 @@ impl Config {
             ("mqtt_address", &self.mqtt_address),
         ] {
             if let Some(text) = address
-                && split_address(text).is_none()
+                && host_port(text).is_none()
             {
                 let value = text.clone();
                 let expected = "\"host:port\"";
@@ -168,17 +169,6 @@ impl Config {
     pub fn commit_interval(&self) -> Span {
         Span::from_millis(i64::try_from(self.commit_interval_ms).unwrap_or(i64::MAX))
     }
-}
-
-/// `host:port` (or `[v6]:port`) into host and port.
-#[must_use]
-pub fn split_address(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    (!host.is_empty()).then_some((host, port.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -226,13 +216,5 @@ mod tests {
         assert!(text("uplink = \"pigeon\"").contains("pigeon"));
         assert!(text("mqtt_address = \"centre\"").contains("host:port"));
         assert!(text("buffer_bytes = 4").contains("1048576"));
-    }
-
-    #[test]
-    fn addresses() {
-        assert_eq!(split_address("localhost:1"), Some(("localhost", 1)));
-        assert_eq!(split_address("[::1]:8443"), Some(("::1", 8443)));
-        assert_eq!(split_address("localhost"), None);
-        assert_eq!(split_address(":9"), None);
     }
 }

@@ -16,6 +16,7 @@ use firmware_sim::bluez::{FakeBluez, Options};
 use firmware_sim::bus::{BusError, PrivateBus};
 use firmware_sim::scenario::Scenario;
 use proto::clock::{Clock, TEST_CLOCK_VARIABLE, wall_now};
+use proto::text::hex;
 use tokio::sync::{mpsc, watch};
 use vitals::{Span, Time};
 use vitaltwin_agent::ble::btleplug::{Bluetooth, quiet_known_panic};
@@ -172,10 +173,6 @@ fn start_radio(bus: &str, clock: Clock) -> (Child, Receiver<String>) {
         }
     });
     (child, lines)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -381,12 +381,7 @@ pub(crate) mod tests {
             (Role::Gateway, "g-17")
         );
         assert_eq!(identity.not_after, issued.not_after);
-        let hex: String = issued
-            .serial
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(identity.serial, hex);
+        assert_eq!(identity.serial, proto::text::hex(&issued.serial));
         assert!(issued.not_after.since(Clock::system().now()) <= GATEWAY_VALIDITY);
         assert!(proto::cert::issued_by(&issued.chain[0], authority.ca()).is_ok());
         assert_eq!(issued.chain[1], authority.ca());

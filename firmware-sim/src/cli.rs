@@ -12,6 +12,7 @@ use firmware_sim::replay::Replay;
 use firmware_sim::scenario::{RECORDING_LEAD_S, Scenario};
 use firmware_sim::wearable::Wearable;
 use proto::clock::Clock;
+use proto::text::hex;
 use vitals::{Span, Time};
 
 /// Simulated wearables (test data): patients with a physiology, sensor chips, firmware, and a Bluetooth daemon on a
@@ -200,10 +201,6 @@ impl Tracer {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         file.flush().context("cannot write the trace")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bytes(scene: &Scene, seconds: u32) -> Result<()> {

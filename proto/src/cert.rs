@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::seal::crypto::verify_p256;
+use crate::text::hex;
 
 /// What the holder of a certificate is; the subject's organisation (O).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,11 +93,7 @@ pub fn peer_identity(cert_der: &[u8]) -> Result<Identity, CertError> {
     let subject = cert.subject();
     let name = single(subject.iter_common_name(), "CN")?;
     let role = single(subject.iter_organization(), "O")?;
-    let serial: String = cert
-        .raw_serial()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let serial = hex(cert.raw_serial());
     Ok(Identity {
         role: Role::parse(&role).ok_or(CertError::UnknownRole)?,
         name,

@@ -19,6 +19,7 @@
 pub mod cert;
 pub mod clock;
 pub mod seal;
+pub mod text;
 pub mod tls;
 pub mod token;
 pub mod topic;

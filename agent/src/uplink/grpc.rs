@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use proto::text::host_port;
 use proto::tls::ALPN_H2;
 use proto::v1::enrolment_service_client::EnrolmentServiceClient;
 use proto::v1::uplink_service_client::UplinkServiceClient;
@@ -21,7 +22,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{Access, CONNECT_TIMEOUT, LINE_LENGTH, Transport, UplinkError, UplinkEvent};
-use crate::config::split_address;
 
 /// HTTP/2 pings on an idle line, so that a dead one is noticed within half a minute.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -172,7 +172,7 @@ async fn tls(
     config: &Arc<rustls::ClientConfig>,
 ) -> Result<TlsStream<TcpStream>, UplinkError> {
     let (host, port) =
-        split_address(address).ok_or_else(|| UplinkError::Address(address.to_owned()))?;
+        host_port(address).ok_or_else(|| UplinkError::Address(address.to_owned()))?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| UplinkError::Address(address.to_owned()))?;
     let unreachable = |source| UplinkError::Unreachable {

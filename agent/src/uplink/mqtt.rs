@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message as _;
+use proto::text::host_port;
 use proto::topic;
 use proto::v1::{CentreToGateway, GatewayToCentre};
 use proto::wire::MAX_MESSAGE;
@@ -21,7 +22,6 @@ use tokio::sync::mpsc;
 use vitals::GatewayId;
 
 use super::{Access, CONNECT_TIMEOUT, LINE_LENGTH, Transport, UplinkError, UplinkEvent};
-use crate::config::split_address;
 
 /// A dead line is noticed within twice this.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ impl Mqtt {
     fn client(&mut self) -> Result<(AsyncClient, EventLoop), UplinkError> {
         let address = &self.access.address;
         let (host, port) =
-            split_address(address).ok_or_else(|| UplinkError::Address(address.clone()))?;
+            host_port(address).ok_or_else(|| UplinkError::Address(address.clone()))?;
         let tls = Arc::clone(&self.access.tls.borrow_and_update());
         let mut options = MqttOptions::new(self.gateway.as_str(), host, port);
         options

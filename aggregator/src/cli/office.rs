@@ -11,6 +11,7 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use proto::cert::Role;
 use proto::clock::Clock;
+use proto::text::host_port;
 use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, CreateSignInRequest, CreateTokenRequest,
@@ -238,14 +239,8 @@ async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Client>> {
     let connect = tower::service_fn(move |_: Uri| {
         let (connector, address) = (connector.clone(), address.clone());
         async move {
-            let host = address
-                .rsplit_once(':')
-                .map_or(address.as_str(), |(host, _)| host);
-            let host = host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned();
-            let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
+            let host = host_port(&address).map_or(address.as_str(), |(host, _)| host);
+            let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
             let socket = TcpStream::connect(&address).await?;
             connector.connect(name, socket).await.map(TokioIo::new)
         }

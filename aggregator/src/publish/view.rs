@@ -7,6 +7,7 @@
 
 use proto::seal::Secret;
 use proto::seal::crypto::{hmac_sha256, sha256};
+use proto::text::hex;
 use proto::v1;
 use twin::event::Link;
 use twin::view::{
@@ -39,10 +40,7 @@ impl AlertIds {
     pub fn public(&self, patient: &PatientId, key: &str) -> String {
         let message = format!("vitaltwin alert v1\0{}\0{key}", patient.reveal());
         let tag = hmac_sha256(&self.0, message.as_bytes());
-        tag.iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&tag[..8])
     }
 }
 

@@ -24,6 +24,7 @@ use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use proto::text::hex;
 use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Caller, Proof};
@@ -314,10 +315,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     let Some(found) = Files::get(path) else {
         return plain(StatusCode::NOT_FOUND, "There is no such file here.");
     };
-    let hash: String = found.metadata.sha256_hash()[..16]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let hash = hex(&found.metadata.sha256_hash()[..16]);
     let tag = HeaderValue::from_str(&format!("\"{hash}\"")).expect("hexadecimal digits in quotes");
     // Files below assets/ carry a hash in their name; the pages themselves must show a new program at once.
     let cache = if path.starts_with("assets/") {

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proto::clock::Clock;
 use proto::seal::crypto::{random, sha256};
+use proto::text::hex;
 use vitals::{Span, Time};
 
 use crate::gate::Standing;
@@ -250,10 +251,6 @@ impl SignIn {
 
 fn key_of(cookie: &str) -> SessionKey {
     SessionKey(sha256(&[cookie.as_bytes()]))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
