@@ -260,7 +260,7 @@ fn temperature_and_battery_are_as_they_are() {
     }
     worn.set_battery(9);
     let level = worn
-        .read(gatt::BATTERY_LEVEL)
+        .read(Span::ZERO, gatt::BATTERY_LEVEL)
         .and_then(|bytes| BatteryLevel::decode(&bytes).ok());
     assert_eq!(level.map(|level| level.percent), Some(9));
 }

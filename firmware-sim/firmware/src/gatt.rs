@@ -70,19 +70,39 @@ pub enum Access {
     Indicate,
     /// Read, and notifications when it changes.
     ReadNotify,
+    /// Written.
+    Write,
+    /// Read and written.
+    ReadWrite,
+    /// Written, and answered with indications: a control point.
+    WriteIndicate,
+    /// The same, which can also be read.
+    ReadWriteIndicate,
 }
 
 impl Access {
     /// True if it can be read.
     #[must_use]
     pub const fn readable(self) -> bool {
-        matches!(self, Self::Read | Self::ReadNotify)
+        matches!(
+            self,
+            Self::Read | Self::ReadNotify | Self::ReadWrite | Self::ReadWriteIndicate
+        )
+    }
+
+    /// True if it can be written.
+    #[must_use]
+    pub const fn writable(self) -> bool {
+        matches!(
+            self,
+            Self::Write | Self::ReadWrite | Self::WriteIndicate | Self::ReadWriteIndicate
+        )
     }
 
     /// True if it can be subscribed to.
     #[must_use]
     pub const fn pushes(self) -> bool {
-        !matches!(self, Self::Read)
+        !matches!(self, Self::Read | Self::Write | Self::ReadWrite)
     }
 }
 
@@ -113,6 +133,23 @@ pub struct Value {
     pub bytes: Vec<u8>,
 }
 
+/// Why a device refuses a write: the attribute protocol's error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal(pub u8);
+
+impl Refusal {
+    /// Nothing there can be written.
+    pub const NOT_PERMITTED: Self = Self(0x03);
+    /// The octets have a length that nothing has.
+    pub const LENGTH: Self = Self(0x0D);
+    /// The answer could not be sent: nobody subscribed to the control point (Core supplement, part B, 1.2).
+    pub const NOT_CONFIGURED: Self = Self(0xFD);
+    /// The former request is still being answered.
+    pub const IN_PROGRESS: Self = Self(0xFE);
+    /// A value outside what the device takes.
+    pub const OUT_OF_RANGE: Self = Self(0xFF);
+}
+
 /// A value, unless its encoder refused it (which would be a defect of the caller: nothing is sent then).
 pub(crate) fn value<E>(characteristic: Uuid, encoded: Result<Vec<u8>, E>) -> Option<Value> {
     encoded.ok().map(|bytes| Value {
@@ -121,14 +158,14 @@ pub(crate) fn value<E>(characteristic: Uuid, encoded: Result<Vec<u8>, E>) -> Opt
     })
 }
 
-const fn read(uuid: Uuid) -> Characteristic {
+pub(crate) const fn read(uuid: Uuid) -> Characteristic {
     Characteristic {
         uuid,
         access: Access::Read,
     }
 }
 
-const fn notify(uuid: Uuid) -> Characteristic {
+pub(crate) const fn notify(uuid: Uuid) -> Characteristic {
     Characteristic {
         uuid,
         access: Access::Notify,

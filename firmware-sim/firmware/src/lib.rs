@@ -10,20 +10,33 @@
 //! * [`strap`], [`watch`], [`oximeter`], [`thermometer`]: the devices. A device is started with its bus (which configures
 //!   its chips), told or asked to look at its sensors, and asked for its values. A sensor that stops answering does not
 //!   stop a device: its values say that it has no signal.
-//! * [`gatt`]: the attribute table and values.
+//! * [`device`]: what the devices that measure now and then have in common; they keep what they measured and give it when
+//!   somebody asks: [`cuff`], [`glucose_meter`], [`cgm`], [`scale`], [`spot`]. They stamp it by a [`clock`] of their own,
+//!   right or wrong; [`records`]: the Record Access Control Point.
+//! * [`gatt`]: the attribute table and values; [`profiles`]: the tables of the devices that store.
 //!
-//! Must not know: patients, simulation, clocks (time is counted in samples), D-Bus.
+//! Must not know: patients, simulation, D-Bus, the time (samples are counted; devices that store are told how long they
+//! have been running).
 #![no_std]
 
 extern crate alloc;
 
 pub mod ads1292;
+pub mod cgm;
+pub mod clock;
+pub mod cuff;
+pub mod device;
 pub mod ecg;
 pub mod gatt;
+pub mod glucose_meter;
 pub mod optic;
 pub mod oximeter;
 pub mod ppg;
+pub mod profiles;
 pub mod rate;
+pub mod records;
+pub mod scale;
+pub mod spot;
 pub mod steps;
 pub mod strap;
 pub mod thermometer;

@@ -33,6 +33,16 @@ pub(crate) enum Error {
     AuthenticationCanceled(String),
 }
 
+impl Error {
+    /// What the device answered, by the attribute protocol's error code.
+    pub(crate) fn att(code: u8) -> Self {
+        match code {
+            0x03 => Self::write_not_permitted(),
+            code => Self::Failed(format!("Operation failed with ATT error: 0x{code:02x}")),
+        }
+    }
+}
+
 macro_rules! standard {
     ($($(#[$doc:meta])* $name:ident => $variant:ident $text:literal;)*) => {
         impl Error {

@@ -125,7 +125,7 @@ impl Faults {
     /// Also [`FaultError::UnknownCharacteristic`] where it has none that can be read.
     pub async fn read_by_another(&self, address: &str, uuid: Uuid) -> Result<(), FaultError> {
         let peer = self.peer(address)?;
-        let value = peer.wearable().read(uuid);
+        let value = peer.wearable().read(self.world.now(), uuid);
         let (Some(at), Some(value)) = (peer.find(uuid), value) else {
             return Err(FaultError::UnknownCharacteristic {
                 address: peer.identity.address.clone(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use firmware::gatt::{Access, Uuid};
+use firmware::gatt::{Access, Refusal, Uuid};
 use zbus::fdo;
 use zbus::message::Header;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
@@ -99,7 +99,7 @@ impl GattCharacteristic1 {
         let value = self
             .peer
             .wearable()
-            .read(self.uuid_number())
+            .read(self.world.now(), self.uuid_number())
             .ok_or_else(Error::not_supported)?;
         self.peer
             .link()
@@ -109,17 +109,28 @@ impl GattCharacteristic1 {
         Ok(value)
     }
 
-    fn write_value(
+    async fn write_value(
         &self,
-        _value: Vec<u8>,
+        value: Vec<u8>,
         _options: HashMap<String, OwnedValue>,
     ) -> Result<(), Error> {
-        // None of these wearables has a writable characteristic.
-        Err(if self.peer.link().connected {
-            Error::write_not_permitted()
-        } else {
-            Error::link_missing()
-        })
+        let access = self.at.characteristic.access;
+        if !self.peer.link().connected {
+            return Err(Error::link_missing());
+        }
+        if !access.writable() {
+            return Err(Error::write_not_permitted());
+        }
+        self.unlock().await?;
+        let uuid = self.uuid_number();
+        // A control point answers by indications: somebody must listen.
+        if access.pushes() && !self.peer.link().subscribed(uuid) {
+            return Err(Error::att(Refusal::NOT_CONFIGURED.0));
+        }
+        let now = self.world.now();
+        let written = self.peer.wearable().write(now, uuid, &value);
+        self.peer.wake.notify_one();
+        written.map_err(|refusal| Error::att(refusal.0))
     }
 
     async fn start_notify(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Error> {
@@ -133,6 +144,7 @@ impl GattCharacteristic1 {
             .peer
             .link()
             .subscribe(self.uuid_number(), &client_of(&header));
+        self.peer.wake.notify_one();
         match outcome {
             Subscribed::First => {
                 self.world.announce_notifying(&self.at.path, true).await;
@@ -196,6 +208,10 @@ impl GattCharacteristic1 {
             Access::Notify => vec!["notify"],
             Access::Indicate => vec!["indicate"],
             Access::ReadNotify => vec!["read", "notify"],
+            Access::Write => vec!["write"],
+            Access::ReadWrite => vec!["read", "write"],
+            Access::WriteIndicate => vec!["write", "indicate"],
+            Access::ReadWriteIndicate => vec!["read", "write", "indicate"],
         }
     }
 

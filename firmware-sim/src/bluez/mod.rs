@@ -101,7 +101,10 @@ impl FakeBluez {
             .await?;
         let peers: Vec<Arc<Peer>> = wearables
             .into_iter()
-            .map(|wearable| Arc::new(Peer::new(ADAPTER_PATH, wearable)))
+            .map(|mut wearable| {
+                wearable.begin(options.start);
+                Arc::new(Peer::new(ADAPTER_PATH, wearable))
+            })
             .collect();
         let Options {
             gateway,

@@ -4,11 +4,13 @@
 //! belongs to one client, survives a drop as inactive, and is active again before services are announced as resolved
 //! (measured on BlueZ 5.66).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use firmware::gatt::{self, Characteristic, Service, Uuid};
+
+use tokio::sync::Notify;
 
 use super::pairing::Cancel;
 use crate::wearable::{Identity, Pairing, Wearable};
@@ -30,6 +32,8 @@ pub(crate) struct Peer {
     wearable: Mutex<Wearable>,
     link: Mutex<Link>,
     turn: tokio::sync::Mutex<()>,
+    /// Told when the wearable may have something to say out of turn: it was written to, somebody listens.
+    pub(crate) wake: Notify,
 }
 
 /// A service with its place in the object tree.
@@ -148,12 +152,19 @@ impl Link {
 
     /// True if a value of this characteristic would reach somebody now.
     pub(crate) fn heard(&self, uuid: Uuid) -> bool {
-        self.connected
-            && !self.silent
-            && self
-                .sessions
-                .get(&uuid)
-                .is_some_and(|sessions| sessions.values().any(|active| *active))
+        !self.silent && self.subscribed(uuid)
+    }
+
+    /// All that would reach somebody now.
+    pub(crate) fn listening(&self) -> BTreeSet<Uuid> {
+        let all = self.sessions.keys().copied();
+        all.filter(|uuid| self.heard(*uuid)).collect()
+    }
+
+    /// True if a session of this characteristic is active, even where the wearable is silent.
+    pub(crate) fn subscribed(&self, uuid: Uuid) -> bool {
+        let sessions = self.sessions.get(&uuid);
+        self.connected && sessions.is_some_and(|all| all.values().any(|active| *active))
     }
 
     /// (De)activates all sessions with the link.
@@ -178,6 +189,7 @@ impl Peer {
             wearable: Mutex::new(wearable),
             link: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use firmware::gatt::Uuid;
 use proto::clock::{Clock, wall_now};
-use vitals::Time;
+use vitals::{Span, Time};
 use zbus::Connection;
 use zbus::zvariant::Value;
 
@@ -147,6 +147,11 @@ impl World {
         };
         let used = self.peers.iter().filter(|peer| peer.link().connected);
         used.count() >= slots
+    }
+
+    /// Time of the scenario.
+    pub(crate) fn now(&self) -> Span {
+        self.clock.now().since(self.start)
     }
 
     /// By Bluetooth address, in any case.
@@ -288,6 +293,7 @@ impl World {
             let hide = link.hide_services || link.services_lost;
             let wrong_key = link.bonded && link.spoofed;
             link.set_sessions_active(!hide && !wrong_key);
+            peer.wake.notify_one();
             let export = !hide && !wrong_key && !std::mem::replace(&mut link.exported, true);
             (export, hide, wrong_key, link.discovery_delay)
         };
@@ -399,18 +405,28 @@ impl World {
     /// Runs a wearable for ever: what its firmware makes is pushed when it is due.
     pub(crate) async fn wear(self: Arc<Self>, peer: Arc<Peer>) {
         loop {
-            let now = self.clock.now().since(self.start);
+            let now = self.now();
+            let listening = peer.link().listening();
             let (emissions, next) = {
                 let mut wearable = peer.wearable();
+                wearable.listen(listening);
                 let emissions = wearable.advance_to(now);
                 (emissions, wearable.next_due())
             };
             for emission in emissions {
-                self.push(&peer, emission.value.characteristic, emission.value.bytes)
+                let value = emission.value;
+                let sent = self
+                    .push(&peer, value.characteristic, value.bytes.clone())
                     .await;
+                if sent.is_none() {
+                    peer.wearable().undelivered(now, value);
+                }
             }
-            let wait = next - self.clock.now().since(self.start);
-            tokio::time::sleep(self.clock.real(wait)).await;
+            let wait = self.clock.real(next - self.now());
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = peer.wake.notified() => {}
+            }
         }
     }
 

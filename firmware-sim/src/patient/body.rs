@@ -82,6 +82,14 @@ pub struct Levels {
     pub respiration: Track,
     /// Degrees Celsius, core.
     pub temperature: Track,
+    /// Millimetres of mercury, at rest.
+    pub systolic: Track,
+    /// Millimetres of mercury, at rest.
+    pub diastolic: Track,
+    /// Blood glucose between meals, milligrams a decilitre.
+    pub glucose: Track,
+    /// Kilograms.
+    pub weight: Track,
     /// Steps per minute.
     pub cadence: Track,
     /// 0 = awake, 1 = asleep.
@@ -119,6 +127,14 @@ pub struct State {
     pub respiration: f64,
     /// Degrees Celsius, core.
     pub temperature: f64,
+    /// Millimetres of mercury.
+    pub systolic: f64,
+    /// Millimetres of mercury.
+    pub diastolic: f64,
+    /// Blood glucose, milligrams a decilitre.
+    pub glucose: f64,
+    /// Kilograms.
+    pub weight: f64,
     /// Steps per minute; 0 at rest.
     pub cadence: f64,
     /// 0 = awake, 1 = asleep.
@@ -156,6 +172,12 @@ impl Body {
             respiration: (levels.respiration.at(at) + 6.0 * effort) * calm
                 + 0.7 * self.drift(3, at),
             temperature: levels.temperature.at(at) - sleep / 3.0 + 0.04 * self.drift(4, at),
+            // Walking raises the systolic pressure by a seventh, sleep lowers both by an eighth (dipping).
+            systolic: levels.systolic.at(at) * (1.0 + effort / 7.0 - sleep / 8.0)
+                + 3.0 * self.drift(5, at),
+            diastolic: levels.diastolic.at(at) * (1.0 - sleep / 8.0) + 2.0 * self.drift(6, at),
+            glucose: (levels.glucose.at(at) + self.meals(at) + 2.0 * self.drift(7, at)).max(20.0),
+            weight: levels.weight.at(at) + 0.15 * self.drift(8, at),
             cadence,
             sleep,
             rhythm: self.rhythm(at),
@@ -169,6 +191,23 @@ impl Body {
             .map(|(_, rhythm)| *rhythm)
             .next()
             .unwrap_or(Rhythm::Sinus)
+    }
+
+    /// What the last meals add to blood glucose, mg/dL. A meal every five hours or so, the first within the first two
+    /// hours; each raises glucose as a gamma curve does, by 30 to 70 mg/dL, at its peak 45 minutes after the first bite.
+    fn meals(&self, at: f64) -> f64 {
+        const EVERY_S: f64 = 5.0 * 3600.0;
+        const PEAK_S: f64 = 45.0 * 60.0;
+        // A scenario is shorter than the 2^53 meals that are exact; one before it counts as none.
+        let last = (at / EVERY_S).max(0.0) as u64;
+        let meals = last.saturating_sub(1)..=last;
+        let raised = meals.map(|meal| {
+            let begin = meal as f64 * EVERY_S + 3600.0 * (1.0 + uniform(self.seed, 21, meal));
+            let since = ((at - begin) / PEAK_S).max(0.0);
+            let height = 50.0 + 20.0 * uniform(self.seed, 22, meal);
+            height * since * libm::exp(1.0 - since)
+        });
+        raised.sum()
     }
 
     /// Slow natural variation, about -1..1, a function of time alone.

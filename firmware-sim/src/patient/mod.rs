@@ -1,6 +1,7 @@
 //! PURE: a body with a seeded physiology. The same seed and scenario give the same body, beat by beat.
 //!
-//! * [`body`]: what changes slowly (heart rate asked for, saturation, respiration, temperature, activity, sleep).
+//! * [`body`]: what changes slowly (heart rate asked for, saturation, respiration, temperature, blood
+//!   pressure, glucose, weight, activity, sleep).
 //! * [`heart`]: when beats happen, simulated or replayed from a recording.
 //! * [`signal`]: what a sensor on this body would see (ECG, light through tissue, motion, warmth).
 //! * [`noise`]: random numbers by place instead of by order.

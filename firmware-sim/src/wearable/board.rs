@@ -5,8 +5,10 @@ use firmware::oximeter::Oximeter;
 use firmware::strap::Strap;
 use firmware::thermometer::Thermometer;
 use firmware::watch::Watch;
+use vitals::Span;
 
 use super::Kind;
+use super::instrument::Station;
 use crate::chip::ads1292::Ads1292;
 use crate::chip::bus::{I2cBus, Shared, SpiWire, Wire, hold, shared};
 use crate::chip::lis2dh12::Lis2dh12;
@@ -56,6 +58,8 @@ pub(super) enum Board {
         firmware: Thermometer<I2cBus>,
         wire: Wire,
     },
+    /// Without chips: it is told what it measures.
+    Station { station: Box<Station>, wire: Wire },
 }
 
 /// Counts the samples of a chip: sample n lies at n / rate seconds.
@@ -127,9 +131,13 @@ impl Motion {
 }
 
 impl Board {
-    /// With its chips, started.
-    pub(super) fn new(kind: Kind) -> Self {
+    /// With its chips, started. A station is made elsewhere.
+    pub(super) fn new(kind: Kind, station: Option<Station>) -> Self {
         let wire = Wire::default();
+        if let Some(station) = station {
+            let station = Box::new(station);
+            return Self::Station { station, wire };
+        }
         let light = || Light {
             chip: shared(Max30102::default()),
             samples: Samples::default(),
@@ -170,7 +178,13 @@ impl Board {
                     wire,
                 }
             }
-            Kind::Thermometer => {
+            // A thermometer, and what is a station and was returned above.
+            Kind::Thermometer
+            | Kind::Cuff
+            | Kind::GlucoseMeter
+            | Kind::Cgm
+            | Kind::Scale
+            | Kind::SpotOximeter => {
                 let chip = shared(Mlx90614::default());
                 let bus = I2cBus::new(vec![chip.clone()], wire.clone());
                 Self::Thermometer {
@@ -218,6 +232,7 @@ impl Board {
                 let ear = patient.state(until).temperature;
                 hold(chip).sense(if fit.worn { ear } else { AMBIENT }, AMBIENT);
             }
+            Self::Station { .. } => {}
         }
     }
 
@@ -228,12 +243,17 @@ impl Board {
             Self::Watch { firmware, .. } => firmware.measurements(),
             Self::Oximeter { firmware, .. } => firmware.measurements(),
             Self::Thermometer { firmware, .. } => firmware.measurement().into_iter().collect(),
+            Self::Station { .. } => Vec::new(),
         }
     }
 
     /// What a read gives.
-    pub(super) fn read(&self, characteristic: Uuid) -> Option<Vec<u8>> {
+    pub(super) fn read(&mut self, at: Span, characteristic: Uuid) -> Option<Vec<u8>> {
         match self {
+            Self::Station { station, .. } => {
+                let up = station.up(at);
+                station.device_at(at).read(up, characteristic)
+            }
             Self::Strap { firmware, .. } => firmware.read(characteristic),
             Self::Watch { firmware, .. } => firmware.read(characteristic),
             Self::Oximeter { firmware, .. } => firmware.read(characteristic),
@@ -248,6 +268,7 @@ impl Board {
             Self::Watch { .. } => Watch::<I2cBus>::SERVICES,
             Self::Oximeter { .. } => Oximeter::<I2cBus>::SERVICES,
             Self::Thermometer { .. } => Thermometer::<I2cBus>::SERVICES,
+            Self::Station { station, .. } => station.device().services(),
         }
     }
 
@@ -257,7 +278,26 @@ impl Board {
             Self::Strap { wire, .. }
             | Self::Watch { wire, .. }
             | Self::Oximeter { wire, .. }
-            | Self::Thermometer { wire, .. } => wire,
+            | Self::Thermometer { wire, .. }
+            | Self::Station { wire, .. } => wire,
+        }
+    }
+
+    /// The station, if it is one.
+    pub(super) fn station(&self) -> Option<&Station> {
+        if let Self::Station { station, .. } = self {
+            Some(station)
+        } else {
+            None
+        }
+    }
+
+    /// The same, to do something with it.
+    pub(super) fn station_mut(&mut self) -> Option<&mut Station> {
+        if let Self::Station { station, .. } = self {
+            Some(station)
+        } else {
+            None
         }
     }
 }

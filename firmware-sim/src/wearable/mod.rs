@@ -4,17 +4,21 @@
 //! plan and patient give the same octets. Must not know: D-Bus, clocks.
 
 mod board;
+mod instrument;
 
-use firmware::gatt::{self, Service, Uuid, Value};
+use std::collections::BTreeSet;
+
+use firmware::gatt::{self, Refusal, Service, Uuid, Value};
 use serde::Deserialize;
-use vitals::Span;
 use vitals::gatt::BatteryLevel;
+use vitals::{Span, Time};
 
 use crate::patient::Patient;
 use crate::patient::noise::derive;
 use crate::patient::signal::Sensor;
 use crate::scenario::{WearablePlan, Worn};
 use board::{Board, Fit};
+use instrument::Station;
 
 /// What every simulated device says of its maker, so that nobody takes its values for a person's.
 pub const MANUFACTURER: &str = "vitaltwin sim (test data)";
@@ -24,10 +28,14 @@ const IMPOSTOR: &str = "SPOOFED00001";
 const REVISION: &str = env!("CARGO_PKG_VERSION");
 /// Sensors are looked at this often: no FIFO of theirs fills in that time.
 const POLL_US: i64 = 200_000;
+/// A device that has more to send is asked again after this time: about the pace of a slow link.
+const PACE: Span = Span::from_millis(40);
+/// Second 0 of a scenario where nobody says otherwise: the beginning of 2026, UTC.
+pub const USUAL_START: Time = Time::from_micros(1_767_225_600_000_000);
 
 /// What sort of wearable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Chest strap: heart rate with RR intervals and contact.
     Strap,
@@ -37,6 +45,16 @@ pub enum Kind {
     Oximeter,
     /// Ear thermometer.
     Thermometer,
+    /// Blood-pressure cuff: sends what it stored when somebody listens.
+    Cuff,
+    /// Glucose meter: records with context, behind the Record Access Control Point.
+    GlucoseMeter,
+    /// Continuous glucose monitor: live records, and stored ones behind the Record Access Control Point.
+    Cgm,
+    /// Scale: weight and body composition, sent when somebody listens.
+    Scale,
+    /// Oximeter for spot checks: live, and stored ones behind the Record Access Control Point.
+    SpotOximeter,
 }
 
 impl Kind {
@@ -48,16 +66,26 @@ impl Kind {
             Self::Watch => "watch",
             Self::Oximeter => "oximeter",
             Self::Thermometer => "thermometer",
+            Self::Cuff => "cuff",
+            Self::GlucoseMeter => "glucose-meter",
+            Self::Cgm => "cgm",
+            Self::Scale => "scale",
+            Self::SpotOximeter => "spot-oximeter",
         }
     }
 
     const fn appearance(self) -> u16 {
-        // Assigned numbers: heart rate belt, watch, fingertip oximeter, ear thermometer.
+        // Assigned numbers: heart rate belt, watch, fingertip oximeter, ear thermometer, arm cuff, glucose meter,
+        // continuous glucose monitor, scale.
         match self {
             Self::Strap => 0x0341,
             Self::Watch => 0x00C0,
-            Self::Oximeter => 0x0C41,
+            Self::Oximeter | Self::SpotOximeter => 0x0C41,
             Self::Thermometer => 0x0301,
+            Self::Cuff => 0x0381,
+            Self::GlucoseMeter => 0x0400,
+            Self::Cgm => 0x0D00,
+            Self::Scale => 0x0C80,
         }
     }
 
@@ -65,6 +93,10 @@ impl Kind {
         match self {
             Self::Strap | Self::Watch | Self::Oximeter => 1.0,
             Self::Thermometer => 30.0,
+            Self::Cgm => 300.0,
+            Self::Cuff | Self::SpotOximeter => 600.0,
+            Self::GlucoseMeter => 900.0,
+            Self::Scale => 3600.0,
         }
     }
 }
@@ -107,14 +139,16 @@ pub struct Emission {
 #[derive(Debug)]
 pub struct Wearable {
     identity: Identity,
+    plan: WearablePlan,
     patient: Patient,
     board: Board,
     battery: Battery,
     fit: Fit,
     /// Changes of `fit.worn` still to come, in order of time.
     worn_changes: Vec<Worn>,
-    pairing: Pairing,
     spoofed: bool,
+    /// Who listens to what; all of it for nobody in particular.
+    listening: Option<BTreeSet<Uuid>>,
     period: Span,
     played: Span,
     due: Span,
@@ -152,6 +186,7 @@ impl Wearable {
             disturbed: 0.0,
         };
         let (percent, per_hour) = (plan.battery, plan.battery_per_hour);
+        let station = Station::new(plan, &patient, period, sensor.seed, USUAL_START);
         Self {
             identity: Identity {
                 address,
@@ -159,8 +194,9 @@ impl Wearable {
                 appearance: plan.kind.appearance(),
                 kind: plan.kind,
             },
+            plan: plan.clone(),
             patient,
-            board: Board::new(plan.kind),
+            board: Board::new(plan.kind, station),
             battery: Battery {
                 percent,
                 per_hour,
@@ -169,8 +205,8 @@ impl Wearable {
             },
             fit: Fit { worn: true, sensor },
             worn_changes,
-            pairing: plan.pairing,
             spoofed: false,
+            listening: None,
             period,
             played: Span::ZERO,
             due: period,
@@ -186,7 +222,22 @@ impl Wearable {
     /// What it asks of who wants its values.
     #[must_use]
     pub fn pairing(&self) -> Pairing {
-        self.pairing
+        self.plan.pairing
+    }
+
+    /// Second 0 of the scenario is at `epoch`: devices with clocks of their own start by it. To be called before the first
+    /// [`Wearable::advance_to`].
+    pub fn begin(&mut self, epoch: Time) {
+        let seed = self.fit.sensor.seed;
+        let station = Station::new(&self.plan, &self.patient, self.period, seed, epoch);
+        if station.is_some() {
+            self.board = Board::new(self.plan.kind, station);
+        }
+    }
+
+    /// Who listens to what, from now on: devices that store keep what nobody would hear.
+    pub fn listen(&mut self, to: BTreeSet<Uuid>) {
+        self.listening = Some(to);
     }
 
     /// From now on another device answers in its place: same address and name, another serial number.
@@ -211,26 +262,77 @@ impl Wearable {
     /// When it will send next, since the start of the scenario.
     #[must_use]
     pub fn next_due(&self) -> Span {
-        self.due
+        let heard = heard(self.listening.as_ref());
+        let station = self.board.station();
+        if station.is_some_and(|station| station.device().busy(&heard)) {
+            self.due.min(self.played + PACE)
+        } else {
+            self.due
+        }
     }
 
     /// Plays up to `until`; gives what was sent meanwhile, in order.
     pub fn advance_to(&mut self, until: Span) -> Vec<Emission> {
         let mut sent = Vec::new();
-        while self.due <= until {
-            self.play_to(self.due);
-            let at = self.due;
-            sent.extend(
-                self.board
-                    .measurements()
-                    .into_iter()
-                    .map(|value| Emission { at, value }),
-            );
-            sent.extend(self.battery_change(at));
-            self.due = self.due + self.period;
+        loop {
+            let at = self.next_due();
+            if at > until {
+                break;
+            }
+            if at == self.due {
+                self.play_to(at);
+                self.measure(at);
+                let values = self.board.measurements().into_iter();
+                sent.extend(values.map(|value| Emission { at, value }));
+                sent.extend(self.battery_change(at));
+                self.due = self.due + self.period;
+            }
+            sent.extend(self.answers(at));
         }
-        // The rest of the way is played when its values are due: the simulation is only looked at then.
+        // The rest of the way is played when its values are due: the simulation is only looked at then. A device that stores
+        // answers at any time.
+        sent.extend(self.answers(until));
         sent
+    }
+
+    /// What a device that stores has to say now.
+    fn answers(&mut self, at: Span) -> Vec<Emission> {
+        let Some(station) = self.board.station_mut() else {
+            return Vec::new();
+        };
+        self.played = self.played.max(at);
+        let up = station.up(at);
+        let heard = heard(self.listening.as_ref());
+        let said = station.device_at(at).poll(up, &heard);
+        said.into_iter()
+            .map(|value| Emission { at, value })
+            .collect()
+    }
+
+    fn measure(&mut self, at: Span) {
+        if !self.fit.worn {
+            return;
+        }
+        if let Some(station) = self.board.station_mut() {
+            station.measure(&self.patient, at, &heard(self.listening.as_ref()));
+        }
+    }
+
+    /// A value that nobody took after all.
+    pub fn undelivered(&mut self, at: Span, value: Value) {
+        if let Some(station) = self.board.station_mut() {
+            station.device_at(at).undelivered(value);
+        }
+    }
+
+    /// A write by the central.
+    ///
+    /// # Errors
+    /// The attribute protocol's error code.
+    pub fn write(&mut self, at: Span, characteristic: Uuid, octets: &[u8]) -> Result<(), Refusal> {
+        let station = self.board.station_mut().ok_or(Refusal::NOT_PERMITTED)?;
+        let up = station.up(at);
+        station.device_at(at).write(up, characteristic, octets)
     }
 
     /// On the body or not, from now on; the plan's later changes still happen.
@@ -255,7 +357,7 @@ impl Wearable {
     }
 
     /// What a read of a characteristic gives.
-    pub fn read(&mut self, characteristic: Uuid) -> Option<Vec<u8>> {
+    pub fn read(&mut self, at: Span, characteristic: Uuid) -> Option<Vec<u8>> {
         let text = |text: &str| Some(text.as_bytes().to_vec());
         match characteristic {
             gatt::BATTERY_LEVEL => BatteryLevel {
@@ -268,7 +370,7 @@ impl Wearable {
             gatt::SERIAL_NUMBER if self.spoofed => text(IMPOSTOR),
             gatt::SERIAL_NUMBER => text(&self.identity.address.replace(':', "")),
             gatt::FIRMWARE_REVISION => text(REVISION),
-            other => self.board.read(other),
+            other => self.board.read(at, other),
         }
     }
 
@@ -290,8 +392,11 @@ impl Wearable {
     /// Body and chips live up to `until`, and the firmware looks at its sensors often enough.
     fn play_to(&mut self, until: Span) {
         while self.played < until {
-            let step = Span::from_micros(POLL_US);
-            let to = (self.played + step).min(until);
+            // A station looks at the body when it measures, not at every beat.
+            let to = match self.board.station() {
+                Some(_) => until,
+                None => (self.played + Span::from_micros(POLL_US)).min(until),
+            };
             let at = to.as_secs_f64();
             while self
                 .worn_changes
@@ -300,14 +405,21 @@ impl Wearable {
             {
                 self.fit.worn = self.worn_changes.remove(0).on;
             }
-            self.patient.advance_to(at);
+            if self.board.station().is_none() {
+                self.patient.advance_to(at);
+            }
             self.board.play_to(&self.patient, at, self.fit);
             self.played = to;
         }
     }
 }
 
+/// Whether somebody listens.
+fn heard(listening: Option<&BTreeSet<Uuid>>) -> impl Fn(Uuid) -> bool {
+    move |uuid| listening.is_none_or(|listening| listening.contains(&uuid))
+}
+
 /// Microseconds of a scenario's time; scenarios are checked to stay below 10^7 seconds.
-fn seconds(seconds: f64) -> Span {
+pub(crate) fn seconds(seconds: f64) -> Span {
     Span::from_micros((seconds * 1e6).round() as i64)
 }

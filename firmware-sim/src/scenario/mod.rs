@@ -2,6 +2,8 @@
 //!
 //! The format is documented by `scenarios/demo.toml`, which names every key. Every error names the field.
 
+mod check;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,6 +81,18 @@ pub struct PatientPlan {
     /// Degrees Celsius.
     #[serde(default = "usual::temperature")]
     pub temperature: f64,
+    /// Millimetres of mercury.
+    #[serde(default = "usual::systolic")]
+    pub systolic: f64,
+    /// Millimetres of mercury.
+    #[serde(default = "usual::diastolic")]
+    pub diastolic: f64,
+    /// Between meals, milligrams a decilitre.
+    #[serde(default = "usual::glucose")]
+    pub glucose: f64,
+    /// Kilograms.
+    #[serde(default = "usual::weight")]
+    pub weight: f64,
     /// Steps per minute.
     #[serde(default)]
     pub steps_per_minute: f64,
@@ -113,6 +127,14 @@ pub struct Change {
     pub respiration_to: Option<f64>,
     /// Degrees Celsius.
     pub temperature_to: Option<f64>,
+    /// Millimetres of mercury.
+    pub systolic_to: Option<f64>,
+    /// Millimetres of mercury.
+    pub diastolic_to: Option<f64>,
+    /// Between meals, milligrams a decilitre.
+    pub glucose_to: Option<f64>,
+    /// Kilograms.
+    pub weight_to: Option<f64>,
     /// Steps per minute.
     pub steps_per_minute_to: Option<f64>,
     /// `sinus` or `fibrillation`.
@@ -135,11 +157,11 @@ pub enum RhythmPlan {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WearablePlan {
-    /// `strap`, `watch`, `oximeter` or `thermometer`.
+    /// `strap`, `watch`, `oximeter`, ...: see [`Kind`].
     pub kind: Kind,
     /// Bluetooth address, `C0:00:00:00:00:01`.
     pub address: String,
-    /// Seconds between its main values; default 1 (thermometer: 30).
+    /// Seconds between its main values; default by kind.
     pub period_s: Option<f64>,
     /// Battery charge at the start, percent.
     #[serde(default = "usual::battery")]
@@ -150,9 +172,47 @@ pub struct WearablePlan {
     /// What it asks of who wants its values: `"none"`, `"just-works"`, or a passkey as a number.
     #[serde(default, deserialize_with = "pairing")]
     pub pairing: Pairing,
+    /// Its own clock, where it has one.
+    #[serde(default)]
+    pub clock: ClockPlan,
+    /// A device that stores has so many measurements already, made a period apart before the start.
+    #[serde(default)]
+    pub stored: u16,
+    /// Each measurement of a device that stores is made so many times within the same second.
+    #[serde(default = "usual::repeat")]
+    pub repeat: u16,
     /// When it is taken off and put on again.
     #[serde(default)]
     pub worn: Vec<Worn>,
+}
+
+/// The clock of a device. Without any of it: UTC, exact.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockPlan {
+    /// Ahead of UTC, seconds; negative: behind.
+    #[serde(default)]
+    pub offset_s: f64,
+    /// Gains so many microseconds a second.
+    #[serde(default)]
+    pub drift_ppm: f64,
+    /// What happens to it.
+    #[serde(default)]
+    pub changes: Vec<ClockChange>,
+}
+
+/// Something happens to a device's clock.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockChange {
+    /// When, seconds since the start.
+    pub at_s: f64,
+    /// Turned forward by so many seconds (daylight saving: 3600), or back.
+    #[serde(default)]
+    pub turn_s: f64,
+    /// The battery was out: it shows the beginning of 1970.
+    #[serde(default)]
+    pub reset: bool,
 }
 
 fn pairing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Pairing, D::Error> {
@@ -194,6 +254,21 @@ mod usual {
     }
     pub(super) fn temperature() -> f64 {
         36.7
+    }
+    pub(super) fn systolic() -> f64 {
+        122.0
+    }
+    pub(super) fn diastolic() -> f64 {
+        78.0
+    }
+    pub(super) fn glucose() -> f64 {
+        96.0
+    }
+    pub(super) fn weight() -> f64 {
+        74.0
+    }
+    pub(super) fn repeat() -> u16 {
+        1
     }
     pub(super) fn battery() -> f64 {
         85.0
@@ -259,87 +334,7 @@ impl Scenario {
         })
         .collect()
     }
-
-    fn check(&self) -> Result<(), ScenarioError> {
-        let mut names = std::collections::BTreeSet::new();
-        let mut addresses = std::collections::BTreeSet::new();
-        if self.patients.is_empty() {
-            return Err(bad("patient", "empty", "at least one [[patient]]"));
-        }
-        for (place, patient) in self.patients.iter().enumerate() {
-            let at = format!("patient[{place}]");
-            if !identifier(&patient.name) || !names.insert(&patient.name) {
-                return Err(bad(
-                    &format!("{at}.name"),
-                    &patient.name,
-                    "unique, of a-z, 0-9 and -",
-                ));
-            }
-            if !identifier(&patient.gateway) {
-                return Err(bad(
-                    &format!("{at}.gateway"),
-                    &patient.gateway,
-                    "of a-z, 0-9 and -",
-                ));
-            }
-            patient.check(&at)?;
-            for (place, wearable) in patient.wearables.iter().enumerate() {
-                let at = format!("{at}.wearable[{place}]");
-                wearable.check(&at)?;
-                if !addresses.insert(wearable.address.to_ascii_uppercase()) {
-                    let field = format!("{at}.address");
-                    return Err(bad(
-                        &field,
-                        &wearable.address,
-                        "an address that no other wearable has",
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
 }
-
-fn identifier(text: &str) -> bool {
-    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty() && text.len() <= 40 && text.bytes().all(fine)
-}
-
-fn bad(field: &str, found: &str, expected: &'static str) -> ScenarioError {
-    ScenarioError::Value {
-        field: field.into(),
-        found: found.into(),
-        expected,
-    }
-}
-
-fn within(
-    at: &str,
-    field: &str,
-    value: Option<f64>,
-    (low, high): (f64, f64),
-    expected: &'static str,
-) -> Result<(), ScenarioError> {
-    match value {
-        Some(value) if !(low..=high).contains(&value) => {
-            Err(bad(&format!("{at}.{field}"), &value.to_string(), expected))
-        }
-        _ => Ok(()),
-    }
-}
-
-const TIME: (f64, f64) = (0.0, 1e7);
-const TIME_TEXT: &str = "0 or more seconds";
-const HEART_RATE: (f64, f64) = (25.0, 220.0);
-const HEART_RATE_TEXT: &str = "25 to 220 beats per minute";
-const SPO2: (f64, f64) = (60.0, 100.0);
-const SPO2_TEXT: &str = "60 to 100 percent";
-const RESPIRATION: (f64, f64) = (4.0, 60.0);
-const RESPIRATION_TEXT: &str = "4 to 60 breaths per minute";
-const TEMPERATURE: (f64, f64) = (30.0, 43.0);
-const TEMPERATURE_TEXT: &str = "30 to 43 degrees Celsius";
-const CADENCE: (f64, f64) = (0.0, 220.0);
-const CADENCE_TEXT: &str = "0 to 220 steps per minute";
 
 impl PatientPlan {
     /// Bluetooth addresses of what this patient wears.
@@ -384,6 +379,10 @@ impl PatientPlan {
             spo2: Track::new(self.spo2),
             respiration: Track::new(self.respiration),
             temperature: Track::new(self.temperature),
+            systolic: Track::new(self.systolic),
+            diastolic: Track::new(self.diastolic),
+            glucose: Track::new(self.glucose),
+            weight: Track::new(self.weight),
             cadence: Track::new(self.steps_per_minute),
             sleep: Track::new(if self.asleep { 1.0 } else { 0.0 }),
             rhythm: Vec::new(),
@@ -395,6 +394,10 @@ impl PatientPlan {
                 (&mut levels.spo2, change.spo2_to),
                 (&mut levels.respiration, change.respiration_to),
                 (&mut levels.temperature, change.temperature_to),
+                (&mut levels.systolic, change.systolic_to),
+                (&mut levels.diastolic, change.diastolic_to),
+                (&mut levels.glucose, change.glucose_to),
+                (&mut levels.weight, change.weight_to),
                 (&mut levels.cadence, change.steps_per_minute_to),
             ];
             for (track, to) in tracks {
@@ -415,115 +418,6 @@ impl PatientPlan {
         }
         levels.rhythm.sort_by(|a, b| a.0.total_cmp(&b.0));
         Body::new(seed, levels)
-    }
-
-    fn check(&self, at: &str) -> Result<(), ScenarioError> {
-        within(
-            at,
-            "heart_rate",
-            Some(self.heart_rate),
-            HEART_RATE,
-            HEART_RATE_TEXT,
-        )?;
-        within(at, "spo2", Some(self.spo2), SPO2, SPO2_TEXT)?;
-        within(
-            at,
-            "respiration",
-            Some(self.respiration),
-            RESPIRATION,
-            RESPIRATION_TEXT,
-        )?;
-        within(
-            at,
-            "temperature",
-            Some(self.temperature),
-            TEMPERATURE,
-            TEMPERATURE_TEXT,
-        )?;
-        within(
-            at,
-            "steps_per_minute",
-            Some(self.steps_per_minute),
-            CADENCE,
-            CADENCE_TEXT,
-        )?;
-        for (place, change) in self.changes.iter().enumerate() {
-            let at = format!("{at}.change[{place}]");
-            within(&at, "at_s", Some(change.at_s), TIME, TIME_TEXT)?;
-            within(&at, "over_s", Some(change.over_s), TIME, TIME_TEXT)?;
-            within(
-                &at,
-                "heart_rate_to",
-                change.heart_rate_to,
-                HEART_RATE,
-                HEART_RATE_TEXT,
-            )?;
-            within(&at, "spo2_to", change.spo2_to, SPO2, SPO2_TEXT)?;
-            within(
-                &at,
-                "respiration_to",
-                change.respiration_to,
-                RESPIRATION,
-                RESPIRATION_TEXT,
-            )?;
-            within(
-                &at,
-                "temperature_to",
-                change.temperature_to,
-                TEMPERATURE,
-                TEMPERATURE_TEXT,
-            )?;
-            within(
-                &at,
-                "steps_per_minute_to",
-                change.steps_per_minute_to,
-                CADENCE,
-                CADENCE_TEXT,
-            )?;
-        }
-        Ok(())
-    }
-}
-
-impl WearablePlan {
-    fn check(&self, at: &str) -> Result<(), ScenarioError> {
-        let parts: Vec<&str> = self.address.split(':').collect();
-        let octet = |part: &&str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
-        if parts.len() != 6 || !parts.iter().all(octet) {
-            let expected = "six octets in hex, C0:00:00:00:00:01";
-            return Err(bad(&format!("{at}.address"), &self.address, expected));
-        }
-        within(
-            at,
-            "period_s",
-            self.period_s,
-            (0.02, 3600.0),
-            "0.02 to 3600 seconds",
-        )?;
-        within(
-            at,
-            "battery",
-            Some(self.battery),
-            (0.0, 100.0),
-            "0 to 100 percent",
-        )?;
-        within(
-            at,
-            "battery_per_hour",
-            Some(self.battery_per_hour),
-            (0.0, 1e4),
-            "0 or more percent",
-        )?;
-        for (place, worn) in self.worn.iter().enumerate() {
-            within(
-                &format!("{at}.worn[{place}]"),
-                "at_s",
-                Some(worn.at_s),
-                TIME,
-                TIME_TEXT,
-            )?;
-        }
-        Ok(())
     }
 }
 
