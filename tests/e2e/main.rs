@@ -9,5 +9,6 @@ mod hostile;
 mod identity;
 mod page;
 mod paths;
+mod streams;
 mod support;
 mod tidy;

@@ -1,7 +1,10 @@
-//! A TCP proxy between a gateway and the centre that can be cut, made slow and made to corrupt bytes.
+//! A TCP proxy between a gateway and the centre that can be cut, made slow, lossy and made to corrupt bytes.
 //!
 //! There is no kernel network emulator on the test machines. What happens is decided by a seed, so a failure
-//! can be run again.
+//! can be run again. Loss is modelled as TCP shows it to programs, not packet by packet: each segment of
+//! [`SEGMENT`] bytes takes the line's time; a lost one takes it again after a stall that doubles with each loss
+//! in a row. Lost acknowledgements, reordering and TCP giving up for good are not modelled
+//! ([`Weather::drop_one_in`] ends connections instead).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +30,18 @@ pub struct Weather {
     pub corrupt_one_in: u32,
     /// One piece in this many ends its connection; 0 = none.
     pub drop_one_in: u32,
+    /// What the line carries each way, bytes a second of the wall's clock; 0 = as fast as it goes.
+    pub bytes_per_second: u32,
+    /// Segments lost, percent; only on a line of limited rate.
+    pub loss_percent: u32,
+    /// How long a lost segment stalls the stream the first time, on top of its time on the line.
+    pub stall: Duration,
 }
+
+/// What a lossy line loses or carries at once, bytes.
+pub const SEGMENT: usize = 512;
+/// A stall is doubled this often at most.
+const DOUBLED: u32 = 3;
 
 /// A running proxy; ends when dropped.
 #[derive(Debug)]
@@ -133,6 +147,18 @@ async fn cut(weather: &mut watch::Receiver<Weather>) {
     let _ended = weather.wait_for(|w| w.cut).await;
 }
 
+/// The time that a segment takes on a slow and lossy line.
+async fn crawl(weather: Weather, length: usize, rng: &mut ChaCha8Rng) {
+    #[expect(clippy::cast_precision_loss, reason = "at most 16 KiB")]
+    let line = Duration::from_secs_f64(length as f64 / f64::from(weather.bytes_per_second));
+    let mut losses = 0;
+    while rng.random_range(0..100) < weather.loss_percent {
+        tokio::time::sleep(line + weather.stall * 2_u32.pow(losses)).await;
+        losses = DOUBLED.min(losses + 1);
+    }
+    tokio::time::sleep(line).await;
+}
+
 async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
@@ -141,10 +167,17 @@ async fn pump(
 ) {
     let mut piece = vec![0; 16 * 1024];
     loop {
-        let Ok(length @ 1..) = from.read(&mut piece).await else {
+        let most = match weather.borrow().bytes_per_second {
+            0 => piece.len(),
+            _ => SEGMENT,
+        };
+        let Ok(length @ 1..) = from.read(&mut piece[..most]).await else {
             return;
         };
         let now = *weather.borrow();
+        if now.bytes_per_second > 0 {
+            crawl(now, length, &mut rng).await;
+        }
         if !now.delay.is_zero() {
             tokio::time::sleep(now.delay).await;
         }

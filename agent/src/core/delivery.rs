@@ -82,7 +82,13 @@ impl Core {
                 Some(down::Kind::Receipt(receipt)) => self.receipt(&receipt, now),
                 Some(down::Kind::Command(signed)) => self.command(&signed, now),
                 Some(down::Kind::Refusal(refusal)) => self.refusal(&refusal, now),
-                Some(down::Kind::ContextAdmitted(_)) => {}
+                Some(down::Kind::ContextAdmitted(admitted)) => {
+                    // Only a hint: a centre that does not know it after all says so, and gets the header.
+                    let context = ContextId::from_slice(&admitted.context);
+                    if let Some(ordinal) = context.and_then(|id| self.ledger.ordinal(id)) {
+                        self.window.admitted(ordinal);
+                    }
+                }
                 None => self.counters.malformed_messages += 1,
             },
         }
@@ -160,8 +166,9 @@ impl Core {
 
     fn receipted(&mut self, receipted: &Receipted, now: Time) {
         self.gateway.last_receipt_us = now.as_micros();
+        let ids = receipted.removed.iter().map(|(id, _)| *id);
+        self.window.receipted(ids, now);
         for (id, entry) in &receipted.removed {
-            self.window.remove(*id);
             self.forget(*id);
             self.gateway.readings_receipted += u64::from(entry.stub.count);
         }
@@ -183,6 +190,7 @@ impl Core {
     pub(super) fn close_if_over(&mut self, ordinal: u64) {
         if !self.sealing.is_open(ordinal) && self.ledger.empty_contexts().any(|o| o == ordinal) {
             self.ledger.close(ordinal);
+            self.window.closed(ordinal);
             self.changes.close.push(ordinal);
         }
     }

@@ -307,10 +307,14 @@ impl Core {
         self.schedule_commit(now);
     }
 
-    /// Without a line, the small records of a minute become one: a thousand bytes instead of sixty records.
+    /// Without a line, the small records of a minute become one: a thousand bytes instead of sixty records. On
+    /// a slow one, those of a few seconds.
     pub(super) fn merge(&mut self, now: Time) {
-        let ledger = &self.ledger;
-        self.sealing.merge(now, |id| ledger.get(id).is_some());
+        let (ledger, window) = (&self.ledger, &self.window);
+        let connected = window.is_connected();
+        self.sealing.merge(now, |id| {
+            ledger.get(id).is_some() && (!connected || window.is_parked(id))
+        });
     }
 
     /// Records whose readings lie in a merged one that is committed together with their removal.

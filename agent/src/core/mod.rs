@@ -36,6 +36,9 @@ use crate::outbox::store::{Changes, Done, Job, Opened};
 use crate::uplink::UplinkEvent;
 use crate::uplink::window::{Limits, Window};
 
+/// On a slow line the readings of this long travel together.
+const GATHER: Span = Span::from_secs(10);
+
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
@@ -329,7 +332,14 @@ impl Core {
                         self.gateway.readings_sealed += u64::from(sealed.entry.stub.count);
                         self.dirty.insert(sealed.entry.stub.stream);
                         self.ledger.add(sealed.id, sealed.entry);
-                        self.window.add(sealed.id, delivery::class(&sealed.entry));
+                        let class = delivery::class(&sealed.entry);
+                        if sealed.gathered {
+                            // Until it is merged by a commit, which may be late.
+                            let until = now + GATHER + self.settings.commit_interval + GATHER;
+                            self.window.park(sealed.id, class, until);
+                        } else {
+                            self.window.add(sealed.id, class);
+                        }
                         self.pending.insert(sealed.id, sealed.record);
                         self.unsaved.insert(sealed.id);
                         self.schedule_commit(now);
@@ -341,7 +351,10 @@ impl Core {
     }
 
     fn seal_if_live(&mut self, now: Time) {
-        if self.window.is_live() && self.sealing.is_waiting() {
+        // On a line that does not keep up, a few seconds become one record, and alerts go at once.
+        let gather = self.window.is_slow(now).then_some(GATHER);
+        self.sealing.gather(gather);
+        if self.window.is_live(now) && self.sealing.is_waiting() {
             self.sealing.flush(now);
         }
     }

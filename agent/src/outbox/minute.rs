@@ -14,8 +14,8 @@ use vitals::{Reading, SourceId, Span, Time};
 
 use super::RecordId;
 
-/// How long small records are collected.
-const MINUTE: Span = Span::from_secs(60);
+/// How long small records are collected without a line.
+pub const MINUTE: Span = Span::from_secs(60);
 /// Bytes that a replaced number takes at most: below 2^35 in a packed list.
 const NUMBER_SIZE: usize = 5;
 /// Bytes besides readings and numbers: tags and lengths.
@@ -77,10 +77,10 @@ impl Minutes {
         minute.readings.extend_from_slice(readings);
     }
 
-    /// Minutes that are over and worth merging.
-    pub fn take_over(&mut self, now: Time) -> Vec<Minute> {
+    /// Minutes that are over after `age`, and worth merging.
+    pub fn take_over(&mut self, now: Time, age: Span) -> Vec<Minute> {
         let mut over = std::mem::take(&mut self.full);
-        let due = |minute: &Minute| now.since(minute.began) >= MINUTE;
+        let due = |minute: &Minute| now.since(minute.began) >= age;
         let sources: Vec<SourceId> = self.open.keys().copied().collect();
         for source in sources {
             if self.open.get(&source).is_some_and(due) {
@@ -139,8 +139,8 @@ mod tests {
                 at(i64::try_from(n).unwrap_or(0)),
             );
         }
-        assert!(minutes.take_over(at(59)).is_empty());
-        let over = minutes.take_over(at(60));
+        assert!(minutes.take_over(at(59), MINUTE).is_empty());
+        let over = minutes.take_over(at(60), MINUTE);
         assert_eq!(over.len(), 2);
         for minute in over {
             assert_eq!((minute.ids.len(), minute.readings.len()), (60, 60));
@@ -151,7 +151,7 @@ mod tests {
                     .all(|r| r.source == minute.readings[0].source)
             );
         }
-        assert!(minutes.take_over(at(600)).is_empty());
+        assert!(minutes.take_over(at(600), MINUTE).is_empty());
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         for n in 0..40 {
             minutes.add(id(1, n + 1), &readings(1, n * 100, 100), at(0));
         }
-        let over = minutes.take_over(at(1));
+        let over = minutes.take_over(at(1), MINUTE);
         assert!(over.len() > 1);
         for minute in over {
             assert_eq!(
@@ -176,7 +176,7 @@ mod tests {
         minutes.add(id(1, 8), &readings(1, 0, 1), at(0));
         minutes.add(id(1, 9), &readings(1, 1, 1), at(1));
         minutes.add(id(2, 1), &readings(1, 0, 1), at(2));
-        let over = minutes.take_over(at(100));
+        let over = minutes.take_over(at(100), MINUTE);
         assert_eq!(over.len(), 1);
         assert_eq!(over[0].ids, [id(1, 8), id(1, 9)]);
     }

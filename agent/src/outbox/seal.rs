@@ -60,6 +60,8 @@ pub struct Sealed {
     pub record: Vec<u8>,
     /// What its stub says.
     pub entry: Entry,
+    /// It may soon be replaced by a merged one: it need not go out before.
+    pub gathered: bool,
 }
 
 /// Everything that seals in this process.
@@ -78,6 +80,8 @@ pub struct Sealing {
     bad_keys: u64,
     /// There is a line to the centre.
     line: bool,
+    /// It is slow: for how long readings are gathered.
+    gather: Option<Span>,
 }
 
 struct Stream {
@@ -119,6 +123,7 @@ impl Sealing {
             output: Vec::new(),
             bad_keys: 0,
             line: false,
+            gather: None,
         }
     }
 
@@ -288,10 +293,20 @@ impl Sealing {
     /// There is a line to the centre, or none. With one, any record may be on its way: none is replaced.
     pub fn line(&mut self, up: bool) {
         self.line = up;
-        if up {
+        self.gather = None;
+        for state in self.streams.values_mut() {
+            state.minutes.clear();
+            state.declared = None;
+        }
+    }
+
+    /// The line is slow: small records are gathered for this long and then merged, as far as they were not
+    /// sent. `None`: it keeps up, and each record is on its own.
+    pub fn gather(&mut self, time: Option<Span>) {
+        if self.line && self.gather != time {
+            self.gather = time;
             for state in self.streams.values_mut() {
                 state.minutes.clear();
-                state.declared = None;
             }
         }
     }
@@ -346,13 +361,17 @@ impl Sealing {
                 };
                 let whole = usize::from(batch.count);
                 let id = self.seal(state, label, &batch.into_body(), now);
-                if let Some(id) = id.filter(|_| lane == Lane::Vitals && !self.line) {
+                let small = !self.line || self.gather.is_some();
+                if let Some(id) = id.filter(|_| lane == Lane::Vitals && small) {
                     let of_source = |reading: &&Reading| reading.source.0 == label.source;
                     let of_source: Vec<Reading> =
                         readings.iter().filter(of_source).copied().collect();
                     // A source that needs several records at once is dense enough as it is.
                     if of_source.len() == whole {
                         state.minutes.add(id, &of_source, now);
+                        if let Some(Output::Sealed(sealed)) = self.output.last_mut() {
+                            sealed.gathered = self.line;
+                        }
                     }
                 }
             }
@@ -389,7 +408,12 @@ impl Sealing {
         };
         let sealed = open.sealer.seal(&label, body).and_then(|record| {
             let entry = Entry::of(&record)?;
-            Ok(Sealed { id, record, entry })
+            Ok(Sealed {
+                id,
+                record,
+                entry,
+                gathered: false,
+            })
         });
         match sealed {
             Ok(sealed) => {

@@ -23,9 +23,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{Access, CONNECT_TIMEOUT, LINE_LENGTH, Transport, UplinkError, UplinkEvent};
 
-/// HTTP/2 pings on an idle line, so that a dead one is noticed within half a minute.
+/// HTTP/2 pings, so that a dead line is noticed within a minute; a slow one needs its time to answer.
 const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(40);
 /// Real time that an enrolment or renewal may take at the centre.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -1,6 +1,6 @@
 //! The line to the centre: what to send next, and the two transports that carry it unchanged.
 //!
-//! * [`window`]: PURE. What to send next and when again.
+//! * [`window`]: PURE. What to send next and when again. `pace`: PURE. How much at once.
 //! * [`grpc`]: the only file with the gRPC client. * [`mqtt`]: the only file that names rumqttc.
 //!
 //! The contract between core and transport: a transport that has a connection hands the core a bounded
@@ -10,6 +10,7 @@
 
 pub mod grpc;
 pub mod mqtt;
+mod pace;
 pub mod window;
 
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use crate::status::describe;
 
 /// Messages that wait for the connection; the window decides what fills it, so short is enough.
 pub const LINE_LENGTH: usize = 16;
-/// Real time within which a connection must be up.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// Real time within which a connection must be up: a handshake takes 6 kB, half a minute at 2 kbit/s.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 /// Delays between attempts to connect.
 const RETRY_FIRST: Span = Span::from_millis(250);
 const RETRY_LONGEST: Span = Span::from_secs(30);

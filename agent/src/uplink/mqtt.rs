@@ -23,8 +23,8 @@ use vitals::GatewayId;
 
 use super::{Access, CONNECT_TIMEOUT, LINE_LENGTH, Transport, UplinkError, UplinkEvent};
 
-/// A dead line is noticed within twice this.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// A dead line is noticed within twice this; a slow one must get an answer back within it.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Publications without a PUBACK at most.
 const IN_FLIGHT: u16 = 64;
 /// Longest packet: a message of the contract, its topic and header.

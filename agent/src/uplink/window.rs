@@ -1,22 +1,24 @@
-//! PURE. What to send next: live first, backlog behind it, bounded in flight, again after a while.
+//! PURE. What to send next: alerts first, then live, backlog behind, never more than the line carries in a
+//! moment, again after a while.
 //!
 //! Invariants: nothing is forgotten: a record that was added is waiting, in flight or removed by the caller
 //! (who removes for authentic receipts and declared drops only), and a lost connection puts what was in
-//! flight back; a context's header precedes its records on every connection; an unsigned refusal delays, it
-//! never removes.
+//! flight back; a context's header precedes its records, unless the centre said that it knows the context; an
+//! unsigned refusal delays, it never removes; what has no alert in it goes out only while little is on its
+//! way ([`super::pace`]), so that an alert never waits behind more than a moment of other data.
 //! Must not know: transports, stores, bytes of records, clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use vitals::{Span, Time};
 
+use super::pace::Pace;
 use crate::outbox::RecordId;
 
 /// Limits of a window.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Backlog records in flight at most: enough to fill a slow line, few enough that live data never waits
-    /// long behind them.
+    /// Backlog records in flight at most.
     pub backlog_in_flight: usize,
     /// Live records in flight at most.
     pub live_in_flight: usize,
@@ -85,6 +87,10 @@ struct Flight {
     due: Time,
     attempts: u32,
     live: bool,
+    /// When it was handed to the line first, its bytes, and how many were on their way then, these included.
+    sent: Time,
+    bytes: usize,
+    behind: usize,
 }
 
 /// The machine.
@@ -93,17 +99,23 @@ pub struct Window {
     limits: Limits,
     connected: bool,
     paused_until: Option<Time>,
-    /// Contexts whose header went out on this connection.
+    /// Contexts whose header went out on this connection, or that the centre knows.
     opened: BTreeSet<u64>,
+    /// Contexts that the centre said it knows: it keeps them across connections.
+    admitted: BTreeSet<u64>,
     held: BTreeMap<u64, Time>,
     /// Headers that were asked for again, and when: one answer per pause.
     reopened: BTreeMap<u64, Time>,
     live: BTreeSet<(Class, RecordId)>,
+    /// Small live records on a slow line: to be merged, or sent at the time given.
+    parked: BTreeMap<RecordId, (Class, Time)>,
     backlog: BTreeMap<(Class, u64), BTreeSet<u64>>,
     backlog_len: usize,
     flights: BTreeMap<RecordId, Flight>,
+    flight_bytes: usize,
     due: BTreeSet<(Time, RecordId)>,
     live_flights: usize,
+    pace: Pace,
 }
 
 impl Window {
@@ -115,14 +127,18 @@ impl Window {
             connected: false,
             paused_until: None,
             opened: BTreeSet::new(),
+            admitted: BTreeSet::new(),
             held: BTreeMap::new(),
             reopened: BTreeMap::new(),
             live: BTreeSet::new(),
+            parked: BTreeMap::new(),
             backlog: BTreeMap::new(),
             backlog_len: 0,
             flights: BTreeMap::new(),
+            flight_bytes: 0,
             due: BTreeSet::new(),
             live_flights: 0,
+            pace: Pace::new(),
         }
     }
 
@@ -135,15 +151,39 @@ impl Window {
         }
     }
 
+    /// A new record that may soon be replaced by a merged one: it waits until then, at most until `until`.
+    pub fn park(&mut self, id: RecordId, class: Class, until: Time) {
+        if self.connected {
+            self.parked.insert(id, (class, until));
+        } else {
+            self.add_backlog(id, class);
+        }
+    }
+
     /// A record from before.
     pub fn add_backlog(&mut self, id: RecordId, class: Class) {
         let numbers = self.backlog.entry((class, id.ordinal)).or_default();
         self.backlog_len += usize::from(numbers.insert(id.number));
     }
 
+    /// These records have their receipt: they are gone, and the line has shown what it carries.
+    pub fn receipted(&mut self, ids: impl Iterator<Item = RecordId>, now: Time) {
+        let mut told: Option<Flight> = None;
+        for id in ids {
+            let flight = self.flights.get(&id).filter(|flight| flight.attempts == 0);
+            if let Some(flight) = flight.filter(|f| told.is_none_or(|t| t.behind < f.behind)) {
+                told = Some(*flight);
+            }
+            self.remove(id);
+        }
+        if let Some(flight) = told {
+            self.pace.arrived(flight.behind, flight.sent, now);
+        }
+    }
+
     /// The record is gone: receipted, dropped by policy, replaced or set aside.
     pub fn remove(&mut self, id: RecordId) {
-        if self.land(id).is_some() {
+        if self.land(id).is_some() || self.parked.remove(&id).is_some() {
             return;
         }
         for class in [Class::Urgent, Class::Vitals, Class::Waveform] {
@@ -156,6 +196,19 @@ impl Window {
     /// A connection is up.
     pub fn connected(&mut self) {
         self.connected = true;
+        self.opened.clone_from(&self.admitted);
+        self.pace = Pace::new();
+    }
+
+    /// The centre knows this context.
+    pub fn admitted(&mut self, ordinal: u64) {
+        self.admitted.insert(ordinal);
+    }
+
+    /// The context is over.
+    pub fn closed(&mut self, ordinal: u64) {
+        self.admitted.remove(&ordinal);
+        self.opened.remove(&ordinal);
     }
 
     /// The connection is down: what was live or in flight is backlog.
@@ -167,21 +220,34 @@ impl Window {
         self.paused_until = None;
         self.due.clear();
         self.live_flights = 0;
+        self.flight_bytes = 0;
         for (id, flight) in std::mem::take(&mut self.flights) {
             self.add_backlog(id, flight.class);
         }
         for (class, id) in std::mem::take(&mut self.live) {
             self.add_backlog(id, class);
         }
+        for (id, (class, _)) in std::mem::take(&mut self.parked) {
+            self.add_backlog(id, class);
+        }
     }
 
     /// True if a new record would go out at once: the batcher then seals each notification by itself.
     #[must_use]
-    pub fn is_live(&self) -> bool {
+    pub fn is_live(&self, now: Time) -> bool {
         self.connected
             && self.paused_until.is_none()
             && self.live.is_empty()
             && self.live_flights < self.limits.live_in_flight / 8
+            && !self.is_slow(now)
+    }
+
+    /// True while the line carries less than what is live: small records are then worth merging.
+    #[must_use]
+    pub fn is_slow(&self, now: Time) -> bool {
+        let first = self.flights.values().filter(|flight| flight.attempts == 0);
+        let oldest = first.map(|flight| flight.sent).min();
+        self.connected && self.pace.is_slow(oldest, now)
     }
 
     /// True while a connection is up.
@@ -193,7 +259,7 @@ impl Window {
     /// Records that wait or are in flight.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.live.len() + self.backlog_len + self.flights.len()
+        self.live.len() + self.parked.len() + self.backlog_len + self.flights.len()
     }
 
     /// True if nothing waits and nothing is in flight.
@@ -202,10 +268,10 @@ impl Window {
         self.len() == 0
     }
 
-    /// True if the record was never handed to the present connection.
+    /// True if the record waits to be merged: no line ever had it.
     #[must_use]
-    pub fn is_waiting(&self, id: RecordId) -> bool {
-        !self.flights.contains_key(&id)
+    pub fn is_parked(&self, id: RecordId) -> bool {
+        self.parked.contains_key(&id)
     }
 
     /// An unsigned refusal: a hint. Delays what it names.
@@ -217,27 +283,31 @@ impl Window {
                     return;
                 }
                 self.reopened.insert(ordinal, now);
-                self.opened.remove(&ordinal);
+                self.closed(ordinal);
                 self.land_context(ordinal);
             }
             Refused::Context => {
-                self.opened.remove(&ordinal);
+                self.closed(ordinal);
                 self.held.insert(ordinal, now + self.limits.hold);
                 self.land_context(ordinal);
             }
             Refused::Record(number) => {
                 let id = RecordId { ordinal, number };
-                if let Some(flight) = self.land(id) {
-                    let due = now + self.limits.retry_longest;
-                    self.fly(id, Flight { due, ..flight });
+                let due = now + self.limits.retry_longest;
+                self.again(id, due);
+            }
+            Refused::Everything => {
+                let due = now + self.limits.pause;
+                self.paused_until = Some(due);
+                for id in self.flights.keys().copied().collect::<Vec<_>>() {
+                    self.again(id, due);
                 }
             }
-            Refused::Everything => self.paused_until = Some(now + self.limits.pause),
         }
     }
 
-    /// What to send now, if anything; only what is live unless `backlog_too`. `size` gives the bytes of a
-    /// record.
+    /// What to send now, if anything; only what is live or urgent unless `backlog_too`. `size` gives the bytes
+    /// of a record.
     pub fn next(
         &mut self,
         now: Time,
@@ -254,10 +324,17 @@ impl Window {
             self.paused_until = None;
         }
         self.held.retain(|_, until| now < *until);
+        self.unpark(now);
+        let most = self.limits.message_bytes.min(self.pace.room().max(1));
         let mut records = Vec::new();
         let mut bytes = 0;
-        let mut began_live = (!backlog_too).then_some(true);
-        while let Some((id, class, from)) = self.candidate(now, began_live) {
+        let mut began = None;
+        while let Some((id, class, from)) = self.candidate(now, backlog_too, began) {
+            let more = size(id);
+            let waits = class != Class::Urgent && from != Origin::Flight && self.flight_bytes > 0;
+            if waits && self.flight_bytes + more > self.pace.room() {
+                break;
+            }
             if !self.opened.contains(&id.ordinal) {
                 if records.is_empty() {
                     self.opened.insert(id.ordinal);
@@ -265,12 +342,12 @@ impl Window {
                 }
                 break;
             }
-            bytes += size(id);
-            if bytes > self.limits.message_bytes && !records.is_empty() {
+            bytes += more;
+            if bytes > most && !records.is_empty() {
                 break;
             }
-            self.take_off(id, class, from, now);
-            began_live = Some(from == Origin::Live);
+            self.take_off(id, class, from, more, now);
+            began = Some((from, class == Class::Urgent));
             records.push(id);
         }
         (!records.is_empty()).then_some(Send::Records(records))
@@ -287,30 +364,60 @@ impl Window {
         }
         let due = self.due.first().map(|(due, _)| *due);
         let held = self.held.values().min().copied();
-        due.into_iter().chain(held).min()
+        let parked = self.parked.values().map(|(_, until)| *until).min();
+        due.into_iter().chain(held).chain(parked).min()
     }
 
-    /// The next record to send and where it is taken from. A message that began live stays live, so that
-    /// backlog never rides in front of it.
-    fn candidate(&self, now: Time, began_live: Option<bool>) -> Option<(RecordId, Class, Origin)> {
-        if began_live != Some(false)
-            && self.live_flights < self.limits.live_in_flight
-            && let Some((class, id)) = self
-                .live
-                .iter()
-                .find(|(_, id)| !self.held.contains_key(&id.ordinal))
-        {
-            return Some((*id, *class, Origin::Live));
+    /// Nothing waits to be merged any longer than it should, or on a line that keeps up.
+    fn unpark(&mut self, now: Time) {
+        if self.parked.is_empty() {
+            return;
         }
-        if began_live == Some(true) {
-            return None;
+        let slow = self.is_slow(now);
+        let over = |(id, (class, until)): (&RecordId, &(Class, Time))| {
+            (*until <= now || !slow).then_some((*class, *id))
+        };
+        let over: Vec<_> = self.parked.iter().filter_map(over).collect();
+        for (class, id) in over {
+            self.parked.remove(&id);
+            self.live.insert((class, id));
         }
-        if let Some((due, id)) = self.due.first()
-            && *due <= now
-        {
+    }
+
+    /// The next record to send and where it is taken from: urgent ones, live ones, those to be sent again,
+    /// backlog. A message is of one origin and urgency (`began`), so that nothing rides in front of what is
+    /// more urgent.
+    fn candidate(
+        &self,
+        now: Time,
+        backlog_too: bool,
+        began: Option<(Origin, bool)>,
+    ) -> Option<(RecordId, Class, Origin)> {
+        let urgent = |(_, class, _): &(RecordId, Class, Origin)| *class == Class::Urgent;
+        let again = || {
+            let (due, id) = self.due.first().filter(|_| backlog_too)?;
             let class = self.flights.get(id).map_or(Class::Vitals, |f| f.class);
-            return Some((*id, class, Origin::Flight));
-        }
+            (*due <= now).then_some((*id, class, Origin::Flight))
+        };
+        let waiting = || self.next_backlog().filter(|_| backlog_too);
+        let first = self
+            .next_live()
+            .filter(urgent)
+            .or_else(|| waiting().filter(urgent))
+            .or_else(|| self.next_live())
+            .or_else(again)
+            .or_else(waiting);
+        first.filter(|next| began.is_none_or(|began| began == (next.2, urgent(next))))
+    }
+
+    fn next_live(&self) -> Option<(RecordId, Class, Origin)> {
+        let mut live = self.live.iter();
+        live.find(|(_, id)| !self.held.contains_key(&id.ordinal))
+            .filter(|_| self.live_flights < self.limits.live_in_flight)
+            .map(|(class, id)| (*id, *class, Origin::Live))
+    }
+
+    fn next_backlog(&self) -> Option<(RecordId, Class, Origin)> {
         if self.flights.len() - self.live_flights >= self.limits.backlog_in_flight {
             return None;
         }
@@ -318,44 +425,57 @@ impl Window {
             .backlog
             .iter()
             .find(|((_, ordinal), _)| !self.held.contains_key(ordinal))?;
-        let number = *numbers.first()?;
         let id = RecordId {
             ordinal: *ordinal,
-            number,
+            number: *numbers.first()?,
         };
         Some((id, *class, Origin::Backlog))
     }
 
-    fn take_off(&mut self, id: RecordId, class: Class, from: Origin, now: Time) {
-        let (attempts, live) = match from {
+    fn take_off(&mut self, id: RecordId, class: Class, from: Origin, bytes: usize, now: Time) {
+        let before = match from {
             Origin::Live => {
                 self.live.remove(&(class, id));
-                (0, true)
+                None
             }
             Origin::Backlog => {
                 self.take_backlog(id, class);
-                (0, false)
+                None
             }
-            Origin::Flight => self
-                .land(id)
-                .map_or((0, false), |flight| (flight.attempts + 1, flight.live)),
+            Origin::Flight => self.land(id),
         };
-        let delay = self.limits.retry_first.as_micros() << attempts.min(20);
+        let attempts = before.map_or(0, |flight| flight.attempts + 1);
+        let delay = self.pace.patience(self.limits.retry_first).as_micros() << attempts.min(20);
         let delay = delay.min(self.limits.retry_longest.as_micros());
-        let due = now + Span::from_micros(delay);
-        self.fly(
-            id,
-            Flight {
-                class,
+        let flight = Flight {
+            class,
+            due: now + Span::from_micros(delay),
+            attempts,
+            live: before.map_or(from == Origin::Live, |flight| flight.live),
+            sent: before.map_or(now, |flight| flight.sent),
+            bytes,
+            behind: self.flight_bytes + bytes,
+        };
+        self.fly(id, flight);
+    }
+
+    /// The centre did not take it: it is on its way no more, and goes out again at `due`.
+    fn again(&mut self, id: RecordId, due: Time) {
+        if let Some(flight) = self.land(id) {
+            let attempts = flight.attempts.max(1);
+            let flight = Flight {
                 due,
                 attempts,
-                live,
-            },
-        );
+                bytes: 0,
+                ..flight
+            };
+            self.fly(id, flight);
+        }
     }
 
     fn fly(&mut self, id: RecordId, flight: Flight) {
         self.live_flights += usize::from(flight.live);
+        self.flight_bytes += flight.bytes;
         self.due.insert((flight.due, id));
         self.flights.insert(id, flight);
     }
@@ -364,6 +484,7 @@ impl Window {
         let flight = self.flights.remove(&id)?;
         self.due.remove(&(flight.due, id));
         self.live_flights -= usize::from(flight.live);
+        self.flight_bytes -= flight.bytes;
         Some(flight)
     }
 
@@ -471,8 +592,76 @@ mod tests {
         window.connected();
         assert_eq!(
             all(&mut window, at(0))[1..],
-            [Send::Records(vec![id(1, 2), id(1, 1)])]
+            [Send::Records(vec![id(1, 2)]), Send::Records(vec![id(1, 1)])]
         );
+    }
+
+    #[test]
+    fn an_alert_waits_for_nothing_and_old_ones_go_before_live_vitals() {
+        let mut window = window();
+        window.add(id(1, 1), Class::Urgent);
+        for number in 2..100 {
+            window.add(id(1, number), Class::Vitals);
+        }
+        window.connected();
+        window.add(id(1, 100), Class::Vitals);
+        let sent = |window: &mut Window| -> Vec<Send> {
+            std::iter::from_fn(|| window.next(at(0), true, |_| 1000)).collect()
+        };
+        // What nobody knows about this line yet lets two records of a thousand bytes go.
+        assert_eq!(
+            sent(&mut window)[1..],
+            [
+                Send::Records(vec![id(1, 1)]),
+                Send::Records(vec![id(1, 100)])
+            ]
+        );
+        window.add(id(1, 101), Class::Urgent);
+        assert_eq!(sent(&mut window), [Send::Records(vec![id(1, 101)])]);
+        // Four seconds for three thousand bytes: one record at a time, and an alert in between.
+        window.receipted([id(1, 1), id(1, 100), id(1, 101)].into_iter(), at(4));
+        assert!(window.is_slow(at(4)));
+        assert_eq!(sent(&mut window), [Send::Records(vec![id(1, 2)])]);
+        window.add(id(1, 102), Class::Urgent);
+        window.add(id(1, 103), Class::Vitals);
+        assert_eq!(sent(&mut window), [Send::Records(vec![id(1, 102)])]);
+        window.receipted([id(1, 2), id(1, 102)].into_iter(), at(8));
+        assert_eq!(sent(&mut window), [Send::Records(vec![id(1, 103)])]);
+    }
+
+    #[test]
+    fn what_is_parked_waits_to_be_merged_and_not_longer() {
+        let mut window = window();
+        window.connected();
+        window.add(id(1, 1), Class::Vitals);
+        all(&mut window, at(0));
+        assert!(window.is_slow(at(5)), "no receipt for five seconds");
+        window.park(id(1, 2), Class::Vitals, at(15));
+        window.park(id(1, 3), Class::Vitals, at(15));
+        assert_eq!(all(&mut window, at(6)), []);
+        window.remove(id(1, 2));
+        assert!(window.is_parked(id(1, 3)) && !window.is_parked(id(1, 2)));
+        assert_eq!(window.next_deadline(), Some(at(15)));
+        assert_eq!(all(&mut window, at(15)), [Send::Records(vec![id(1, 3)])]);
+        window.park(id(1, 4), Class::Vitals, at(100));
+        window.disconnected();
+        assert_eq!(window.len(), 3, "parked is not forgotten");
+    }
+
+    #[test]
+    fn a_context_that_the_centre_knows_needs_no_header_again() {
+        let mut window = window();
+        window.connected();
+        window.add(id(1, 1), Class::Vitals);
+        all(&mut window, at(0));
+        window.admitted(1);
+        window.disconnected();
+        window.connected();
+        let records = [Send::Records(vec![id(1, 1)])];
+        assert_eq!(all(&mut window, at(1)), records);
+        // A centre restored from a backup may know it no more: it says so.
+        window.refused(1, Refused::HeaderMissing, at(2));
+        assert_eq!(all(&mut window, at(2))[0], Send::Open(1));
     }
 
     #[test]
@@ -526,22 +715,23 @@ mod tests {
         window.add(id(1, 2), Class::Vitals);
         window.refused(0, Refused::Everything, at(365));
         assert_eq!(all(&mut window, at(369)), []);
-        assert_eq!(all(&mut window, at(370)).len(), 1);
+        // The new one, and the one that was on its way when the centre took nothing.
+        assert_eq!(all(&mut window, at(370)).len(), 2);
         assert_eq!(window.len(), 2);
     }
 
     #[test]
     fn is_live_only_while_the_line_keeps_up() {
         let mut window = window();
-        assert!(!window.is_live());
+        assert!(!window.is_live(at(0)));
         window.connected();
-        assert!(window.is_live());
+        assert!(window.is_live(at(0)));
         window.add(id(1, 1), Class::Vitals);
-        assert!(!window.is_live(), "one waits");
+        assert!(!window.is_live(at(0)), "one waits");
         all(&mut window, at(0));
-        assert!(!window.is_live(), "one of 8/8 is in flight");
+        assert!(!window.is_live(at(0)), "one of 8/8 is in flight");
         window.remove(id(1, 1));
-        assert!(window.is_live());
+        assert!(window.is_live(at(0)));
     }
 
     #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use vitals::Time;
 
 use super::{Output, Sealing, Stream, label};
 use crate::outbox::RecordId;
-use crate::outbox::minute::Minute;
+use crate::outbox::minute::{MINUTE, Minute};
 
 /// Gaps in one record: each takes at most 40 bytes.
 const GAPS_A_RECORD: usize = 64;
@@ -53,7 +53,8 @@ impl Sealing {
             let Some(mut state) = self.streams.remove(&stream) else {
                 continue;
             };
-            for minute in state.minutes.take_over(now) {
+            let age = self.gather.unwrap_or(MINUTE);
+            for minute in state.minutes.take_over(now, age) {
                 if minute.ids.iter().all(|id| is_there(*id)) {
                     self.seal_minute(&mut state, minute, now);
                 }
