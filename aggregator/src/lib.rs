@@ -21,4 +21,5 @@ pub mod patient;
 pub mod publish;
 pub mod registry;
 pub mod serve;
+mod stages;
 pub mod vault;

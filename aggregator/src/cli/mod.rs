@@ -84,6 +84,9 @@ enum Command {
         /// Run although an administrative entry of the journal is lost; a revocation may be gone with it.
         #[arg(long)]
         accept_damage: bool,
+        /// Write the CPU time of each stage into this file at the end (for the throughput bench).
+        #[arg(long, value_name = "FILE", hide = true)]
+        stage_times: Option<PathBuf>,
     },
     /// Patients: add, list, assign.
     #[command(subcommand)]
@@ -226,12 +229,19 @@ pub fn run(args: Args) -> Result<()> {
         Command::Run {
             accept_clock,
             accept_damage,
+            stage_times,
         } => {
             let accepted = Accepted {
                 clock: accept_clock,
                 damage: accept_damage,
             };
-            runtime.block_on(serve(dir, clock, accepted))
+            if stage_times.is_some() {
+                crate::stages::switch_on();
+            }
+            runtime.block_on(serve(dir, clock, accepted))?;
+            stage_times.map_or(Ok(()), |file| {
+                crate::stages::write(&file).context("--stage-times")
+            })
         }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),

@@ -16,6 +16,7 @@ use vitals::{ContextId, GatewayId, StreamId};
 use super::{Desk, Ingest, Replies, Session};
 use crate::counters::Refused;
 use crate::journal::{Draft, Entry, Opened};
+use crate::stages::{Lap, Stage};
 
 /// A batch that did not open this often is ordered to be set aside: damage on the way heals when it is sent
 /// again, a bad record does not.
@@ -133,6 +134,7 @@ impl Ingest {
                 "a record has at most 4096 bytes",
             );
         }
+        let mut lap = Lap::sample();
         let stub = parse_stub(&record).map_err(|error| unreadable(&error))?;
         let tag = tag_of(&record).map_err(|error| unreadable(&error))?;
         let batch = (stub.context, stub.number);
@@ -143,7 +145,10 @@ impl Ingest {
             let detail = "too many contexts at once: try again later";
             return refused(Some(batch), RefusalReason::Busy, detail);
         }
-        let opened = match self.parts.books.open(stub.context, &record) {
+        lap.end(Stage::Admit);
+        let opened = self.parts.books.open(stub.context, &record);
+        lap.end(Stage::Open);
+        let opened = match opened {
             Some(Ok(opened)) => opened,
             Some(Err(SealError::Forged)) => return Err(NotTaken::Forged(batch)),
             Some(Err(error)) => return Err(unreadable(&error)),
@@ -172,6 +177,7 @@ impl Ingest {
             record,
         };
         let body = Some(Arc::new(Opened::Batch(opened)));
+        lap.end(Stage::Admit);
         Ok(Taken {
             batch,
             tag,
@@ -243,6 +249,7 @@ impl Ingest {
     }
 
     fn receipt(&self, tags: &Tags, replies: &mut Replies) {
+        let mut lap = Lap::begin();
         let epoch = self.parts.books.registry().epoch();
         for (context, tags) in tags {
             // Just used to open them; at worst it is made anew.
@@ -255,6 +262,7 @@ impl Ingest {
                 replies.messages.push(CentreToGateway { kind });
             }
         }
+        lap.end(Stage::Receipt);
     }
 }
 

@@ -16,6 +16,7 @@ use super::entry::{Committed, Draft, Entry, Position};
 use super::pace::Pace;
 use super::store::{Group, NewRow, Store};
 use super::{Appended, JournalError, Keeper};
+use crate::stages::{Lap, Stage};
 
 /// Requests that wait for the writer; each holds at most one message of a gateway.
 pub(super) const QUEUE: usize = 1024;
@@ -118,6 +119,7 @@ impl Writer {
 
     /// Makes all drafts durable as one row.
     fn write(&mut self, group: &[Request]) -> Result<Vec<(Position, Time)>, JournalError> {
+        let mut lap = Lap::begin();
         let now = self.clock.now();
         if let Err(jumped) = self.pace.check(self.clock, now) {
             return Err(self.shared.stop(&jumped.to_string()));
@@ -148,7 +150,10 @@ impl Writer {
             frames,
             groups,
         };
-        if let Err(error) = self.store.commit(&row) {
+        lap.end(Stage::Encode);
+        let stored = self.store.commit(&row);
+        lap.end(Stage::Commit);
+        if let Err(error) = stored {
             return Err(self.shared.stop(&error.to_string()));
         }
         self.next = position;
@@ -163,6 +168,7 @@ impl Writer {
     }
 
     fn announce(&self, group: Vec<Request>, placed: Vec<(Position, Time)>) {
+        let mut lap = Lap::begin();
         let mut placed = placed.into_iter();
         for request in group {
             let mut appended: Option<Appended> = None;
@@ -197,6 +203,7 @@ impl Writer {
             // A caller that is gone needs no answer.
             let _ = request.reply.send(Ok(appended.unwrap_or(nothing)));
         }
+        lap.end(Stage::Announce);
     }
 }
 

@@ -18,6 +18,7 @@ use super::guarded::Step;
 use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
 use crate::publish::{At, Hub, PatientIndex};
+use crate::stages::{Lap, Stage};
 
 /// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`](crate::journal::Entry::Quarantined).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +49,7 @@ struct Places {
     position: u64,
     known: Time,
     next: u32,
+    lap: Lap,
 }
 
 impl Places {
@@ -120,10 +122,13 @@ impl Fold {
             position,
             known,
             next: 0,
+            lap: Lap::sample(),
         };
         let counts_before = self.counts;
         self.fire(&mut places);
-        match meaning(committed) {
+        let meaning = meaning(committed);
+        places.lap.end(Stage::Readings);
+        match meaning {
             Meaning::Begin { patient, test_data } => self.begin(&patient, test_data, &mut places),
             Meaning::One { patient, event } => self.one(&patient, event, committed, &mut places),
             Meaning::GatewayRevoked(gateway) => {
@@ -161,6 +166,7 @@ impl Fold {
                 .unwrap_or_else(PoisonError::into_inner) = self.counts;
         }
         self.hub.folded(position);
+        places.lap.end(Stage::Publish);
     }
 
     /// Where it publishes.
@@ -186,6 +192,7 @@ impl Fold {
                 return;
             }
             self.step(index, Event::Tick, deadline, places);
+            places.lap.end(Stage::Publish);
             let again = self.deadlines[index.0 as usize];
             if again.is_some_and(|again| again <= deadline) {
                 // A defect of the twin: it would keep the fold here for ever. Its next event wakes it.
@@ -258,7 +265,9 @@ impl Fold {
         let cell = Arc::clone(&self.cells[index.0 as usize]);
         let mut state = cell.lock();
         let mut effects = std::mem::take(&mut self.effects);
+        places.lap.end(Stage::Publish);
         let result = state.guarded.step(event, now, &mut effects);
+        places.lap.end(Stage::Step);
         let mut changed = false;
         for effect in effects.drain(..) {
             match effect {

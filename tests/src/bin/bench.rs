@@ -29,7 +29,7 @@ enum Bench {
     /// Readings a second through the aggregator, and where the time goes.
     Throughput {
         /// Messages of 320 readings a gateway.
-        #[arg(long, default_value_t = 400)]
+        #[arg(long, default_value_t = 4000)]
         messages: usize,
     },
 }
