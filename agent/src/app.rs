@@ -177,6 +177,7 @@ struct App {
     stop_line: watch::Sender<bool>,
     driver: Task<()>,
     renewals: mpsc::Receiver<Arc<Identity>>,
+    renewal_trouble: watch::Receiver<String>,
     renewer: Task<()>,
 
     jobs: Option<mpsc::Sender<Job>>,
@@ -219,6 +220,7 @@ impl App {
             }
         };
         let (renewed, renewals) = mpsc::channel(1);
+        let (trouble, renewal_trouble) = watch::channel(String::new());
         let renewer = Renewer {
             dir: identity_dir.clone(),
             identity: Arc::clone(&identity),
@@ -226,6 +228,7 @@ impl App {
             clock,
             tls: tls_sender,
             renewed,
+            trouble,
         };
         Ok(Self {
             dir: options.dir.clone(),
@@ -246,6 +249,7 @@ impl App {
             stop_line,
             driver,
             renewals,
+            renewal_trouble,
             renewer: tokio::spawn(renewer.run()),
             jobs: Some(jobs),
             done,
@@ -416,6 +420,9 @@ impl App {
         let leaf = self.identity.chain.first();
         let expires = leaf.and_then(|leaf| peer_identity(leaf).ok());
         status.certificate_expires_us = expires.map_or(0, |subject| subject.not_after.as_micros());
+        status
+            .certificate_trouble
+            .clone_from(&self.renewal_trouble.borrow());
         if let Err(error) = status.write(&self.dir) {
             tracing::warn!(error = describe(&error), "the status cannot be written");
         }

@@ -82,7 +82,8 @@ pub async fn enrol(
     Ok(token.gateway)
 }
 
-/// Gets a fresh certificate for the same key and keeps it; the new identity.
+/// Gets a fresh certificate for the same key and keeps it; the new identity. The proof is the request's signature,
+/// not the connection: it works as well after the old certificate's end.
 ///
 /// # Errors
 /// [`EnrolError`].
@@ -93,9 +94,10 @@ pub async fn renew(
     clock: Clock,
 ) -> Result<Identity, EnrolError> {
     let request = Request::renewal(identity).map_err(EnrolError::Request)?;
-    let config = client_config(identity, clock)?;
+    let config = tls::client_config(&identity.ca, None, clock)?;
     let question = RenewRequest {
         csr: request.csr.clone(),
+        certificate: identity.chain.first().cloned().unwrap_or_default(),
     };
     let told = grpc::renew(grpc_address, config, question)
         .await

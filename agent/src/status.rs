@@ -74,6 +74,8 @@ pub struct Status {
     pub connections: u64,
     /// When the gateway's certificate ends.
     pub certificate_expires_us: i64,
+    /// Why it could not be renewed, last; empty if it could.
+    pub certificate_trouble: String,
     /// Empty unless a test clock drives the agent.
     pub test_clock: String,
 }
@@ -178,6 +180,7 @@ impl Status {
             ("line", &self.line_trouble),
             ("radio", &self.radio_trouble),
             ("outbox", &self.store_trouble),
+            ("certificate", &self.certificate_trouble),
         ] {
             if !trouble.is_empty() {
                 writeln!(out, "         {name}: {trouble}")?;
@@ -187,7 +190,7 @@ impl Status {
             let ended = ago(self.certificate_expires_us, now);
             writeln!(
                 out,
-                "         the certificate ended {ended}: enrol this gateway anew with --replace"
+                "         the certificate ended {ended}: it is renewed as soon as the centre answers"
             )?;
         }
         let Buffer { records, bytes } = self.buffer;

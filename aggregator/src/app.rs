@@ -349,6 +349,7 @@ impl House {
             Arc::clone(&self.authority),
             self.clock,
             Arc::clone(&self.counters),
+            Span::from_mins(i64::from(self.config.renew_grace_days) * 24 * 60),
         );
         let streams = TaskTracker::new();
         let uplink = UplinkDoor::new(Arc::clone(&ingest), stop.clone(), streams.clone());

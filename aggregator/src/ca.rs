@@ -223,17 +223,20 @@ impl Authority {
         })
     }
 
+    /// The key that a request is for, as an uncompressed point: whoever made the request held it.
+    ///
+    /// # Errors
+    /// As [`Authority::gateway`].
+    pub fn requested_key(csr: &[u8]) -> Result<Vec<u8>, CaError> {
+        request(csr).map(|request| request.public_key.der_bytes().to_vec())
+    }
+
     /// A gateway's certificate for the key of its request. The names in the request are ignored.
     ///
     /// # Errors
     /// [`CaError::Request`] if the request is malformed, not signed by its own key, or the key is not P-256.
     pub fn gateway(&self, gateway: &GatewayId, csr: &[u8]) -> Result<Issued, CaError> {
-        let request =
-            CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))
-                .map_err(|_| CaError::Request("it is no PKCS#10 request signed by its own key"))?;
-        if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
-            return Err(CaError::Request("the key must be ECDSA P-256"));
-        }
+        let request = request(csr)?;
         let mut params = params(
             gateway.as_str(),
             Role::Gateway,
@@ -294,6 +297,17 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     text.push_str(label);
     text.push_str("-----\n");
     text
+}
+
+/// A request whose signature by its own key holds.
+fn request(csr: &[u8]) -> Result<CertificateSigningRequestParams, CaError> {
+    let request =
+        CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))
+            .map_err(|_| CaError::Request("it is no PKCS#10 request signed by its own key"))?;
+    if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+        return Err(CaError::Request("the key must be ECDSA P-256"));
+    }
+    Ok(request)
 }
 
 const fn days(count: i64) -> Span {

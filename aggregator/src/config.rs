@@ -28,6 +28,10 @@ pub struct Config {
     pub gateway_kib_per_s: u32,
     /// What one gateway may send at once before that limit holds, KiB. Default 16384.
     pub gateway_burst_kib: u32,
+    /// Days after its end during which a gateway's certificate can still be renewed with the same key; a gateway
+    /// that was away for longer is enrolled again. A stolen gateway that nobody revoked comes back within it, too.
+    /// Default 90.
+    pub renew_grace_days: u32,
     /// Connections that may be open at once on each port. Default 4096.
     pub max_connections: u32,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
@@ -45,6 +49,7 @@ impl Default for Config {
             disk_free_min_mib: 256,
             gateway_kib_per_s: 2048,
             gateway_burst_kib: 16384,
+            renew_grace_days: 90,
             max_connections: 4096,
             log: "info".into(),
         }
@@ -72,6 +77,10 @@ disk_free_min_mib = 256
 # What one gateway may send on the long run (KiB/s; 0 = no limit) and at once (KiB); what is more waits.
 gateway_kib_per_s = 2048
 gateway_burst_kib = 16384
+
+# Days after the end of its certificate (24 hours) during which a gateway that was away comes back by itself, with
+# the same key; after that it is enrolled again. Revoke a gateway that is lost: within these days it could return.
+renew_grace_days = 90
 
 # Connections that may be open at once on each port.
 max_connections = 4096

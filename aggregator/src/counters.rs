@@ -83,6 +83,10 @@ reasons! {
     Token = "enrolment_token",
     /// A certificate request that does not hold.
     Request = "certificate_request",
+    /// A renewal whose request is not signed by an enrolled key.
+    Holder = "renewal_without_key",
+    /// A renewal of a certificate that ended too long ago.
+    TooOld = "certificate_too_old",
     /// A TLS handshake that failed or took too long.
     Handshake = "tls_handshake",
     /// A connection beyond the configured number.

@@ -103,9 +103,8 @@ pub enum Kind {
     Administration,
     /// Writing sealed batches.
     Uplink,
-    /// A fresh certificate for a gateway that has one.
-    Renewal,
-    /// Spending a one-time token: the token is the proof, judged where it is spent.
+    /// Becoming or staying a gateway: a one-time token or the enrolled key is the proof, judged where it is
+    /// spent.
     Enrolment,
     /// The contract itself and the health of the service: public.
     Contract,
@@ -115,7 +114,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -123,7 +122,6 @@ impl Kind {
         Self::Directory,
         Self::Administration,
         Self::Uplink,
-        Self::Renewal,
         Self::Enrolment,
         Self::Contract,
         Self::Page,
@@ -229,7 +227,7 @@ pub fn decide(
 const fn role_includes(role: &Role, kind: Kind) -> bool {
     match role {
         Role::Anonymous => false,
-        Role::Gateway(_) => matches!(kind, Kind::Uplink | Kind::Renewal),
+        Role::Gateway(_) => matches!(kind, Kind::Uplink),
         Role::Operator(_) => matches!(
             kind,
             Kind::Twin
@@ -273,12 +271,9 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         Kind::Twin | Kind::Alert | Kind::History | Kind::Acknowledgement | Kind::Directory => {
             Purpose::Care
         }
-        Kind::Administration
-        | Kind::Uplink
-        | Kind::Renewal
-        | Kind::Enrolment
-        | Kind::Contract
-        | Kind::Page => Purpose::Operation,
+        Kind::Administration | Kind::Uplink | Kind::Enrolment | Kind::Contract | Kind::Page => {
+            Purpose::Operation
+        }
     }
 }
 
@@ -318,7 +313,6 @@ mod tests {
             (Kind::Directory, "--  no  yes  yes  no"),
             (Kind::Administration, "--  no  yes  no  no"),
             (Kind::Uplink, "--  yes  no  no  no"),
-            (Kind::Renewal, "--  yes  no  no  no"),
             (Kind::Enrolment, "yes  yes  yes  yes  yes"),
             (Kind::Contract, "yes  yes  yes  yes  yes"),
             (Kind::Page, "--  no  yes  yes  no"),

@@ -28,7 +28,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Measures into the buffer with the centre away, and stops.
-async fn fill_buffer(world: &mut World) -> Result<()> {
+pub(crate) async fn fill_buffer(world: &mut World) -> Result<()> {
     world
         .gateway("home")?
         .configure("grpc_address = \"localhost:1\"\nmqtt_address = \"localhost:1\"\n")?;
@@ -69,8 +69,8 @@ async fn nothing_twice(world: &World) -> Result<usize> {
 }
 
 /// An agent learns its assignments from the centre once; then the buffer can be filled without it.
-async fn assigned() -> Result<(tempfile::TempDir, World)> {
-    let (folder, mut world) = one_patient(Uplink::Mqtt).await?;
+pub(crate) async fn assigned(uplink: Uplink) -> Result<(tempfile::TempDir, World)> {
+    let (folder, mut world) = one_patient(uplink).await?;
     world.start()?;
     world.gateway("home")?.wait_decoded(10, LONG).await?;
     world.gateway("home")?.stop_agent()?;
@@ -79,7 +79,7 @@ async fn assigned() -> Result<(tempfile::TempDir, World)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buffer_rolled_back_or_cloned_is_taken_once() -> Result<()> {
-    let (folder, mut world) = assigned().await?;
+    let (folder, mut world) = assigned(Uplink::Mqtt).await?;
     fill_buffer(&mut world).await?;
     let (disk, image) = (
         world.gateway("home")?.agent_dir(),
@@ -112,7 +112,7 @@ async fn a_damaged_buffer_is_salvaged_and_the_rest_is_declared() -> Result<()> {
     const EVERYTHING: usize = 400_000;
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for flips in [1, 40, 4000, EVERYTHING] {
-        let (_folder, mut world) = assigned().await?;
+        let (_folder, mut world) = assigned(Uplink::Mqtt).await?;
         fill_buffer(&mut world).await?;
         let count = |status: &serde_json::Value, field: &str| status[field].as_u64().unwrap_or(0);
         let before = count(&world.centre.status()?, "readings_applied");
@@ -162,7 +162,7 @@ async fn a_damaged_buffer_is_salvaged_and_the_rest_is_declared() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_buffer_shows_nothing() -> Result<()> {
-    let (_folder, mut world) = assigned().await?;
+    let (_folder, mut world) = assigned(Uplink::Mqtt).await?;
     fill_buffer(&mut world).await?;
     let disk = world.gateway("home")?.agent_dir();
     // The negative control: a word that is there is found.

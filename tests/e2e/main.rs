@@ -2,6 +2,7 @@
 
 mod buffer;
 mod delivery;
+mod field;
 mod foreign;
 mod forgery;
 mod full;

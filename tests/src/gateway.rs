@@ -74,6 +74,11 @@ impl Gateway {
         })
     }
 
+    /// Another clock for the next start and the next commands.
+    pub fn set_envs(&mut self, envs: &[(String, String)]) {
+        self.envs = envs.to_vec();
+    }
+
     /// The agent's data folder.
     #[must_use]
     pub fn agent_dir(&self) -> PathBuf {

@@ -99,6 +99,14 @@ impl HandGateway {
         }
     }
 
+    /// The same gateway at another time, calling another door.
+    #[must_use]
+    pub fn at_time(&self, address: SocketAddr, clock: Clock) -> Self {
+        let mut there = self.at(address);
+        there.clock = clock;
+        there
+    }
+
     /// Its TLS identity.
     #[must_use]
     pub fn tls_identity(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
@@ -133,6 +141,26 @@ impl HandGateway {
         SigningKey::from_pkcs8(&self.key_pkcs8)
             .ok()
             .context("the gateway's key")
+    }
+
+    /// Asks for a fresh certificate, as an agent does, and keeps it; with another key than the enrolled one if
+    /// `key_pkcs8` is given.
+    ///
+    /// # Errors
+    /// The status with which the centre refuses.
+    pub async fn renew(&mut self, key_pkcs8: Option<&[u8]>) -> Result<()> {
+        let key = key_pkcs8.unwrap_or(&self.key_pkcs8);
+        let key = rcgen::KeyPair::try_from(&PrivatePkcs8KeyDer::from(key))?;
+        let csr = rcgen::CertificateParams::default().serialize_request(&key)?;
+        let request = v1::RenewRequest {
+            csr: csr.der().to_vec(),
+            certificate: self.chain.first().context("a certificate")?.clone(),
+        };
+        let config = proto::tls::client_config(&self.ca, None, self.clock)?;
+        let channel = channel(self.address, config).await?;
+        let response = EnrolmentServiceClient::new(channel).renew(request).await?;
+        self.chain = response.into_inner().certificate_chain;
+        Ok(())
     }
 
     /// Connects by gRPC and says hello.

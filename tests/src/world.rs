@@ -19,6 +19,15 @@ pub fn fast_clock(rate: f64) -> Vec<(String, String)> {
     )]
 }
 
+/// The test clock for processes that start so many days from now, at the true rate.
+#[must_use]
+pub fn days_later(days: i64) -> Vec<(String, String)> {
+    let wall = proto::clock::wall_now();
+    let then = wall + vitals::Span::from_mins(days * 24 * 60);
+    let text = format!("{}:{}:1", wall.as_micros(), then.as_micros());
+    vec![(proto::clock::TEST_CLOCK_VARIABLE.into(), text)]
+}
+
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -115,6 +124,14 @@ impl World {
             gateway.start_agent()?;
         }
         Ok(())
+    }
+
+    /// Another clock for all processes that start from now on.
+    pub fn set_envs(&mut self, envs: &[(String, String)]) {
+        self.centre.set_envs(envs);
+        for gateway in self.gateways.values_mut() {
+            gateway.set_envs(envs);
+        }
     }
 
     /// The gateway of that name.

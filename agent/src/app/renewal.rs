@@ -21,6 +21,8 @@ pub(super) struct Renewer {
     pub(super) clock: Clock,
     pub(super) tls: watch::Sender<Arc<rustls::ClientConfig>>,
     pub(super) renewed: mpsc::Sender<Arc<Identity>>,
+    /// Why the last attempt failed; empty after one that did not.
+    pub(super) trouble: watch::Sender<String>,
 }
 
 impl Renewer {
@@ -38,21 +40,27 @@ impl Renewer {
             due = match self.renew().await {
                 Ok(()) => {
                     failures = 0;
+                    self.trouble.send_replace(String::new());
                     self.due()
                 }
                 Err(error) => {
-                    let error = describe(&error);
-                    tracing::warn!(error, "the certificate could not be renewed");
-                    if peer_identity(self.identity.chain.first().map_or(&[], Vec::as_slice))
-                        .is_ok_and(|subject| subject.not_after <= self.clock.now())
-                    {
-                        tracing::error!(
-                            "the certificate ended: enrol this gateway anew with --replace"
-                        );
-                    }
-                    // After a minute, then later and later, at most an hour.
+                    let (error, now) = (describe(&error), self.clock.now());
                     failures += 1;
-                    self.clock.now() + Span::from_secs(60 * failures.min(60))
+                    let leaf = self.identity.chain.first().map_or(&[][..], Vec::as_slice);
+                    let ended = peer_identity(leaf).is_ok_and(|of| of.not_after <= now);
+                    // A certificate that ended is no way to the centre: sooner, and at least once a minute.
+                    let wait = if ended {
+                        tracing::warn!(
+                            error,
+                            "the certificate has ended and could not be renewed yet"
+                        );
+                        5 * failures.min(12)
+                    } else {
+                        tracing::warn!(error, "the certificate could not be renewed");
+                        60 * failures.min(60)
+                    };
+                    self.trouble.send_replace(error);
+                    now + Span::from_secs(wait)
                 }
             };
         }

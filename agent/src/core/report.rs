@@ -56,6 +56,7 @@ impl Core {
             commits_failed: self.counters.commits_failed,
             connections: self.counters.connections,
             certificate_expires_us: 0,
+            certificate_trouble: String::new(),
             test_clock: String::new(),
         }
     }

@@ -251,15 +251,21 @@ async fn a_gateway_enrols_delivers_and_is_revoked_over_real_tls() {
         said(&answers)
     );
 
-    let renewed = EnrolmentServiceClient::new(channel.clone())
-        .renew(RenewRequest { csr: csr.clone() })
-        .await;
-    assert_eq!(renewed.expect("not revoked").into_inner().gateway, name);
+    // Renewal needs the key, not a certificate that still holds.
     let nobody = house.channel(&life, None).await;
-    let renewed = EnrolmentServiceClient::new(nobody.clone())
-        .renew(RenewRequest { csr })
-        .await;
-    assert!(renewed.is_err(), "without a certificate");
+    let mut desk = EnrolmentServiceClient::new(nobody.clone());
+    let certificate = gateway.chain[0].clone();
+    let renewed = desk.renew(RenewRequest { csr, certificate }).await;
+    assert_eq!(renewed.expect("not revoked").into_inner().gateway, name);
+    let (certificate, csr) = (
+        gateway.chain[0].clone(),
+        crate::ca::tests::request(&SigningKey::generate_pkcs8()),
+    );
+    let stolen = desk.renew(RenewRequest { csr, certificate }).await;
+    assert_eq!(
+        stolen.expect_err("another key").code(),
+        Code::PermissionDenied
+    );
     assert!(
         Exchange::open(nobody).await.is_err(),
         "without a certificate"

@@ -23,7 +23,7 @@ const HELLO_EVERY: Duration = Duration::from_secs(1);
 const ORDERS: u32 = 64;
 /// One more order each.
 const ORDER_EVERY: Duration = Duration::from_secs(10);
-/// Certificates at once; a gateway renews every few weeks.
+/// Certificates at once; a gateway renews every sixteen hours.
 const CERTIFICATES: u32 = 8;
 /// One more certificate each.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(600);

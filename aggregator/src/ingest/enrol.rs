@@ -1,23 +1,29 @@
-//! Enrolment: a one-time token and a certificate request become a gateway; a certificate becomes a fresh one.
+//! Enrolment: a one-time token and a certificate request become a gateway; a certificate becomes a fresh one, also
+//! for a grace after its end.
 //!
 //! Invariants: a token is spent exactly once, by the entry that enrols its gateway (so a crash between has either
-//! happened or not); a wrong token is told from an expired one only by its holder; names in a request are ignored.
+//! happened or not); a wrong token is told from an expired one only by its holder; names in a request are ignored;
+//! who renews proves that he holds the enrolled key, and nothing is spent or journaled before that.
 //! Must not know: gRPC, TLS.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use proto::cert::{self, Role};
 use proto::clock::Clock;
 use proto::seal::crypto;
 use proto::token::EnrolmentToken;
-use vitals::GatewayId;
+use vitals::{GatewayId, Span, Time};
 
 use super::budget::Renewals;
 use crate::ca::{Authority, CaError, Issued};
 use crate::counters::{Counters, Refused};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::registry::Books;
+
+const HOUR: Span = Span::from_mins(60);
+const DAY: Span = Span::from_mins(24 * 60);
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,16 @@ pub enum EnrolError {
     /// The gateway was revoked or never enrolled.
     #[error("this gateway was revoked: enrol it again with a new token")]
     Revoked,
+    /// The certificate shown is not of a gateway of this centre, or the request is for another key.
+    #[error(
+        "the request is not signed by the key of a gateway of this centre: enrol it again with a new token"
+    )]
+    Holder,
+    /// It was away for longer than the grace.
+    #[error(
+        "the gateway's certificate ended {0} days ago, which is too long: enrol it again with a new token"
+    )]
+    TooOld(i64),
     /// Over the gateway's budget.
     #[error("too many certificates for this gateway: try again later")]
     Busy,
@@ -50,6 +66,8 @@ pub struct Enrolment {
     /// One at a time: what makes a token single-use.
     spending: tokio::sync::Mutex<()>,
     renewals: Mutex<HashMap<GatewayId, Renewals>>,
+    /// How long after its end a certificate is still good for a fresh one, and for nothing else.
+    grace: Span,
 }
 
 impl Enrolment {
@@ -61,6 +79,7 @@ impl Enrolment {
         authority: Arc<Authority>,
         clock: Clock,
         counters: Arc<Counters>,
+        grace: Span,
     ) -> Self {
         Self {
             books,
@@ -70,6 +89,7 @@ impl Enrolment {
             counters,
             spending: tokio::sync::Mutex::default(),
             renewals: Mutex::default(),
+            grace,
         }
     }
 
@@ -98,13 +118,25 @@ impl Enrolment {
         Ok((gateway, issued))
     }
 
-    /// A fresh certificate for a gateway that proved itself with its present one.
+    /// A fresh certificate for the gateway that holds the key of `certificate`, its last one: `csr` is signed by
+    /// that key.
     ///
     /// # Errors
     /// [`EnrolError`].
-    pub async fn renew(&self, gateway: &GatewayId, csr: &[u8]) -> Result<Issued, EnrolError> {
+    pub async fn renew(
+        &self,
+        certificate: &[u8],
+        csr: &[u8],
+    ) -> Result<(GatewayId, Issued), EnrolError> {
+        let (gateway, ended) = self.holder(certificate, csr)?;
+        let gateway = &gateway;
         if !self.books.registry().may_write(gateway) {
             return Err(self.refused(EnrolError::Revoked));
+        }
+        let away = self.clock.now().since(ended);
+        if away > self.grace {
+            let days = away.as_micros() / DAY.as_micros();
+            return Err(self.refused(EnrolError::TooOld(days)));
         }
         if !self.may_renew(gateway) {
             return Err(self.refused(EnrolError::Busy));
@@ -119,7 +151,24 @@ impl Enrolment {
             .append(vec![entry.into()])
             .await
             .map_err(EnrolError::Store)?;
-        Ok(issued)
+        if away > Span::ZERO {
+            tracing::info!(%gateway, away_h = away.as_micros() / HOUR.as_micros(), "gateway came back with a certificate that had ended");
+        }
+        Ok((gateway.clone(), issued))
+    }
+
+    /// Whose key signed the request, and when the certificate that says so ended or will end.
+    fn holder(&self, certificate: &[u8], csr: &[u8]) -> Result<(GatewayId, Time), EnrolError> {
+        let key = Authority::requested_key(csr)
+            .map_err(|error| self.refused(EnrolError::Request(error)))?;
+        let found = || {
+            cert::issued_by(certificate, self.authority.ca()).ok()?;
+            let identity = cert::peer_identity(certificate).ok()?;
+            let same = cert::p256_point(certificate).ok()?.as_slice() == key;
+            let gateway = GatewayId::parse(&identity.name)?;
+            (same && identity.role == Role::Gateway).then_some((gateway, identity.not_after))
+        };
+        found().ok_or_else(|| self.refused(EnrolError::Holder))
     }
 
     /// The authority behind it.
@@ -129,7 +178,7 @@ impl Enrolment {
     }
 
     fn may_renew(&self, gateway: &GatewayId) -> bool {
-        // Bounded: only gateways with a certificate of ours come here.
+        // Bounded: only gateways that hold an enrolled key come here.
         let mut renewals = self.renewals.lock().unwrap_or_else(PoisonError::into_inner);
         renewals
             .entry(gateway.clone())
@@ -159,6 +208,8 @@ impl Enrolment {
         self.counters.refuse(match &error {
             EnrolError::Token => Refused::Token,
             EnrolError::Request(_) => Refused::Request,
+            EnrolError::Holder => Refused::Holder,
+            EnrolError::TooOld(_) => Refused::TooOld,
             EnrolError::Revoked => Refused::Revoked,
             EnrolError::Busy => Refused::Busy,
             EnrolError::Store(_) => Refused::StoreStopped,

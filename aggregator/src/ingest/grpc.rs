@@ -272,14 +272,15 @@ impl EnrolmentService for EnrolmentDoor {
         &self,
         request: Request<RenewRequest>,
     ) -> Result<Response<EnrolResponse>, Status> {
-        let (gateway, _) = gateway_of(&request)?;
-        let RenewRequest { csr } = request.into_inner();
-        if csr.len() > LONGEST_REQUEST {
-            return Err(Status::invalid_argument("csr: too long"));
+        let RenewRequest { csr, certificate } = request.into_inner();
+        for (field, bytes) in [("csr", &csr), ("certificate", &certificate)] {
+            if bytes.len() > LONGEST_REQUEST {
+                return Err(Status::invalid_argument(format!("{field}: too long")));
+            }
         }
-        let issued = self
+        let (gateway, issued) = self
             .enrolment
-            .renew(&gateway, &csr)
+            .renew(&certificate, &csr)
             .await
             .map_err(status_of)?;
         Ok(self.response(&gateway, issued))
@@ -289,7 +290,9 @@ impl EnrolmentService for EnrolmentDoor {
 fn status_of(error: EnrolError) -> Status {
     let text = error.to_string();
     match error {
-        EnrolError::Token | EnrolError::Revoked => Status::permission_denied(text),
+        EnrolError::Token | EnrolError::Revoked | EnrolError::Holder | EnrolError::TooOld(_) => {
+            Status::permission_denied(text)
+        }
         EnrolError::Request(_) => Status::invalid_argument(text),
         EnrolError::Busy => Status::resource_exhausted(text),
         EnrolError::Store(_) => Status::unavailable(text),

@@ -12,7 +12,7 @@ use proto::v1::{
     Hello, OpenContext, RefusalReason, SealedBatches, centre_to_gateway, gateway_to_centre,
 };
 use tokio::sync::mpsc;
-use vitals::{ContextId, GatewayId, StreamId, Time};
+use vitals::{ContextId, GatewayId, Span, StreamId, Time};
 
 use super::enrol::Enrolment;
 use super::{Flow, Ingest, Parts, Room, Session};
@@ -113,6 +113,7 @@ impl Rig {
             Arc::clone(&authority),
             clock,
             Arc::clone(&counters),
+            Span::from_mins(90 * 24 * 60),
         );
         let admin = Admin::new(AdminParts {
             books: Arc::clone(&books),

@@ -321,7 +321,7 @@ async fn a_revoked_gateway_gets_nothing_more() {
     assert_eq!(rig.journaled(), [0u64; 0]);
     let csr = crate::ca::tests::request(&gateway.pkcs8);
     assert!(matches!(
-        rig.enrolment.renew(&gateway.id, &csr).await,
+        rig.enrolment.renew(&gateway.chain[0], &csr).await,
         Err(EnrolError::Revoked)
     ));
     let rig = rig.restart(None).await;
@@ -612,14 +612,14 @@ async fn hellos_certificates_and_orders_are_within_a_budget() {
     let csr = crate::ca::tests::request(&gateway.pkcs8);
     for _ in 0..8 {
         rig.enrolment
-            .renew(&gateway.id, &csr)
+            .renew(&gateway.chain[0], &csr)
             .await
             .expect("renewed");
     }
-    let ninth = rig.enrolment.renew(&gateway.id, &csr).await;
+    let ninth = rig.enrolment.renew(&gateway.chain[0], &csr).await;
     assert!(matches!(ninth, Err(EnrolError::Busy)));
     rig.enrolment
-        .renew(&other.id, &crate::ca::tests::request(&other.pkcs8))
+        .renew(&other.chain[0], &crate::ca::tests::request(&other.pkcs8))
         .await
         .expect("control");
 

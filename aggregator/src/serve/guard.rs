@@ -48,8 +48,9 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/CreateSignIn"
         | "/vitaltwin.v1.OperatorService/Status" => Kind::Administration,
         "/vitaltwin.v1.UplinkService/Exchange" => Kind::Uplink,
-        "/vitaltwin.v1.EnrolmentService/Enrol" => Kind::Enrolment,
-        "/vitaltwin.v1.EnrolmentService/Renew" => Kind::Renewal,
+        "/vitaltwin.v1.EnrolmentService/Enrol" | "/vitaltwin.v1.EnrolmentService/Renew" => {
+            Kind::Enrolment
+        }
         "/grpc.health.v1.Health/Check"
         | "/grpc.health.v1.Health/Watch"
         | "/grpc.health.v1.Health/List"

@@ -1194,8 +1194,12 @@ pub struct EnrolRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewRequest {
+    /// PKCS#10 request, DER, for the key of `certificate` and no other.
     #[prost(bytes = "vec", tag = "1")]
     pub csr: ::prost::alloc::vec::Vec<u8>,
+    /// The gateway's last certificate, DER: issued by this centre, ended at most `renew_grace_days` ago.
+    #[prost(bytes = "vec", tag = "2")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrolResponse {
@@ -1308,7 +1312,7 @@ pub mod enrolment_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Spends a one-time token. The only call that needs no client certificate.
+        /// Spends a one-time token. Needs no client certificate.
         pub async fn enrol(
             &mut self,
             request: impl tonic::IntoRequest<super::EnrolRequest>,
@@ -1330,7 +1334,11 @@ pub mod enrolment_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.EnrolmentService", "Enrol"));
             self.inner.unary(req, path, codec).await
         }
-        /// A fresh short-lived certificate for the gateway named by the client certificate.
+        /// A fresh short-lived certificate for a gateway that holds its enrolled key. Needs no client certificate
+        /// either, so that a gateway whose certificate ended while it was away comes back by itself, and so that the
+        /// way back is the one walked every day. The request is signed by the enrolled key, and the certificate given
+        /// says whose key that is. Who repeats a request that he overheard gets a certificate for a key that he does
+        /// not hold, which is why no nonce is needed.
         pub async fn renew(
             &mut self,
             request: impl tonic::IntoRequest<super::RenewRequest>,
@@ -1367,12 +1375,16 @@ pub mod enrolment_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with EnrolmentServiceServer.
     #[async_trait]
     pub trait EnrolmentService: std::marker::Send + std::marker::Sync + 'static {
-        /// Spends a one-time token. The only call that needs no client certificate.
+        /// Spends a one-time token. Needs no client certificate.
         async fn enrol(
             &self,
             request: tonic::Request<super::EnrolRequest>,
         ) -> std::result::Result<tonic::Response<super::EnrolResponse>, tonic::Status>;
-        /// A fresh short-lived certificate for the gateway named by the client certificate.
+        /// A fresh short-lived certificate for a gateway that holds its enrolled key. Needs no client certificate
+        /// either, so that a gateway whose certificate ended while it was away comes back by itself, and so that the
+        /// way back is the one walked every day. The request is signed by the enrolled key, and the certificate given
+        /// says whose key that is. Who repeats a request that he overheard gets a certificate for a key that he does
+        /// not hold, which is why no nonce is needed.
         async fn renew(
             &self,
             request: tonic::Request<super::RenewRequest>,
