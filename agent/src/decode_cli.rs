@@ -30,6 +30,7 @@ const PROFILES: &[Profile] = &[
     profile(&["DIP", "DIS", "device information"], &[0x180A]),
     profile(&["CTP", "CTS", "TIP", "time"], &[0x1805]),
     profile(&["InfiniTime", "motion"], &[]),
+    profile(&["Polar PMD", "Polar"], &[]),
     profile(&["IEEE 11073", "SIG"], &[]),
     Profile {
         names: &["vendor Mi Scale", "Mi Scale", "MiScale", "Xiaomi"],
@@ -63,8 +64,7 @@ pub fn run(
     if let Some(number) = bare_number(what, &octets)? {
         return Ok(json!({ "value": number_json(number) }));
     }
-    let uuid = parse_uuid(what)?;
-    let characteristic = Characteristic::from_uuid(uuid).map_err(|error| error.to_string())?;
+    let characteristic = characteristic(what)?;
     if let Some(profile) = profile {
         check_service(profile, characteristic)?;
     }
@@ -179,6 +179,19 @@ fn bare_number(what: &str, octets: &[u8]) -> Result<Option<Number>, String> {
     }
 }
 
+/// The characteristic that `what` names: by its UUID, or by the first eight digits of a vendor's.
+fn characteristic(what: &str) -> Result<Characteristic, String> {
+    let uuid = parse_uuid(what)?;
+    Characteristic::from_uuid(uuid).or_else(|error| {
+        let short = |known: &&Characteristic| {
+            uuid & u128::from(u64::MAX) == gatt::uuid(0) & u128::from(u64::MAX)
+                && known.uuid() >> 96 == uuid >> 96
+        };
+        let vendor = Characteristic::ALL.iter().find(short);
+        vendor.copied().ok_or_else(|| error.to_string())
+    })
+}
+
 /// A UUID of 4, 8 or 32 hexadecimal digits, dashes allowed.
 fn parse_uuid(what: &str) -> Result<u128, String> {
     let wrong = || {
@@ -187,7 +200,8 @@ fn parse_uuid(what: &str) -> Result<u128, String> {
             what.escape_debug()
         )
     };
-    let what = what.trim();
+    // "FB005C81 (write)": what follows is for people.
+    let what = what.split_whitespace().next().unwrap_or_default();
     let text = what
         .strip_prefix("0x")
         .or_else(|| what.strip_prefix("0X"))
@@ -221,6 +235,8 @@ fn field_json(field: Field) -> Value {
         Field::Number(number) => number_json(number),
         Field::Text(text) => text.into(),
         Field::Wholes(wholes) => wholes.into(),
+        Field::Rows(rows) => rows.into(),
+        Field::Group(fields) => object(fields),
         Field::Records(records) => records.into_iter().map(object).collect(),
     }
 }
@@ -261,7 +277,9 @@ mod tests {
         for line in text.lines() {
             let vector: Value = serde_json::from_str(line).expect("a vector is JSON");
             let get = |key: &str| vector[key].as_str().expect("a vector's field is text");
-            if find_profile(get("profile")).is_err() {
+            // Part of a frame is no value: the library's tests have it.
+            let part = get("characteristic").contains("delta block");
+            if find_profile(get("profile")).is_err() || part {
                 continue;
             }
             checked += 1;
@@ -288,6 +306,10 @@ mod tests {
                     && left
                         .iter()
                         .all(|(key, left)| right.get(key).is_some_and(|right| same(left, right)))
+            }
+            (Value::Array(left), Value::Array(right)) => {
+                let same_pair = |(left, right)| same(left, right);
+                left.len() == right.len() && left.iter().zip(right).all(same_pair)
             }
             _ => left == right,
         }

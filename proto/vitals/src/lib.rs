@@ -7,6 +7,7 @@
 //! * [`id`]: identifiers whose `Debug` hides the patient.
 //! * [`time`]: microseconds since the Unix epoch, and spans of them.
 //! * [`quality`]: what a sensor says about its own signal, and why a number is absent.
+//! * [`waveform`]: blocks of samples at a steady rate.
 //! * [`gatt`]: Bluetooth profiles, octets to values and back.
 //! * [`observe`]: from a decoded notification to readings.
 //!
@@ -22,8 +23,10 @@ pub mod measure;
 pub mod observe;
 pub mod quality;
 pub mod time;
+pub mod waveform;
 
 pub use id::{ContextId, GatewayId, PatientId, SourceId, StreamId};
 pub use measure::{Fixed, Kind, Reading, Value};
 pub use quality::{Absence, Quality};
 pub use time::{Span, Time};
+pub use waveform::{Wave, Waveform};

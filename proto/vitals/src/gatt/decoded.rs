@@ -7,8 +7,8 @@ use super::{
     CgmRunTime, CgmSessionStart, CgmStatus, Continuous, CurrentTime, DateTime, DeviceText,
     EncodeError, EnhancedBloodPressure, EnhancedCuffPressure, GlucoseContext, GlucoseFeatures,
     GlucoseMeasurement, HeartRateControl, HeartRateMeasurement, LocalTimeInfo, MeasurementInterval,
-    MiScale, OximeterFeatures, PnpId, RecordAccess, ReferenceTime, SpotCheck, StepCount, SystemId,
-    TemperatureMeasurement, TemperatureType, WeightMeasurement,
+    MiScale, OximeterFeatures, PmdControl, PmdFrame, PnpId, RecordAccess, ReferenceTime, SpotCheck,
+    StepCount, SystemId, TemperatureMeasurement, TemperatureType, WeightMeasurement,
 };
 
 /// A decoded characteristic value.
@@ -84,6 +84,10 @@ pub enum Decoded {
     LocalTimeInfo(LocalTimeInfo),
     /// 2A14.
     ReferenceTime(ReferenceTime),
+    /// FB005C81.
+    PolarControl(PmdControl),
+    /// FB005C82.
+    Polar(PmdFrame),
     /// Step count of the `InfiniTime` motion service.
     Steps(StepCount),
 }
@@ -128,6 +132,8 @@ impl Decoded {
             Self::CurrentTime(value) => value.encode(),
             Self::LocalTimeInfo(value) => Ok(value.encode()),
             Self::ReferenceTime(value) => Ok(value.encode()),
+            Self::PolarControl(value) => value.encode(),
+            Self::Polar(value) => value.encode(),
             Self::Steps(value) => Ok(value.encode()),
         }
     }

@@ -28,6 +28,10 @@ pub enum Field {
     Text(String),
     /// Whole numbers in order.
     Wholes(Vec<i64>),
+    /// Rows of whole numbers.
+    Rows(Vec<Vec<i64>>),
+    /// Fields of their own.
+    Group(Fields),
     /// Several records of one value.
     Records(Vec<Fields>),
 }
@@ -159,6 +163,8 @@ impl Decoded {
             Self::CurrentTime(value) => value.fields(),
             Self::LocalTimeInfo(value) => value.fields(),
             Self::ReferenceTime(value) => value.fields(),
+            Self::PolarControl(value) => value.fields(),
+            Self::Polar(value) => value.fields(),
             Self::Steps(value) => none.with("steps", value.steps),
         }
     }

@@ -40,6 +40,8 @@ pub mod glucose_context;
 pub mod heart_rate;
 pub mod motion;
 pub mod oximeter;
+pub mod pmd;
+pub mod pmd_control;
 pub mod racp;
 pub mod thermometer;
 pub mod weight;
@@ -66,6 +68,8 @@ pub use oximeter::{
     Continuous, MeasurementStatus, OximeterFeatures, SensorStatus, SpO2Pr, SpotCheck,
     SupportedFeatures,
 };
+pub use pmd::{DeltaBlock, Packing, PmdData, PmdFrame, PmdType, PulseInterval};
+pub use pmd_control::{PmdControl, PmdSetting};
 pub use racp::{Mark, RecordAccess, RecordOp, RecordOutcome, Records};
 pub use thermometer::{
     MeasurementInterval, TemperatureMeasurement, TemperatureType, TemperatureUnit,
@@ -178,6 +182,7 @@ const BODY_COMPOSITION: u128 = uuid(0x181B);
 const BATTERY: u128 = uuid(0x180F);
 const DEVICE_INFO: u128 = uuid(0x180A);
 const CURRENT_TIME: u128 = uuid(0x1805);
+const POLAR: u128 = 0xFB00_5C80_02E7_F387_1CAD_8ACD_2D8D_F0C8;
 const MOTION: u128 = 0x0003_0000_78FC_48FE_8E23_433B_3A19_42D0;
 
 characteristics! {
@@ -298,6 +303,12 @@ characteristics! {
     /// How much a device trusts its clock.
     ReferenceTimeInformation = uuid(0x2A14), CURRENT_TIME, Read, "reference_time_information"
         => ReferenceTime(|octets| ReferenceTime::decode(octets)),
+    /// Starts and stops the streams of a Polar sensor.
+    PolarControlPoint = 0xFB00_5C81_02E7_F387_1CAD_8ACD_2D8D_F0C8, POLAR, Control, "polar_control_point"
+        => PolarControl(|octets| PmdControl::decode(octets)),
+    /// ECG, acceleration, light and pulse intervals of a Polar sensor.
+    PolarData = 0xFB00_5C82_02E7_F387_1CAD_8ACD_2D8D_F0C8, POLAR, Subscribe, "polar_data"
+        => Polar(|octets| PmdFrame::decode(octets)),
     /// Steps counted by an `InfiniTime` watch.
     MotionStepCount = 0x0003_0001_78FC_48FE_8E23_433B_3A19_42D0, MOTION, ReadAndSubscribe, "motion_step_count"
         => Steps(|octets| StepCount::decode(octets)),

@@ -15,6 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 mod glucose;
+mod polar;
 mod scale;
 
 use crate::gatt::{
@@ -22,7 +23,7 @@ use crate::gatt::{
     HeartRateMeasurement, MeasurementStatus, Number, PressureStatus, PressureUnit, SensorStatus,
     SpO2Pr, TemperatureMeasurement, TemperatureUnit,
 };
-use crate::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
+use crate::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform};
 
 /// A device's stamp may be this far ahead of the gateway: clocks drift. It then counts as "now".
 pub const MAX_AHEAD: Span = Span::from_mins(2);
@@ -45,12 +46,23 @@ pub struct Origin {
 #[derive(Clone, Debug, Default)]
 pub struct Sequences {
     next: BTreeMap<(SourceId, Kind), u64>,
+    blocks: BTreeMap<(SourceId, Wave), u64>,
 }
 
 impl Sequences {
     /// The next number of this source and kind; every call counts.
     pub fn take(&mut self, source: SourceId, kind: Kind) -> u64 {
         let next = self.next.entry((source, kind)).or_default();
+        let taken = *next;
+        *next = next.saturating_add(1);
+        taken
+    }
+}
+
+impl Sequences {
+    /// The next number of this source's waveform blocks; every call counts.
+    fn take_block(&mut self, source: SourceId, wave: Wave) -> u64 {
+        let next = self.blocks.entry((source, wave)).or_default();
         let taken = *next;
         *next = next.saturating_add(1);
         taken
@@ -65,6 +77,8 @@ pub struct Memory {
     session: Option<CgmSessionStart>,
     /// The last glucose record: its number and its stamp, for the context that follows.
     glucose: Option<(u16, Option<Stamp>)>,
+    /// The clock and the rates of a Polar sensor.
+    polar: polar::Streams,
 }
 
 /// What was said in vain: values whose checksum does not fit. They give no reading; whoever counts refusals
@@ -155,8 +169,32 @@ pub fn readings(
         | Decoded::CurrentTime(_)
         | Decoded::LocalTimeInfo(_)
         | Decoded::ReferenceTime(_) => {}
+        Decoded::PolarControl(control) => memory.polar.learn(control),
+        Decoded::Polar(frame) => polar::intervals(&mut out, frame),
     }
     out.readings
+}
+
+/// The waveform blocks of a decoded value; none for most.
+#[must_use]
+pub fn waveforms(
+    decoded: &Decoded,
+    origin: Origin,
+    memory: &mut Memory,
+    sequences: &mut Sequences,
+) -> Vec<Waveform> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most values are scalars")]
+    match decoded {
+        Decoded::Polar(frame) => {
+            let block = polar::block(frame, origin, &mut memory.polar);
+            let number = |mut block: Waveform| {
+                block.sequence = sequences.take_block(origin.source, block.wave);
+                block
+            };
+            block.map(number).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What the device says about skin contact: `None` = nothing.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where its promise breaks")]
 
 mod hostile;
+mod polar;
 mod readings;
 mod round_trip;
 mod samples;

@@ -299,6 +299,7 @@ fn from_octets() -> impl Strategy<Value = (Characteristic, Decoded)> {
         C::CurrentTime,
         C::LocalTimeInformation,
         C::ReferenceTimeInformation,
+        C::PolarControlPoint,
     ]);
     (characteristic, any::<[u8; 32]>()).prop_filter_map("no value", |(characteristic, octets)| {
         let value = (1..octets.len())
@@ -341,6 +342,42 @@ fn record_access() -> impl Strategy<Value = RecordAccess> {
         any::<u16>().prop_map(RecordAccess::CombinedReportDone),
         answer,
     ]
+}
+
+/// Frames as a sensor writes them: plain or packed as narrow as they go.
+fn polar() -> impl Strategy<Value = PmdFrame> {
+    let small = proptest::collection::vec(-2000..2000_i32, 3..90);
+    (small, any::<u64>(), 0..4_u8, 0..4_usize).prop_map(
+        |(mut values, timestamp_ns, recording, layout)| {
+            let (what, channels, plain) = [
+                (PmdType::Ecg, 1, true),
+                (PmdType::Acceleration, 3, true),
+                (PmdType::Acceleration, 3, false),
+                (PmdType::Ppg, 4, false),
+            ][layout];
+            let wanted = values.len().next_multiple_of(usize::from(channels));
+            values.resize(wanted, -7);
+            let packing = if plain {
+                Packing::Plain(if what == PmdType::Ecg { 3 } else { 2 })
+            } else {
+                Packing::Deltas {
+                    resolution: if what == PmdType::Ppg { 22 } else { 16 },
+                    blocks: pmd::blocks(&values, channels),
+                }
+            };
+            PmdFrame {
+                what,
+                recording,
+                timestamp_ns,
+                frame_type: u8::from(what == PmdType::Acceleration),
+                data: PmdData::Samples {
+                    channels,
+                    packing,
+                    values,
+                },
+            }
+        },
+    )
 }
 
 /// Values of a continuous glucose monitor with a checksum that fits, does not, or is not there.
@@ -425,6 +462,7 @@ pub(crate) fn anything() -> impl Strategy<Value = (Characteristic, Decoded)> {
         from_octets(),
         record_access()
             .prop_map(|value| (C::RecordAccessControlPoint, Decoded::RecordAccess(value))),
+        polar().prop_map(|value| (C::PolarData, Decoded::Polar(value))),
         cgm_control().prop_map(|value| (C::CgmControlPoint, Decoded::CgmControl(value))),
         cgm_session().prop_map(|value| (C::CgmSessionStart, Decoded::CgmSessionStart(value))),
         any::<u32>().prop_map(|steps| (C::MotionStepCount, Decoded::Steps(StepCount { steps }))),

@@ -16,6 +16,7 @@ const PROFILES: &[&str] = &[
     "WSP",
     "WSP/BCS",
     "vendor Mi Scale",
+    "Polar PMD",
 ];
 
 fn vectors() -> Option<Vec<Value>> {
@@ -57,6 +58,8 @@ fn field(field: Field) -> Value {
         Field::Number(value) => number(value),
         Field::Text(text) => json!(text),
         Field::Wholes(wholes) => json!(wholes),
+        Field::Rows(rows) => json!(rows),
+        Field::Group(group) => shown(group),
         Field::Records(records) => records.into_iter().map(shown).collect(),
     }
 }
@@ -69,8 +72,19 @@ fn decode(layout: Layout, characteristic: &str, octets: &[u8]) -> Result<Value, 
         "FLOAT (medfloat32)" => Ok(
             json!({ "value": number(Number::from_float(u32::from_le_bytes(octets.try_into().unwrap()))) }),
         ),
-        short => {
-            let uuid = gatt::uuid(u16::from_str_radix(short, 16).unwrap());
+        delta if delta.contains("delta block") => {
+            let Ok(gatt::PmdData::Samples { values, .. }) = gatt::pmd::deltas(octets, 3, 14) else {
+                panic!("{delta} is no block");
+            };
+            let samples: Vec<&[i32]> = values.chunks(3).collect();
+            Ok(json!({ "samples": samples, "resolution_bits": 14 }))
+        }
+        name => {
+            let short = name.split(' ').next().unwrap();
+            let uuid = match u128::from_str_radix(short, 16).unwrap() {
+                polar @ 0xFB00_5C80..=0xFB00_5C82 => polar << 96 | 0x02E7_F387_1CAD_8ACD_2D8D_F0C8,
+                other => gatt::uuid(u16::try_from(other).unwrap()),
+            };
             layout
                 .decode(Characteristic::from_uuid(uuid)?, octets)
                 .map(|decoded| shown(decoded.fields()))
