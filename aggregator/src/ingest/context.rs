@@ -19,6 +19,11 @@ const CHAIN: usize = 3;
 /// Bytes of one certificate, at most; ours have about 500.
 const CERTIFICATE: usize = 4096;
 
+/// Why a context is refused, for the gateway and for people.
+type Why = (RefusalReason, &'static str);
+/// The same with the context, where the header says which.
+type Refusal = (Option<ContextId>, RefusalReason, &'static str);
+
 /// A header that holds.
 enum Judged {
     Known(ContextId),
@@ -69,94 +74,114 @@ impl Ingest {
         gateway: &GatewayId,
         desk: &mut Desk,
         open: &OpenContext,
-    ) -> Result<Judged, (Option<ContextId>, RefusalReason, &'static str)> {
-        use RefusalReason as Reason;
-        let parsed = proto::seal::parse_header(&open.header).map_err(|error| match error {
-            SealError::UnsupportedVersion { .. } | SealError::UnsupportedSuite { .. } => (
-                None,
-                Reason::HeaderInvalid,
-                "header version or suite is newer than this centre: update it",
-            ),
-            SealError::Malformed { .. }
-            | SealError::Checksum
-            | SealError::Forged
-            | SealError::OtherGateway
-            | SealError::TooLarge { .. }
-            | SealError::NumberUsed { .. }
-            | SealError::BadKey => (None, Reason::Malformed, "the header does not parse"),
+    ) -> Result<Judged, Refusal> {
+        let parsed = proto::seal::parse_header(&open.header).map_err(|error| {
+            let (reason, detail) = unreadable(&error);
+            (None, reason, detail)
         })?;
-        let context = Some(parsed.context);
-        let refuse = |reason, detail| Err((context, reason, detail));
-        if parsed.gateway != *gateway {
-            return refuse(
-                Reason::HeaderInvalid,
-                "the header names another gateway than the certificate",
-            );
-        }
-        {
-            let registry = self.parts.books.registry();
-            if !registry.may_write(gateway) {
-                return refuse(Reason::Revoked, "the gateway was revoked: enrol it again");
-            }
-            let Some(stream) = registry
-                .stream(parsed.stream)
-                .filter(|of| of.gateway == *gateway)
-            else {
-                return refuse(
-                    Reason::NotAssigned,
-                    "the stream is not assigned to this gateway",
-                );
-            };
-            if stream.frozen {
-                return refuse(
-                    Reason::Frozen,
-                    "the stream is frozen: enrol the gateway again",
-                );
-            }
-            let key = |patient| registry.patient(patient).map(|of| of.keys.as_slice());
-            let keys = key(&stream.patient).unwrap_or_default();
-            if !keys.iter().any(|(id, _)| *id == parsed.key_id) {
-                return refuse(
-                    Reason::HeaderInvalid,
-                    "the header names a key that is not the patient's",
-                );
-            }
-            match registry.context(parsed.context) {
-                // Sent again after a reconnection: verified when it was admitted.
-                Some(known) if *known.header == *open.header => {
-                    return Ok(Judged::Known(parsed.context));
-                }
-                Some(_) => {
-                    return refuse(Reason::HeaderInvalid, "another header has this context id");
-                }
-                None => {}
-            }
+        let context = parsed.context;
+        let refusal = |(reason, detail)| (Some(context), reason, detail);
+        if self.may_open(gateway, &parsed, open).map_err(refusal)? {
+            return Ok(Judged::Known(context));
         }
         if !desk.budget.context(Instant::now()) {
-            return refuse(Reason::Busy, "too many contexts: try again later");
+            return Err(refusal((
+                RefusalReason::Busy,
+                "too many contexts: try again later",
+            )));
         }
+        self.signed(open)
+            .map(|header| Judged::New(Box::new(header)))
+            .map_err(refusal)
+    }
+
+    /// What the registry says, before any public-key work: true if this very header was admitted already.
+    fn may_open(
+        &self,
+        gateway: &GatewayId,
+        parsed: &ContextHeader,
+        open: &OpenContext,
+    ) -> Result<bool, Why> {
+        use RefusalReason as Reason;
+        if parsed.gateway != *gateway {
+            return Err((
+                Reason::HeaderInvalid,
+                "the header names another gateway than the certificate",
+            ));
+        }
+        let registry = self.parts.books.registry();
+        if !registry.may_write(gateway) {
+            return Err((Reason::Revoked, "the gateway was revoked: enrol it again"));
+        }
+        let Some(stream) = registry
+            .stream(parsed.stream)
+            .filter(|of| of.gateway == *gateway)
+        else {
+            return Err((
+                Reason::NotAssigned,
+                "the stream is not assigned to this gateway",
+            ));
+        };
+        if stream.frozen {
+            return Err((
+                Reason::Frozen,
+                "the stream is frozen: enrol the gateway again",
+            ));
+        }
+        let patient = registry.patient(&stream.patient);
+        if !patient.is_some_and(|of| of.keys.iter().any(|(id, _)| *id == parsed.key_id)) {
+            return Err((
+                Reason::HeaderInvalid,
+                "the header names a key that is not the patient's",
+            ));
+        }
+        match registry.context(parsed.context) {
+            // Sent again after a reconnection: verified when it was admitted.
+            Some(known) if *known.header == *open.header => Ok(true),
+            Some(_) => Err((Reason::HeaderInvalid, "another header has this context id")),
+            None => Ok(false),
+        }
+    }
+
+    /// The header, if a certificate of this centre signed it.
+    fn signed(&self, open: &OpenContext) -> Result<ContextHeader, Why> {
+        use RefusalReason as Reason;
         let chain = &open.certificate_chain;
         let Some(leaf) = chain.first() else {
-            return refuse(Reason::HeaderInvalid, "the certificate chain is empty");
+            return Err((Reason::HeaderInvalid, "the certificate chain is empty"));
         };
         if chain.len() > CHAIN || chain.iter().any(|cert| cert.len() > CERTIFICATE) {
-            return refuse(Reason::TooLarge, "the certificate chain is too long");
+            return Err((Reason::TooLarge, "the certificate chain is too long"));
         }
         if proto::cert::issued_by(leaf, &self.parts.ca).is_err() {
-            return refuse(
+            return Err((
                 Reason::HeaderInvalid,
                 "the certificate is not of this centre",
-            );
+            ));
         }
-        verify_header(&open.header, leaf)
-            .map(|header| Judged::New(Box::new(header)))
-            .map_err(|_| {
-                (
-                    context,
-                    Reason::HeaderInvalid,
-                    "the header's signature does not hold",
-                )
-            })
+        verify_header(&open.header, leaf).map_err(|_| {
+            (
+                Reason::HeaderInvalid,
+                "the header's signature does not hold",
+            )
+        })
+    }
+}
+
+/// Why octets are no header of ours.
+fn unreadable(error: &SealError) -> Why {
+    match error {
+        SealError::UnsupportedVersion { .. } | SealError::UnsupportedSuite { .. } => (
+            RefusalReason::HeaderInvalid,
+            "header version or suite is newer than this centre: update it",
+        ),
+        SealError::Malformed { .. }
+        | SealError::Checksum
+        | SealError::Forged
+        | SealError::OtherGateway
+        | SealError::TooLarge { .. }
+        | SealError::NumberUsed { .. }
+        | SealError::BadKey => (RefusalReason::Malformed, "the header does not parse"),
     }
 }
 

@@ -74,77 +74,11 @@ pub(crate) fn fire(
     life: &mut Life,
     out: &mut Vec<Effect>,
 ) {
-    let gateway = stream.gateway.clone();
     match due {
-        Due::GatewaySilent => {
-            stream.silent = true;
-            let detail = match stream.content {
-                Some(content) => {
-                    format!(
-                        "gateway has said nothing for {} s",
-                        now.since(content).as_micros() / 1_000_000
-                    )
-                }
-                None => "gateway has not said anything since it was assigned".into(),
-            };
-            let fault = Fault {
-                condition: Condition::GatewaySilent,
-                subject: format!("{gateway}"),
-                onset: stream.content.unwrap_or(now),
-                kind: None,
-                value: None,
-                detail,
-            };
-            life.raise(Subject::Stream(id), technical(fault), now, out);
-        }
+        Due::GatewaySilent => gateway_silent(id, stream, now, life, out),
         Due::SensorOff(source) => sensor_off(id, stream, source, now, life, out),
-        Due::DeviceSilent(source) => {
-            let Some(device) = stream.devices.get(&source) else {
-                return;
-            };
-            let heard = device.heard.unwrap_or(now);
-            let seconds = now.since(heard).as_micros() / 1_000_000;
-            raise(
-                id,
-                source,
-                device,
-                Condition::DeviceSilent,
-                heard,
-                None,
-                now,
-                life,
-                out,
-                format!("connected to {gateway} but has sent nothing for {seconds} s"),
-            );
-        }
-        Due::DeviceLost(source) => {
-            let Some(device) = stream.devices.get(&source) else {
-                return;
-            };
-            let what = if device.heard.is_some() {
-                "lost the link to it"
-            } else {
-                "has not found it yet"
-            };
-            raise(
-                id,
-                source,
-                device,
-                Condition::DeviceLost,
-                device.since,
-                None,
-                now,
-                life,
-                out,
-                format!("gateway {gateway} {what}"),
-            );
-            life.resolve(
-                Condition::DeviceSilent,
-                Subject::Source(id, source),
-                now,
-                out,
-            );
-        }
+        Due::DeviceSilent(source) => device_silent(id, stream, source, now, life, out),
+        Due::DeviceLost(source) => device_lost(id, stream, source, now, life, out),
         Due::ClockRight(source) => {
             if let Some(device) = stream.devices.get_mut(&source) {
                 device.bad_clock = None;
@@ -152,6 +86,93 @@ pub(crate) fn fire(
             life.resolve(Condition::ClockWrong, Subject::Source(id, source), now, out);
         }
     }
+}
+
+fn gateway_silent(
+    id: StreamId,
+    stream: &mut Stream,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    stream.silent = true;
+    let detail = match stream.content {
+        Some(content) => {
+            let seconds = now.since(content).as_micros() / 1_000_000;
+            format!("gateway has said nothing for {seconds} s")
+        }
+        None => "gateway has not said anything since it was assigned".into(),
+    };
+    let fault = Fault {
+        condition: Condition::GatewaySilent,
+        subject: format!("{}", stream.gateway),
+        onset: stream.content.unwrap_or(now),
+        kind: None,
+        value: None,
+        detail,
+    };
+    life.raise(Subject::Stream(id), technical(fault), now, out);
+}
+
+fn device_silent(
+    id: StreamId,
+    stream: &Stream,
+    source: SourceId,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    let Some(device) = stream.devices.get(&source) else {
+        return;
+    };
+    let heard = device.heard.unwrap_or(now);
+    let seconds = now.since(heard).as_micros() / 1_000_000;
+    let gateway = &stream.gateway;
+    raise(
+        id,
+        source,
+        device,
+        Condition::DeviceSilent,
+        heard,
+        None,
+        now,
+        life,
+        out,
+        format!("connected to {gateway} but has sent nothing for {seconds} s"),
+    );
+}
+
+fn device_lost(
+    id: StreamId,
+    stream: &Stream,
+    source: SourceId,
+    now: Time,
+    life: &mut Life,
+    out: &mut Vec<Effect>,
+) {
+    let Some(device) = stream.devices.get(&source) else {
+        return;
+    };
+    let what = if device.heard.is_some() {
+        "lost the link to it"
+    } else {
+        "has not found it yet"
+    };
+    let gateway = &stream.gateway;
+    raise(
+        id,
+        source,
+        device,
+        Condition::DeviceLost,
+        device.since,
+        None,
+        now,
+        life,
+        out,
+        format!("gateway {gateway} {what}"),
+    );
+    let subject = Subject::Source(id, source);
+    life.resolve(Condition::DeviceSilent, subject, now, out);
 }
 
 fn sensor_off(
