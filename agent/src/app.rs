@@ -27,9 +27,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::{Span, Time};
 
 use self::renewal::Renewer;
-use crate::ble::btleplug::{Bluetooth, End};
-use crate::ble::link;
-use crate::ble::radio::ScanWindows;
+use crate::ble::pipe::Setup;
+use crate::ble::supervisor::{PATIENCE, Supervisor};
 use crate::ble::{Address, Notification, Overflow, RadioEvent};
 use crate::config::{Config, UplinkKind};
 use crate::core::{Core, Event, Settings};
@@ -82,9 +81,6 @@ pub enum RunError {
     /// The identity cannot be used for TLS.
     #[error("the gateway's certificate or key cannot be used: enrol it anew with --replace")]
     Tls(#[from] proto::tls::TlsError),
-    /// D-Bus failed for good in this process.
-    #[error("the radio needs a fresh process: start the agent again (a supervisor should)")]
-    RadioExhausted,
     /// A task or thread that never ends by itself did: it panicked.
     #[error(
         "{0} ended unasked, which is a fault of this program: start the agent again and report it"
@@ -168,7 +164,7 @@ struct App {
     radio_news: mpsc::Receiver<RadioEvent>,
     devices: watch::Sender<BTreeSet<Address>>,
     stop_radio: watch::Sender<bool>,
-    radio: Task<End>,
+    radio: Task<()>,
 
     line_news: mpsc::Receiver<UplinkEvent>,
     line: Option<mpsc::Sender<GatewayToCentre>>,
@@ -282,10 +278,8 @@ impl App {
     /// Nobody told them to stop. Whichever ended, the rest would go on as if nothing were wrong: readings would
     /// pile up unsent, or in memory.
     fn check_parts(&self) -> Result<(), RunError> {
-        if self.radio.is_finished() {
-            return Err(RunError::RadioExhausted);
-        }
         for (ended, part) in [
+            (self.radio.is_finished(), "the radio's supervisor"),
             (self.driver.is_finished(), "the line to the centre"),
             (self.renewer.is_finished(), "the renewal of the certificate"),
             (
@@ -529,7 +523,7 @@ fn writer(store: Store) -> Result<WriterParts, StoreError> {
 
 /// The radio as a task, and the ends of its queues.
 type Radio = (
-    Task<End>,
+    Task<()>,
     mpsc::Receiver<Notification>,
     mpsc::Receiver<RadioEvent>,
     watch::Sender<BTreeSet<Address>>,
@@ -542,22 +536,25 @@ fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
     let (devices, devices_wanted) = watch::channel(BTreeSet::new());
     let (stop_radio, stop) = watch::channel(false);
     let silence = Span::from_secs(i64::try_from(config.silence_s).unwrap_or(i64::MAX));
-    let bluetooth = Bluetooth {
-        adapter: config.adapter.clone(),
-        limits: link::Limits {
+    let (program, arguments) = Supervisor::own_program(clock.is_test());
+    let supervisor = Supervisor {
+        program,
+        arguments,
+        setup: Setup {
+            adapter: config.adapter.clone(),
             silence,
-            ..link::Limits::default()
+            ..Setup::default()
         },
-        windows: ScanWindows::default(),
         clock,
         devices: devices_wanted,
         values: values_sender,
         events,
         overflow,
         stop,
+        patience: PATIENCE,
     };
     (
-        tokio::spawn(bluetooth.run()),
+        tokio::spawn(supervisor.run()),
         values,
         news,
         devices,

@@ -61,6 +61,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The radio's worker: started by `run`, never by people.
+    #[command(hide = true)]
+    Radio,
     /// Decode the octets of one characteristic value and print it as JSON.
     Decode {
         /// The profile, where one characteristic has several layouts.
@@ -87,7 +90,6 @@ pub fn main(cli: Cli) -> Result<u8> {
             drain_seconds,
         } => {
             telemetry::init();
-            crate::ble::btleplug::quiet_known_panic();
             let options = Options {
                 dir: cli.dir,
                 uplink,
@@ -127,6 +129,12 @@ pub fn main(cli: Cli) -> Result<u8> {
                 say(status.to_text(now).trim_end())?;
             }
             Ok(0)
+        }
+        Command::Radio => {
+            telemetry::init();
+            crate::ble::btleplug::quiet_known_panic();
+            let clock = Clock::from_env(cli.test_clock)?;
+            crate::ble::worker::run(clock).context("the radio's worker")
         }
         Command::Decode {
             profile,

@@ -32,6 +32,8 @@ pub struct Status {
     pub line_trouble: String,
     /// Why the radio does not work; empty if it does.
     pub radio_trouble: String,
+    /// Radio workers that ended and were started again since the agent started, by reason.
+    pub radio_restarts: BTreeMap<String, u64>,
     /// Why the outbox is not durable; empty if it is.
     pub store_trouble: String,
     /// Assigned devices.
@@ -207,6 +209,7 @@ impl Status {
             self.readings_decoded, self.readings_sealed, self.readings_receipted
         )?;
         for (name, counts) in [
+            ("radio started again", &self.radio_restarts),
             ("dropped", &self.readings_dropped),
             ("refused", &self.device_data_refused),
             ("commands not obeyed", &self.commands_refused_by_reason),

@@ -1,20 +1,22 @@
 //! The only file that names btleplug: carries out what the pure [`Radio`] decides, on BlueZ over D-Bus.
 //!
 //! What was measured about btleplug and `BlueZ`, and what follows here:
-//! * a dropped `Manager` leaks its D-Bus connection: one per session, and sessions are counted;
+//! * a dropped `Manager` leaks its D-Bus connection, each connect may leak match rules, and nothing recovers when
+//!   the bus dies: one process has one manager, and ends when anything of that fails it;
 //! * the adapter's event stream also carries every value and is unbounded: it is drained always, by this loop,
 //!   which waits for nothing else (slow calls are futures beside it, queues out are filled without waiting);
 //! * a notify session outlives its link, and values come before the next subscription: one notification
 //!   stream per peripheral, opened before the first subscription and kept for life, on the same object;
 //! * reading a value makes it appear as a notification: such echoes are dropped, and only what was subscribed
 //!   to counts;
-//! * the daemon's restart is silent, and "connected" may be said for ever: links are asked for regularly, and
-//!   the pure machine has a watchdog on the data;
+//! * the daemon's restart is silent, and "connected" may be said for ever: its name is watched, links are asked
+//!   for regularly, and the pure machine has a watchdog on the data;
+//! * a scan that cannot be started says so in no event: after several the worker starts afresh;
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
 mod attempt;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -27,15 +29,16 @@ use btleplug::platform::{Adapter, Manager, Peripheral, PeripheralId};
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use proto::clock::Clock;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use vitals::Span;
 
 use self::attempt::{Attempt, Failure, READ_FOR_ABOUT, read_about};
+use super::bluez;
 use super::link::{Input, Limits};
+use super::pipe::Setup;
 use super::radio::{Command, Radio, ScanWindows};
-use super::{About, Address, Notification, Overflow, RadioEvent};
-use crate::backoff::Backoff;
+use super::worker::{Orders, Out};
+use super::{About, Address, Notification, RadioEvent};
 
 /// Real time for one subscription or read: a device that wants pairing hangs for 30 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -43,43 +46,25 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// An echo of a read comes within this real time after its answer.
 const ECHO: Duration = Duration::from_secs(1);
-/// Sessions in one process: each leaks a D-Bus connection, of which a bus gives 256. Then a fresh process
-/// must take over.
-const MOST_SESSIONS: u32 = 64;
+/// Scans in a row that may fail to start.
+const MOST_FAILED_SCANS: u32 = 4;
+/// What the bus says when a connection has used up its match rules.
+const RULES_USED_UP: &str = "more match rules";
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Values = Pin<Box<dyn Stream<Item = (Address, ValueNotification)> + Send>>;
 
-/// What the radio is given.
+/// The radio of one worker process.
 #[derive(Debug)]
 pub struct Bluetooth {
-    /// Adapter by name, such as "hci0"; the first one if absent.
-    pub adapter: Option<String>,
-    /// Delays and limits of links.
-    pub limits: Limits,
-    /// When to scan.
-    pub windows: ScanWindows,
+    /// How it shall work.
+    pub setup: Setup,
     /// The house's clock.
     pub clock: Clock,
-    /// Assigned devices.
-    pub devices: watch::Receiver<BTreeSet<Address>>,
-    /// Values, bounded; what finds it full is counted in `overflow`.
-    pub values: mpsc::Sender<Notification>,
-    /// Everything else, bounded.
-    pub events: mpsc::Sender<RadioEvent>,
-    /// Values that found the queue full.
-    pub overflow: Overflow,
-    /// Turns true when intake ends.
-    pub stop: watch::Receiver<bool>,
-}
-
-/// Why the radio ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It was told to.
-    Stopped,
-    /// D-Bus failed so often that only a fresh process helps.
-    Exhausted,
+    /// Where values and news go.
+    pub out: Out,
+    /// What the agent wants.
+    pub orders: Orders,
 }
 
 /// Keeps the one panic off the log that bluez-async is known for: it removes a match rule that dbus has
@@ -101,60 +86,27 @@ pub fn quiet_known_panic() {
 }
 
 impl Bluetooth {
-    /// Works until it is told to stop, over as many sessions with D-Bus as it takes.
-    pub async fn run(self) -> End {
-        let mut radio = Radio::new(self.limits, self.windows);
-        let mut backoff = Backoff::new(Span::from_secs(1), Span::from_secs(60));
-        let mut sessions = 0;
-        let mut told = String::new();
-        loop {
-            let end = match Session::open(&self).await {
-                Ok(mut session) => {
-                    sessions += 1;
-                    told.clear();
-                    backoff.succeed();
-                    self.tell(RadioEvent::Health(None));
-                    let end = session.run(&self, &mut radio).await;
-                    if end.is_ok() {
-                        session.close(&radio).await;
-                    }
-                    end
-                }
-                Err(error) => Err(error),
-            };
-            let Err(error) = end else {
-                return End::Stopped;
-            };
-            // A radio that stays away is told once, not with each attempt.
-            if told != error {
-                tracing::warn!(error, "the radio does not work");
-                told.clone_from(&error);
-            }
-            radio.reset(self.clock.now(), rand::random());
-            self.tell(RadioEvent::Health(Some(error)));
-            self.tell_changes(&mut radio);
-            if sessions >= MOST_SESSIONS {
-                return End::Exhausted;
-            }
-            let pause = self.clock.real(backoff.fail(rand::random()));
-            let mut stop = self.stop.clone();
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = stop.wait_for(|stop| *stop) => return End::Stopped,
-            }
-        }
-    }
-
-    /// Never waits: a full queue means that the core is busy, and a later event tells the same.
-    fn tell(&self, event: RadioEvent) {
-        if self.events.try_send(event).is_err() {
-            tracing::debug!("a radio event found the queue full");
-        }
+    /// Works until it is told to stop.
+    ///
+    /// # Errors
+    /// Why this process can do no more, for people: a fresh one must take over.
+    pub async fn run(self) -> Result<(), String> {
+        let limits = Limits {
+            silence: self.setup.silence,
+            ..Limits::default()
+        };
+        let mut radio = Radio::new(limits, ScanWindows::default());
+        let mut session = Session::open(&self).await?;
+        self.out.event(RadioEvent::Health(None));
+        self.out.alive();
+        session.run(&self, &mut radio).await?;
+        session.close(&radio).await;
+        Ok(())
     }
 
     fn tell_changes(&self, radio: &mut Radio) {
         while let Some((address, state)) = radio.poll_change() {
-            self.tell(RadioEvent::Link(address, state));
+            self.out.event(RadioEvent::Link(address, state));
         }
     }
 }
@@ -171,6 +123,7 @@ struct Peer {
 
 enum Outcome {
     Attempt(Address, Box<Attempt>),
+    Scan { started: bool },
     Plain,
 }
 
@@ -188,6 +141,9 @@ struct Session {
     /// What devices say about themselves, read beside everything else.
     reads: FuturesUnordered<Task<(Address, About)>>,
     check: Option<Task<Checked>>,
+    /// Resolves when the daemon changed hands or the bus died.
+    daemon: oneshot::Receiver<&'static str>,
+    failed_scans: u32,
 }
 
 /// Links that are not what they seem; or why the daemon cannot be asked.
@@ -196,12 +152,15 @@ type Checked = Result<Vec<(Address, Input)>, String>;
 impl Session {
     async fn open(bluetooth: &Bluetooth) -> Result<Self, String> {
         let text = |error: btleplug::Error| error.to_string();
+        let watch = tokio::task::spawn_blocking(bluez::watch_daemon);
+        let daemon = watch.await.map_err(|error| error.to_string())??;
         let manager = within(Manager::new()).await?;
         let mut chosen = None;
         for adapter in within(manager.adapters()).await? {
             let info = adapter.adapter_info().await.map_err(text)?;
             let name = info.split(' ').next().unwrap_or_default();
             if bluetooth
+                .setup
                 .adapter
                 .as_deref()
                 .is_none_or(|wanted| wanted == name)
@@ -210,7 +169,7 @@ impl Session {
                 break;
             }
         }
-        let adapter = chosen.ok_or_else(|| match &bluetooth.adapter {
+        let adapter = chosen.ok_or_else(|| match &bluetooth.setup.adapter {
             Some(name) => {
                 format!("there is no Bluetooth adapter {name}: see `adapter` in config.toml")
             }
@@ -228,13 +187,16 @@ impl Session {
             running: None,
             reads: FuturesUnordered::new(),
             check: None,
+            daemon,
+            failed_scans: 0,
         })
     }
 
     /// `Ok` when told to stop.
     async fn run(&mut self, bluetooth: &Bluetooth, radio: &mut Radio) -> Result<(), String> {
         let clock = bluetooth.clock;
-        let (mut stop, mut assigned) = (bluetooth.stop.clone(), bluetooth.devices.clone());
+        let orders = &bluetooth.orders;
+        let (mut stop, mut assigned) = (orders.stop.clone(), orders.devices.clone());
         let devices = assigned.borrow_and_update().clone();
         radio.assign(&devices, clock.now());
         let mut check = interval(CHECK_EVERY);
@@ -255,12 +217,17 @@ impl Session {
                     Some(event) => self.event(event, bluetooth, radio)?,
                     None => return Err("the adapter's events ended".into()),
                 },
-                outcome = next(&mut self.running) => self.outcome(outcome, bluetooth, radio),
+                why = &mut self.daemon => {
+                    return Err(why.unwrap_or("nobody watches the Bluetooth daemon").into());
+                }
+                outcome = next(&mut self.running) => self.outcome(outcome, bluetooth, radio)?,
                 Some((address, about)) = self.reads.next(), if !self.reads.is_empty() => {
                     self.about(address, about, bluetooth);
                 }
                 checked = next(&mut self.check) => {
-                    for (address, input) in checked? {
+                    let checked = checked?;
+                    bluetooth.out.alive();
+                    for (address, input) in checked {
                         radio.handle(address, input, clock.now(), rand::random());
                     }
                 }
@@ -324,9 +291,7 @@ impl Session {
             value: value.value,
             received,
         };
-        if bluetooth.values.try_send(notification).is_err() {
-            bluetooth.overflow.count(address, received);
-        }
+        bluetooth.out.value(notification);
     }
 
     #[expect(
@@ -344,7 +309,7 @@ impl Session {
                 if let Some(address) = address_of(&id)
                     && !radio.is_assigned(address)
                 {
-                    bluetooth.tell(RadioEvent::Unassigned(address));
+                    bluetooth.out.event(RadioEvent::Unassigned(address));
                 }
                 (id, Input::Seen)
             }
@@ -390,10 +355,17 @@ impl Session {
                         adapter.stop_scan().await
                     }
                 };
-                if let Err(error) = within(scan).await {
-                    tracing::debug!(error, on, "scan");
+                match within(scan).await {
+                    Ok(()) => Outcome::Scan { started: on },
+                    Err(error) => {
+                        tracing::debug!(error, on, "scan");
+                        if on {
+                            Outcome::Scan { started: false }
+                        } else {
+                            Outcome::Plain
+                        }
+                    }
                 }
-                Outcome::Plain
             }
             .boxed(),
             Command::Connect(address) => {
@@ -424,9 +396,26 @@ impl Session {
         });
     }
 
-    fn outcome(&mut self, outcome: Outcome, bluetooth: &Bluetooth, radio: &mut Radio) {
-        let Outcome::Attempt(address, attempt) = outcome else {
-            return;
+    fn outcome(
+        &mut self,
+        outcome: Outcome,
+        bluetooth: &Bluetooth,
+        radio: &mut Radio,
+    ) -> Result<(), String> {
+        let (address, attempt) = match outcome {
+            Outcome::Attempt(address, attempt) => (address, *attempt),
+            Outcome::Scan { started: true } => {
+                self.failed_scans = 0;
+                return Ok(());
+            }
+            Outcome::Scan { started: false } => {
+                self.failed_scans += 1;
+                return match self.failed_scans {
+                    MOST_FAILED_SCANS => Err("the adapter does not scan any more".into()),
+                    _ => Ok(()),
+                };
+            }
+            Outcome::Plain => return Ok(()),
         };
         let now = bluetooth.clock.now();
         if let Some(values) = attempt.values {
@@ -448,6 +437,9 @@ impl Session {
                 self.ids.remove(&address);
                 Input::Vanished
             }
+            Some(Failure::Other(error)) if error.contains(RULES_USED_UP) => {
+                return Err("D-Bus gives this worker no more match rules".into());
+            }
             Some(Failure::Other(error)) => {
                 tracing::debug!(%address, error, "connecting failed");
                 Input::ConnectFailed
@@ -456,7 +448,7 @@ impl Session {
         radio.handle(address, Input::Connected, now, rand::random());
         radio.handle(address, input, now, rand::random());
         let Some(peer) = peer.filter(|_| !attempt.subscribed.is_empty()) else {
-            return;
+            return Ok(());
         };
         peer.subscribed = attempt.subscribed;
         for known in READ_FOR_ABOUT {
@@ -466,8 +458,11 @@ impl Session {
         self.reads
             .push(async move { (address, read_about(&peripheral).await) }.boxed());
         if attempt.unknown > 0 {
-            bluetooth.tell(RadioEvent::UnknownProfiles(address, attempt.unknown));
+            bluetooth
+                .out
+                .event(RadioEvent::UnknownProfiles(address, attempt.unknown));
         }
+        Ok(())
     }
 
     fn about(&mut self, address: Address, about: About, bluetooth: &Bluetooth) {
@@ -477,7 +472,7 @@ impl Session {
                 *echo = Some(until);
             }
         }
-        bluetooth.tell(RadioEvent::About(address, about));
+        bluetooth.out.event(RadioEvent::About(address, about));
     }
 
     /// Asks the daemon whether it lives, and whether links are what they seem.

@@ -1,26 +1,37 @@
 //! The radio side: finds the assigned wearables, keeps them connected, hands on what they notify.
 //!
+//! It works in a process of its own, which may die or hang at any time:
+//! * [`supervisor`]: the agent's end: starts the worker, hears it, ends it when it hangs, starts it again.
+//! * [`pipe`]: what the two say to each other.
+//! * [`worker`]: the worker's end.
 //! * [`link`]: PURE. One device's connection as a machine: seen, connecting, discovering, subscribed, lost,
 //!   backing off, with a watchdog on the data.
 //! * [`radio`]: PURE. All links of one adapter: who may connect now, when to scan.
 //! * [`btleplug`]: the only file that names the foreign crate; carries out what the machines decide.
+//! * [`bluez`]: what btleplug does not offer, by calls of our own on D-Bus.
 //!
 //! Invariants: only assigned devices are connected; a value that was not subscribed to is never handed on;
 //! the queue to the core is bounded, and what does not fit is counted per device.
 //! Must not know: seals, stores, uplinks.
 
+pub mod bluez;
 pub mod btleplug;
 pub mod link;
+pub mod pipe;
 pub mod radio;
+pub mod supervisor;
+pub mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use vitals::Time;
 
 /// A Bluetooth device address. Written `AA:BB:CC:DD:EE:FF`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Address(pub [u8; 6]);
 
 impl Address {
@@ -48,6 +59,20 @@ impl fmt::Display for Address {
     }
 }
 
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a Bluetooth address (AA:BB:CC:DD:EE:FF)")
+    }
+}
+
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -55,22 +80,26 @@ impl fmt::Debug for Address {
 }
 
 /// One value that a device notified or indicated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// Who.
     pub device: Address,
     /// The service's UUID.
+    #[serde(with = "pipe::uuid")]
     pub service: u128,
     /// The characteristic's UUID.
+    #[serde(with = "pipe::uuid")]
     pub characteristic: u128,
     /// The bytes.
+    #[serde(with = "pipe::octets")]
     pub value: Vec<u8>,
     /// The gateway's clock when the value came out of the radio.
+    #[serde(with = "pipe::time")]
     pub received: Time,
 }
 
 /// What the radio tells the core besides values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RadioEvent {
     /// An assigned device's link changed.
     Link(Address, LinkState),
@@ -82,10 +111,35 @@ pub enum RadioEvent {
     UnknownProfiles(Address, usize),
     /// The radio works (`None`) or why it does not, for people.
     Health(Option<String>),
+    /// The radio's worker ended and is started again.
+    Ended(WorkerEnd),
+}
+
+/// Why the radio's worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WorkerEnd {
+    /// By itself, because adapter, daemon or bus failed it.
+    Trouble,
+    /// It crashed, or somebody killed it.
+    Died,
+    /// It said nothing any more and was killed.
+    Hung,
+}
+
+impl WorkerEnd {
+    /// Lower-case word for counters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trouble => "trouble",
+            Self::Died => "died",
+            Self::Hung => "hung",
+        }
+    }
 }
 
 /// A link as people and the centre see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LinkState {
     /// Being looked for; not connected since the agent started.
     Searching,
@@ -108,7 +162,7 @@ impl LinkState {
 }
 
 /// What a device says about itself, texts cut and cleaned. Absent where it does not, or where the last reading of it failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Advertised name.
     pub name: Option<String>,
@@ -126,27 +180,40 @@ pub struct About {
 pub struct Overflow(Arc<Mutex<BTreeMap<Address, Missed>>>);
 
 /// Notifications of one device that were not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
     /// How many.
     pub notifications: u64,
     /// When the first came.
+    #[serde(with = "pipe::time")]
     pub from: Time,
     /// When the last came.
+    #[serde(with = "pipe::time")]
     pub to: Time,
 }
 
 impl Overflow {
     /// Counts one more.
     pub fn count(&self, device: Address, at: Time) {
-        let mut missed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = missed.entry(device).or_insert(Missed {
-            notifications: 0,
+        let one = Missed {
+            notifications: 1,
             from: at,
             to: at,
-        });
-        entry.notifications += 1;
-        entry.to = at;
+        };
+        self.add(device, one);
+    }
+
+    /// Counts what was counted elsewhere.
+    pub fn add(&self, device: Address, more: Missed) {
+        let mut missed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        missed
+            .entry(device)
+            .and_modify(|entry| {
+                entry.notifications += more.notifications;
+                entry.from = entry.from.min(more.from);
+                entry.to = entry.to.max(more.to);
+            })
+            .or_insert(more);
     }
 
     /// Takes all that was counted since the last call.

@@ -130,6 +130,7 @@ impl Core {
                     .add(UNKNOWN_PROFILE, count as u64);
             }
             RadioEvent::Health(trouble) => self.radio_trouble = trouble,
+            RadioEvent::Ended(end) => self.counters.radio_restarts.add(end.as_str(), 1),
         }
     }
 

@@ -98,6 +98,8 @@ pub struct Counters {
     pub refusals: Counts,
     /// Messages from the line that are none of the contract.
     pub malformed_messages: u64,
+    /// Radio workers that ended and were started again, by reason.
+    pub radio_restarts: Counts,
     /// Commits that failed.
     pub commits_failed: u64,
     /// Times that the line came up.

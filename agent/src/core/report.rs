@@ -32,6 +32,7 @@ impl Core {
             connected: self.window.is_connected(),
             line_trouble: self.line_trouble.clone().unwrap_or_default(),
             radio_trouble: self.radio_trouble.clone().unwrap_or_default(),
+            radio_restarts: self.counters.radio_restarts.by_reason().clone(),
             store_trouble: self.store_trouble.clone().unwrap_or_default(),
             devices: devices.collect(),
             unassigned: unassigned.map(|(a, n)| (a.to_string(), *n)).collect(),

@@ -1,0 +1,205 @@
+//! The radio worker: a process that owns the connection to D-Bus and nothing else. Started and heard by the
+//! [`supervisor`](super::supervisor).
+//!
+//! Invariants: it ends at once when its standard input closes (its agent died), leaving the links to its
+//! successor; it ends by itself when adapter, daemon or bus fail it; signals meant for the agent do not end it.
+//! Must not know: seals, stores, uplinks.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufWriter, Write as _};
+
+use proto::clock::Clock;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+
+use super::btleplug::Bluetooth;
+use super::pipe::{Down, Setup, Up};
+use super::{Address, Overflow, RadioEvent};
+
+/// Messages between the worker's loop and the pipe: several seconds of a full house.
+const QUEUE: usize = 1024;
+/// Places of them that values leave to everything else.
+const RESERVED: usize = 128;
+/// Exit code of a worker that tells why it ended.
+const TROUBLE: u8 = 3;
+
+/// The worker's way out, for the loop that must never wait.
+#[derive(Clone, Debug)]
+pub struct Out {
+    queue: mpsc::Sender<Up>,
+    overflow: Overflow,
+}
+
+impl Out {
+    /// A value; what finds the queue full is counted and told later.
+    pub fn value(&self, value: super::Notification) {
+        let (device, received) = (value.device, value.received);
+        if self.queue.capacity() <= RESERVED || self.queue.try_send(Up::Value(value)).is_err() {
+            self.overflow.count(device, received);
+        }
+    }
+
+    /// Anything but a value. There is a place left for it unless the agent has not read for seconds; then the
+    /// agent ends this worker, and the next one tells how things are.
+    pub fn event(&self, event: RadioEvent) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Up::Event(event)) {
+            tracing::warn!("a radio event found the queue full");
+        }
+    }
+
+    /// The loop turns and the daemon answers. Also the time to tell what was missed.
+    pub fn alive(&self) {
+        let _full = self.queue.try_send(Up::Alive);
+        for (device, missed) in self.overflow.take() {
+            if self.queue.try_send(Up::Missed(device, missed)).is_err() {
+                self.overflow.add(device, missed);
+            }
+        }
+    }
+}
+
+/// What the agent asks of the worker.
+#[derive(Debug)]
+pub struct Orders {
+    /// Assigned devices.
+    pub devices: watch::Receiver<BTreeSet<Address>>,
+    /// Turns true when links are to be let go.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Plays the worker until it is told to stop or the radio fails it; the exit code of the process.
+///
+/// # Errors
+/// The operating system gives no thread, runtime or signal handler.
+pub fn run(clock: Clock) -> std::io::Result<u8> {
+    let mut first = String::new();
+    std::io::stdin().lock().read_line(&mut first)?;
+    let Ok(Down::Setup(setup)) = serde_json::from_str(&first) else {
+        return Err(std::io::Error::other(
+            "this command is started by the agent alone: see `vitaltwin-agent run`",
+        ));
+    };
+    let (queue, told) = mpsc::channel(QUEUE);
+    let (devices, devices_wanted) = watch::channel(BTreeSet::new());
+    let (stop, stop_wanted) = watch::channel(false);
+    let reader = std::thread::Builder::new().name("orders".into());
+    reader.spawn(move || obey(&devices, &stop))?;
+    let writer = std::thread::Builder::new().name("pipe".into());
+    let writer = writer.spawn(move || write(told))?;
+    let out = Out {
+        queue,
+        overflow: Overflow::default(),
+    };
+    let orders = Orders {
+        devices: devices_wanted,
+        stop: stop_wanted,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()?;
+    let code = runtime.block_on(play(setup, clock, out, orders))?;
+    // Hanging calls of libdbus must not hold the process.
+    runtime.shutdown_background();
+    let _pipe_closed = writer.join();
+    Ok(code)
+}
+
+async fn play(setup: Setup, clock: Clock, out: Out, orders: Orders) -> std::io::Result<u8> {
+    // Ctrl-C and a stopping service reach the whole group: only the agent obeys them.
+    let _interrupt = signal(SignalKind::interrupt())?;
+    let _terminate = signal(SignalKind::terminate())?;
+    let bluetooth = Bluetooth {
+        setup,
+        clock,
+        out: out.clone(),
+        orders,
+    };
+    Ok(match bluetooth.run().await {
+        Ok(()) => 0,
+        Err(why) => {
+            out.alive();
+            out.event(RadioEvent::Health(Some(why)));
+            TROUBLE
+        }
+    })
+}
+
+/// Reads orders until the agent is gone, which ends this process at once: links stay up for its successor.
+fn obey(devices: &watch::Sender<BTreeSet<Address>>, stop: &watch::Sender<bool>) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(Down::Devices(wanted)) => drop(devices.send_replace(wanted)),
+            Ok(Down::Stop) => drop(stop.send_replace(true)),
+            Ok(Down::Setup(_)) | Err(_) => {
+                tracing::error!("an order that this worker does not know")
+            }
+        }
+    }
+    std::process::exit(0);
+}
+
+/// Writes until all senders are gone, or the pipe.
+fn write(mut told: mpsc::Receiver<Up>) {
+    let mut pipe = BufWriter::new(std::io::stdout());
+    while let Some(up) = told.blocking_recv() {
+        let mut next = Some(up);
+        while let Some(up) = next {
+            if pipe.write_all(up.to_line().as_bytes()).is_err() {
+                return;
+            }
+            next = told.try_recv().ok();
+        }
+        if pipe.flush().is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ble::{LinkState, Notification};
+    use vitals::Time;
+
+    #[test]
+    fn values_that_find_no_place_are_counted_and_told_and_leave_room_for_news() {
+        let (queue, mut told) = mpsc::channel(RESERVED + 2);
+        let out = Out {
+            queue,
+            overflow: Overflow::default(),
+        };
+        let device = Address([1; 6]);
+        for second in 0..5 {
+            out.value(Notification {
+                device,
+                service: 0,
+                characteristic: 0,
+                value: Vec::new(),
+                received: Time::from_micros(second),
+            });
+        }
+        out.event(RadioEvent::Link(device, LinkState::Lost));
+        out.alive();
+        let mut all = Vec::new();
+        while let Ok(up) = told.try_recv() {
+            all.push(up);
+        }
+        let values = all.iter().filter(|up| matches!(up, Up::Value(_))).count();
+        let missed = crate::ble::Missed {
+            notifications: 3,
+            from: Time::from_micros(2),
+            to: Time::from_micros(4),
+        };
+        assert_eq!(values, 2);
+        assert_eq!(
+            all[2..],
+            [
+                Up::Event(RadioEvent::Link(device, LinkState::Lost)),
+                Up::Alive,
+                Up::Missed(device, missed)
+            ]
+        );
+    }
+}
