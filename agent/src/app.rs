@@ -543,7 +543,7 @@ fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
         setup: Setup {
             adapter: config.adapter.clone(),
             silence,
-            ..Setup::default()
+            most_links: config.most_links,
         },
         clock,
         devices: devices_wanted,

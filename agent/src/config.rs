@@ -24,6 +24,9 @@ pub struct Config {
     pub mqtt_address: Option<String>,
     /// The Bluetooth adapter, such as "hci0". Absent: the first one.
     pub adapter: Option<String>,
+    /// Links that the Bluetooth adapter carries at once; with more devices they take turns. Absent: learnt when
+    /// the adapter refuses one.
+    pub most_links: Option<usize>,
     /// How often the outbox is made durable, milliseconds; a crash loses at most this much. 10 to 60000.
     pub commit_interval_ms: u64,
     /// Bytes of sealed records kept at most. Beyond it the oldest dense readings are dropped and declared;
@@ -65,6 +68,7 @@ impl Default for Config {
             grpc_address: None,
             mqtt_address: None,
             adapter: None,
+            most_links: None,
             commit_interval_ms: 1000,
             buffer_bytes: 512 << 20,
             keep_free_bytes: 64 << 20,
@@ -137,6 +141,8 @@ impl Config {
         let commit = self.commit_interval_ms;
         let fine = (10..=LONGEST_COMMIT_MS).contains(&commit);
         range("commit_interval_ms", commit, fine, "10 to 60000")?;
+        let links = self.most_links.unwrap_or(1) as u64;
+        range("most_links", links, links > 0, "at least 1")?;
         let bytes = self.buffer_bytes;
         range("buffer_bytes", bytes, bytes >= 1 << 20, "at least 1048576")?;
         for (field, value) in [

@@ -86,7 +86,7 @@ fn files_stay_short() {
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
-const ADAPTERS: [(&str, &[&str]); 6] = [
+const ADAPTERS: [(&str, &[&str]); 7] = [
     (
         "btleplug",
         &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
@@ -109,6 +109,7 @@ const ADAPTERS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("zbus", &["firmware-sim/"]),
+    ("dbus", &["agent/src/ble/bluez"]),
 ];
 
 #[test]

@@ -36,7 +36,7 @@ use self::attempt::{Attempt, Failure, READ_FOR_ABOUT, read_about};
 use super::bluez;
 use super::link::{Input, Limits};
 use super::pipe::Setup;
-use super::radio::{Command, Radio, ScanWindows};
+use super::radio::{Command, Radio, ScanWindows, Slots};
 use super::worker::{Orders, Out};
 use super::{About, Address, Notification, RadioEvent};
 
@@ -50,6 +50,8 @@ const ECHO: Duration = Duration::from_secs(1);
 const MOST_FAILED_SCANS: u32 = 4;
 /// What the bus says when a connection has used up its match rules.
 const RULES_USED_UP: &str = "more match rules";
+/// What `BlueZ` says when the adapter carries no more links (HCI 0x09).
+const NO_SLOT: &str = "concurrent-connection-limit";
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Values = Pin<Box<dyn Stream<Item = (Address, ValueNotification)> + Send>>;
@@ -95,7 +97,11 @@ impl Bluetooth {
             silence: self.setup.silence,
             ..Limits::default()
         };
-        let mut radio = Radio::new(limits, ScanWindows::default());
+        let slots = Slots {
+            most: self.setup.most_links,
+            ..Slots::default()
+        };
+        let mut radio = Radio::new(limits, ScanWindows::default(), slots);
         let mut session = Session::open(&self).await?;
         self.out.event(RadioEvent::Health(None));
         self.out.alive();
@@ -131,6 +137,8 @@ enum Outcome {
 struct Session {
     _manager: Manager,
     adapter: Adapter,
+    /// Such as "hci0".
+    name: String,
     events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
     ids: BTreeMap<Address, PeripheralId>,
     peers: HashMap<Address, Peer>,
@@ -165,11 +173,11 @@ impl Session {
                 .as_deref()
                 .is_none_or(|wanted| wanted == name)
             {
-                chosen = Some(adapter);
+                chosen = Some((adapter, name.to_owned()));
                 break;
             }
         }
-        let adapter = chosen.ok_or_else(|| match &bluetooth.setup.adapter {
+        let (adapter, name) = chosen.ok_or_else(|| match &bluetooth.setup.adapter {
             Some(name) => {
                 format!("there is no Bluetooth adapter {name}: see `adapter` in config.toml")
             }
@@ -179,6 +187,7 @@ impl Session {
         Ok(Self {
             _manager: manager,
             adapter,
+            name,
             events,
             ids: BTreeMap::new(),
             peers: HashMap::new(),
@@ -439,6 +448,17 @@ impl Session {
             }
             Some(Failure::Other(error)) if error.contains(RULES_USED_UP) => {
                 return Err("D-Bus gives this worker no more match rules".into());
+            }
+            Some(Failure::Other(error)) if error.contains(NO_SLOT) => Input::NoSlot,
+            Some(Failure::Empty) => {
+                let adapter = self.name.clone();
+                // Cached services that are broken stay so until the daemon forgets the device.
+                drop(tokio::task::spawn_blocking(move || {
+                    if let Err(error) = bluez::forget(&adapter, address) {
+                        tracing::debug!(%address, error, "a device without services stays");
+                    }
+                }));
+                Input::Vanished
             }
             Some(Failure::Other(error)) => {
                 tracing::debug!(%address, error, "connecting failed");

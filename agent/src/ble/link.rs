@@ -8,7 +8,8 @@
 //!    +--- vanished ----+---- due ------- Backoff <-----------+------------------+
 //! ```
 //!
-//! Invariants: a connect that yields nothing to subscribe to is a failed connect; the delay between attempts
+//! Invariants: a connect that yields nothing to subscribe to is a failed connect; a device that failed to connect
+//! twice must be heard again before the next attempt, because `BlueZ` also lists what is out of reach; the delay between attempts
 //! grows until a *value* arrives (a link that connects but stays mute is no success); a subscribed link that
 //! falls silent for longer than its rhythm allows is cut and connected anew, because `BlueZ` may say
 //! "connected" for ever after its daemon restarted.
@@ -64,6 +65,8 @@ pub enum Input {
     Dropped,
     /// `BlueZ` forgot the device; it must be seen again before it can be connected.
     Vanished,
+    /// The adapter carries no more links: no fault of this device.
+    NoSlot,
 }
 
 /// What to do for the device.
@@ -73,14 +76,24 @@ pub enum Action {
     Disconnect,
 }
 
+/// Failures in a row after which a device that is listed but not heard is no longer tried.
+const LISTED_ONLY: u32 = 1;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Unseen,
     Ready,
     Connecting,
     Discovering,
-    Subscribed { streams: bool, last_value: Time },
-    Backoff { until: Time, seen: bool },
+    Subscribed {
+        streams: bool,
+        since: Time,
+        last_value: Time,
+    },
+    Backoff {
+        until: Time,
+        seen: bool,
+    },
 }
 
 /// The machine.
@@ -144,6 +157,27 @@ impl Link {
         matches!(self.state, State::Connecting | State::Discovering)
     }
 
+    /// Since when it is subscribed; `None` while it is not.
+    #[must_use]
+    pub const fn subscribed_since(&self) -> Option<Time> {
+        match self.state {
+            State::Subscribed { since, .. } => Some(since),
+            State::Unseen
+            | State::Ready
+            | State::Connecting
+            | State::Discovering
+            | State::Backoff { .. } => None,
+        }
+    }
+
+    /// Gives its place to another device: cut without blame, and waiting for its next turn.
+    pub fn give_way(&mut self, now: Time) -> Action {
+        self.last_value = None;
+        self.show(LinkState::Lost, now);
+        self.state = State::Ready;
+        Action::Disconnect
+    }
+
     /// Its turn has come.
     pub fn connect(&mut self) {
         debug_assert!(!self.is_connecting(), "one attempt at a time");
@@ -164,7 +198,15 @@ impl Link {
                 }
                 None
             }
-            Input::ConnectFailed => self.fail(now, jitter, true),
+            Input::ConnectFailed => {
+                let heard = self.backoff.failures() < LISTED_ONLY;
+                self.fail(now, jitter, heard)
+            }
+            Input::NoSlot => {
+                self.last_value = None;
+                self.state = State::Ready;
+                None
+            }
             Input::Connected => {
                 if self.state == State::Connecting {
                     self.state = State::Discovering;
@@ -179,6 +221,7 @@ impl Link {
             Input::Subscribed { streams, .. } => {
                 self.state = State::Subscribed {
                     streams,
+                    since: now,
                     last_value: now,
                 };
                 self.show(LinkState::Connected, now);
@@ -225,6 +268,7 @@ impl Link {
         let State::Subscribed {
             streams: true,
             last_value,
+            ..
         } = self.state
         else {
             return None;
@@ -334,6 +378,7 @@ mod tests {
         for _ in 0..4 {
             link.connect();
             link.handle(Input::ConnectFailed, now, 0);
+            link.handle(Input::Seen, now, 0);
             let due = link.next_deadline().expect("backing off");
             waits.push(due.since(now).as_micros() / 1000);
             now = due;

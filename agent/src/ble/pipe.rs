@@ -89,7 +89,6 @@ fn line(message: &impl Serialize) -> String {
 pub(super) mod time {
     use super::{Deserialize, Time};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(in crate::ble) fn serialize<S: serde::Serializer>(
         time: &Time,
         to: S,
@@ -107,7 +106,6 @@ pub(super) mod time {
 mod span {
     use super::{Deserialize, Span};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: serde::Serializer>(span: &Span, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_i64(span.as_micros())
     }
@@ -122,7 +120,6 @@ pub(super) mod uuid {
     use super::Deserialize;
     use serde::de::Error as _;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(in crate::ble) fn serialize<S: serde::Serializer>(
         uuid: &u128,
         to: S,

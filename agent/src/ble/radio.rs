@@ -3,7 +3,8 @@
 //! Invariants: at most one device is being connected, and the adapter does not scan meanwhile (a scan in full
 //! swing breaks young links, and some controllers cannot do both); every waiting device gets its turn before
 //! any gets a second one; scanning happens in windows, because every advert costs round trips on the bus, and
-//! only while a device is missing or nothing is assigned yet.
+//! only while a device is missing or nothing is assigned yet; when more devices are there than the adapter
+//! carries links, each keeps its link for a while and then gives way to the one that waits longest.
 //! Must not know: D-Bus, btleplug.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -34,6 +35,24 @@ impl Default for ScanWindows {
     }
 }
 
+/// Links that an adapter carries at once (measured elsewhere: 5 to 7 on common dongles), and how they are shared.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// How many; `None` until it is known. Learnt when the adapter refuses one.
+    pub most: Option<usize>,
+    /// How long a link may stay while another device waits.
+    pub hold: Span,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            most: None,
+            hold: Span::from_secs(60),
+        }
+    }
+}
+
 /// What the adapter shall do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -50,6 +69,7 @@ pub enum Command {
 pub struct Radio {
     limits: Limits,
     windows: ScanWindows,
+    slots: Slots,
     links: BTreeMap<Address, Link>,
     /// Whose turn it is; cut short only by its own outcome.
     connecting: Option<Address>,
@@ -65,10 +85,11 @@ pub struct Radio {
 impl Radio {
     /// A radio with no device assigned.
     #[must_use]
-    pub fn new(limits: Limits, windows: ScanWindows) -> Self {
+    pub fn new(limits: Limits, windows: ScanWindows, slots: Slots) -> Self {
         Self {
             limits,
             windows,
+            slots,
             links: BTreeMap::new(),
             connecting: None,
             last_served: None,
@@ -119,10 +140,14 @@ impl Radio {
     pub fn handle(&mut self, device: Address, input: Input, now: Time, jitter: u8) {
         if matches!(
             input,
-            Input::ConnectFailed | Input::Subscribed { .. } | Input::Vanished
+            Input::ConnectFailed | Input::Subscribed { .. } | Input::Vanished | Input::NoSlot
         ) && self.connecting == Some(device)
         {
             self.connecting = None;
+        }
+        if input == Input::NoSlot {
+            // At least one, or nothing would ever be tried again.
+            self.slots.most = Some(self.held().max(1));
         }
         if let Some(link) = self.links.get_mut(&device) {
             let action = link.handle(input, now, jitter);
@@ -131,17 +156,6 @@ impl Radio {
         // A value changes nothing about turns or scans: the common case stays cheap.
         if input != Input::Value {
             self.plan(now);
-        }
-    }
-
-    /// All links are gone: the adapter, the daemon or the bus went away.
-    pub fn reset(&mut self, now: Time, jitter: u8) {
-        self.connecting = None;
-        self.scanning = false;
-        self.scan_turned = None;
-        self.commands.clear();
-        for link in self.links.values_mut() {
-            let _nobody_to_disconnect = link.handle(Input::Vanished, now, jitter);
         }
     }
 
@@ -182,8 +196,31 @@ impl Radio {
             // A link whose wait is over but whose turn has not come is not a reason to wake.
             .filter(|due| *due > now || self.connecting.is_none())
             .min();
-        let scan = self.scan_turn_due();
-        links.into_iter().chain(scan).min()
+        let due = [self.scan_turn_due(), self.way_due(now)];
+        links.into_iter().chain(due.into_iter().flatten()).min()
+    }
+
+    /// When a link must give way to a device that waits: `None` while there is room or nobody waits.
+    fn way_due(&self, now: Time) -> Option<Time> {
+        let full = self.slots.most.is_some_and(|most| self.held() >= most);
+        if !full || self.connecting.is_some() || self.next_turn(now).is_none() {
+            return None;
+        }
+        self.longest_held()
+            .map(|(_, since)| since + self.slots.hold)
+    }
+
+    /// Links that are up or being made.
+    fn held(&self) -> usize {
+        let links = self.links.values();
+        let up = links.filter(|link| link.subscribed_since().is_some());
+        up.count() + usize::from(self.connecting.is_some())
+    }
+
+    fn longest_held(&self) -> Option<(Address, Time)> {
+        let links = self.links.iter();
+        let held = links.filter_map(|(address, link)| Some((*address, link.subscribed_since()?)));
+        held.min_by_key(|(_, since)| *since)
     }
 
     fn scan_turn_due(&self) -> Option<Time> {
@@ -214,7 +251,16 @@ impl Radio {
     }
 
     fn plan(&mut self, now: Time) {
-        if self.connecting.is_none()
+        if self.way_due(now).is_some_and(|due| due <= now)
+            && let Some((address, _)) = self.longest_held()
+            && let Some(link) = self.links.get_mut(&address)
+        {
+            let action = link.give_way(now);
+            self.act(address, Some(action));
+        }
+        let room = self.slots.most.is_none_or(|most| self.held() < most);
+        if room
+            && self.connecting.is_none()
             && let Some(next) = self.next_turn(now)
         {
             self.turn_scan(false, now);
@@ -282,7 +328,7 @@ mod tests {
     }
 
     fn radio(devices: &[Address]) -> Radio {
-        let mut radio = Radio::new(Limits::default(), ScanWindows::default());
+        let mut radio = Radio::new(Limits::default(), ScanWindows::default(), Slots::default());
         radio.assign(&devices.iter().copied().collect(), at(0));
         radio
     }
@@ -324,6 +370,64 @@ mod tests {
             commands(&mut radio),
             [Command::Disconnect(B), Command::Connect(A)]
         );
+    }
+
+    #[test]
+    fn more_devices_than_links_take_turns() {
+        let devices: Vec<Address> = (1..=5).map(|n| Address([n; 6])).collect();
+        let mut radio = radio(&devices);
+        let mut up = BTreeSet::new();
+        let mut turns: BTreeMap<Address, u32> = BTreeMap::new();
+        for second in 0..1200 {
+            for device in &devices {
+                radio.handle(*device, Input::Seen, at(second), 0);
+                if up.contains(device) {
+                    radio.handle(*device, Input::Value, at(second), 0);
+                }
+            }
+            radio.tick(at(second), 0);
+            while let Some(command) = radio.poll_command() {
+                match command {
+                    Command::Connect(device) if up.len() >= 2 => {
+                        radio.handle(device, Input::NoSlot, at(second), 0);
+                    }
+                    Command::Connect(device) => {
+                        up.insert(device);
+                        *turns.entry(device).or_default() += 1;
+                        radio.handle(device, STREAM, at(second), 0);
+                    }
+                    Command::Disconnect(device) => {
+                        up.remove(&device);
+                    }
+                    Command::Scan(_) => {}
+                }
+            }
+            assert!(up.len() <= 2);
+            if second > 1 {
+                assert_eq!(up.len(), 2, "a slot stays empty at {second}");
+            }
+        }
+        // Twenty minutes, a minute each, two at a time: forty turns for five devices.
+        let (least, most) = (turns.values().min(), turns.values().max());
+        assert!(least >= Some(&7) && most <= Some(&9), "{turns:?}");
+    }
+
+    #[test]
+    fn a_listed_device_that_is_out_of_reach_does_not_keep_the_radio_busy() {
+        let mut radio = radio(&[A]);
+        radio.handle(A, Input::Seen, at(0), 0);
+        radio.handle(A, Input::ConnectFailed, at(30), 0);
+        radio.tick(at(31), 0);
+        radio.handle(A, Input::ConnectFailed, at(60), 0);
+        commands(&mut radio);
+        for second in 61..300 {
+            radio.tick(at(second), 0);
+        }
+        let all = commands(&mut radio);
+        assert!(!all.contains(&Command::Connect(A)), "{all:?}");
+        assert!(all.contains(&Command::Scan(true)), "it is looked for");
+        radio.handle(A, Input::Seen, at(300), 0);
+        assert!(commands(&mut radio).contains(&Command::Connect(A)));
     }
 
     #[test]
@@ -382,6 +486,7 @@ mod tests {
             Just(Input::Value),
             Just(Input::Dropped),
             Just(Input::Vanished),
+            Just(Input::NoSlot),
         ]
     }
 
@@ -399,7 +504,10 @@ mod tests {
                 now = now + Span::from_secs(wait);
                 let device = Address([device; 6]);
                 // The adapter reports the outcome of an attempt only for the device it is connecting.
-                let outcome = matches!(input, Input::ConnectFailed | Input::Subscribed { .. });
+                let outcome = matches!(
+                    input,
+                    Input::ConnectFailed | Input::Subscribed { .. } | Input::NoSlot
+                );
                 if outcome && connecting != Some(device) {
                     continue;
                 }

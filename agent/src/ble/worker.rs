@@ -133,7 +133,7 @@ fn obey(devices: &watch::Sender<BTreeSet<Address>>, stop: &watch::Sender<bool>) 
             Ok(Down::Devices(wanted)) => drop(devices.send_replace(wanted)),
             Ok(Down::Stop) => drop(stop.send_replace(true)),
             Ok(Down::Setup(_)) | Err(_) => {
-                tracing::error!("an order that this worker does not know")
+                tracing::error!("an order that this worker does not know");
             }
         }
     }

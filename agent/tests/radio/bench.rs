@@ -302,7 +302,11 @@ impl Bench {
 }
 
 async fn start_bus(folder: &tempfile::TempDir, match_rules: Option<u32>) -> Option<PrivateBus> {
-    match PrivateBus::start_limited(folder.path(), match_rules).await {
+    let bus = match match_rules {
+        None => PrivateBus::start(folder.path()).await,
+        Some(most) => PrivateBus::start_limited(folder.path(), most).await,
+    };
+    match bus {
         Ok(bus) => Some(bus),
         Err(error @ BusError::NoBroker) => {
             println!("skipped: {error}");

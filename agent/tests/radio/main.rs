@@ -15,6 +15,10 @@
 //! | a link is called connected and says nothing | `silence_is_cured_by_connecting_anew` |
 //! | a panic or a hanging call takes the radio with it | `a_worker_that_dies_...`, `a_worker_that_hangs_is_replaced` |
 //! | queues without bound | `a_core_that_does_not_listen_costs_counted_values_only` |
+//! | cached services stay broken until the daemon forgets the device | `broken_cached_services_are_forgotten` |
+//! | a scan of somebody else stands in the way | `a_scan_in_progress_is_waited_for` |
+//! | the adapter carries fewer links than there are devices | `more_straps_than_links_take_turns` |
+//! | the daemon comes back and knows nothing | `a_daemon_that_starts_afresh_is_taken_as_it_is` |
 //! | the adapter goes and comes back | `an_adapter_that_goes_away_is_told_and_taken_back` |
 
 #![expect(
@@ -73,9 +77,11 @@ async fn values_come_whole_and_in_order_over_drops_and_failed_connects() {
         sent[..bench.values.len()],
         "nothing lost, doubled or out of order"
     );
-    let about = bench.events.iter().find_map(|event| match event {
-        RadioEvent::About(_, about) => Some(about.clone()),
-        _ => None,
+    let about = bench.events.iter().find_map(|event| {
+        let RadioEvent::About(_, about) = event else {
+            return None;
+        };
+        Some(about.clone())
     });
     let about = about.expect("waited for");
     let manufacturer = about.manufacturer.expect("it says so");
@@ -328,4 +334,80 @@ async fn a_core_that_does_not_listen_costs_counted_values_only() {
     let strange = bench.values.iter().find(|value| !sent.contains(value));
     assert_eq!(strange, None);
     println!("{missed} of 6000 values were counted, the others came");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_cached_services_are_forgotten() {
+    let Some(mut bench) = Bench::start().await else {
+        return;
+    };
+    bench.until_more_values(1).await;
+    let told = bench.events.len();
+    bench.faults().lose_services(STRAP).expect("known");
+    bench.faults().drop_link(STRAP).await.expect("known");
+    let told = bench.until_link(told, LinkState::Lost).await;
+    bench.until_link(told, LinkState::Connected).await;
+    bench.until_more_values(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_in_progress_is_waited_for() {
+    let Some(mut bench) = Bench::start().await else {
+        return;
+    };
+    bench.until_more_values(1).await;
+    // Out of reach, so that a scan is needed to find it again; and the scan cannot be started.
+    let told = bench.events.len();
+    bench.faults().hold_scan(true).await;
+    bench.faults().fail_connects(STRAP, 2).expect("known");
+    bench.faults().drop_link(STRAP).await.expect("known");
+    // After some attempts a fresh worker tries, which is told.
+    let told = bench.until_ended(told, WorkerEnd::Trouble).await;
+    bench.faults().hold_scan(false).await;
+    bench.until_link(told, LinkState::Connected).await;
+    bench.until_more_values(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_starts_afresh_is_taken_as_it_is() {
+    let Some(mut bench) = Bench::start().await else {
+        return;
+    };
+    bench.until_more_values(2).await;
+    let told = bench.events.len();
+    bench
+        .faults()
+        .restart_daemon_afresh(50)
+        .await
+        .expect("a bus");
+    let told = bench.until_ended(told, WorkerEnd::Trouble).await;
+    bench.until_link(told, LinkState::Connected).await;
+    bench.until_more_values(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_straps_than_links_take_turns() {
+    let three = &STRAPS[..3];
+    let Some(mut bench) = Bench::with(Plan::of_straps(three)).await else {
+        return;
+    };
+    bench.faults().set_slots(2);
+    // Each has had two turns; a turn takes a minute of the clock, six seconds here.
+    let turns = |bench: &Bench, address: &str| {
+        let device = Address::parse(address).expect("an address");
+        let connected = RadioEvent::Link(device, LinkState::Connected);
+        bench
+            .events
+            .iter()
+            .filter(|event| **event == connected)
+            .count()
+    };
+    bench
+        .until("two turns for each", |bench| {
+            three.iter().all(|strap| turns(bench, strap) >= 2)
+        })
+        .await;
+    for strap in three {
+        assert!(turns(&bench, strap) <= 4, "{strap} had more than its share");
+    }
 }

@@ -31,7 +31,10 @@ pub(super) struct Attempt {
 
 /// Why an attempt failed, as far as the machine must know.
 pub(super) enum Failure {
+    /// The daemon does not know it any more.
     Vanished,
+    /// Connected, and there is no service at all.
+    Empty,
     Other(String),
 }
 
@@ -76,7 +79,12 @@ impl Attempt {
         }
         let discovery = timeout(CONNECT_TIMEOUT, peripheral.discover_services());
         discovery.await.map_err(late)?.map_err(other)?;
-        for characteristic in peripheral.characteristics() {
+        let offered = peripheral.characteristics();
+        if offered.is_empty() {
+            let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
+            return Err(Failure::Empty);
+        }
+        for characteristic in offered {
             self.subscribe(&peripheral, &characteristic).await;
         }
         Ok(())
