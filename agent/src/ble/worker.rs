@@ -13,9 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
-use super::btleplug::Bluetooth;
 use super::pipe::{Down, Setup, Up};
 use super::{Address, Overflow, RadioEvent};
+use crate::ble::btleplug::Bluetooth;
 
 /// Messages between the worker's loop and the pipe: several seconds of a full house.
 const QUEUE: usize = 1024;

@@ -243,7 +243,7 @@ async fn a_worker_that_dies_costs_no_value_and_its_link_is_taken_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_hangs_is_replaced() {
     let plan = Plan {
-        patience: Duration::from_secs(7),
+        patience: Duration::from_secs(6),
         ..Plan::default()
     };
     let Some(mut bench) = Bench::with(plan).await else {
@@ -259,7 +259,7 @@ async fn a_worker_that_hangs_is_replaced() {
     assert_ne!(bench.worker_pid(), hung);
     // Control: one that works is left alone for longer than that.
     let told = bench.events.len();
-    bench.watch_for(Duration::from_secs(8)).await;
+    bench.watch_for(Duration::from_millis(6500)).await;
     let ended = |event: &RadioEvent| matches!(event, RadioEvent::Ended(_));
     assert!(!bench.events[told..].iter().any(ended));
 }
@@ -392,7 +392,7 @@ async fn more_straps_than_links_take_turns() {
         return;
     };
     bench.faults().set_slots(2);
-    // Each has had two turns; a turn takes a minute of the clock, six seconds here.
+    // A turn takes a minute of the clock, six seconds here.
     let turns = |bench: &Bench, address: &str| {
         let device = Address::parse(address).expect("an address");
         let connected = RadioEvent::Link(device, LinkState::Connected);
@@ -403,11 +403,12 @@ async fn more_straps_than_links_take_turns() {
             .count()
     };
     bench
-        .until("two turns for each", |bench| {
-            three.iter().all(|strap| turns(bench, strap) >= 2)
+        .until("a turn for each, and more", |bench| {
+            let turns = three.iter().map(|strap| turns(bench, strap));
+            turns.clone().all(|n| n >= 1) && turns.sum::<usize>() >= 5
         })
         .await;
     for strap in three {
-        assert!(turns(&bench, strap) <= 4, "{strap} had more than its share");
+        assert!(turns(&bench, strap) <= 2, "{strap} had more than its share");
     }
 }
