@@ -481,6 +481,7 @@ fn fill(patients: &Patients, status: &mut v1::CentreStatus) {
     status.readings_applied = totals.applied;
     status.readings_duplicated = totals.duplicated;
     status.readings_declared_lost = totals.declared_lost;
+    status.losses_of_unknown_size = totals.losses_of_unknown_size;
     status.readings_quarantined = totals.quarantined;
     if totals.entries_quarantined > 0 {
         let count = totals.entries_quarantined;

@@ -161,11 +161,12 @@ pub(super) fn status(status: &CentreStatus) -> String {
     line(
         &mut text,
         &format!(
-            "readings     {} journaled, {} applied, {} duplicated, {} declared lost, {} quarantined",
+            "readings     {} journaled, {} applied, {} duplicated, {} declared lost (and {} losses of unknown size), {} quarantined",
             status.readings_journaled,
             status.readings_applied,
             status.readings_duplicated,
             status.readings_declared_lost,
+            status.losses_of_unknown_size,
             status.readings_quarantined
         ),
     );
@@ -196,6 +197,7 @@ pub(super) fn status_json(status: &CentreStatus) -> Value {
         "readings_applied": status.readings_applied,
         "readings_duplicated": status.readings_duplicated,
         "readings_declared_lost": status.readings_declared_lost,
+        "losses_of_unknown_size": status.losses_of_unknown_size,
         "readings_quarantined": status.readings_quarantined,
         "batches_journaled": status.batches_journaled,
         "gateways": gateways_json(status),

@@ -153,6 +153,7 @@ fn gap(gap: &v1::Gap) -> Gap {
         source: source(gap.source),
         reason: gap.reason,
         readings: gap.readings,
+        exact: gap.exact,
         from: Time::from_micros(gap.from_us),
         to: Time::from_micros(gap.to_us),
     }

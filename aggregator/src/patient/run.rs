@@ -32,6 +32,8 @@ pub struct Totals {
     pub duplicated: u64,
     /// Declared lost by gateways.
     pub declared_lost: u64,
+    /// Declared losses of unknown size.
+    pub losses_of_unknown_size: u64,
     /// Set aside: outside the assignment, impossible time, malformed, or on a quarantined entry.
     pub quarantined: u64,
     /// Entries on which the fold panicked.
@@ -117,6 +119,7 @@ impl Patients {
             totals.applied += counters.applied;
             totals.duplicated += counters.duplicated;
             totals.declared_lost += counters.declared_lost;
+            totals.losses_of_unknown_size += counters.losses_of_unknown_size;
             totals.quarantined += counters.quarantined + counters.malformed;
         }
         totals

@@ -248,6 +248,7 @@ fn gateway(gateway: GatewayView) -> v1::GatewayState {
         readings_applied: counters.applied,
         readings_duplicated: counters.duplicated,
         readings_declared_lost: counters.declared_lost,
+        losses_of_unknown_size: counters.losses_of_unknown_size,
         readings_quarantined: counters.quarantined,
     }
 }

@@ -102,6 +102,8 @@ pub struct Gap {
     pub reason: i32,
     /// How many readings, at least.
     pub readings: u64,
+    /// `readings` is all of them; else nobody knows how many more.
+    pub exact: bool,
     /// First lost effective time.
     pub from: Time,
     /// Last lost effective time.

@@ -407,6 +407,10 @@ impl Twin {
                 .iter()
                 .fold(0, |sum, gap| sum.saturating_add(gap.readings));
             stream.counters.declared_lost = stream.counters.declared_lost.saturating_add(lost);
+            let unknown = batch.gaps.iter().filter(|gap| !gap.exact).count() as u64;
+            let counters = &mut stream.counters;
+            counters.losses_of_unknown_size =
+                counters.losses_of_unknown_size.saturating_add(unknown);
         }
         for reading in &batch.readings {
             match stream.order.note(batch.context, reading) {

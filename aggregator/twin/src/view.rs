@@ -195,6 +195,8 @@ pub struct Counters {
     pub quarantined_forgotten: u64,
     /// Declared lost by the gateway.
     pub declared_lost: u64,
+    /// Declared losses of which the gateway could not say how many readings they took.
+    pub losses_of_unknown_size: u64,
     /// In batches that did not parse, as their stubs count.
     pub malformed: u64,
     /// Acknowledgements that named no known alert (only in the twin's own counters).
@@ -203,7 +205,7 @@ pub struct Counters {
 
 impl Counters {
     /// All counts, in the order of declaration.
-    pub(crate) const fn all(&self) -> [u64; 11] {
+    pub(crate) const fn all(&self) -> [u64; 12] {
         [
             self.applied,
             self.duplicated,
@@ -214,6 +216,7 @@ impl Counters {
             self.quarantined_ancient,
             self.quarantined_forgotten,
             self.declared_lost,
+            self.losses_of_unknown_size,
             self.malformed,
             self.unknown_alerts,
         ]
@@ -240,6 +243,9 @@ impl Counters {
             .quarantined_forgotten
             .saturating_add(other.quarantined_forgotten);
         self.declared_lost = self.declared_lost.saturating_add(other.declared_lost);
+        self.losses_of_unknown_size = self
+            .losses_of_unknown_size
+            .saturating_add(other.losses_of_unknown_size);
         self.malformed = self.malformed.saturating_add(other.malformed);
         self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
     }

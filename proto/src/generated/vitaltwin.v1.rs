@@ -1123,6 +1123,8 @@ pub enum GapReason {
     Refused = 4,
     /// The notification queue between radio and agent was full.
     QueueFull = 5,
+    /// Dropped by the declared policy because it had waited longer than the buffer keeps readings.
+    TooOld = 6,
 }
 impl GapReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1137,6 +1139,7 @@ impl GapReason {
             Self::BufferDamaged => "GAP_REASON_BUFFER_DAMAGED",
             Self::Refused => "GAP_REASON_REFUSED",
             Self::QueueFull => "GAP_REASON_QUEUE_FULL",
+            Self::TooOld => "GAP_REASON_TOO_OLD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1148,6 +1151,7 @@ impl GapReason {
             "GAP_REASON_BUFFER_DAMAGED" => Some(Self::BufferDamaged),
             "GAP_REASON_REFUSED" => Some(Self::Refused),
             "GAP_REASON_QUEUE_FULL" => Some(Self::QueueFull),
+            "GAP_REASON_TOO_OLD" => Some(Self::TooOld),
             _ => None,
         }
     }
@@ -2079,6 +2083,10 @@ pub struct CentreStatus {
         ::prost::alloc::string::String,
         u64,
     >,
+    /// Declared losses of which the gateway could not say how many readings they took (a crash, a buffer that
+    /// could not be read): readings_declared_lost counts what is known of them.
+    #[prost(uint64, tag = "17")]
+    pub losses_of_unknown_size: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayStatus {
@@ -3183,6 +3191,9 @@ pub struct GatewayState {
     pub readings_declared_lost: u64,
     #[prost(uint64, tag = "10")]
     pub readings_quarantined: u64,
+    /// Declared losses of which the gateway could not say how many readings they took.
+    #[prost(uint64, tag = "11")]
+    pub losses_of_unknown_size: u64,
 }
 /// Generated client implementations.
 pub mod twin_service_client {

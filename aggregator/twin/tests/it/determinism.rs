@@ -81,6 +81,7 @@ fn any_batch() -> impl Strategy<Value = Batch> {
                     source: SourceId(0),
                     reason: 1,
                     readings: number,
+                    exact: number % 2 == 0,
                     from: at(0),
                     to: at(1),
                 }],

@@ -187,6 +187,7 @@ fn declared_losses_and_malformed_batches_are_counted_once() {
         source: SourceId(0),
         reason: 2,
         readings: 17,
+        exact: false,
         from: at(1),
         to: at(9),
     }];
@@ -204,10 +205,11 @@ fn declared_losses_and_malformed_batches_are_counted_once() {
     assert_eq!(
         (
             counters.declared_lost,
+            counters.losses_of_unknown_size,
             counters.malformed,
             counters.duplicated
         ),
-        (17, 5, 5)
+        (17, 1, 5, 5)
     );
 }
 
