@@ -574,6 +574,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         commit_interval: config.commit_interval(),
         buffer_bytes: config.buffer_bytes,
+        buffer_age: Span::from_secs(i64::try_from(config.buffer_days * 86_400).unwrap_or(i64::MAX)),
         keep_free_bytes: config.keep_free_bytes,
         heartbeat: Span::from_secs(i64::try_from(config.heartbeat_s).unwrap_or(i64::MAX)),
         window: Limits::default(),

@@ -32,6 +32,9 @@ pub struct Config {
     /// Bytes of sealed records kept at most. Beyond it the oldest dense readings are dropped and declared;
     /// spot checks and declared gaps never. At least 1 MiB.
     pub buffer_bytes: u64,
+    /// Days that a reading may wait for the centre at most; what is older is dropped and declared as above. 1 to
+    /// 3650.
+    pub buffer_days: u64,
     /// Bytes of disk that stay free: with less, the buffer counts as full.
     pub keep_free_bytes: u64,
     /// Seconds between heartbeats, which prove to the centre that the agent lives. 5 to 3600.
@@ -71,6 +74,7 @@ impl Default for Config {
             most_links: None,
             commit_interval_ms: 1000,
             buffer_bytes: 512 << 20,
+            buffer_days: 180,
             keep_free_bytes: 64 << 20,
             heartbeat_s: 30,
             silence_s: 30,
@@ -145,6 +149,8 @@ impl Config {
         range("most_links", links, links > 0, "at least 1")?;
         let bytes = self.buffer_bytes;
         range("buffer_bytes", bytes, bytes >= 1 << 20, "at least 1048576")?;
+        let days = self.buffer_days;
+        range("buffer_days", days, (1..=3650).contains(&days), "1 to 3650")?;
         for (field, value) in [
             ("heartbeat_s", self.heartbeat_s),
             ("silence_s", self.silence_s),
@@ -222,5 +228,6 @@ mod tests {
         assert!(text("uplink = \"pigeon\"").contains("pigeon"));
         assert!(text("mqtt_address = \"centre\"").contains("host:port"));
         assert!(text("buffer_bytes = 4").contains("1048576"));
+        assert!(text("buffer_days = 0").contains("1 to 3650"));
     }
 }

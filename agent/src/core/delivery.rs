@@ -45,8 +45,9 @@ impl Core {
                     if let Some(message) = self.in_memory(&ids) {
                         return Some(message);
                     }
-                    let missing = ids.iter().filter(|id| !self.pending.contains_key(id));
-                    self.jobs.push_back(Job::Load(missing.copied().collect()));
+                    // Those in memory as well: a commit may be under way, and they may be on disk alone when
+                    // the answer comes.
+                    self.jobs.push_back(Job::Load(ids.clone()));
                     self.loading = Some(Some(ids));
                 }
                 None => return self.ready.pop_front(),

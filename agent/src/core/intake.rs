@@ -190,7 +190,7 @@ impl Core {
 
     pub(super) fn heartbeats(&mut self, now: Time) {
         for stream in self.sealing.streams().collect::<Vec<_>>() {
-            let (buffer_records, buffer_bytes) = self.ledger.of_stream(stream);
+            let kept = self.ledger.of_stream(stream);
             let oldest = self.ledger.oldest_by_lane(stream).into_iter();
             let oldest_unreceipted = oldest.map(|(lane, context, number)| LanePosition {
                 lane: proto::v1::Lane::from(lane).into(),
@@ -201,8 +201,8 @@ impl Core {
             let heartbeat = Heartbeat {
                 sent_us: now.as_micros(),
                 oldest_unreceipted: oldest_unreceipted.collect(),
-                buffer_bytes,
-                buffer_records,
+                buffer_bytes: kept.bytes,
+                buffer_records: kept.records,
                 readings_decoded: row.map_or(0, |row| row.readings_decoded),
                 device_data_refused: self
                     .counters

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proto::seal::{Lane, parse_header};
 use proto::v1::GapReason;
-use vitals::{StreamId, Time};
+use vitals::{Span, StreamId, Time};
 
 use super::{Core, delivery};
 use crate::outbox::RecordId;
@@ -19,6 +19,8 @@ use crate::outbox::store::{Changes, Done, Job, Opened, StoreError};
 /// fails; then the oldest dense readings go first, declared.
 const MANY_PENDING_BYTES: usize = 256 * 1024;
 const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
+/// How often the oldest are looked for: their age is told by the minute.
+const LOOK_FOR_EXPIRED: Span = Span::from_secs(60);
 /// The budget never falls below this, however full the disk is.
 const LEAST_BUDGET: u64 = 64 * 1024;
 
@@ -95,6 +97,7 @@ impl Core {
             self.changes.close.push(ordinal);
         }
         self.changes.aside.extend(&opened.damaged);
+        self.changes.remove.extend(&opened.safe);
     }
 
     /// The last run did not end by itself: what came after its last commit is lost.
@@ -118,32 +121,32 @@ impl Core {
         }
     }
 
-    /// Records were damaged, or the whole store: what cannot be told is bounded by the time of the contexts.
+    /// Records were damaged, or the whole store: what is missing is counted as exactly as can be, and bounded by
+    /// the time of the contexts.
     pub(super) fn declare_damage(&mut self, opened: &Opened, now: Time) {
-        let mut damaged: BTreeMap<StreamId, u64> = BTreeMap::new();
-        for id in &opened.damaged {
-            if let Some(context) = opened.contexts.get(&id.ordinal) {
-                *damaged.entry(context.stream).or_insert(0) += 1;
-            }
-        }
         for stream in self.sealing.streams().collect::<Vec<_>>() {
-            let readings = damaged.get(&stream).copied();
-            if readings.is_none() && opened.set_aside.is_none() {
-                continue;
-            }
             let contexts = opened.contexts.values();
             let of_stream = contexts.filter(|context| context.stream == stream);
             let opened_at = of_stream
                 .filter_map(|context| parse_header(&context.header).ok())
                 .map(|header| header.opened_at)
                 .min();
-            let loss = Loss {
-                readings: readings.unwrap_or(0),
-                exact: false,
+            let loss = |readings, exact| Loss {
+                readings,
+                exact,
                 from: opened_at.unwrap_or(now).min(now),
                 to: now,
             };
-            self.declare(stream, 0, GapReason::BufferDamaged, loss);
+            let missing = opened.missing.iter();
+            let missing: Vec<_> = missing.filter(|m| m.stream == stream).collect();
+            for missing in &missing {
+                let loss = loss(missing.readings, missing.exact);
+                self.count_dropped("buffer_damaged", missing.readings);
+                self.declare(stream, missing.source, GapReason::BufferDamaged, loss);
+            }
+            if missing.is_empty() && opened.more_may_be_missing {
+                self.declare(stream, 0, GapReason::BufferDamaged, loss(0, false));
+            }
         }
     }
 
@@ -194,12 +197,14 @@ impl Core {
             self.commit_due = None;
             return;
         }
+        self.drop_expired(now);
         self.make_room(now);
         self.commit_due = None;
         if !self.has_changes() {
             return;
         }
         let mut changes = std::mem::take(&mut self.changes);
+        self.count_kept();
         let unsaved = std::mem::take(&mut self.unsaved);
         changes.put = unsaved
             .into_iter()
@@ -216,12 +221,26 @@ impl Core {
             changes.streams.push((stream, row.clone()));
         }
         self.gateway.committed_at_us = now.as_micros();
+        self.gateway.commits += 1;
         self.gateway.next_ordinal = self.sealing.next_ordinal();
         changes.gateway = self.gateway.clone();
         // The writer gets a copy: if it fails, the same is given again.
         let changes = Arc::new(changes);
         self.jobs.push_back(Job::Commit(Arc::clone(&changes)));
         self.committing = Some(changes);
+    }
+
+    /// With this commit the store holds what the ledger does: its rows say so, for whoever must count a loss.
+    fn count_kept(&mut self) {
+        for stream in self.sealing.rows().keys().copied().collect::<Vec<_>>() {
+            let kept = self.ledger.of_stream(stream);
+            let row = self.sealing.row_mut(stream);
+            let counted = (kept.readings, kept.gap_records);
+            if (row.readings_kept, row.gap_records_kept) != counted {
+                (row.readings_kept, row.gap_records_kept) = counted;
+                self.dirty.insert(stream);
+            }
+        }
     }
 
     fn commit_failed(&mut self, error: &StoreError, now: Time) {
@@ -326,6 +345,25 @@ impl Core {
                 self.forget(*id);
             }
         }
+    }
+
+    /// The declared policy for what waited too long: it goes as if the buffer were full, and says why.
+    fn drop_expired(&mut self, now: Time) {
+        if self.expiry_due > now {
+            return;
+        }
+        self.expiry_due = now + LOOK_FOR_EXPIRED;
+        let expired = self.ledger.expired(now - self.settings.buffer_age);
+        if expired.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            records = expired.len(),
+            "readings waited longer than the buffer keeps them and are dropped"
+        );
+        self.drop_records(&expired, GapReason::TooOld, "too_old", now);
+        self.sealing.flush(now);
+        self.drain_sealing(now);
     }
 
     /// The declared policy when the buffer is full: waveforms, then dense vitals, the oldest first.

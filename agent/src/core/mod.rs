@@ -61,6 +61,8 @@ pub struct Settings {
     pub commit_interval: Span,
     /// Bytes of sealed records kept at most.
     pub buffer_bytes: u64,
+    /// How long a reading may wait at most.
+    pub buffer_age: Span,
     /// Bytes of disk that stay free.
     pub keep_free_bytes: u64,
     /// Time between heartbeats.
@@ -134,6 +136,8 @@ pub struct Core {
     /// The streams whose row differs from what is on disk.
     dirty: BTreeSet<StreamId>,
     budget: keep::Budget,
+    /// When to look next for what waited too long.
+    expiry_due: Time,
     store_trouble: Option<String>,
 
     jobs: VecDeque<Job>,
@@ -190,6 +194,7 @@ impl Core {
             commit_due: Some(now),
             dirty: BTreeSet::new(),
             budget: keep::Budget::new(settings.buffer_bytes, settings.keep_free_bytes),
+            expiry_due: now,
             store_trouble: None,
             jobs: VecDeque::new(),
             loading: None,
@@ -207,7 +212,7 @@ impl Core {
         core.assign(&assignments, now);
         core.declare_crash(now);
         core.declare_damage(opened, now);
-        core.gateway.clean = false;
+        (core.gateway.clean, core.gateway.loss_undeclared) = (false, false);
         core.drain_sealing(now);
         core
     }

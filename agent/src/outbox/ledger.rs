@@ -91,11 +91,36 @@ struct State {
     epoch: u64,
 }
 
+/// What of a stream has no receipt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Records.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Scalar readings in them.
+    pub readings: u64,
+    /// Records among them that declare losses.
+    pub gap_records: u64,
+}
+
+impl Kept {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            records: 1,
+            bytes: entry.stub.record_size() as u64,
+            readings: u64::from(entry.stub.count),
+            gap_records: u64::from(entry.stub.lane == Lane::Gap),
+        }
+    }
+}
+
 /// The ledger.
 #[derive(Debug, Default)]
 pub struct Ledger {
     contexts: BTreeMap<u64, State>,
     ordinals: HashMap<ContextId, u64>,
+    streams: BTreeMap<StreamId, Kept>,
     bytes: u64,
     records: usize,
 }
@@ -167,6 +192,14 @@ impl Ledger {
             state.lanes[entry.stub.lane as usize] += 1;
             self.records += 1;
             self.bytes += entry.stub.record_size() as u64;
+            let (kept, more) = (
+                self.streams.entry(entry.stub.stream).or_default(),
+                Kept::of(&entry),
+            );
+            kept.records += more.records;
+            kept.bytes += more.bytes;
+            kept.readings += more.readings;
+            kept.gap_records += more.gap_records;
         }
     }
 
@@ -177,6 +210,13 @@ impl Ledger {
         state.lanes[entry.stub.lane as usize] -= 1;
         self.records -= 1;
         self.bytes -= entry.stub.record_size() as u64;
+        if let Some(kept) = self.streams.get_mut(&entry.stub.stream) {
+            let less = Kept::of(&entry);
+            kept.records -= less.records;
+            kept.bytes -= less.bytes;
+            kept.readings -= less.readings;
+            kept.gap_records -= less.gap_records;
+        }
         Some(entry)
     }
 
@@ -284,6 +324,15 @@ impl Ledger {
         victims
     }
 
+    /// Waveforms and dense vitals whose newest reading is older than this.
+    #[must_use]
+    pub fn expired(&self, before: Time) -> Vec<RecordId> {
+        let expires = |(_, entry): &(RecordId, &Entry)| {
+            matches!(entry.stub.lane, Lane::Waveform | Lane::Vitals) && entry.stub.newest() < before
+        };
+        self.iter().filter(expires).map(|(id, _)| id).collect()
+    }
+
     /// The oldest record of each lane of a stream, for heartbeats.
     #[must_use]
     pub fn oldest_by_lane(&self, stream: StreamId) -> Vec<(Lane, ContextId, u64)> {
@@ -299,16 +348,10 @@ impl Ledger {
         Lane::ALL.into_iter().filter_map(of_stream).collect()
     }
 
-    /// Records and bytes of one stream that have no receipt.
+    /// What of one stream has no receipt.
     #[must_use]
-    pub fn of_stream(&self, stream: StreamId) -> (u64, u64) {
-        let states = self.contexts.values();
-        let entries = states
-            .filter(|state| state.context.stream == stream)
-            .flat_map(|state| state.records.values());
-        entries.fold((0, 0), |(records, bytes), entry| {
-            (records + 1, bytes + entry.stub.record_size() as u64)
-        })
+    pub fn of_stream(&self, stream: StreamId) -> Kept {
+        self.streams.get(&stream).copied().unwrap_or_default()
     }
 
     fn take_receipted(
@@ -554,6 +597,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_older_than_the_budget_of_age_expires_but_never_alerts_and_gaps() {
+        let mut ledger = ledger(1..=2);
+        for (number, lane) in [(3, Lane::Alert), (4, Lane::Gap), (5, Lane::Waveform)] {
+            ledger.add(id(number), entry(number, lane));
+        }
+        let newest = entry(1, Lane::Vitals).stub.newest();
+        assert_eq!(ledger.expired(newest), []);
+        let expired = ledger.expired(newest + vitals::Span::from_secs(1));
+        assert_eq!(expired, [id(1), id(2), id(5)]);
+    }
+
+    #[test]
     fn heartbeats_learn_the_oldest_of_each_lane() {
         let mut ledger = ledger(4..=6);
         ledger.add(id(9), entry(9, Lane::Gap));
@@ -562,7 +617,7 @@ mod tests {
             [(Lane::Vitals, CONTEXT, 4), (Lane::Gap, CONTEXT, 9)]
         );
         assert_eq!(ledger.oldest_by_lane(StreamId([0; 16])), []);
-        assert_eq!(ledger.of_stream(STREAM).0, 4);
+        assert_eq!(ledger.of_stream(STREAM).records, 4);
     }
 
     proptest! {
@@ -593,7 +648,10 @@ mod tests {
                 let here: Vec<u64> = ledger.iter().map(|(id, _)| id.number).collect();
                 prop_assert!(here.iter().eq(model.iter()));
                 prop_assert_eq!(ledger.len(), model.len());
-                prop_assert_eq!(ledger.of_stream(STREAM), (ledger.len() as u64, ledger.bytes()));
+                let kept = ledger.of_stream(STREAM);
+                prop_assert_eq!((kept.records, kept.bytes), (ledger.len() as u64, ledger.bytes()));
+                let readings: u64 = ledger.iter().map(|(_, entry)| u64::from(entry.stub.count)).sum();
+                prop_assert_eq!(kept.readings, readings);
             }
         }
     }

@@ -1,8 +1,10 @@
-//! PURE. The open minute: small records of one source that will become one merged record.
+//! PURE. The open minute: small records of one source that will become one merged record; and the open hour, in
+//! which the records of minutes become one of up to 4 KiB.
 //!
 //! Without a line, each commit interval seals a record per source, so that a crash loses little; sixty of them
 //! take thirty times the room of one. So their readings are remembered for a minute, sealed again as one
-//! record that names the numbers it replaces, and the small ones are removed in the same commit.
+//! record that names the numbers it replaces, and the small ones are removed in the same commit. The same again
+//! for an hour, because thirty days are 130,000 minutes of three sources, and each record costs memory.
 //! Invariants: only records of one context, stream and source are merged; what is remembered always fits one
 //! record; a reading keeps its sequence number, by which the centre tells it apart whatever arrives.
 
@@ -16,6 +18,8 @@ use super::RecordId;
 
 /// How long small records are collected without a line.
 pub const MINUTE: Span = Span::from_secs(60);
+/// And then those that they became.
+pub const HOUR: Span = Span::from_secs(3600);
 /// Bytes that a replaced number takes at most: below 2^35 in a packed list.
 const NUMBER_SIZE: usize = 5;
 /// Bytes besides readings and numbers: tags and lengths.
@@ -45,7 +49,7 @@ impl Minute {
     }
 }
 
-/// The open minutes of a stream.
+/// The open minutes, or hours, of a stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Minutes {
     open: BTreeMap<SourceId, Minute>,
@@ -77,7 +81,7 @@ impl Minutes {
         minute.readings.extend_from_slice(readings);
     }
 
-    /// Minutes that are over after `age`, and worth merging.
+    /// Minutes that are over after `age`; one that holds a single record needs no merging.
     pub fn take_over(&mut self, now: Time, age: Span) -> Vec<Minute> {
         let mut over = std::mem::take(&mut self.full);
         let due = |minute: &Minute| now.since(minute.began) >= age;
@@ -87,7 +91,6 @@ impl Minutes {
                 over.extend(self.open.remove(&source));
             }
         }
-        over.retain(|minute| minute.ids.len() > 1);
         over
     }
 
@@ -177,7 +180,7 @@ mod tests {
         minutes.add(id(1, 9), &readings(1, 1, 1), at(1));
         minutes.add(id(2, 1), &readings(1, 0, 1), at(2));
         let over = minutes.take_over(at(100), MINUTE);
-        assert_eq!(over.len(), 1);
-        assert_eq!(over[0].ids, [id(1, 8), id(1, 9)]);
+        let ids: Vec<_> = over.into_iter().map(|minute| minute.ids).collect();
+        assert_eq!(ids, [vec![id(1, 8), id(1, 9)], vec![id(2, 1)]]);
     }
 }

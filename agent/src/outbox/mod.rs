@@ -8,6 +8,7 @@
 //! * [`rows`]: PURE. What lies in the store besides sealed records.
 //! * `reserve`: room to give up when the disk is full.
 //! * [`salvage`]: reads what can be read from a store that does not open.
+//! * [`tally`]: PURE. What should be in the store, kept beside it, so that a loss can be counted.
 //!
 //! The promises:
 //! 1. A reading is never on disk unsealed, and no key on disk opens anything: what a previous run sealed is
@@ -26,6 +27,8 @@
 //! | `s` stream (16) | what outlives a context: its last positions, counters, source numbers |
 //! | `x` ordinal (8) number (8) | a record set aside by order of the centre |
 //! | `m` | how the last run ended, and the counters of the gateway |
+//!
+//! Beside it: `outbox.tally` (counts, see [`tally`]), `outbox.reserve`, and `corrupt-TIME` folders.
 
 pub mod assignment;
 pub mod ledger;
@@ -35,6 +38,7 @@ pub mod rows;
 pub mod salvage;
 pub mod seal;
 pub mod store;
+pub mod tally;
 
 /// Where a record stands: contexts are numbered in the order in which this gateway opened them, records
 /// within their context. The order of ids is the order of age.

@@ -154,6 +154,12 @@ pub struct StreamRow {
     /// the list, from 1, is the source number. Never shortened.
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub sources: Vec<Vec<u8>>,
+    /// Scalar readings in the records of the stream that the store holds as of this commit.
+    #[prost(uint64, tag = "10")]
+    pub readings_kept: u64,
+    /// Records among them that declare losses.
+    #[prost(uint64, tag = "11")]
+    pub gap_records_kept: u64,
 }
 
 impl Row for StreamRow {
@@ -187,10 +193,43 @@ pub struct GatewayRow {
     /// Scalar readings sealed since enrolment.
     #[prost(uint64, tag = "8")]
     pub readings_sealed: u64,
+    /// Commits since enrolment: tells the newer of two rows, whatever the clock does.
+    #[prost(uint64, tag = "9")]
+    pub commits: u64,
+    /// The store was salvaged, and the core has not yet declared what was lost.
+    #[prost(bool, tag = "10")]
+    pub loss_undeclared: bool,
 }
 
 impl Row for GatewayRow {
     const KIND: u8 = b'm';
+}
+
+/// A part of the list of records in [`super::tally`]. All lists have the same length.
+#[derive(Clone, PartialEq, Message)]
+pub struct ListRow {
+    /// The context's place.
+    #[prost(uint64, tag = "1")]
+    pub ordinal: u64,
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub stream: Vec<u8>,
+    /// Numbers within the context.
+    #[prost(uint64, repeated, tag = "3")]
+    pub numbers: Vec<u64>,
+    /// Source numbers.
+    #[prost(uint32, repeated, tag = "4")]
+    pub sources: Vec<u32>,
+    /// Readings, times two; plus one if the record declares losses.
+    #[prost(uint32, repeated, tag = "5")]
+    pub counts: Vec<u32>,
+    /// The list is complete with this row.
+    #[prost(bool, tag = "6")]
+    pub last: bool,
+}
+
+impl Row for ListRow {
+    const KIND: u8 = b'l';
 }
 
 #[cfg(test)]

@@ -91,6 +91,9 @@ struct Stream {
     gaps: BTreeMap<(u16, GapReason), Loss>,
     reports: BTreeMap<u16, DeviceReport>,
     minutes: Minutes,
+    hours: Minutes,
+    /// The newest heartbeat, if no line ever saw it.
+    beat: Option<RecordId>,
     declared: Option<Declared>,
 }
 
@@ -146,6 +149,8 @@ impl Sealing {
                 gaps: BTreeMap::new(),
                 reports: BTreeMap::new(),
                 minutes: Minutes::default(),
+                hours: Minutes::default(),
+                beat: None,
                 declared: None,
             });
             if kept.assignment.public_key != assignment.public_key
@@ -282,11 +287,19 @@ impl Sealing {
             return;
         };
         self.rotate(&mut state, now);
+        // Without a line only the newest counts: a month of them would outweigh the readings.
+        let before = state.beat.take();
         let body = BatchBody {
             heartbeat: Some(heartbeat),
+            supersedes: before.iter().map(|id| id.number).collect(),
             ..BatchBody::default()
         };
-        self.seal(&mut state, label(Lane::Vitals, now, now), &body, now);
+        let id = self.seal(&mut state, label(Lane::Vitals, now, now), &body, now);
+        if id.is_some() {
+            let before = before.into_iter().collect();
+            self.output.push(Output::Superseded(before));
+            state.beat = id.filter(|_| !self.line);
+        }
         self.streams.insert(stream, state);
     }
 
@@ -295,8 +308,7 @@ impl Sealing {
         self.line = up;
         self.gather = None;
         for state in self.streams.values_mut() {
-            state.minutes.clear();
-            state.declared = None;
+            state.forget_unsent();
         }
     }
 
@@ -475,8 +487,7 @@ impl Sealing {
     }
 
     fn close(&mut self, state: &mut Stream) {
-        state.minutes.clear();
-        state.declared = None;
+        state.forget_unsent();
         if let Some(open) = state.open.take() {
             self.output.push(Output::Closed(open.ordinal));
         }
@@ -494,6 +505,14 @@ impl Sealing {
 }
 
 impl Stream {
+    /// Nothing sealed so far may be replaced any more.
+    fn forget_unsent(&mut self) {
+        self.minutes.clear();
+        self.hours.clear();
+        self.beat = None;
+        self.declared = None;
+    }
+
     fn is_waiting(&self) -> bool {
         self.waiting.values().any(|readings| !readings.is_empty())
             || !self.gaps.is_empty()

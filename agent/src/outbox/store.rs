@@ -19,14 +19,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use vitals::{StreamId, Time};
+use vitals::{Span, StreamId, Time};
 
 use super::RecordId;
 use super::ledger::{Context, Entry};
 use super::reserve::Reserve;
 use super::rows::{ContextRow, GatewayRow, Row as _, StreamRow};
 use super::salvage::{self, Salvaged};
-use crate::identity::own_dir;
+use super::tally::{self, Listed, MOST_LISTED, Missing, Tally};
+use crate::identity::{own_dir, write_atomically};
 
 /// sled's page cache. The outbox writes once and reads once: a cache helps it little, and the agent has
 /// 20 MiB for everything.
@@ -38,6 +39,10 @@ const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 /// The store's folder inside the agent's folder.
 const STORE: &str = "outbox";
+/// The file with its [`Tally`], beside it.
+const TALLY: &str = "outbox.tally";
+/// How often the tally is renewed: flash wears out, and an older one only makes a loss less exactly known.
+const TALLY_EVERY: Span = Span::from_secs(300);
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +112,12 @@ pub struct Opened {
     pub damaged: Vec<RecordId>,
     /// The store before did not open and lies here now.
     pub set_aside: Option<PathBuf>,
+    /// What should be here and is not: losses to declare.
+    pub missing: Vec<Missing>,
+    /// More may be missing than could be counted.
+    pub more_may_be_missing: bool,
+    /// Records that came back from the dead: they are safe elsewhere and may go.
+    pub safe: Vec<RecordId>,
 }
 
 /// The store. Owned by one thread.
@@ -115,6 +126,10 @@ pub struct Store {
     dir: PathBuf,
     engine: Option<Engine>,
     reserve: Reserve,
+    /// The rows of the last commit.
+    tally: Tally,
+    /// When the tally was written last in this run; before that, what lies there is of the run before.
+    tally_written: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -132,7 +147,7 @@ impl Store {
     pub fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
         // The receipt keys in it must not be read by others: with one, a receipt could be made up.
         own_dir(&dir.join(STORE)).map_err(StoreError::Io)?;
-        match Self::try_open(dir) {
+        let opened = match Self::try_open(dir) {
             Ok(opened) => Ok(opened),
             // Neither a folder that cannot be written nor a store in use is damage: moving would not help.
             Err(error @ (StoreError::Io(_) | StoreError::InUse)) => Err(error),
@@ -143,7 +158,12 @@ impl Store {
                 );
                 Self::replace(dir, now)
             }
-        }
+        };
+        opened.map(|mut opened| {
+            let bytes = fs::read(dir.join(TALLY)).unwrap_or_default();
+            opened.count(Tally::from_bytes(&bytes));
+            opened
+        })
     }
 
     fn try_open(dir: &Path) -> Result<Opened, StoreError> {
@@ -154,6 +174,8 @@ impl Store {
                     dir: dir.to_owned(),
                     engine: Some(engine),
                     reserve: Reserve::of(dir),
+                    tally: Tally::default(),
+                    tally_written: None,
                 },
                 contexts: BTreeMap::new(),
                 records: BTreeMap::new(),
@@ -161,6 +183,9 @@ impl Store {
                 gateway: None,
                 damaged: Vec::new(),
                 set_aside: None,
+                missing: Vec::new(),
+                more_may_be_missing: false,
+                safe: Vec::new(),
             };
             opened.read_all()?;
             Ok(opened)
@@ -187,7 +212,7 @@ impl Store {
         };
         let highest = salvaged.contexts.keys().last().copied().unwrap_or(0);
         changes.gateway.next_ordinal = changes.gateway.next_ordinal.max(highest + 1);
-        changes.gateway.clean = false;
+        (changes.gateway.clean, changes.gateway.loss_undeclared) = (false, true);
         for (ordinal, context) in &salvaged.contexts {
             let all = (context.id, 0)..=(context.id, u64::MAX);
             let mut records = salvaged.records.range(all).peekable();
@@ -207,7 +232,7 @@ impl Store {
         changes.streams = streams
             .map(|(stream, row)| (*stream, row.clone()))
             .collect();
-        self.commit(&changes)
+        self.try_commit(&changes)
     }
 
     /// Makes the changes durable. After an error nothing of them counts, and the store was closed: the next
@@ -216,12 +241,43 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        if self.tally_written.is_none() {
+            // From here on the list of the run before is not the whole truth any more.
+            self.write_tally();
+        }
         match self.try_commit(changes) {
             Err(error) if error.is_disk_full() && self.reserve.give_up() => {
                 tracing::warn!("the disk is full: the outbox gives up its reserve");
-                self.try_commit(changes)
+                self.try_commit(changes)?;
             }
-            result => result,
+            result => result?,
+        }
+        self.tally.gateway.clone_from(&changes.gateway);
+        self.tally.streams.extend(changes.streams.iter().cloned());
+        let age = self.tally.gateway.committed_at_us - self.tally_written.unwrap_or(0);
+        if age >= TALLY_EVERY.as_micros() {
+            self.write_tally();
+        }
+        Ok(())
+    }
+
+    /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it.
+    pub fn finish(&mut self) {
+        if !self.tally.gateway.clean {
+            return;
+        }
+        let listed = guard(|| self.engine()?.list());
+        self.tally.list = listed.unwrap_or_default();
+        self.write_tally();
+    }
+
+    /// Puts the tally beside the store. Failing is no loss, but a stale one would count wrong: it goes.
+    fn write_tally(&mut self) {
+        self.tally_written = Some(self.tally.gateway.committed_at_us);
+        let bytes = self.tally.to_bytes();
+        if let Err(error) = write_atomically(&self.dir, TALLY, &bytes) {
+            tracing::debug!(%error, "the outbox's tally could not be written");
+            let _there_or_not = fs::remove_file(self.dir.join(TALLY));
         }
     }
 
@@ -364,6 +420,21 @@ impl Engine {
         self.db.flush().map_err(StoreError::Engine)?;
         self.file.sync_data().map_err(StoreError::Io)
     }
+
+    /// All records, if they are not too many.
+    fn list(&self) -> Result<Option<BTreeMap<RecordId, Listed>>, StoreError> {
+        let mut list = BTreeMap::new();
+        for pair in self.db.scan_prefix(b"r") {
+            let (key, value) = pair.map_err(StoreError::Engine)?;
+            if let (Some(id), Ok(entry)) = (parse_record_key(&key), Entry::of(&value)) {
+                list.insert(id, Listed::of(&entry));
+            }
+            if list.len() > MOST_LISTED {
+                return Ok(None);
+            }
+        }
+        Ok(Some(list))
+    }
 }
 
 impl Opened {
@@ -406,6 +477,37 @@ impl Opened {
             }
         }
         Ok(())
+    }
+
+    /// Compares what is there with what should be: by the rows of the store, or by the tally beside it where
+    /// that is newer (sled went back to an older state, or not even its rows could be read).
+    fn count(&mut self, beside: Option<Tally>) {
+        let gateway = self.gateway.clone().unwrap_or_default();
+        let salvaged = self.set_aside.is_some() || gateway.loss_undeclared;
+        let newer = beside.filter(|tally| {
+            tally.gateway.commits > gateway.commits
+                || (salvaged && tally.gateway.commits == gateway.commits)
+        });
+        let list = newer.as_ref().and_then(|tally| tally.list.clone());
+        self.more_may_be_missing = list.is_none() && (salvaged || newer.is_some());
+        if let Some(tally) = newer {
+            self.streams.extend(tally.streams);
+            self.gateway = Some(tally.gateway);
+        }
+        if let Some(list) = list {
+            let safe = |id: &&RecordId| !list.contains_key(id);
+            self.safe = self.records.keys().filter(safe).copied().collect();
+            self.records.retain(|id, _| list.contains_key(id));
+            self.missing = tally::missing_of_list(&list, &self.records);
+        } else {
+            let exact = !self.more_may_be_missing;
+            self.missing = tally::missing_of_rows(&self.streams, &self.records, exact);
+        }
+        self.store.tally = Tally {
+            gateway: self.gateway.clone().unwrap_or_default(),
+            streams: self.streams.clone(),
+            list: None,
+        };
     }
 }
 
@@ -467,6 +569,7 @@ impl Writer {
                 return;
             }
         }
+        self.store.finish();
     }
 }
 

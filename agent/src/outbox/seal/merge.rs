@@ -11,7 +11,7 @@ use vitals::Time;
 
 use super::{Output, Sealing, Stream, label};
 use crate::outbox::RecordId;
-use crate::outbox::minute::{MINUTE, Minute};
+use crate::outbox::minute::{HOUR, MINUTE, Minute};
 
 /// Gaps in one record: each takes at most 40 bytes.
 const GAPS_A_RECORD: usize = 64;
@@ -53,10 +53,16 @@ impl Sealing {
             let Some(mut state) = self.streams.remove(&stream) else {
                 continue;
             };
+            let whole = |minute: &Minute| minute.ids.iter().all(|id| is_there(*id));
+            // Hours first: of a minute that is sealed just now nobody has heard yet.
+            for hour in state.hours.take_over(now, HOUR) {
+                self.seal_minute(&mut state, &hour, whole(&hour), now);
+            }
             let age = self.gather.unwrap_or(MINUTE);
             for minute in state.minutes.take_over(now, age) {
-                if minute.ids.iter().all(|id| is_there(*id)) {
-                    self.seal_minute(&mut state, minute, now);
+                let id = self.seal_minute(&mut state, &minute, whole(&minute), now);
+                if let Some(id) = id.filter(|_| !self.line) {
+                    state.hours.add(id, &minute.readings, now);
                 }
             }
             self.streams.insert(stream, state);
@@ -102,11 +108,21 @@ impl Sealing {
         }
     }
 
-    fn seal_minute(&mut self, state: &mut Stream, minute: Minute, now: Time) {
+    /// The place of the one record that holds the minute now; `None` if there is none.
+    fn seal_minute(
+        &mut self,
+        state: &mut Stream,
+        minute: &Minute,
+        whole: bool,
+        now: Time,
+    ) -> Option<RecordId> {
+        if !whole || minute.ids.len() == 1 {
+            return minute.ids.first().copied().filter(|_| whole);
+        }
         let mut batches = split_to_fit(&minute.readings, minute.reserve());
         let Some(batch) = batches.pop().filter(|_| batches.is_empty()) else {
             debug_assert!(false, "a minute always fits one record");
-            return;
+            return None;
         };
         let label = Label {
             source: batch.source.0,
@@ -117,9 +133,9 @@ impl Sealing {
             supersedes: minute.ids.iter().map(|id| id.number).collect(),
             ..batch.into_body()
         };
-        if self.seal(state, label, &body, now).is_some() {
-            self.output.push(Output::Superseded(minute.ids));
-        }
+        let id = self.seal(state, label, &body, now)?;
+        self.output.push(Output::Superseded(minute.ids.clone()));
+        Some(id)
     }
 }
 
