@@ -1,0 +1,76 @@
+//! The disk is full at the n-th write, for all n: for one write, or for a long while. Nothing is lost that the
+//! memory can hold, nothing is corrupted, and all goes on when there is room again.
+//!
+//! `VITALTWIN_FULL_DISK=1000000 cargo test -p vitaltwin-agent --test outbox full` tries every write; the gate some.
+
+use std::path::Path;
+
+use crate::house::{House, Life};
+use crate::shim::library;
+
+const BEATS: u64 = 40;
+
+fn life() -> Life {
+    Life {
+        seed: 1,
+        from: 0,
+        beats: BEATS,
+        line: false,
+        drain: true,
+        budget: 1 << 30,
+    }
+}
+
+/// One house whose disk is full at this write for so many; the writes that there were.
+fn run(at: u64, long: u64) -> u64 {
+    let mut house = House::new();
+    house.drain();
+    let from = house.next;
+    let count = house.dir().with_extension("count");
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let envs = [
+        ("LD_PRELOAD", path(&library())),
+        ("RIG_DIR", path(&house.dir().join("outbox"))),
+        ("RIG_FULL_AT", at.to_string()),
+        ("RIG_FULL_FOR", long.to_string()),
+        ("RIG_COUNT", path(&count)),
+    ];
+    let ended = house.start(life(), &envs).try_end(&house);
+    if ended {
+        // It lived to its end: memory held everything, durable or not.
+        let centre = house.centre();
+        let gone = (from..from + BEATS).filter(|marker| !centre.applied(*marker));
+        let gone: Vec<u64> = gone.collect();
+        let declared = centre.gaps().iter().map(|gap| gap.readings).sum::<u64>();
+        assert!(
+            gone.is_empty() && declared == 0,
+            "write {at} for {long}: {gone:?} gone, {declared} declared: {:?}",
+            centre.gaps()
+        );
+    }
+    // Where it could not even open its store it said so and ended: a supervisor starts it again.
+    house.drain();
+    let centre = house.centre();
+    let missing = centre
+        .judge()
+        .unwrap_or_else(|wrong| panic!("write {at} for {long}: {wrong}"));
+    assert_eq!(missing, 0, "write {at} for {long}");
+    let text = std::fs::read_to_string(count).unwrap_or_default();
+    text.parse().unwrap_or(0)
+}
+
+#[test]
+fn a_disk_full_at_any_write_loses_nothing() {
+    let writes = run(u64::MAX, 0);
+    assert!(writes > BEATS, "the shim saw {writes} writes");
+    let tries = crate::count("VITALTWIN_FULL_DISK", 12);
+    let step = writes.div_ceil(tries).max(1);
+    let mut made = 0;
+    for at in (1..=writes).step_by(usize::try_from(step).expect("small")) {
+        for long in [1, 60] {
+            run(at, long);
+            made += 1;
+        }
+    }
+    println!("the disk was full at {made} moments of {writes} writes");
+}
