@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use firmware::gatt::{self, Refusal, Uuid, Value};
-use firmware::profiles;
+use firmware::{polar, profiles};
 use firmware_sim::scenario::Scenario;
 use firmware_sim::wearable::{Kind, USUAL_START, Wearable};
 use vitals::gatt::{
     BloodPressure, CgmRecord, CgmSessionStart, CurrentTime, GlucoseContext, GlucoseMeasurement,
-    Number, SpotCheck,
+    HeartRateMeasurement, Number, PmdControl, PmdData, PmdFrame, PmdType, SpotCheck,
 };
 use vitals::{Span, Time};
 
@@ -35,7 +35,7 @@ fn said(device: &mut Wearable, from: Span) -> Vec<Value> {
     loop {
         said.extend(device.advance_to(at).into_iter().map(|sent| sent.value));
         let next = device.next_due();
-        if next - at > SECOND || said.len() > 1000 {
+        if next - at >= SECOND {
             break;
         }
         at = next;
@@ -214,6 +214,107 @@ fn a_reset_clock_stamps_nothing_and_two_checks_share_a_stamp() {
         Time::ZERO + Span::from_secs(60),
         "1970"
     );
+}
+
+#[test]
+fn a_polar_strap_streams_what_is_asked_for_and_its_ecg_beats_as_its_intervals_do() {
+    let listened = [polar::CONTROL, polar::DATA, gatt::HEART_RATE_MEASUREMENT];
+    let mut strap = device(Kind::PolarH10, &listened);
+    let before = of(&said(&mut strap, SECOND), polar::DATA);
+    assert!(before.is_empty(), "nothing unasked");
+    for request in [
+        PmdControl::start_ecg(),
+        PmdControl::start_acceleration(50),
+        PmdControl::start_intervals(),
+        PmdControl::start_ecg(),
+    ] {
+        let octets = request.encode().expect("well formed");
+        strap.write(SECOND, polar::CONTROL, &octets).expect("taken");
+    }
+    let mut values = Vec::new();
+    for second in 1..=40 {
+        let sent = strap.advance_to(Span::from_secs(second)).into_iter();
+        values.extend(sent.map(|sent| sent.value));
+    }
+    let answers: Vec<u8> = of(&values, polar::CONTROL)
+        .iter()
+        .filter_map(|bytes| bytes.get(3).copied())
+        .collect();
+    assert_eq!(answers, [0, 0, 0, 6], "started, and the ECG not twice");
+    let (mut ecg, mut stamps, mut motion, mut intervals) = (vec![], vec![], 0, vec![]);
+    for bytes in of(&values, polar::DATA) {
+        let frame = PmdFrame::decode(&bytes).expect("well formed");
+        match (frame.what, frame.data) {
+            (PmdType::Ecg, PmdData::Samples { values, .. }) => {
+                assert_eq!((bytes.len(), values.len()), (229, 73));
+                ecg.extend(values);
+                stamps.push(frame.timestamp_ns);
+            }
+            (PmdType::Acceleration, PmdData::Samples { .. }) => motion += 1,
+            (_, PmdData::Intervals(some)) => intervals.extend(some),
+            (what, data) => panic!("{what:?} {data:?}"),
+        }
+    }
+    // 39 s: 69 frames of the ECG, 54 of the acceleration.
+    assert!((67..=70).contains(&stamps.len()), "{}", stamps.len());
+    assert!((52..=55).contains(&motion), "{motion}");
+    for pair in stamps.windows(2) {
+        let apart = (pair[1] - pair[0]) as f64 / 1e9 - 73.0 / 130.0;
+        assert!(apart.abs() < 1e-4, "{apart} s");
+    }
+    // 2000 and 19 years, in nanoseconds.
+    let year = *stamps.first().expect("many") as f64 / 1e9 / 86_400.0 / 365.25;
+    assert!((18.9..19.1).contains(&year), "{year} years after 2000");
+    // R peaks of the ECG against the intervals that were streamed.
+    let peaks: Vec<usize> = (1..ecg.len() - 1)
+        .filter(|&i| ecg[i] > 600 && ecg[i] >= ecg[i - 1] && ecg[i] > ecg[i + 1])
+        .collect();
+    let beats = peaks
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]) as f64 / 130.0);
+    let mean = |all: Vec<f64>| all.iter().sum::<f64>() / all.len() as f64;
+    let from_ecg = mean(beats.collect());
+    let sent: Vec<f64> = intervals
+        .iter()
+        .map(|i| f64::from(i.interval_ms) / 1000.0)
+        .collect();
+    assert!(sent.len() > 30, "{}", sent.len());
+    let told = mean(sent);
+    assert!((from_ecg - told).abs() < 0.01, "{from_ecg} s for {told} s");
+    // Control: who stops listening ends the streams.
+    strap.listen(BTreeSet::new());
+    strap.advance_to(Span::from_secs(41));
+    strap.listen(listened.into());
+    let after = strap.advance_to(Span::from_secs(45));
+    assert!(
+        after
+            .iter()
+            .all(|sent| sent.value.characteristic != polar::DATA)
+    );
+}
+
+#[test]
+fn open_watches_tell_a_rate_and_a_pine_time_takes_the_time() {
+    let mut bangle = device(Kind::Bangle, &[gatt::HEART_RATE_MEASUREMENT]);
+    let values = bangle.advance_to(Span::from_secs(20));
+    let last = values.last().expect("one a second").value.clone();
+    let rate = HeartRateMeasurement::decode(&last.bytes).expect("well formed");
+    assert_eq!(rate.contact, None);
+    assert!((60..90).contains(&rate.bpm), "{} for 72", rate.bpm);
+    let mut pine = device(Kind::PineTime, &[gatt::INFINITIME_STEPS]);
+    let shown = |pine: &mut Wearable, at| {
+        let read = pine.read(at, profiles::CURRENT_TIME).expect("readable");
+        stamp(Some(CurrentTime::decode(&read).expect("well formed").time))
+    };
+    assert_eq!(
+        shown(&mut pine, SECOND),
+        USUAL_START + Span::from_secs(3601)
+    );
+    let now = CurrentTime::at(USUAL_START + SECOND, Span::ZERO, 0);
+    let now = now.and_then(|t| t.encode().ok()).expect("a moment");
+    pine.write(SECOND, profiles::CURRENT_TIME, &now)
+        .expect("taken");
+    assert_eq!(shown(&mut pine, SECOND), USUAL_START + SECOND);
 }
 
 #[test]

@@ -43,28 +43,36 @@ pub struct Cgm {
     answers: Waiting,
     /// Running time at which the session began.
     started: Span,
+    /// Of the last record.
+    last: Option<Span>,
+    /// Between the last two records; 0 before there are two.
     interval_min: u8,
 }
 
 impl Cgm {
     const SERVICES: &'static [Service] = &[profiles::CGM];
 
-    /// Without any record yet; `interval_min` between records.
+    /// Without any record yet.
     #[must_use]
-    pub fn new(clock: DeviceClock, interval_min: u8) -> Self {
+    pub fn new(clock: DeviceClock) -> Self {
         Self {
             clock,
             records: RecordStore::default(),
             live: Waiting::default(),
             answers: Waiting::default(),
             started: Span::ZERO,
-            interval_min,
+            last: None,
+            interval_min: 0,
         }
     }
 
     /// A record is due.
     pub fn measure(&mut self, up: Span, found: Sensed, heard: Heard<'_>) {
         let offset = self.offset_min(up);
+        if let Some(last) = self.last.replace(up) {
+            let minutes = (up - last).as_micros() / 60_000_000;
+            self.interval_min = u8::try_from(minutes).unwrap_or(u8::MAX);
+        }
         let record = CgmRecord {
             glucose: Number::nearest_sfloat(found.glucose, 0),
             time_offset_min: offset,

@@ -13,6 +13,7 @@
 //! * [`device`]: what the devices that measure now and then have in common; they keep what they measured and give it when
 //!   somebody asks: [`cuff`], [`glucose_meter`], [`cgm`], [`scale`], [`spot`]. They stamp it by a [`clock`] of their own,
 //!   right or wrong; [`records`]: the Record Access Control Point.
+//! * [`polar`]: a chest strap's streams of ECG, acceleration and intervals.
 //! * [`gatt`]: the attribute table and values; [`profiles`]: the tables of the devices that store.
 //!
 //! Must not know: patients, simulation, D-Bus, the time (samples are counted; devices that store are told how long they
@@ -31,6 +32,7 @@ pub mod gatt;
 pub mod glucose_meter;
 pub mod optic;
 pub mod oximeter;
+pub mod polar;
 pub mod ppg;
 pub mod profiles;
 pub mod rate;

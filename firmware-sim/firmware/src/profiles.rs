@@ -113,3 +113,13 @@ pub const SPOT_OXIMETER: Service = Service {
         with(RECORD_ACCESS, Access::WriteIndicate),
     ],
 };
+
+/// A `PineTime` watch with the `InfiniTime` firmware.
+pub const PINE_TIME: &[Service] = &[
+    crate::gatt::HEART_RATE,
+    crate::gatt::INFINITIME_MOTION,
+    CURRENT_TIME_SERVICE,
+];
+
+/// A Bangle.js watch with the app that shows its heart rate to others.
+pub const BANGLE: &[Service] = &[crate::gatt::HEART_RATE];

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use vitals::Span;
 
 use crate::patient::body::{Body, Levels, Ramp, Track};
 use crate::patient::noise::derive;
 use crate::patient::{Heart, Patient, Rhythm};
 use crate::replay::Replay;
-use crate::wearable::{Kind, Pairing, Wearable};
+use crate::wearable::{Kind, Pairing, Wearable, seconds};
 
 /// Sinus rhythm shown before the paroxysm of a recording, seconds.
 pub const RECORDING_LEAD_S: f64 = 120.0;
@@ -333,6 +334,14 @@ impl Scenario {
                 .map(move |plan| Wearable::new(plan, patient.patient(seed, recording)))
         })
         .collect()
+    }
+}
+
+impl WearablePlan {
+    /// Time between its main values.
+    #[must_use]
+    pub fn period(&self) -> Span {
+        seconds(self.period_s.unwrap_or(self.kind.period_s()))
     }
 }
 

@@ -1,14 +1,22 @@
 //! The printed circuit: which chips hang on which wires, and the firmware that runs.
 
-use firmware::gatt::{Service, Uuid, Value};
+use firmware::cgm::Cgm;
+use firmware::clock::DeviceClock;
+use firmware::cuff::Cuff;
+use firmware::device::Heard;
+use firmware::gatt::{Refusal, Service, Uuid, Value};
+use firmware::glucose_meter::GlucoseMeter;
 use firmware::oximeter::Oximeter;
+use firmware::scale::Scale;
+use firmware::spot::SpotOximeter;
 use firmware::strap::Strap;
 use firmware::thermometer::Thermometer;
 use firmware::watch::Watch;
-use vitals::Span;
+use vitals::{Span, Time};
 
 use super::Kind;
-use super::instrument::Station;
+use super::instrument::{Instrument, Station};
+use super::vendor::{Own, Vendor};
 use crate::chip::ads1292::Ads1292;
 use crate::chip::bus::{I2cBus, Shared, SpiWire, Wire, hold, shared};
 use crate::chip::lis2dh12::Lis2dh12;
@@ -16,7 +24,10 @@ use crate::chip::max30102::Max30102;
 use crate::chip::mlx90614::Mlx90614;
 use crate::patient::Patient;
 use crate::patient::signal::{self, Sensor};
+use crate::scenario::WearablePlan;
 
+/// A device with more records to send is asked again after this time: about the pace of a slow link.
+const RECORD_PACE: Span = Span::from_millis(40);
 /// Air in the room, degrees Celsius.
 const AMBIENT: f64 = 22.0;
 /// Light that comes back from an empty room, share of what still tissue gives.
@@ -58,8 +69,19 @@ pub(super) enum Board {
         firmware: Thermometer<I2cBus>,
         wire: Wire,
     },
+    /// A strap or a watch with something of its maker's own.
+    Vendor(Box<Vendor>),
     /// Without chips: it is told what it measures.
     Station { station: Box<Station>, wire: Wire },
+}
+
+/// What hangs on the wires.
+#[derive(Clone, Copy, Debug)]
+enum Chips {
+    Strap,
+    Watch,
+    Oximeter,
+    Thermometer,
 }
 
 /// Counts the samples of a chip: sample n lies at n / rate seconds.
@@ -74,7 +96,7 @@ impl Samples {
         clippy::cast_precision_loss,
         reason = "2^53 samples take longer than any scenario"
     )]
-    fn next_before(&mut self, until: f64, rate_hz: Option<f64>) -> Option<(f64, u64)> {
+    pub(super) fn next_before(&mut self, until: f64, rate_hz: Option<f64>) -> Option<(f64, u64)> {
         let at = self.next as f64 / rate_hz?;
         (at < until).then(|| {
             self.next += 1;
@@ -131,19 +153,45 @@ impl Motion {
 }
 
 impl Board {
-    /// With its chips, started. A station is made elsewhere.
-    pub(super) fn new(kind: Kind, station: Option<Station>) -> Self {
-        let wire = Wire::default();
-        if let Some(station) = station {
-            let station = Box::new(station);
-            return Self::Station { station, wire };
+    /// As it lies there at the start of the scenario, which is `epoch` by UTC.
+    pub(super) fn new(plan: &WearablePlan, patient: &Patient, seed: u64, epoch: Time) -> Self {
+        let station = |make: fn(DeviceClock) -> Instrument| Self::Station {
+            station: Box::new(Station::new(plan, patient, seed, epoch, make)),
+            wire: Wire::default(),
+        };
+        let vendor = |chips, own| {
+            let within = Self::on_chips(chips);
+            Self::Vendor(Box::new(Vendor::new(plan, epoch, within, own)))
+        };
+        match plan.kind {
+            Kind::Strap => Self::on_chips(Chips::Strap),
+            Kind::Watch => Self::on_chips(Chips::Watch),
+            Kind::Oximeter => Self::on_chips(Chips::Oximeter),
+            Kind::Thermometer => Self::on_chips(Chips::Thermometer),
+            Kind::PolarH10 => vendor(Chips::Strap, Own::Polar),
+            Kind::PineTime => vendor(Chips::Watch, Own::PineTime),
+            Kind::Bangle => vendor(Chips::Watch, Own::Bangle),
+            Kind::Cuff => station(|clock| Instrument::Cuff(Cuff::new(clock))),
+            Kind::GlucoseMeter => {
+                station(|clock| Instrument::GlucoseMeter(GlucoseMeter::new(clock)))
+            }
+            Kind::Cgm => station(|clock| Instrument::Cgm(Cgm::new(clock))),
+            Kind::Scale => station(|clock| Instrument::Scale(Scale::new(clock))),
+            Kind::SpotOximeter => {
+                station(|clock| Instrument::SpotOximeter(SpotOximeter::new(clock)))
+            }
         }
+    }
+
+    /// With its chips, started.
+    fn on_chips(chips: Chips) -> Self {
+        let wire = Wire::default();
         let light = || Light {
             chip: shared(Max30102::default()),
             samples: Samples::default(),
         };
-        match kind {
-            Kind::Strap => {
+        match chips {
+            Chips::Strap => {
                 let chip = shared(Ads1292::default());
                 let firmware = Strap::start(SpiWire::new(chip.clone(), wire.clone())).expect(WHOLE);
                 Self::Strap {
@@ -153,7 +201,7 @@ impl Board {
                     wire,
                 }
             }
-            Kind::Watch => {
+            Chips::Watch => {
                 let light = light();
                 let motion = Motion {
                     chip: shared(Lis2dh12::default()),
@@ -169,7 +217,7 @@ impl Board {
                     wire,
                 }
             }
-            Kind::Oximeter => {
+            Chips::Oximeter => {
                 let light = light();
                 let bus = I2cBus::new(vec![light.chip.clone()], wire.clone());
                 Self::Oximeter {
@@ -178,13 +226,7 @@ impl Board {
                     wire,
                 }
             }
-            // A thermometer, and what is a station and was returned above.
-            Kind::Thermometer
-            | Kind::Cuff
-            | Kind::GlucoseMeter
-            | Kind::Cgm
-            | Kind::Scale
-            | Kind::SpotOximeter => {
+            Chips::Thermometer => {
                 let chip = shared(Mlx90614::default());
                 let bus = I2cBus::new(vec![chip.clone()], wire.clone());
                 Self::Thermometer {
@@ -232,6 +274,7 @@ impl Board {
                 let ear = patient.state(until).temperature;
                 hold(chip).sense(if fit.worn { ear } else { AMBIENT }, AMBIENT);
             }
+            Self::Vendor(vendor) => vendor.play_to(patient, until, fit),
             Self::Station { .. } => {}
         }
     }
@@ -243,6 +286,7 @@ impl Board {
             Self::Watch { firmware, .. } => firmware.measurements(),
             Self::Oximeter { firmware, .. } => firmware.measurements(),
             Self::Thermometer { firmware, .. } => firmware.measurement().into_iter().collect(),
+            Self::Vendor(vendor) => vendor.measurements(),
             Self::Station { .. } => Vec::new(),
         }
     }
@@ -250,6 +294,7 @@ impl Board {
     /// What a read gives.
     pub(super) fn read(&mut self, at: Span, characteristic: Uuid) -> Option<Vec<u8>> {
         match self {
+            Self::Vendor(vendor) => vendor.read(at, characteristic),
             Self::Station { station, .. } => {
                 let up = station.up(at);
                 station.device_at(at).read(up, characteristic)
@@ -268,6 +313,7 @@ impl Board {
             Self::Watch { .. } => Watch::<I2cBus>::SERVICES,
             Self::Oximeter { .. } => Oximeter::<I2cBus>::SERVICES,
             Self::Thermometer { .. } => Thermometer::<I2cBus>::SERVICES,
+            Self::Vendor(vendor) => vendor.services(),
             Self::Station { station, .. } => station.device().services(),
         }
     }
@@ -275,6 +321,7 @@ impl Board {
     /// The wire to the sensors.
     pub(super) fn wire(&self) -> &Wire {
         match self {
+            Self::Vendor(vendor) => vendor.within().wire(),
             Self::Strap { wire, .. }
             | Self::Watch { wire, .. }
             | Self::Oximeter { wire, .. }
@@ -283,8 +330,50 @@ impl Board {
         }
     }
 
+    /// A write by the central.
+    pub(super) fn write(&mut self, at: Span, uuid: Uuid, octets: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Self::Vendor(vendor) => vendor.write(at, uuid, octets),
+            Self::Station { station, .. } => {
+                let up = station.up(at);
+                station.device_at(at).write(up, uuid, octets)
+            }
+            Self::Strap { .. }
+            | Self::Watch { .. }
+            | Self::Oximeter { .. }
+            | Self::Thermometer { .. } => Err(Refusal::NOT_PERMITTED),
+        }
+    }
+
+    /// What it has to say out of turn.
+    pub(super) fn poll(&mut self, at: Span, heard: Heard<'_>) -> Vec<Value> {
+        match self {
+            Self::Vendor(vendor) => vendor.poll(heard),
+            Self::Station { station, .. } => {
+                let up = station.up(at);
+                station.device_at(at).poll(up, heard)
+            }
+            Self::Strap { .. }
+            | Self::Watch { .. }
+            | Self::Oximeter { .. }
+            | Self::Thermometer { .. } => Vec::new(),
+        }
+    }
+
+    /// After what time it will have more to say out of turn; `None` if it has nothing.
+    pub(super) fn pace(&self, heard: Heard<'_>) -> Option<Span> {
+        match self {
+            Self::Vendor(vendor) => vendor.pace(),
+            Self::Station { station, .. } => station.device().busy(heard).then_some(RECORD_PACE),
+            Self::Strap { .. }
+            | Self::Watch { .. }
+            | Self::Oximeter { .. }
+            | Self::Thermometer { .. } => None,
+        }
+    }
+
     /// The station, if it is one.
-    pub(super) fn station(&self) -> Option<&Station> {
+    pub(super) fn station(&mut self) -> Option<&mut Station> {
         if let Self::Station { station, .. } = self {
             Some(station)
         } else {
@@ -292,12 +381,8 @@ impl Board {
         }
     }
 
-    /// The same, to do something with it.
-    pub(super) fn station_mut(&mut self) -> Option<&mut Station> {
-        if let Self::Station { station, .. } = self {
-            Some(station)
-        } else {
-            None
-        }
+    /// True if it looks at its body all the time, not only when it measures.
+    pub(super) fn is_continuous(&self) -> bool {
+        !matches!(self, Self::Station { .. })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! They have no chips: cuffs, strips and scales are simulated by what they come to, with the spread that such devices have.
 
+use std::collections::VecDeque;
+
 use firmware::cgm::{Cgm, Sensed};
 use firmware::clock::DeviceClock;
 use firmware::cuff::{Cuff, Pressures};
@@ -11,7 +13,7 @@ use firmware::scale::{Scale, Weighed};
 use firmware::spot::{Checked, SpotOximeter};
 use vitals::{Span, Time};
 
-use super::{Kind, seconds};
+use super::seconds;
 use crate::patient::Patient;
 use crate::patient::noise::uniform;
 use crate::scenario::{ClockChange, WearablePlan};
@@ -28,7 +30,7 @@ const CGM_LAG_S: f64 = 480.0;
 
 /// A device that measures now and then.
 #[derive(Debug)]
-enum Instrument {
+pub(super) enum Instrument {
     Cuff(Cuff),
     GlucoseMeter(GlucoseMeter),
     Cgm(Cgm),
@@ -50,21 +52,6 @@ struct Occasion {
 }
 
 impl Instrument {
-    /// `None` for a kind that measures all the time.
-    fn new(kind: Kind, clock: DeviceClock, period: Span) -> Option<Self> {
-        Some(match kind {
-            Kind::Cuff => Self::Cuff(Cuff::new(clock)),
-            Kind::GlucoseMeter => Self::GlucoseMeter(GlucoseMeter::new(clock)),
-            Kind::Cgm => {
-                let minutes = u8::try_from(period.as_micros() / 60_000_000).unwrap_or(u8::MAX);
-                Self::Cgm(Cgm::new(clock, minutes))
-            }
-            Kind::Scale => Self::Scale(Scale::new(clock)),
-            Kind::SpotOximeter => Self::SpotOximeter(SpotOximeter::new(clock)),
-            Kind::Strap | Kind::Watch | Kind::Oximeter | Kind::Thermometer => return None,
-        })
-    }
-
     fn device(&self) -> &dyn Device {
         match self {
             Self::Cuff(device) => device,
@@ -141,13 +128,47 @@ impl Instrument {
     }
 }
 
+/// What happens to a device's clock.
+#[derive(Debug)]
+pub(super) struct Meddling {
+    /// Still to come, in order of time.
+    changes: VecDeque<ClockChange>,
+}
+
+impl Meddling {
+    /// By the plan.
+    pub(super) fn new(plan: &WearablePlan) -> Self {
+        let mut changes = plan.clock.changes.clone();
+        changes.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        Self {
+            changes: changes.into(),
+        }
+    }
+
+    /// Lets happen what does until `at`; the clock has been running for `lead` longer.
+    pub(super) fn until(&mut self, at: Span, lead: Span, clock: &mut DeviceClock) {
+        while let Some(change) = self.changes.front().copied() {
+            let when = seconds(change.at_s);
+            if when > at {
+                return;
+            }
+            self.changes.pop_front();
+            if change.reset {
+                clock.reset(when + lead);
+            }
+            if change.turn_s != 0.0 {
+                clock.turn(when + lead, seconds(change.turn_s));
+            }
+        }
+    }
+}
+
 /// An instrument with its wearer's habits: when its clock is meddled with, how often each measurement is repeated, what it
 /// had in memory before the scenario began.
 #[derive(Debug)]
 pub(super) struct Station {
     instrument: Instrument,
-    /// Still to come, in order of time.
-    clock_changes: Vec<ClockChange>,
+    meddling: Meddling,
     /// How long it had been running when the scenario began.
     lead: Span,
     seed: u64,
@@ -157,24 +178,22 @@ pub(super) struct Station {
 }
 
 impl Station {
-    /// As it lies there at the start of the scenario, which is `epoch` by UTC; `None` for a kind that measures all the
-    /// time.
+    /// As it lies there at the start of the scenario, which is `epoch` by UTC.
     pub(super) fn new(
         plan: &WearablePlan,
         patient: &Patient,
-        period: Span,
         seed: u64,
         epoch: Time,
-    ) -> Option<Self> {
+        make: fn(DeviceClock) -> Instrument,
+    ) -> Self {
+        let period = plan.period();
         let lead = Span::from_micros(period.as_micros() * i64::from(plan.stored));
         let offset = seconds(plan.clock.offset_s);
         let shown = epoch + offset - lead;
         let clock = DeviceClock::new(shown, plan.clock.drift_ppm);
-        let mut clock_changes = plan.clock.changes.clone();
-        clock_changes.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         let mut station = Self {
-            instrument: Instrument::new(plan.kind, clock, period)?,
-            clock_changes,
+            instrument: make(clock),
+            meddling: Meddling::new(plan),
             lead,
             seed,
             repeat: plan.repeat,
@@ -185,7 +204,7 @@ impl Station {
             // Nobody listened then.
             station.measure(patient, up - lead, &|_| false);
         }
-        Some(station)
+        station
     }
 
     /// What the firmware shows to the outside.
@@ -195,21 +214,8 @@ impl Station {
 
     /// The same, with the clock as it is at `at`.
     pub(super) fn device_at(&mut self, at: Span) -> &mut dyn Device {
-        while let Some(change) = self.clock_changes.first().copied() {
-            let when = seconds(change.at_s);
-            if when > at {
-                break;
-            }
-            self.clock_changes.remove(0);
-            let up = when + self.lead;
-            let clock = self.instrument.device_mut().clock_mut();
-            if change.reset {
-                clock.reset(up);
-            }
-            if change.turn_s != 0.0 {
-                clock.turn(up, seconds(change.turn_s));
-            }
-        }
+        let clock = self.instrument.device_mut().clock_mut();
+        self.meddling.until(at, self.lead, clock);
         self.instrument.device_mut()
     }
 

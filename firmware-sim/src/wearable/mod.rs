@@ -5,6 +5,7 @@
 
 mod board;
 mod instrument;
+mod vendor;
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,6 @@ use crate::patient::noise::derive;
 use crate::patient::signal::Sensor;
 use crate::scenario::{WearablePlan, Worn};
 use board::{Board, Fit};
-use instrument::Station;
 
 /// What every simulated device says of its maker, so that nobody takes its values for a person's.
 pub const MANUFACTURER: &str = "vitaltwin sim (test data)";
@@ -28,8 +28,6 @@ const IMPOSTOR: &str = "SPOOFED00001";
 const REVISION: &str = env!("CARGO_PKG_VERSION");
 /// Sensors are looked at this often: no FIFO of theirs fills in that time.
 const POLL_US: i64 = 200_000;
-/// A device that has more to send is asked again after this time: about the pace of a slow link.
-const PACE: Span = Span::from_millis(40);
 /// Second 0 of a scenario where nobody says otherwise: the beginning of 2026, UTC.
 pub const USUAL_START: Time = Time::from_micros(1_767_225_600_000_000);
 
@@ -55,6 +53,13 @@ pub enum Kind {
     Scale,
     /// Oximeter for spot checks: live, and stored ones behind the Record Access Control Point.
     SpotOximeter,
+    /// Polar H10: a strap that also streams ECG, acceleration and intervals when asked.
+    #[serde(rename = "polar-h10")]
+    PolarH10,
+    /// `PineTime` watch with `InfiniTime`: heart rate, steps, a clock that can be set.
+    PineTime,
+    /// Bangle.js watch: heart rate.
+    Bangle,
 }
 
 impl Kind {
@@ -71,6 +76,9 @@ impl Kind {
             Self::Cgm => "cgm",
             Self::Scale => "scale",
             Self::SpotOximeter => "spot-oximeter",
+            Self::PolarH10 => "polar-h10",
+            Self::PineTime => "pine-time",
+            Self::Bangle => "bangle",
         }
     }
 
@@ -78,8 +86,8 @@ impl Kind {
         // Assigned numbers: heart rate belt, watch, fingertip oximeter, ear thermometer, arm cuff, glucose meter,
         // continuous glucose monitor, scale.
         match self {
-            Self::Strap => 0x0341,
-            Self::Watch => 0x00C0,
+            Self::Strap | Self::PolarH10 => 0x0341,
+            Self::Watch | Self::PineTime | Self::Bangle => 0x00C0,
             Self::Oximeter | Self::SpotOximeter => 0x0C41,
             Self::Thermometer => 0x0301,
             Self::Cuff => 0x0381,
@@ -89,9 +97,14 @@ impl Kind {
         }
     }
 
-    const fn period_s(self) -> f64 {
+    pub(crate) const fn period_s(self) -> f64 {
         match self {
-            Self::Strap | Self::Watch | Self::Oximeter => 1.0,
+            Self::Strap
+            | Self::Watch
+            | Self::Oximeter
+            | Self::PolarH10
+            | Self::PineTime
+            | Self::Bangle => 1.0,
             Self::Thermometer => 30.0,
             Self::Cgm => 300.0,
             Self::Cuff | Self::SpotOximeter => 600.0,
@@ -180,13 +193,13 @@ impl Wearable {
         let name = format!("vitaltwin sim {} {tail}", plan.kind.name());
         let mut worn_changes = plan.worn.clone();
         worn_changes.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-        let period = seconds(plan.period_s.unwrap_or(plan.kind.period_s()));
+        let period = plan.period();
         let sensor = Sensor {
             seed: derive(patient.body().seed(), &address),
             disturbed: 0.0,
         };
         let (percent, per_hour) = (plan.battery, plan.battery_per_hour);
-        let station = Station::new(plan, &patient, period, sensor.seed, USUAL_START);
+        let board = Board::new(plan, &patient, sensor.seed, USUAL_START);
         Self {
             identity: Identity {
                 address,
@@ -196,7 +209,7 @@ impl Wearable {
             },
             plan: plan.clone(),
             patient,
-            board: Board::new(plan.kind, station),
+            board,
             battery: Battery {
                 percent,
                 per_hour,
@@ -229,10 +242,7 @@ impl Wearable {
     /// [`Wearable::advance_to`].
     pub fn begin(&mut self, epoch: Time) {
         let seed = self.fit.sensor.seed;
-        let station = Station::new(&self.plan, &self.patient, self.period, seed, epoch);
-        if station.is_some() {
-            self.board = Board::new(self.plan.kind, station);
-        }
+        self.board = Board::new(&self.plan, &self.patient, seed, epoch);
     }
 
     /// Who listens to what, from now on: devices that store keep what nobody would hear.
@@ -263,11 +273,9 @@ impl Wearable {
     #[must_use]
     pub fn next_due(&self) -> Span {
         let heard = heard(self.listening.as_ref());
-        let station = self.board.station();
-        if station.is_some_and(|station| station.device().busy(&heard)) {
-            self.due.min(self.played + PACE)
-        } else {
-            self.due
+        match self.board.pace(&heard) {
+            Some(pace) => self.due.min(self.played + pace),
+            None => self.due,
         }
     }
 
@@ -295,15 +303,13 @@ impl Wearable {
         sent
     }
 
-    /// What a device that stores has to say now.
+    /// What is said out of turn.
     fn answers(&mut self, at: Span) -> Vec<Emission> {
-        let Some(station) = self.board.station_mut() else {
-            return Vec::new();
-        };
-        self.played = self.played.max(at);
-        let up = station.up(at);
-        let heard = heard(self.listening.as_ref());
-        let said = station.device_at(at).poll(up, &heard);
+        let streams = self.board.pace(&heard(self.listening.as_ref())).is_some();
+        if streams || !self.board.is_continuous() {
+            self.play_to(at);
+        }
+        let said = self.board.poll(at, &heard(self.listening.as_ref()));
         said.into_iter()
             .map(|value| Emission { at, value })
             .collect()
@@ -313,14 +319,14 @@ impl Wearable {
         if !self.fit.worn {
             return;
         }
-        if let Some(station) = self.board.station_mut() {
+        if let Some(station) = self.board.station() {
             station.measure(&self.patient, at, &heard(self.listening.as_ref()));
         }
     }
 
     /// A value that nobody took after all.
     pub fn undelivered(&mut self, at: Span, value: Value) {
-        if let Some(station) = self.board.station_mut() {
+        if let Some(station) = self.board.station() {
             station.device_at(at).undelivered(value);
         }
     }
@@ -330,9 +336,7 @@ impl Wearable {
     /// # Errors
     /// The attribute protocol's error code.
     pub fn write(&mut self, at: Span, characteristic: Uuid, octets: &[u8]) -> Result<(), Refusal> {
-        let station = self.board.station_mut().ok_or(Refusal::NOT_PERMITTED)?;
-        let up = station.up(at);
-        station.device_at(at).write(up, characteristic, octets)
+        self.board.write(at, characteristic, octets)
     }
 
     /// On the body or not, from now on; the plan's later changes still happen.
@@ -393,9 +397,11 @@ impl Wearable {
     fn play_to(&mut self, until: Span) {
         while self.played < until {
             // A station looks at the body when it measures, not at every beat.
-            let to = match self.board.station() {
-                Some(_) => until,
-                None => (self.played + Span::from_micros(POLL_US)).min(until),
+            let continuous = self.board.is_continuous();
+            let to = if continuous {
+                (self.played + Span::from_micros(POLL_US)).min(until)
+            } else {
+                until
             };
             let at = to.as_secs_f64();
             while self
@@ -405,7 +411,7 @@ impl Wearable {
             {
                 self.fit.worn = self.worn_changes.remove(0).on;
             }
-            if self.board.station().is_none() {
+            if continuous {
                 self.patient.advance_to(at);
             }
             self.board.play_to(&self.patient, at, self.fit);

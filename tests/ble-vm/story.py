@@ -1,0 +1,262 @@
+"""The stories of the guest: the real vitaltwin-agent, the real bluetoothd, the centre beside them, straps by Bumble.
+
+Each story says what it asks of the agent and compares what the strap really sent with what the centre receipted. A story
+that fails is said with both books, and the others go on. The last line is the verdict: "RESULT: PASS" only if all passed.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+
+import world
+
+CENTRE, AGENT = "/root/centre", "/root/agent"
+LOGS = "/run/log"
+# A value of these straps is three readings: rate, energy, one interval.
+READINGS = 3
+# Nothing takes longer under emulation unless it is broken.
+PATIENCE = 120
+
+
+def say(*words):
+    with open("/proc/uptime") as file:
+        print(f"{file.read().split()[0]:>8}", *words, flush=True)
+
+
+class Failed(Exception):
+    pass
+
+
+async def until(what, true, patience=PATIENCE):
+    deadline = time.monotonic() + patience
+    while not true():
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {patience} s: {what}")
+        await asyncio.sleep(0.2)
+
+
+async def call(*command, stdin=None):
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate(stdin and stdin.encode())
+    if process.returncode:
+        raise Failed(f"{' '.join(command[:4])}: {err.decode().strip()}")
+    return out.decode().strip()
+
+
+async def start(log, *command):
+    file = open(f"{LOGS}/{log}", "ab")
+    return await asyncio.create_subprocess_exec(*command, stdout=file, stderr=file)
+
+
+class Gateway:
+    """bluetoothd, agent and centre of this guest."""
+
+    def __init__(self, dongle):
+        self.dongle = dongle
+        self.daemon = self.agent = self.centre = None
+        self.patient = self.gateway = None
+
+    async def start_daemon(self):
+        self.daemon = await start("bluetoothd.log", "bluetoothd", "-n")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            ask = await asyncio.create_subprocess_exec(
+                "dbus-send", "--system", "--type=method_call", "--print-reply", "--dest=org.bluez", "/org/bluez/hci0",
+                "org.freedesktop.DBus.Properties.Get", "string:org.bluez.Adapter1", "string:Address",
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            )
+            if await ask.wait() == 0:
+                return
+            if time.monotonic() > deadline:
+                raise Failed("bluetoothd shows no adapter")
+            await asyncio.sleep(0.2)
+
+    async def start_centre(self):
+        await call("vitaltwin-aggregator", "--dir", CENTRE, "init", "--name", "localhost")
+        self.centre = await start("centre.log", "vitaltwin-aggregator", "--dir", CENTRE, "run")
+        await until("the centre listens", lambda: os.path.exists(f"{CENTRE}/run/ready.json"))
+        self.patient = await call("vitaltwin-aggregator", "--dir", CENTRE, "patient", "add", "--test-data")
+        made = json.loads(await call("vitaltwin-aggregator", "--dir", CENTRE, "gateway", "token", "--json"))
+        self.gateway = made["gateway"]
+        await call("vitaltwin-agent", "--dir", AGENT, "enrol", "-", stdin=made["token"])
+
+    async def assign(self, *straps):
+        devices = [word for strap in straps for word in ("--device", strap.address)]
+        await call("vitaltwin-aggregator", "--dir", CENTRE, "patient", "assign", self.patient, "--gateway", self.gateway, *devices)
+
+    async def start_agent(self):
+        self.agent = await start("agent.log", "vitaltwin-agent", "--dir", AGENT, "run")
+        await until("the agent says how it is", lambda: self.status() is not None)
+
+    async def end_agent(self, how=signal.SIGTERM):
+        self.agent.send_signal(how)
+        await self.agent.wait()
+        # What it says next is of its next life.
+        if os.path.exists(f"{AGENT}/status.json"):
+            os.remove(f"{AGENT}/status.json")
+
+    def status(self):
+        try:
+            with open(f"{AGENT}/status.json") as file:
+                return json.load(file)
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def readings(self, strap):
+        """Readings of this strap since the agent's start."""
+        devices = (self.status() or {}).get("devices", [])
+        return sum(d["readings"] for d in devices if d["address"].upper() == strap.address)
+
+    async def all_receipted(self):
+        def drained():
+            status = self.status()
+            return status and status["readings_decoded"] == status["readings_receipted"]
+        await until("the centre has receipted what was decoded", drained)
+
+
+class Room:
+    """A strap in reach while a story lasts."""
+
+    def __init__(self, air):
+        self.air, self.straps, self.tasks = air, [], []
+
+    def put(self, number, **habits):
+        strap = world.Strap(self.air, number, **habits)
+        self.straps.append(strap)
+        self.tasks.append(asyncio.ensure_future(strap.run()))
+        return strap
+
+    async def clear(self):
+        for task in self.tasks:
+            task.cancel()
+        for strap in self.straps:
+            if strap.connection:
+                try:
+                    await asyncio.wait_for(strap.connection.disconnect(), 5)
+                except Exception as error:
+                    say("a link would not end:", repr(error))
+            try:
+                await asyncio.wait_for(strap.device.stop_advertising(), 5)
+            except Exception as error:
+                say("an advert would not end:", repr(error))
+
+
+async def drops(gateway, room):
+    """Three links, two of them ended by the strap: every value of the strap arrives, none twice."""
+    strap = room.put(1, drop=24, limit=60)
+    await gateway.assign(strap)
+    await gateway.start_agent()
+    await until("sixty values were sent", lambda: strap.sent == 60)
+    await until("all of them were decoded", lambda: gateway.readings(strap) >= 60 * READINGS, 20)
+    await gateway.all_receipted()
+    found = gateway.readings(strap)
+    if found != 60 * READINGS or strap.drops != 2 or strap.links < 3:
+        raise Failed(f"{found} readings for {60 * READINGS}")
+
+
+async def daemon_killed(gateway, room):
+    """bluetoothd dies under a live link and comes back: values come again."""
+    strap = room.put(2)
+    await gateway.assign(strap)
+    await gateway.start_agent()
+    await until("values come", lambda: gateway.readings(strap) >= 10 * READINGS)
+    gateway.daemon.kill()
+    await gateway.daemon.wait()
+    before = gateway.readings(strap)
+    await asyncio.sleep(1)
+    await gateway.start_daemon()
+    await until("values come again", lambda: gateway.readings(strap) >= before + 20 * READINGS)
+    await gateway.all_receipted()
+
+
+async def agent_killed(gateway, room):
+    """The agent dies and leaves its link up, so that the strap does not advertise: its next life takes it over."""
+    strap = room.put(3)
+    await gateway.assign(strap)
+    await gateway.start_agent()
+    await until("values come", lambda: gateway.readings(strap) >= 5 * READINGS)
+    await gateway.end_agent(signal.SIGKILL)
+    await asyncio.sleep(1)
+    await gateway.start_agent()
+    await until("values come again", lambda: gateway.readings(strap) >= 10 * READINGS)
+    await gateway.all_receipted()
+
+
+async def bonds(gateway, room):
+    """A strap that lets only bonded gateways listen is paired without anybody's help, and once."""
+    strap = room.put(4, bond=True, drop=12, limit=24)
+    await gateway.assign(strap)
+    await gateway.start_agent()
+    await until("values of two links", lambda: gateway.readings(strap) >= 24 * READINGS)
+    await gateway.all_receipted()
+    if strap.bonds != 1:
+        raise Failed(f"{strap.bonds} bonds for one")
+
+
+async def slots(gateway, room):
+    """Three straps, two links: each gets its turn."""
+    gateway.dongle.slots = 2
+    straps = [room.put(number) for number in (5, 6, 7)]
+    await gateway.assign(*straps)
+    await gateway.start_agent()
+    enough = lambda: all(gateway.readings(strap) >= 5 * READINGS for strap in straps)
+    await until("each strap was heard", enough, 2 * PATIENCE)
+    await gateway.all_receipted()
+
+
+STORIES = {story.__name__: story for story in (drops, agent_killed, daemon_killed, bonds, slots)}
+
+
+async def tell(name, gateway, air):
+    """One story from a quiet room to a quiet room; true if it went well."""
+    room, began, why = Room(air), time.monotonic(), ""
+    try:
+        await STORIES[name](gateway, room)
+    except Failed as failure:
+        why = str(failure)
+    for strap in room.straps:
+        say("  strap", strap.books(), "| agent:", gateway.readings(strap), "readings")
+    if gateway.agent and gateway.agent.returncode is None:
+        await gateway.end_agent()
+    await room.clear()
+    gateway.dongle.slots = 0
+    print(f"story {name}: {'FAIL, ' + why if why else 'pass'} ({time.monotonic() - began:.0f} s)", flush=True)
+    return not why
+
+
+def tails():
+    for name in sorted(os.listdir(LOGS)):
+        with open(f"{LOGS}/{name}", errors="replace") as file:
+            lines = file.read().splitlines()[-25:]
+        print(f"--- the end of {name}", *lines, sep="\n", flush=True)
+
+
+async def main():
+    with open("/stories") as file:
+        wanted = file.read().split() or list(STORIES)
+    air = world.Air()
+    gateway = Gateway(await world.dongle(air))
+    say("controller is plugged in")
+    await gateway.start_daemon()
+    say("bluetoothd is up")
+    await gateway.start_centre()
+    with open(f"{AGENT}/config.toml", "a") as file:
+        file.write("\nsilence_s = 10\n")
+    say("centre is up, gateway enrolled")
+    passed = [await tell(name, gateway, air) for name in wanted]
+    if not all(passed):
+        tails()
+    print("RESULT:", "PASS" if all(passed) else f"FAIL {passed.count(False)} of {len(passed)} stories", flush=True)
+
+
+try:
+    asyncio.run(main())
+except Exception as error:
+    tails()
+    print("RESULT: FAIL", repr(error), flush=True)
+sys.exit(0)
