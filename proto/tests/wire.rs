@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use prost::Message as _;
-use vitals::{Absence, Fixed, Kind, Quality, Reading, SourceId, Time, Value};
+use vitals::{Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
 use vitaltwin_proto::seal::MAX_BODY;
-use vitaltwin_proto::v1::{BatchBody, Column, DeviceReport, Flagged, Gap, Heartbeat, LanePosition};
+use vitaltwin_proto::v1::{
+    BatchBody, Column, DeviceReport, Flagged, Gap, Heartbeat, LanePosition, Stamped,
+};
 use vitaltwin_proto::wire::{
     MAX_READINGS, WireError, decode_body, decode_columns, encode_columns, estimated_size, sanitise,
     split_to_fit,
@@ -25,6 +27,10 @@ fn any_reading() -> impl Strategy<Value = Reading> {
     ];
     let quality = prop_oneof![6 => Just(0_u32), 1 => any::<u32>()];
     let sequence = prop_oneof![20 => Just(None), 1 => any::<u64>().prop_map(Some)];
+    let device = prop_oneof![
+        3 => Just(None),
+        1 => (any::<i32>(), 0_i64..=i64::MAX).prop_map(Some),
+    ];
     (
         0..Kind::ALL.len(),
         any_value(),
@@ -32,9 +38,10 @@ fn any_reading() -> impl Strategy<Value = Reading> {
         times,
         quality,
         sequence,
+        device,
     )
         .prop_map(
-            |(kind, value, source, (effective, delay), quality, sequence)| Reading {
+            |(kind, value, source, (effective, delay), quality, sequence, device)| Reading {
                 kind: Kind::ALL[kind],
                 value,
                 source: SourceId(source),
@@ -43,6 +50,10 @@ fn any_reading() -> impl Strategy<Value = Reading> {
                 effective: Time::from_micros(effective),
                 received: Time::from_micros(effective.saturating_add(delay)),
                 quality: Quality::from_bits(quality),
+                device: device.map(|(ahead, uncertainty)| DeviceTime {
+                    stamp: Time::from_micros(effective.saturating_add(i64::from(ahead) * 1000)),
+                    uncertainty: Span::from_micros(uncertainty),
+                }),
             },
         )
 }
@@ -121,7 +132,7 @@ proptest! {
             value_delta: value,
             flagged: flagged.collect(),
             first_sequence: first.1,
-            device_time_us: 0,
+            stamped: vec![],
         };
         let body = BatchBody { columns: vec![column], ..BatchBody::default() };
         let _ = decode_columns(SourceId(1), &body);
@@ -140,6 +151,7 @@ fn a_dense_series_takes_few_bytes_a_reading() {
             effective: Time::from_micros(1_700_000_000_000_000 + i64::from(n) * 1_000_000),
             received: Time::from_micros(1_700_000_000_000_000 + i64::from(n) * 1_000_000),
             quality: Quality::GOOD,
+            device: None,
         })
         .collect();
     let batches = split_to_fit(&readings, 0);
@@ -161,7 +173,7 @@ fn a_hostile_column_is_refused_by_field() {
             absence: 0,
         }],
         first_sequence: 3,
-        device_time_us: 0,
+        stamped: vec![],
     };
     let decode = |change: &dyn Fn(&mut Column)| {
         let mut column = fine.clone();
@@ -223,6 +235,30 @@ fn a_hostile_column_is_refused_by_field() {
         "column.first_sequence"
     );
     assert_eq!(field(&|c| c.flagged[0].index = 2), "column.flagged.index");
+    let stamped = |index, device_delta_us, uncertainty_us| Stamped {
+        index,
+        device_delta_us,
+        uncertainty_us,
+    };
+    assert_eq!(field(&|c| c.stamped = vec![stamped(1, 0, 0)]), "taken");
+    for stamps in [
+        vec![stamped(2, 0, 0)],
+        vec![stamped(1, 0, 0), stamped(0, 0, 0)],
+        vec![stamped(0, 0, 0); 3],
+    ] {
+        assert_eq!(
+            field(&|c| c.stamped = stamps.clone()),
+            "column.stamped.index"
+        );
+    }
+    assert_eq!(
+        field(&|c| c.stamped = vec![stamped(0, i64::MAX, 0)]),
+        "column.stamped.device_delta_us"
+    );
+    assert_eq!(
+        field(&|c| c.stamped = vec![stamped(0, 0, u64::MAX)]),
+        "column.stamped.uncertainty_us"
+    );
     assert_eq!(
         field(&|c| c.flagged = vec![c.flagged[0]; 2]),
         "column.flagged.index"

@@ -295,6 +295,7 @@ pub fn heart_rates(start: Time, values: &[i64]) -> Vec<Reading> {
             effective: at,
             received: at,
             quality: Quality::GOOD,
+            device: None,
         }
     };
     values.iter().enumerate().map(reading).collect()

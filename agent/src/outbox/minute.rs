@@ -119,6 +119,7 @@ mod tests {
             effective: at(i64::try_from(n).unwrap_or(0)),
             received: at(i64::try_from(n).unwrap_or(0)),
             quality: Quality::GOOD,
+            device: None,
         };
         (sequence..sequence + count).map(one).collect()
     }

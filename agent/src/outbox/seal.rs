@@ -597,6 +597,7 @@ mod tests {
             effective: at(1),
             received: at(1),
             quality: Quality::GOOD,
+            device: None,
         }
     }
 

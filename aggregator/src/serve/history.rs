@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::v1::HistoryChunk;
 use proto::wire;
-use vitals::{ContextId, Kind, SourceId, StreamId, Time};
+use vitals::{ContextId, DeviceTime, Kind, SourceId, Span, StreamId, Time};
 
 use super::StreamOf;
 use crate::journal::{Committed, Content, HistoryCursor, Opened, Page};
@@ -35,6 +35,8 @@ pub(super) struct Question {
     pub(super) to: Time,
     /// Per kind; 0 = all.
     pub(super) max_points: usize,
+    /// Also what the devices' own clocks said.
+    pub(super) device_times: bool,
 }
 
 /// More readings lie across each other than can be sorted.
@@ -58,7 +60,11 @@ struct Point {
     source: SourceId,
     value: f64,
     quality: u32,
+    device: Option<DeviceTime>,
 }
+
+/// What is told of a reading: its number, its quality, its device's clock.
+type Held = (f64, u32, Option<DeviceTime>);
 
 /// One stream, as far as it was read.
 #[derive(Debug)]
@@ -74,7 +80,7 @@ struct Source {
 pub(super) struct Merge {
     question: Question,
     sources: Vec<Source>,
-    held: BTreeMap<Key, (f64, u32)>,
+    held: BTreeMap<Key, Held>,
     out: Output,
 }
 
@@ -87,7 +93,7 @@ impl Merge {
             watermark: begin,
         };
         let sources = streams.into_iter().map(source).collect();
-        let out = Output::new(question.max_points);
+        let out = Output::new(question.max_points, question.device_times);
         Self {
             question,
             sources,
@@ -139,7 +145,7 @@ impl Merge {
             if watermark.is_some_and(|watermark| entry.key().effective >= watermark) {
                 break;
             }
-            let (key, (value, quality)) = entry.remove_entry();
+            let (key, (value, quality, device)) = entry.remove_entry();
             let Key {
                 effective,
                 source,
@@ -153,6 +159,7 @@ impl Merge {
                     source,
                     value,
                     quality,
+                    device,
                 },
             );
         }
@@ -172,7 +179,7 @@ impl Merge {
 }
 
 fn hold(
-    held: &mut BTreeMap<Key, (f64, u32)>,
+    held: &mut BTreeMap<Key, Held>,
     committed: &Committed,
     (from, to): (Time, Time),
     kinds: &[Kind],
@@ -200,7 +207,7 @@ fn hold(
             kind: reading.kind,
             sequence: reading.sequence,
         };
-        held.insert(key, (value, reading.quality.bits()));
+        held.insert(key, (value, reading.quality.bits(), reading.device));
     }
 }
 
@@ -208,6 +215,7 @@ fn hold(
 #[derive(Debug)]
 struct Output {
     max_points: usize,
+    device_times: bool,
     open: BTreeMap<(Kind, SourceId), Vec<Point>>,
     count: usize,
     thinned: BTreeMap<Kind, Thinned>,
@@ -215,9 +223,10 @@ struct Output {
 }
 
 impl Output {
-    const fn new(max_points: usize) -> Self {
+    const fn new(max_points: usize, device_times: bool) -> Self {
         Self {
             max_points,
+            device_times,
             open: BTreeMap::new(),
             count: 0,
             thinned: BTreeMap::new(),
@@ -251,6 +260,14 @@ impl Output {
     fn flush(&mut self, thinned: bool) {
         self.count = 0;
         for ((kind, source), points) in std::mem::take(&mut self.open) {
+            let told = || points.iter().filter(|_| self.device_times);
+            let device_us = told().map(|point| point.device.map_or(0, |d| d.stamp.as_micros()));
+            let unsure = |point: &Point| match point.device {
+                Some(device) if device.uncertainty < Span::MAX => device.uncertainty.as_micros(),
+                Some(_) => -1,
+                None => 0,
+            };
+            let (device_us, uncertainty_us) = (device_us.collect(), told().map(unsure).collect());
             self.ready.push_back(HistoryChunk {
                 kind: kind.wire(),
                 source: source.0.into(),
@@ -261,6 +278,8 @@ impl Output {
                 value: points.iter().map(|point| point.value).collect(),
                 quality: points.iter().map(|point| point.quality).collect(),
                 thinned,
+                device_us,
+                uncertainty_us,
             });
         }
     }
@@ -382,6 +401,7 @@ mod tests {
             effective: Time::from_micros(seconds * 1_000_000),
             received: Time::from_micros(seconds * 1_000_000),
             quality: vitals::Quality::GOOD,
+            device: None,
         }
     }
 
@@ -470,6 +490,7 @@ mod tests {
             from,
             to,
             max_points: 0,
+            device_times: false,
         }
     }
 
@@ -530,7 +551,37 @@ mod tests {
             source: SourceId(1),
             value,
             quality: 0,
+            device: None,
         }
+    }
+
+    #[test]
+    fn what_a_device_said_itself_is_told_to_who_asks() {
+        let said = |stamp, uncertainty| Point {
+            device: Some(DeviceTime {
+                stamp: Time::from_micros(stamp),
+                uncertainty,
+            }),
+            ..point(1, 36.6)
+        };
+        let chunk = |device_times| {
+            let mut out = Output::new(0, device_times);
+            for point in [
+                point(0, 1.0),
+                said(7, Span::from_secs(2)),
+                said(8, Span::MAX),
+            ] {
+                out.push(Kind::BodyTemperature, point);
+            }
+            out.finish();
+            out.ready.pop_front().expect("three points")
+        };
+        let asked = chunk(true);
+        assert_eq!(asked.device_us, [0, 7, 8]);
+        assert_eq!(asked.uncertainty_us, [0, 2_000_000, -1]);
+        let plain = chunk(false);
+        assert!(plain.device_us.is_empty() && plain.uncertainty_us.is_empty());
+        assert_eq!(plain.value.len(), 3);
     }
 
     #[test]

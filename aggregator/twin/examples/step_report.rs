@@ -22,6 +22,7 @@ fn reading(source: u16, kind: Kind, sequence: u64, at: Time, value: f64) -> Read
         effective: at,
         received: at,
         quality: Quality::GOOD,
+        device: None,
     }
 }
 

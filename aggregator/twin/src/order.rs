@@ -238,6 +238,7 @@ mod tests {
             effective: Time::ZERO,
             received: Time::ZERO,
             quality: Quality::GOOD,
+            device: None,
         }
     }
 

@@ -1019,9 +1019,21 @@ pub struct Column {
     /// Sequence number of the first reading of this source and kind; the rest count on by one.
     #[prost(uint64, tag = "7")]
     pub first_sequence: u64,
-    /// Device's own stamp of the first reading where it gives one; 0 = none.
-    #[prost(int64, tag = "8")]
-    pub device_time_us: i64,
+    /// Sparse: readings to which the device gave a time of its own.
+    #[prost(message, repeated, tag = "9")]
+    pub stamped: ::prost::alloc::vec::Vec<Stamped>,
+}
+/// What a device's own clock said. Effective time was made of it; this undoes that.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Stamped {
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// The device's own date and time, read as if it kept UTC, minus the effective time; microseconds.
+    #[prost(sint64, tag = "2")]
+    pub device_delta_us: i64,
+    /// How far the effective time may be off, either way; microseconds.
+    #[prost(uint64, tag = "3")]
+    pub uncertainty_us: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Flagged {
@@ -1613,6 +1625,9 @@ pub struct HistoryRequest {
     /// 0 = all.
     #[prost(uint32, tag = "5")]
     pub max_points: u32,
+    /// Also what the devices' own clocks said.
+    #[prost(bool, tag = "6")]
+    pub device_times: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HistoryChunk {
@@ -1630,6 +1645,12 @@ pub struct HistoryChunk {
     /// True where `max_points` thinned the readings.
     #[prost(bool, tag = "6")]
     pub thinned: bool,
+    /// Parallel lists, filled if `device_times` was asked for: the device's own date and time read as if it kept UTC
+    /// (0 where it gave none), and how far the effective time may be off either way (-1 where nobody knows).
+    #[prost(int64, repeated, tag = "7")]
+    pub device_us: ::prost::alloc::vec::Vec<i64>,
+    #[prost(int64, repeated, tag = "8")]
+    pub uncertainty_us: ::prost::alloc::vec::Vec<i64>,
 }
 /// Generated client implementations.
 pub mod history_service_client {

@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use vitals::{Absence, Fixed, Kind, Quality, Reading, SourceId, Time, Value};
+use vitals::{Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
 
 use super::{MAX_MANTISSA, MAX_READINGS, WireError};
 use crate::seal::MAX_BODY;
-use crate::v1::{self, BatchBody, Column, Flagged};
+use crate::v1::{self, BatchBody, Column, Flagged, Stamped};
 
 /// Most bytes a column takes besides its readings: tag and length of the message (4), kind (2), first
 /// effective time (11), first sequence number (11), tag and length of three packed lists (12).
 const COLUMN_SIZE: usize = 40;
 /// Most bytes a flag takes: tag and length (2), index (6), quality (6), absence (2).
 const FLAG_SIZE: usize = 16;
+/// Most bytes a device's own stamp takes: tag and length (2), index (6), difference (11), uncertainty (11).
+const STAMP_SIZE: usize = 30;
 /// Room that a batch always has for readings, whatever else the caller wants to put in.
 const LEAST_ROOM: usize = 256;
 
@@ -124,6 +126,7 @@ struct Deltas {
     received: i64,
     value: i64,
     flags: Option<(Quality, Option<Absence>)>,
+    stamped: Option<(i64, u64)>,
 }
 
 impl Builder {
@@ -214,6 +217,14 @@ impl OpenColumn {
                 absence: absence as i32,
             });
         }
+        if let Some((device_delta_us, uncertainty_us)) = deltas.stamped {
+            let index = u32::try_from(column.value_delta.len()).unwrap_or(u32::MAX);
+            column.stamped.push(Stamped {
+                index,
+                device_delta_us,
+                uncertainty_us,
+            });
+        }
         column.effective_delta_us.push(deltas.effective);
         column.received_delta_us.push(deltas.received);
         column.value_delta.push(deltas.value);
@@ -246,12 +257,25 @@ impl Deltas {
             received: reading.received.since(reading.effective).as_micros(),
             value,
             flags: (!plain).then_some((quality, absence)),
+            stamped: reading.device.map(|device| {
+                let uncertainty = device.uncertainty.as_micros().max(0);
+                (
+                    device.stamp.since(reading.effective).as_micros(),
+                    uncertainty.unsigned_abs(),
+                )
+            }),
         }
     }
 
     fn size(&self) -> usize {
         let flags = if self.flags.is_some() { FLAG_SIZE } else { 0 };
+        let stamp = if self.stamped.is_some() {
+            STAMP_SIZE
+        } else {
+            0
+        };
         flags
+            + stamp
             + [self.effective, self.received, self.value]
                 .into_iter()
                 .map(varint_size)
@@ -311,6 +335,7 @@ fn decode_column(
         return Err(malformed("column.received_delta_us"));
     }
     let mut flags = FlagReader::new(column, index)?;
+    let mut stamps = stamps(column, index)?.into_iter().peekable();
     let mut effective = column.first_effective_us;
     let mut number = 0_i64;
     let steps = column
@@ -333,6 +358,19 @@ fn decode_column(
             .ok()
             .and_then(|offset| column.first_sequence.checked_add(offset));
         let (quality, absence) = flags.at(offset);
+        let device = match stamps.next_if(|(at, _)| *at == offset) {
+            Some((_, stamped)) => Some(DeviceTime {
+                stamp: effective
+                    .checked_add(stamped.device_delta_us)
+                    .map(Time::from_micros)
+                    .ok_or(malformed("column.stamped.device_delta_us"))?,
+                uncertainty: Span::from_micros(
+                    i64::try_from(stamped.uncertainty_us)
+                        .map_err(|_| malformed("column.stamped.uncertainty_us"))?,
+                ),
+            }),
+            None => None,
+        };
         readings.push(Reading {
             kind,
             value: absence.map_or(Value::Measured(Fixed(number)), Value::Absent),
@@ -341,9 +379,30 @@ fn decode_column(
             effective: Time::from_micros(effective),
             received: Time::from_micros(received),
             quality,
+            device,
         });
     }
     Ok(())
+}
+
+/// The stamps of a column by index: ascending, inside the column.
+fn stamps(column: &Column, index: usize) -> Result<Vec<(usize, &Stamped)>, WireError> {
+    let malformed = WireError::Malformed {
+        field: "column.stamped.index",
+        index,
+    };
+    if column.stamped.len() > column.value_delta.len() {
+        return Err(malformed);
+    }
+    let mut stamps: Vec<(usize, &Stamped)> = Vec::with_capacity(column.stamped.len());
+    for stamped in &column.stamped {
+        let at = usize::try_from(stamped.index).map_err(|_| malformed)?;
+        if at >= column.value_delta.len() || stamps.last().is_some_and(|(last, _)| *last >= at) {
+            return Err(malformed);
+        }
+        stamps.push((at, stamped));
+    }
+    Ok(stamps)
 }
 
 /// The sparse flags of a column, in step with its readings.

@@ -28,5 +28,5 @@ pub mod waveform;
 pub use id::{ContextId, GatewayId, PatientId, SourceId, StreamId};
 pub use measure::{Fixed, Kind, Reading, Value};
 pub use quality::{Absence, Quality};
-pub use time::{Span, Time};
+pub use time::{DeviceTime, Span, Time};
 pub use waveform::{Wave, Waveform};

@@ -2,7 +2,7 @@
 //!
 //! A reading is one scalar: a heart-rate notification with two RR intervals is three readings.
 
-use crate::{Absence, Quality, SourceId, Time};
+use crate::{Absence, DeviceTime, Quality, SourceId, Time};
 
 /// What was measured. The discriminants are wire format (`proto` enum `Kind`): add, never reuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -330,6 +330,8 @@ pub struct Reading {
     pub received: Time,
     /// What the sensor and the agent say about it.
     pub quality: Quality,
+    /// What the device's own clock said, where it gave a time.
+    pub device: Option<DeviceTime>,
 }
 
 impl Reading {

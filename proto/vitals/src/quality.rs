@@ -13,12 +13,20 @@ impl Quality {
     pub const QUESTIONABLE: Self = Self(1 << 1);
     /// Outside the kind's plausible range: kept, marked, not folded into scores.
     pub const IMPLAUSIBLE: Self = Self(1 << 2);
-    /// The device's own stamp was not usable (clock not set, 1970, years off): the received time stands in.
+    /// The effective time is not what the device's own stamp says: its clock is known to be off, or the stamp
+    /// says nothing; [`crate::Reading::device`] has what it said and how sure the correction is.
     pub const CLOCK_REPAIRED: Self = Self(1 << 3);
     /// The sensor says that this is an early estimate.
     pub const ESTIMATE: Self = Self(1 << 4);
     /// The device marks the value as test or demonstration data.
     pub const DEVICE_TEST: Self = Self(1 << 5);
+
+    /// Nobody knows when it was measured: the device's clock is wrong and was never compared with the gateway's,
+    /// so the received time stands in. A stored measurement would look fresh: kept, marked, not folded.
+    pub const CLOCK_UNKNOWN: Self = Self(1 << 6);
+    /// The device gave the measurement of this kind before it the same stamp: their order is that of their
+    /// sequence numbers, and it may have sent one twice.
+    pub const SAME_STAMP: Self = Self(1 << 7);
 
     /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
     /// plasma, 3 venous whole blood, 4 venous plasma, 5 arterial whole blood, 6 arterial plasma, 9 interstitial
@@ -62,7 +70,12 @@ impl Quality {
     /// True if models may use the number: no flag that takes its meaning away.
     #[must_use]
     pub const fn usable(self) -> bool {
-        self.0 & (Self::NO_CONTACT.0 | Self::IMPLAUSIBLE.0 | Self::DEVICE_TEST.0) == 0
+        self.0
+            & (Self::NO_CONTACT.0
+                | Self::IMPLAUSIBLE.0
+                | Self::DEVICE_TEST.0
+                | Self::CLOCK_UNKNOWN.0)
+            == 0
     }
 }
 

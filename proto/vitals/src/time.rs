@@ -14,6 +14,16 @@ pub struct Time(i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(i64);
 
+/// What a device's own clock said about a reading, kept beside the effective time that was made of it:
+/// `stamp - effective` is the correction, and taking it back undoes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// The device's own date and time, read as if it kept UTC.
+    pub stamp: Time,
+    /// How far the effective time may be off, either way.
+    pub uncertainty: Span,
+}
+
 impl Time {
     /// The Unix epoch; in messages it stands for "not yet".
     pub const ZERO: Self = Self(0);
@@ -42,6 +52,8 @@ impl Time {
 impl Span {
     /// No time at all.
     pub const ZERO: Self = Self(0);
+    /// The longest span, for what nobody knows.
+    pub const MAX: Self = Self(i64::MAX);
 
     /// From microseconds.
     #[must_use]

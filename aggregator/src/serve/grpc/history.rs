@@ -117,6 +117,7 @@ fn question(asked: &HistoryRequest) -> Result<Question, Status> {
         from: Time::from_micros(asked.from_us),
         to: Time::from_micros(asked.to_us),
         max_points: asked.max_points as usize,
+        device_times: asked.device_times,
     })
 }
 

@@ -61,6 +61,7 @@ fn readings(from: Time, count: i64) -> Vec<Reading> {
         effective: from + Span::from_secs(second),
         received: from + Span::from_secs(second),
         quality: Quality::GOOD,
+        device: None,
     };
     (0..count).map(reading).collect()
 }
@@ -120,6 +121,7 @@ async fn readings_come_back_as_they_were_each_once_and_after_a_restart() {
         from_us: from.as_micros(),
         to_us: (from + Span::from_secs(5_000)).as_micros(),
         max_points,
+        device_times: false,
     };
     let chunks = ask(&rig, question(0)).await.expect("an answer");
     let times: Vec<i64> = chunks

@@ -47,6 +47,7 @@ fn any_reading() -> impl Strategy<Value = Reading> {
                 effective,
                 received,
                 quality: Quality::from_bits(quality),
+                device: None,
             },
         )
 }

@@ -28,6 +28,7 @@ pub(crate) fn reading(source: SourceId, kind: Kind, seconds: i64, value: f64) ->
         effective: at(seconds),
         received: at(seconds),
         quality: Quality::GOOD,
+        device: None,
     }
 }
 

@@ -3,11 +3,12 @@
 //! Everything becomes mg/dL. A context belongs to the record before it and gets that record's time; a
 //! monitor's records count from its session's start, and without one they get the time of receipt, marked.
 
-use super::{Collector, Memory, Stamp, scaled, value};
+use super::clock::DeviceClock;
+use super::{Collector, Memory, SECOND, scaled, value};
 use crate::gatt::{
     CgmRecord, CgmSessionStart, GlucoseContext, GlucoseMeasurement, GlucoseSample, GlucoseUnit,
 };
-use crate::{Absence, Fixed, Kind, Quality, Span, Value};
+use crate::{Absence, Fixed, Kind, Quality, Span, Time, Value};
 
 /// mg/dL in a kg/L, and in a mol/L (180.156 g/mol).
 const PER_KG_PER_LITRE: f64 = 100_000.0;
@@ -36,11 +37,9 @@ pub(super) fn measurement(
 ) {
     let status = measurement.sensor_status.unwrap_or_default();
     let offset = Span::from_mins(i64::from(measurement.time_offset_min.unwrap_or_default()));
-    let wall = measurement
-        .base_time
-        .as_if_utc()
-        .filter(|_| status & CLOCK_FAULT == 0);
-    let stamp = Some(out.judge(wall.map(|wall| wall + offset - out.origin.clock_ahead)));
+    let wall = measurement.base_time.as_if_utc();
+    let sound = status & CLOCK_FAULT == 0;
+    let stamp = Some(out.judge(wall.map(|wall| wall + offset), SECOND, sound));
     memory.glucose = Some((measurement.sequence, stamp));
     let Some(sample) = measurement.sample else {
         return;
@@ -77,7 +76,7 @@ pub(super) fn context(out: &mut Collector<'_>, context: &GlucoseContext, memory:
     // A context of a record that never came: nobody knows when it was.
     let stamp = match memory.glucose {
         Some((sequence, stamp)) if sequence == context.sequence => stamp,
-        Some(_) | None => Some(Stamp::Unusable),
+        Some(_) | None => Some(out.judge(None, SECOND, false)),
     };
     if let Some(meal) = context.meal {
         let code = Value::Measured(Fixed(i64::from(meal.code())));
@@ -93,20 +92,27 @@ pub(super) fn context(out: &mut Collector<'_>, context: &GlucoseContext, memory:
     }
 }
 
-pub(super) fn session(start: &CgmSessionStart, memory: &mut Memory) {
-    if start.crc_ok != Some(false) {
-        memory.session = Some(*start);
+pub(super) fn session(out: &mut Collector<'_>, start: &CgmSessionStart, memory: &mut Memory) {
+    if start.crc_ok == Some(false) {
+        return;
+    }
+    if memory.session.replace(*start) != Some(*start) {
+        out.counter = DeviceClock::default();
     }
 }
 
 pub(super) fn monitor(out: &mut Collector<'_>, records: &[CgmRecord], memory: &Memory) {
-    let start = memory
-        .session
-        .and_then(|session| session.utc(out.origin.clock_ahead));
+    let start = memory.session.and_then(|session| {
+        let wall = session.time.as_if_utc()?;
+        let utc = session.utc(out.origin.clock_ahead)?;
+        Some((wall, wall.since(utc)))
+    });
+    // Without a start the minutes still count: from 1970, which nobody believes until deliveries agree.
+    let (start, ahead) = start.unwrap_or((Time::ZERO, Span::ZERO));
     // A record whose checksum does not fit is counted by `damaged`, and is none.
     for record in records.iter().filter(|one| one.crc_ok != Some(false)) {
-        let at = start.map(|start| start + Span::from_mins(i64::from(record.time_offset_min)));
-        let stamp = Some(out.judge(at));
+        let counted = Span::from_mins(i64::from(record.time_offset_min));
+        let stamp = Some(out.judge_counted(start + counted, ahead));
         let has = |octet: Option<u8>, bits: u8| octet.is_some_and(|octet| octet & bits != 0);
         let doubt = has(record.status, STATUS_DOUBT) || has(record.caltemp, CALTEMP_DOUBT);
         let quality = if doubt {

@@ -14,16 +14,20 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+pub mod clock;
 mod glucose;
 mod polar;
 mod scale;
 
+use self::clock::{Claim, DeviceClock, Judged};
 use crate::gatt::{
     BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
     HeartRateMeasurement, MeasurementStatus, Number, PressureStatus, PressureUnit, SensorStatus,
     SpO2Pr, TemperatureMeasurement, TemperatureUnit,
 };
-use crate::{Absence, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform};
+use crate::{
+    Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform,
+};
 
 /// A device's stamp may be this far ahead of the gateway: clocks drift. It then counts as "now".
 pub const MAX_AHEAD: Span = Span::from_mins(2);
@@ -79,6 +83,20 @@ pub struct Memory {
     glucose: Option<(u16, Option<Stamp>)>,
     /// The clock and the rates of a Polar sensor.
     polar: polar::Streams,
+    /// What its clock was found to be.
+    clock: DeviceClock,
+    /// The same for what a continuous monitor counts from its session's start.
+    counter: DeviceClock,
+    /// The last stamp of each kind.
+    stamps: BTreeMap<Kind, Time>,
+}
+
+impl Memory {
+    /// What is known of its clock.
+    #[must_use]
+    pub const fn clock(&self) -> &DeviceClock {
+        &self.clock
+    }
 }
 
 /// What was said in vain: values whose checksum does not fit. They give no reading; whoever counts refusals
@@ -113,16 +131,15 @@ pub fn readings(
     let mut out = Collector {
         origin,
         sequences,
+        clock: core::mem::take(&mut memory.clock),
+        counter: core::mem::take(&mut memory.counter),
+        stamps: core::mem::take(&mut memory.stamps),
         readings: Vec::new(),
     };
     match decoded {
         Decoded::HeartRate(measurement) => heart_rate(&mut out, measurement),
         Decoded::SpotCheck(spot) => {
-            let stamp = if spot.clock_not_set {
-                spot.time.map(|_| Stamp::Unusable)
-            } else {
-                out.stamp(spot.time)
-            };
+            let stamp = out.stamp(spot.time, !spot.clock_not_set);
             let status = Status::of(spot.measurement_status, spot.sensor_status);
             oximeter(&mut out, spot.normal, spot.pai, status, stamp);
         }
@@ -145,7 +162,7 @@ pub fn readings(
         Decoded::Glucose(value) => glucose::measurement(&mut out, value, memory),
         Decoded::GlucoseContext(value) => glucose::context(&mut out, value, memory),
         Decoded::Cgm(records) => glucose::monitor(&mut out, records, memory),
-        Decoded::CgmSessionStart(value) => glucose::session(value, memory),
+        Decoded::CgmSessionStart(value) => glucose::session(&mut out, value, memory),
         Decoded::Weight(value) => scale::weight(&mut out, value),
         Decoded::BodyComposition(value) => scale::composition(&mut out, value),
         Decoded::MiScale(value) => scale::mi_scale(&mut out, value),
@@ -165,14 +182,22 @@ pub fn readings(
         | Decoded::CgmStatus(_)
         | Decoded::CgmRunTime(_)
         | Decoded::CgmControl(_)
-        | Decoded::DateTime(_)
-        | Decoded::CurrentTime(_)
         | Decoded::LocalTimeInfo(_)
         | Decoded::ReferenceTime(_) => {}
         Decoded::PolarControl(control) => memory.polar.learn(control),
         Decoded::Polar(frame) => polar::intervals(&mut out, frame),
+        Decoded::DateTime(time) => out.clock_read(*time),
+        Decoded::CurrentTime(value) => out.clock_read(value.time),
     }
-    out.readings
+    let Collector {
+        clock,
+        counter,
+        stamps,
+        readings,
+        ..
+    } = out;
+    (memory.clock, memory.counter, memory.stamps) = (clock, counter, stamps);
+    readings
 }
 
 /// The waveform blocks of a decoded value; none for most.
@@ -210,35 +235,86 @@ pub fn contact(decoded: &Decoded) -> Option<bool> {
     status.map(|status| !status.has(OFF_BODY))
 }
 
+/// The exactness of a date and time, and of a continuous monitor's minutes.
+const SECOND: Span = Span::from_secs(1);
+const MINUTE: Span = Span::from_mins(1);
+
 /// A device's stamp, judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stamp {
-    At(Time),
-    Unusable,
+struct Stamp {
+    /// What it says, where that is a moment.
+    raw: Option<Time>,
+    judged: Judged,
 }
 
 struct Collector<'a> {
     origin: Origin,
     sequences: &'a mut Sequences,
+    clock: DeviceClock,
+    counter: DeviceClock,
+    stamps: BTreeMap<Kind, Time>,
     readings: Vec<Reading>,
 }
 
 impl Collector<'_> {
-    fn stamp(&self, time: Option<DateTime>) -> Option<Stamp> {
-        time.map(|time| self.judge(time.as_if_utc().map(|wall| wall - self.origin.clock_ahead)))
+    /// `trusted`: the device does not say that its clock was never set.
+    fn stamp(&mut self, time: Option<DateTime>, trusted: bool) -> Option<Stamp> {
+        time.map(|time| self.judge(time.as_if_utc(), SECOND, trusted))
     }
 
-    /// Whether a moment (UTC) can be when it was measured.
-    fn judge(&self, at: Option<Time>) -> Stamp {
+    /// When a moment of the device's clock really was.
+    fn judge(&mut self, raw: Option<Time>, exact: Span, trusted: bool) -> Stamp {
+        let claim = raw.map(|stamp| Claim {
+            stamp,
+            exact,
+            ahead: self.origin.clock_ahead,
+            trusted,
+        });
         let received = self.origin.received;
-        match at {
-            Some(at) if at > received + MAX_AHEAD || at < received - MAX_AGE => Stamp::Unusable,
-            Some(at) => Stamp::At(at.min(received)),
-            None => Stamp::Unusable,
+        let judged = claim.map(|claim| self.clock.judge(claim, received));
+        self.stamp_of(raw, judged)
+    }
+
+    /// The same for a moment counted from the start of a monitor's session, by a clock that says its zone and that
+    /// nobody sets.
+    fn judge_counted(&mut self, stamp: Time, ahead: Span) -> Stamp {
+        let claim = Claim {
+            stamp,
+            exact: MINUTE,
+            ahead,
+            trusted: true,
+        };
+        let judged = self.counter.judge(claim, self.origin.received);
+        self.stamp_of(Some(stamp), Some(judged))
+    }
+
+    fn stamp_of(&self, raw: Option<Time>, judged: Option<Judged>) -> Stamp {
+        let judged = judged.unwrap_or(Judged {
+            effective: self.origin.received,
+            uncertainty: Span::MAX,
+            quality: Quality::CLOCK_REPAIRED.with(Quality::CLOCK_UNKNOWN),
+        });
+        Stamp { raw, judged }
+    }
+
+    fn clock_read(&mut self, time: DateTime) {
+        if let Some(raw) = time.as_if_utc() {
+            self.clock.read(raw, self.origin.received);
         }
     }
 
     fn push(&mut self, kind: Kind, value: Value, effective: Time, quality: Quality) {
+        self.push_with(kind, value, effective, quality, None);
+    }
+
+    fn push_with(
+        &mut self,
+        kind: Kind,
+        value: Value,
+        effective: Time,
+        quality: Quality,
+        device: Option<DeviceTime>,
+    ) {
         let (low, high) = kind.info().plausible;
         let implausible = match value {
             Value::Measured(fixed) => !(low..=high).contains(&fixed.to_f64(kind)),
@@ -261,18 +337,27 @@ impl Collector<'_> {
             effective,
             received,
             quality,
+            device,
         });
     }
 
     fn stamped(&mut self, kind: Kind, value: Value, stamp: Option<Stamp>, quality: Quality) {
-        let received = self.origin.received;
-        match stamp {
-            Some(Stamp::At(effective)) => self.push(kind, value, effective, quality),
-            Some(Stamp::Unusable) => {
-                self.push(kind, value, received, quality.with(Quality::CLOCK_REPAIRED));
-            }
-            None => self.push(kind, value, received, quality),
-        }
+        let Some(Stamp { raw, judged }) = stamp else {
+            self.push(kind, value, self.origin.received, quality);
+            return;
+        };
+        let again = raw.is_some_and(|raw| self.stamps.insert(kind, raw) == Some(raw));
+        let quality = if again {
+            quality.with(Quality::SAME_STAMP)
+        } else {
+            quality
+        };
+        let device = raw.map(|stamp| DeviceTime {
+            stamp,
+            uncertainty: judged.uncertainty,
+        });
+        let quality = quality.with(judged.quality);
+        self.push_with(kind, value, judged.effective, quality, device);
     }
 
     /// A whole number in the unit of a kind that keeps no decimals.
@@ -423,7 +508,7 @@ fn temperature(out: &mut Collector<'_>, measurement: &TemperatureMeasurement, qu
         }
         (TemperatureUnit::Fahrenheit, Number::Special(special)) => Value::Absent(special.absence()),
     };
-    let stamp = out.stamp(measurement.time);
+    let stamp = out.stamp(measurement.time, true);
     out.stamped(kind, value, stamp, quality);
 }
 
@@ -440,7 +525,7 @@ fn blood_pressure(out: &mut Collector<'_>, measurement: &BloodPressure) {
     } else {
         Quality::GOOD
     };
-    let stamp = out.stamp(measurement.time);
+    let stamp = out.stamp(measurement.time, true);
     let pressures = [
         (Kind::SystolicPressure, measurement.systolic),
         (Kind::DiastolicPressure, measurement.diastolic),

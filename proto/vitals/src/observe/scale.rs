@@ -35,7 +35,7 @@ const fn height_step(units: ScaleUnits) -> f64 {
 }
 
 pub(super) fn weight(out: &mut Collector<'_>, value: &WeightMeasurement) {
-    let stamp = out.stamp(value.time);
+    let stamp = out.stamp(value.time, true);
     let mut one = |kind, count, step| {
         out.stamped(kind, steps(kind, count, step), stamp, Quality::GOOD);
     };
@@ -47,7 +47,7 @@ pub(super) fn weight(out: &mut Collector<'_>, value: &WeightMeasurement) {
 }
 
 pub(super) fn composition(out: &mut Collector<'_>, value: &BodyComposition) {
-    let stamp = out.stamp(value.time);
+    let stamp = out.stamp(value.time, true);
     let mass = mass_step(value.units);
     let parts = [
         (Kind::BodyFat, Some(value.body_fat), 0.1),
@@ -77,7 +77,7 @@ pub(super) fn mi_scale(out: &mut Collector<'_>, value: &MiScale) {
     } else {
         ScaleUnits::Metric
     };
-    let stamp: Option<Stamp> = out.stamp(Some(value.time));
+    let stamp: Option<Stamp> = out.stamp(Some(value.time), true);
     let weight = steps(Kind::BodyWeight, value.weight, mass_step(units));
     out.stamped(Kind::BodyWeight, weight, stamp, Quality::GOOD);
     if !matches!(value.impedance, 0 | u16::MAX) {

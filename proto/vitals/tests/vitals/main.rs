@@ -1,6 +1,7 @@
 //! What the outside may rely on: the shared vectors, round trips, hostile octets, and readings.
 #![allow(clippy::unwrap_used, reason = "a test stops where its promise breaks")]
 
+mod device_clock;
 mod hostile;
 mod polar;
 mod readings;

@@ -213,15 +213,24 @@ fn a_stamp_is_believed_within_a_year_and_two_minutes() {
         (at(ahead).effective, at(ahead).quality),
         (RECEIVED, Quality::GOOD)
     );
+    // Three minutes or some time zone ahead: it cannot have been later than now.
+    for ahead in [3, 14 * 60] {
+        let got = at(RECEIVED + Span::from_mins(ahead));
+        assert_eq!(
+            (got.effective, got.quality),
+            (RECEIVED, Quality::CLOCK_REPAIRED)
+        );
+    }
+    let unknown = Quality::CLOCK_REPAIRED.with(Quality::CLOCK_UNKNOWN);
     for wrong in [
-        RECEIVED + Span::from_mins(3),
+        RECEIVED + Span::from_mins(15 * 60),
         RECEIVED - Span::from_mins(367 * 24 * 60),
         Time::ZERO,
     ] {
-        assert_eq!(
-            (at(wrong).effective, at(wrong).quality),
-            (RECEIVED, Quality::CLOCK_REPAIRED)
-        );
+        let got = at(wrong);
+        assert_eq!((got.effective, got.quality), (RECEIVED, unknown));
+        assert!(!got.quality.usable(), "it may have been measured long ago");
+        assert_eq!(got.device.map(|device| device.stamp), Some(wrong));
     }
     let unknown_year = DateTime {
         year: 0,
@@ -231,10 +240,8 @@ fn a_stamp_is_believed_within_a_year_and_two_minutes() {
         minute: 41,
         second: 59,
     };
-    assert_eq!(
-        thermometer(Some(unknown_year)).quality,
-        Quality::CLOCK_REPAIRED
-    );
+    let got = thermometer(Some(unknown_year));
+    assert_eq!((got.quality, got.device), (unknown, None));
     assert_eq!(thermometer(None).quality, Quality::GOOD);
 }
 
