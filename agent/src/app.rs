@@ -9,7 +9,7 @@ mod renewal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use vitals::{Span, Time};
 
 use self::renewal::Renewer;
 use crate::ble::pipe::Setup;
+use crate::ble::records::Marks;
 use crate::ble::supervisor::{PATIENCE, Supervisor};
 use crate::ble::{Address, Notification, Overflow, RadioEvent};
 use crate::config::{Config, UplinkKind};
@@ -162,7 +163,7 @@ struct App {
 
     values: mpsc::Receiver<Notification>,
     radio_news: mpsc::Receiver<RadioEvent>,
-    devices: watch::Sender<BTreeSet<Address>>,
+    devices: watch::Sender<BTreeMap<Address, Marks>>,
     stop_radio: watch::Sender<bool>,
     radio: Task<()>,
 
@@ -526,14 +527,14 @@ type Radio = (
     Task<()>,
     mpsc::Receiver<Notification>,
     mpsc::Receiver<RadioEvent>,
-    watch::Sender<BTreeSet<Address>>,
+    watch::Sender<BTreeMap<Address, Marks>>,
     watch::Sender<bool>,
 );
 
 fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
     let (values_sender, values) = mpsc::channel(VALUES);
     let (events, news) = mpsc::channel(NEWS);
-    let (devices, devices_wanted) = watch::channel(BTreeSet::new());
+    let (devices, devices_wanted) = watch::channel(BTreeMap::new());
     let (stop_radio, stop) = watch::channel(false);
     let silence = Span::from_secs(i64::try_from(config.silence_s).unwrap_or(i64::MAX));
     let (program, arguments) = Supervisor::own_program(clock.is_test());
@@ -544,6 +545,7 @@ fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
             adapter: config.adapter.clone(),
             silence,
             most_links: config.most_links,
+            clock_ahead_min: config.utc_offset_min,
         },
         clock,
         devices: devices_wanted,
@@ -576,6 +578,7 @@ fn settings(config: &Config) -> Settings {
         buffer_bytes: config.buffer_bytes,
         buffer_age: Span::from_secs(i64::try_from(config.buffer_days * 86_400).unwrap_or(i64::MAX)),
         keep_free_bytes: config.keep_free_bytes,
+        clock_ahead: Span::from_mins(config.utc_offset_min.unwrap_or(0).into()),
         heartbeat: Span::from_secs(i64::try_from(config.heartbeat_s).unwrap_or(i64::MAX)),
         window: Limits::default(),
     }

@@ -27,6 +27,9 @@ pub struct Config {
     /// Links that the Bluetooth adapter carries at once; with more devices they take turns. Absent: learnt when
     /// the adapter refuses one.
     pub most_links: Option<usize>,
+    /// Minutes by which the home's wall clocks are ahead of UTC. Given: written to devices that take a clock, and
+    /// their stamps are read by it. Absent: no clock is written, and stamps are read as UTC. -720 to 840.
+    pub utc_offset_min: Option<i16>,
     /// How often the outbox is made durable, milliseconds; a crash loses at most this much. 10 to 60000.
     pub commit_interval_ms: u64,
     /// Bytes of sealed records kept at most. Beyond it the oldest dense readings are dropped and declared;
@@ -72,6 +75,7 @@ impl Default for Config {
             mqtt_address: None,
             adapter: None,
             most_links: None,
+            utc_offset_min: None,
             commit_interval_ms: 1000,
             buffer_bytes: 512 << 20,
             buffer_days: 180,
@@ -147,6 +151,14 @@ impl Config {
         range("commit_interval_ms", commit, fine, "10 to 60000")?;
         let links = self.most_links.unwrap_or(1) as u64;
         range("most_links", links, links > 0, "at least 1")?;
+        let offset = self.utc_offset_min.unwrap_or(0);
+        if !(-720..=840).contains(&offset) {
+            return Err(ConfigError::Range {
+                field: "utc_offset_min",
+                value: offset.to_string(),
+                expected: "-720 to 840",
+            });
+        }
         let bytes = self.buffer_bytes;
         range("buffer_bytes", bytes, bytes >= 1 << 20, "at least 1048576")?;
         let days = self.buffer_days;

@@ -18,6 +18,11 @@ pub const NOT_ASSIGNED: &str = "not_assigned";
 /// The reading was taken before its assignment began.
 pub const BEFORE_ASSIGNMENT: &str = "before_assignment";
 
+/// A stored record that came again: it was taken before.
+pub const TAKEN_BEFORE: &str = "record_taken_before";
+/// A device did not send its stored records; it is asked again on the next link.
+pub const NOT_FETCHED: &str = "records_not_fetched";
+
 /// The value's checksum does not fit.
 pub const BAD_CHECKSUM: &str = "bad_checksum";
 
@@ -39,14 +44,14 @@ pub struct Observed {
     pub battery_percent: Option<u8>,
 }
 
-/// Decodes one notification of a device that calls itself `name`.
+/// Decodes one notification of a device that calls itself `name`; its wall clock is so far ahead of UTC.
 ///
 /// # Errors
 /// The reason of refusal, a short stable word for counters.
 pub fn decode(
     notification: &Notification,
     name: Option<&str>,
-    source: SourceId,
+    (source, clock_ahead): (SourceId, Span),
     memory: &mut Memory,
     sequences: &mut Sequences,
 ) -> Result<Observed, &'static str> {
@@ -59,8 +64,7 @@ pub fn decode(
     let origin = Origin {
         source,
         received: notification.received,
-        // Nothing tells this agent a device's time zone yet; its stamp is then judged as UTC.
-        clock_ahead: Span::ZERO,
+        clock_ahead,
     };
     let battery_percent = if let Decoded::Battery(level) = &decoded {
         Some(level.percent)
@@ -176,7 +180,7 @@ mod tests {
         decode(
             &notification,
             None,
-            SourceId(3),
+            (SourceId(3), Span::ZERO),
             &mut Memory::default(),
             &mut Sequences::default(),
         )
@@ -208,7 +212,7 @@ mod tests {
             let refused = decode(
                 &notification(uuid, value),
                 None,
-                SourceId(1),
+                (SourceId(1), Span::ZERO),
                 &mut Memory::default(),
                 &mut sequences,
             );
@@ -217,7 +221,7 @@ mod tests {
         let good = decode(
             &notification(uuid, &[0, 60]),
             None,
-            SourceId(1),
+            (SourceId(1), Span::ZERO),
             &mut Memory::default(),
             &mut sequences,
         );

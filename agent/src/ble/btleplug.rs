@@ -15,6 +15,7 @@
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
 mod attempt;
+mod recovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -33,12 +34,13 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use self::attempt::{Attempt, Failure, READ_FOR_ABOUT, read_about};
+use self::recovery::Recovery;
 use super::bluez;
 use super::link::{Input, Limits};
 use super::pipe::Setup;
 use super::radio::{Command, Radio, ScanWindows, Slots};
 use super::worker::{Orders, Out};
-use super::{About, Address, Notification, RadioEvent};
+use super::{About, Address, LinkState, Notification, RadioEvent};
 
 /// Real time for one subscription or read: a device that wants pairing hangs for 30 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -109,12 +111,6 @@ impl Bluetooth {
         session.close(&radio).await;
         Ok(())
     }
-
-    fn tell_changes(&self, radio: &mut Radio) {
-        while let Some((address, state)) = radio.poll_change() {
-            self.out.event(RadioEvent::Link(address, state));
-        }
-    }
 }
 
 /// A peripheral that was connected once; kept for life.
@@ -152,6 +148,7 @@ struct Session {
     /// Resolves when the daemon changed hands or the bus died.
     daemon: oneshot::Receiver<&'static str>,
     failed_scans: u32,
+    recovery: Recovery,
 }
 
 /// Links that are not what they seem; or why the daemon cannot be asked.
@@ -198,6 +195,7 @@ impl Session {
             check: None,
             daemon,
             failed_scans: 0,
+            recovery: Recovery::default(),
         })
     }
 
@@ -206,15 +204,16 @@ impl Session {
         let clock = bluetooth.clock;
         let orders = &bluetooth.orders;
         let (mut stop, mut assigned) = (orders.stop.clone(), orders.devices.clone());
-        let devices = assigned.borrow_and_update().clone();
+        let devices = assigned.borrow_and_update().keys().copied().collect();
         radio.assign(&devices, clock.now());
         let mut check = interval(CHECK_EVERY);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.obey(radio);
-            bluetooth.tell_changes(radio);
+            self.obey(bluetooth, radio);
+            self.tell(bluetooth, radio);
             let now = clock.now();
             let due = radio.next_deadline(now);
+            let due = due.into_iter().chain(self.recovery.next_deadline()).min();
             let pause = due.map_or(Duration::from_secs(3600), |due| clock.real(due.since(now)));
             tokio::select! {
                 biased;
@@ -233,6 +232,7 @@ impl Session {
                 Some((address, about)) = self.reads.next(), if !self.reads.is_empty() => {
                     self.about(address, about, bluetooth);
                 }
+                written = self.recovery.written() => self.recovery.wrote(written, clock.now()),
                 checked = next(&mut self.check) => {
                     let checked = checked?;
                     bluetooth.out.alive();
@@ -241,13 +241,34 @@ impl Session {
                     }
                 }
                 Ok(()) = assigned.changed() => {
-                    let devices = assigned.borrow_and_update().clone();
-                    radio.assign(&devices, clock.now());
-                    self.meet_again(radio, clock);
+                    let wanted = assigned.borrow_and_update();
+                    self.recovery.taken(&wanted);
+                    let devices = wanted.keys().copied().collect();
+                    drop(wanted);
+                    if radio.assign(&devices, clock.now()) {
+                        self.meet_again(radio, clock);
+                    }
                 }
                 _ = check.tick() => self.start_check(radio),
-                () = tokio::time::sleep(pause) => radio.tick(clock.now(), rand::random()),
+                () = tokio::time::sleep(pause) => {
+                    self.recovery.turn(clock.now());
+                    radio.tick(clock.now(), rand::random());
+                }
             }
+        }
+    }
+
+    fn tell(&mut self, bluetooth: &Bluetooth, radio: &mut Radio) {
+        while let Some((address, state)) = radio.poll_change() {
+            if state != LinkState::Connected {
+                self.recovery.lost(address);
+            }
+            bluetooth.out.event(RadioEvent::Link(address, state));
+        }
+        while let Some((address, profile, outcome)) = self.recovery.poll_over() {
+            tracing::debug!(%address, ?profile, ?outcome, "stored records");
+            let event = RadioEvent::Records(address, profile, outcome);
+            bluetooth.out.event(event);
         }
     }
 
@@ -300,7 +321,9 @@ impl Session {
             value: value.value,
             received,
         };
-        bluetooth.out.value(notification);
+        if !self.recovery.heard(&notification) {
+            bluetooth.out.value(notification);
+        }
     }
 
     #[expect(
@@ -342,7 +365,7 @@ impl Session {
     }
 
     /// Starts the next command if none runs.
-    fn obey(&mut self, radio: &mut Radio) {
+    fn obey(&mut self, bluetooth: &Bluetooth, radio: &mut Radio) {
         while let Some(command) = radio.poll_command() {
             self.queue.push_back(command);
         }
@@ -381,9 +404,12 @@ impl Session {
                 let id = self.ids.get(&address).cloned();
                 let peer = self.peers.get(&address);
                 let known = peer.map(|peer| peer.peripheral.clone());
+                let clock_ahead = bluetooth.setup.clock_ahead_min;
+                let set_clock = clock_ahead.map(|minutes| (bluetooth.clock, minutes));
                 async move {
                     let mut attempt = Attempt {
                         peripheral: known,
+                        set_clock,
                         ..Attempt::default()
                     };
                     attempt.failure = attempt.run(address, adapter, id).await.err();
@@ -471,6 +497,18 @@ impl Session {
             return Ok(());
         };
         peer.subscribed = attempt.subscribed;
+        for (service, characteristic, value) in attempt.told {
+            bluetooth.out.value(Notification {
+                device: address,
+                service,
+                characteristic,
+                value,
+                received: now,
+            });
+        }
+        let marks = bluetooth.orders.devices.borrow().get(&address).copied();
+        self.recovery
+            .begin(address, &peer.peripheral, marks.unwrap_or_default(), now);
         for known in READ_FOR_ABOUT {
             peer.echoes.insert(known.uuid(), None);
         }

@@ -7,6 +7,7 @@
 //! * [`link`]: PURE. One device's connection as a machine: seen, connecting, discovering, subscribed, lost,
 //!   backing off, with a watchdog on the data.
 //! * [`radio`]: PURE. All links of one adapter: who may connect now, when to scan.
+//! * [`records`]: PURE. Fetching what a device stored while nobody listened.
 //! * [`btleplug`]: the only file that names the foreign crate; carries out what the machines decide.
 //! * [`bluez`]: what btleplug does not offer, by calls of our own on D-Bus.
 //!
@@ -19,6 +20,7 @@ pub mod btleplug;
 pub mod link;
 pub mod pipe;
 pub mod radio;
+pub mod records;
 pub mod supervisor;
 pub mod worker;
 
@@ -109,6 +111,8 @@ pub enum RadioEvent {
     Unassigned(Address),
     /// An assigned device offers this many characteristics that nobody here can decode.
     UnknownProfiles(Address, usize),
+    /// Fetching a device's stored records ended.
+    Records(Address, records::Profile, records::Outcome),
     /// The radio works (`None`) or why it does not, for people.
     Health(Option<String>),
     /// The radio's worker ended and is started again.

@@ -7,11 +7,12 @@
 //!
 //! Must not know: D-Bus, processes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vitals::{Span, Time};
 
+use super::records::Marks;
 use super::{Address, Missed, Notification, RadioEvent};
 
 /// Longest line, bytes: a value of 512 octets stays far below.
@@ -22,8 +23,8 @@ pub const LONGEST_LINE: usize = 64 * 1024;
 pub enum Down {
     /// The first line.
     Setup(Setup),
-    /// The assigned devices, all of them; whenever that changes.
-    Devices(BTreeSet<Address>),
+    /// The assigned devices, all of them, with the last records that were taken of each; whenever that changes.
+    Devices(BTreeMap<Address, Marks>),
     /// Let go of all links and end.
     Stop,
 }
@@ -38,6 +39,8 @@ pub struct Setup {
     pub silence: Span,
     /// Links that the adapter holds at once; absent where nobody knows.
     pub most_links: Option<usize>,
+    /// How far the home's wall clocks are ahead of UTC, minutes; absent: no device's clock is set.
+    pub clock_ahead_min: Option<i16>,
 }
 
 impl Default for Setup {
@@ -46,6 +49,7 @@ impl Default for Setup {
             adapter: None,
             silence: Span::from_secs(30),
             most_links: None,
+            clock_ahead_min: None,
         }
     }
 }
@@ -209,7 +213,13 @@ mod tests {
         }
         for down in [
             Down::Setup(Setup::default()),
-            Down::Devices(BTreeSet::from([device])),
+            Down::Devices(BTreeMap::from([(
+                device,
+                Marks {
+                    glucose: Some(7),
+                    monitor: None,
+                },
+            )])),
             Down::Stop,
         ] {
             let line = down.to_line();

@@ -100,8 +100,12 @@ impl Radio {
         }
     }
 
-    /// Replaces the list of assigned devices; links of those that are gone are closed.
-    pub fn assign(&mut self, devices: &BTreeSet<Address>, now: Time) {
+    /// Replaces the list of assigned devices; links of those that are gone are closed. True if it differs.
+    pub fn assign(&mut self, devices: &BTreeSet<Address>, now: Time) -> bool {
+        if self.links.keys().eq(devices) {
+            self.plan(now);
+            return false;
+        }
         let gone: Vec<Address> = self
             .links
             .keys()
@@ -120,6 +124,7 @@ impl Radio {
                 .or_insert_with(|| Link::new(limits, now));
         }
         self.plan(now);
+        true
     }
 
     /// True if the device is assigned here.

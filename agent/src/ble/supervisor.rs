@@ -6,7 +6,7 @@
 //! makes the worker count it.
 //! Must not know: D-Bus, what values mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -22,6 +22,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use vitals::Span;
 
 use super::pipe::{Down, LONGEST_LINE, Setup, Up};
+use super::records::Marks;
 use super::{Address, LinkState, Notification, Overflow, RadioEvent, WorkerEnd};
 use crate::backoff::Backoff;
 
@@ -42,7 +43,7 @@ pub struct Supervisor {
     /// The house's clock.
     pub clock: Clock,
     /// Assigned devices.
-    pub devices: watch::Receiver<BTreeSet<Address>>,
+    pub devices: watch::Receiver<BTreeMap<Address, Marks>>,
     /// Values, bounded.
     pub values: mpsc::Sender<Notification>,
     /// Everything else, bounded.
@@ -231,6 +232,7 @@ impl Supervisor {
                     RadioEvent::About(..)
                     | RadioEvent::Unassigned(_)
                     | RadioEvent::UnknownProfiles(..)
+                    | RadioEvent::Records(..)
                     | RadioEvent::Ended(_) => {}
                 }
                 self.tell(event).await;

@@ -5,7 +5,7 @@
 //! successor; it ends by itself when adapter, daemon or bus fail it; signals meant for the agent do not end it.
 //! Must not know: seals, stores, uplinks.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufWriter, Write as _};
 
 use proto::clock::Clock;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use super::pipe::{Down, Setup, Up};
+use super::records::Marks;
 use super::{Address, Overflow, RadioEvent};
 use crate::ble::btleplug::Bluetooth;
 
@@ -63,7 +64,7 @@ impl Out {
 #[derive(Debug)]
 pub struct Orders {
     /// Assigned devices.
-    pub devices: watch::Receiver<BTreeSet<Address>>,
+    pub devices: watch::Receiver<BTreeMap<Address, Marks>>,
     /// Turns true when links are to be let go.
     pub stop: watch::Receiver<bool>,
 }
@@ -81,7 +82,7 @@ pub fn run(clock: Clock) -> std::io::Result<u8> {
         ));
     };
     let (queue, told) = mpsc::channel(QUEUE);
-    let (devices, devices_wanted) = watch::channel(BTreeSet::new());
+    let (devices, devices_wanted) = watch::channel(BTreeMap::new());
     let (stop, stop_wanted) = watch::channel(false);
     let reader = std::thread::Builder::new().name("orders".into());
     reader.spawn(move || obey(&devices, &stop))?;
@@ -127,7 +128,7 @@ async fn play(setup: Setup, clock: Clock, out: Out, orders: Orders) -> std::io::
 }
 
 /// Reads orders until the agent is gone, which ends this process at once: links stay up for its successor.
-fn obey(devices: &watch::Sender<BTreeSet<Address>>, stop: &watch::Sender<bool>) {
+fn obey(devices: &watch::Sender<BTreeMap<Address, Marks>>, stop: &watch::Sender<bool>) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
             Ok(Down::Devices(wanted)) => drop(devices.send_replace(wanted)),

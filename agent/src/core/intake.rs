@@ -6,10 +6,15 @@ use proto::wire::sanitise;
 use vitals::observe::Memory;
 use vitals::{StreamId, Time};
 
+use super::records::{Fresh, TakenRecords, is_stored};
 use super::spots::Spots;
 use super::{Core, Device};
+use crate::ble::records::Outcome;
 use crate::ble::{About, Address, LinkState, Notification, RadioEvent};
-use crate::decode::{BAD_CHECKSUM, BEFORE_ASSIGNMENT, NOT_ASSIGNED, UNKNOWN_PROFILE, decode};
+use crate::decode::{
+    BAD_CHECKSUM, BEFORE_ASSIGNMENT, NOT_ASSIGNED, NOT_FETCHED, TAKEN_BEFORE, UNKNOWN_PROFILE,
+    decode,
+};
 use crate::outbox::assignment::Assignment;
 use crate::outbox::seal::Loss;
 
@@ -35,8 +40,30 @@ impl Core {
             self.counters.device_data_refused.add("no_usable_key", 1);
             return;
         };
+        let part;
+        let notification = match device.records.take(notification) {
+            Fresh::Whole => notification,
+            Fresh::Part(value) => {
+                part = Notification {
+                    value,
+                    ..notification.clone()
+                };
+                &part
+            }
+            Fresh::Nothing => {
+                self.counters.device_data_refused.add(TAKEN_BEFORE, 1);
+                return;
+            }
+        };
+        let ahead = self.settings.clock_ahead;
         let memory = &mut device.memory;
-        let decoded = decode(notification, name.as_deref(), source, memory, sequences);
+        let decoded = decode(
+            notification,
+            name.as_deref(),
+            (source, ahead),
+            memory,
+            sequences,
+        );
         let mut observed = match decoded {
             Ok(observed) => observed,
             Err(reason) => {
@@ -70,6 +97,7 @@ impl Core {
         let Some(device) = self.devices.get_mut(&address) else {
             return;
         };
+        let stored = is_stored(notification.characteristic);
         device.readings += kept as u64;
         device.last_value = Some(notification.received);
         let contact = observed.contact.or(device.contact);
@@ -77,6 +105,9 @@ impl Core {
         if (contact, battery) != (device.contact, device.about.battery_percent) {
             (device.contact, device.about.battery_percent) = (contact, battery);
             self.report(address);
+        }
+        if stored {
+            self.keep_records(address, now);
         }
     }
 
@@ -104,6 +135,7 @@ impl Core {
                 if link != LinkState::Connected {
                     // What it said about contact is no longer so.
                     device.contact = None;
+                    device.records.link_lost();
                 }
                 let stream = device.stream;
                 self.mark_collecting(stream, now);
@@ -129,6 +161,18 @@ impl Core {
                     .device_data_refused
                     .add(UNKNOWN_PROFILE, count as u64);
             }
+            RadioEvent::Records(address, profile, outcome) => {
+                match (outcome, self.devices.get_mut(&address)) {
+                    (Outcome::Complete, Some(device)) => {
+                        device.records.complete(profile);
+                        self.keep_records(address, now);
+                    }
+                    (Outcome::Failed, _) => {
+                        self.counters.device_data_refused.add(NOT_FETCHED, 1);
+                    }
+                    (Outcome::Complete | Outcome::Unsupported, _) => {}
+                }
+            }
             RadioEvent::Health(trouble) => self.radio_trouble = trouble,
             RadioEvent::Ended(end) => self.counters.radio_restarts.add(end.as_str(), 1),
         }
@@ -144,12 +188,17 @@ impl Core {
             let source = self.sealing.source(stream, address);
             self.dirty.insert(stream);
             self.unassigned.remove(&address);
+            let row = self.sealing.rows().get(&stream);
+            let mut kept = row.into_iter().flat_map(|row| &row.records);
+            let kept = kept.find(|kept| kept.source == u32::from(source.0));
+            let records = kept.map(TakenRecords::from_row).unwrap_or_default();
             self.devices.entry(address).or_insert(Device {
                 stream,
                 source,
                 link: LinkState::Searching,
                 since: now,
                 about: About::default(),
+                records,
                 memory: Memory::default(),
                 contact: None,
                 readings: 0,
@@ -162,6 +211,25 @@ impl Core {
         // A new assignment is alive from its first moment, also before its device is found.
         if !self.stopping {
             self.heartbeat_due = now;
+        }
+    }
+
+    /// Which records of a device were taken goes to disk with the readings of the same commit.
+    fn keep_records(&mut self, address: Address, now: Time) {
+        let Some(device) = self.devices.get(&address) else {
+            return;
+        };
+        let (stream, source) = (device.stream, device.source.0);
+        let kept = device.records.to_row(source);
+        let rows = &mut self.sealing.row_mut(stream).records;
+        let known = rows.iter().find(|row| row.source == u32::from(source));
+        if known != kept.as_ref() {
+            rows.retain(|row| row.source != u32::from(source));
+            rows.extend(kept);
+            self.dirty.insert(stream);
+            // The radio is told how far it got.
+            self.devices_changed = true;
+            self.schedule_commit(now);
         }
     }
 

@@ -12,6 +12,7 @@
 mod delivery;
 mod intake;
 mod keep;
+mod records;
 mod report;
 mod spots;
 #[cfg(test)]
@@ -24,6 +25,8 @@ use proto::v1::{GapReason, GatewayToCentre};
 use vitals::observe::Memory;
 use vitals::{GatewayId, SourceId, Span, StreamId, Time};
 
+use self::records::TakenRecords;
+use crate::ble::records::Marks;
 use crate::ble::{About, Address, LinkState, Notification, Overflow, RadioEvent};
 use crate::command::Commander;
 use crate::decode::Counts;
@@ -65,6 +68,8 @@ pub struct Settings {
     pub buffer_age: Span,
     /// Bytes of disk that stay free.
     pub keep_free_bytes: u64,
+    /// How far the home's wall clocks are ahead of UTC.
+    pub clock_ahead: Span,
     /// Time between heartbeats.
     pub heartbeat: Span,
     /// The window's limits.
@@ -79,6 +84,8 @@ pub(crate) struct Device {
     pub(crate) link: LinkState,
     pub(crate) since: Time,
     pub(crate) about: About,
+    /// Which of its stored records were taken.
+    pub(crate) records: TakenRecords,
     /// What it said that later values rest on.
     pub(crate) memory: Memory,
     pub(crate) contact: Option<bool>,
@@ -260,10 +267,10 @@ impl Core {
         self.jobs.pop_front()
     }
 
-    /// The devices that the radio shall connect, when that changed.
-    pub fn poll_devices(&mut self) -> Option<BTreeSet<Address>> {
-        std::mem::take(&mut self.devices_changed)
-            .then(|| self.sealing.devices().keys().copied().collect())
+    /// The devices that the radio shall connect, with the last records taken of each; when that changed.
+    pub fn poll_devices(&mut self) -> Option<BTreeMap<Address, Marks>> {
+        let marks = |(address, device): (&Address, &Device)| (*address, device.records.marks());
+        std::mem::take(&mut self.devices_changed).then(|| self.devices.iter().map(marks).collect())
     }
 
     /// What was obeyed, when that changed: to be made durable.

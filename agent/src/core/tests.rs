@@ -345,6 +345,7 @@ fn start(
         buffer_bytes,
         buffer_age: Span::from_secs(40 * 86_400),
         keep_free_bytes: 0,
+        clock_ahead: Span::ZERO,
         heartbeat: Span::from_secs(30),
         window: Limits::default(),
     };
@@ -881,4 +882,52 @@ fn a_receipt_before_the_commit_keeps_the_disk_idle() {
         "{written} records were written although the centre had them"
     );
     assert_eq!(bench.applied_once(), 10);
+}
+
+/// Record `sequence` of a glucose meter, without a sample or a context.
+fn glucose_record(bench: &mut Bench, sequence: u16) {
+    let [low, high] = sequence.to_le_bytes();
+    let value = vec![0x02, low, high, 0xEB, 0x07, 1, 15, 8, 0, 0, 100, 0xB0, 0x11];
+    let notification = Notification {
+        device: DEVICE,
+        service: vitals::gatt::uuid(0x1808),
+        characteristic: vitals::gatt::uuid(0x2A18),
+        value,
+        received: bench.now,
+    };
+    let now = bench.now;
+    bench.core.handle(Event::Notification(notification), now);
+}
+
+#[test]
+fn stored_records_are_asked_for_again_only_if_their_readings_are_not_durable() {
+    let mut bench = Bench::new();
+    bench.disconnect();
+    let last = |bench: &mut Bench| {
+        let devices = bench.core.poll_devices().expect("it changed");
+        devices[&DEVICE].glucose
+    };
+    for sequence in 0..5 {
+        glucose_record(&mut bench, sequence);
+    }
+    assert_eq!(last(&mut bench), Some(4));
+    bench.pass(Span::from_secs(2));
+    let durable = bench.decoded();
+    assert_eq!(durable, 5);
+    // These are in memory only when the agent dies.
+    for sequence in 5..9 {
+        glucose_record(&mut bench, sequence);
+    }
+    assert_eq!(last(&mut bench), Some(8));
+    bench.restart(1 << 30);
+    assert_eq!(last(&mut bench), Some(4), "asked for from 5 on");
+    for sequence in 3..9 {
+        glucose_record(&mut bench, sequence);
+    }
+    let refused = bench.core.status(bench.now).device_data_refused;
+    assert_eq!(refused.get("record_taken_before"), Some(&2));
+    bench.connect();
+    bench.pass(Span::from_secs(2));
+    bench.receipt_all();
+    assert_eq!(bench.applied_once(), 9, "each once");
 }

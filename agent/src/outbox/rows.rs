@@ -160,6 +160,35 @@ pub struct StreamRow {
     /// Records among them that declare losses.
     #[prost(uint64, tag = "11")]
     pub gap_records_kept: u64,
+    /// Which stored records of devices were taken.
+    #[prost(message, repeated, tag = "12")]
+    pub records: Vec<RecordsRow>,
+}
+
+/// Which stored records of one device were taken: numbers as ranges (first, last, first, last, ...).
+#[derive(Clone, PartialEq, Message)]
+pub struct RecordsRow {
+    /// The device, as its source number.
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    /// Sequence numbers of glucose records.
+    #[prost(uint64, repeated, tag = "2")]
+    pub glucose: Vec<u64>,
+    /// Sequence numbers of glucose contexts.
+    #[prost(uint64, repeated, tag = "3")]
+    pub contexts: Vec<u64>,
+    /// The last glucose record that announced a context.
+    #[prost(uint32, optional, tag = "4")]
+    pub announced: Option<u32>,
+    /// Minutes of a monitor's session.
+    #[prost(uint64, repeated, tag = "5")]
+    pub monitor: Vec<u64>,
+    /// That session's start, as the device writes it.
+    #[prost(bytes = "vec", tag = "6")]
+    pub session: Vec<u8>,
+    /// Stamps of an oximeter's spot checks, microseconds, each followed by how many have it.
+    #[prost(uint64, repeated, tag = "7")]
+    pub spots: Vec<u64>,
 }
 
 impl Row for StreamRow {

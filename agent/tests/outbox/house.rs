@@ -280,6 +280,7 @@ impl Agent {
             buffer_bytes: life.budget,
             buffer_age: Span::from_secs(40 * 86_400),
             keep_free_bytes: 0,
+            clock_ahead: Span::ZERO,
             heartbeat: Span::from_secs(30),
             window: Limits::default(),
         };

@@ -2,7 +2,7 @@
 //! its worker as the real program in a process of its own, because libdbus takes its bus from the environment.
 //! Daemon and worker share a clock that runs ten times as fast.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use vitals::{Span, Time};
 use vitaltwin_agent::ble::pipe::Setup;
+use vitaltwin_agent::ble::records::Marks;
 use vitaltwin_agent::ble::supervisor::Supervisor;
 use vitaltwin_agent::ble::{Address, LinkState, Notification, Overflow, RadioEvent, WorkerEnd};
 
@@ -89,7 +90,7 @@ pub(crate) struct Bench {
     scenario: Scenario,
     match_rules: Option<u32>,
     sent: Arc<Mutex<Vec<String>>>,
-    _devices: watch::Sender<BTreeSet<Address>>,
+    pub(crate) devices: watch::Sender<BTreeMap<Address, Marks>>,
     stop: watch::Sender<bool>,
     pub(crate) overflow: Overflow,
     supervisor: tokio::task::JoinHandle<()>,
@@ -117,6 +118,7 @@ impl Bench {
             .expect("a rate");
         let assigned = plan.assigned.iter();
         let assigned = assigned.map(|text| Address::parse(text).expect("an address"));
+        let assigned = assigned.map(|address| (address, Marks::default()));
         let (devices, devices_wanted) = watch::channel(assigned.collect());
         let (stop, stop_wanted) = watch::channel(false);
         let (values, values_in) = mpsc::channel(256);
@@ -143,7 +145,7 @@ impl Bench {
             scenario: Scenario::parse(&plan.scenario, "test".as_ref()).expect("well formed"),
             match_rules: plan.match_rules,
             sent: Arc::default(),
-            _devices: devices,
+            devices,
             stop,
             overflow,
             supervisor: tokio::spawn(async {}),

@@ -27,6 +27,7 @@
 )]
 
 mod bench;
+mod records;
 
 use std::time::Duration;
 

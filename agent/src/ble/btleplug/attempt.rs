@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use btleplug::api::{Central as _, CharPropFlags, Characteristic, Peripheral as _};
+use btleplug::api::{Central as _, CharPropFlags, Characteristic, Peripheral as _, WriteType};
 use btleplug::platform::{Adapter, Peripheral, PeripheralId};
 use futures_util::StreamExt as _;
+use proto::clock::Clock;
 use tokio::time::timeout;
-use vitals::gatt::{Characteristic as Known, DeviceText};
+use vitals::Span;
+use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText};
 
 use super::{CALL_TIMEOUT, Values};
 use crate::ble::{About, Address};
@@ -25,6 +27,10 @@ pub(super) struct Attempt {
     pub(super) values: Option<Values>,
     pub(super) subscribed: HashSet<(u128, u128)>,
     pub(super) streams: bool,
+    /// Values that were read because later ones rest on them: (service, characteristic, octets).
+    pub(super) told: Vec<(u128, u128, Vec<u8>)>,
+    /// Write the time to a device that takes it: by this clock, so many minutes ahead of UTC.
+    pub(super) set_clock: Option<(Clock, i16)>,
     pub(super) unknown: usize,
     pub(super) failure: Option<Failure>,
 }
@@ -84,10 +90,29 @@ impl Attempt {
             let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
             return Err(Failure::Empty);
         }
+        for characteristic in &offered {
+            if let Some(time) = self.set_clock {
+                set_clock(&peripheral, characteristic, time).await;
+            }
+            self.read_session(&peripheral, characteristic).await;
+        }
         for characteristic in offered {
             self.subscribe(&peripheral, &characteristic).await;
         }
         Ok(())
+    }
+
+    /// Records of a continuous glucose monitor count from its session's start.
+    async fn read_session(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
+        let uuid = characteristic.uuid.as_u128();
+        let readable = characteristic.properties.contains(CharPropFlags::READ);
+        if uuid != Known::CgmSessionStart.uuid() || !readable {
+            return;
+        }
+        if let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(characteristic)).await {
+            let service = characteristic.service_uuid.as_u128();
+            self.told.push((service, uuid, value));
+        }
     }
 
     async fn subscribe(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
@@ -113,6 +138,33 @@ impl Attempt {
             Ok(Err(error)) => tracing::debug!(%error, "a subscription failed"),
             Err(_) => tracing::debug!("a subscription timed out"),
         }
+    }
+}
+
+/// Cuffs and scales that keep time want to be told before they report; who refuses keeps its own.
+async fn set_clock(
+    peripheral: &Peripheral,
+    characteristic: &Characteristic,
+    (clock, minutes): (Clock, i16),
+) {
+    if !characteristic.properties.contains(CharPropFlags::WRITE) {
+        return;
+    }
+    let ahead = Span::from_mins(minutes.into());
+    let uuid = characteristic.uuid.as_u128();
+    let octets = if uuid == Known::CurrentTime.uuid() {
+        CurrentTime::at(clock.now(), ahead, 0).and_then(|time| time.encode().ok())
+    } else if uuid == Known::DateTime.uuid() {
+        DateTime::from_utc(clock.now() + ahead).map(|time| time.to_octets().to_vec())
+    } else {
+        return;
+    };
+    let Some(octets) = octets else { return };
+    let write = peripheral.write(characteristic, &octets, WriteType::WithResponse);
+    match timeout(CALL_TIMEOUT, write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a device keeps its own time"),
+        Err(_) => tracing::debug!("a device did not take the time"),
     }
 }
 

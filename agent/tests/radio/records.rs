@@ -1,0 +1,159 @@
+//! What devices stored while nobody listened is fetched, whole and once, over drops in the middle.
+
+use std::collections::BTreeMap;
+
+use vitals::gatt::{CgmRecord, Characteristic, GlucoseMeasurement};
+use vitaltwin_agent::ble::pipe::Setup;
+use vitaltwin_agent::ble::records::{Marks, Outcome, Profile};
+use vitaltwin_agent::ble::{Address, LinkState, Notification, RadioEvent};
+
+use crate::bench::{Bench, Plan};
+
+const METER: &str = "C0:00:00:00:00:06";
+const MONITOR: &str = "C0:00:00:00:00:07";
+const OXIMETER: &str = "C0:00:00:00:00:09";
+const CUFF: &str = "C0:00:00:00:00:05";
+const SCENARIO: &str = r#"
+    [[patient]]
+    name = "p"
+    gateway = "g"
+    [[patient.wearable]]
+    kind = "cuff"
+    address = "C0:00:00:00:00:05"
+    period_s = 3000
+    stored = 1
+    [[patient.wearable]]
+    kind = "glucose-meter"
+    address = "C0:00:00:00:00:06"
+    period_s = 3000
+    stored = 60
+    [[patient.wearable]]
+    kind = "cgm"
+    address = "C0:00:00:00:00:07"
+    period_s = 3000
+    stored = 24
+    [[patient.wearable]]
+    kind = "spot-oximeter"
+    address = "C0:00:00:00:00:09"
+    period_s = 3000
+    stored = 5
+    repeat = 2
+"#;
+
+fn address(text: &str) -> Address {
+    Address::parse(text).expect("an address")
+}
+
+fn plan(assigned: &[&'static str]) -> Plan {
+    Plan {
+        scenario: SCENARIO.into(),
+        assigned: assigned.to_vec(),
+        ..Plan::default()
+    }
+}
+
+fn of(bench: &Bench, device: &str, characteristic: Characteristic) -> Vec<Notification> {
+    let values = bench.others.iter();
+    let values = values.filter(|value| {
+        value.device == address(device) && value.characteristic == characteristic.uuid()
+    });
+    values.cloned().collect()
+}
+
+fn numbers(bench: &Bench) -> Vec<u16> {
+    let records = of(bench, METER, Characteristic::GlucoseMeasurement);
+    let number = |value: &Notification| {
+        GlucoseMeasurement::decode(&value.value)
+            .expect("well formed")
+            .sequence
+    };
+    records.iter().map(number).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stored_records_come_whole_and_once_over_a_drop() {
+    let Some(mut bench) = Bench::with(plan(&[METER])).await else {
+        return;
+    };
+    // The link drops in the middle of the transfer; the core has taken what came.
+    let some = |bench: &Bench| numbers(bench).len() >= 3;
+    bench.until("the first records", some).await;
+    bench.faults().drop_link(METER).await.expect("known");
+    let lost = RadioEvent::Link(address(METER), LinkState::Lost);
+    bench
+        .until("the drop", |bench| bench.events.contains(&lost))
+        .await;
+    let first = numbers(&bench);
+    assert!(first.len() < 60, "the transfer was over before the drop");
+    let marks = Marks {
+        glucose: first.last().copied(),
+        monitor: None,
+    };
+    bench
+        .devices
+        .send_replace(BTreeMap::from([(address(METER), marks)]));
+    let complete = RadioEvent::Records(address(METER), Profile::Glucose, Outcome::Complete);
+    let told = bench.events.len();
+    bench
+        .until_event("all records", told, |event| *event == complete)
+        .await;
+    let whole = |bench: &Bench| numbers(bench).contains(&59);
+    bench.until("the last record", whole).await;
+    assert_eq!(numbers(&bench), (0..60).collect::<Vec<_>>());
+    let contexts = of(&bench, METER, Characteristic::GlucoseMeasurementContext);
+    assert!(contexts.len() >= 59, "{} contexts", contexts.len());
+    // Control: on the next link there is nothing new, and nothing comes.
+    let marks = Marks {
+        glucose: Some(59),
+        monitor: None,
+    };
+    bench
+        .devices
+        .send_replace(BTreeMap::from([(address(METER), marks)]));
+    let told = bench.events.len();
+    bench.faults().drop_link(METER).await.expect("known");
+    bench
+        .until_event("nothing new", told, |event| *event == complete)
+        .await;
+    assert_eq!(numbers(&bench).len(), 60);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn monitors_tell_their_session_first_and_oximeters_send_all() {
+    let mut plan = plan(&[MONITOR, OXIMETER, CUFF]);
+    plan.setup = Setup {
+        clock_ahead_min: Some(60),
+        ..plan.setup
+    };
+    let Some(mut bench) = Bench::with(plan).await else {
+        return;
+    };
+    for (device, profile) in [(MONITOR, Profile::Monitor), (OXIMETER, Profile::Oximeter)] {
+        let complete = RadioEvent::Records(address(device), profile, Outcome::Complete);
+        bench
+            .until_event("all records", 0, |event| *event == complete)
+            .await;
+    }
+    let minutes = |bench: &Bench| {
+        let values = of(bench, MONITOR, Characteristic::CgmMeasurement);
+        let records = values
+            .iter()
+            .flat_map(|value| CgmRecord::decode(&value.value));
+        records
+            .flatten()
+            .map(|record| record.time_offset_min)
+            .collect::<Vec<_>>()
+    };
+    bench
+        .until("24 minutes", |bench| minutes(bench).len() >= 24)
+        .await;
+    assert!(minutes(&bench).is_sorted());
+    let session = of(&bench, MONITOR, Characteristic::CgmSessionStart);
+    assert_eq!(session.len(), 1, "read once, and no echo of it");
+    let of_monitor = bench.others.iter();
+    let mut of_monitor = of_monitor.filter(|value| value.device == address(MONITOR));
+    assert_eq!(of_monitor.next(), session.first(), "before any record");
+    let spots = |bench: &Bench| of(bench, OXIMETER, Characteristic::PlxSpotCheck).len();
+    bench.until("spot checks", |bench| spots(bench) >= 10).await;
+    assert_eq!(spots(&bench), 10, "five, each twice");
+}
