@@ -209,7 +209,7 @@ async def slots(gateway, room):
     await gateway.all_receipted()
 
 
-STORIES = {story.__name__: story for story in (drops, agent_killed, daemon_killed, bonds, slots)}
+STORIES = {story.__name__: story for story in (drops, agent_killed, bonds, slots, daemon_killed)}
 
 
 async def tell(name, gateway, air):
@@ -221,6 +221,10 @@ async def tell(name, gateway, air):
         why = str(failure)
     for strap in room.straps:
         say("  strap", strap.books(), "| agent:", gateway.readings(strap), "readings")
+    if why:
+        status = gateway.status() or {}
+        links = [f"{d['address']} {d['link']}" for d in status.get("devices", [])]
+        say("  agent: radio trouble", repr(status.get("radio_trouble")), "links", links)
     if gateway.agent and gateway.agent.returncode is None:
         await gateway.end_agent()
     await room.clear()

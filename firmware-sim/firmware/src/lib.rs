@@ -13,6 +13,7 @@
 //! * [`device`]: what the devices that measure now and then have in common; they keep what they measured and give it when
 //!   somebody asks: [`cuff`], [`glucose_meter`], [`cgm`], [`scale`], [`spot`]. They stamp it by a [`clock`] of their own,
 //!   right or wrong; [`records`]: the Record Access Control Point.
+//! * [`beacon`]: devices whose values are in their adverts.
 //! * [`polar`]: a chest strap's streams of ECG, acceleration and intervals.
 //! * [`gatt`]: the attribute table and values; [`profiles`]: the tables of the devices that store.
 //!
@@ -23,6 +24,7 @@
 extern crate alloc;
 
 pub mod ads1292;
+pub mod beacon;
 pub mod cgm;
 pub mod clock;
 pub mod cuff;

@@ -1,16 +1,19 @@
 //! `org.bluez.Device1`: connect, pair, disconnect, and what an advert says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use firmware::gatt::Uuid;
 use zbus::fdo;
 use zbus::message::Header;
-use zbus::zvariant::OwnedObjectPath;
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
 use super::adapter::client_of;
 use super::error::Error;
 use super::peer::Peer;
 use super::world::{ADAPTER_PATH, World};
+use crate::wearable::Advert;
 
 /// From `Connect` to a link, or to the failure of one.
 const CONNECT_TIME: Duration = Duration::from_millis(20);
@@ -44,7 +47,7 @@ impl Device1 {
                 return Ok(());
             }
             link.connecting = true;
-            let fails = link.fail_connects > 0;
+            let fails = link.fail_connects > 0 || self.peer.services.is_empty();
             link.fail_connects = link.fail_connects.saturating_sub(1);
             fails
         };
@@ -154,6 +157,29 @@ impl Device1 {
         self.peer.uuids()
     }
 
+    #[zbus(property)]
+    fn service_data(&self) -> fdo::Result<HashMap<String, OwnedValue>> {
+        match &self.peer.link().advert {
+            Some(Advert::Service(service, octets)) => {
+                let uuid = Uuid::short(*service).to_string();
+                Ok(HashMap::from([(uuid, owned(octets)?)]))
+            }
+            _ => Err(fdo::Error::Failed("No such property 'ServiceData'".into())),
+        }
+    }
+
+    #[zbus(property)]
+    fn manufacturer_data(&self) -> fdo::Result<HashMap<u16, OwnedValue>> {
+        match &self.peer.link().advert {
+            Some(Advert::Manufacturer(company, octets)) => {
+                Ok(HashMap::from([(*company, owned(octets)?)]))
+            }
+            _ => Err(fdo::Error::Failed(
+                "No such property 'ManufacturerData'".into(),
+            )),
+        }
+    }
+
     // Absent where the device was not heard in this scan, as with the real daemon.
     #[zbus(property, name = "RSSI")]
     fn rssi(&self) -> fdo::Result<i16> {
@@ -162,6 +188,26 @@ impl Device1 {
             .rssi
             .ok_or_else(|| fdo::Error::Failed("No such property 'RSSI'".into()))
     }
+}
+
+/// What an advert carries as a changed property.
+pub(crate) fn advertised(advert: &Advert) -> (&'static str, Value<'static>) {
+    match advert {
+        Advert::Service(service, octets) => {
+            let uuid = Uuid::short(*service).to_string();
+            let data = HashMap::from([(uuid, Value::from(octets.clone()))]);
+            ("ServiceData", data.into())
+        }
+        Advert::Manufacturer(company, octets) => {
+            let data = HashMap::from([(*company, Value::from(octets.clone()))]);
+            ("ManufacturerData", data.into())
+        }
+    }
+}
+
+fn owned(octets: &[u8]) -> fdo::Result<OwnedValue> {
+    OwnedValue::try_from(Value::from(octets.to_vec()))
+        .map_err(|error| fdo::Error::Failed(error.to_string()))
 }
 
 /// A path that was built from an address is always a valid one; a bad address is an error, not a panic.

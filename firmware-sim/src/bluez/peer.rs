@@ -13,7 +13,7 @@ use firmware::gatt::{self, Characteristic, Service, Uuid};
 use tokio::sync::Notify;
 
 use super::pairing::Cancel;
-use crate::wearable::{Identity, Pairing, Wearable};
+use crate::wearable::{Advert, Identity, Pairing, Wearable};
 
 /// The first handle that a peripheral's own services get.
 const FIRST_HANDLE: u16 = 0x0010;
@@ -66,6 +66,8 @@ pub(crate) struct Link {
     /// Counts links, so that what was started on an old one does nothing on a new one.
     pub(crate) number: u64,
     pub(crate) rssi: Option<i16>,
+    /// What its last advert carried.
+    pub(crate) advert: Option<Advert>,
     /// So many connects fail before one succeeds.
     pub(crate) fail_connects: u32,
     /// Connected but says nothing.

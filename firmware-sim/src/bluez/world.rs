@@ -16,9 +16,9 @@ use vitals::{Span, Time};
 use zbus::Connection;
 use zbus::zvariant::Value;
 
-use super::objects;
 use super::pairing::Agents;
 use super::peer::Peer;
+use super::{device, objects};
 
 /// The one adapter.
 pub(crate) const ADAPTER_PATH: &str = "/org/bluez/hci0";
@@ -249,12 +249,14 @@ impl World {
     /// The adapter hears an advert: a new device appears, a known one changes its signal strength. A connected
     /// peripheral does not advertise.
     pub(crate) async fn advertise(self: &Arc<Self>, peer: &Arc<Peer>, rssi: i16) {
+        let advert = peer.wearable().advert(self.now());
         let new = {
             let mut link = peer.link();
             if link.connected {
                 return;
             }
             link.rssi = Some(rssi);
+            link.advert.clone_from(&advert);
             !std::mem::replace(&mut link.known, true)
         };
         if new {
@@ -262,7 +264,9 @@ impl World {
                 tracing::warn!(%error, "cannot add a device");
             }
         } else {
-            self.device_changed(peer, &[("RSSI", rssi.into())]).await;
+            let mut changes = vec![("RSSI", rssi.into())];
+            changes.extend(advert.map(|advert| device::advertised(&advert)));
+            self.device_changed(peer, &changes).await;
         }
     }
 

@@ -71,6 +71,8 @@ pub(super) enum Board {
     },
     /// A strap or a watch with something of its maker's own.
     Vendor(Box<Vendor>),
+    /// Never connected to: it advertises what it is told it measures.
+    Beacon { wire: Wire },
     /// Without chips: it is told what it measures.
     Station { station: Box<Station>, wire: Wire },
 }
@@ -171,6 +173,9 @@ impl Board {
             Kind::PolarH10 => vendor(Chips::Strap, Own::Polar),
             Kind::PineTime => vendor(Chips::Watch, Own::PineTime),
             Kind::Bangle => vendor(Chips::Watch, Own::Bangle),
+            Kind::ThermometerBeacon | Kind::HeartRateBeacon => Self::Beacon {
+                wire: Wire::default(),
+            },
             Kind::Cuff => station(|clock| Instrument::Cuff(Cuff::new(clock))),
             Kind::GlucoseMeter => {
                 station(|clock| Instrument::GlucoseMeter(GlucoseMeter::new(clock)))
@@ -275,7 +280,7 @@ impl Board {
                 hold(chip).sense(if fit.worn { ear } else { AMBIENT }, AMBIENT);
             }
             Self::Vendor(vendor) => vendor.play_to(patient, until, fit),
-            Self::Station { .. } => {}
+            Self::Station { .. } | Self::Beacon { .. } => {}
         }
     }
 
@@ -287,7 +292,7 @@ impl Board {
             Self::Oximeter { firmware, .. } => firmware.measurements(),
             Self::Thermometer { firmware, .. } => firmware.measurement().into_iter().collect(),
             Self::Vendor(vendor) => vendor.measurements(),
-            Self::Station { .. } => Vec::new(),
+            Self::Station { .. } | Self::Beacon { .. } => Vec::new(),
         }
     }
 
@@ -295,6 +300,7 @@ impl Board {
     pub(super) fn read(&mut self, at: Span, characteristic: Uuid) -> Option<Vec<u8>> {
         match self {
             Self::Vendor(vendor) => vendor.read(at, characteristic),
+            Self::Beacon { .. } => None,
             Self::Station { station, .. } => {
                 let up = station.up(at);
                 station.device_at(at).read(up, characteristic)
@@ -314,6 +320,7 @@ impl Board {
             Self::Oximeter { .. } => Oximeter::<I2cBus>::SERVICES,
             Self::Thermometer { .. } => Thermometer::<I2cBus>::SERVICES,
             Self::Vendor(vendor) => vendor.services(),
+            Self::Beacon { .. } => &[],
             Self::Station { station, .. } => station.device().services(),
         }
     }
@@ -326,6 +333,7 @@ impl Board {
             | Self::Watch { wire, .. }
             | Self::Oximeter { wire, .. }
             | Self::Thermometer { wire, .. }
+            | Self::Beacon { wire }
             | Self::Station { wire, .. } => wire,
         }
     }
@@ -341,7 +349,8 @@ impl Board {
             Self::Strap { .. }
             | Self::Watch { .. }
             | Self::Oximeter { .. }
-            | Self::Thermometer { .. } => Err(Refusal::NOT_PERMITTED),
+            | Self::Thermometer { .. }
+            | Self::Beacon { .. } => Err(Refusal::NOT_PERMITTED),
         }
     }
 
@@ -356,7 +365,8 @@ impl Board {
             Self::Strap { .. }
             | Self::Watch { .. }
             | Self::Oximeter { .. }
-            | Self::Thermometer { .. } => Vec::new(),
+            | Self::Thermometer { .. }
+            | Self::Beacon { .. } => Vec::new(),
         }
     }
 
@@ -368,7 +378,8 @@ impl Board {
             Self::Strap { .. }
             | Self::Watch { .. }
             | Self::Oximeter { .. }
-            | Self::Thermometer { .. } => None,
+            | Self::Thermometer { .. }
+            | Self::Beacon { .. } => None,
         }
     }
 
@@ -383,6 +394,6 @@ impl Board {
 
     /// True if it looks at its body all the time, not only when it measures.
     pub(super) fn is_continuous(&self) -> bool {
-        !matches!(self, Self::Station { .. })
+        !matches!(self, Self::Station { .. } | Self::Beacon { .. })
     }
 }

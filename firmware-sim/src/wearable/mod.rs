@@ -9,6 +9,7 @@ mod vendor;
 
 use std::collections::BTreeSet;
 
+use firmware::beacon;
 use firmware::gatt::{self, Refusal, Service, Uuid, Value};
 use serde::Deserialize;
 use vitals::gatt::BatteryLevel;
@@ -60,6 +61,10 @@ pub enum Kind {
     PineTime,
     /// Bangle.js watch: heart rate.
     Bangle,
+    /// Thermometer patch that is never connected to: `BTHome` version 2 adverts.
+    ThermometerBeacon,
+    /// Heart-rate sensor that nobody needs to connect to: it has the rate in its adverts.
+    HeartRateBeacon,
 }
 
 impl Kind {
@@ -79,6 +84,8 @@ impl Kind {
             Self::PolarH10 => "polar-h10",
             Self::PineTime => "pine-time",
             Self::Bangle => "bangle",
+            Self::ThermometerBeacon => "thermometer-beacon",
+            Self::HeartRateBeacon => "heart-rate-beacon",
         }
     }
 
@@ -86,10 +93,10 @@ impl Kind {
         // Assigned numbers: heart rate belt, watch, fingertip oximeter, ear thermometer, arm cuff, glucose meter,
         // continuous glucose monitor, scale.
         match self {
-            Self::Strap | Self::PolarH10 => 0x0341,
+            Self::Strap | Self::PolarH10 | Self::HeartRateBeacon => 0x0341,
             Self::Watch | Self::PineTime | Self::Bangle => 0x00C0,
             Self::Oximeter | Self::SpotOximeter => 0x0C41,
-            Self::Thermometer => 0x0301,
+            Self::Thermometer | Self::ThermometerBeacon => 0x0301,
             Self::Cuff => 0x0381,
             Self::GlucoseMeter => 0x0400,
             Self::Cgm => 0x0D00,
@@ -104,7 +111,9 @@ impl Kind {
             | Self::Oximeter
             | Self::PolarH10
             | Self::PineTime
-            | Self::Bangle => 1.0,
+            | Self::Bangle
+            | Self::ThermometerBeacon
+            | Self::HeartRateBeacon => 1.0,
             Self::Thermometer => 30.0,
             Self::Cgm => 300.0,
             Self::Cuff | Self::SpotOximeter => 600.0,
@@ -139,6 +148,15 @@ pub struct Identity {
     pub kind: Kind,
 }
 
+/// What an advert carries beside name and services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advert {
+    /// Service data: the service's 16-bit number, octets.
+    Service(u16, Vec<u8>),
+    /// Manufacturer data: the company's number, octets.
+    Manufacturer(u16, Vec<u8>),
+}
+
 /// A value that a wearable sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emission {
@@ -160,6 +178,8 @@ pub struct Wearable {
     /// Changes of `fit.worn` still to come, in order of time.
     worn_changes: Vec<Worn>,
     spoofed: bool,
+    /// Counts adverts.
+    adverts: u8,
     /// Who listens to what; all of it for nobody in particular.
     listening: Option<BTreeSet<Uuid>>,
     period: Span,
@@ -219,6 +239,7 @@ impl Wearable {
             fit: Fit { worn: true, sensor },
             worn_changes,
             spoofed: false,
+            adverts: 0,
             listening: None,
             period,
             played: Span::ZERO,
@@ -255,9 +276,52 @@ impl Wearable {
         self.spoofed = spoofed;
     }
 
+    /// What its advert carries at `at`; `None` for a device that tells its values to who connects.
+    pub fn advert(&mut self, at: Span) -> Option<Advert> {
+        let state = self.patient.state(at.as_secs_f64());
+        let earlier = self.patient.state(at.as_secs_f64() - 30.0);
+        let worn = self.fit.worn;
+        match self.identity.kind {
+            Kind::ThermometerBeacon => {
+                self.adverts = self.adverts.wrapping_add(1);
+                let battery = self.battery.level(at);
+                let celsius = if worn { state.temperature } else { 22.0 };
+                let octets = beacon::bthome_thermometer(self.adverts, battery, celsius);
+                Some(Advert::Service(beacon::BTHOME, octets))
+            }
+            Kind::HeartRateBeacon => {
+                let rate = |rate| if worn { rate } else { 0.0 };
+                let (fast, slow) = (rate(state.heart_rate), rate(earlier.heart_rate));
+                let octets = beacon::polar_heart_rate(fast, slow);
+                Some(Advert::Manufacturer(beacon::POLAR, octets))
+            }
+            Kind::Strap
+            | Kind::Watch
+            | Kind::Oximeter
+            | Kind::Thermometer
+            | Kind::Cuff
+            | Kind::GlucoseMeter
+            | Kind::Cgm
+            | Kind::Scale
+            | Kind::SpotOximeter
+            | Kind::PolarH10
+            | Kind::PineTime
+            | Kind::Bangle => None,
+        }
+    }
+
+    /// True if it takes links.
+    #[must_use]
+    pub fn is_connectable(&self) -> bool {
+        !matches!(self.board, Board::Beacon { .. })
+    }
+
     /// Its attribute table.
     #[must_use]
     pub fn services(&self) -> Vec<Service> {
+        if !self.is_connectable() {
+            return Vec::new();
+        }
         let mut services = self.board.services().to_vec();
         services.extend([gatt::BATTERY, gatt::DEVICE_INFORMATION]);
         services
@@ -380,6 +444,9 @@ impl Wearable {
 
     fn battery_change(&mut self, at: Span) -> Option<Emission> {
         let percent = self.battery.level(at);
+        if !self.is_connectable() {
+            return None;
+        }
         if self.battery.sent.replace(percent) == Some(percent) {
             return None;
         }
