@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use proto::seal::Lane;
 use vitals::gatt::{Access, Characteristic, Decoded, Layout};
 use vitals::observe::{self, Memory, Origin, Sequences};
-use vitals::{Reading, SourceId, Span};
+use vitals::{Reading, SourceId, Span, Waveform};
 
 use crate::ble::Notification;
 
@@ -34,6 +34,8 @@ pub const UNKNOWN_PROFILE: &str = "unknown_profile";
 pub struct Observed {
     /// Scalar readings; none for a value that measures nothing.
     pub readings: Vec<Reading>,
+    /// Waveform blocks; none for most values. They have a lane of their own.
+    pub waveforms: Vec<Waveform>,
     /// Spot checks must not be dropped or wait; dense vitals may.
     pub lane: Lane,
     /// What the sensor says about being on the body.
@@ -74,6 +76,7 @@ pub fn decode(
     Ok(Observed {
         readings: observe::readings(&decoded, origin, memory, sequences),
         damaged: observe::damaged(&decoded) as u64,
+        waveforms: observe::waveforms(&decoded, origin, memory, sequences),
         lane: lane(&decoded),
         contact: observe::contact(&decoded),
         battery_percent,

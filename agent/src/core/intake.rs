@@ -76,6 +76,14 @@ impl Core {
                 .device_data_refused
                 .add(BAD_CHECKSUM, observed.damaged);
         }
+        let early = observed.waveforms.len();
+        observed.waveforms.retain(|block| block.start >= from);
+        let early = early - observed.waveforms.len();
+        if early > 0 {
+            self.counters
+                .device_data_refused
+                .add(BEFORE_ASSIGNMENT, early as u64);
+        }
         let all = observed.readings.len();
         // An interval between beats reaches back: it may begin before the assignment.
         observed
@@ -91,6 +99,7 @@ impl Core {
         self.count_decoded(stream, kept as u64, now);
         let lane = self.lane(address, observed.lane, notification.received);
         self.sealing.push(stream, lane, observed.readings);
+        self.sealing.push_waveforms(stream, observed.waveforms);
         if self.sealing.is_full(stream) {
             self.sealing.flush_stream(stream, now);
         }

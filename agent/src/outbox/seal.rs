@@ -14,9 +14,9 @@ use std::sync::Arc;
 use proto::seal::crypto::sha256;
 use proto::seal::{Label, Lane, NewContext, Predecessor, Sealer, SigningKey, Suite};
 use proto::v1::{BatchBody, DeviceReport, GapReason, Heartbeat};
-use proto::wire::split_to_fit;
+use proto::wire::{split_to_fit, split_waveforms};
 use vitals::observe::Sequences;
-use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
+use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time, Waveform};
 
 use super::RecordId;
 use super::assignment::Assignment;
@@ -88,6 +88,7 @@ struct Stream {
     assignment: Assignment,
     open: Option<Open>,
     waiting: BTreeMap<Lane, Vec<Reading>>,
+    waves: Vec<Waveform>,
     gaps: BTreeMap<(u16, GapReason), Loss>,
     reports: BTreeMap<u16, DeviceReport>,
     minutes: Minutes,
@@ -146,6 +147,7 @@ impl Sealing {
                 assignment: assignment.clone(),
                 open: None,
                 waiting: BTreeMap::new(),
+                waves: Vec::new(),
                 gaps: BTreeMap::new(),
                 reports: BTreeMap::new(),
                 minutes: Minutes::default(),
@@ -232,6 +234,13 @@ impl Sealing {
         }
     }
 
+    /// Takes waveform blocks; they wait for [`Sealing::flush`], and travel in a lane of their own.
+    pub fn push_waveforms(&mut self, stream: StreamId, blocks: Vec<Waveform>) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state.waves.extend(blocks);
+        }
+    }
+
     /// Declares a loss; losses of one source and reason are joined until they are sealed.
     pub fn declare(&mut self, stream: StreamId, source: u16, reason: GapReason, loss: Loss) {
         if let Some(state) = self.streams.get_mut(&stream) {
@@ -262,7 +271,7 @@ impl Sealing {
     #[must_use]
     pub fn is_full(&self, stream: StreamId) -> bool {
         self.streams.get(&stream).is_some_and(|state| {
-            state.waiting.values().map(Vec::len).sum::<usize>() >= MOST_WAITING
+            state.waiting.values().map(Vec::len).sum::<usize>() + state.waves.len() >= MOST_WAITING
         })
     }
 
@@ -388,6 +397,14 @@ impl Sealing {
                 }
             }
         }
+        for batch in split_waveforms(&std::mem::take(&mut state.waves)) {
+            let label = Label {
+                source: batch.source.0,
+                count: batch.count,
+                ..label(Lane::Waveform, batch.oldest, batch.newest)
+            };
+            self.seal(state, label, &batch.into_body(), now);
+        }
         let reports: Vec<DeviceReport> = std::mem::take(&mut state.reports).into_values().collect();
         for devices in reports.chunks(REPORTS_A_RECORD) {
             let body = BatchBody {
@@ -498,7 +515,7 @@ impl Sealing {
         let due = state.open.as_ref().is_some_and(|open| {
             now.since(open.opened_at) >= CONTEXT_AGE || open.sealer.next_number() > CONTEXT_BATCHES
         });
-        if due && state.waiting.values().all(Vec::is_empty) {
+        if due && state.waves.is_empty() && state.waiting.values().all(Vec::is_empty) {
             self.close(state);
         }
     }
@@ -515,6 +532,7 @@ impl Stream {
 
     fn is_waiting(&self) -> bool {
         self.waiting.values().any(|readings| !readings.is_empty())
+            || !self.waves.is_empty()
             || !self.gaps.is_empty()
             || !self.reports.is_empty()
     }
@@ -655,6 +673,46 @@ mod tests {
             lost += content.gaps.iter().map(|gap| gap.readings).sum::<u64>();
         }
         assert_eq!((readings, lost), (3000, 8));
+    }
+
+    #[test]
+    fn waveforms_travel_in_their_own_lane_and_wait_like_readings() {
+        let patient = PatientSecret::generate();
+        let mut sealing = sealing(BTreeMap::new());
+        sealing.assign(&[assignment(&patient)], at(0));
+        push(&mut sealing, 1, at(1));
+        let block = Waveform {
+            wave: vitals::Wave::Ecg,
+            source: sealing.source(STREAM, DEVICE),
+            sequence: 0,
+            start: at(0),
+            received: at(1),
+            rate_millihertz: 130_000,
+            channels: 1,
+            step: vitals::gatt::Decimal {
+                mantissa: 1,
+                exponent: 0,
+            },
+            numbers: (0..130).map(|n| n % 50).collect(),
+            quality: Quality::GOOD,
+        };
+        sealing.push_waveforms(STREAM, vec![block.clone()]);
+        assert!(sealing.is_waiting());
+        sealing.flush(at(2));
+        assert!(!sealing.is_waiting());
+        let (contexts, sealed, _) = split(sealing.take_output());
+        let header = parse_header(&contexts[0].header).expect("a header");
+        let opener = Opener::new(&patient, &header).expect("the patient's own");
+        let lanes: Vec<Lane> = sealed.iter().map(|sealed| sealed.entry.stub.lane).collect();
+        assert_eq!(lanes, [Lane::Vitals, Lane::Waveform]);
+        let opened = opener.open(&sealed[1].record).expect("authentic");
+        assert_eq!(opened.stub.count, 1);
+        let body = opened.body.expect("parses");
+        let content = decode_body(block.source, 2, &body).expect("well formed");
+        assert_eq!(
+            (content.waveforms, content.readings.len()),
+            (vec![block], 0)
+        );
     }
 
     #[test]

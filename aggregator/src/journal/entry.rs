@@ -217,6 +217,10 @@ pub struct OpenedBatch {
 }
 
 /// What a verified batch held. `Debug` hides it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every batch has a body: a box would cost each of them an allocation"
+)]
 #[derive(Clone, PartialEq)]
 pub enum Content {
     /// A message of the contract; its columns are not yet checked (`proto::wire` does that).

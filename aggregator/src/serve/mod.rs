@@ -20,6 +20,7 @@ mod page;
 pub mod peer;
 pub mod signin;
 pub mod tls;
+mod waveforms;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -130,6 +130,39 @@ impl Kind {
         }
     }
 }
+/// What a waveform shows. Units and codes: crate `vitals`, module `waveform`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Wave {
+    Unspecified = 0,
+    Ecg = 1,
+    Photoplethysmogram = 2,
+    Acceleration = 3,
+}
+impl Wave {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WAVE_UNSPECIFIED",
+            Self::Ecg => "WAVE_ECG",
+            Self::Photoplethysmogram => "WAVE_PHOTOPLETHYSMOGRAM",
+            Self::Acceleration => "WAVE_ACCELERATION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WAVE_UNSPECIFIED" => Some(Self::Unspecified),
+            "WAVE_ECG" => Some(Self::Ecg),
+            "WAVE_PHOTOPLETHYSMOGRAM" => Some(Self::Photoplethysmogram),
+            "WAVE_ACCELERATION" => Some(Self::Acceleration),
+            _ => None,
+        }
+    }
+}
 /// Why there is no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -995,6 +1028,41 @@ pub struct BatchBody {
     /// Numbers of this context whose content this batch replaces (merged records).
     #[prost(uint64, repeated, tag = "5")]
     pub supersedes: ::prost::alloc::vec::Vec<u64>,
+    /// Alone in its batch, which travels in the waveform lane.
+    #[prost(message, repeated, tag = "6")]
+    pub waveforms: ::prost::alloc::vec::Vec<Waveform>,
+}
+/// Samples of one source that follow each other without a gap.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Waveform {
+    #[prost(enumeration = "Wave", tag = "1")]
+    pub wave: i32,
+    /// Effective time of the first sample, microseconds since the Unix epoch.
+    #[prost(int64, tag = "2")]
+    pub start_us: i64,
+    /// Received (gateway) time of the last sample minus start, microseconds.
+    #[prost(sint64, tag = "3")]
+    pub received_delta_us: i64,
+    /// Samples in a thousand seconds.
+    #[prost(uint32, tag = "4")]
+    pub rate_millihertz: u32,
+    /// Numbers of a sample.
+    #[prost(uint32, tag = "5")]
+    pub channels: u32,
+    /// A value is a number times step_mantissa * 10^step_exponent, in the wave's unit.
+    #[prost(sint32, tag = "6")]
+    pub step_mantissa: i32,
+    #[prost(sint32, tag = "7")]
+    pub step_exponent: i32,
+    /// Channel by channel within a sample; the first sample absolute, then differences to the sample before.
+    #[prost(sint64, repeated, tag = "8")]
+    pub number_delta: ::prost::alloc::vec::Vec<i64>,
+    /// Bits of vitals::Quality.
+    #[prost(uint32, tag = "9")]
+    pub quality: u32,
+    /// Counts the blocks of this source and wave within the context.
+    #[prost(uint64, tag = "10")]
+    pub sequence: u64,
 }
 /// Readings of one kind from one source. All repeated fields have the same length.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1652,6 +1720,26 @@ pub struct HistoryChunk {
     #[prost(int64, repeated, tag = "8")]
     pub uncertainty_us: ::prost::alloc::vec::Vec<i64>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaveformRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Empty: all waves.
+    #[prost(enumeration = "Wave", repeated, tag = "2")]
+    pub waves: ::prost::alloc::vec::Vec<i32>,
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+}
+/// Blocks of one source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WaveformChunk {
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub blocks: ::prost::alloc::vec::Vec<Waveform>,
+}
 /// Generated client implementations.
 pub mod history_service_client {
     #![allow(
@@ -1768,6 +1856,31 @@ pub mod history_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Query"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Streams the waveform blocks that reach into [from, to), each once; per stream in the order of their batches.
+        pub async fn waveforms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaveformRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WaveformChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/Waveforms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Waveforms"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1794,6 +1907,17 @@ pub mod history_service_server {
             &self,
             request: tonic::Request<super::HistoryRequest>,
         ) -> std::result::Result<tonic::Response<Self::QueryStream>, tonic::Status>;
+        /// Server streaming response type for the Waveforms method.
+        type WaveformsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WaveformChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams the waveform blocks that reach into [from, to), each once; per stream in the order of their batches.
+        async fn waveforms(
+            &self,
+            request: tonic::Request<super::WaveformRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WaveformsStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct HistoryServiceServer<T> {
@@ -1902,6 +2026,52 @@ pub mod history_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = QuerySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/Waveforms" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaveformsSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::ServerStreamingService<super::WaveformRequest>
+                    for WaveformsSvc<T> {
+                        type Response = super::WaveformChunk;
+                        type ResponseStream = T::WaveformsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaveformRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::waveforms(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaveformsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

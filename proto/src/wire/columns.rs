@@ -284,7 +284,7 @@ impl Deltas {
 }
 
 /// Bytes of a zig-zag varint.
-fn varint_size(value: i64) -> usize {
+pub(super) fn varint_size(value: i64) -> usize {
     let bits = 65 - value.unsigned_abs().leading_zeros();
     bits.div_ceil(7).clamp(1, 10) as usize
 }

@@ -1,8 +1,10 @@
 //! A whole body, checked: readings, gaps, heartbeat, device reports, superseded numbers.
 
-use vitals::{ContextId, Reading, SourceId};
+use vitals::{ContextId, Reading, SourceId, Waveform};
 
-use super::{MAX_DEVICES, MAX_GAPS, MAX_SUPERSEDES, MAX_TEXT, WireError, decode_columns};
+use super::{
+    MAX_DEVICES, MAX_GAPS, MAX_SUPERSEDES, MAX_TEXT, WireError, decode_columns, decode_waveforms,
+};
 use crate::v1::{BatchBody, DeviceReport, Gap, GapReason, Heartbeat, Lane, LinkState};
 
 /// Most reasons in a heartbeat's counted refusals.
@@ -13,6 +15,8 @@ const MAX_REASONS: usize = 64;
 pub struct Content {
     /// Scalar readings; the order of each kind is the agent's.
     pub readings: Vec<Reading>,
+    /// Waveform blocks.
+    pub waveforms: Vec<Waveform>,
     /// Declared losses: known reasons, sources that fit 16 bits, `from <= to`.
     pub gaps: Vec<Gap>,
     /// Present in heartbeats: known lanes, contexts of 16 bytes.
@@ -32,6 +36,7 @@ pub fn decode_body(source: SourceId, number: u64, body: &BatchBody) -> Result<Co
     few(body.devices.len(), "devices", MAX_DEVICES)?;
     few(body.supersedes.len(), "supersedes", MAX_SUPERSEDES)?;
     let readings = decode_columns(source, body)?;
+    let waveforms = decode_waveforms(source, body)?;
     for (index, gap) in body.gaps.iter().enumerate() {
         check_gap(gap, index)?;
     }
@@ -62,6 +67,7 @@ pub fn decode_body(source: SourceId, number: u64, body: &BatchBody) -> Result<Co
     });
     Ok(Content {
         readings,
+        waveforms,
         gaps: body.gaps.clone(),
         heartbeat,
         devices: devices.collect::<Result<_, _>>()?,

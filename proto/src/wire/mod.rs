@@ -1,6 +1,7 @@
 //! `vitals` types to messages and back: total one way, checked with typed errors the other.
 //!
 //! * [`split_to_fit`]: readings into columnar batches that fit a record each.
+//! * [`split_waveforms`]: the same for waveform blocks.
 //! * [`decode_body`]: what lay inside a seal, checked field by field.
 //!
 //! Invariants: nothing a peer can send makes this panic, overflow, or allocate more than a small multiple of
@@ -10,9 +11,11 @@
 
 mod columns;
 mod content;
+mod waveforms;
 
 pub use columns::{ReadingBatch, decode_columns, encode_columns, estimated_size, split_to_fit};
 pub use content::{Content, clean, decode_body, sanitise};
+pub use waveforms::{WaveformBatch, decode_waveforms, split_waveforms};
 
 use crate::v1;
 
@@ -20,6 +23,8 @@ use crate::v1;
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Most readings in one body: more than fit a record (three bytes each), so that only forged lists meet it.
 pub const MAX_READINGS: usize = 4096;
+/// Most numbers of waveforms in one body: one byte each at least, so that only forged lists meet it.
+pub const MAX_SAMPLES: usize = 4096;
 /// Most gaps in one body.
 pub const MAX_GAPS: usize = 512;
 /// Most device reports in one body: a gateway has one radio and at most this many sensors a patient.
@@ -100,6 +105,16 @@ impl From<vitals::Kind> for v1::Kind {
     }
 }
 
+impl From<vitals::Wave> for v1::Wave {
+    fn from(wave: vitals::Wave) -> Self {
+        match wave {
+            vitals::Wave::Ecg => Self::Ecg,
+            vitals::Wave::Photoplethysmogram => Self::Photoplethysmogram,
+            vitals::Wave::Acceleration => Self::Acceleration,
+        }
+    }
+}
+
 impl From<vitals::Absence> for v1::Absence {
     fn from(absence: vitals::Absence) -> Self {
         match absence {
@@ -128,6 +143,12 @@ mod tests {
                 .trim_start_matches("KIND_")
                 .to_lowercase();
             assert_eq!(name, kind.info().name);
+        }
+        for wave in vitals::Wave::ALL {
+            let wire = v1::Wave::from(wave);
+            assert_eq!(wire as i32, wave.wire());
+            let name = wire.as_str_name().trim_start_matches("WAVE_");
+            assert_eq!(name.to_lowercase(), wave.info().name);
         }
         for number in -1..50 {
             assert_eq!(

@@ -1,23 +1,24 @@
-//! `HistoryService`: past readings of one patient.
+//! `HistoryService`: past readings and waveforms of one patient.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::unfold;
 use proto::v1::history_service_server::HistoryService;
-use proto::v1::{HistoryChunk, HistoryRequest};
+use proto::v1::{HistoryChunk, HistoryRequest, WaveformChunk, WaveformRequest};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
-use vitals::{Kind, PatientId, Time};
+use vitals::{Kind, PatientId, StreamId, Time, Wave};
 
 use super::watch::Events;
 use super::{caller, patient};
 use crate::gate;
-use crate::journal::Journal;
+use crate::journal::{HistoryCursor, Journal, Page};
 use crate::publish::Hub;
 use crate::serve::access::{Access, Caller};
-use crate::serve::error;
 use crate::serve::history::{Merge, Question, TooMany};
+use crate::serve::waveforms::{Blocks, WaveQuestion};
+use crate::serve::{StreamOf, error};
 
 /// Pages that are read and opened at once, for all readers: history must not take the processor from what is
 /// live.
@@ -43,16 +44,78 @@ impl History {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
+
+    /// Who asks about whom, and the streams to look in, once the gate has let the question through.
+    fn admit<T>(
+        &self,
+        request: &Request<T>,
+        named: &str,
+    ) -> Result<(Reader, Vec<StreamOf>), Status> {
+        let caller = caller(request)?;
+        let patient = patient("patient", named)?;
+        let check = self
+            .access
+            .check(&caller, Some(&patient), gate::Kind::History);
+        check.map_err(error::denied)?;
+        self.hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        let streams = self.access.directory().streams(&patient);
+        let reader = Reader {
+            patient,
+            journal: self.journal.clone(),
+            access: Arc::clone(&self.access),
+            caller,
+            turns: Arc::clone(&self.turns),
+        };
+        Ok((reader, streams))
+    }
 }
 
-/// One answer in the making.
-struct Answer {
+/// Somebody who reads one patient's past, page by page.
+struct Reader {
     patient: PatientId,
-    merge: Merge,
     journal: Journal,
     access: Arc<Access>,
     caller: Caller,
     turns: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// Asked before every answer: a right can be taken back meanwhile.
+    fn may(&self) -> Result<(), Status> {
+        let check = self
+            .access
+            .check(&self.caller, Some(&self.patient), gate::Kind::History);
+        check.map_err(error::denied)
+    }
+
+    async fn page(
+        &self,
+        stream: StreamId,
+        range: (Time, Time),
+        after: Option<HistoryCursor>,
+    ) -> Result<Page, Status> {
+        // Held for the reading only: a client that does not read keeps nobody else waiting.
+        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(error::busy("questions about the past"));
+        };
+        let page = self.journal.history(stream, range, after).await;
+        page.map_err(|failed| error::journal(&failed))
+    }
+}
+
+/// An answer about readings in the making.
+struct Answer {
+    reader: Reader,
+    merge: Merge,
+}
+
+/// An answer about waveforms in the making.
+struct WaveAnswer {
+    reader: Reader,
+    blocks: Blocks,
 }
 
 #[tonic::async_trait]
@@ -63,25 +126,11 @@ impl HistoryService for History {
         &self,
         request: Request<HistoryRequest>,
     ) -> Result<Response<Self::QueryStream>, Status> {
-        let caller = caller(&request)?;
         let asked = request.get_ref();
-        let patient = patient("patient", &asked.patient)?;
-        let check = self
-            .access
-            .check(&caller, Some(&patient), gate::Kind::History);
-        check.map_err(error::denied)?;
-        let question = question(asked)?;
-        self.hub
-            .find(&patient)
-            .ok_or_else(|| error::not_found("patient"))?;
-        let streams = self.access.directory().streams(&patient);
+        let (reader, streams) = self.admit(&request, &asked.patient)?;
         let answer = Answer {
-            patient,
-            merge: Merge::new(question, streams),
-            journal: self.journal.clone(),
-            access: Arc::clone(&self.access),
-            caller,
-            turns: Arc::clone(&self.turns),
+            reader,
+            merge: Merge::new(question(asked)?, streams),
         };
         Ok(Response::new(Box::pin(unfold(
             Some(answer),
@@ -92,6 +141,65 @@ impl HistoryService for History {
                 Some((chunk, goes_on.then_some(answer)))
             },
         ))))
+    }
+
+    type WaveformsStream = Events<WaveformChunk>;
+
+    async fn waveforms(
+        &self,
+        request: Request<WaveformRequest>,
+    ) -> Result<Response<Self::WaveformsStream>, Status> {
+        let asked = request.get_ref();
+        let (reader, streams) = self.admit(&request, &asked.patient)?;
+        let answer = WaveAnswer {
+            reader,
+            blocks: Blocks::new(wave_question(asked)?, streams),
+        };
+        Ok(Response::new(Box::pin(unfold(
+            Some(answer),
+            |answer| async move {
+                let mut answer = answer?;
+                let chunk = answer.next().await?;
+                let goes_on = chunk.is_ok();
+                Some((chunk, goes_on.then_some(answer)))
+            },
+        ))))
+    }
+}
+
+fn wave_question(asked: &WaveformRequest) -> Result<WaveQuestion, Status> {
+    let waves = asked.waves.iter().map(|number| {
+        let wave = Wave::from_wire(*number);
+        wave.ok_or_else(|| {
+            error::invalid("waves", "must be waves of the contract, not UNSPECIFIED")
+        })
+    });
+    let waves = waves.collect::<Result<Vec<_>, _>>()?;
+    if asked.from_us >= asked.to_us {
+        return Err(error::invalid("to_us", "must be later than from_us"));
+    }
+    Ok(WaveQuestion {
+        waves,
+        from: Time::from_micros(asked.from_us),
+        to: Time::from_micros(asked.to_us),
+    })
+}
+
+impl WaveAnswer {
+    async fn next(&mut self) -> Option<Result<WaveformChunk, Status>> {
+        loop {
+            if let Err(denied) = self.reader.may() {
+                return Some(Err(denied));
+            }
+            if let Some(chunk) = self.blocks.next_chunk() {
+                return Some(Ok(chunk));
+            }
+            let (stream, range, after) = self.blocks.wants()?;
+            match self.reader.page(stream, range, after).await {
+                Ok(page) => self.blocks.take(&page),
+                Err(status) => return Some(Err(status)),
+            }
+        }
     }
 }
 
@@ -124,11 +232,8 @@ fn question(asked: &HistoryRequest) -> Result<Question, Status> {
 impl Answer {
     async fn next(&mut self) -> Option<Result<HistoryChunk, Status>> {
         loop {
-            let check = self
-                .access
-                .check(&self.caller, Some(&self.patient), gate::Kind::History);
-            if let Err(reason) = check {
-                return Some(Err(error::denied(reason)));
+            if let Err(denied) = self.reader.may() {
+                return Some(Err(denied));
             }
             if let Some(chunk) = self.merge.next_chunk() {
                 return Some(Ok(chunk));
@@ -142,14 +247,9 @@ impl Answer {
     /// Reads one page; `None`: all was read.
     async fn load(&mut self) -> Option<Result<(), Status>> {
         let (stream, range, after) = self.merge.wants()?;
-        // Held for the reading only: a client that does not read keeps nobody else waiting.
-        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Some(Err(error::busy("questions about the past")));
-        };
-        let page = match self.journal.history(stream, range, after).await {
+        let page = match self.reader.page(stream, range, after).await {
             Ok(page) => page,
-            Err(failed) => return Some(Err(error::journal(&failed))),
+            Err(status) => return Some(Err(status)),
         };
         Some(self.merge.take(stream, &page).map_err(|TooMany| {
             error::invalid(
