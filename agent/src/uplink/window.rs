@@ -329,11 +329,17 @@ impl Window {
         let mut records = Vec::new();
         let mut bytes = 0;
         let mut began = None;
-        while let Some((id, class, from)) = self.candidate(now, backlog_too, began) {
-            let more = size(id);
+        while let Some((mut id, mut class, mut from)) = self.candidate(now, backlog_too, began) {
+            let mut more = size(id);
             let waits = class != Class::Urgent && from != Origin::Flight && self.flight_bytes > 0;
             if waits && self.flight_bytes + more > self.pace.room() {
-                break;
+                // What is sent again has its room; if it waited for more, a lost receipt would stop all.
+                let again = self.unreceipted(now, backlog_too);
+                let Some(again) = again.filter(|again| goes_with(began, again)) else {
+                    break;
+                };
+                (id, class, from) = again;
+                more = size(id);
             }
             if !self.opened.contains(&id.ordinal) {
                 if records.is_empty() {
@@ -394,20 +400,22 @@ impl Window {
         began: Option<(Origin, bool)>,
     ) -> Option<(RecordId, Class, Origin)> {
         let urgent = |(_, class, _): &(RecordId, Class, Origin)| *class == Class::Urgent;
-        let again = || {
-            let (due, id) = self.due.first().filter(|_| backlog_too)?;
-            let class = self.flights.get(id).map_or(Class::Vitals, |f| f.class);
-            (*due <= now).then_some((*id, class, Origin::Flight))
-        };
         let waiting = || self.next_backlog().filter(|_| backlog_too);
         let first = self
             .next_live()
             .filter(urgent)
             .or_else(|| waiting().filter(urgent))
             .or_else(|| self.next_live())
-            .or_else(again)
+            .or_else(|| self.unreceipted(now, backlog_too))
             .or_else(waiting);
-        first.filter(|next| began.is_none_or(|began| began == (next.2, urgent(next))))
+        first.filter(|next| goes_with(began, next))
+    }
+
+    /// What was sent and has had no receipt for too long.
+    fn unreceipted(&self, now: Time, backlog_too: bool) -> Option<(RecordId, Class, Origin)> {
+        let (due, id) = self.due.first().filter(|_| backlog_too)?;
+        let class = self.flights.get(id).map_or(Class::Vitals, |f| f.class);
+        (*due <= now).then_some((*id, class, Origin::Flight))
     }
 
     fn next_live(&self) -> Option<(RecordId, Class, Origin)> {
@@ -522,6 +530,11 @@ enum Origin {
     Backlog,
 }
 
+/// One message holds records of one origin and urgency.
+fn goes_with(began: Option<(Origin, bool)>, next: &(RecordId, Class, Origin)) -> bool {
+    began.is_none_or(|began| began == (next.2, next.1 == Class::Urgent))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,6 +559,25 @@ mod tests {
 
     fn all(window: &mut Window, now: Time) -> Vec<Send> {
         std::iter::from_fn(|| window.next(now, true, |_| 100)).collect()
+    }
+
+    #[test]
+    fn a_lost_receipt_stops_nothing_that_waits_behind_it() {
+        let mut window = window();
+        window.connected();
+        window.add(id(1, 1), Class::Vitals);
+        let whole_room = window.pace.room();
+        let first: Vec<_> =
+            std::iter::from_fn(|| window.next(at(0), true, |_| whole_room)).collect();
+        assert_eq!(first.last(), Some(&Send::Records(vec![id(1, 1)])));
+        // Its receipt is lost. What comes has no room, until the first is sent again and receipted.
+        window.add(id(1, 2), Class::Vitals);
+        assert_eq!(window.next(at(1), true, |_| whole_room), None);
+        let again = window.next(at(1000), true, |_| whole_room);
+        assert_eq!(again, Some(Send::Records(vec![id(1, 1)])));
+        window.receipted([id(1, 1)].into_iter(), at(1001));
+        let next = window.next(at(1001), true, |_| whole_room);
+        assert_eq!(next, Some(Send::Records(vec![id(1, 2)])));
     }
 
     #[test]
