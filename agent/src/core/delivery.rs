@@ -32,7 +32,7 @@ impl Core {
         }
         loop {
             // Backlog that was read from disk waits behind whatever is live.
-            let backlog_too = self.loading.is_none() && self.ready.is_empty();
+            let backlog_too = self.loading.is_empty() && self.ready.is_empty();
             let ledger = &self.ledger;
             let size = |id| ledger.get(id).map_or(0, |entry| entry.stub.record_size());
             match self.window.next(now, backlog_too, size) {
@@ -48,7 +48,7 @@ impl Core {
                     // Those in memory as well: a commit may be under way, and they may be on disk alone when
                     // the answer comes.
                     self.jobs.push_back(Job::Load(ids.clone()));
-                    self.loading = Some(Some(ids));
+                    self.loading.push_back(Some(ids));
                 }
                 None => return self.ready.pop_front(),
             }
@@ -74,7 +74,7 @@ impl Core {
                 self.sealing.line(false);
                 self.window.disconnected();
                 self.ready.clear();
-                if let Some(loading) = &mut self.loading {
+                for loading in &mut self.loading {
                     *loading = None;
                 }
             }
@@ -101,7 +101,7 @@ impl Core {
         found: Result<Vec<(RecordId, Vec<u8>)>, StoreError>,
         now: Time,
     ) {
-        let Some(asked) = self.loading.take() else {
+        let Some(asked) = self.loading.pop_front() else {
             return;
         };
         let found = match found {

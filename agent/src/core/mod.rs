@@ -148,8 +148,9 @@ pub struct Core {
     store_trouble: Option<String>,
 
     jobs: VecDeque<Job>,
-    /// Records being read for sending; `None` after the line that asked is gone.
-    loading: Option<Option<Vec<RecordId>>>,
+    /// Records being read for sending, in the order of the jobs: live ones may follow backlog. `None` after the
+    /// line that asked is gone.
+    loading: VecDeque<Option<Vec<RecordId>>>,
     ready: VecDeque<GatewayToCentre>,
     hello_due: bool,
     line_trouble: Option<String>,
@@ -204,7 +205,7 @@ impl Core {
             expiry_due: now,
             store_trouble: None,
             jobs: VecDeque::new(),
-            loading: None,
+            loading: VecDeque::new(),
             ready: VecDeque::new(),
             hello_due: false,
             line_trouble: None,
