@@ -404,14 +404,9 @@ impl Session {
                 let id = self.ids.get(&address).cloned();
                 let peer = self.peers.get(&address);
                 let known = peer.map(|peer| peer.peripheral.clone());
-                let clock_ahead = bluetooth.setup.clock_ahead_min;
-                let set_clock = clock_ahead.map(|minutes| (bluetooth.clock, minutes));
+                let set_clock = bluetooth.setup.clock_ahead_min;
+                let mut attempt = Attempt::new(bluetooth.clock, set_clock, known);
                 async move {
-                    let mut attempt = Attempt {
-                        peripheral: known,
-                        set_clock,
-                        ..Attempt::default()
-                    };
                     attempt.failure = attempt.run(address, adapter, id).await.err();
                     Outcome::Attempt(address, Box::new(attempt))
                 }
@@ -497,13 +492,13 @@ impl Session {
             return Ok(());
         };
         peer.subscribed = attempt.subscribed;
-        for (service, characteristic, value) in attempt.told {
+        for told in attempt.told {
             bluetooth.out.value(Notification {
                 device: address,
-                service,
-                characteristic,
-                value,
-                received: now,
+                service: told.service,
+                characteristic: told.characteristic,
+                value: told.value,
+                received: told.received,
             });
         }
         let marks = bluetooth.orders.devices.borrow().get(&address).copied();

@@ -27,6 +27,7 @@
 )]
 
 mod bench;
+mod clocks;
 mod records;
 
 use std::time::Duration;

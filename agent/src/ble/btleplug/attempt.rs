@@ -9,8 +9,8 @@ use btleplug::platform::{Adapter, Peripheral, PeripheralId};
 use futures_util::StreamExt as _;
 use proto::clock::Clock;
 use tokio::time::timeout;
-use vitals::Span;
 use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText};
+use vitals::{Span, Time};
 
 use super::{CALL_TIMEOUT, Values};
 use crate::ble::{About, Address};
@@ -21,18 +21,28 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// What a connection attempt brought. Peripheral and stream are kept however it ended: dropping a stream is
 /// what costs match rules.
-#[derive(Default)]
 pub(super) struct Attempt {
+    /// The house's clock.
+    clock: Clock,
     pub(super) peripheral: Option<Peripheral>,
     pub(super) values: Option<Values>,
     pub(super) subscribed: HashSet<(u128, u128)>,
     pub(super) streams: bool,
-    /// Values that were read because later ones rest on them: (service, characteristic, octets).
-    pub(super) told: Vec<(u128, u128, Vec<u8>)>,
-    /// Write the time to a device that takes it: by this clock, so many minutes ahead of UTC.
-    pub(super) set_clock: Option<(Clock, i16)>,
+    /// Values that were read because later ones rest on them.
+    pub(super) told: Vec<Told>,
+    /// Write the time to a device that takes it, so many minutes ahead of UTC.
+    set_clock: Option<i16>,
     pub(super) unknown: usize,
     pub(super) failure: Option<Failure>,
+}
+
+/// A value that was read.
+pub(super) struct Told {
+    pub(super) service: u128,
+    pub(super) characteristic: u128,
+    pub(super) value: Vec<u8>,
+    /// When it was.
+    pub(super) received: Time,
 }
 
 /// Why an attempt failed, as far as the machine must know.
@@ -45,6 +55,21 @@ pub(super) enum Failure {
 }
 
 impl Attempt {
+    /// On a peripheral that was connected before, if it was.
+    pub(super) fn new(clock: Clock, set_clock: Option<i16>, known: Option<Peripheral>) -> Self {
+        Self {
+            clock,
+            peripheral: known,
+            values: None,
+            subscribed: HashSet::new(),
+            streams: false,
+            told: Vec::new(),
+            set_clock,
+            unknown: 0,
+            failure: None,
+        }
+    }
+
     pub(super) async fn run(
         &mut self,
         address: Address,
@@ -91,10 +116,15 @@ impl Attempt {
             return Err(Failure::Empty);
         }
         for characteristic in &offered {
-            if let Some(time) = self.set_clock {
-                set_clock(&peripheral, characteristic, time).await;
+            // Its clock before and after: stored records bear the old one's time.
+            self.read(&peripheral, characteristic, &CLOCKS).await;
+            if let Some(minutes) = self.set_clock
+                && set_clock(&peripheral, characteristic, (self.clock, minutes)).await
+            {
+                self.read(&peripheral, characteristic, &CLOCKS).await;
             }
-            self.read_session(&peripheral, characteristic).await;
+            let session = [Known::CgmSessionStart];
+            self.read(&peripheral, characteristic, &session).await;
         }
         for characteristic in offered {
             self.subscribe(&peripheral, &characteristic).await;
@@ -102,16 +132,25 @@ impl Attempt {
         Ok(())
     }
 
-    /// Records of a continuous glucose monitor count from its session's start.
-    async fn read_session(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
+    /// Reads a value that later ones rest on, if it is one of these.
+    async fn read(
+        &mut self,
+        peripheral: &Peripheral,
+        characteristic: &Characteristic,
+        wanted: &[Known],
+    ) {
         let uuid = characteristic.uuid.as_u128();
         let readable = characteristic.properties.contains(CharPropFlags::READ);
-        if uuid != Known::CgmSessionStart.uuid() || !readable {
+        if !readable || !wanted.iter().any(|known| known.uuid() == uuid) {
             return;
         }
         if let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(characteristic)).await {
-            let service = characteristic.service_uuid.as_u128();
-            self.told.push((service, uuid, value));
+            self.told.push(Told {
+                service: characteristic.service_uuid.as_u128(),
+                characteristic: uuid,
+                value,
+                received: self.clock.now(),
+            });
         }
     }
 
@@ -141,14 +180,18 @@ impl Attempt {
     }
 }
 
-/// Cuffs and scales that keep time want to be told before they report; who refuses keeps its own.
+/// Where a device shows its clock.
+const CLOCKS: [Known; 2] = [Known::CurrentTime, Known::DateTime];
+
+/// Cuffs and scales that keep time want to be told before they report; who refuses keeps its own. True if it took
+/// the time.
 async fn set_clock(
     peripheral: &Peripheral,
     characteristic: &Characteristic,
     (clock, minutes): (Clock, i16),
-) {
+) -> bool {
     if !characteristic.properties.contains(CharPropFlags::WRITE) {
-        return;
+        return false;
     }
     let ahead = Span::from_mins(minutes.into());
     let uuid = characteristic.uuid.as_u128();
@@ -157,15 +200,16 @@ async fn set_clock(
     } else if uuid == Known::DateTime.uuid() {
         DateTime::from_utc(clock.now() + ahead).map(|time| time.to_octets().to_vec())
     } else {
-        return;
+        return false;
     };
-    let Some(octets) = octets else { return };
+    let Some(octets) = octets else { return false };
     let write = peripheral.write(characteristic, &octets, WriteType::WithResponse);
     match timeout(CALL_TIMEOUT, write).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::debug!(%error, "a device keeps its own time"),
         Err(_) => tracing::debug!("a device did not take the time"),
     }
+    false
 }
 
 /// What is read once a device is subscribed; all of it may echo.

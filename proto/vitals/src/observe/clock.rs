@@ -21,8 +21,8 @@ use alloc::collections::VecDeque;
 use super::{MAX_AGE, MAX_AHEAD};
 use crate::{Quality, Span, Time};
 
-/// A clock of which nothing is known yet runs wrong by this at most: 86 s a day. Quartz is ten times better.
-pub const MOST_DRIFT_PPM: i64 = 1_000;
+/// A clock of which nothing is known yet runs wrong by this at most: two minutes a day. Quartz is ten times better.
+pub const MOST_DRIFT_PPM: i64 = 1_500;
 /// What a measured drift may change by: temperature.
 const WANDER_PPB: i64 = 50_000;
 /// No drift seen is taken for worse than this: an hour a day is no clock.
