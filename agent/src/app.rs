@@ -5,6 +5,7 @@
 //! writer as a thread. Stop: the radio first; what it had handed over is sealed and made durable; the line
 //! then drains within its limit; what is left stays on disk for the next start.
 
+mod home;
 mod renewal;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::{Span, Time};
 
+use self::home::Home;
 use self::renewal::Renewer;
 use crate::ble::pipe::Setup;
 use crate::ble::records::Marks;
@@ -126,6 +128,7 @@ pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
         clock = options.clock.describe(),
         "agent starts"
     );
+    app.home.ready();
     let end = app.work(&mut terminate, &mut interrupt).await;
     app.stop(options.drain).await;
     end
@@ -180,6 +183,7 @@ struct App {
     jobs: Option<mpsc::Sender<Job>>,
     done: mpsc::Receiver<Done>,
     writer: Option<JoinHandle<()>>,
+    home: Home,
     shown: crate::status::Status,
 }
 
@@ -251,6 +255,7 @@ impl App {
             jobs: Some(jobs),
             done,
             writer: Some(writer),
+            home: Home::start(config, clock),
             shown: crate::status::Status::default(),
         })
     }
@@ -361,6 +366,9 @@ impl App {
                 "an obeyed command could not be kept"
             );
         }
+        while let Some(signal) = self.core.poll_signal() {
+            self.home.tell(signal);
+        }
         self.fill_line(self.clock.now());
         while let Some(jobs) = &self.jobs {
             if jobs.capacity() == 0 {
@@ -418,6 +426,7 @@ impl App {
         status
             .certificate_trouble
             .clone_from(&self.renewal_trouble.borrow());
+        self.home.show(&mut status);
         if let Err(error) = status.write(&self.dir) {
             tracing::warn!(error = describe(&error), "the status cannot be written");
         }
@@ -427,6 +436,7 @@ impl App {
     /// Radio, seal, outbox, line: in this order, each within its limit.
     async fn stop(mut self, drain: Duration) {
         tracing::info!("agent stops: no new readings are taken");
+        self.home.stopping();
         self.stop_radio.send_replace(true);
         let radio_ended = timeout(STOP_TIMEOUT, async {
             while !self.radio.is_finished() {
@@ -581,5 +591,6 @@ fn settings(config: &Config) -> Settings {
         clock_ahead: Span::from_mins(config.utc_offset_min.unwrap_or(0).into()),
         heartbeat: Span::from_secs(i64::try_from(config.heartbeat_s).unwrap_or(i64::MAX)),
         window: Limits::default(),
+        survival: config.survival(),
     }
 }

@@ -13,7 +13,7 @@ use crate::app::{self, Options};
 use crate::config::{Config, UplinkKind};
 use crate::identity::IdentityDir;
 use crate::status::Status;
-use crate::{decode_cli, enrol, telemetry};
+use crate::{decode_cli, doctor, enrol, telemetry};
 
 /// Reads wearables, seals every reading for one patient, and brings it to the centre.
 ///
@@ -64,6 +64,14 @@ enum Command {
     /// The radio's worker: started by `run`, never by people.
     #[command(hide = true)]
     Radio,
+    /// Look at clock, disk, permissions, radio, certificate, centre and buffer, and say what to do.
+    ///
+    /// Exit code 0: it works (perhaps with warnings); 1: something does not.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Decode the octets of one characteristic value and print it as JSON.
     Decode {
         /// The profile, where one characteristic has several layouts.
@@ -135,6 +143,16 @@ pub fn main(cli: Cli) -> Result<u8> {
             crate::ble::btleplug::quiet_known_panic();
             let clock = Clock::from_env(cli.test_clock)?;
             crate::ble::worker::run(clock).context("the radio's worker")
+        }
+        Command::Doctor { json } => {
+            let clock = Clock::from_env(cli.test_clock)?;
+            let report = runtime()?.block_on(doctor::examine(&cli.dir, clock));
+            if json {
+                say(&serde_json::to_string_pretty(&report)?)?;
+            } else {
+                say(&report.to_text())?;
+            }
+            Ok(report.exit_code())
         }
         Command::Decode {
             profile,

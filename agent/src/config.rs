@@ -3,11 +3,14 @@
 //!
 //! `agent/config.sample.toml` shows all of them with their defaults (a test holds it to that).
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use proto::text::host_port;
 use serde::Deserialize;
 use vitals::Span;
+
+use crate::survival;
 
 /// Longest commit interval: what a crash may lose.
 const LONGEST_COMMIT_MS: u64 = 60_000;
@@ -44,6 +47,19 @@ pub struct Config {
     pub heartbeat_s: u64,
     /// A wearable that streams and is silent for this many seconds is connected anew. 5 to 3600.
     pub silence_s: u64,
+    /// Seconds without an authentic receipt after which the centre counts as silent, so that critical alerts are
+    /// raised here. Never less than three heartbeats. 0: never. Else 60 to 86400.
+    pub survival_after_s: u64,
+    /// Seconds for which receipts must have come for the centre to count as heard again. 0 to 3600.
+    pub survival_clear_s: u64,
+    /// Program (absolute path) and arguments to run for each alert raised here; no shell reads them. It gets two
+    /// more: "raised", "resolved" or "handed-over", and the condition's code. Empty: none.
+    pub survival_hook: Vec<String>,
+    /// What people at home are asked to do when an alert is raised here; whom to call. 1 to 200 characters.
+    pub survival_words: String,
+    /// Where the status page for people at home listens, on this machine only: a loopback address with a port
+    /// (0: any free one). Empty: no page.
+    pub page_listen: String,
 }
 
 /// A transport.
@@ -82,6 +98,11 @@ impl Default for Config {
             keep_free_bytes: 64 << 20,
             heartbeat_s: 30,
             silence_s: 30,
+            survival_after_s: 180,
+            survival_clear_s: 60,
+            survival_hook: Vec::new(),
+            survival_words: "Please call your care team.".into(),
+            page_listen: "127.0.0.1:8480".into(),
         }
     }
 }
@@ -169,6 +190,7 @@ impl Config {
         ] {
             range(field, value, (5..=3600).contains(&value), "5 to 3600")?;
         }
+        self.check_survival()?;
         for (field, address) in [
             ("grpc_address", &self.grpc_address),
             ("mqtt_address", &self.mqtt_address),
@@ -186,6 +208,66 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_survival(&self) -> Result<(), ConfigError> {
+        let range = |field, value: String, fine: bool, expected| {
+            fine.then_some(()).ok_or(ConfigError::Range {
+                field,
+                value,
+                expected,
+            })
+        };
+        let (after, clear) = (self.survival_after_s, self.survival_clear_s);
+        let fine = after == 0 || (60..=86_400).contains(&after);
+        range(
+            "survival_after_s",
+            after.to_string(),
+            fine,
+            "0 or 60 to 86400",
+        )?;
+        range(
+            "survival_clear_s",
+            clear.to_string(),
+            clear <= 3600,
+            "0 to 3600",
+        )?;
+        let program = self.survival_hook.first();
+        let fine = program.is_none_or(|program| program.starts_with('/'));
+        let value = program.cloned().unwrap_or_default();
+        range("survival_hook", value, fine, "[\"/absolute/path\", ...]")?;
+        let words = self.survival_words.trim();
+        let fine = (1..=200).contains(&words.chars().count());
+        range(
+            "survival_words",
+            words.to_owned(),
+            fine,
+            "1 to 200 characters",
+        )?;
+        let fine = self.page_listen.is_empty() || self.page_address().is_some();
+        let value = self.page_listen.clone();
+        let expected = "a loopback address with a port, such as \"127.0.0.1:8480\", or empty: the page is for \
+                        whoever sits at this machine";
+        range("page_listen", value, fine, expected)
+    }
+
+    /// Where the page listens.
+    #[must_use]
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        let address: SocketAddr = self.page_listen.parse().ok()?;
+        address.ip().is_loopback().then_some(address)
+    }
+
+    /// When the centre counts as silent.
+    #[must_use]
+    pub fn survival(&self) -> survival::Limits {
+        let seconds = |value| Span::from_secs(i64::try_from(value).unwrap_or(i64::MAX));
+        let least = self.heartbeat_s.saturating_mul(3);
+        let after = self.survival_after_s;
+        survival::Limits {
+            after: (after > 0).then(|| seconds(after.max(least))),
+            clear: seconds(self.survival_clear_s),
+        }
     }
 
     /// The commit interval.
@@ -220,6 +302,29 @@ mod tests {
     }
 
     #[test]
+    fn every_field_is_documented_in_the_sample() {
+        // A key that does not exist is refused with the names of all that do.
+        let error = load("no_such_key = 1").expect_err("unknown");
+        let source = std::error::Error::source(&error).expect("a cause");
+        let text = source.to_string();
+        let list = text.split("expected one of").nth(1).expect("the names");
+        let names: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+        assert!(names.len() > 12, "{names:?}");
+        let sample: Vec<&str> = include_str!("../config.sample.toml").lines().collect();
+        for name in names {
+            let line = sample.iter().position(|line| {
+                let line = line.strip_prefix("#= ").unwrap_or(line);
+                line.split(' ').next() == Some(name)
+            });
+            let line = line.unwrap_or_else(|| panic!("config.sample.toml does not show {name}"));
+            // Its paragraph begins with a comment.
+            let begin = sample[..line].iter().rposition(|line| line.is_empty());
+            let first = sample[begin.map_or(0, |begin| begin + 1)];
+            assert!(first.starts_with("# "), "{name} is not explained: {first}");
+        }
+    }
+
+    #[test]
     fn no_file_means_defaults() {
         let dir = tempfile::tempdir().expect("a folder");
         assert_eq!(
@@ -241,5 +346,14 @@ mod tests {
         assert!(text("mqtt_address = \"centre\"").contains("host:port"));
         assert!(text("buffer_bytes = 4").contains("1048576"));
         assert!(text("buffer_days = 0").contains("1 to 3650"));
+        assert!(text("survival_after_s = 5").contains("0 or 60 to 86400"));
+        assert!(text("survival_hook = [\"ring\"]").contains("absolute"));
+        assert!(text("survival_words = \" \"").contains("1 to 200"));
+        for open in ["0.0.0.0:8480", "192.168.1.7:8480", "[::]:8480", "localhost"] {
+            assert!(
+                text(&format!("page_listen = \"{open}\"")).contains("loopback"),
+                "{open}"
+            );
+        }
     }
 }

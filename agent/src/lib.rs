@@ -7,9 +7,12 @@
 //! 3. [`outbox`]: the readings are sealed to the patient's public key; the record is kept until it is safe.
 //! 4. [`uplink`]: the record goes to the centre, live before backlog, until its receipt comes.
 //!
+//! [`survival`] raises the few critical alerts here while the centre is silent.
+//!
 //! [`core`] is all of that as one pure machine; [`app`] runs it: radio, line, writer and time around it.
 //! [`identity`], [`mod@enrol`] and [`command`] say who this gateway is and whom it obeys; [`config`],
-//! [`status`], [`telemetry`] and [`cli`] are for people. [`decode_cli`] decodes single values for them.
+//! [`page`], [`status`], [`doctor`], [`telemetry`] and [`cli`] are for people, [`notify`] for systemd. [`decode_cli`] decodes single values for
+//! them.
 //!
 //! What the agent never has: a key that opens anything it wrote before, a patient's name, a reading on disk
 //! in clear.
@@ -23,9 +26,13 @@ pub mod config;
 pub mod core;
 pub mod decode;
 pub mod decode_cli;
+pub mod doctor;
 pub mod enrol;
 pub mod identity;
+pub mod notify;
 pub mod outbox;
+pub mod page;
 pub mod status;
+pub mod survival;
 pub mod telemetry;
 pub mod uplink;

@@ -74,6 +74,16 @@ pub struct Status {
     pub commits_failed: u64,
     /// Times since start that the line came up.
     pub connections: u64,
+    /// The centre is silent: critical alerts are raised here.
+    pub centre_silent: bool,
+    /// Alerts raised here that hold. Which ones, only the centre and the hook are told.
+    pub alerts_here: usize,
+    /// Since when the first of them.
+    pub alerts_here_since_us: i64,
+    /// Calls of the hook since start that failed.
+    pub hook_failures: u64,
+    /// Where the status page listens; empty if there is none.
+    pub page: String,
     /// When the gateway's certificate ends.
     pub certificate_expires_us: i64,
     /// Why it could not be renewed, last; empty if it could.
@@ -178,6 +188,20 @@ impl Status {
             "line     {line} by {}; last receipt {receipt}",
             self.uplink
         )?;
+        if self.centre_silent {
+            writeln!(
+                out,
+                "         the centre is silent: critical alerts are raised here"
+            )?;
+        }
+        if self.alerts_here > 0 {
+            let since = ago(self.alerts_here_since_us, now);
+            writeln!(
+                out,
+                "         {} ALERT(S) RAISED HERE, the first {since}: somebody must look",
+                self.alerts_here
+            )?;
+        }
         for (name, trouble) in [
             ("line", &self.line_trouble),
             ("radio", &self.radio_trouble),
@@ -297,6 +321,64 @@ mod tests {
                 ..DeviceStatus::default()
             }],
             ..Status::default()
+        }
+    }
+
+    /// Name and meaning of each field of a struct of this file, by its documentation.
+    fn fields(name: &str) -> Vec<(String, String)> {
+        let source = include_str!("status.rs");
+        let begin = format!("pub struct {name} {{\n");
+        let body = source
+            .split(&begin)
+            .nth(1)
+            .and_then(|rest| rest.split("\n}").next());
+        let (mut fields, mut meaning) = (Vec::new(), Vec::new());
+        for line in body.expect("a struct of this file").lines().map(str::trim) {
+            if let Some(words) = line.strip_prefix("/// ") {
+                meaning.push(words);
+            } else if let Some(field) = line.strip_prefix("pub ") {
+                let field = field.split(':').next().unwrap_or_default().to_owned();
+                fields.push((field, meaning.join(" ")));
+                meaning.clear();
+            }
+        }
+        fields
+    }
+
+    #[test]
+    fn every_field_is_documented() {
+        let json = serde_json::json!({
+            "Status": Status::default(),
+            "DeviceStatus": DeviceStatus::default(),
+            "Buffer": Buffer::default(),
+        });
+        let mut tables = String::new();
+        for (name, title) in [
+            ("Status", "The agent"),
+            ("DeviceStatus", "Each of `devices`"),
+            ("Buffer", "`buffer`"),
+        ] {
+            let fields = fields(name);
+            let shown = json[name].as_object().expect("an object");
+            assert_eq!(shown.len(), fields.len(), "{name}: each field is found");
+            let _infallible = write!(tables, "\n## {title}\n\n| field | meaning |\n|---|---|\n");
+            for (field, meaning) in fields {
+                assert!(shown.contains_key(&field), "{name}.{field}");
+                assert!(!meaning.is_empty(), "{name}.{field} says what it means");
+                let _infallible = writeln!(tables, "| `{field}` | {meaning} |");
+            }
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("STATUS.md");
+        let text = std::fs::read_to_string(&path).expect("STATUS.md");
+        let head = text.split("\n## ").next().unwrap_or_default();
+        let right = format!("{}\n{tables}", head.trim_end());
+        if std::env::var_os("VITALTWIN_BLESS").is_some() {
+            std::fs::write(&path, &right).expect("written");
+        } else {
+            assert_eq!(
+                text, right,
+                "write it anew: VITALTWIN_BLESS=1 cargo test -p vitaltwin-agent --lib every_field"
+            );
         }
     }
 

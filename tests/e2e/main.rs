@@ -6,6 +6,7 @@ mod field;
 mod foreign;
 mod forgery;
 mod full;
+mod home;
 mod hostile;
 mod identity;
 mod page;

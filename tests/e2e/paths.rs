@@ -54,8 +54,18 @@ pub(crate) async fn quiet_world(
 
 /// The same, fast, everything running through a proxy.
 async fn small_world(rate: f64, uplink: Uplink) -> Result<(TempDir, World, Proxy)> {
+    world_behind_proxy("one.toml", rate, uplink, "").await
+}
+
+/// The same with a scenario and a configuration of the agent.
+pub(crate) async fn world_behind_proxy(
+    scenario: &str,
+    rate: f64,
+    uplink: Uplink,
+    config: &str,
+) -> Result<(TempDir, World, Proxy)> {
     let folder = tempfile::tempdir()?;
-    let mut world = World::build(folder.path(), plan("one.toml", rate, uplink)).await?;
+    let mut world = World::build(folder.path(), plan(scenario, rate, uplink)).await?;
     let ready = world.centre.ready()?.clone();
     let (door, key) = match uplink {
         Uplink::Mqtt => (ready.mqtt, "mqtt_address"),
@@ -65,7 +75,7 @@ async fn small_world(rate: f64, uplink: Uplink) -> Result<(TempDir, World, Proxy
     let address = format!("localhost:{}", proxy.address.port());
     world
         .gateway("home")?
-        .configure(&format!("{key} = \"{address}\"\n"))?;
+        .configure(&format!("{key} = \"{address}\"\n{config}"))?;
     world.start()?;
     Ok((folder, world, proxy))
 }

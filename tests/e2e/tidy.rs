@@ -185,7 +185,8 @@ const DIRECTION: [(&str, &[&str]); 9] = [
     ("aggregator/twin", &["vitals"]),
     ("firmware-sim/firmware", &["vitals"]),
     ("firmware-sim", &["vitals", "proto", "firmware"]),
-    ("agent", &["vitals", "proto"]),
+    // The agent runs the twin's rules by itself while the centre is silent.
+    ("agent", &["vitals", "proto", "twin"]),
     ("agent/webpki-shim", &[]),
     ("aggregator", &["vitals", "proto", "twin"]),
     (

@@ -1,5 +1,6 @@
 //! A gateway machine: a private D-Bus, the wearables around it, an agent.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,14 +65,16 @@ impl Gateway {
         let bus = PrivateBus::start(dir)
             .await
             .context("a private D-Bus for this gateway")?;
-        Ok(Self {
+        let gateway = Self {
             dir: dir.into(),
             envs: envs.to_vec(),
             bus,
             wearables: None,
             agent: None,
             uplink,
-        })
+        };
+        gateway.configure("")?;
+        Ok(gateway)
     }
 
     /// Another clock for the next start and the next commands.
@@ -184,11 +187,18 @@ impl Gateway {
         self.cli(&["enrol", token]).map(drop)
     }
 
-    /// Writes the agent's `config.toml`.
+    /// Writes the agent's `config.toml`. Its status page listens on any free port: there are many gateways on this
+    /// machine.
     ///
     /// # Errors
     /// When the disk does not take it.
     pub fn configure(&self, text: &str) -> Result<()> {
+        let mut folder = std::fs::DirBuilder::new();
+        let folder = folder.recursive(true).mode(0o700);
+        folder
+            .create(self.agent_dir())
+            .context("the agent's folder")?;
+        let text = format!("page_listen = \"127.0.0.1:0\"\n{text}");
         std::fs::write(self.agent_dir().join("config.toml"), text)
             .context("the agent's config.toml")
     }

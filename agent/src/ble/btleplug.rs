@@ -15,6 +15,7 @@
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
 mod attempt;
+pub mod probe;
 mod recovery;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

@@ -63,6 +63,7 @@ impl Core {
                 self.hello_due = true;
                 self.ready.clear();
                 self.window.connected();
+                self.survival.line_up();
                 self.sealing.line(true);
                 // Life is proved at once, not with the next beat.
                 if !self.stopping {
@@ -169,6 +170,7 @@ impl Core {
         self.gateway.last_receipt_us = now.as_micros();
         let ids = receipted.removed.iter().map(|(id, _)| *id);
         self.window.receipted(ids, now);
+        self.survival.heard(now);
         for (id, entry) in &receipted.removed {
             self.forget(*id);
             self.gateway.readings_receipted += u64::from(entry.stub.count);

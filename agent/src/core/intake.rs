@@ -97,6 +97,8 @@ impl Core {
                 .add(BEFORE_ASSIGNMENT, early);
         }
         self.count_decoded(stream, kept as u64, now);
+        self.survival
+            .take((stream, source), &observed.readings, now);
         let lane = self.lane(address, observed.lane, notification.received);
         self.sealing.push(stream, lane, observed.readings);
         self.sealing.push_waveforms(stream, observed.waveforms);
@@ -190,6 +192,7 @@ impl Core {
     /// Replaces the assignments; devices keep their state while they stay with their stream.
     pub(super) fn assign(&mut self, assignments: &[Assignment], now: Time) {
         self.sealing.assign(assignments, now);
+        self.survival.assign(self.sealing.streams(), now);
         let assigned = self.sealing.devices().clone();
         self.devices
             .retain(|address, device| assigned.get(address) == Some(&device.stream));

@@ -2,6 +2,7 @@
 //!
 //! * [`intake`](self): values become readings, readings become sealed records (`intake.rs`).
 //! * delivery: what goes to the centre, and what its receipts, refusals and orders do (`delivery.rs`).
+//! * survival: what is raised here while the centre is silent (`survive.rs`).
 //! * keeping: what becomes durable when, and what is dropped when there is no room (`keep.rs`).
 //!
 //! The shell (`app.rs`) owns one `Core`, feeds it [`Event`]s with the time, and after each carries out what
@@ -15,6 +16,7 @@ mod keep;
 mod records;
 mod report;
 mod spots;
+mod survive;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,7 @@ use crate::outbox::ledger::Ledger;
 use crate::outbox::rows::GatewayRow;
 use crate::outbox::seal::{Loss, Output, Sealing};
 use crate::outbox::store::{Changes, Done, Job, Opened};
+use crate::survival::{self, Survival};
 use crate::uplink::UplinkEvent;
 use crate::uplink::window::{Limits, Window};
 
@@ -74,6 +77,8 @@ pub struct Settings {
     pub heartbeat: Span,
     /// The window's limits.
     pub window: Limits,
+    /// When the centre counts as silent.
+    pub survival: survival::Limits,
 }
 
 /// A device as the core sees it.
@@ -122,6 +127,7 @@ pub struct Core {
     gateway_id: GatewayId,
     commander: Commander,
     sealing: Sealing,
+    survival: Survival,
     ledger: Ledger,
     window: Window,
 
@@ -187,6 +193,7 @@ impl Core {
             gateway_id: identity.gateway.clone(),
             commander: Commander::new(identity.command_key, identity.gateway.clone(), obeyed),
             sealing,
+            survival: Survival::new(settings.survival, now),
             ledger: Ledger::default(),
             window: Window::new(settings.window),
             devices: BTreeMap::new(),
@@ -234,12 +241,14 @@ impl Core {
             Event::Store(done) => self.store(done, now),
             Event::Renewed(chain) => self.sealing.set_chain(chain),
         }
+        self.survive(now);
         self.seal_if_live(now);
         self.drain_sealing(now);
     }
 
     /// Time passed.
     pub fn tick(&mut self, now: Time) {
+        self.survive(now);
         self.declare_overflow(now);
         if self.heartbeat_due <= now {
             self.heartbeat_due = now + self.settings.heartbeat;
@@ -260,7 +269,8 @@ impl Core {
     pub fn next_deadline(&self) -> Time {
         let commit = self.commit_due.unwrap_or(Time::MAX);
         let window = self.window.next_deadline().unwrap_or(Time::MAX);
-        commit.min(window).min(self.heartbeat_due)
+        let survival = self.survival.next_deadline();
+        commit.min(window).min(self.heartbeat_due).min(survival)
     }
 
     /// The next thing for the store.

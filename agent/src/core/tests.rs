@@ -348,6 +348,10 @@ fn start(
         clock_ahead: Span::ZERO,
         heartbeat: Span::from_secs(30),
         window: Limits::default(),
+        survival: crate::survival::Limits {
+            after: Some(Span::from_secs(180)),
+            clear: Span::from_secs(60),
+        },
     };
     let opened = Store::open(dir.path(), now).expect("opens");
     let core = Core::new(settings, identity, obeyed.clone(), &opened, overflow, now);

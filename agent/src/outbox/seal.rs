@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use proto::seal::crypto::sha256;
 use proto::seal::{Label, Lane, NewContext, Predecessor, Sealer, SigningKey, Suite};
-use proto::v1::{BatchBody, DeviceReport, GapReason, Heartbeat};
+use proto::v1::{BatchBody, DeviceReport, GapReason, Heartbeat, LocalAlert};
 use proto::wire::{split_to_fit, split_waveforms};
 use vitals::observe::Sequences;
 use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time, Waveform};
@@ -309,6 +309,19 @@ impl Sealing {
             self.output.push(Output::Superseded(before));
             state.beat = id.filter(|_| !self.line);
         }
+        self.streams.insert(stream, state);
+    }
+
+    /// Seals an alert of the gateway's own.
+    pub fn local_alert(&mut self, stream: StreamId, alert: LocalAlert, now: Time) {
+        let Some(mut state) = self.streams.remove(&stream) else {
+            return;
+        };
+        let body = BatchBody {
+            local_alerts: vec![alert],
+            ..BatchBody::default()
+        };
+        self.seal(&mut state, label(Lane::Alert, now, now), &body, now);
         self.streams.insert(stream, state);
     }
 

@@ -282,6 +282,10 @@ impl Agent {
             keep_free_bytes: 0,
             clock_ahead: Span::ZERO,
             heartbeat: Span::from_secs(30),
+            survival: vitaltwin_agent::survival::Limits {
+                after: None,
+                clear: vitals::Span::ZERO,
+            },
             window: Limits::default(),
         };
         let obeyed = identity.obeyed();

@@ -7,9 +7,9 @@
 
 use proto::v1;
 use proto::wire;
-use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link};
-use twin::{AlertId, Event};
-use vitals::{GatewayId, PatientId, SourceId, StreamId, Time};
+use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link, LocalAlert};
+use twin::{AlertId, Condition, Event};
+use vitals::{GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
 use crate::journal::{Committed, Content, Entry, Opened, OpenedBatch};
 
@@ -131,6 +131,10 @@ fn batch_event(batch: &OpenedBatch) -> Event {
     let Ok(content) = wire::decode_body(batch.source, batch.number, body) else {
         return malformed();
     };
+    let told = content.local_alerts.iter().map(local_alert);
+    let Some(local_alerts) = told.collect() else {
+        return malformed();
+    };
     Event::Batch(Batch {
         stream: batch.stream,
         context: batch.context,
@@ -140,6 +144,7 @@ fn batch_event(batch: &OpenedBatch) -> Event {
         gaps: content.gaps.iter().map(gap).collect(),
         heartbeat: content.heartbeat.as_ref().map(heartbeat),
         devices: content.devices.into_iter().map(device).collect(),
+        local_alerts,
     })
 }
 
@@ -165,6 +170,20 @@ fn heartbeat(heartbeat: &v1::Heartbeat) -> Heartbeat {
         buffer_records: heartbeat.buffer_records,
         readings_decoded: heartbeat.readings_decoded,
     }
+}
+
+/// `None`: no rule of ours has such a condition.
+fn local_alert(told: &v1::LocalAlert) -> Option<LocalAlert> {
+    Some(LocalAlert {
+        condition: Condition::of_threshold(&told.condition)?,
+        kind: Kind::from_wire(told.kind)?,
+        value: told.value,
+        limit: told.limit,
+        onset: Time::from_micros(told.onset_us),
+        raised: Time::from_micros(told.raised_us),
+        as_of: Time::from_micros(told.as_of_us),
+        resolved: (told.resolved_us != 0).then(|| Time::from_micros(told.resolved_us)),
+    })
 }
 
 fn device(report: v1::DeviceReport) -> DeviceReport {

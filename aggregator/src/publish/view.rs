@@ -121,6 +121,7 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         test_data: frame.test_data,
         position: frame.at.position,
         retrospective: alert.retrospective,
+        told_locally_us: alert.told_locally.map_or(0, Time::as_micros),
     }
 }
 

@@ -35,6 +35,7 @@ fn batch(number: u64, readings: Vec<Reading>) -> Event {
         readings,
         gaps: Vec::new(),
         heartbeat: None,
+        local_alerts: Vec::new(),
         devices: Vec::new(),
     })
 }

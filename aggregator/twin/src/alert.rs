@@ -63,6 +63,13 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// The condition of one of the threshold rules, by its name; `None` for every other name.
+    #[must_use]
+    pub fn of_threshold(name: &str) -> Option<Self> {
+        let rules = crate::rule::thresholds(false).into_iter();
+        rules.map(|rule| rule.condition).find(|c| c.name() == name)
+    }
+
     /// Stable lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -205,6 +212,8 @@ pub struct Alert {
     pub subject: String,
     /// The evidence was past its freshness limit at known time: a finding about the past.
     pub retrospective: bool,
+    /// When the gateway told the home of it by itself, because it heard nothing from the centre.
+    pub told_locally: Option<Time>,
 }
 
 impl Alert {

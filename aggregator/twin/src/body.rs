@@ -528,7 +528,7 @@ impl Body {
         }
     }
 
-    fn observation(&self, kind: Kind, now: Time) -> Result<(f64, Time), &'static str> {
+    pub(crate) fn observation(&self, kind: Kind, now: Time) -> Result<(f64, Time), &'static str> {
         self.channels
             .get(&kind)
             .map_or(Err("not measured"), |channel| channel.observation(now))

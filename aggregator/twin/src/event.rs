@@ -91,6 +91,8 @@ pub struct Batch {
     pub heartbeat: Option<Heartbeat>,
     /// Device states that changed.
     pub devices: alloc::vec::Vec<DeviceReport>,
+    /// Alerts that the gateway raised by itself.
+    pub local_alerts: alloc::vec::Vec<LocalAlert>,
 }
 
 /// Counted loss.
@@ -108,6 +110,27 @@ pub struct Gap {
     pub from: Time,
     /// Last lost effective time.
     pub to: Time,
+}
+
+/// An alert that a gateway raised by itself, by the same rules, while it heard nothing from the centre.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LocalAlert {
+    /// One of the threshold rules' conditions.
+    pub condition: crate::alert::Condition,
+    /// What was measured.
+    pub kind: vitals::Kind,
+    /// Its value, in the unit of `kind` ...
+    pub value: f64,
+    /// ... and the limit that it was held against.
+    pub limit: f64,
+    /// Effective time at which the condition began.
+    pub onset: Time,
+    /// The agent's clock when it told the home.
+    pub raised: Time,
+    /// Effective time of the newest evidence.
+    pub as_of: Time,
+    /// The agent's clock when the condition was over; `None` while it holds.
+    pub resolved: Option<Time>,
 }
 
 /// The gateway lives.

@@ -4,8 +4,8 @@
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads) with [`baseline`] (what is usual for this
 //! person) and [`window`] (the last half hour), then the models [`news2`], [`rhythm`] and [`forecast`] (on a [`trend`]), the
-//! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`], and [`view`] (what
-//! readers are shown). [`twin`] ties them together; `canonical` writes the state as bytes.
+//! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
+//! raised by itself), and [`view`] (what readers are shown). [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; `canonical` writes the state as bytes.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
 //! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
@@ -25,10 +25,12 @@ mod device;
 pub mod event;
 pub mod forecast;
 mod life;
+mod local;
 pub mod news2;
 pub mod order;
 pub mod rhythm;
 pub mod rule;
+pub mod sentinel;
 mod stream;
 mod technical;
 mod threshold;

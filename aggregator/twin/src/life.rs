@@ -15,12 +15,15 @@ use crate::alert::{
     Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
 };
 use crate::canonical::Bytes;
+use crate::event::LocalAlert;
+use crate::local::Waiting;
+use crate::rule;
 use crate::twin::Effect;
 
 /// Resolved alerts remembered.
 pub(crate) const RECENT: usize = 64;
 /// Late data that end this close before a known episode, or begin this close after it, belong to it.
-const SAME_EPISODE: Span = Span::from_secs(60);
+pub(crate) const SAME_EPISODE: Span = Span::from_secs(60);
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,7 @@ pub(crate) struct Draft {
     pub(crate) expected: Option<Time>,
     pub(crate) probability: Option<f64>,
     pub(crate) subject: String,
+    pub(crate) told_locally: Option<Time>,
 }
 
 /// All alerts of a twin.
@@ -56,6 +60,8 @@ pub(crate) struct Life {
     last: u64,
     active: BTreeMap<Key, Alert>,
     recent: VecDeque<Alert>,
+    /// What gateways told by themselves and nothing else speaks of yet.
+    pub(crate) local: Waiting,
     /// Acknowledgements that named nothing known.
     pub(crate) unknown: u64,
 }
@@ -81,17 +87,24 @@ impl Life {
     pub(crate) fn raise(
         &mut self,
         subject: Subject,
-        draft: Draft,
+        mut draft: Draft,
         now: Time,
         out: &mut Vec<Effect>,
     ) {
         let key = (draft.condition, subject);
+        if subject == Subject::Patient {
+            self.local.join_live(&mut draft);
+        }
         if let Some(alert) = self.active.get_mut(&key) {
+            let joined =
+                draft.told_locally.is_some() && one_with(alert, draft.onset, draft.told_locally);
             if draft.priority > alert.priority {
                 alert.priority = draft.priority;
                 (alert.state, alert.acknowledged) = (State::Active, None);
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
+                emit(Change::Updated, now, alert, out);
+            } else if joined {
                 emit(Change::Updated, now, alert, out);
             }
             return;
@@ -119,18 +132,24 @@ impl Life {
 
     /// Reports an episode found in late data. It belongs to a known episode if it touches one: then it only
     /// makes the onset of an active alert earlier. It never raises and never resolves.
-    pub(crate) fn finding(&mut self, draft: Draft, end: Time, now: Time, out: &mut Vec<Effect>) {
+    pub(crate) fn finding(
+        &mut self,
+        mut draft: Draft,
+        end: Time,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        self.local.join_past(&mut draft, end);
         let (from, to) = (draft.onset - SAME_EPISODE, end + SAME_EPISODE);
         if let Some(alert) = self.active.get_mut(&(draft.condition, Subject::Patient))
             && to >= alert.onset
         {
-            if draft.onset < alert.onset {
-                alert.onset = draft.onset;
+            if one_with(alert, draft.onset, draft.told_locally) {
                 emit(Change::Updated, now, alert, out);
             }
             return;
         }
-        let touches = |alert: &Alert| {
+        let touches = |alert: &&mut Alert| {
             let until = if alert.retrospective {
                 alert.onset
             } else {
@@ -138,7 +157,10 @@ impl Life {
             };
             alert.condition == draft.condition && alert.onset <= to && until >= from
         };
-        if self.recent.iter().any(touches) {
+        if let Some(alert) = self.recent.iter_mut().find(touches) {
+            if draft.told_locally.is_some() && one_with(alert, alert.onset, draft.told_locally) {
+                emit(Change::Updated, now, alert, out);
+            }
             return;
         }
         let mut alert = self.born(draft, now);
@@ -201,6 +223,43 @@ impl Life {
             probability: draft.probability,
             subject: draft.subject,
             retrospective: false,
+            told_locally: draft.told_locally,
+        }
+    }
+
+    /// A gateway told of an alert by itself. It is one with the alert of that condition that holds, or with
+    /// the one of that time; else it is raised if its evidence is about now; else it waits for data to speak.
+    pub(crate) fn tell(&mut self, told: &LocalAlert, now: Time, out: &mut Vec<Effect>) {
+        let Some(draft) = self.local.take(told, now) else {
+            return;
+        };
+        let key = (told.condition, Subject::Patient);
+        let is_live = now.since(told.as_of) < rule::fresh_for(told.kind);
+        if self
+            .active
+            .get(&key)
+            .is_some_and(|alert| told.until() + SAME_EPISODE >= alert.onset)
+            || told.resolved.is_some() && self.knows_episode(told)
+        {
+            self.finding(draft, told.until(), now, out);
+        } else if told.resolved.is_none() && is_live {
+            self.raise(Subject::Patient, draft, now, out);
+        }
+    }
+
+    /// True if a remembered alert is about the same condition and time.
+    fn knows_episode(&self, told: &LocalAlert) -> bool {
+        self.recent.iter().any(|alert| {
+            alert.condition == told.condition
+                && alert.onset <= told.until() + SAME_EPISODE
+                && alert.resolved.unwrap_or(Time::MAX) + SAME_EPISODE >= told.onset
+        })
+    }
+
+    /// Nothing else spoke of it in time: what a gateway told becomes a finding of its own.
+    pub(crate) fn settle_local(&mut self, now: Time, out: &mut Vec<Effect>) {
+        while let Some((draft, end)) = self.local.pop_due(now) {
+            self.finding(draft, end, now, out);
         }
     }
 
@@ -214,6 +273,7 @@ impl Life {
     pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
         to.u64(self.last);
         to.u64(self.unknown);
+        self.local.encode(to);
         to.len(self.active.len());
         for ((_, subject), alert) in &self.active {
             match subject {
@@ -233,6 +293,14 @@ impl Life {
         to.len(self.recent.len());
         self.recent.iter().for_each(|alert| encode_alert(alert, to));
     }
+}
+
+/// Takes over what another word about the same episode adds; true if it added anything.
+fn one_with(alert: &mut Alert, onset: Time, told_locally: Option<Time>) -> bool {
+    let before = (alert.onset, alert.told_locally);
+    alert.onset = alert.onset.min(onset);
+    alert.told_locally = alert.told_locally.into_iter().chain(told_locally).min();
+    (alert.onset, alert.told_locally) != before
 }
 
 fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
@@ -274,4 +342,5 @@ fn encode_alert(alert: &Alert, to: &mut Bytes<'_>) {
     to.option(alert.probability, Bytes::f64);
     to.text(&alert.subject);
     to.bool(alert.retrospective);
+    to.option(alert.told_locally, Bytes::time);
 }

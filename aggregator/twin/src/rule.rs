@@ -242,6 +242,10 @@ pub const SPOT_AFTER: Span = HALF_MINUTE;
 /// Late data that showed trouble about the past is reported when no more of it came for this long.
 pub const FINDING_AFTER: Span = MINUTE;
 
+/// How long a gateway's own alert that is not called over waits for live data to speak: an agent that was started
+/// anew finds its sensors again within a minute or two, and then a rule needs its duration.
+pub const LOCAL_WAITS: Span = Span::from_mins(5);
+
 /// NEWS2 must stay at a level for this long: single parameters flicker at their cuts.
 pub const NEWS2_HOLD: Span = MINUTE;
 /// NEWS2 aggregate that asks for an urgent response (RCP 2017).
@@ -291,6 +295,13 @@ pub const HEARTBEAT: Span = Span::from_secs(30);
 
 /// A wrong clock is over when stamps were right for this long.
 pub const CLOCK_CLEAR: Span = MINUTE;
+
+/// True for what a gateway tells the home by itself while it hears nothing from the centre: what the threshold
+/// rules call most urgent.
+#[must_use]
+pub fn is_critical(condition: Condition, priority: Priority) -> bool {
+    priority == Priority::High && Condition::of_threshold(condition.name()) == Some(condition)
+}
 
 /// The definition of the threshold rules, for the hash that alerts carry.
 #[must_use]

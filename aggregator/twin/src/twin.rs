@@ -49,6 +49,7 @@ pub struct Twin {
 enum Item {
     Body(BodyDue),
     Stream(StreamId, Due),
+    Local,
 }
 
 /// Fires every deadline `d <= known` in order, each with `now = d`, then applies `event` with `now = known`.
@@ -205,7 +206,8 @@ impl Twin {
             technical::deadline(*id, stream, &self.life)
                 .map(|(at, due)| (at, Item::Stream(*id, due)))
         });
-        body.into_iter().chain(streams).min()
+        let local = self.life.local.deadline().map(|at| (at, Item::Local));
+        body.into_iter().chain(streams).chain(local).min()
     }
 
     fn fire_until(&mut self, known: Time, out: &mut Vec<Effect>) -> bool {
@@ -219,6 +221,7 @@ impl Twin {
             fired = true;
             match item {
                 Item::Body(due) => self.body.fire(due, now, &mut self.life, out),
+                Item::Local => self.life.settle_local(now, out),
                 Item::Stream(id, due) => {
                     if let Some(stream) = self.streams.get_mut(&id) {
                         technical::fire(id, stream, due, now, &mut self.life, out);
@@ -455,6 +458,9 @@ impl Twin {
                 &mut self.life,
                 out,
             );
+        }
+        for told in &batch.local_alerts {
+            self.life.tell(told, known, out);
         }
         if alive {
             self.life

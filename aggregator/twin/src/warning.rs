@@ -159,6 +159,7 @@ pub(crate) fn draft(
         expected: None,
         probability: None,
         subject: String::new(),
+        told_locally: None,
     }
 }
 

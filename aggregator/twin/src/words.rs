@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use vitals::{Kind, Quality, Time};
 
 use crate::alert::{Condition, Evidence, Priority};
+use crate::event::LocalAlert;
 use crate::forecast::{self, Fit};
 use crate::life::Draft;
 use crate::rhythm;
@@ -78,7 +79,45 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         expected: None,
         probability: None,
         subject: String::new(),
+        told_locally: None,
     }
+}
+
+/// What a gateway told by itself; `None` if no rule has such a condition. `past`: it is over, or not about now.
+pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
+    let rules = rule::thresholds(false);
+    let rule = rules.iter().find(|rule| rule.condition == told.condition)?;
+    let level = rule
+        .levels
+        .iter()
+        .find(|level| level.cut.total_cmp(&told.limit).is_eq());
+    let found = Beyond {
+        rule,
+        level: *level.or(rule.levels.first())?,
+        kind: told.kind,
+        onset: told.onset,
+        value: told.value,
+        at: told.as_of,
+        quality: Quality::GOOD,
+        scale_2: false,
+    };
+    let mut draft = threshold(&found, past);
+    draft.priority = Priority::High;
+    draft.told_locally = Some(told.raised);
+    if past {
+        let unit = told.kind.info().unit;
+        draft.summary = format!(
+            "{} was {:.1} {unit} (limit {} {unit}), as the gateway saw it.",
+            rule.label, told.value, told.limit
+        );
+    }
+    draft.summary.push_str(
+        " The gateway told the home of it by itself, because it heard nothing from the centre.",
+    );
+    draft
+        .plain_summary
+        .push_str(" The home was told of it while the line was down.");
+    Some(draft)
 }
 
 /// Atrial fibrillation. `past`: found in late data.
@@ -128,6 +167,7 @@ pub(crate) fn fibrillation(
         expected: None,
         probability: None,
         subject: String::new(),
+        told_locally: None,
     }
 }
 
@@ -191,6 +231,7 @@ pub(crate) fn falling(
         expected: Some(expected),
         probability: Some(probability),
         subject: String::new(),
+        told_locally: None,
     })
 }
 
@@ -270,5 +311,6 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         expected: None,
         probability: None,
         subject,
+        told_locally: None,
     }
 }

@@ -376,6 +376,9 @@ pub struct Alert {
     /// True when the evidence was past its freshness limit at known time (a retrospective finding).
     #[prost(bool, tag = "23")]
     pub retrospective: bool,
+    /// When the gateway told the home of it by itself because it heard nothing from the centre; 0 = it did not.
+    #[prost(int64, tag = "24")]
+    pub told_locally_us: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Evidence {
@@ -1031,6 +1034,37 @@ pub struct BatchBody {
     /// Alone in its batch, which travels in the waveform lane.
     #[prost(message, repeated, tag = "6")]
     pub waveforms: ::prost::alloc::vec::Vec<Waveform>,
+    /// Alerts that the gateway raised by itself (lane ALERT).
+    #[prost(message, repeated, tag = "7")]
+    pub local_alerts: ::prost::alloc::vec::Vec<LocalAlert>,
+}
+/// An alert that the gateway raised by itself, by the centre's own rules, while it heard nothing from the centre.
+/// Said when it is raised, when the line comes back while it holds, and when it is over. The centre makes it one
+/// with what it finds in the readings: same patient, same condition, and times that touch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LocalAlert {
+    /// As Alert.condition: "oxygen_saturation_low", "heart_rate_high", "heart_rate_low".
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    /// What was measured, in the unit of its kind, and the limit that it was held against.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+    #[prost(double, tag = "3")]
+    pub value: f64,
+    #[prost(double, tag = "4")]
+    pub limit: f64,
+    /// Effective time at which the condition began.
+    #[prost(int64, tag = "5")]
+    pub onset_us: i64,
+    /// The agent's clock when it told the home.
+    #[prost(int64, tag = "6")]
+    pub raised_us: i64,
+    /// Effective time of the newest evidence.
+    #[prost(int64, tag = "7")]
+    pub as_of_us: i64,
+    /// The agent's clock when the condition was over; 0 = it holds.
+    #[prost(int64, tag = "8")]
+    pub resolved_us: i64,
 }
 /// Samples of one source that follow each other without a gap.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -5,10 +5,12 @@ use vitals::{ContextId, Reading, SourceId, Waveform};
 use super::{
     MAX_DEVICES, MAX_GAPS, MAX_SUPERSEDES, MAX_TEXT, WireError, decode_columns, decode_waveforms,
 };
-use crate::v1::{BatchBody, DeviceReport, Gap, GapReason, Heartbeat, Lane, LinkState};
+use crate::v1::{BatchBody, DeviceReport, Gap, GapReason, Heartbeat, Lane, LinkState, LocalAlert};
 
 /// Most reasons in a heartbeat's counted refusals.
 const MAX_REASONS: usize = 64;
+/// Most alerts of the gateway's own in one body: one per rule is usual.
+const MAX_LOCAL_ALERTS: usize = 16;
 
 /// What lay inside a seal, with every field in its range and every text cleaned.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Content {
     pub devices: Vec<DeviceReport>,
     /// Numbers of the same context that this batch replaces; all lower than its own.
     pub supersedes: Vec<u64>,
+    /// Alerts of the gateway's own: known kinds, finite numbers, times in order; conditions are not looked at.
+    pub local_alerts: Vec<LocalAlert>,
 }
 
 /// Checks a body that was sealed for `source` under `number`.
@@ -35,8 +39,12 @@ pub fn decode_body(source: SourceId, number: u64, body: &BatchBody) -> Result<Co
     few(body.gaps.len(), "gaps", MAX_GAPS)?;
     few(body.devices.len(), "devices", MAX_DEVICES)?;
     few(body.supersedes.len(), "supersedes", MAX_SUPERSEDES)?;
+    few(body.local_alerts.len(), "local_alerts", MAX_LOCAL_ALERTS)?;
     let readings = decode_columns(source, body)?;
     let waveforms = decode_waveforms(source, body)?;
+    for (index, alert) in body.local_alerts.iter().enumerate() {
+        check_local_alert(alert, index)?;
+    }
     for (index, gap) in body.gaps.iter().enumerate() {
         check_gap(gap, index)?;
     }
@@ -72,6 +80,7 @@ pub fn decode_body(source: SourceId, number: u64, body: &BatchBody) -> Result<Co
         heartbeat,
         devices: devices.collect::<Result<_, _>>()?,
         supersedes: body.supersedes.clone(),
+        local_alerts: body.local_alerts.clone(),
     })
 }
 
@@ -149,6 +158,29 @@ fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), WireError> {
                 index,
             });
         }
+    }
+    Ok(())
+}
+
+fn check_local_alert(alert: &LocalAlert, index: usize) -> Result<(), WireError> {
+    let malformed = |field| WireError::Malformed { field, index };
+    if vitals::Kind::from_wire(alert.kind).is_none() {
+        return Err(WireError::Unknown {
+            field: "local_alert.kind",
+            index,
+        });
+    }
+    if !alert.value.is_finite() || !alert.limit.is_finite() {
+        return Err(malformed("local_alert.value"));
+    }
+    if alert.onset_us <= 0 || alert.onset_us > alert.raised_us {
+        return Err(malformed("local_alert.onset_us"));
+    }
+    if alert.as_of_us <= 0 {
+        return Err(malformed("local_alert.as_of_us"));
+    }
+    if alert.resolved_us != 0 && alert.resolved_us < alert.raised_us {
+        return Err(malformed("local_alert.resolved_us"));
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The same log gives the same twin and the same alerts, bit for bit; no log makes the fold panic.
 
 use proptest::prelude::*;
-use twin::event::{Assigned, Batch, Gap, Heartbeat, Link};
+use twin::Condition;
+use twin::event::{Assigned, Batch, Gap, Heartbeat, Link, LocalAlert};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
@@ -78,6 +79,16 @@ fn any_batch() -> impl Strategy<Value = Batch> {
                 number,
                 supersedes,
                 readings,
+                local_alerts: vec![LocalAlert {
+                    condition: Condition::OxygenSaturationLow,
+                    kind: Kind::OxygenSaturation,
+                    value: 84.0,
+                    limit: 88.0,
+                    onset: at(i64::from(stream)),
+                    raised: at(40),
+                    as_of: at(i64::from(context)),
+                    resolved: (number % 2 == 0).then(|| at(60)),
+                }],
                 gaps: vec![Gap {
                     source: SourceId(0),
                     reason: 1,

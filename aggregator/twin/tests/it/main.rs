@@ -2,6 +2,7 @@
 
 mod alerts;
 mod determinism;
+mod local;
 mod models;
 mod order;
 mod stable;

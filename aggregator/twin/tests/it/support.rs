@@ -66,6 +66,7 @@ pub(crate) fn batch(number: u64, readings: Vec<Reading>) -> Batch {
         gaps: Vec::new(),
         heartbeat: None,
         devices: Vec::new(),
+        local_alerts: Vec::new(),
     }
 }
 
