@@ -204,7 +204,8 @@ impl App {
             clock.now(),
         );
         let (writer, jobs, done) = writer(opened.store)?;
-        let (radio, values, radio_news, devices, stop_radio) = radio(config, clock, overflow);
+        let (radio, values, radio_news, devices, stop_radio) =
+            radio(&options.dir, config, clock, overflow);
         let (line_sender, line_news) = mpsc::channel(NEWS);
         let (stop_line, stop) = watch::channel(false);
         let uplink = options.uplink.unwrap_or(config.uplink);
@@ -541,7 +542,7 @@ type Radio = (
     watch::Sender<bool>,
 );
 
-fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
+fn radio(dir: &Path, config: &Config, clock: Clock, overflow: Overflow) -> Radio {
     let (values_sender, values) = mpsc::channel(VALUES);
     let (events, news) = mpsc::channel(NEWS);
     let (devices, devices_wanted) = watch::channel(BTreeMap::new());
@@ -557,6 +558,7 @@ fn radio(config: &Config, clock: Clock, overflow: Overflow) -> Radio {
             most_links: config.most_links,
             clock_ahead_min: config.utc_offset_min,
         },
+        dir: dir.to_owned(),
         clock,
         devices: devices_wanted,
         values: values_sender,

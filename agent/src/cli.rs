@@ -2,7 +2,7 @@
 //! (clap's).
 
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand};
 use proto::clock::Clock;
 
 use crate::app::{self, Options};
+use crate::ble::bluez::pairing;
+use crate::ble::{Address, pins};
 use crate::config::{Config, UplinkKind};
 use crate::identity::IdentityDir;
 use crate::status::Status;
@@ -60,6 +62,17 @@ enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Pair a device, or let a replaced one be met anew. Nothing else is paired meanwhile.
+    Pair {
+        /// The device's address, "AA:BB:CC:DD:EE:FF".
+        device: String,
+        /// The six digits that it shows.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(0..=999_999))]
+        pin: Option<u32>,
+        /// Forget what the device was, and its bond; what answers next is believed.
+        #[arg(long, conflicts_with = "pin")]
+        forget: bool,
     },
     /// The radio's worker: started by `run`, never by people.
     #[command(hide = true)]
@@ -138,6 +151,14 @@ pub fn main(cli: Cli) -> Result<u8> {
             }
             Ok(0)
         }
+        Command::Pair {
+            device,
+            pin,
+            forget,
+        } => {
+            telemetry::init();
+            pair(&cli.dir, &device, pin, forget)
+        }
         Command::Radio => {
             telemetry::init();
             crate::ble::btleplug::quiet_known_panic();
@@ -170,6 +191,30 @@ pub fn main(cli: Cli) -> Result<u8> {
             }
         },
     }
+}
+
+fn pair(dir: &Path, device: &str, pin: Option<u32>, forget: bool) -> Result<u8> {
+    let device = Address::parse(device)
+        .with_context(|| format!("{device} is no Bluetooth address: write AA:BB:CC:DD:EE:FF"))?;
+    let adapter = Config::load(dir)?.adapter;
+    if forget {
+        pins::forget(dir, device).context("what the device was cannot be forgotten")?;
+        pairing::unpair(adapter.as_deref(), device)?;
+        say(&format!(
+            "{device} is forgotten: what answers next under this address is believed"
+        ))?;
+        return Ok(0);
+    }
+    let pinned = pairing::pair(adapter.as_deref(), device, pin)?;
+    pins::store(dir, device, &pinned).context("what the device is cannot be kept")?;
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    say(&format!(
+        "paired {device}: {} {}, serial number {}",
+        text(&pinned.manufacturer),
+        text(&pinned.model),
+        text(&pinned.serial)
+    ))?;
+    Ok(0)
 }
 
 /// One thread carries the whole agent: it has 20 MiB and 1 % of a core.

@@ -18,6 +18,8 @@ pub const NOT_ASSIGNED: &str = "not_assigned";
 /// The reading was taken before its assignment began.
 pub const BEFORE_ASSIGNMENT: &str = "before_assignment";
 
+/// Another device answered under the address of one of ours: nothing of it was taken.
+pub const IMPOSTOR: &str = "impostor";
 /// A stored record that came again: it was taken before.
 pub const TAKEN_BEFORE: &str = "record_taken_before";
 /// A device did not send its stored records; it is asked again on the next link.

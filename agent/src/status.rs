@@ -110,6 +110,9 @@ pub struct DeviceStatus {
     pub name: String,
     /// Its model; empty if it has not said.
     pub model: String,
+    /// What differs between this device and the one that answered last under its address, which was refused;
+    /// empty if it is the right one.
+    pub impostor: String,
     /// Percent.
     pub battery_percent: Option<u8>,
     /// On the body, as it says.
@@ -274,7 +277,16 @@ impl DeviceStatus {
             ago(self.since_us, now),
             self.readings,
             ago(self.last_value_us, now)
-        )
+        )?;
+        if !self.impostor.is_empty() {
+            writeln!(
+                out,
+                "         another device answers under this address ({} differs) and is refused: if it was replaced, \
+                 run `vitaltwin-agent pair {} --forget`",
+                self.impostor, self.address
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@
 //! The only file beside `bluez/` that names the crate `dbus`. Calls here block; they run on threads of their own.
 //! Must not know: links' machines, values.
 
+pub mod pairing;
+
 use std::time::Duration;
 
 use dbus::Message;
@@ -60,6 +62,18 @@ pub fn watch_daemon() -> Result<oneshot::Receiver<&'static str>, String> {
     });
     watch.map_err(|error| error.to_string())?;
     Ok(news)
+}
+
+/// True if there is a bond with the device.
+///
+/// # Errors
+/// The daemon's, for people.
+pub fn is_bonded(adapter: &str, device: Address) -> Result<bool, String> {
+    let text = |error: dbus::Error| error.to_string();
+    let connection = Connection::new_system().map_err(text)?;
+    let path = device_path(adapter, device);
+    let proxy = connection.with_proxy(DAEMON, path.as_str(), CALL_TIMEOUT);
+    proxy.get("org.bluez.Device1", "Paired").map_err(text)
 }
 
 /// Makes the daemon forget a device and its cached services, unless it is bonded: a bond is worth more.

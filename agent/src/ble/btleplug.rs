@@ -15,6 +15,8 @@
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
 mod attempt;
+mod check;
+mod panic;
 pub mod probe;
 mod recovery;
 
@@ -34,6 +36,8 @@ use proto::clock::Clock;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+pub use self::panic::quiet_known_panic;
+
 use self::attempt::{Attempt, Failure, READ_FOR_ABOUT, read_about};
 use self::recovery::Recovery;
 use super::bluez;
@@ -51,6 +55,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 const ECHO: Duration = Duration::from_secs(1);
 /// Scans in a row that may fail to start.
 const MOST_FAILED_SCANS: u32 = 4;
+/// Values kept of a device that has not yet proved who it is; that takes a second.
+const MOST_HELD: usize = 256;
 /// What the bus says when a connection has used up its match rules.
 const RULES_USED_UP: &str = "more match rules";
 /// What `BlueZ` says when the adapter carries no more links (HCI 0x09).
@@ -70,24 +76,6 @@ pub struct Bluetooth {
     pub out: Out,
     /// What the agent wants.
     pub orders: Orders,
-}
-
-/// Keeps the one panic off the log that bluez-async is known for: it removes a match rule that dbus has
-/// removed already. It harms nothing, and every other panic is reported as before.
-pub fn quiet_known_panic() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let payload = info.payload();
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-        let text = text.unwrap_or_default();
-        let file = info.location().map_or("", |location| location.file());
-        if file.ends_with("messagestream.rs") && text.contains("No match with that id found") {
-            tracing::debug!("bluez-async dropped a match rule twice");
-        } else {
-            before(info);
-        }
-    }));
 }
 
 impl Bluetooth {
@@ -120,6 +108,10 @@ struct Peer {
     /// (service, characteristic) that were subscribed to; also after the link dropped, because the notify
     /// session outlives it.
     subscribed: HashSet<(u128, u128)>,
+    /// It proved on this link to be the device that it is held to.
+    proved: bool,
+    /// What it sent before it did.
+    held: Vec<Notification>,
     /// Characteristics whose next value is the echo of a read: until then, or for as long as the read lasts.
     echoes: HashMap<u128, Option<Instant>>,
 }
@@ -263,6 +255,9 @@ impl Session {
         while let Some((address, state)) = radio.poll_change() {
             if state != LinkState::Connected {
                 self.recovery.lost(address);
+                if let Some(peer) = self.peers.get_mut(&address) {
+                    peer.proved = false;
+                }
             }
             bluetooth.out.event(RadioEvent::Link(address, state));
         }
@@ -314,7 +309,6 @@ impl Session {
             }
         }
         let received = bluetooth.clock.now();
-        radio.handle(address, Input::Value, received, 0);
         let notification = Notification {
             device: address,
             service,
@@ -322,8 +316,19 @@ impl Session {
             value: value.value,
             received,
         };
-        if !self.recovery.heard(&notification) {
-            bluetooth.out.value(notification);
+        if peer.proved {
+            self.hand_on(notification, bluetooth, radio);
+        } else if peer.held.len() < MOST_HELD {
+            peer.held.push(notification);
+        } else {
+            bluetooth.out.missed(&notification);
+        }
+    }
+
+    fn hand_on(&mut self, value: Notification, bluetooth: &Bluetooth, radio: &mut Radio) {
+        radio.handle(value.device, Input::Value, value.received, 0);
+        if !self.recovery.heard(&value) {
+            bluetooth.out.value(value);
         }
     }
 
@@ -407,6 +412,8 @@ impl Session {
                 let known = peer.map(|peer| peer.peripheral.clone());
                 let set_clock = bluetooth.setup.clock_ahead_min;
                 let mut attempt = Attempt::new(bluetooth.clock, set_clock, known);
+                attempt.pin = bluetooth.orders.pins.borrow().get(&address).cloned();
+                attempt.adapter.clone_from(&self.name);
                 async move {
                     attempt.failure = attempt.run(address, adapter, id).await.err();
                     Outcome::Attempt(address, Box::new(attempt))
@@ -456,6 +463,8 @@ impl Session {
             self.peers.entry(address).or_insert_with(|| Peer {
                 peripheral,
                 subscribed: HashSet::new(),
+                proved: false,
+                held: Vec::new(),
                 echoes: HashMap::new(),
             })
         });
@@ -470,6 +479,13 @@ impl Session {
             }
             Some(Failure::Other(error)) if error.contains(RULES_USED_UP) => {
                 return Err("D-Bus gives this worker no more match rules".into());
+            }
+            Some(Failure::Impostor(what)) => {
+                tracing::warn!(what, "another device answers under an assigned address");
+                bluetooth
+                    .out
+                    .event(RadioEvent::Impostor(address, what.into()));
+                Input::Refused
             }
             Some(Failure::Other(error)) if error.contains(NO_SLOT) => Input::NoSlot,
             Some(Failure::Empty) => {
@@ -489,9 +505,19 @@ impl Session {
         };
         radio.handle(address, Input::Connected, now, rand::random());
         radio.handle(address, input, now, rand::random());
-        let Some(peer) = peer.filter(|_| !attempt.subscribed.is_empty()) else {
+        let Some(peer) = peer else {
             return Ok(());
         };
+        let held = std::mem::take(&mut peer.held);
+        if attempt.subscribed.is_empty() {
+            held.iter().for_each(|value| bluetooth.out.missed(value));
+            return Ok(());
+        }
+        peer.proved = true;
+        for known in READ_FOR_ABOUT {
+            peer.echoes.insert(known.uuid(), None);
+        }
+        bluetooth.out.met(address, attempt.met.clone());
         peer.subscribed = attempt.subscribed;
         for told in attempt.told {
             bluetooth.out.value(Notification {
@@ -502,15 +528,16 @@ impl Session {
                 received: told.received,
             });
         }
+        let peripheral = peer.peripheral.clone();
         let marks = bluetooth.orders.devices.borrow().get(&address).copied();
         self.recovery
-            .begin(address, &peer.peripheral, marks.unwrap_or_default(), now);
-        for known in READ_FOR_ABOUT {
-            peer.echoes.insert(known.uuid(), None);
+            .begin(address, &peripheral, marks.unwrap_or_default(), now);
+        for value in held {
+            self.hand_on(value, bluetooth, radio);
         }
-        let peripheral = peer.peripheral.clone();
+        let met = attempt.met;
         self.reads
-            .push(async move { (address, read_about(&peripheral).await) }.boxed());
+            .push(async move { (address, read_about(&peripheral, met).await) }.boxed());
         if attempt.unknown > 0 {
             bluetooth
                 .out
@@ -527,35 +554,6 @@ impl Session {
             }
         }
         bluetooth.out.event(RadioEvent::About(address, about));
-    }
-
-    /// Asks the daemon whether it lives, and whether links are what they seem.
-    fn start_check(&mut self, radio: &Radio) {
-        if self.check.is_some() {
-            return;
-        }
-        let adapter = self.adapter.clone();
-        let connected = radio.connected();
-        let peers: Vec<(Address, Peripheral)> = connected
-            .filter_map(|address| Some((address, self.peers.get(&address)?.peripheral.clone())))
-            .collect();
-        self.check = Some(
-            async move {
-                within(adapter.adapter_info()).await?;
-                let mut inputs = Vec::new();
-                for (address, peripheral) in peers {
-                    match timeout(CALL_TIMEOUT, peripheral.is_connected()).await {
-                        Ok(Ok(true)) => {}
-                        Ok(Ok(false)) => inputs.push((address, Input::Dropped)),
-                        // The daemon lives, but does not know this device any more.
-                        Ok(Err(_)) => inputs.push((address, Input::Vanished)),
-                        Err(_) => return Err("the Bluetooth daemon does not answer".into()),
-                    }
-                }
-                Ok(inputs)
-            }
-            .boxed(),
-        );
     }
 }
 

@@ -67,6 +67,8 @@ pub enum Input {
     Vanished,
     /// The adapter carries no more links: no fault of this device.
     NoSlot,
+    /// What answered is not this device.
+    Refused,
 }
 
 /// What to do for the device.
@@ -76,6 +78,8 @@ pub enum Action {
     Disconnect,
 }
 
+/// An impostor is looked at again after so long: the true device may be back.
+const REFUSED: Span = Span::from_secs(60);
 /// Failures in a row after which a device that is listed but not heard is no longer tried.
 const LISTED_ONLY: u32 = 1;
 
@@ -201,6 +205,14 @@ impl Link {
             Input::ConnectFailed => {
                 let heard = self.backoff.failures() < LISTED_ONLY;
                 self.fail(now, jitter, heard)
+            }
+            Input::Refused => {
+                let had_link = self.fail(now, jitter, false);
+                self.state = State::Backoff {
+                    until: now + REFUSED,
+                    seen: false,
+                };
+                had_link
             }
             Input::NoSlot => {
                 self.last_value = None;

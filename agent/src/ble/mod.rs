@@ -8,6 +8,7 @@
 //!   backing off, with a watchdog on the data.
 //! * [`radio`]: PURE. All links of one adapter: who may connect now, when to scan.
 //! * [`records`]: PURE. Fetching what a device stored while nobody listened.
+//! * [`pins`]: what a device was when it was first met, and whether it still is.
 //! * [`btleplug`]: the only file that names the foreign crate; carries out what the machines decide.
 //! * [`bluez`]: what btleplug does not offer, by calls of our own on D-Bus.
 //!
@@ -18,6 +19,7 @@
 pub mod bluez;
 pub mod btleplug;
 pub mod link;
+pub mod pins;
 pub mod pipe;
 pub mod radio;
 pub mod records;
@@ -113,6 +115,8 @@ pub enum RadioEvent {
     UnknownProfiles(Address, usize),
     /// Fetching a device's stored records ended.
     Records(Address, records::Profile, records::Outcome),
+    /// What answers under a device's address is not that device: this differs. Nothing of it was taken.
+    Impostor(Address, String),
     /// The radio works (`None`) or why it does not, for people.
     Health(Option<String>),
     /// The radio's worker ended and is started again.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vitals::{Span, Time};
 
+use super::pins::Pin;
 use super::records::Marks;
 use super::{Address, Missed, Notification, RadioEvent};
 
@@ -25,6 +26,8 @@ pub enum Down {
     Setup(Setup),
     /// The assigned devices, all of them, with the last records that were taken of each; whenever that changes.
     Devices(BTreeMap<Address, Marks>),
+    /// What devices are held to, all of them; whenever that changes.
+    Pins(BTreeMap<Address, Pin>),
     /// Let go of all links and end.
     Stop,
 }
@@ -61,6 +64,8 @@ pub enum Up {
     Value(Notification),
     /// Everything else.
     Event(RadioEvent),
+    /// A device was met, and this is what it says it is.
+    Met(Address, Pin),
     /// Values that the worker could not hand on in time.
     Missed(Address, Missed),
     /// The worker's loop turns, and the Bluetooth daemon answers.

@@ -145,7 +145,11 @@ impl Radio {
     pub fn handle(&mut self, device: Address, input: Input, now: Time, jitter: u8) {
         if matches!(
             input,
-            Input::ConnectFailed | Input::Subscribed { .. } | Input::Vanished | Input::NoSlot
+            Input::ConnectFailed
+                | Input::Subscribed { .. }
+                | Input::Vanished
+                | Input::NoSlot
+                | Input::Refused
         ) && self.connecting == Some(device)
         {
             self.connecting = None;
@@ -492,6 +496,7 @@ mod tests {
             Just(Input::Dropped),
             Just(Input::Vanished),
             Just(Input::NoSlot),
+            Just(Input::Refused),
         ]
     }
 
@@ -511,7 +516,10 @@ mod tests {
                 // The adapter reports the outcome of an attempt only for the device it is connecting.
                 let outcome = matches!(
                     input,
-                    Input::ConnectFailed | Input::Subscribed { .. } | Input::NoSlot
+                    Input::ConnectFailed
+                        | Input::Subscribed { .. }
+                        | Input::NoSlot
+                        | Input::Refused
                 );
                 if outcome && connecting != Some(device) {
                     continue;

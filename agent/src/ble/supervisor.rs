@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec};
 use vitals::Span;
 
+use super::pins::{self, Pin};
 use super::pipe::{Down, LONGEST_LINE, Setup, Up};
 use super::records::Marks;
 use super::{Address, LinkState, Notification, Overflow, RadioEvent, WorkerEnd};
@@ -40,6 +41,8 @@ pub struct Supervisor {
     pub arguments: Vec<OsString>,
     /// What the worker is told first.
     pub setup: Setup,
+    /// The agent's folder: what devices are held to lies there, written by this and by `pair`.
+    pub dir: PathBuf,
     /// The house's clock.
     pub clock: Clock,
     /// Assigned devices.
@@ -77,12 +80,25 @@ enum Heard {
     Silent,
 }
 
+/// What a line was, besides being handed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// A sign of life.
+    Alive,
+    /// A device was met.
+    Met,
+    /// Nothing more.
+    None,
+}
+
 /// A running worker.
 struct Worker {
     child: Child,
     orders: ChildStdin,
     lines: FramedRead<ChildStdout, LinesCodec>,
     left: Left,
+    /// As last told.
+    pins: BTreeMap<Address, Pin>,
 }
 
 impl Supervisor {
@@ -137,6 +153,7 @@ impl Supervisor {
             ),
             child,
             left: Left::default(),
+            pins: BTreeMap::new(),
         })
     }
 
@@ -145,6 +162,7 @@ impl Supervisor {
         let (mut stop, mut devices) = (self.stop.clone(), self.devices.clone());
         let assigned = devices.borrow_and_update().clone();
         worker.order(&Down::Setup(self.setup.clone())).await;
+        self.tell_pins(worker).await;
         worker.order(&Down::Devices(assigned)).await;
         let mut deadline = Instant::now() + self.patience;
         loop {
@@ -161,8 +179,13 @@ impl Supervisor {
                 // Before the deadline: while the core was busy, a sign of life may have waited in the pipe.
                 line = worker.lines.next() => match line {
                     Some(Ok(line)) => {
-                        if self.take(&line, &mut worker.left).await {
+                        let sign = self.take(&line, &mut worker.left).await;
+                        if sign == Sign::Alive {
                             deadline = Instant::now() + self.patience;
+                        }
+                        // Also from time to time: somebody may have paired a device meanwhile.
+                        if sign != Sign::None {
+                            self.tell_pins(worker).await;
                         }
                     }
                     // No text, or too long: this worker is not sane.
@@ -214,8 +237,8 @@ impl Supervisor {
         left.proved
     }
 
-    /// Hands one line on; true if it is a sign of life.
-    async fn take(&self, line: &str, left: &mut Left) -> bool {
+    /// Hands one line on.
+    async fn take(&self, line: &str, left: &mut Left) -> Sign {
         match serde_json::from_str(line) {
             Ok(Up::Value(value)) => {
                 let _core_is_gone = self.values.send(value).await;
@@ -233,19 +256,50 @@ impl Supervisor {
                     | RadioEvent::Unassigned(_)
                     | RadioEvent::UnknownProfiles(..)
                     | RadioEvent::Records(..)
+                    | RadioEvent::Impostor(..)
                     | RadioEvent::Ended(_) => {}
                 }
                 self.tell(event).await;
             }
+            Ok(Up::Met(device, pin)) => {
+                self.met(device, &pin);
+                return Sign::Met;
+            }
             Ok(Up::Missed(device, missed)) => self.overflow.add(device, missed),
             Ok(Up::Alive) => {
                 left.proved = true;
-                return true;
+                return Sign::Alive;
             }
             // The half line of a worker that was killed.
             Err(_) => tracing::debug!("the radio's worker was cut short"),
         }
-        false
+        Sign::None
+    }
+
+    async fn tell_pins(&self, worker: &mut Worker) {
+        let pins = self.pins();
+        if pins != worker.pins {
+            worker.order(&Down::Pins(pins.clone())).await;
+            worker.pins = pins;
+        }
+    }
+
+    /// What devices are held to. Unreadable is worse than none: then no device is believed anew either.
+    fn pins(&self) -> BTreeMap<Address, Pin> {
+        pins::load(&self.dir).unwrap_or_else(|error| {
+            tracing::error!(%error, "what devices are held to cannot be read");
+            BTreeMap::new()
+        })
+    }
+
+    /// The first meeting counts.
+    fn met(&self, device: Address, pin: &Pin) {
+        if self.pins().contains_key(&device) {
+            return;
+        }
+        if let Err(error) = pins::store(&self.dir, device, pin) {
+            tracing::error!(%error, "what a device is cannot be kept");
+        }
     }
 
     async fn tell(&self, event: RadioEvent) {

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
+use super::pins::Pin;
 use super::pipe::{Down, Setup, Up};
 use super::records::Marks;
 use super::{Address, Overflow, RadioEvent};
@@ -49,6 +50,16 @@ impl Out {
         }
     }
 
+    /// A value that was not handed on, and never will be.
+    pub fn missed(&self, value: &super::Notification) {
+        self.overflow.count(value.device, value.received);
+    }
+
+    /// What a device says it is.
+    pub fn met(&self, device: Address, pin: Pin) {
+        let _told_on_the_next_link = self.queue.try_send(Up::Met(device, pin));
+    }
+
     /// The loop turns and the daemon answers. Also the time to tell what was missed.
     pub fn alive(&self) {
         let _full = self.queue.try_send(Up::Alive);
@@ -65,6 +76,8 @@ impl Out {
 pub struct Orders {
     /// Assigned devices.
     pub devices: watch::Receiver<BTreeMap<Address, Marks>>,
+    /// What devices are held to.
+    pub pins: watch::Receiver<BTreeMap<Address, Pin>>,
     /// Turns true when links are to be let go.
     pub stop: watch::Receiver<bool>,
 }
@@ -83,9 +96,10 @@ pub fn run(clock: Clock) -> std::io::Result<u8> {
     };
     let (queue, told) = mpsc::channel(QUEUE);
     let (devices, devices_wanted) = watch::channel(BTreeMap::new());
+    let (pins, pins_wanted) = watch::channel(BTreeMap::new());
     let (stop, stop_wanted) = watch::channel(false);
     let reader = std::thread::Builder::new().name("orders".into());
-    reader.spawn(move || obey(&devices, &stop))?;
+    reader.spawn(move || obey(&devices, &pins, &stop))?;
     let writer = std::thread::Builder::new().name("pipe".into());
     let writer = writer.spawn(move || write(told))?;
     let out = Out {
@@ -94,6 +108,7 @@ pub fn run(clock: Clock) -> std::io::Result<u8> {
     };
     let orders = Orders {
         devices: devices_wanted,
+        pins: pins_wanted,
         stop: stop_wanted,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -128,10 +143,15 @@ async fn play(setup: Setup, clock: Clock, out: Out, orders: Orders) -> std::io::
 }
 
 /// Reads orders until the agent is gone, which ends this process at once: links stay up for its successor.
-fn obey(devices: &watch::Sender<BTreeMap<Address, Marks>>, stop: &watch::Sender<bool>) {
+fn obey(
+    devices: &watch::Sender<BTreeMap<Address, Marks>>,
+    pins: &watch::Sender<BTreeMap<Address, Pin>>,
+    stop: &watch::Sender<bool>,
+) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
             Ok(Down::Devices(wanted)) => drop(devices.send_replace(wanted)),
+            Ok(Down::Pins(told)) => drop(pins.send_replace(told)),
             Ok(Down::Stop) => drop(stop.send_replace(true)),
             Ok(Down::Setup(_)) | Err(_) => {
                 tracing::error!("an order that this worker does not know");

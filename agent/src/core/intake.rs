@@ -12,8 +12,8 @@ use super::{Core, Device};
 use crate::ble::records::Outcome;
 use crate::ble::{About, Address, LinkState, Notification, RadioEvent};
 use crate::decode::{
-    BAD_CHECKSUM, BEFORE_ASSIGNMENT, NOT_ASSIGNED, NOT_FETCHED, TAKEN_BEFORE, UNKNOWN_PROFILE,
-    decode,
+    BAD_CHECKSUM, BEFORE_ASSIGNMENT, IMPOSTOR, NOT_ASSIGNED, NOT_FETCHED, TAKEN_BEFORE,
+    UNKNOWN_PROFILE, decode,
 };
 use crate::outbox::assignment::Assignment;
 use crate::outbox::seal::Loss;
@@ -143,6 +143,9 @@ impl Core {
                     return;
                 }
                 (device.link, device.since) = (link, now);
+                if link == LinkState::Connected {
+                    device.impostor = None;
+                }
                 if link != LinkState::Connected {
                     // What it said about contact is no longer so.
                     device.contact = None;
@@ -184,6 +187,12 @@ impl Core {
                     (Outcome::Complete | Outcome::Unsupported, _) => {}
                 }
             }
+            RadioEvent::Impostor(address, what) => {
+                self.counters.device_data_refused.add(IMPOSTOR, 1);
+                if let Some(device) = self.devices.get_mut(&address) {
+                    device.impostor = Some(what);
+                }
+            }
             RadioEvent::Health(trouble) => self.radio_trouble = trouble,
             RadioEvent::Ended(end) => self.counters.radio_restarts.add(end.as_str(), 1),
         }
@@ -211,6 +220,7 @@ impl Core {
                 since: now,
                 about: About::default(),
                 records,
+                impostor: None,
                 memory: Memory::default(),
                 contact: None,
                 readings: 0,

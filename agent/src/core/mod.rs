@@ -89,6 +89,8 @@ pub(crate) struct Device {
     pub(crate) link: LinkState,
     pub(crate) since: Time,
     pub(crate) about: About,
+    /// What differs between this device and the one that answered last under its address.
+    pub(crate) impostor: Option<String>,
     /// Which of its stored records were taken.
     pub(crate) records: TakenRecords,
     /// What it said that later values rest on.

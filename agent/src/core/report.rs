@@ -17,6 +17,7 @@ impl Core {
             since_us: device.since.as_micros(),
             name: device.about.name.clone().unwrap_or_default(),
             model: device.about.model.clone().unwrap_or_default(),
+            impostor: device.impostor.clone().unwrap_or_default(),
             battery_percent: device.about.battery_percent,
             contact: device.contact,
             readings: device.readings,

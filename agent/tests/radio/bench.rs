@@ -129,6 +129,7 @@ impl Bench {
             program,
             arguments,
             setup: plan.setup,
+            dir: folder.path().to_owned(),
             clock,
             devices: devices_wanted,
             values,
@@ -286,6 +287,31 @@ impl Bench {
             .args([signal, &self.worker_pid()])
             .status();
         assert!(status.expect("kill is there").success());
+    }
+
+    /// The agent's folder.
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Runs a command of the agent on this bus, beside the radio: whether it succeeded, and what it said.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> (bool, String) {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_vitaltwin-agent"))
+            .arg("--dir")
+            .arg(self.dir())
+            .args(arguments)
+            .env(
+                "DBUS_SYSTEM_BUS_ADDRESS",
+                self.bus.as_ref().expect("there is a bus").address(),
+            )
+            .output()
+            .await
+            .expect("it runs");
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
     }
 
     /// Open files of the running worker.

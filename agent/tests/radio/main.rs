@@ -29,6 +29,7 @@
 mod bench;
 mod clocks;
 mod records;
+mod trust;
 
 use std::time::Duration;
 

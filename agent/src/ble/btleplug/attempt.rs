@@ -13,7 +13,8 @@ use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText};
 use vitals::{Span, Time};
 
 use super::{CALL_TIMEOUT, Values};
-use crate::ble::{About, Address};
+use crate::ble::pins::{Pin, Verdict};
+use crate::ble::{About, Address, bluez};
 use crate::decode::{Offer, offer, streams};
 
 /// Real time that connecting, and then looking up services, may take: `BlueZ` itself gives up after 30 s.
@@ -34,6 +35,12 @@ pub(super) struct Attempt {
     set_clock: Option<i16>,
     pub(super) unknown: usize,
     pub(super) failure: Option<Failure>,
+    /// Such as "hci0".
+    pub(super) adapter: String,
+    /// What the device is held to.
+    pub(super) pin: Option<Pin>,
+    /// What it says it is.
+    pub(super) met: Pin,
 }
 
 /// A value that was read.
@@ -51,6 +58,8 @@ pub(super) enum Failure {
     Vanished,
     /// Connected, and there is no service at all.
     Empty,
+    /// It is another device: this differs.
+    Impostor(&'static str),
     Other(String),
 }
 
@@ -67,6 +76,9 @@ impl Attempt {
             set_clock,
             unknown: 0,
             failure: None,
+            adapter: String::new(),
+            pin: None,
+            met: Pin::default(),
         }
     }
 
@@ -115,6 +127,10 @@ impl Attempt {
             let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
             return Err(Failure::Empty);
         }
+        if let Err(failure) = self.identify(address, &peripheral).await {
+            let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
+            return Err(failure);
+        }
         for characteristic in &offered {
             // Its clock before and after: stored records bear the old one's time.
             self.read(&peripheral, characteristic, &CLOCKS).await;
@@ -130,6 +146,41 @@ impl Attempt {
             self.subscribe(&peripheral, &characteristic).await;
         }
         Ok(())
+    }
+
+    /// Nothing is taken from a device before it has said who it is, and is the one that it is held to.
+    async fn identify(&mut self, address: Address, peripheral: &Peripheral) -> Result<(), Failure> {
+        let adapter = self.adapter.clone();
+        let bonded = tokio::task::spawn_blocking(move || bluez::is_bonded(&adapter, address));
+        let bonded = bonded
+            .await
+            .map_err(|error| Failure::Other(error.to_string()))?;
+        let mut met = Pin {
+            bonded: bonded.map_err(Failure::Other)?,
+            ..Pin::default()
+        };
+        for characteristic in peripheral.characteristics() {
+            let uuid = characteristic.uuid.as_u128();
+            let place = if uuid == Known::ManufacturerName.uuid() {
+                &mut met.manufacturer
+            } else if uuid == Known::ModelNumber.uuid() {
+                &mut met.model
+            } else if uuid == Known::SerialNumber.uuid() {
+                &mut met.serial
+            } else {
+                continue;
+            };
+            if let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(&characteristic)).await {
+                *place = text(&value);
+            }
+        }
+        let verdict = self.pin.as_ref().map(|pin| pin.judge(&met));
+        self.met = met;
+        match verdict {
+            None | Some(Verdict::Same) => Ok(()),
+            Some(Verdict::Unclear) => Err(Failure::Other("it did not say who it is".into())),
+            Some(Verdict::Other(what)) => Err(Failure::Impostor(what)),
+        }
     }
 
     /// Reads a value that later ones rest on, if it is one of these.
@@ -213,35 +264,25 @@ async fn set_clock(
 }
 
 /// What is read once a device is subscribed; all of it may echo.
-pub(super) const READ_FOR_ABOUT: [Known; 3] = [
-    Known::ManufacturerName,
-    Known::ModelNumber,
-    Known::BatteryLevel,
-];
+pub(super) const READ_FOR_ABOUT: [Known; 1] = [Known::BatteryLevel];
 
-pub(super) async fn read_about(peripheral: &Peripheral) -> About {
-    let mut about = About::default();
+pub(super) async fn read_about(peripheral: &Peripheral, met: Pin) -> About {
+    let mut about = About {
+        manufacturer: met.manufacturer,
+        model: met.model,
+        ..About::default()
+    };
     if let Ok(Ok(Some(properties))) = timeout(CALL_TIMEOUT, peripheral.properties()).await {
         let name = properties.advertisement_name.or(properties.local_name);
         about.name = name.and_then(|name| text(name.as_bytes()));
     }
     for characteristic in peripheral.characteristics() {
         let uuid = characteristic.uuid.as_u128();
-        let wanted = READ_FOR_ABOUT
-            .into_iter()
-            .find(|known| known.uuid() == uuid);
-        let Some(wanted) = wanted else { continue };
-        if !characteristic.properties.contains(CharPropFlags::READ) {
+        let readable = characteristic.properties.contains(CharPropFlags::READ);
+        if uuid != Known::BatteryLevel.uuid() || !readable {
             continue;
         }
-        let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(&characteristic)).await else {
-            continue;
-        };
-        if wanted == Known::ManufacturerName {
-            about.manufacturer = text(&value);
-        } else if wanted == Known::ModelNumber {
-            about.model = text(&value);
-        } else {
+        if let Ok(Ok(value)) = timeout(CALL_TIMEOUT, peripheral.read(&characteristic)).await {
             let level = vitals::gatt::BatteryLevel::decode(&value);
             about.battery_percent = level.ok().map(|level| level.percent);
         }
