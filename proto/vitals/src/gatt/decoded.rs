@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use super::{
     BatteryLevel, BloodPressure, BodyComposition, BodyLocation, CgmControl, CgmFeatures, CgmRecord,
     CgmRunTime, CgmSessionStart, CgmStatus, Continuous, CurrentTime, DateTime, DeviceText,
-    EncodeError, EnhancedBloodPressure, EnhancedCuffPressure, GlucoseContext, GlucoseFeatures,
-    GlucoseMeasurement, HeartRateControl, HeartRateMeasurement, LocalTimeInfo, MeasurementInterval,
-    MiScale, OximeterFeatures, PmdControl, PmdFrame, PnpId, RecordAccess, ReferenceTime, SpotCheck,
-    StepCount, SystemId, TemperatureMeasurement, TemperatureType, WeightMeasurement,
+    ElapsedTime, EncodeError, EnhancedBloodPressure, EnhancedCuffPressure, GlucoseContext,
+    GlucoseFeatures, GlucoseMeasurement, HeartRateControl, HeartRateMeasurement, LocalTimeInfo,
+    MeasurementInterval, MiScale, OximeterFeatures, PmdControl, PmdFrame, PnpId, RecordAccess,
+    ReferenceTime, Segment, SpotCheck, StepCount, SystemId, TemperatureMeasurement,
+    TemperatureType, UartPiece, WeightMeasurement,
 };
 
 /// A decoded characteristic value.
@@ -88,6 +89,12 @@ pub enum Decoded {
     PolarControl(PmdControl),
     /// FB005C82.
     Polar(PmdFrame),
+    /// 2B8B and 2BDD.
+    Health(Segment),
+    /// 2BF2.
+    ElapsedTime(ElapsedTime),
+    /// A piece of a Bangle.js line.
+    Uart(UartPiece),
     /// Step count of the `InfiniTime` motion service.
     Steps(StepCount),
 }
@@ -134,6 +141,9 @@ impl Decoded {
             Self::ReferenceTime(value) => Ok(value.encode()),
             Self::PolarControl(value) => value.encode(),
             Self::Polar(value) => value.encode(),
+            Self::Health(value) => value.encode(),
+            Self::ElapsedTime(value) => value.encode(),
+            Self::Uart(value) => Ok(value.encode()),
             Self::Steps(value) => Ok(value.encode()),
         }
     }

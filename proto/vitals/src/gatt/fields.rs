@@ -28,6 +28,8 @@ pub enum Field {
     Text(String),
     /// Whole numbers in order.
     Wholes(Vec<i64>),
+    /// Several words.
+    Texts(Vec<String>),
     /// Rows of whole numbers.
     Rows(Vec<Vec<i64>>),
     /// Fields of their own.
@@ -165,6 +167,16 @@ impl Decoded {
             Self::ReferenceTime(value) => value.fields(),
             Self::PolarControl(value) => value.fields(),
             Self::Polar(value) => value.fields(),
+            Self::Health(value) => value.fields(),
+            Self::ElapsedTime(value) => none
+                .with("flags", value.flags)
+                .with("source", value.source)
+                .with("offset", value.offset)
+                .with_some(
+                    "time",
+                    value.utc(crate::Span::ZERO).and_then(DateTime::from_utc),
+                ),
+            Self::Uart(value) => value.fields(),
             Self::Steps(value) => none.with("steps", value.steps),
         }
     }

@@ -25,8 +25,11 @@ mod error;
 mod octets;
 mod shapes;
 
+pub mod advert;
+pub mod bangle;
 pub mod battery;
 pub mod blood_pressure;
+pub mod bthome;
 pub mod cgm;
 pub mod cgm_session;
 pub mod clock;
@@ -35,6 +38,7 @@ pub mod device_info;
 pub mod enhanced_pressure;
 pub mod fields;
 pub mod float;
+pub mod ghs;
 pub mod glucose;
 pub mod glucose_context;
 pub mod heart_rate;
@@ -46,8 +50,11 @@ pub mod racp;
 pub mod thermometer;
 pub mod weight;
 
+pub use advert::{Advert, PolarRate};
+pub use bangle::{BangleLine, UartPiece};
 pub use battery::BatteryLevel;
 pub use blood_pressure::{BloodPressure, PressureStatus, PressureUnit};
+pub use bthome::BtHome;
 pub use cgm::CgmRecord;
 pub use cgm_session::{
     CgmControl, CgmFeatures, CgmOp, CgmOutcome, CgmRunTime, CgmSessionStart, CgmStatus,
@@ -60,6 +67,7 @@ pub use enhanced_pressure::{Enhanced, EnhancedBloodPressure, EnhancedCuffPressur
 pub use error::{DecodeError, EncodeError};
 pub use fields::{Field, Fields};
 pub use float::{Decimal, Number, Special};
+pub use ghs::{ElapsedTime, Observation, Segment};
 pub use glucose::{GlucoseMeasurement, GlucoseSample, GlucoseUnit};
 pub use glucose_context::{Dose, DoseUnit, GlucoseContext, GlucoseFeatures, Meal};
 pub use heart_rate::{BodyLocation, HeartRateControl, HeartRateMeasurement};
@@ -183,6 +191,9 @@ const BATTERY: u128 = uuid(0x180F);
 const DEVICE_INFO: u128 = uuid(0x180A);
 const CURRENT_TIME: u128 = uuid(0x1805);
 const POLAR: u128 = 0xFB00_5C80_02E7_F387_1CAD_8ACD_2D8D_F0C8;
+const HEALTH_SENSOR: u128 = uuid(0x1840);
+const ELAPSED_TIME: u128 = uuid(0x183F);
+const UART: u128 = 0x6E40_0001_B5A3_F393_E0A9_E50E_24DC_CA9E;
 const MOTION: u128 = 0x0003_0000_78FC_48FE_8E23_433B_3A19_42D0;
 
 characteristics! {
@@ -309,6 +320,18 @@ characteristics! {
     /// ECG, acceleration, light and pulse intervals of a Polar sensor.
     PolarData = 0xFB00_5C82_02E7_F387_1CAD_8ACD_2D8D_F0C8, POLAR, Subscribe, "polar_data"
         => Polar(|octets| PmdFrame::decode(octets)),
+    /// Live observations of any sensor.
+    LiveHealthObservations = uuid(0x2B8B), HEALTH_SENSOR, Subscribe, "live_health_observations"
+        => Health(|octets| Segment::decode(octets)),
+    /// Stored observations of any sensor.
+    StoredHealthObservations = uuid(0x2BDD), HEALTH_SENSOR, Subscribe, "stored_health_observations"
+        => Health(|octets| Segment::decode(octets)),
+    /// The clock that stamps observations.
+    CurrentElapsedTime = uuid(0x2BF2), ELAPSED_TIME, Read, "current_elapsed_time"
+        => ElapsedTime(|octets| ElapsedTime::decode(octets)),
+    /// What a Bangle.js watch prints.
+    BangleLines = 0x6E40_0003_B5A3_F393_E0A9_E50E_24DC_CA9E, UART, Subscribe, "bangle_lines"
+        => Uart(|octets| UartPiece::decode(octets)),
     /// Steps counted by an `InfiniTime` watch.
     MotionStepCount = 0x0003_0001_78FC_48FE_8E23_433B_3A19_42D0, MOTION, ReadAndSubscribe, "motion_step_count"
         => Steps(|octets| StepCount::decode(octets)),

@@ -1,7 +1,8 @@
 //! From a decoded notification to readings.
 //!
 //! Here a device's way of speaking ends: 0 beats per minute becomes "no lock", Fahrenheit becomes Celsius, a
-//! broken clock is replaced and marked. How many readings a notification gives depends on its octets alone.
+//! broken clock is replaced and marked. How many readings a notification gives depends on its octets and on
+//! what the device sent before, never on time.
 //! Pure: the time of receipt, the counters and what the device said before are handed in.
 #![deny(
     clippy::indexing_slicing,
@@ -15,13 +16,16 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 pub mod clock;
+mod general;
 mod glucose;
 mod polar;
 mod scale;
 
 use self::clock::{Claim, DeviceClock, Judged};
+use crate::gatt::bangle::Lines;
+use crate::gatt::ghs::Segments;
 use crate::gatt::{
-    BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
+    Advert, BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
     HeartRateMeasurement, MeasurementStatus, Number, PressureStatus, PressureUnit, SensorStatus,
     SpO2Pr, TemperatureMeasurement, TemperatureUnit,
 };
@@ -83,6 +87,12 @@ pub struct Memory {
     glucose: Option<(u16, Option<Stamp>)>,
     /// The clock and the rates of a Polar sensor.
     polar: polar::Streams,
+    /// An observation whose segments still come.
+    segments: Segments,
+    /// What it advertised last.
+    advert: Option<Advert>,
+    /// A line of a watch that is still being printed.
+    lines: Lines,
     /// What its clock was found to be.
     clock: DeviceClock,
     /// The same for what a continuous monitor counts from its session's start.
@@ -186,6 +196,18 @@ pub fn readings(
         | Decoded::ReferenceTime(_) => {}
         Decoded::PolarControl(control) => memory.polar.learn(control),
         Decoded::Polar(frame) => polar::intervals(&mut out, frame),
+        // A segment that is missing was lost on the air: its observation is given up.
+        Decoded::Health(segment) => {
+            if let Ok(Some(observation)) = memory.segments.take(segment) {
+                general::observation(&mut out, &observation);
+            }
+        }
+        Decoded::ElapsedTime(_) => {}
+        Decoded::Uart(piece) => {
+            for line in memory.lines.take(piece.octets()) {
+                general::watch_line(&mut out, line);
+            }
+        }
         Decoded::DateTime(time) => out.clock_read(*time),
         Decoded::CurrentTime(value) => out.clock_read(value.time),
     }
@@ -198,6 +220,36 @@ pub fn readings(
     } = out;
     (memory.clock, memory.counter, memory.stamps) = (clock, counter, stamps);
     readings
+}
+
+/// The readings of an advert: a Polar sensor's heart rate, a BTHome device's numbers. An advert is repeated many
+/// times; what says the same as the last one gives nothing.
+#[must_use]
+pub fn advert(
+    advert: &Advert,
+    origin: Origin,
+    memory: &mut Memory,
+    sequences: &mut Sequences,
+) -> Vec<Reading> {
+    if memory.advert.as_ref() == Some(advert) {
+        return Vec::new();
+    }
+    memory.advert = Some(advert.clone());
+    let mut out = Collector {
+        origin,
+        sequences,
+        clock: DeviceClock::default(),
+        counter: DeviceClock::default(),
+        stamps: BTreeMap::new(),
+        readings: Vec::new(),
+    };
+    if let Some(rate) = advert.polar() {
+        general::polar_advert(&mut out, rate);
+    }
+    if let Some(Ok(sensor)) = advert.bthome() {
+        general::bthome(&mut out, &sensor);
+    }
+    out.readings
 }
 
 /// The waveform blocks of a decoded value; none for most.

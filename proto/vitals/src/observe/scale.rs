@@ -7,7 +7,7 @@ use super::{Collector, Stamp, fixed_or_absent};
 use crate::gatt::{BodyComposition, MiScale, ScaleUnits, WeightMeasurement};
 use crate::{Absence, Fixed, Kind, Quality, Value};
 
-const KG_PER_LB: f64 = 0.453_592_37;
+pub(super) const KG_PER_LB: f64 = 0.453_592_37;
 const CM_PER_INCH: f64 = 2.54;
 
 fn steps(kind: Kind, steps: u16, step: f64) -> Value {

@@ -66,27 +66,6 @@ proptest! {
     }
 }
 
-/// Many more than proptest would make in the gate's time, from a fixed seed.
-#[test]
-fn forty_thousand_short_values() {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut next = move || {
-        // xorshift64: any even spread of bits will do.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    for _ in 0..40_000 {
-        let [length, ..] = next();
-        let octets: Vec<u8> = std::iter::repeat_with(&mut next)
-            .flatten()
-            .take(usize::from(length % 24))
-            .collect();
-        survive(&octets, Time::ZERO + Span::from_secs(1_800_000_000));
-    }
-}
-
 #[test]
 fn longer_than_an_attribute_is_refused() {
     for characteristic in Characteristic::ALL.iter().copied() {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where its promise breaks")]
 
 mod device_clock;
+mod fuzzer;
+mod general;
 mod hostile;
 mod polar;
 mod readings;
