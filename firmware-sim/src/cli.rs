@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use firmware_sim::bluez::{Emitted, FakeBluez, Options, Trace};
+use firmware_sim::patient::glucose::GlucoseRecording;
 use firmware_sim::replay::Replay;
 use firmware_sim::scenario::{RECORDING_LEAD_S, Scenario};
 use firmware_sim::wearable::Wearable;
@@ -63,6 +64,9 @@ struct Scene {
     /// A recorded heart (PhysioNet `qrs*.txt[.gz]`, or one RR interval a line) for the patient who wears one.
     #[arg(long)]
     recording: Option<PathBuf>,
+    /// A recorded glucose (`id,time,mg/dL` lines, as of Hall et al. 2018) for the patient who has one.
+    #[arg(long)]
+    glucose: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,7 +89,10 @@ struct Run {
 
 impl Scene {
     fn wearables(&self) -> Result<Vec<Wearable>> {
-        let scenario = Scenario::load(&self.scenario)?;
+        let mut scenario = Scenario::load(&self.scenario)?;
+        if let Some(file) = &self.glucose {
+            scenario.wear_glucose(&Arc::new(GlucoseRecording::load(file)?));
+        }
         let recording = self.recording.as_deref().map(load_recording).transpose()?;
         if let Some(name) = &self.gateway {
             let known = scenario.gateways();

@@ -1,5 +1,8 @@
 //! PURE: what changes slowly in a body: the levels that the scenario asks for, plus the drift that every living body has.
 
+use std::sync::Arc;
+
+use super::glucose::GlucoseRecording;
 use super::heart::Rhythm;
 use super::noise::uniform;
 
@@ -88,6 +91,8 @@ pub struct Levels {
     pub diastolic: Track,
     /// Blood glucose between meals, milligrams a decilitre.
     pub glucose: Track,
+    /// A recorded glucose goes before the simulated one.
+    pub glucose_recording: Option<Arc<GlucoseRecording>>,
     /// Kilograms.
     pub weight: Track,
     /// Steps per minute.
@@ -176,7 +181,7 @@ impl Body {
             systolic: levels.systolic.at(at) * (1.0 + effort / 7.0 - sleep / 8.0)
                 + 3.0 * self.drift(5, at),
             diastolic: levels.diastolic.at(at) * (1.0 - sleep / 8.0) + 2.0 * self.drift(6, at),
-            glucose: (levels.glucose.at(at) + self.meals(at) + 2.0 * self.drift(7, at)).max(20.0),
+            glucose: self.glucose(at),
             weight: levels.weight.at(at) + 0.15 * self.drift(8, at),
             cadence,
             sleep,
@@ -191,6 +196,22 @@ impl Body {
             .map(|(_, rhythm)| *rhythm)
             .next()
             .unwrap_or(Rhythm::Sinus)
+    }
+
+    fn glucose(&self, at: f64) -> f64 {
+        match &self.levels.glucose_recording {
+            Some(recording) => recording.at(at),
+            None => {
+                let level = self.levels.glucose.at(at);
+                (level + self.meals(at) + 2.0 * self.drift(7, at)).max(20.0)
+            }
+        }
+    }
+
+    /// True if its glucose is what a needle under somebody's skin told already.
+    #[must_use]
+    pub fn has_recorded_glucose(&self) -> bool {
+        self.levels.glucose_recording.is_some()
     }
 
     /// What the last meals add to blood glucose, mg/dL. A meal every five hours or so, the first within the first two

@@ -2,6 +2,7 @@
 //!
 //! * [`body`]: what changes slowly (heart rate asked for, saturation, respiration, temperature, blood
 //!   pressure, glucose, weight, activity, sleep).
+//! * [`glucose`]: a recorded glucose.
 //! * [`heart`]: when beats happen, simulated or replayed from a recording.
 //! * [`signal`]: what a sensor on this body would see (ECG, light through tissue, motion, warmth).
 //! * [`noise`]: random numbers by place instead of by order.
@@ -10,6 +11,7 @@
 //! same body because nothing but the seed decides. Must not know: chips, Bluetooth, clocks.
 
 pub mod body;
+pub mod glucose;
 pub mod heart;
 pub mod noise;
 pub mod signal;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use vitals::Span;
 
 use crate::patient::body::{Body, Levels, Ramp, Track};
+use crate::patient::glucose::GlucoseRecording;
 use crate::patient::noise::derive;
 use crate::patient::{Heart, Patient, Rhythm};
 use crate::replay::Replay;
@@ -103,6 +104,12 @@ pub struct PatientPlan {
     /// Wears the recorded heart where one is given.
     #[serde(default)]
     pub recorded_heart: bool,
+    /// Has the recorded glucose where one is given.
+    #[serde(default)]
+    pub recorded_glucose: bool,
+    /// That one.
+    #[serde(skip)]
+    glucose_recording: Option<Arc<GlucoseRecording>>,
     /// What changes.
     #[serde(default, rename = "change")]
     pub changes: Vec<Change>,
@@ -303,6 +310,15 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Gives a recorded glucose to the patients who are to have one.
+    pub fn wear_glucose(&mut self, recording: &Arc<GlucoseRecording>) {
+        for patient in &mut self.patients {
+            if patient.recorded_glucose {
+                patient.glucose_recording = Some(Arc::clone(recording));
+            }
+        }
+    }
+
     /// Gateways in the order of their first patient.
     #[must_use]
     pub fn gateways(&self) -> Vec<String> {
@@ -391,6 +407,7 @@ impl PatientPlan {
             systolic: Track::new(self.systolic),
             diastolic: Track::new(self.diastolic),
             glucose: Track::new(self.glucose),
+            glucose_recording: self.glucose_recording.clone(),
             weight: Track::new(self.weight),
             cadence: Track::new(self.steps_per_minute),
             sleep: Track::new(if self.asleep { 1.0 } else { 0.0 }),

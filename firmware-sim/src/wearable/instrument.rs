@@ -99,9 +99,15 @@ impl Instrument {
                 meter.measure(up, found);
             }
             Self::Cgm(monitor) => {
-                let under_skin = |at: f64| patient.state(at - CGM_LAG_S).glucose;
+                // A recording is that of a needle: it has lag and spread already.
+                let (lag, error) = if patient.body().has_recorded_glucose() {
+                    (0.0, 0.0)
+                } else {
+                    (CGM_LAG_S, 0.06)
+                };
+                let under_skin = |at: f64| patient.state(at - lag).glucose;
                 let found = Sensed {
-                    glucose: under_skin(at) * (1.0 + 0.06 * spread(0)),
+                    glucose: under_skin(at) * (1.0 + error * spread(0)),
                     // Over five minutes, as monitors report it.
                     trend: (under_skin(at) - under_skin(at - 300.0)) / 5.0,
                     quality: 95.0 + 3.0 * spread(1),
