@@ -18,6 +18,7 @@ use vitals::{ContextId, Kind, Reading, SourceId, StreamId, Time, Value};
 pub(crate) const STREAM: StreamId = StreamId([4; 16]);
 pub(crate) const GATEWAY: &str = "g-1";
 pub(crate) const DEVICE: &str = "C0:01:02:03:04:05";
+pub(crate) const OXIMETER: &str = "C0:01:02:03:04:06";
 /// A marker stands for this many readings: a heart rate and the energy that is the marker.
 pub(crate) const READINGS_A_MARKER: u64 = 2;
 
@@ -39,6 +40,13 @@ pub(crate) struct Centre {
     /// Markers that the child called durable, as ranges (first, last) of one life each.
     pub(crate) durable: Vec<(u64, u64)>,
     pub(crate) commits: u64,
+    /// Readings of records that came for the first time.
+    pub(crate) readings: u64,
+    /// Of these, older than one of their kind that came before.
+    pub(crate) backwards: u64,
+    newest: BTreeMap<(SourceId, Kind), Time>,
+    /// What was measured from here on is live, and out of turn on purpose.
+    pub(crate) live_from: Time,
 }
 
 impl Centre {
@@ -57,6 +65,10 @@ impl Centre {
             superseded: BTreeSet::new(),
             durable: Vec::new(),
             commits: 0,
+            readings: 0,
+            backwards: 0,
+            newest: BTreeMap::new(),
+            live_from: Time::MAX,
         };
         centre.rotate_key();
         centre
@@ -76,7 +88,7 @@ impl Centre {
                 stream: STREAM.0.to_vec(),
                 key_id: self.newest_key.0.to_vec(),
                 public_key: self.patients[&self.newest_key].public().0.to_vec(),
-                devices: vec![DEVICE.into()],
+                devices: vec![DEVICE.into(), OXIMETER.into()],
                 effective_from_us: 0,
             }],
         };
@@ -143,6 +155,13 @@ impl Centre {
         }
         let mut markers = Vec::new();
         for reading in content.readings {
+            self.readings += 1;
+            if reading.effective < self.live_from {
+                let kind = (reading.source, reading.kind);
+                let newest = self.newest.entry(kind).or_insert(reading.effective);
+                self.backwards += u64::from(reading.effective < *newest);
+                *newest = (*newest).max(reading.effective);
+            }
             if let Some(marker) = marker(&reading) {
                 markers.push(marker);
                 let here = (stub.context, reading.source, reading.sequence);

@@ -449,7 +449,7 @@ impl Agent {
     }
 }
 
-fn identity(home: &Path, dir: &Path) -> (IdentityDir, Identity) {
+pub(crate) fn identity(home: &Path, dir: &Path) -> (IdentityDir, Identity) {
     let key = std::fs::read(home.join("key")).expect("given");
     let command_key = std::fs::read(home.join("command")).expect("given");
     let folder = dir.join("identity");

@@ -4,6 +4,7 @@
 //!   asked for the "test" `house::child`.
 //! * `centre`: what outlives it: it opens, remembers and receipts, and judges at the end.
 //! * `kill`, `power`, `full`, `damage`, `theft`: what is done to the child and its disk.
+//! * `month`: thirty days without a line, in this process; the README says how to get its figures.
 //!
 //! The gate runs few fixed seeds; the README names the variables that run the full counts.
 
@@ -12,6 +13,7 @@ mod damage;
 mod full;
 mod house;
 mod kill;
+mod month;
 mod power;
 mod shim;
 mod theft;
