@@ -275,19 +275,7 @@ impl Agent {
         let now = at(life.from);
         let (identity, who) = identity(home, &dir);
         let opened = Store::open(&dir, now).expect("always opens");
-        let settings = Settings {
-            commit_interval: Span::from_secs(1),
-            buffer_bytes: life.budget,
-            buffer_age: Span::from_secs(40 * 86_400),
-            keep_free_bytes: 0,
-            clock_ahead: Span::ZERO,
-            heartbeat: Span::from_secs(30),
-            survival: vitaltwin_agent::survival::Limits {
-                after: None,
-                clear: vitals::Span::ZERO,
-            },
-            window: Limits::default(),
-        };
+        let settings = settings(life.budget);
         let obeyed = identity.obeyed();
         let core = Core::new(settings, &who, obeyed, &opened, Overflow::default(), now);
         let ack = std::fs::File::options()
@@ -446,6 +434,22 @@ impl Agent {
             .write_all(format!("C {marker}\n").as_bytes())
             .unwrap_or_default();
         write_frame(&mut self.socket, COMMITTED, &marker.to_be_bytes()).expect("told");
+    }
+}
+
+pub(crate) fn settings(budget: u64) -> Settings {
+    Settings {
+        commit_interval: Span::from_secs(1),
+        buffer_bytes: budget,
+        buffer_age: Span::from_secs(40 * 86_400),
+        keep_free_bytes: 0,
+        clock_ahead: Span::ZERO,
+        heartbeat: Span::from_secs(30),
+        survival: vitaltwin_agent::survival::Limits {
+            after: None,
+            clear: vitals::Span::ZERO,
+        },
+        window: Limits::default(),
     }
 }
 

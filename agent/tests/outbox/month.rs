@@ -14,10 +14,9 @@ use vitaltwin_agent::core::{Core, Event, Settings};
 use vitaltwin_agent::identity::Obeyed;
 use vitaltwin_agent::outbox::store::{Done, Job, Store};
 use vitaltwin_agent::uplink::UplinkEvent;
-use vitaltwin_agent::uplink::window::Limits;
 
 use crate::centre::{Centre, DEVICE, OXIMETER, at};
-use crate::house::identity;
+use crate::house::{identity, settings};
 
 const HEART_RATE: u128 = vitals::gatt::uuid(0x2A37);
 const PLX_CONTINUOUS: u128 = vitals::gatt::uuid(0x2A5F);
@@ -49,12 +48,7 @@ impl Home {
         let settings = Settings {
             // A commit of full seconds; at one second the month's commits take an hour of real time.
             commit_interval: Span::from_secs(10),
-            buffer_bytes: 1 << 30,
-            buffer_age: Span::from_secs(180 * 86_400),
-            keep_free_bytes: 0,
-            heartbeat: Span::from_secs(30),
-            clock_ahead: Span::ZERO,
-            window: Limits::default(),
+            ..settings(1 << 30)
         };
         let overflow = Overflow::default();
         let core = Core::new(settings, &who, Obeyed::default(), &opened, overflow, at(0));
