@@ -7,6 +7,7 @@
 
 mod home;
 mod renewal;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -29,19 +30,20 @@ use vitals::{Span, Time};
 
 use self::home::Home;
 use self::renewal::Renewer;
+use self::settings::{Addresses, settings, starting};
 use crate::ble::pipe::Setup;
 use crate::ble::records::Marks;
 use crate::ble::supervisor::{PATIENCE, Supervisor};
 use crate::ble::{Address, Notification, Overflow, RadioEvent};
 use crate::config::{Config, UplinkKind};
-use crate::core::{Core, Event, Settings};
+use crate::core::{Core, Event};
 use crate::enrol::client_config;
 use crate::identity::{Identity, IdentityDir, IdentityError, private_dir};
 use crate::outbox::store::{Done, Job, Store, StoreError, Writer};
+use crate::remote::Remote;
 use crate::status::describe;
 use crate::uplink::grpc::Grpc;
 use crate::uplink::mqtt::Mqtt;
-use crate::uplink::window::Limits;
 use crate::uplink::{Access, UplinkEvent, drive};
 
 /// Values between radio and core: several seconds of a full house.
@@ -58,6 +60,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 const GIVE_UP_LINE: Duration = Duration::from_secs(10);
 /// A machine's clock that was set back by more than this: running slower makes up for less.
 const MOST_AHEAD: Span = Span::from_mins(1);
+/// Real time between the end of the parts and their next start, with other settings.
+const BETWEEN: Duration = Duration::from_millis(100);
 /// Real time between two looks at the status file.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
@@ -121,17 +125,36 @@ pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
     let _lock = lock(&options.dir)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(folder)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(folder)?;
-    let mut app = App::build(config, options)?;
-    tracing::info!(
-        gateway = %app.identity.gateway,
-        uplink = app.uplink.as_str(),
-        clock = options.clock.describe(),
-        "agent starts"
-    );
-    app.home.ready();
-    let end = app.work(&mut terminate, &mut interrupt).await;
-    app.stop(options.drain).await;
-    end
+    loop {
+        let mut app = App::build(config, options)?;
+        tracing::info!(
+            gateway = %app.identity.gateway,
+            uplink = app.uplink.as_str(),
+            clock = options.clock.describe(),
+            "agent starts"
+        );
+        app.home.ready();
+        let end = app.work(&mut terminate, &mut interrupt).await;
+        let drain = match end {
+            Ok(Next::Again) => Duration::ZERO,
+            Ok(Next::Stop) | Err(_) => options.drain,
+        };
+        app.stop(drain).await;
+        if end? == Next::Stop {
+            return Ok(());
+        }
+        tracing::info!("the agent starts anew, with other settings");
+        // The page's task and the hook's end after the parts, and let go of what the next ones take.
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+/// What comes after the parts have run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Stop,
+    /// With other settings.
+    Again,
 }
 
 /// Takes the folder for this process until the value is dropped.
@@ -163,6 +186,11 @@ struct App {
     identity: Arc<Identity>,
     identity_dir: IdentityDir,
     core: Core,
+    /// The settings of this machine.
+    local: Config,
+    remote: Remote,
+    /// Other settings are in force from the next start on: start anew.
+    again: bool,
 
     values: mpsc::Receiver<Notification>,
     radio_news: mpsc::Receiver<RadioEvent>,
@@ -188,14 +216,16 @@ struct App {
 }
 
 impl App {
-    fn build(config: &Config, options: &Options) -> Result<Self, RunError> {
+    fn build(local: &Config, options: &Options) -> Result<Self, RunError> {
         let clock = options.clock;
         let identity_dir = IdentityDir::of(&options.dir);
+        let (remote, config) = starting(&identity_dir, local, clock.now());
+        let config = &config;
         let identity = Arc::new(identity_dir.load()?);
         let (tls_sender, tls) = watch::channel(Arc::new(client_config(&identity, clock)?));
         let opened = Store::open(&options.dir, clock.now())?;
         let overflow = Overflow::default();
-        let core = Core::new(
+        let mut core = Core::new(
             settings(config),
             &identity,
             identity_dir.obeyed(),
@@ -203,6 +233,7 @@ impl App {
             overflow.clone(),
             clock.now(),
         );
+        core.tell_configuration(remote.report.clone());
         let (writer, jobs, done) = writer(opened.store)?;
         let (radio, values, radio_news, devices, stop_radio) =
             radio(&options.dir, config, clock, overflow);
@@ -239,6 +270,9 @@ impl App {
             identity,
             identity_dir,
             core,
+            local: local.clone(),
+            remote,
+            again: false,
             values,
             radio_news,
             devices,
@@ -266,17 +300,20 @@ impl App {
         &mut self,
         terminate: &mut Signal,
         interrupt: &mut Signal,
-    ) -> Result<(), RunError> {
+    ) -> Result<Next, RunError> {
         let mut status = interval(STATUS_EVERY);
         status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.turn() => {}
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(Next::Stop),
+                _ = interrupt.recv() => return Ok(Next::Stop),
                 _ = status.tick() => {
                     self.show();
                     self.check_parts()?;
+                    if self.again {
+                        return Ok(Next::Again);
+                    }
                 }
             }
         }
@@ -355,6 +392,7 @@ impl App {
     }
 
     fn carry_out(&mut self) {
+        self.follow_settings(self.clock.now());
         if let Some(devices) = self.core.poll_devices() {
             self.devices.send_replace(devices);
         }
@@ -437,7 +475,9 @@ impl App {
     /// Radio, seal, outbox, line: in this order, each within its limit.
     async fn stop(mut self, drain: Duration) {
         tracing::info!("agent stops: no new readings are taken");
-        self.home.stopping();
+        if !self.again {
+            self.home.stopping();
+        }
         self.stop_radio.send_replace(true);
         let radio_ended = timeout(STOP_TIMEOUT, async {
             while !self.radio.is_finished() {
@@ -490,31 +530,6 @@ impl App {
 
     async fn turn_for(&mut self, limit: Duration) {
         let _quiet = timeout(limit, self.turn()).await;
-    }
-}
-
-/// Where the centre listens: as configured, else as it told at enrolment.
-struct Addresses {
-    grpc: String,
-    mqtt: String,
-}
-
-impl Addresses {
-    fn of(config: &Config, identity: &Identity) -> Self {
-        let chosen = |configured: &Option<String>, told: &String| {
-            configured.as_ref().unwrap_or(told).clone()
-        };
-        Self {
-            grpc: chosen(&config.grpc_address, &identity.grpc_address),
-            mqtt: chosen(&config.mqtt_address, &identity.mqtt_address),
-        }
-    }
-
-    fn of_line(&self, uplink: UplinkKind) -> &str {
-        match uplink {
-            UplinkKind::Grpc => &self.grpc,
-            UplinkKind::Mqtt => &self.mqtt,
-        }
     }
 }
 
@@ -581,18 +596,5 @@ async fn room(line: Option<&mpsc::Sender<GatewayToCentre>>) {
     match line {
         Some(line) => drop(line.reserve().await),
         None => std::future::pending().await,
-    }
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        commit_interval: config.commit_interval(),
-        buffer_bytes: config.buffer_bytes,
-        buffer_age: Span::from_secs(i64::try_from(config.buffer_days * 86_400).unwrap_or(i64::MAX)),
-        keep_free_bytes: config.keep_free_bytes,
-        clock_ahead: Span::from_mins(config.utc_offset_min.unwrap_or(0).into()),
-        heartbeat: Span::from_secs(i64::try_from(config.heartbeat_s).unwrap_or(i64::MAX)),
-        window: Limits::default(),
-        survival: config.survival(),
     }
 }

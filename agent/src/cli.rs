@@ -128,8 +128,19 @@ pub fn main(cli: Cli) -> Result<u8> {
             // A running agent would write its renewed certificate over the new identity.
             let _lock = app::lock(&cli.dir)?;
             let dir = IdentityDir::of(&cli.dir);
-            let gateway = runtime()?.block_on(enrol::enrol(&dir, &token, replace, clock))?;
+            let enrolled = runtime()?.block_on(enrol::enrol(&dir, &token, replace, clock));
+            let gateway = enrolled.map_err(|error| {
+                let hint = error.hint();
+                let error = anyhow::Error::new(error);
+                match hint {
+                    Some(hint) => anyhow::anyhow!("{error:#}\n{hint}"),
+                    None => error,
+                }
+            })?;
             say(&format!("enrolled as gateway {gateway}"))?;
+            hint(
+                "next: start it (`systemctl enable --now vitaltwin-agent`, or `vitaltwin-agent run`); `vitaltwin-agent status` shows what it reads",
+            )?;
             Ok(0)
         }
         Command::Status { json } => {
@@ -234,6 +245,11 @@ fn from_stdin() -> Result<String> {
         .read_to_string(&mut text)
         .context("the token cannot be read from standard input")?;
     Ok(text)
+}
+
+/// For people; standard output holds the answer alone.
+fn hint(text: &str) -> Result<()> {
+    writeln!(std::io::stderr(), "{text}").context("standard error is closed")
 }
 
 fn say(text: &str) -> Result<()> {

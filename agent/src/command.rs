@@ -9,19 +9,26 @@ use vitals::{ContextId, GatewayId};
 
 use crate::decode::Counts;
 use crate::identity::Obeyed;
-use crate::outbox::assignment::{Assignment, parse_assignments};
+use crate::outbox::assignment::{Duty, parse_assignments};
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// This list replaces the former one.
-    Assign(Vec<Assignment>),
+    Assign(Duty),
     /// Set these records aside and declare a gap.
     SetAside {
         /// Their context.
         context: ContextId,
         /// Their numbers.
         numbers: Vec<u64>,
+    },
+    /// These settings replace the former ones from afar.
+    Configure {
+        /// The command's number.
+        number: u64,
+        /// TOML.
+        settings: String,
     },
     /// A newer centre orders something that this agent does not know. Its number counts as obeyed, or the
     /// centre would send it for ever.
@@ -51,24 +58,26 @@ impl Commander {
 
     /// The assignments in force, from a signed command that is verified anew.
     #[must_use]
-    pub fn in_force(&mut self) -> Vec<Assignment> {
+    pub fn in_force(&mut self) -> Duty {
         let Some(signed) = self.obeyed.assignments.clone() else {
-            return Vec::new();
+            return Duty::default();
         };
         let verified = command::verify(&self.command_key, &self.gateway, 0, &signed);
         match verified.map(|command| command.kind) {
             Ok(Some(v1::command::Kind::Assignments(list))) => {
-                if let Ok(assignments) = parse_assignments(&list) {
-                    return assignments;
+                if let Ok(duty) = parse_assignments(&list) {
+                    return duty;
                 }
                 self.refused.add("malformed", 1);
             }
-            Ok(Some(v1::command::Kind::SetAside(_)) | None) => self.refused.add("malformed", 1),
+            Ok(
+                Some(v1::command::Kind::SetAside(_) | v1::command::Kind::Configuration(_)) | None,
+            ) => self.refused.add("malformed", 1),
             Err(error) => self.refused.add(reason(error), 1),
         }
         // Whatever lies there is not the centre's word: ask for everything again.
         self.obeyed = Obeyed::default();
-        Vec::new()
+        Duty::default()
     }
 
     /// Judges a command.
@@ -88,13 +97,17 @@ impl Commander {
         let command = command::verify(&self.command_key, &self.gateway, last, signed)?;
         let order = match command.kind {
             Some(v1::command::Kind::Assignments(list)) => {
-                let assignments = parse_assignments(&list).map_err(|_| CommandError::Malformed)?;
+                let duty = parse_assignments(&list).map_err(|_| CommandError::Malformed)?;
                 self.obeyed.assignments = Some(signed.clone());
-                Order::Assign(assignments)
+                Order::Assign(duty)
             }
             Some(v1::command::Kind::SetAside(aside)) => Order::SetAside {
                 context: ContextId::from_slice(&aside.context).ok_or(CommandError::Malformed)?,
                 numbers: aside.numbers,
+            },
+            Some(v1::command::Kind::Configuration(configuration)) => Order::Configure {
+                number: command.number,
+                settings: configuration.settings,
             },
             None => Order::Unknown,
         };
@@ -153,6 +166,7 @@ mod tests {
                 devices: vec!["AA:BB:CC:DD:EE:FF".into()],
                 effective_from_us: 5,
             }],
+            withheld: Vec::new(),
         }
     }
 
@@ -168,9 +182,11 @@ mod tests {
     fn obeys_what_is_signed_newer_and_ours() {
         let Bench { key, mut commander } = bench();
         let signed = command::sign(&key, &command(3));
-        assert!(matches!(commander.take(&signed), Ok(Order::Assign(list)) if list.len() == 1));
+        assert!(
+            matches!(commander.take(&signed), Ok(Order::Assign(duty)) if duty.assignments.len() == 1)
+        );
         assert_eq!(commander.obeyed().number, 3);
-        assert_eq!(commander.in_force().len(), 1);
+        assert_eq!(commander.in_force().assignments.len(), 1);
         assert!(commander.refused().by_reason().is_empty());
     }
 
@@ -241,7 +257,7 @@ mod tests {
             signed.command[5] ^= 1;
         }
         let mut restarted = Commander::new(key.public_point(), gateway(), obeyed);
-        assert!(restarted.in_force().is_empty());
+        assert_eq!(restarted.in_force(), Duty::default());
         assert_eq!(
             restarted.obeyed().number,
             0,

@@ -158,7 +158,11 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`].
+    pub fn check(&self) -> Result<(), ConfigError> {
         let range = |field, value: u64, fine: bool, expected| {
             let value = value.to_string();
             fine.then_some(()).ok_or(ConfigError::Range {

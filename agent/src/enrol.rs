@@ -49,6 +49,31 @@ pub enum EnrolError {
     Tls(#[from] tls::TlsError),
 }
 
+impl EnrolError {
+    /// What the person at the gateway can do, where the error itself does not say it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        let Self::Centre(error) = self else {
+            return None;
+        };
+        Some(match error {
+            UplinkError::Address(_) => {
+                "the token holds an address that is none: ask for a new token"
+            }
+            UplinkError::Unreachable { .. } | UplinkError::TimedOut => {
+                "is this gateway online, does the centre run, and does a firewall let its port through?"
+            }
+            UplinkError::Tls { .. } => {
+                "either this is not the centre that made the token, or this gateway's clock is wrong: compare `date`"
+            }
+            UplinkError::NoAnswer => {
+                "the connection stood, but no answer came: try again in a minute"
+            }
+            UplinkError::Ended(_) | UplinkError::Renewed => return None,
+        })
+    }
+}
+
 /// Spends a token and keeps the identity; its gateway id.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `key.pem` | the gateway's P-256 key, PKCS#8, mode 0600; made here, never leaves |
 //! | `enrolment.pb` | the centre's `EnrolResponse`: gateway id, certificate chain, CA, command key, addresses |
+//! | `settings.pb` | what the centre has set, what is on trial of it, and what became of the last |
 //! | `commands.pb` | the highest command obeyed, and the signed assignment list in force |
 //!
 //! Invariants: files change by rename, so a crash leaves the old or the new one; what `commands.pb` holds is
@@ -26,6 +27,8 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use vitals::GatewayId;
 use zeroize::Zeroizing;
+
+use crate::remote::Remote;
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +127,9 @@ impl Request {
     }
 }
 
+/// What the centre has set.
+const SETTINGS: &str = "settings.pb";
+
 /// The folder `identity/`.
 #[derive(Clone, Debug)]
 pub struct IdentityDir(PathBuf);
@@ -188,11 +194,13 @@ impl IdentityDir {
         own_dir(&self.0).map_err(|source| self.io("", source))?;
         let pem = Zeroizing::new(request.key.serialize_pem());
         self.write("key.pem", pem.as_bytes())?;
-        match fs::remove_file(self.commands()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(self.io("commands.pb", error));
+        for former in ["commands.pb", SETTINGS] {
+            match fs::remove_file(self.0.join(former)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.io(former, error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         self.store_renewed(told)
     }
@@ -230,6 +238,22 @@ impl IdentityDir {
     /// [`IdentityError::Io`].
     pub fn store_obeyed(&self, obeyed: &Obeyed) -> Result<(), IdentityError> {
         self.write("commands.pb", &obeyed.encode_to_vec())
+    }
+
+    /// The centre's settings; none if the file is missing or damaged.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        let bytes = fs::read(self.0.join(SETTINGS)).ok();
+        let remote = bytes.and_then(|bytes| Remote::decode(bytes.as_slice()).ok());
+        remote.unwrap_or_default()
+    }
+
+    /// Makes the centre's settings durable.
+    ///
+    /// # Errors
+    /// [`IdentityError::Io`].
+    pub fn store_remote(&self, remote: &Remote) -> Result<(), IdentityError> {
+        self.write(SETTINGS, &remote.encode_to_vec())
     }
 
     fn enrolment(&self) -> PathBuf {

@@ -32,6 +32,7 @@ pub mod identity;
 pub mod notify;
 pub mod outbox;
 pub mod page;
+pub mod remote;
 pub mod status;
 pub mod survival;
 pub mod telemetry;

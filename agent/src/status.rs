@@ -84,12 +84,40 @@ pub struct Status {
     pub hook_failures: u64,
     /// Where the status page listens; empty if there is none.
     pub page: String,
+    /// Streams whose devices are not read by the patient's will.
+    pub withheld: Vec<WithheldStatus>,
+    /// What became of the last settings from the centre; absent before the first.
+    pub configuration: Option<ConfigurationStatus>,
     /// When the gateway's certificate ends.
     pub certificate_expires_us: i64,
     /// Why it could not be renewed, last; empty if it could.
     pub certificate_trouble: String,
     /// Empty unless a test clock drives the agent.
     pub test_clock: String,
+}
+
+/// A stream whose devices are not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WithheldStatus {
+    /// Which.
+    pub stream: String,
+    /// "paused" or "withdrawn".
+    pub collection: String,
+    /// Since when.
+    pub since_us: i64,
+}
+
+/// What became of settings from the centre.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfigurationStatus {
+    /// Number of the command that carried them.
+    pub number: u64,
+    /// "on trial", "applied", "refused" or "rolled back".
+    pub outcome: String,
+    /// Why, where that is not plain.
+    pub detail: String,
 }
 
 /// One assigned device.
@@ -171,6 +199,17 @@ impl Status {
         self.write_readings(out)?;
         for device in &self.devices {
             device.write_text(out, now)?;
+        }
+        for of in &self.withheld {
+            let since = ago(of.since_us, now);
+            writeln!(
+                out,
+                "{:8} a patient's devices are not read, by the patient's wish, {since}",
+                of.collection
+            )?;
+        }
+        if let Some(of) = &self.configuration {
+            writeln!(out, "settings {} {} {}", of.number, of.outcome, of.detail)?;
         }
         if !self.unassigned.is_empty() {
             let count = self.unassigned.len();
@@ -363,12 +402,16 @@ mod tests {
             "Status": Status::default(),
             "DeviceStatus": DeviceStatus::default(),
             "Buffer": Buffer::default(),
+            "WithheldStatus": WithheldStatus::default(),
+            "ConfigurationStatus": ConfigurationStatus::default(),
         });
         let mut tables = String::new();
         for (name, title) in [
             ("Status", "The agent"),
             ("DeviceStatus", "Each of `devices`"),
             ("Buffer", "`buffer`"),
+            ("WithheldStatus", "Each of `withheld`"),
+            ("ConfigurationStatus", "`configuration`"),
         ] {
             let fields = fields(name);
             let shown = json[name].as_object().expect("an object");

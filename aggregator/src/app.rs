@@ -328,6 +328,7 @@ impl House {
         }));
         let sign_in = Arc::new(SignIn::new(self.clock));
         let running = Running {
+            certificate: Arc::clone(&certificate),
             patients: self.patients.clone(),
             sign_in: Arc::clone(&sign_in),
             page: page.clone(),
@@ -441,6 +442,7 @@ fn here(address: SocketAddr) -> String {
 
 /// A centre that serves.
 struct Running {
+    certificate: Arc<ServerCertificate>,
     patients: Patients,
     sign_in: Arc<SignIn>,
     page: String,
@@ -450,6 +452,7 @@ impl Live for Running {
     fn fill(&self, status: &mut CentreStatus) {
         fill(&self.patients, status);
         status.watchers = u32::try_from(self.patients.hub().watchers()).unwrap_or(u32::MAX);
+        status.server_certificate_expires_us = self.certificate.ends().as_micros();
     }
 
     fn sign_in(&self, person: &str) -> Option<String> {

@@ -1,17 +1,19 @@
-//! Life in the field: certificates that end while nobody looks.
+//! Life in the field: certificates that end while nobody looks, patients who want a pause, settings from afar.
 
-use anyhow::{Result, ensure};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
 use e2e::centre::Centre;
 use e2e::client::{all_readings, clock_of};
-use e2e::gateway::Uplink;
+use e2e::gateway::{Gateway, Uplink};
 use e2e::hand::HandGateway;
 use e2e::wait::wait_for;
-use e2e::world::days_later;
+use e2e::world::{World, days_later};
 use proto::clock::Clock;
 use proto::seal::SigningKey;
 
 use crate::buffer::{assigned, fill_buffer};
-use crate::paths::LONG;
+use crate::paths::{LONG, one_patient, quiet_world};
 
 /// A gateway was switched off for a month with readings on its disk. Its certificate ended on the first day.
 async fn a_month_off(uplink: Uplink) -> Result<()> {
@@ -118,4 +120,203 @@ async fn restart_later(centre: &mut Centre, days: i64) -> Result<Clock> {
     centre.set_envs(&envs);
     centre.start().await?;
     clock_of(&envs)
+}
+
+/// How long until `done` holds of the agent's status.
+async fn until(
+    gateway: &Gateway,
+    what: &str,
+    done: impl Fn(&serde_json::Value) -> bool,
+) -> Result<Duration> {
+    let began = Instant::now();
+    wait_for(what, LONG, async || {
+        Ok(done(&gateway.status().unwrap_or_default()).then_some(()))
+    })
+    .await?;
+    Ok(began.elapsed())
+}
+
+/// A patient pauses, resumes and withdraws while the gateway is connected.
+async fn a_patients_word(uplink: Uplink) -> Result<()> {
+    let (_folder, mut world) = one_patient(uplink).await?;
+    world.start()?;
+    world.gateway("home")?.wait_decoded(50, LONG).await?;
+    let patient = world.patients.values().next().cloned().unwrap_or_default();
+    world.centre.cli(&["patient", "pause", &patient])?;
+    let home = world.gateways.get("home").context("home")?;
+    let took = until(home, "the pause", |status| {
+        status["withheld"][0]["collection"] == "paused"
+    })
+    .await?;
+    // The status is written once a second: the order itself is faster.
+    println!("a pause was obeyed and shown within {took:?}");
+    ensure!(took < Duration::from_secs(2), "it took {took:?} to pause");
+    let paused = home.count("/readings_decoded");
+    until(home, "the pause to last", |status| {
+        status["written_us"].as_i64()
+            > Some(home.count("/withheld/0/since_us").cast_signed() + 30_000_000)
+    })
+    .await?;
+    let after = home.count("/readings_decoded");
+    ensure!(after == paused, "{} readings in a pause", after - paused);
+    let listed = world.centre.cli(&["patient", "list"])?;
+    ensure!(listed.contains("paused since"), "{listed}");
+
+    world.centre.cli(&["patient", "resume", &patient])?;
+    world
+        .gateway("home")?
+        .wait_decoded(after + 20, LONG)
+        .await?;
+    world
+        .centre
+        .cli(&["patient", "withdraw", &patient, "--erase-unsent"])?;
+    let home = world.gateways.get("home").context("home")?;
+    until(home, "the withdrawal", |status| {
+        status["withheld"][0]["collection"] == "withdrawn" && status["buffer"]["records"] == 0
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pause_and_a_withdrawal_are_obeyed_within_two_seconds_by_grpc() -> Result<()> {
+    a_patients_word(Uplink::Grpc).await
+}
+
+#[tokio::test]
+async fn a_pause_and_a_withdrawal_are_obeyed_within_two_seconds_by_mqtt() -> Result<()> {
+    a_patients_word(Uplink::Mqtt).await
+}
+
+/// What the centre shows of the gateway's settings.
+async fn outcome(world: &World, number: &str, wanted: &str) -> Result<String> {
+    wait_for(&format!("settings {number} {wanted}"), LONG, async || {
+        let status = world.centre.status()?;
+        let told = &status["gateways"][0]["configuration"];
+        let ours = told["number"].to_string() == number && told["outcome"] == wanted;
+        Ok(ours.then(|| told["detail"].as_str().unwrap_or_default().to_owned()))
+    })
+    .await
+}
+
+fn send(world: &World, setting: &str) -> Result<String> {
+    let id = world.gateway_ids.get("home").context("home")?;
+    let said = world
+        .centre
+        .cli(&["gateway", "configure", id, "--set", setting])?;
+    let number = said.split(' ').nth(1).context("a number")?;
+    Ok(number.to_owned())
+}
+
+#[tokio::test]
+async fn settings_from_afar_are_tried_kept_refused_or_rolled_back() -> Result<()> {
+    // Fifty times as fast: ten minutes on trial are twelve seconds.
+    let (_folder, mut world) = quiet_world("one.toml", 50.0, Uplink::Grpc).await?;
+    world.start()?;
+    world.gateway("home")?.wait_decoded(50, LONG).await?;
+    let good = send(&world, "heartbeat_s=20")?;
+    outcome(&world, &good, "applied").await?;
+    let before = world.gateway("home")?.count("/readings_decoded");
+    world
+        .gateway("home")?
+        .wait_decoded(before + 20, LONG)
+        .await?;
+
+    let bad = send(&world, "heartbeat_s=1")?;
+    let why = outcome(&world, &bad, "refused").await?;
+    ensure!(why.contains("5 to 3600"), "{why}");
+    let hostile = send(&world, "local_alarm_command=/bin/true")?;
+    let why = outcome(&world, &hostile, "refused").await?;
+    ensure!(why.contains("local_alarm_command"), "{why}");
+
+    // The branch it sits on.
+    let lost = send(&world, "grpc_address=localhost:1")?;
+    let home = world.gateways.get("home").context("home")?;
+    until(home, "the centre to be lost", |status| {
+        status["configuration"]["outcome"] == "on trial" && status["connected"] == false
+    })
+    .await?;
+    let why = outcome(&world, &lost, "rolled back").await?;
+    ensure!(why.contains("no word from the centre"), "{why}");
+    let listed = world.centre.cli(&["gateway", "list"])?;
+    ensure!(listed.contains("rolled back"), "{listed}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_stay_up_under_settings_goes_back_to_the_former_ones() -> Result<()>
+{
+    let (_folder, mut world) = one_patient(Uplink::Mqtt).await?;
+    world.start()?;
+    world.gateway("home")?.wait_decoded(10, LONG).await?;
+    let lost = send(&world, "mqtt_address=localhost:2")?;
+    for _ in 0..3 {
+        let home = world.gateway("home")?;
+        until(home, "the trial", |status| {
+            status["configuration"]["number"].to_string() == lost
+                && status["configuration"]["outcome"] == "on trial"
+                && status["connected"] == false
+        })
+        .await?;
+        home.kill_agent()?;
+        std::fs::remove_file(home.agent_dir().join("status.json"))?;
+        home.start_agent()?;
+    }
+    let why = outcome(&world, &lost, "rolled back").await?;
+    ensure!(why.contains("started 3 times"), "{why}");
+    let home = world.gateways.get("home").context("home")?;
+    until(home, "the line", |status| status["connected"] == true).await?;
+    Ok(())
+}
+
+/// Three commands at the centre and two at the gateway; each state names the next one. The machine's part of it is
+/// printed: the rest of a person's three minutes is typing.
+#[tokio::test]
+async fn each_step_to_a_first_reading_names_the_next_one() -> Result<()> {
+    let (_folder, mut world) = one_patient(Uplink::Grpc).await?;
+    let next = |world: &World, id: &str| -> Result<String> {
+        let status = world.centre.status()?;
+        let gateways = status["gateways"].as_array().cloned().unwrap_or_default();
+        let ours = gateways.into_iter().find(|of| of["gateway"] == id);
+        let ours = ours.context("the gateway is listed")?;
+        Ok(ours["waiting_for"].as_str().unwrap_or_default().to_owned())
+    };
+    let folder = tempfile::tempdir()?;
+    let mut second = Gateway::new(folder.path(), Uplink::Grpc, &world.plan.envs).await?;
+    let began = Instant::now();
+    let (token, id) = world.centre.token("second home")?;
+    let said = next(&world, &id)?;
+    ensure!(said.contains("vitaltwin-agent enrol"), "{said}");
+    second.enrol(&token)?;
+    let said = next(&world, &id)?;
+    ensure!(said.contains("patient assign"), "{said}");
+    let patient = world.centre.add_patient("Second")?;
+    world
+        .centre
+        .assign(&patient, &id, &["C0:00:00:00:02:02".into()])?;
+    let said = next(&world, &id)?;
+    ensure!(said.contains("start its agent"), "{said}");
+    second.start_agent()?;
+    wait_for("the gateway to be ready", LONG, async || {
+        let waits = next(&world, &id)?;
+        let receipted = second.count("/last_receipt_us") > 0;
+        Ok((waits.is_empty() && receipted).then_some(()))
+    })
+    .await?;
+    println!(
+        "five commands, {:.1} s of machine time",
+        began.elapsed().as_secs_f64()
+    );
+
+    // What goes wrong says what to do.
+    let (token, _) = world.centre.token("third home")?;
+    let third = Gateway::new(&folder.path().join("third"), Uplink::Grpc, &world.plan.envs).await?;
+    let said =
+        |enrolled: Result<()>| enrolled.map_or_else(|e| format!("{e:#}"), |()| "enrolled".into());
+    let damaged = said(third.enrol(&token[..token.len() - 1]));
+    ensure!(damaged.contains("token"), "{damaged}");
+    world.centre.stop()?;
+    let away = said(third.enrol(&token));
+    ensure!(away.contains("does the centre run"), "{away}");
+    Ok(())
 }

@@ -173,6 +173,7 @@ impl HandGateway {
         let hello = v1::Hello {
             agent_version: "by hand".into(),
             command_number: 0,
+            configuration: None,
         };
         up.send(GatewayToCentre {
             kind: Some(Up::Hello(hello)),

@@ -147,6 +147,7 @@ impl Service {
         };
         let list = v1::AssignmentList {
             assignments: vec![swapped],
+            withheld: Vec::new(),
         };
         let forged = v1::Command {
             gateway: self.lies.gateway.clone(),

@@ -28,6 +28,7 @@ impl Core {
             return Some(message(up::Kind::Hello(Hello {
                 agent_version: env!("CARGO_PKG_VERSION").to_owned(),
                 command_number: self.commander.obeyed().number,
+                configuration: self.configuration.clone(),
             })));
         }
         loop {
@@ -153,7 +154,10 @@ impl Core {
 
     fn receipt(&mut self, receipt: &Receipt, now: Time) {
         match self.ledger.receipt(receipt) {
-            Ok(receipted) => self.receipted(&receipted, now),
+            Ok(receipted) => {
+                self.heard = true;
+                self.receipted(&receipted, now);
+            }
             Err(ReceiptFault::UnknownContext) => self.counters.receipts_late += 1,
             Err(fault @ (ReceiptFault::Malformed | ReceiptFault::Forged)) => {
                 self.counters.receipts_invalid += 1;
@@ -210,11 +214,14 @@ impl Core {
             }
         };
         self.obeyed_changed = true;
+        self.heard = true;
         match order {
-            Order::Assign(assignments) => {
-                tracing::info!(streams = assignments.len(), "assignments obeyed");
-                self.assign(&assignments, now);
+            Order::Assign(duty) => {
+                let (streams, withheld) = (duty.assignments.len(), duty.withheld.len());
+                tracing::info!(streams, withheld, "assignments obeyed");
+                self.assign(duty, now);
             }
+            Order::Configure { number, settings } => self.ordered = Some((number, settings)),
             Order::SetAside { context, numbers } => self.set_aside(context, &numbers, now),
             Order::Unknown => {
                 tracing::warn!("an order of a newer centre is not known here: update");

@@ -15,7 +15,8 @@ use crate::decode::{
     BAD_CHECKSUM, BEFORE_ASSIGNMENT, IMPOSTOR, NOT_ASSIGNED, NOT_FETCHED, TAKEN_BEFORE,
     UNKNOWN_PROFILE, decode,
 };
-use crate::outbox::assignment::Assignment;
+use crate::outbox::RecordId;
+use crate::outbox::assignment::{Duty, Withheld};
 use crate::outbox::seal::Loss;
 
 /// Unassigned devices remembered: a busy street passes by in a day.
@@ -199,8 +200,8 @@ impl Core {
     }
 
     /// Replaces the assignments; devices keep their state while they stay with their stream.
-    pub(super) fn assign(&mut self, assignments: &[Assignment], now: Time) {
-        self.sealing.assign(assignments, now);
+    pub(super) fn assign(&mut self, duty: Duty, now: Time) {
+        self.sealing.assign(&duty.assignments, now);
         self.survival.assign(self.sealing.streams(), now);
         let assigned = self.sealing.devices().clone();
         self.devices
@@ -230,6 +231,8 @@ impl Core {
         }
         self.devices_changed = true;
         self.schedule_commit(now);
+        self.erase(&duty.withheld, now);
+        self.withheld = duty.withheld;
         // A new assignment is alive from its first moment, also before its device is found.
         if !self.stopping {
             self.heartbeat_due = now;
@@ -252,6 +255,25 @@ impl Core {
             // The radio is told how far it got.
             self.devices_changed = true;
             self.schedule_commit(now);
+        }
+    }
+
+    /// Deletes unsent what patients who withdrew do not want to be delivered. No gap tells of it: the stream is
+    /// closed, and the centre knows why.
+    fn erase(&mut self, withheld: &[Withheld], now: Time) {
+        let erased = withheld.iter().filter(|of| of.erase_unsent);
+        let erased: Vec<StreamId> = erased.map(|of| of.stream).collect();
+        if erased.is_empty() {
+            return;
+        }
+        // What waited for its seal was sealed when the stream was closed.
+        self.drain_sealing(now);
+        let of_them = self.ledger.iter();
+        let of_them = of_them.filter(|(_, entry)| erased.contains(&entry.stub.stream));
+        let ids: Vec<RecordId> = of_them.map(|(id, _)| id).collect();
+        if !ids.is_empty() {
+            tracing::warn!(records = ids.len(), "deleted unsent by a patient's will");
+            self.drop_records(&ids, GapReason::Unspecified, "withdrawn", now);
         }
     }
 

@@ -23,7 +23,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use proto::v1::{GapReason, GatewayToCentre};
+use proto::v1::{ConfigurationReport, GapReason, GatewayToCentre};
 use vitals::observe::Memory;
 use vitals::{GatewayId, SourceId, Span, StreamId, Time};
 
@@ -34,6 +34,7 @@ use crate::command::Commander;
 use crate::decode::Counts;
 use crate::identity::{Identity, Obeyed};
 use crate::outbox::RecordId;
+use crate::outbox::assignment::Withheld;
 use crate::outbox::ledger::Ledger;
 use crate::outbox::rows::GatewayRow;
 use crate::outbox::seal::{Loss, Output, Sealing};
@@ -136,6 +137,8 @@ pub struct Core {
     devices: BTreeMap<Address, Device>,
     /// Devices seen but not assigned, with how often.
     unassigned: BTreeMap<Address, u64>,
+    /// Streams that are not collected by a patient's will.
+    withheld: Vec<Withheld>,
     overflow: Overflow,
     radio_trouble: Option<String>,
 
@@ -167,6 +170,12 @@ pub struct Core {
     stopping: bool,
     devices_changed: bool,
     obeyed_changed: bool,
+    /// Settings that the centre ordered, and the number of the order.
+    ordered: Option<(u64, String)>,
+    /// What became of the last ones.
+    configuration: Option<ConfigurationReport>,
+    /// The centre proved that it heard this agent.
+    heard: bool,
     counters: Counters,
 }
 
@@ -200,6 +209,7 @@ impl Core {
             window: Window::new(settings.window),
             devices: BTreeMap::new(),
             unassigned: BTreeMap::new(),
+            withheld: Vec::new(),
             overflow,
             radio_trouble: None,
             pending: BTreeMap::new(),
@@ -222,11 +232,14 @@ impl Core {
             stopping: false,
             devices_changed: true,
             obeyed_changed: false,
+            ordered: None,
+            configuration: None,
+            heard: false,
             counters: Counters::default(),
         };
         core.take_over(opened);
-        let assignments = core.commander.in_force();
-        core.assign(&assignments, now);
+        let duty = core.commander.in_force();
+        core.assign(duty, now);
         core.declare_crash(now);
         core.declare_damage(opened, now);
         (core.gateway.clean, core.gateway.loss_undeclared) = (false, false);
@@ -289,6 +302,24 @@ impl Core {
     /// What was obeyed, when that changed: to be made durable.
     pub fn poll_obeyed(&mut self) -> Option<Obeyed> {
         std::mem::take(&mut self.obeyed_changed).then(|| self.commander.obeyed().clone())
+    }
+
+    /// Settings that the centre ordered, and the number of the order: to be judged.
+    pub fn poll_ordered(&mut self) -> Option<(u64, String)> {
+        self.ordered.take()
+    }
+
+    /// Whether the centre proved since the last call that it hears this agent: an authentic receipt or command.
+    pub fn poll_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// What became of the centre's settings: told at once, and with every hello.
+    pub fn tell_configuration(&mut self, report: Option<ConfigurationReport>) {
+        if self.configuration != report {
+            self.hello_due |= self.window.is_connected();
+            self.configuration = report;
+        }
     }
 
     /// Intake is over: seals what waits and commits it, marked as a clean end.

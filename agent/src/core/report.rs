@@ -1,9 +1,11 @@
 //! What the core knows, for people.
 
+use proto::v1::{Collection, ConfigurationOutcome, ConfigurationReport};
 use vitals::Time;
 
 use super::Core;
-use crate::status::{Buffer, DeviceStatus, Status};
+use crate::outbox::assignment::Withheld;
+use crate::status::{Buffer, ConfigurationStatus, DeviceStatus, Status, WithheldStatus};
 
 impl Core {
     /// Everything that the core knows; the shell adds what only it knows (transport, clock, certificate).
@@ -62,9 +64,39 @@ impl Core {
             alerts_here_since_us: self.survival.holding().1.map_or(0, Time::as_micros),
             hook_failures: 0,
             page: String::new(),
+            withheld: self.withheld.iter().map(withheld).collect(),
+            configuration: self.configuration.as_ref().map(configuration),
             certificate_expires_us: 0,
             certificate_trouble: String::new(),
             test_clock: String::new(),
         }
+    }
+}
+
+fn withheld(of: &Withheld) -> WithheldStatus {
+    let collection = match of.collection {
+        Collection::Withdrawn => "withdrawn",
+        // Whatever a newer centre calls it: nothing is read.
+        Collection::Paused | Collection::Given | Collection::Unspecified => "paused",
+    };
+    WithheldStatus {
+        stream: of.stream.to_string(),
+        collection: collection.to_owned(),
+        since_us: of.since.as_micros(),
+    }
+}
+
+fn configuration(report: &ConfigurationReport) -> ConfigurationStatus {
+    let outcome = match report.outcome() {
+        ConfigurationOutcome::Unspecified => "unknown",
+        ConfigurationOutcome::Trial => "on trial",
+        ConfigurationOutcome::Applied => "applied",
+        ConfigurationOutcome::Refused => "refused",
+        ConfigurationOutcome::RolledBack => "rolled back",
+    };
+    ConfigurationStatus {
+        number: report.number,
+        outcome: outcome.to_owned(),
+        detail: report.detail.clone(),
     }
 }

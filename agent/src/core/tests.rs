@@ -202,6 +202,7 @@ impl Bench {
                 devices: vec![DEVICE.to_string()],
                 effective_from_us: at(0).as_micros(),
             }],
+            withheld: Vec::new(),
         };
         let command = v1::Command {
             gateway: "g-1".into(),
@@ -934,4 +935,127 @@ fn stored_records_are_asked_for_again_only_if_their_readings_are_not_durable() {
     bench.pass(Span::from_secs(2));
     bench.receipt_all();
     assert_eq!(bench.applied_once(), 9, "each once");
+}
+
+impl Bench {
+    /// Until the centre has everything.
+    fn drain(&mut self) {
+        for _ in 0..100 {
+            self.pump();
+            self.receipt_all();
+            self.pass(Span::from_secs(1));
+            if self.core.is_drained() {
+                return;
+            }
+        }
+        panic!("{} records are left", self.core.ledger.len());
+    }
+
+    /// The list of a patient who paused or withdrew.
+    fn withheld(&mut self, number: u64, collection: v1::Collection, erase_unsent: bool) {
+        let list = v1::AssignmentList {
+            assignments: Vec::new(),
+            withheld: vec![v1::Withheld {
+                stream: STREAM.0.to_vec(),
+                collection: collection.into(),
+                since_us: self.now.as_micros(),
+                erase_unsent,
+            }],
+        };
+        let command = v1::Command {
+            gateway: "g-1".into(),
+            number,
+            kind: Some(v1::command::Kind::Assignments(list)),
+        };
+        let signed = command::sign(&self.centre.command_key, &command);
+        self.say(down::Kind::Command(signed));
+        self.pump();
+    }
+}
+
+#[test]
+fn a_pause_stops_reading_and_what_was_measured_before_is_delivered() {
+    let mut bench = Bench::new();
+    bench.disconnect();
+    for _ in 0..20 {
+        bench.beat();
+    }
+    bench.withheld(2, v1::Collection::Paused, false);
+    let devices = bench.core.poll_devices();
+    assert!(
+        devices.is_some_and(|devices| devices.is_empty()),
+        "the radio lets them go"
+    );
+    let decoded = bench.decoded();
+    bench.beat();
+    assert_eq!(bench.decoded(), decoded, "what still comes is not taken");
+    let status = bench.core.status(bench.now);
+    assert_eq!(status.withheld[0].collection, "paused");
+    assert!(status.to_text(bench.now).contains("by the patient's wish"));
+    // Also after a restart, from the signed word on disk.
+    bench.restart(1 << 30);
+    assert_eq!(bench.core.status(bench.now).withheld.len(), 1);
+    bench.connect();
+    bench.drain();
+    assert_eq!(bench.applied_once() as u64, decoded);
+}
+
+#[test]
+fn a_withdrawal_that_erases_leaves_nothing_to_deliver() {
+    for erase in [true, false] {
+        let mut bench = Bench::new();
+        bench.receipt_all();
+        let before = bench.applied_once();
+        bench.disconnect();
+        for _ in 0..20 {
+            bench.beat();
+        }
+        bench.withheld(2, v1::Collection::Withdrawn, erase);
+        bench.pass(Span::from_secs(2));
+        let status = bench.core.status(bench.now);
+        let dropped = status.readings_dropped.get("withdrawn").copied();
+        assert_eq!(status.buffer.records == 0, erase);
+        assert_eq!(dropped, erase.then_some(40));
+        bench.restart(1 << 30);
+        bench.connect();
+        bench.drain();
+        let delivered = bench.applied_once() - before;
+        assert_eq!(
+            delivered,
+            if erase { 0 } else { 40 },
+            "control: kept unless erased"
+        );
+    }
+}
+
+#[test]
+fn settings_are_handed_on_and_what_became_of_them_is_said_at_once() {
+    let mut bench = Bench::new();
+    let command = v1::Command {
+        gateway: "g-1".into(),
+        number: 7,
+        kind: Some(v1::command::Kind::Configuration(v1::Configuration {
+            settings: "heartbeat_s = 60".into(),
+        })),
+    };
+    let signed = command::sign(&bench.centre.command_key, &command);
+    bench.say(down::Kind::Command(signed.clone()));
+    assert_eq!(
+        bench.core.poll_ordered(),
+        Some((7, "heartbeat_s = 60".into()))
+    );
+    bench.say(down::Kind::Command(signed));
+    assert_eq!(bench.core.poll_ordered(), None, "an order is obeyed once");
+    assert!(bench.core.poll_heard() && !bench.core.poll_heard());
+    let hellos = bench.centre.hellos.len();
+    let report = v1::ConfigurationReport {
+        number: 7,
+        ..v1::ConfigurationReport::default()
+    };
+    bench.core.tell_configuration(Some(report.clone()));
+    bench.pump();
+    assert_eq!(bench.centre.hellos.len(), hellos + 1);
+    bench.core.tell_configuration(Some(report));
+    bench.pump();
+    assert_eq!(bench.centre.hellos.len(), hellos + 1, "once");
 }

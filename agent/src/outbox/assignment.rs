@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use proto::seal::{KeyId, PatientPublic};
-use proto::v1;
+use proto::v1::{self, Collection};
 use vitals::{StreamId, Time};
 
 use crate::ble::Address;
@@ -42,6 +42,28 @@ impl Assignment {
     }
 }
 
+/// A stream that is not collected now by the patient's will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// Which.
+    pub stream: StreamId,
+    /// Paused or withdrawn.
+    pub collection: Collection,
+    /// Since when.
+    pub since: Time,
+    /// What is left of it here is deleted unsent.
+    pub erase_unsent: bool,
+}
+
+/// Everything that a gateway collects, and what it must not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Duty {
+    /// What it collects.
+    pub assignments: Vec<Assignment>,
+    /// What it does not, by a patient's will. None of them is among the assignments.
+    pub withheld: Vec<Withheld>,
+}
+
 /// Errors of a signed assignment list, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
@@ -57,12 +79,12 @@ pub enum AssignmentError {
     },
 }
 
-/// Checks a whole list; one bad assignment refuses it all, so that nothing is half obeyed. A stream or a device
+/// Checks a whole list; one bad entry refuses it all, so that nothing is half obeyed. A stream or a device
 /// that is named twice is refused, too: which of two patients wears it is not guessed here.
 ///
 /// # Errors
 /// [`AssignmentError`].
-pub fn parse_assignments(list: &v1::AssignmentList) -> Result<Vec<Assignment>, AssignmentError> {
+pub fn parse_assignments(list: &v1::AssignmentList) -> Result<Duty, AssignmentError> {
     let parse = |(index, message)| {
         Assignment::parse(message).map_err(|field| AssignmentError::Malformed { index, field })
     };
@@ -82,7 +104,26 @@ pub fn parse_assignments(list: &v1::AssignmentList) -> Result<Vec<Assignment>, A
             return Err(twice("devices"));
         }
     }
-    Ok(assignments)
+    let withheld = |(index, message): (usize, &v1::Withheld)| {
+        let stream = StreamId::from_slice(&message.stream);
+        Ok(Withheld {
+            stream: stream.filter(|stream| streams.insert(*stream)).ok_or(
+                AssignmentError::Malformed {
+                    index,
+                    field: "withheld",
+                },
+            )?,
+            collection: message.collection(),
+            since: Time::from_micros(message.since_us),
+            erase_unsent: message.erase_unsent,
+        })
+    };
+    let withheld = list.withheld.iter().enumerate().map(withheld);
+    let withheld = withheld.collect::<Result<_, _>>()?;
+    Ok(Duty {
+        assignments,
+        withheld,
+    })
 }
 
 #[cfg(test)]
@@ -100,7 +141,10 @@ mod tests {
     }
 
     fn fault(assignments: Vec<v1::Assignment>) -> Option<(usize, &'static str)> {
-        let parsed = parse_assignments(&v1::AssignmentList { assignments });
+        let parsed = parse_assignments(&v1::AssignmentList {
+            assignments,
+            withheld: Vec::new(),
+        });
         let AssignmentError::Malformed { index, field } = parsed.err()?;
         Some((index, field))
     }

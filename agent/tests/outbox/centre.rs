@@ -91,6 +91,7 @@ impl Centre {
                 devices: vec![DEVICE.into(), OXIMETER.into()],
                 effective_from_us: 0,
             }],
+            withheld: Vec::new(),
         };
         let command = v1::Command {
             gateway: GATEWAY.into(),

@@ -7,7 +7,9 @@
 //! the vault before its entry is; errors name the field and the remedy and never a patient's data. Must not know:
 //! gRPC, arguments, screens.
 
+mod remote;
 mod service;
+mod status;
 
 use std::sync::Arc;
 
@@ -15,12 +17,12 @@ use proto::cert::Role;
 use proto::clock::Clock;
 use proto::seal::crypto;
 use proto::token::EnrolmentToken;
-use proto::v1::{self, CentreStatus, GatewayStatus, PatientAssignment};
+use proto::v1::{self, CentreStatus, PatientAssignment};
 use vitals::{GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
-use crate::journal::{Draft, Entry, Journal, JournalError, Opened};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::registry::Books;
 use crate::vault::VaultError;
 
@@ -197,11 +199,14 @@ impl Admin {
                 devices: books.devices(stream),
                 effective_from_us: from.as_micros(),
             });
+        let will = self.will(patient);
         v1::Patient {
             patient: patient.reveal().into(),
             display_name: books.name(patient),
             test_data,
             assignments: assignments.collect(),
+            collection: will.collection.into(),
+            collection_since_us: will.since.as_micros(),
         }
     }
 
@@ -216,32 +221,19 @@ impl Admin {
         gateway: &str,
         devices: &[String],
     ) -> Result<PatientAssignment, AdminError> {
-        let patient = PatientId::parse(patient)
-            .filter(|patient| self.parts.books.registry().patient(patient).is_some())
-            .ok_or(AdminError::NotFound {
-                what: "patient",
-                list: "patient list",
-            })?;
+        let patient = self.patient(patient)?;
         let gateway = self.gateway(gateway)?;
         let devices = addresses(devices)?;
         let _one = self.assigning.lock().await;
-        let (stream, key_id, from) = self.place(&patient, &gateway, &devices)?;
-        let sealed = self.parts.books.seal_devices(&patient, &devices);
-        let sealed =
-            sealed.ok_or_else(|| AdminError::Conflict("the patient's key is gone".into()))?;
-        let entry = Entry::Assigned {
-            patient,
-            gateway: gateway.clone(),
-            stream,
-            key_id,
-            devices: sealed,
-            from,
-        };
-        let body = Some(Arc::new(Opened::Devices(devices.clone())));
-        self.parts
-            .journal
-            .append(vec![Draft { entry, body }])
-            .await?;
+        if !devices.is_empty() && !self.will(&patient).allows() {
+            return Err(AdminError::Conflict(
+                "the patient has paused or withdrawn: `patient resume` comes first".into(),
+            ));
+        }
+        let place = self.place(&patient, &gateway, &devices)?;
+        let (stream, _, from) = place;
+        let draft = self.assigned(&patient, &gateway, place, devices.clone())?;
+        self.parts.journal.append(vec![draft]).await?;
         Ok(PatientAssignment {
             gateway: gateway.as_str().into(),
             stream: stream.to_string(),
@@ -415,55 +407,13 @@ impl Admin {
         Ok((link, fingerprint(&self.parts.ca_sha256)))
     }
 
-    /// State and counters.
-    #[must_use]
-    pub fn status(&self) -> CentreStatus {
-        let journal = self.parts.journal.status();
-        let mut status = CentreStatus {
-            version: env!("CARGO_PKG_VERSION").into(),
-            journal_position: journal.position.0,
-            store_stopped: journal.stopped,
-            refused: self.parts.counters.all_refused().into_iter().collect(),
-            readings_receipted: self.parts.counters.all_receipted().into_iter().collect(),
-            test_clock: self.parts.clock.describe(),
-            ..CentreStatus::default()
-        };
-        if status.store_stopped.is_empty() {
-            status.store_stopped = self.parts.room.lacking().unwrap_or_default();
-        }
-        if journal.damaged > 0 {
-            status
-                .refused
-                .insert("damaged_entry".into(), journal.damaged);
-        }
-        {
-            let registry = self.parts.books.registry();
-            status.journal_epoch = registry.epoch();
-            status.readings_journaled = registry.totals().readings;
-            status.batches_journaled = registry.totals().batches;
-            status.patients = u32::try_from(registry.patients().count()).unwrap_or(u32::MAX);
-            let gateways = registry.gateways().map(|(id, gateway)| GatewayStatus {
-                gateway: id.as_str().into(),
-                label: gateway.label.clone(),
-                revoked: gateway.revoked,
-                certificate_expires_us: gateway.not_after.as_micros(),
-                ..GatewayStatus::default()
-            });
-            status.gateways = gateways.collect();
-        }
-        for gateway in &mut status.gateways {
-            let seen =
-                GatewayId::parse(&gateway.gateway).and_then(|id| self.parts.sessions.seen(&id));
-            if let Some(seen) = seen {
-                gateway.connected_by = seen
-                    .connected_by
-                    .map(|by| by.as_str().to_owned())
-                    .unwrap_or_default();
-                gateway.last_seen_us = seen.last_seen.as_micros();
-            }
-        }
-        self.parts.live.fill(&mut status);
-        status
+    fn patient(&self, patient: &str) -> Result<PatientId, AdminError> {
+        PatientId::parse(patient)
+            .filter(|patient| self.parts.books.registry().patient(patient).is_some())
+            .ok_or(AdminError::NotFound {
+                what: "patient",
+                list: "patient list",
+            })
     }
 
     fn gateway(&self, gateway: &str) -> Result<GatewayId, AdminError> {

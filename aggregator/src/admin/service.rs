@@ -7,10 +7,11 @@ use std::sync::Arc;
 use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
-    AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, CreateSignInRequest,
-    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, ListPatientsRequest,
-    ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
-    RevokeGatewayRequest, RevokeGatewayResponse, StatusRequest,
+    AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, ConfigureGatewayRequest,
+    ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest,
+    CreateTokenResponse, ListPatientsRequest, ListPatientsResponse, Patient,
+    RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
+    RevokeGatewayResponse, SetCollectionRequest, SetCollectionResponse, StatusRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -99,6 +100,33 @@ impl OperatorService for OperatorDoor {
             .map_err(status_of)?;
         Ok(Response::new(RevokeGatewayResponse {
             connections_cut: revoked,
+        }))
+    }
+
+    async fn configure_gateway(
+        &self,
+        request: Request<ConfigureGatewayRequest>,
+    ) -> Result<Response<ConfigureGatewayResponse>, Status> {
+        let ConfigureGatewayRequest { gateway, settings } = request.into_inner();
+        let sent = self.admin.configure(&gateway, &settings).await;
+        sent.map(|number| Response::new(ConfigureGatewayResponse { number }))
+            .map_err(status_of)
+    }
+
+    async fn set_collection(
+        &self,
+        request: Request<SetCollectionRequest>,
+    ) -> Result<Response<SetCollectionResponse>, Status> {
+        let request = request.into_inner();
+        let (collection, erase) = (request.collection(), request.erase_unsent);
+        let set = self
+            .admin
+            .set_collection(&request.patient, collection, erase)
+            .await;
+        let since = set.map_err(status_of)?;
+        Ok(Response::new(SetCollectionResponse {
+            collection: collection.into(),
+            since_us: since.as_micros(),
         }))
     }
 

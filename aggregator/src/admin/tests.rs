@@ -1,7 +1,10 @@
 //! What the operators' desk takes, and what it refuses with which words.
 
+use proto::v1::Collection;
+
 use super::*;
 use crate::ingest::rig::Rig;
+use crate::journal::Opened;
 
 #[tokio::test]
 async fn a_patient_is_added_under_a_pseudonym_and_the_name_is_sealed() {
@@ -278,4 +281,98 @@ async fn no_device_is_assigned_for_a_time_that_has_passed() {
         }
     }
     assert_eq!(lists, [1, 2, 0, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
+    let mut rig = Rig::new().await;
+    let (home, clinic) = (rig.gateway().await, rig.gateway().await);
+    let first = rig.assign(&home).await;
+    let (ann, device) = (&first.patient, &first.devices);
+    let at_clinic = rig.admin.assign(ann, clinic.id.as_str(), device).await;
+    let at_clinic = at_clinic.expect("assigned").stream;
+    let live = |rig: &Rig| {
+        let assignments = rig.admin.patients().remove(0).assignments;
+        let live = assignments.into_iter().filter(|of| !of.devices.is_empty());
+        live.map(|of| (of.gateway, of.stream)).collect::<Vec<_>>()
+    };
+    assert_eq!(live(&rig).len(), 2, "control");
+    let say = |collection| rig.admin.set_collection(ann, collection, false);
+    say(Collection::Given)
+        .await
+        .expect_err("it is given already");
+    say(Collection::Paused).await.expect("paused");
+    assert!(live(&rig).is_empty());
+    say(Collection::Paused)
+        .await
+        .expect_err("it is paused already");
+    let assigned = rig.admin.assign(ann, home.id.as_str(), device).await;
+    let refused = assigned.expect_err("nobody measures behind the patient's back");
+    assert!(refused.to_string().contains("patient resume"), "{refused}");
+
+    // The next life knows it, too; and a withdrawal takes over from a pause.
+    rig = rig.restart(None).await;
+    assert_eq!(rig.admin.patients()[0].collection(), Collection::Paused);
+    let erase = rig.admin.set_collection(ann, Collection::Withdrawn, true);
+    erase.await.expect("withdrawn");
+    for stream in [&first.stream.to_string(), &at_clinic] {
+        let registry = rig.books.registry();
+        let id = registry
+            .streams()
+            .find(|(id, _)| id.to_string() == **stream);
+        assert!(registry.is_erased(id.expect("it is known").0), "{stream}");
+    }
+    let wrong = rig.admin.set_collection(ann, Collection::Given, true).await;
+    assert!(matches!(wrong, Err(AdminError::Invalid { .. })));
+    rig.admin.revoke(clinic.id.as_str()).await.expect("revoked");
+    let again = rig.admin.set_collection(ann, Collection::Given, false);
+    again.await.expect("given");
+    let again = live(&rig);
+    assert_eq!(again.len(), 1, "not at a gateway that was revoked");
+    assert_eq!(again[0].0, home.id.as_str());
+    assert_ne!(again[0].1, first.stream.to_string(), "a new stretch");
+    assert!(!rig.books.registry().is_erased(first.stream));
+}
+
+#[tokio::test]
+async fn settings_are_toml_for_a_gateway_that_is_there() {
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let id = gateway.id.as_str();
+    for (settings, named) in [("heartbeat_s = ", "TOML"), (&"#".repeat(4097), "4096")] {
+        let refused = rig.admin.configure(id, settings).await;
+        let refused = refused.expect_err("no settings").to_string();
+        assert!(refused.contains(named), "{refused}");
+    }
+    assert!(rig.admin.configure("g-nobody", "").await.is_err());
+    let number = rig
+        .admin
+        .configure(id, "heartbeat_s = 60")
+        .await
+        .expect("sent");
+    let status = rig.admin.status();
+    assert_eq!(status.gateways[0].configuration_number, number);
+    let (commands, _) = rig.ingest.commands(&gateway.id, 0);
+    assert_eq!(commands.len(), 1);
+    let newer = rig.admin.configure(id, "").await.expect("sent");
+    assert!(newer > number);
+    let (commands, highest) = rig.ingest.commands(&gateway.id, 0);
+    assert_eq!((commands.len(), highest), (1, newer), "the last ones alone");
+    assert!(rig.ingest.commands(&gateway.id, newer).0.is_empty());
+}
+
+#[tokio::test]
+async fn status_says_what_a_person_has_to_do_next() {
+    let rig = Rig::new().await;
+    let next = |rig: &Rig| rig.admin.status().gateways[0].waiting_for.clone();
+    rig.admin.create_token("later", 0).await.expect("a token");
+    assert!(next(&rig).contains("vitaltwin-agent enrol"));
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    assert!(next(&rig).contains("patient assign"));
+    rig.assign(&gateway).await;
+    assert!(next(&rig).contains("start its agent"));
+    let _session = rig.session(&gateway);
+    assert_eq!(next(&rig), "", "ready");
+    assert!(rig.admin.status().warnings.is_empty());
 }

@@ -11,7 +11,7 @@ use proto::clock::Clock;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
-use vitals::Span;
+use vitals::{Span, Time};
 
 use crate::ca::Authority;
 
@@ -65,6 +65,12 @@ impl ServerCertificate {
         let mut config = proto::tls::server_config(chain, key, ca, self.clock, alpn)?;
         config.cert_resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
         Ok(Arc::new(config))
+    }
+
+    /// When the one in use ends.
+    pub(super) fn ends(&self) -> Time {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        proto::cert::peer_identity(&held.leaf).map_or(Time::ZERO, |of| of.not_after)
     }
 
     /// Looks once a day, until `stop`.

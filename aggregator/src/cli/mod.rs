@@ -21,6 +21,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
+use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Accepted, Core};
@@ -148,6 +149,26 @@ enum PatientCommand {
         #[arg(long, conflicts_with = "devices")]
         end: bool,
     },
+    /// The patient wants a pause: no device is read from now on, at any gateway. What was measured before is still
+    /// delivered.
+    Pause {
+        /// The patient's id.
+        patient: String,
+    },
+    /// The patient withdraws the consent to be measured. What was measured before is still delivered, unless it is to
+    /// be erased.
+    Withdraw {
+        /// The patient's id.
+        patient: String,
+        /// Delete on the gateways what they have not delivered; it is not taken any more.
+        #[arg(long)]
+        erase_unsent: bool,
+    },
+    /// The patient agrees (again): devices are read from now on as they were assigned before.
+    Resume {
+        /// The patient's id.
+        patient: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,6 +190,21 @@ enum GatewayCommand {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Send settings to a gateway: keys of the agent's config.toml, which replace all that were sent before. It takes
+    /// them whole or not at all, and goes back by itself when it loses the centre under them; `gateway list` tells.
+    Configure {
+        /// The gateway's id.
+        gateway: String,
+        /// A key and its value, such as `--set heartbeat_s=60` (repeat it for more).
+        #[arg(long = "set", value_name = "KEY=VALUE", required_unless_present_any = ["file", "reset"])]
+        settings: Vec<String>,
+        /// A TOML file instead.
+        #[arg(long, value_name = "FILE", conflicts_with = "settings")]
+        file: Option<PathBuf>,
+        /// Nothing from afar: the gateway's own config.toml is in force again.
+        #[arg(long, conflicts_with_all = ["settings", "file"])]
+        reset: bool,
     },
     /// Take a gateway's rights away for good: its connections are cut at once.
     Revoke {
@@ -296,6 +332,21 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
             .assign(&patient, &gateway, &devices)
             .await
             .map(|assigned| show::assigned(&assigned)),
+        PatientCommand::Pause { patient } => office
+            .set_collection(&patient, Collection::Paused, false)
+            .await
+            .map(|()| "paused: no device is read until `patient resume`\n".into()),
+        PatientCommand::Withdraw {
+            patient,
+            erase_unsent,
+        } => office
+            .set_collection(&patient, Collection::Withdrawn, erase_unsent)
+            .await
+            .map(|()| "withdrawn: no device is read any more\n".into()),
+        PatientCommand::Resume { patient } => office
+            .set_collection(&patient, Collection::Given, false)
+            .await
+            .map(|()| "devices are read from now on\n".into()),
     };
     office.close().await;
     print(&answer?)
@@ -318,10 +369,40 @@ async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Resul
             Ok(status) => Ok(show::gateways(&status)),
             Err(error) => Err(error),
         },
+        GatewayCommand::Configure {
+            gateway,
+            settings,
+            file,
+            reset: _,
+        } => match settings_text(&settings, file.as_deref()) {
+            Ok(text) => office
+                .configure(&gateway, &text)
+                .await
+                .map(|number| format!("settings {number} are on their way: see `gateway list`\n")),
+            Err(error) => Err(error),
+        },
         GatewayCommand::Revoke { gateway } => office.revoke(&gateway).await.map(show::revoked),
     };
     office.close().await;
     print(&answer?)
+}
+
+/// Settings as TOML. A value that is no number, boolean or quoted text is taken as text.
+fn settings_text(settings: &[String], file: Option<&std::path::Path>) -> Result<String> {
+    if let Some(file) = file {
+        return std::fs::read_to_string(file).with_context(|| file.display().to_string());
+    }
+    let line = |setting: &String| {
+        let (key, value) = setting
+            .split_once('=')
+            .with_context(|| format!("--set {setting}: give KEY=VALUE"))?;
+        let line = format!("{key} = {value}\n");
+        if toml::from_str::<toml::Table>(&line).is_ok() {
+            return Ok(line);
+        }
+        Ok(format!("{key} = {}\n", toml::Value::from(value)))
+    };
+    settings.iter().map(line).collect()
 }
 
 async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {

@@ -14,9 +14,9 @@ use proto::clock::Clock;
 use proto::text::host_port;
 use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
-    AddPatientRequest, AssignRequest, CentreStatus, CreateSignInRequest, CreateTokenRequest,
-    ListPatientsRequest, Patient, PatientAssignment, RevokeCertificateRequest,
-    RevokeGatewayRequest, StatusRequest,
+    AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
+    CreateSignInRequest, CreateTokenRequest, ListPatientsRequest, Patient, PatientAssignment,
+    RevokeCertificateRequest, RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -165,6 +165,42 @@ impl Office {
                     .map_err(said)?
                     .into_inner()
                     .connections_cut)
+            }
+        }
+    }
+
+    pub(super) async fn configure(&mut self, gateway: &str, settings: &str) -> Result<u64> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.configure(gateway, settings).await?),
+            Self::Running(client) => {
+                let request = ConfigureGatewayRequest {
+                    gateway: gateway.into(),
+                    settings: settings.into(),
+                };
+                let sent = client.configure_gateway(request).await.map_err(said)?;
+                Ok(sent.into_inner().number)
+            }
+        }
+    }
+
+    pub(super) async fn set_collection(
+        &mut self,
+        patient: &str,
+        collection: Collection,
+        erase_unsent: bool,
+    ) -> Result<()> {
+        match self {
+            Self::Direct(admin, _) => {
+                let set = admin.set_collection(patient, collection, erase_unsent);
+                Ok(set.await.map(drop)?)
+            }
+            Self::Running(client) => {
+                let request = SetCollectionRequest {
+                    patient: patient.into(),
+                    collection: collection.into(),
+                    erase_unsent,
+                };
+                client.set_collection(request).await.map(drop).map_err(said)
             }
         }
     }

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use proto::cert::Role;
-use proto::v1::{CentreStatus, Patient, PatientAssignment};
+use proto::v1::{
+    CentreStatus, Collection, ConfigurationOutcome, GatewayStatus, Patient, PatientAssignment,
+};
 use serde_json::{Value, json};
 
 /// JSON as a text with a line break.
@@ -38,6 +40,14 @@ pub(super) fn patients(patients: &[Patient]) -> String {
             &mut text,
             &format!("{}  {}{test}", patient.patient, patient.display_name),
         );
+        let will = patient.collection();
+        if matches!(will, Collection::Paused | Collection::Withdrawn) {
+            let (will, since) = (collection(will), time(patient.collection_since_us));
+            line(
+                &mut text,
+                &format!("    {will} since {since}: no device is read"),
+            );
+        }
         for assignment in &patient.assignments {
             line(
                 &mut text,
@@ -54,6 +64,8 @@ pub(super) fn patients_json(patients: &[Patient]) -> Value {
             "patient": patient.patient,
             "display_name": patient.display_name,
             "test_data": patient.test_data,
+            "collection": collection(patient.collection()),
+            "collection_since_us": patient.collection_since_us,
             "assignments": patient.assignments.iter().map(|assignment| json!({
                 "gateway": assignment.gateway,
                 "stream": assignment.stream,
@@ -119,8 +131,45 @@ pub(super) fn gateways(status: &CentreStatus) -> String {
             &mut text,
             &format!("{}  {state}  {}", gateway.gateway, gateway.label),
         );
+        if !gateway.waiting_for.is_empty() {
+            line(&mut text, &format!("    next: {}", gateway.waiting_for));
+        }
+        if gateway.configuration_number > 0 {
+            line(&mut text, &format!("    {}", settings(gateway)));
+        }
     }
     text
+}
+
+/// What became of the settings that were sent last.
+fn settings(gateway: &GatewayStatus) -> String {
+    let number = gateway.configuration_number;
+    let report = gateway.configuration.as_ref();
+    match report.filter(|report| report.number == number) {
+        None => format!("settings {number}: sent, no answer yet"),
+        Some(report) => {
+            let (outcome, detail) = (outcome(report.outcome()), &report.detail);
+            format!("settings {number}: {outcome}  {detail}")
+        }
+    }
+}
+
+const fn outcome(outcome: ConfigurationOutcome) -> &'static str {
+    match outcome {
+        ConfigurationOutcome::Unspecified => "unknown",
+        ConfigurationOutcome::Trial => "on trial",
+        ConfigurationOutcome::Applied => "applied",
+        ConfigurationOutcome::Refused => "refused",
+        ConfigurationOutcome::RolledBack => "rolled back",
+    }
+}
+
+const fn collection(collection: Collection) -> &'static str {
+    match collection {
+        Collection::Unspecified | Collection::Given => "given",
+        Collection::Paused => "paused",
+        Collection::Withdrawn => "withdrawn",
+    }
 }
 
 pub(super) fn gateways_json(status: &CentreStatus) -> Value {
@@ -132,6 +181,13 @@ pub(super) fn gateways_json(status: &CentreStatus) -> Value {
             "connected_by": gateway.connected_by,
             "last_seen_us": gateway.last_seen_us,
             "certificate_expires_us": gateway.certificate_expires_us,
+            "configuration": gateway.configuration.as_ref().map(|report| json!({
+                "number": report.number,
+                "outcome": outcome(report.outcome()),
+                "detail": report.detail,
+            })),
+            "configuration_number": gateway.configuration_number,
+            "waiting_for": gateway.waiting_for,
         })
     };
     Value::Array(status.gateways.iter().map(one).collect())
@@ -147,6 +203,9 @@ pub(super) fn status(status: &CentreStatus) -> String {
             &mut text,
             &format!("STORE STOPPED  {}", status.store_stopped),
         );
+    }
+    for warning in &status.warnings {
+        line(&mut text, &format!("LOOK AT      {warning}"));
     }
     line(&mut text, &format!("version      {}", status.version));
     let place = (status.journal_epoch, status.journal_position);
@@ -206,6 +265,8 @@ pub(super) fn status_json(status: &CentreStatus) -> Value {
         "watchers": status.watchers,
         "test_clock": status.test_clock,
         "readings_receipted": status.readings_receipted,
+        "warnings": status.warnings,
+        "server_certificate_expires_us": status.server_certificate_expires_us,
     })
 }
 

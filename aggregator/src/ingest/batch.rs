@@ -215,6 +215,10 @@ impl Ingest {
                 RefusalReason::Frozen,
                 "the stream is frozen: enrol the gateway again",
             )),
+            Some(_) if registry.is_erased(context.stream) => Err((
+                RefusalReason::NotAssigned,
+                "the patient withdrew: what is left of this stream is to be deleted",
+            )),
             Some(_) => Ok(context.journaled.contains(stub.number)),
             None => Err((RefusalReason::NotAssigned, "the stream is not assigned")),
         }

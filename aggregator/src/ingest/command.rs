@@ -1,4 +1,5 @@
-//! What a gateway must obey, from the registry: its whole list of assignments, and batches to set aside.
+//! What a gateway must obey, from the registry: its whole list of assignments, its settings, and batches to set
+//! aside.
 //!
 //! Invariant: a command's number is the position of the entry that it rests on, so numbers rise strictly, survive a
 //! restart, and need no counter. Must not know: connections, signatures.
@@ -6,14 +7,14 @@
 use proto::v1::{self, Command, RefusalReason, command};
 use vitals::GatewayId;
 
-use crate::registry::{Books, SET_ASIDE_KEPT};
+use crate::registry::{Books, SET_ASIDE_KEPT, Will};
 
-/// Commands that a gateway has open, at most: its orders and its list.
-pub(super) const MOST: usize = SET_ASIDE_KEPT + 1;
+/// Commands that a gateway has open, at most: its orders, its list and its settings.
+pub(super) const MOST: usize = SET_ASIDE_KEPT + 2;
 
 /// The commands with a number above `after`, in order.
 pub(super) fn newer(books: &Books, gateway: &GatewayId, after: u64) -> Vec<Command> {
-    let (list_changed, orders) = {
+    let (list_changed, configuration, orders) = {
         let registry = books.registry();
         let Some(of) = registry.gateway(gateway) else {
             return Vec::new();
@@ -24,6 +25,9 @@ pub(super) fn newer(books: &Books, gateway: &GatewayId, after: u64) -> Vec<Comma
             .filter(|(position, ..)| position.0 > after);
         (
             of.list_changed.filter(|position| position.0 > after),
+            of.configuration
+                .clone()
+                .filter(|(position, _)| position.0 > after),
             orders.cloned().collect::<Vec<_>>(),
         )
     };
@@ -39,6 +43,11 @@ pub(super) fn newer(books: &Books, gateway: &GatewayId, after: u64) -> Vec<Comma
             })),
         })
         .collect();
+    commands.extend(configuration.map(|(position, settings)| Command {
+        gateway: gateway.as_str().into(),
+        number: position.0,
+        kind: Some(command::Kind::Configuration(v1::Configuration { settings })),
+    }));
     commands.extend(list_changed.map(|position| Command {
         gateway: gateway.as_str().into(),
         number: position.0,
@@ -73,5 +82,24 @@ fn assignments(books: &Books, gateway: &GatewayId) -> v1::AssignmentList {
     let assignments = assignments
         .filter(|assignment| !assignment.devices.is_empty())
         .collect();
-    v1::AssignmentList { assignments }
+    v1::AssignmentList {
+        assignments,
+        withheld: withheld(books, gateway),
+    }
+}
+
+fn withheld(books: &Books, gateway: &GatewayId) -> Vec<v1::Withheld> {
+    let registry = books.registry();
+    let wills = registry.patients().map(|(_, patient)| &patient.will);
+    let of = |will: &Will| -> Vec<v1::Withheld> {
+        let here = will.withheld.iter().filter(|of| of.gateway == *gateway);
+        here.map(|of| v1::Withheld {
+            stream: of.stream.0.to_vec(),
+            collection: will.collection.into(),
+            since_us: will.since.as_micros(),
+            erase_unsent: will.erase_unsent,
+        })
+        .collect()
+    };
+    wills.flat_map(of).collect()
 }

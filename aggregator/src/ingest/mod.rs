@@ -42,6 +42,8 @@ pub use sessions::{Seen, Session, Sessions};
 
 /// Messages that a door hands over at once, at most.
 pub const GROUP: usize = 64;
+/// Characters of what a gateway says of its settings.
+const LONGEST_DETAIL: usize = 300;
 /// Bytes of messages that a door hands over at once, roughly: bounds memory per connection.
 pub const GROUP_BYTES: usize = 256 * 1024;
 
@@ -151,7 +153,7 @@ impl Ingest {
                     self.admit(gateway, &mut desk, &open, &mut replies).await;
                 }
                 gateway_to_centre::Kind::Hello(hello) => {
-                    self.hello(gateway, &mut desk, &hello, &mut replies);
+                    self.hello(session, &mut desk, hello, &mut replies);
                 }
             }
         }
@@ -159,12 +161,17 @@ impl Ingest {
         replies
     }
 
-    fn hello(&self, gateway: &GatewayId, desk: &mut Desk, hello: &Hello, replies: &mut Replies) {
+    fn hello(&self, session: &Session, desk: &mut Desk, hello: Hello, replies: &mut Replies) {
+        let gateway = session.gateway();
         if !desk.budget.hello(Instant::now()) {
             let detail = "too many hellos: try again later";
             return self.refuse(replies, None, RefusalReason::Busy, detail);
         }
         tracing::info!(%gateway, agent = %proto::wire::sanitise(&hello.agent_version), "gateway said hello");
+        if let Some(mut report) = hello.configuration {
+            report.detail = proto::wire::clean(&report.detail, LONGEST_DETAIL);
+            session.told(report);
+        }
         let (commands, after) = self.commands(gateway, hello.command_number);
         replies
             .messages

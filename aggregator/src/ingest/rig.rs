@@ -255,7 +255,7 @@ fn rand() -> u8 {
 pub(crate) fn list_of(command: Command) -> Option<AssignmentList> {
     match command.kind {
         Some(v1::command::Kind::Assignments(list)) => Some(list),
-        Some(v1::command::Kind::SetAside(_)) | None => None,
+        Some(v1::command::Kind::SetAside(_) | v1::command::Kind::Configuration(_)) | None => None,
     }
 }
 
@@ -307,6 +307,7 @@ pub(crate) fn hello(command_number: u64) -> GatewayToCentre {
     let hello = Hello {
         agent_version: "test".into(),
         command_number,
+        configuration: None,
     };
     GatewayToCentre {
         kind: Some(gateway_to_centre::Kind::Hello(hello)),

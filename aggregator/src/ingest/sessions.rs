@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use proto::v1::ConfigurationReport;
 use tokio_util::sync::CancellationToken;
 use vitals::{GatewayId, Time};
 
@@ -30,6 +31,8 @@ pub struct Seen {
     pub connected_by: Option<Transport>,
     /// When it said something last.
     pub last_seen: Time,
+    /// What it said of its settings from afar.
+    pub configuration: Option<ConfigurationReport>,
     id: u64,
     end: CancellationToken,
 }
@@ -52,9 +55,14 @@ impl Sessions {
         let mut table = self.lock();
         table.last_id += 1;
         let id = table.last_id;
+        let configuration = table
+            .gateways
+            .get(&gateway)
+            .and_then(|of| of.configuration.clone());
         let seen = Seen {
             connected_by: Some(transport),
             last_seen: now,
+            configuration,
             id,
             end: end.clone(),
         };
@@ -110,6 +118,13 @@ impl Session {
     pub fn saw(&self, now: Time) {
         if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway) {
             seen.last_seen = seen.last_seen.max(now);
+        }
+    }
+
+    /// Notes what it said of its settings.
+    pub fn told(&self, configuration: ConfigurationReport) {
+        if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway) {
+            seen.configuration = Some(configuration);
         }
     }
 

@@ -167,7 +167,8 @@ fn set_aside(rig: &Rig, gateway: &Gateway, after: u64) -> Option<v1::SetAside> {
             command::verify(&rig.command_point, &gateway.id, after, signed).expect("signed");
         match command.kind {
             Some(v1::command::Kind::SetAside(order)) => Some(order),
-            Some(v1::command::Kind::Assignments(_)) | None => None,
+            Some(v1::command::Kind::Assignments(_) | v1::command::Kind::Configuration(_))
+            | None => None,
         }
     })
 }

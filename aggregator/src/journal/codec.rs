@@ -11,6 +11,7 @@
 //! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
 
 use proto::cert::Role;
+use proto::v1::Collection;
 use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
 
 use super::entry::{Entry, Position, SealedText};
@@ -161,6 +162,8 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Quarantined { .. } => 14,
         Entry::SetAside { .. } => 15,
         Entry::CertificateRevoked { .. } => 16,
+        Entry::Configured { .. } => 17,
+        Entry::Collection { .. } => 18,
     }
 }
 
@@ -276,6 +279,26 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, role.as_str().as_bytes());
             put(out, name.as_bytes());
         }
+        Entry::Configured { gateway, settings } => {
+            put(out, gateway.as_str().as_bytes());
+            put(out, settings.as_bytes());
+        }
+        Entry::Collection {
+            patient,
+            collection,
+            erase_unsent,
+            since,
+            streams,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            out.push(collection_number(*collection));
+            out.push(u8::from(*erase_unsent));
+            put_time(out, *since);
+            put_len(out, streams.len());
+            streams
+                .iter()
+                .for_each(|stream| out.extend_from_slice(&stream.0));
+        }
     }
 }
 
@@ -355,7 +378,35 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             role: Role::parse(&r.text("role")?).ok_or(DecodeError::Field("role"))?,
             name: r.text("name")?,
         },
+        17 => Entry::Configured {
+            gateway: r.gateway()?,
+            settings: r.text("settings")?,
+        },
+        18 => Entry::Collection {
+            patient: r.patient()?,
+            collection: collection(r.byte("collection")?)?,
+            erase_unsent: r.flag("erase_unsent")?,
+            since: r.time("since")?,
+            streams: r.list("streams", |r| Ok(StreamId(r.array("streams")?)))?,
+        },
         _ => return Err(DecodeError::Field("kind")),
+    })
+}
+
+const fn collection_number(collection: Collection) -> u8 {
+    match collection {
+        Collection::Unspecified | Collection::Given => 1,
+        Collection::Paused => 2,
+        Collection::Withdrawn => 3,
+    }
+}
+
+const fn collection(number: u8) -> Result<Collection, DecodeError> {
+    Ok(match number {
+        1 => Collection::Given,
+        2 => Collection::Paused,
+        3 => Collection::Withdrawn,
+        _ => return Err(DecodeError::Field("collection")),
     })
 }
 
@@ -544,6 +595,17 @@ mod tests {
             Entry::CertificateRevoked {
                 role: Role::Platform,
                 name: "tele".into(),
+            },
+            Entry::Configured {
+                gateway: gateway(),
+                settings: "heartbeat_s = 60".into(),
+            },
+            Entry::Collection {
+                patient: patient(),
+                collection: Collection::Withdrawn,
+                erase_unsent: true,
+                since: Time::from_micros(7),
+                streams: vec![StreamId([3; 16]), StreamId([4; 16])],
             },
         ]
     }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use proto::cert::Role;
+use proto::v1::Collection;
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
 /// Place of an entry in the log, from 1, without holes.
@@ -171,6 +172,28 @@ pub enum Entry {
         context: ContextId,
         /// Their numbers.
         numbers: Vec<u64>,
+    },
+    /// Settings were sent to a gateway; they replace the former ones. The command that carries them has this entry's
+    /// position as its number.
+    Configured {
+        /// Which.
+        gateway: GatewayId,
+        /// TOML; what it means is the agent's affair.
+        settings: String,
+    },
+    /// The patient said whether the devices may be read. The ends and begins of assignments that follow from it are
+    /// entries of their own, appended with this one.
+    Collection {
+        /// Who.
+        patient: PatientId,
+        /// From this entry's known time on.
+        collection: Collection,
+        /// With a withdrawal: what gateways still hold is deleted there unsent, and not taken here.
+        erase_unsent: bool,
+        /// Since when, by the centre's clock.
+        since: Time,
+        /// The streams that are withheld from now on; none when it is given.
+        streams: Vec<StreamId>,
     },
 }
 

@@ -226,7 +226,9 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Tick
         | Entry::Quarantined { .. }
         | Entry::SetAside { .. }
-        | Entry::CertificateRevoked { .. } => 256,
+        | Entry::CertificateRevoked { .. }
+        | Entry::Collection { .. } => 256,
+        Entry::Configured { settings, .. } => settings.len() + 64,
     });
     (request.drafts.len(), bytes.sum())
 }

@@ -114,7 +114,9 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::ContextAdmitted { .. }
         | Entry::Tick
         | Entry::SetAside { .. }
-        | Entry::CertificateRevoked { .. } => Meaning::Nothing,
+        | Entry::CertificateRevoked { .. }
+        | Entry::Configured { .. }
+        | Entry::Collection { .. } => Meaning::Nothing,
     }
 }
 

@@ -126,7 +126,9 @@ impl Books {
         self.vault.seal_text(patient, DEVICES, &devices.join("\n"))
     }
 
-    fn open_devices(&self, patient: &PatientId, devices: &SealedText) -> Vec<String> {
+    /// Opens a list of Bluetooth addresses; empty without a key.
+    #[must_use]
+    pub fn open_devices(&self, patient: &PatientId, devices: &SealedText) -> Vec<String> {
         let text = self
             .vault
             .open_text(patient, DEVICES, devices)
@@ -253,7 +255,9 @@ impl Keeper for Books {
             | Entry::Assigned { .. }
             | Entry::StreamFrozen { .. }
             | Entry::SetAside { .. }
-            | Entry::CertificateRevoked { .. } => {
+            | Entry::CertificateRevoked { .. }
+            | Entry::Configured { .. }
+            | Entry::Collection { .. } => {
                 self.changed.send_replace(position);
             }
             Entry::ContextAdmitted { .. }
@@ -288,7 +292,9 @@ impl Keeper for Books {
             | Entry::Tick
             | Entry::Quarantined { .. }
             | Entry::SetAside { .. }
-            | Entry::CertificateRevoked { .. } => return None,
+            | Entry::CertificateRevoked { .. }
+            | Entry::Configured { .. }
+            | Entry::Collection { .. } => return None,
         };
         Some(Arc::new(opened))
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use proto::cert::Role;
 use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
+use proto::v1::Collection;
 use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::journal::{Entry, Position, SealedText};
@@ -60,6 +61,40 @@ pub struct Patient {
     pub test_data: bool,
     /// Key generations, newest last.
     pub keys: Vec<(KeyId, PatientPublic)>,
+    /// Whether the devices may be read, and since when.
+    pub will: Will,
+}
+
+/// What a patient allows.
+#[derive(Clone, Debug, Default)]
+pub struct Will {
+    /// `Unspecified` until the patient said anything: as given.
+    pub collection: Collection,
+    /// When it was said.
+    pub since: Time,
+    /// What gateways still hold is not taken any more.
+    pub erase_unsent: bool,
+    /// The streams that it ended.
+    pub withheld: Vec<Withheld>,
+}
+
+/// A stream that ended by the patient's will: what is assigned anew when it is given again.
+#[derive(Clone, Debug)]
+pub struct Withheld {
+    /// Which.
+    pub stream: StreamId,
+    /// Who collected it.
+    pub gateway: GatewayId,
+    /// Its devices, sealed (`Books::open_devices`).
+    pub devices: SealedText,
+}
+
+impl Will {
+    /// Whether devices may be read.
+    #[must_use]
+    pub fn allows(&self) -> bool {
+        matches!(self.collection, Collection::Unspecified | Collection::Given)
+    }
 }
 
 /// A gateway.
@@ -77,6 +112,8 @@ pub struct Gateway {
     pub not_after: Time,
     /// Where its list of assignments changed last: the number of the command that carries it.
     pub list_changed: Option<Position>,
+    /// Settings sent last, and where: the number of the command that carries them.
+    pub configuration: Option<(Position, String)>,
     /// Orders to set aside, by command number.
     pub set_aside: VecDeque<(Position, ContextId, Vec<u64>)>,
 }
@@ -149,6 +186,7 @@ impl Registry {
                     name: name.clone(),
                     test_data: *test_data,
                     keys: Vec::new(),
+                    will: Will::default(),
                 };
                 self.patients.insert(patient.clone(), added);
             }
@@ -243,7 +281,62 @@ impl Registry {
                     gateway.set_aside.pop_front();
                 }
             }
+            Entry::Configured { gateway, settings } => {
+                self.gateways
+                    .entry(gateway.clone())
+                    .or_default()
+                    .configuration = Some((position, settings.clone()));
+            }
+            Entry::Collection {
+                patient,
+                collection,
+                erase_unsent,
+                since,
+                streams,
+            } => {
+                let will = Will {
+                    collection: *collection,
+                    since: *since,
+                    erase_unsent: *erase_unsent,
+                    withheld: Vec::new(),
+                };
+                self.note_will(position, patient, will, streams);
+            }
             Entry::Acknowledged { .. } | Entry::Tick | Entry::Quarantined { .. } => {}
+        }
+    }
+
+    fn note_will(
+        &mut self,
+        position: Position,
+        patient: &PatientId,
+        will: Will,
+        streams: &[StreamId],
+    ) {
+        let Some(known) = self.patients.get_mut(patient) else {
+            return;
+        };
+        let former = std::mem::take(&mut known.will.withheld);
+        let now = streams.iter().filter_map(|stream| {
+            // A withdrawal after a pause: the pause has ended them, and knows their devices.
+            let kept = former.iter().find(|withheld| withheld.stream == *stream);
+            kept.cloned().or_else(|| {
+                let of = self.streams.get(stream)?;
+                Some(Withheld {
+                    stream: *stream,
+                    gateway: of.gateway.clone(),
+                    devices: of.devices.clone(),
+                })
+            })
+        });
+        known.will = Will {
+            withheld: now.collect(),
+            ..will
+        };
+        for withheld in former.iter().chain(&known.will.withheld) {
+            if let Some(gateway) = self.gateways.get_mut(&withheld.gateway) {
+                gateway.list_changed = Some(position);
+            }
         }
     }
 
@@ -366,6 +459,19 @@ impl Registry {
     #[must_use]
     pub fn is_revoked(&self, role: Role, name: &str) -> bool {
         self.revoked.contains(&(role, name.to_owned()))
+    }
+
+    /// Whether what a gateway still holds of the stream is no longer taken: the patient withdrew, and wants it
+    /// deleted.
+    #[must_use]
+    pub fn is_erased(&self, stream: StreamId) -> bool {
+        let patient = self.streams.get(&stream).map(|of| &of.patient);
+        patient
+            .and_then(|id| self.patients.get(id))
+            .is_some_and(|patient| {
+                let will = &patient.will;
+                will.erase_unsent && will.withheld.iter().any(|of| of.stream == stream)
+            })
     }
 
     /// One stream.

@@ -44,6 +44,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/Assign"
         | "/vitaltwin.v1.OperatorService/CreateToken"
         | "/vitaltwin.v1.OperatorService/RevokeGateway"
+        | "/vitaltwin.v1.OperatorService/ConfigureGateway"
+        | "/vitaltwin.v1.OperatorService/SetCollection"
         | "/vitaltwin.v1.OperatorService/RevokeCertificate"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"
         | "/vitaltwin.v1.OperatorService/Status" => Kind::Administration,

@@ -2161,6 +2161,663 @@ pub mod history_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Gateway to centre. At most 64 KiB encoded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewayToCentre {
+    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<gateway_to_centre::Kind>,
+}
+/// Nested message and enum types in `GatewayToCentre`.
+pub mod gateway_to_centre {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Hello(super::Hello),
+        #[prost(message, tag = "2")]
+        OpenContext(super::OpenContext),
+        #[prost(message, tag = "3")]
+        Batches(super::SealedBatches),
+    }
+}
+/// First message of every connection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hello {
+    /// Version of the agent, for people; the contract's version is in the package name.
+    #[prost(string, tag = "1")]
+    pub agent_version: ::prost::alloc::string::String,
+    /// The highest command number that the gateway has obeyed. The centre sends what is newer.
+    #[prost(uint64, tag = "2")]
+    pub command_number: u64,
+    /// What became of the last settings from afar; absent before the first.
+    #[prost(message, optional, tag = "3")]
+    pub configuration: ::core::option::Option<ConfigurationReport>,
+}
+/// Also sent in a further Hello when the outcome changes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigurationReport {
+    /// Number of the command that carried the settings.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(enumeration = "ConfigurationOutcome", tag = "2")]
+    pub outcome: i32,
+    /// For people: the key that does not hold, or why the settings were rolled back.
+    #[prost(string, tag = "3")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// Opens an HPKE context: the signed header described byte by byte in proto/SEAL.md.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenContext {
+    #[prost(bytes = "vec", tag = "1")]
+    pub header: ::prost::alloc::vec::Vec<u8>,
+    /// The gateway's enrolled certificate chain (DER, leaf first), so that backlog sealed under an older
+    /// certificate still names its gateway.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub certificate_chain: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// Sealed records, each a stub, a ciphertext and a checksum as in proto/SEAL.md.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SealedBatches {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// Centre to gateway. At most 64 KiB encoded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CentreToGateway {
+    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<centre_to_gateway::Kind>,
+}
+/// Nested message and enum types in `CentreToGateway`.
+pub mod centre_to_gateway {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Receipt(super::Receipt),
+        #[prost(message, tag = "2")]
+        Command(super::SignedCommand),
+        #[prost(message, tag = "3")]
+        Refusal(super::Refusal),
+        #[prost(message, tag = "4")]
+        ContextAdmitted(super::ContextAdmitted),
+    }
+}
+/// The context is known and may be used; says nothing about any batch.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContextAdmitted {
+    #[prost(bytes = "vec", tag = "1")]
+    pub context: ::prost::alloc::vec::Vec<u8>,
+}
+/// Durable delivery: every batch of these ranges lies in the journal. The agent deletes for nothing else.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Receipt {
+    #[prost(bytes = "vec", tag = "1")]
+    pub context: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    pub ranges: ::prost::alloc::vec::Vec<ReceiptRange>,
+    /// The journal's epoch; a centre restored from a backup starts a new one.
+    #[prost(uint64, tag = "3")]
+    pub journal_epoch: u64,
+    /// HMAC-SHA256 under the context's receipt key over the bytes given in proto/SEAL.md.
+    #[prost(bytes = "vec", tag = "4")]
+    pub mac: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiptRange {
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+    /// SHA-256 over the tags of the batches first..=last, in order.
+    #[prost(bytes = "vec", tag = "3")]
+    pub tags_hash: ::prost::alloc::vec::Vec<u8>,
+}
+/// A batch or context that cannot be taken. Unsigned refusals are hints only: the agent shows them and
+/// goes on keeping its data. The refusal that lets it set a batch aside comes as a SignedCommand.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refusal {
+    #[prost(bytes = "vec", tag = "1")]
+    pub context: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(enumeration = "RefusalReason", tag = "3")]
+    pub reason: i32,
+    /// For people: what is wrong and what to do. Never holds patient data.
+    #[prost(string, tag = "4")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// Everything the centre orders, signed by the command key pinned at enrolment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedCommand {
+    /// An encoded Command.
+    #[prost(bytes = "vec", tag = "1")]
+    pub command: ::prost::alloc::vec::Vec<u8>,
+    /// ECDSA P-256 / SHA-256 (ASN.1) over "vitaltwin command v1\0" || command.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Command {
+    /// The gateway it is for. An agent obeys no other.
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+    /// Strictly increasing per gateway. An agent obeys only a higher number.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(oneof = "command::Kind", tags = "3, 4, 5")]
+    pub kind: ::core::option::Option<command::Kind>,
+}
+/// Nested message and enum types in `Command`.
+pub mod command {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        /// The whole list of what this gateway may collect; replaces the former list.
+        #[prost(message, tag = "3")]
+        Assignments(super::AssignmentList),
+        /// These batches did not open: set them aside and send a gap record in their place.
+        #[prost(message, tag = "4")]
+        SetAside(super::SetAside),
+        /// These settings replace the former ones from afar.
+        #[prost(message, tag = "5")]
+        Configuration(super::Configuration),
+    }
+}
+/// Settings that go before those in the agent's config.toml, whole: a key that is not named has the machine's own
+/// value again. An agent takes all of it or nothing, and goes back by itself when it loses the centre under them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Configuration {
+    /// TOML, keys and units of the agent's config.toml; at most 4096 bytes.
+    #[prost(string, tag = "1")]
+    pub settings: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AssignmentList {
+    #[prost(message, repeated, tag = "1")]
+    pub assignments: ::prost::alloc::vec::Vec<Assignment>,
+    /// Streams that are not collected now by the patient's will. They are not among the assignments.
+    #[prost(message, repeated, tag = "2")]
+    pub withheld: ::prost::alloc::vec::Vec<Withheld>,
+}
+/// Nothing of this stream is measured or sent any more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Withheld {
+    #[prost(bytes = "vec", tag = "1")]
+    pub stream: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "Collection", tag = "2")]
+    pub collection: i32,
+    /// Since when (microseconds since the Unix epoch).
+    #[prost(int64, tag = "3")]
+    pub since_us: i64,
+    /// What the gateway still holds of the stream is deleted there unsent; else what was measured before is delivered.
+    #[prost(bool, tag = "4")]
+    pub erase_unsent: bool,
+}
+/// One (gateway, patient) assignment. Only the centre knows whose stream it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Assignment {
+    /// 16 random bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub stream: ::prost::alloc::vec::Vec<u8>,
+    /// 8 bytes naming the generation of the patient's key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key_id: ::prost::alloc::vec::Vec<u8>,
+    /// The patient's public key (X25519, 32 bytes).
+    #[prost(bytes = "vec", tag = "3")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// Bluetooth addresses that belong to this stream, "AA:BB:CC:DD:EE:FF".
+    #[prost(string, repeated, tag = "4")]
+    pub devices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Readings are collected from this time on (microseconds since the Unix epoch).
+    #[prost(int64, tag = "5")]
+    pub effective_from_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAside {
+    #[prost(bytes = "vec", tag = "1")]
+    pub context: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, repeated, tag = "2")]
+    pub numbers: ::prost::alloc::vec::Vec<u64>,
+    #[prost(enumeration = "RefusalReason", tag = "3")]
+    pub reason: i32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConfigurationOutcome {
+    Unspecified = 0,
+    /// In force, and not yet confirmed by a word of the centre.
+    Trial = 1,
+    Applied = 2,
+    /// Nothing of it is in force: a key or a value does not hold.
+    Refused = 3,
+    /// The centre was lost under it: the former settings are in force again.
+    RolledBack = 4,
+}
+impl ConfigurationOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONFIGURATION_OUTCOME_UNSPECIFIED",
+            Self::Trial => "CONFIGURATION_OUTCOME_TRIAL",
+            Self::Applied => "CONFIGURATION_OUTCOME_APPLIED",
+            Self::Refused => "CONFIGURATION_OUTCOME_REFUSED",
+            Self::RolledBack => "CONFIGURATION_OUTCOME_ROLLED_BACK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONFIGURATION_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONFIGURATION_OUTCOME_TRIAL" => Some(Self::Trial),
+            "CONFIGURATION_OUTCOME_APPLIED" => Some(Self::Applied),
+            "CONFIGURATION_OUTCOME_REFUSED" => Some(Self::Refused),
+            "CONFIGURATION_OUTCOME_ROLLED_BACK" => Some(Self::RolledBack),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RefusalReason {
+    Unspecified = 0,
+    Malformed = 1,
+    TooLarge = 2,
+    /// The context was never admitted here: send its header again.
+    UnknownContext = 3,
+    /// The header's signature, gateway or key does not hold.
+    HeaderInvalid = 4,
+    /// The stream is not assigned to this gateway.
+    NotAssigned = 5,
+    /// The tag does not verify.
+    Forged = 6,
+    /// The gateway's certificate was revoked.
+    Revoked = 7,
+    /// The centre cannot write; try again later.
+    StoreStopped = 8,
+    /// Two live successors of one context: the stream is frozen until the gateway is enrolled again.
+    Frozen = 9,
+    Busy = 10,
+}
+impl RefusalReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REFUSAL_REASON_UNSPECIFIED",
+            Self::Malformed => "REFUSAL_REASON_MALFORMED",
+            Self::TooLarge => "REFUSAL_REASON_TOO_LARGE",
+            Self::UnknownContext => "REFUSAL_REASON_UNKNOWN_CONTEXT",
+            Self::HeaderInvalid => "REFUSAL_REASON_HEADER_INVALID",
+            Self::NotAssigned => "REFUSAL_REASON_NOT_ASSIGNED",
+            Self::Forged => "REFUSAL_REASON_FORGED",
+            Self::Revoked => "REFUSAL_REASON_REVOKED",
+            Self::StoreStopped => "REFUSAL_REASON_STORE_STOPPED",
+            Self::Frozen => "REFUSAL_REASON_FROZEN",
+            Self::Busy => "REFUSAL_REASON_BUSY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REFUSAL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "REFUSAL_REASON_MALFORMED" => Some(Self::Malformed),
+            "REFUSAL_REASON_TOO_LARGE" => Some(Self::TooLarge),
+            "REFUSAL_REASON_UNKNOWN_CONTEXT" => Some(Self::UnknownContext),
+            "REFUSAL_REASON_HEADER_INVALID" => Some(Self::HeaderInvalid),
+            "REFUSAL_REASON_NOT_ASSIGNED" => Some(Self::NotAssigned),
+            "REFUSAL_REASON_FORGED" => Some(Self::Forged),
+            "REFUSAL_REASON_REVOKED" => Some(Self::Revoked),
+            "REFUSAL_REASON_STORE_STOPPED" => Some(Self::StoreStopped),
+            "REFUSAL_REASON_FROZEN" => Some(Self::Frozen),
+            "REFUSAL_REASON_BUSY" => Some(Self::Busy),
+            _ => None,
+        }
+    }
+}
+/// Whether a patient's devices may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Collection {
+    Unspecified = 0,
+    Given = 1,
+    /// For a while; `resume` ends it.
+    Paused = 2,
+    /// Until the patient is asked again.
+    Withdrawn = 3,
+}
+impl Collection {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COLLECTION_UNSPECIFIED",
+            Self::Given => "COLLECTION_GIVEN",
+            Self::Paused => "COLLECTION_PAUSED",
+            Self::Withdrawn => "COLLECTION_WITHDRAWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COLLECTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "COLLECTION_GIVEN" => Some(Self::Given),
+            "COLLECTION_PAUSED" => Some(Self::Paused),
+            "COLLECTION_WITHDRAWN" => Some(Self::Withdrawn),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod uplink_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct UplinkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl UplinkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> UplinkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> UplinkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            UplinkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// One stream per gateway and connection. The peer's certificate names the gateway.
+        pub async fn exchange(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::GatewayToCentre>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::CentreToGateway>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.UplinkService/Exchange",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.UplinkService", "Exchange"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod uplink_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with UplinkServiceServer.
+    #[async_trait]
+    pub trait UplinkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Exchange method.
+        type ExchangeStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::CentreToGateway, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// One stream per gateway and connection. The peer's certificate names the gateway.
+        async fn exchange(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::GatewayToCentre>>,
+        ) -> std::result::Result<tonic::Response<Self::ExchangeStream>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct UplinkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> UplinkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for UplinkServiceServer<T>
+    where
+        T: UplinkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/vitaltwin.v1.UplinkService/Exchange" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExchangeSvc<T: UplinkService>(pub Arc<T>);
+                    impl<
+                        T: UplinkService,
+                    > tonic::server::StreamingService<super::GatewayToCentre>
+                    for ExchangeSvc<T> {
+                        type Response = super::CentreToGateway;
+                        type ResponseStream = T::ExchangeStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::GatewayToCentre>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UplinkService>::exchange(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExchangeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for UplinkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "vitaltwin.v1.UplinkService";
+    impl<T> tonic::server::NamedService for UplinkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddPatientRequest {
     /// Kept sealed under the patient's key; shown to those who may see the patient. May be empty.
@@ -2180,6 +2837,11 @@ pub struct Patient {
     pub test_data: bool,
     #[prost(message, repeated, tag = "4")]
     pub assignments: ::prost::alloc::vec::Vec<PatientAssignment>,
+    /// Whether the patient's devices may be read, and since when.
+    #[prost(enumeration = "Collection", tag = "5")]
+    pub collection: i32,
+    #[prost(int64, tag = "6")]
+    pub collection_since_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PatientAssignment {
@@ -2241,6 +2903,37 @@ pub struct RevokeGatewayRequest {
 pub struct RevokeGatewayResponse {
     #[prost(uint32, tag = "1")]
     pub connections_cut: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigureGatewayRequest {
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+    /// As in Configuration. Empty: the machine's own settings.
+    #[prost(string, tag = "2")]
+    pub settings: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigureGatewayResponse {
+    /// Number of the command.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCollectionRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    #[prost(enumeration = "Collection", tag = "2")]
+    pub collection: i32,
+    /// With a withdrawal: as in Withheld.
+    #[prost(bool, tag = "3")]
+    pub erase_unsent: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCollectionResponse {
+    #[prost(enumeration = "Collection", tag = "1")]
+    pub collection: i32,
+    #[prost(int64, tag = "2")]
+    pub since_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeCertificateRequest {
@@ -2312,6 +3005,12 @@ pub struct CentreStatus {
     /// could not be read): readings_declared_lost counts what is known of them.
     #[prost(uint64, tag = "17")]
     pub losses_of_unknown_size: u64,
+    /// What a person should look at, in plain words. Never about a patient.
+    #[prost(string, repeated, tag = "18")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// End of the centre's own certificate; 0: not known (nothing listens).
+    #[prost(int64, tag = "19")]
+    pub server_certificate_expires_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayStatus {
@@ -2328,6 +3027,15 @@ pub struct GatewayStatus {
     pub last_seen_us: i64,
     #[prost(int64, tag = "6")]
     pub certificate_expires_us: i64,
+    /// What the gateway said of its last settings from afar; absent before it has said so since the centre was started.
+    #[prost(message, optional, tag = "7")]
+    pub configuration: ::core::option::Option<ConfigurationReport>,
+    /// Number of the settings that were sent last; 0: none.
+    #[prost(uint64, tag = "8")]
+    pub configuration_number: u64,
+    /// Empty when it is ready to collect; else what a person has to do next.
+    #[prost(string, tag = "9")]
+    pub waiting_for: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod operator_service_client {
@@ -2536,6 +3244,60 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Sends settings to a gateway; GatewayStatus tells what became of them.
+        pub async fn configure_gateway(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfigureGatewayRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfigureGatewayResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ConfigureGateway",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "ConfigureGateway"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says whether a patient's devices may be read, at every gateway.
+        pub async fn set_collection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCollectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCollectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/SetCollection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "SetCollection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Refuses every certificate of an operator or platform, for good; their open streams end.
         pub async fn revoke_certificate(
             &mut self,
@@ -2651,6 +3413,22 @@ pub mod operator_service_server {
             request: tonic::Request<super::RevokeGatewayRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RevokeGatewayResponse>,
+            tonic::Status,
+        >;
+        /// Sends settings to a gateway; GatewayStatus tells what became of them.
+        async fn configure_gateway(
+            &self,
+            request: tonic::Request<super::ConfigureGatewayRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfigureGatewayResponse>,
+            tonic::Status,
+        >;
+        /// Says whether a patient's devices may be read, at every gateway.
+        async fn set_collection(
+            &self,
+            request: tonic::Request<super::SetCollectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCollectionResponse>,
             tonic::Status,
         >;
         /// Refuses every certificate of an operator or platform, for good; their open streams end.
@@ -2961,6 +3739,98 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeGatewaySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ConfigureGateway" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfigureGatewaySvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ConfigureGatewayRequest>
+                    for ConfigureGatewaySvc<T> {
+                        type Response = super::ConfigureGatewayResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfigureGatewayRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::configure_gateway(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfigureGatewaySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/SetCollection" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetCollectionSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::SetCollectionRequest>
+                    for SetCollectionSvc<T> {
+                        type Response = super::SetCollectionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetCollectionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::set_collection(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetCollectionSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3873,547 +4743,6 @@ pub mod twin_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "vitaltwin.v1.TwinService";
     impl<T> tonic::server::NamedService for TwinServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// Gateway to centre. At most 64 KiB encoded.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GatewayToCentre {
-    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3")]
-    pub kind: ::core::option::Option<gateway_to_centre::Kind>,
-}
-/// Nested message and enum types in `GatewayToCentre`.
-pub mod gateway_to_centre {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Kind {
-        #[prost(message, tag = "1")]
-        Hello(super::Hello),
-        #[prost(message, tag = "2")]
-        OpenContext(super::OpenContext),
-        #[prost(message, tag = "3")]
-        Batches(super::SealedBatches),
-    }
-}
-/// First message of every connection.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Hello {
-    /// Version of the agent, for people; the contract's version is in the package name.
-    #[prost(string, tag = "1")]
-    pub agent_version: ::prost::alloc::string::String,
-    /// The highest command number that the gateway has obeyed. The centre sends what is newer.
-    #[prost(uint64, tag = "2")]
-    pub command_number: u64,
-}
-/// Opens an HPKE context: the signed header described byte by byte in proto/SEAL.md.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct OpenContext {
-    #[prost(bytes = "vec", tag = "1")]
-    pub header: ::prost::alloc::vec::Vec<u8>,
-    /// The gateway's enrolled certificate chain (DER, leaf first), so that backlog sealed under an older
-    /// certificate still names its gateway.
-    #[prost(bytes = "vec", repeated, tag = "2")]
-    pub certificate_chain: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-}
-/// Sealed records, each a stub, a ciphertext and a checksum as in proto/SEAL.md.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SealedBatches {
-    #[prost(bytes = "vec", repeated, tag = "1")]
-    pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-}
-/// Centre to gateway. At most 64 KiB encoded.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CentreToGateway {
-    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4")]
-    pub kind: ::core::option::Option<centre_to_gateway::Kind>,
-}
-/// Nested message and enum types in `CentreToGateway`.
-pub mod centre_to_gateway {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Kind {
-        #[prost(message, tag = "1")]
-        Receipt(super::Receipt),
-        #[prost(message, tag = "2")]
-        Command(super::SignedCommand),
-        #[prost(message, tag = "3")]
-        Refusal(super::Refusal),
-        #[prost(message, tag = "4")]
-        ContextAdmitted(super::ContextAdmitted),
-    }
-}
-/// The context is known and may be used; says nothing about any batch.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ContextAdmitted {
-    #[prost(bytes = "vec", tag = "1")]
-    pub context: ::prost::alloc::vec::Vec<u8>,
-}
-/// Durable delivery: every batch of these ranges lies in the journal. The agent deletes for nothing else.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Receipt {
-    #[prost(bytes = "vec", tag = "1")]
-    pub context: ::prost::alloc::vec::Vec<u8>,
-    #[prost(message, repeated, tag = "2")]
-    pub ranges: ::prost::alloc::vec::Vec<ReceiptRange>,
-    /// The journal's epoch; a centre restored from a backup starts a new one.
-    #[prost(uint64, tag = "3")]
-    pub journal_epoch: u64,
-    /// HMAC-SHA256 under the context's receipt key over the bytes given in proto/SEAL.md.
-    #[prost(bytes = "vec", tag = "4")]
-    pub mac: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ReceiptRange {
-    #[prost(uint64, tag = "1")]
-    pub first: u64,
-    #[prost(uint64, tag = "2")]
-    pub last: u64,
-    /// SHA-256 over the tags of the batches first..=last, in order.
-    #[prost(bytes = "vec", tag = "3")]
-    pub tags_hash: ::prost::alloc::vec::Vec<u8>,
-}
-/// A batch or context that cannot be taken. Unsigned refusals are hints only: the agent shows them and
-/// goes on keeping its data. The refusal that lets it set a batch aside comes as a SignedCommand.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Refusal {
-    #[prost(bytes = "vec", tag = "1")]
-    pub context: ::prost::alloc::vec::Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    pub number: u64,
-    #[prost(enumeration = "RefusalReason", tag = "3")]
-    pub reason: i32,
-    /// For people: what is wrong and what to do. Never holds patient data.
-    #[prost(string, tag = "4")]
-    pub detail: ::prost::alloc::string::String,
-}
-/// Everything the centre orders, signed by the command key pinned at enrolment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SignedCommand {
-    /// An encoded Command.
-    #[prost(bytes = "vec", tag = "1")]
-    pub command: ::prost::alloc::vec::Vec<u8>,
-    /// ECDSA P-256 / SHA-256 (ASN.1) over "vitaltwin command v1\0" || command.
-    #[prost(bytes = "vec", tag = "2")]
-    pub signature: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Command {
-    /// The gateway it is for. An agent obeys no other.
-    #[prost(string, tag = "1")]
-    pub gateway: ::prost::alloc::string::String,
-    /// Strictly increasing per gateway. An agent obeys only a higher number.
-    #[prost(uint64, tag = "2")]
-    pub number: u64,
-    #[prost(oneof = "command::Kind", tags = "3, 4")]
-    pub kind: ::core::option::Option<command::Kind>,
-}
-/// Nested message and enum types in `Command`.
-pub mod command {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Kind {
-        /// The whole list of what this gateway may collect; replaces the former list.
-        #[prost(message, tag = "3")]
-        Assignments(super::AssignmentList),
-        /// These batches did not open: set them aside and send a gap record in their place.
-        #[prost(message, tag = "4")]
-        SetAside(super::SetAside),
-    }
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AssignmentList {
-    #[prost(message, repeated, tag = "1")]
-    pub assignments: ::prost::alloc::vec::Vec<Assignment>,
-}
-/// One (gateway, patient) assignment. Only the centre knows whose stream it is.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Assignment {
-    /// 16 random bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub stream: ::prost::alloc::vec::Vec<u8>,
-    /// 8 bytes naming the generation of the patient's key.
-    #[prost(bytes = "vec", tag = "2")]
-    pub key_id: ::prost::alloc::vec::Vec<u8>,
-    /// The patient's public key (X25519, 32 bytes).
-    #[prost(bytes = "vec", tag = "3")]
-    pub public_key: ::prost::alloc::vec::Vec<u8>,
-    /// Bluetooth addresses that belong to this stream, "AA:BB:CC:DD:EE:FF".
-    #[prost(string, repeated, tag = "4")]
-    pub devices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Readings are collected from this time on (microseconds since the Unix epoch).
-    #[prost(int64, tag = "5")]
-    pub effective_from_us: i64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetAside {
-    #[prost(bytes = "vec", tag = "1")]
-    pub context: ::prost::alloc::vec::Vec<u8>,
-    #[prost(uint64, repeated, tag = "2")]
-    pub numbers: ::prost::alloc::vec::Vec<u64>,
-    #[prost(enumeration = "RefusalReason", tag = "3")]
-    pub reason: i32,
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum RefusalReason {
-    Unspecified = 0,
-    Malformed = 1,
-    TooLarge = 2,
-    /// The context was never admitted here: send its header again.
-    UnknownContext = 3,
-    /// The header's signature, gateway or key does not hold.
-    HeaderInvalid = 4,
-    /// The stream is not assigned to this gateway.
-    NotAssigned = 5,
-    /// The tag does not verify.
-    Forged = 6,
-    /// The gateway's certificate was revoked.
-    Revoked = 7,
-    /// The centre cannot write; try again later.
-    StoreStopped = 8,
-    /// Two live successors of one context: the stream is frozen until the gateway is enrolled again.
-    Frozen = 9,
-    Busy = 10,
-}
-impl RefusalReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REFUSAL_REASON_UNSPECIFIED",
-            Self::Malformed => "REFUSAL_REASON_MALFORMED",
-            Self::TooLarge => "REFUSAL_REASON_TOO_LARGE",
-            Self::UnknownContext => "REFUSAL_REASON_UNKNOWN_CONTEXT",
-            Self::HeaderInvalid => "REFUSAL_REASON_HEADER_INVALID",
-            Self::NotAssigned => "REFUSAL_REASON_NOT_ASSIGNED",
-            Self::Forged => "REFUSAL_REASON_FORGED",
-            Self::Revoked => "REFUSAL_REASON_REVOKED",
-            Self::StoreStopped => "REFUSAL_REASON_STORE_STOPPED",
-            Self::Frozen => "REFUSAL_REASON_FROZEN",
-            Self::Busy => "REFUSAL_REASON_BUSY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REFUSAL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "REFUSAL_REASON_MALFORMED" => Some(Self::Malformed),
-            "REFUSAL_REASON_TOO_LARGE" => Some(Self::TooLarge),
-            "REFUSAL_REASON_UNKNOWN_CONTEXT" => Some(Self::UnknownContext),
-            "REFUSAL_REASON_HEADER_INVALID" => Some(Self::HeaderInvalid),
-            "REFUSAL_REASON_NOT_ASSIGNED" => Some(Self::NotAssigned),
-            "REFUSAL_REASON_FORGED" => Some(Self::Forged),
-            "REFUSAL_REASON_REVOKED" => Some(Self::Revoked),
-            "REFUSAL_REASON_STORE_STOPPED" => Some(Self::StoreStopped),
-            "REFUSAL_REASON_FROZEN" => Some(Self::Frozen),
-            "REFUSAL_REASON_BUSY" => Some(Self::Busy),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod uplink_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    #[derive(Debug, Clone)]
-    pub struct UplinkServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl UplinkServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> UplinkServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> UplinkServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            UplinkServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// One stream per gateway and connection. The peer's certificate names the gateway.
-        pub async fn exchange(
-            &mut self,
-            request: impl tonic::IntoStreamingRequest<Message = super::GatewayToCentre>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::CentreToGateway>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/vitaltwin.v1.UplinkService/Exchange",
-            );
-            let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("vitaltwin.v1.UplinkService", "Exchange"));
-            self.inner.streaming(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod uplink_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with UplinkServiceServer.
-    #[async_trait]
-    pub trait UplinkService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Exchange method.
-        type ExchangeStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::CentreToGateway, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// One stream per gateway and connection. The peer's certificate names the gateway.
-        async fn exchange(
-            &self,
-            request: tonic::Request<tonic::Streaming<super::GatewayToCentre>>,
-        ) -> std::result::Result<tonic::Response<Self::ExchangeStream>, tonic::Status>;
-    }
-    #[derive(Debug)]
-    pub struct UplinkServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> UplinkServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for UplinkServiceServer<T>
-    where
-        T: UplinkService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/vitaltwin.v1.UplinkService/Exchange" => {
-                    #[allow(non_camel_case_types)]
-                    struct ExchangeSvc<T: UplinkService>(pub Arc<T>);
-                    impl<
-                        T: UplinkService,
-                    > tonic::server::StreamingService<super::GatewayToCentre>
-                    for ExchangeSvc<T> {
-                        type Response = super::CentreToGateway;
-                        type ResponseStream = T::ExchangeStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<
-                                tonic::Streaming<super::GatewayToCentre>,
-                            >,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as UplinkService>::exchange(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ExchangeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for UplinkServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "vitaltwin.v1.UplinkService";
-    impl<T> tonic::server::NamedService for UplinkServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -1,0 +1,176 @@
+//! Acts at a distance: settings of a gateway, and whether a patient's devices may be read.
+//!
+//! Invariants: what a patient says becomes one append, with the ends and begins of assignments that follow from it, so
+//! that no batch lies between them; a pause or withdrawal ends every stream of the patient, and giving it again begins
+//! new ones. Must not know: gRPC, what a setting means.
+
+use std::sync::Arc;
+
+use proto::v1::Collection;
+use vitals::{GatewayId, PatientId, StreamId, Time};
+
+use super::{Admin, AdminError};
+use crate::journal::{Draft, Entry, Opened};
+use crate::registry::Will;
+
+/// Bytes of settings that a gateway takes.
+const LONGEST_SETTINGS: usize = 4096;
+
+impl Admin {
+    /// Sends settings to a gateway: TOML, which replaces what was sent before. Returns the command's number.
+    ///
+    /// # Errors
+    /// [`AdminError`]; whether the keys and values hold is the gateway's to say.
+    pub async fn configure(&self, gateway: &str, settings: &str) -> Result<u64, AdminError> {
+        let gateway = self.gateway(gateway)?;
+        let invalid = |remedy| AdminError::Invalid {
+            field: "settings",
+            remedy,
+        };
+        if settings.len() > LONGEST_SETTINGS {
+            return Err(invalid(format!("at most {LONGEST_SETTINGS} bytes")));
+        }
+        toml::from_str::<toml::Table>(settings)
+            .map_err(|error| invalid(format!("must be TOML: {}", error.message())))?;
+        if !self.parts.books.registry().may_write(&gateway) {
+            return Err(AdminError::Conflict(format!(
+                "gateway {gateway} is not enrolled, or was revoked"
+            )));
+        }
+        let entry = Entry::Configured {
+            gateway: gateway.clone(),
+            settings: settings.to_owned(),
+        };
+        let appended = self.parts.journal.append(vec![entry.into()]).await?;
+        tracing::info!(%gateway, number = appended.last.0, "settings for a gateway");
+        Ok(appended.last.0)
+    }
+
+    /// Notes whether a patient's devices may be read, and ends or begins the assignments accordingly.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn set_collection(
+        &self,
+        patient: &str,
+        collection: Collection,
+        erase_unsent: bool,
+    ) -> Result<Time, AdminError> {
+        let patient = self.patient(patient)?;
+        if erase_unsent && collection != Collection::Withdrawn {
+            return Err(AdminError::Invalid {
+                field: "erase_unsent",
+                remedy: "goes with a withdrawal only".into(),
+            });
+        }
+        let _one = self.assigning.lock().await;
+        let will = self.will(&patient);
+        let since = self.parts.clock.now();
+        let (streams, assignments) = match (collection, will.collection) {
+            (Collection::Unspecified, _) => {
+                return Err(AdminError::Invalid {
+                    field: "collection",
+                    remedy: "given, paused or withdrawn".into(),
+                });
+            }
+            (Collection::Given, _) if will.allows() => {
+                return Err(AdminError::Conflict("it is given already".into()));
+            }
+            (Collection::Given, _) => (Vec::new(), self.begun_again(&patient, &will)?),
+            (Collection::Paused, Collection::Paused | Collection::Withdrawn)
+            | (Collection::Withdrawn, Collection::Withdrawn) => {
+                return Err(AdminError::Conflict(
+                    "the patient's devices are not read already: `patient resume` ends that".into(),
+                ));
+            }
+            (Collection::Paused | Collection::Withdrawn, _) => self.ended(&patient, &will)?,
+        };
+        let said = Entry::Collection {
+            patient,
+            collection,
+            erase_unsent,
+            since,
+            streams,
+        };
+        let drafts = std::iter::once(Draft::from(said)).chain(assignments);
+        self.parts.journal.append(drafts.collect()).await?;
+        tracing::info!(
+            collection = collection.as_str_name(),
+            "a patient's will was noted"
+        );
+        Ok(since)
+    }
+
+    /// What a patient allows.
+    pub(super) fn will(&self, patient: &PatientId) -> Will {
+        let registry = self.parts.books.registry();
+        let of = registry.patient(patient).map(|of| of.will.clone());
+        of.unwrap_or_default()
+    }
+
+    /// Everything of the patient that is withheld, and the ends of what is still collected.
+    fn ended(
+        &self,
+        patient: &PatientId,
+        will: &Will,
+    ) -> Result<(Vec<StreamId>, Vec<Draft>), AdminError> {
+        let books = &self.parts.books;
+        let live: Vec<_> = {
+            let registry = books.registry();
+            let own = registry.streams_of(patient).filter(|(_, of)| !of.frozen);
+            own.map(|(stream, of)| (stream, of.clone())).collect()
+        };
+        let live: Vec<_> = live
+            .into_iter()
+            .filter(|(stream, _)| !books.devices(*stream).is_empty())
+            .collect();
+        let before = will.withheld.iter().map(|of| of.stream);
+        let streams = before
+            .chain(live.iter().map(|(stream, _)| *stream))
+            .collect();
+        let end = |(stream, of): (StreamId, crate::registry::Stream)| {
+            let place = (stream, of.key_id.0, of.from);
+            self.assigned(patient, &of.gateway, place, Vec::new())
+        };
+        let ends = live.into_iter().map(end).collect::<Result<_, _>>()?;
+        Ok((streams, ends))
+    }
+
+    /// The devices that were withheld, assigned anew from now on.
+    fn begun_again(&self, patient: &PatientId, will: &Will) -> Result<Vec<Draft>, AdminError> {
+        let mut begun = Vec::new();
+        for withheld in &will.withheld {
+            let gateway = &withheld.gateway;
+            if !self.parts.books.registry().may_write(gateway) {
+                continue;
+            }
+            let devices = self.parts.books.open_devices(patient, &withheld.devices);
+            let place = self.place(patient, gateway, &devices)?;
+            begun.push(self.assigned(patient, gateway, place, devices)?);
+        }
+        Ok(begun)
+    }
+
+    /// An assignment as an entry.
+    pub(super) fn assigned(
+        &self,
+        patient: &PatientId,
+        gateway: &GatewayId,
+        (stream, key_id, from): (StreamId, [u8; 8], Time),
+        devices: Vec<String>,
+    ) -> Result<Draft, AdminError> {
+        let sealed = self.parts.books.seal_devices(patient, &devices);
+        let sealed =
+            sealed.ok_or_else(|| AdminError::Conflict("the patient's key is gone".into()))?;
+        let entry = Entry::Assigned {
+            patient: patient.clone(),
+            gateway: gateway.clone(),
+            stream,
+            key_id,
+            devices: sealed,
+            from,
+        };
+        let body = Some(Arc::new(Opened::Devices(devices)));
+        Ok(Draft { entry, body })
+    }
+}

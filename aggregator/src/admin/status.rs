@@ -1,0 +1,144 @@
+//! How the centre is doing: counters, gateways with what each waits for, and what a person should look at.
+//!
+//! Must not know: who asks; anything about a patient.
+
+use std::collections::BTreeSet;
+
+use proto::v1::{CentreStatus, ConfigurationOutcome, GatewayStatus};
+use vitals::{GatewayId, Span, Time};
+
+use super::Admin;
+
+const DAY: Span = Span::from_mins(24 * 60);
+/// The server's certificate is made anew in its last thirty days: with fewer left, something is wrong.
+const SERVER_WARNING: Span = Span::from_mins(14 * 24 * 60);
+
+impl Admin {
+    /// State and counters.
+    #[must_use]
+    pub fn status(&self) -> CentreStatus {
+        let journal = self.parts.journal.status();
+        let mut status = CentreStatus {
+            version: env!("CARGO_PKG_VERSION").into(),
+            journal_position: journal.position.0,
+            store_stopped: journal.stopped,
+            refused: self.parts.counters.all_refused().into_iter().collect(),
+            readings_receipted: self.parts.counters.all_receipted().into_iter().collect(),
+            test_clock: self.parts.clock.describe(),
+            ..CentreStatus::default()
+        };
+        if status.store_stopped.is_empty() {
+            status.store_stopped = self.parts.room.lacking().unwrap_or_default();
+        }
+        if journal.damaged > 0 {
+            status
+                .refused
+                .insert("damaged_entry".into(), journal.damaged);
+        }
+        {
+            let registry = self.parts.books.registry();
+            status.journal_epoch = registry.epoch();
+            status.readings_journaled = registry.totals().readings;
+            status.batches_journaled = registry.totals().batches;
+            status.patients = u32::try_from(registry.patients().count()).unwrap_or(u32::MAX);
+            let gateways = registry.gateways().map(|(id, gateway)| GatewayStatus {
+                gateway: id.as_str().into(),
+                label: gateway.label.clone(),
+                revoked: gateway.revoked,
+                certificate_expires_us: gateway.not_after.as_micros(),
+                configuration_number: gateway
+                    .configuration
+                    .as_ref()
+                    .map_or(0, |(position, _)| position.0),
+                ..GatewayStatus::default()
+            });
+            status.gateways = gateways.collect();
+        }
+        let collecting = self.collecting();
+        for gateway in &mut status.gateways {
+            let seen =
+                GatewayId::parse(&gateway.gateway).and_then(|id| self.parts.sessions.seen(&id));
+            if let Some(seen) = seen {
+                gateway.connected_by = seen
+                    .connected_by
+                    .map(|by| by.as_str().to_owned())
+                    .unwrap_or_default();
+                gateway.last_seen_us = seen.last_seen.as_micros();
+                gateway.configuration = seen.configuration;
+            }
+            gateway.waiting_for = waiting_for(gateway, &collecting).into();
+        }
+        self.parts.live.fill(&mut status);
+        status.warnings = warnings(&status, self.parts.clock.now());
+        status
+    }
+
+    /// Gateways that have at least one device to read.
+    fn collecting(&self) -> BTreeSet<String> {
+        let books = &self.parts.books;
+        let streams: Vec<_> = {
+            let registry = books.registry();
+            let all = registry.streams().filter(|(_, of)| !of.frozen);
+            all.map(|(stream, of)| (stream, of.gateway.clone()))
+                .collect()
+        };
+        let live = streams
+            .into_iter()
+            .filter(|(stream, _)| !books.devices(*stream).is_empty());
+        live.map(|(_, gateway)| gateway.as_str().to_owned())
+            .collect()
+    }
+}
+
+/// What a person has to do next before this gateway collects anything.
+fn waiting_for(gateway: &GatewayStatus, collecting: &BTreeSet<String>) -> &'static str {
+    if gateway.revoked {
+        ""
+    } else if gateway.certificate_expires_us == 0 {
+        "give its token to `vitaltwin-agent enrol` (or make a new one with `gateway token`)"
+    } else if !collecting.contains(&gateway.gateway) {
+        "assign a patient's devices: `patient assign PATIENT --gateway GATEWAY --device ADDRESS`"
+    } else if gateway.last_seen_us == 0 && gateway.connected_by.is_empty() {
+        "start its agent: it was not seen since this centre was started"
+    } else {
+        ""
+    }
+}
+
+/// What a person should look at.
+fn warnings(status: &CentreStatus, now: Time) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !status.store_stopped.is_empty() {
+        warnings.push(format!("nothing is taken: {}", status.store_stopped));
+    }
+    let left = Time::from_micros(status.server_certificate_expires_us).since(now);
+    if status.server_certificate_expires_us > 0 && left < SERVER_WARNING {
+        let days = left.as_micros() / DAY.as_micros();
+        warnings.push(format!(
+            "the centre's own certificate ends in {days} days and was not made anew: look at the log"
+        ));
+    }
+    for gateway in status.gateways.iter().filter(|of| !of.revoked) {
+        let id = &gateway.gateway;
+        if (1..=now.as_micros()).contains(&gateway.certificate_expires_us) {
+            warnings.push(format!(
+                "gateway {id} is away: its certificate has ended (it renews it by itself when it comes back within the grace)"
+            ));
+        }
+        let Some(report) = &gateway.configuration else {
+            continue;
+        };
+        let outcome = match report.outcome() {
+            ConfigurationOutcome::Refused => "refused",
+            ConfigurationOutcome::RolledBack => "rolled back",
+            ConfigurationOutcome::Unspecified
+            | ConfigurationOutcome::Trial
+            | ConfigurationOutcome::Applied => continue,
+        };
+        let (number, detail) = (report.number, &report.detail);
+        warnings.push(format!(
+            "gateway {id} {outcome} settings {number}: {detail}"
+        ));
+    }
+    warnings
+}
