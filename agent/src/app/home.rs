@@ -88,7 +88,7 @@ impl Home {
                 self.words
             ),
             What::Resolved => {
-                tracing::warn!("The reading that needed attention is as it should be.")
+                tracing::warn!("The reading that needed attention is as it should be.");
             }
             What::HandedOver => {
                 tracing::warn!("The centre watches again over the reading that needs attention.");

@@ -109,7 +109,7 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
             "Nothing is being collected",
             "No device is assigned to this box at the moment.",
         )
-    } else if status.devices.iter().any(|device| needs_a_look(device)) {
+    } else if status.devices.iter().any(needs_a_look) {
         note(
             "Please look at your devices",
             "The box works. Below you see which device needs you.",
@@ -273,10 +273,10 @@ mod tests {
         type Change = fn(&mut Status);
         let troubles: [(&str, Change); 8] = [
             ("Please tell your care team", |s| {
-                s.store_trouble = "full".into()
+                s.store_trouble = "full".into();
             }),
             ("The box cannot hear your devices", |s| {
-                s.radio_trouble = "off".into()
+                s.radio_trouble = "off".into();
             }),
             ("Please tell your care team", |s| {
                 s.certificate_expires_us = NOW.as_micros();
@@ -285,7 +285,7 @@ mod tests {
             ("No line to your care team", |s| s.centre_silent = true),
             ("Nothing is being collected", |s| s.devices.clear()),
             ("Please look at your devices", |s| {
-                s.devices[0].link = "lost".into()
+                s.devices[0].link = "lost".into();
             }),
             ("Please look at your devices", |s| {
                 s.devices[0].battery_percent = Some(BATTERY_LOW);
