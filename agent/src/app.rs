@@ -31,7 +31,6 @@ use vitals::{Span, Time};
 use self::home::Home;
 use self::renewal::Renewer;
 use self::settings::{Addresses, settings, starting};
-use crate::ble::pipe::Setup;
 use crate::ble::records::Marks;
 use crate::ble::supervisor::{PATIENCE, Supervisor};
 use crate::ble::{Address, Notification, Overflow, RadioEvent};
@@ -562,17 +561,11 @@ fn radio(dir: &Path, config: &Config, clock: Clock, overflow: Overflow) -> Radio
     let (events, news) = mpsc::channel(NEWS);
     let (devices, devices_wanted) = watch::channel(BTreeMap::new());
     let (stop_radio, stop) = watch::channel(false);
-    let silence = Span::from_secs(i64::try_from(config.silence_s).unwrap_or(i64::MAX));
     let (program, arguments) = Supervisor::own_program(clock.is_test());
     let supervisor = Supervisor {
         program,
         arguments,
-        setup: Setup {
-            adapter: config.adapter.clone(),
-            silence,
-            most_links: config.most_links,
-            clock_ahead_min: config.utc_offset_min,
-        },
+        setup: config.radio(),
         dir: dir.to_owned(),
         clock,
         devices: devices_wanted,

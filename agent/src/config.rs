@@ -10,6 +10,8 @@ use proto::text::host_port;
 use serde::Deserialize;
 use vitals::Span;
 
+use crate::ble::pipe::{PolarStream, Setup};
+
 use crate::survival;
 
 /// Longest commit interval: what a crash may lose.
@@ -33,6 +35,9 @@ pub struct Config {
     /// Minutes by which the home's wall clocks are ahead of UTC. Given: written to devices that take a clock, and
     /// their stamps are read by it. Absent: no clock is written, and stamps are read as UTC. -720 to 840.
     pub utc_offset_min: Option<i16>,
+    /// What Polar sensors are asked to stream besides the heart rate: "ecg" (chest strap, 130 Hz), "acceleration"
+    /// (50 Hz), "intervals" (optical sensor). A sensor that has no such stream refuses and goes on.
+    pub polar_streams: Vec<PolarStream>,
     /// How often the outbox is made durable, milliseconds; a crash loses at most this much. 10 to 60000.
     pub commit_interval_ms: u64,
     /// Bytes of sealed records kept at most. Beyond it the oldest dense readings are dropped and declared;
@@ -92,6 +97,7 @@ impl Default for Config {
             adapter: None,
             most_links: None,
             utc_offset_min: None,
+            polar_streams: Vec::new(),
             commit_interval_ms: 1000,
             buffer_bytes: 512 << 20,
             buffer_days: 180,
@@ -271,6 +277,18 @@ impl Config {
         survival::Limits {
             after: (after > 0).then(|| seconds(after.max(least))),
             clear: seconds(self.survival_clear_s),
+        }
+    }
+
+    /// What the radio's worker needs to know.
+    #[must_use]
+    pub fn radio(&self) -> Setup {
+        Setup {
+            adapter: self.adapter.clone(),
+            silence: Span::from_secs(i64::try_from(self.silence_s).unwrap_or(i64::MAX)),
+            most_links: self.most_links,
+            clock_ahead_min: self.utc_offset_min,
+            polar_streams: self.polar_streams.clone(),
         }
     }
 

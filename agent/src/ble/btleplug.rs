@@ -414,6 +414,7 @@ impl Session {
                 let mut attempt = Attempt::new(bluetooth.clock, set_clock, known);
                 attempt.pin = bluetooth.orders.pins.borrow().get(&address).cloned();
                 attempt.adapter.clone_from(&self.name);
+                attempt.polar.clone_from(&bluetooth.setup.polar_streams);
                 async move {
                     attempt.failure = attempt.run(address, adapter, id).await.err();
                     Outcome::Attempt(address, Box::new(attempt))

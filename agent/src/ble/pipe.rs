@@ -44,6 +44,20 @@ pub struct Setup {
     pub most_links: Option<usize>,
     /// How far the home's wall clocks are ahead of UTC, minutes; absent: no device's clock is set.
     pub clock_ahead_min: Option<i16>,
+    /// What Polar sensors are asked to stream besides the heart rate.
+    pub polar_streams: Vec<PolarStream>,
+}
+
+/// A stream that a Polar sensor sends when it is asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolarStream {
+    /// The electrocardiogram of a chest strap, 130 Hz.
+    Ecg,
+    /// Acceleration, 50 Hz.
+    Acceleration,
+    /// Pulse intervals of an optical sensor.
+    Intervals,
 }
 
 impl Default for Setup {
@@ -53,6 +67,7 @@ impl Default for Setup {
             silence: Span::from_secs(30),
             most_links: None,
             clock_ahead_min: None,
+            polar_streams: Vec::new(),
         }
     }
 }

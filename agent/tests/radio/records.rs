@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use vitals::gatt::{CgmRecord, Characteristic, GlucoseMeasurement};
-use vitaltwin_agent::ble::pipe::Setup;
+use vitals::gatt::{CgmRecord, Characteristic, GlucoseMeasurement, PmdFrame, PmdType};
+use vitaltwin_agent::ble::pipe::{PolarStream, Setup};
 use vitaltwin_agent::ble::records::{Marks, Outcome, Profile};
 use vitaltwin_agent::ble::{Address, LinkState, Notification, RadioEvent};
 
@@ -160,4 +160,55 @@ async fn monitors_tell_their_session_first_and_oximeters_send_all() {
     let spots = |bench: &Bench| of(bench, OXIMETER, Characteristic::PlxSpotCheck).len();
     bench.until("spot checks", |bench| spots(bench) >= 10).await;
     assert_eq!(spots(&bench), 10, "five, each twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_polar_strap_streams_what_it_is_asked_for_on_every_link_and_nothing_else() {
+    const POLAR: &str = "C0:00:00:00:00:0A";
+    let scenario = r#"
+        [[patient]]
+        name = "p"
+        gateway = "g"
+        [[patient.wearable]]
+        kind = "polar-h10"
+        address = "C0:00:00:00:00:0A"
+    "#;
+    let plan = |streams: Vec<PolarStream>| Plan {
+        scenario: scenario.into(),
+        assigned: vec![POLAR],
+        setup: Setup {
+            polar_streams: streams,
+            ..Plan::default().setup
+        },
+        ..Plan::default()
+    };
+    let Some(mut bench) = Bench::with(plan(vec![PolarStream::Ecg])).await else {
+        return;
+    };
+    let frames = |bench: &Bench| of(bench, POLAR, Characteristic::PolarData);
+    bench
+        .until("frames", |bench| frames(bench).len() >= 3)
+        .await;
+    for frame in frames(&bench) {
+        let frame = PmdFrame::decode(&frame.value).expect("well formed");
+        assert_eq!(frame.what, PmdType::Ecg);
+    }
+    // The stream ends with its link, and is asked for on the next one.
+    bench.faults().drop_link(POLAR).await.expect("known");
+    let lost = RadioEvent::Link(address(POLAR), LinkState::Lost);
+    bench
+        .until("the drop", |bench| bench.events.contains(&lost))
+        .await;
+    let before = frames(&bench).len();
+    bench
+        .until("frames again", |bench| frames(bench).len() >= before + 3)
+        .await;
+    // Control: nobody asked, and only the heart rate comes.
+    drop(bench);
+    let Some(mut quiet) = Bench::with(plan(Vec::new())).await else {
+        return;
+    };
+    let beats = |bench: &Bench| of(bench, POLAR, Characteristic::HeartRateMeasurement).len();
+    quiet.until("beats", |bench| beats(bench) >= 20).await;
+    assert_eq!(frames(&quiet).len(), 0);
 }

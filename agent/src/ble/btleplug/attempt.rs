@@ -9,11 +9,12 @@ use btleplug::platform::{Adapter, Peripheral, PeripheralId};
 use futures_util::StreamExt as _;
 use proto::clock::Clock;
 use tokio::time::timeout;
-use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText};
+use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText, PmdControl};
 use vitals::{Span, Time};
 
 use super::{CALL_TIMEOUT, Values};
 use crate::ble::pins::{Pin, Verdict};
+use crate::ble::pipe::PolarStream;
 use crate::ble::{About, Address, bluez};
 use crate::decode::{Offer, offer, streams};
 
@@ -41,6 +42,8 @@ pub(super) struct Attempt {
     pub(super) pin: Option<Pin>,
     /// What it says it is.
     pub(super) met: Pin,
+    /// What a Polar sensor is asked for.
+    pub(super) polar: Vec<PolarStream>,
 }
 
 /// A value that was read.
@@ -79,6 +82,7 @@ impl Attempt {
             adapter: String::new(),
             pin: None,
             met: Pin::default(),
+            polar: Vec::new(),
         }
     }
 
@@ -142,8 +146,12 @@ impl Attempt {
             let session = [Known::CgmSessionStart];
             self.read(&peripheral, characteristic, &session).await;
         }
-        for characteristic in offered {
-            self.subscribe(&peripheral, &characteristic).await;
+        for characteristic in &offered {
+            self.subscribe(&peripheral, characteristic).await;
+        }
+        // Answers and frames come to what was just subscribed to.
+        for characteristic in &offered {
+            self.start_polar(&peripheral, characteristic).await;
         }
         Ok(())
     }
@@ -202,6 +210,28 @@ impl Attempt {
                 value,
                 received: self.clock.now(),
             });
+        }
+    }
+
+    /// A Polar sensor streams only what it was asked for on this link.
+    async fn start_polar(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
+        if characteristic.uuid.as_u128() != Known::PolarControlPoint.uuid() {
+            return;
+        }
+        for stream in &self.polar {
+            let request = match stream {
+                PolarStream::Ecg => PmdControl::start_ecg(),
+                PolarStream::Acceleration => PmdControl::start_acceleration(50),
+                PolarStream::Intervals => PmdControl::start_intervals(),
+            };
+            let Ok(octets) = request.encode() else {
+                continue;
+            };
+            let write = peripheral.write(characteristic, &octets, WriteType::WithResponse);
+            let written = timeout(CALL_TIMEOUT, write).await;
+            if !matches!(written, Ok(Ok(()))) {
+                tracing::debug!(?stream, "a stream could not be asked for");
+            }
         }
     }
 
