@@ -89,7 +89,10 @@ fn life(seed: u64, drift_ppm: i64) -> Vec<Checked> {
     while now < START + 90 * 24 * HOUR {
         // It is away: measures, and at most once is changed between two meetings.
         let home = now + dice.between(HOUR / 4, 40 * HOUR);
-        let changed = (dice.next() % 4 == 0).then(|| dice.between(now, home));
+        let changed = dice
+            .next()
+            .is_multiple_of(4)
+            .then(|| dice.between(now, home));
         let mut stored = Vec::new();
         let mut measured = now;
         let mut change = changed;

@@ -105,8 +105,8 @@ impl Gateway {
             Target::Advert => Advert::decode(input).is_ok_and(|advert| {
                 let _ = advert.fields();
                 let origin = origin(random);
-                observe::advert(&advert, origin, &mut self.memory, &mut self.sequences);
-                true
+                let got = observe::advert(&advert, origin, &mut self.memory, &mut self.sequences);
+                got.iter().all(|one| one.effective == origin.received)
             }),
             Target::BtHome => BtHome::decode(input).is_ok_and(|sensor| {
                 let written = sensor.encode().expect("what was decoded can be written");
@@ -220,12 +220,10 @@ fn fuzz(seed: u64, count: u64) -> u64 {
 #[test]
 fn every_decoder_survives_mutated_inputs() {
     let count = std::env::var("VITALTWIN_FUZZ").map_or(FEW, |text| text.parse().unwrap());
-    let began = std::time::Instant::now();
     let accepted = fuzz(0x9E37_79B9_7F4A_7C15, count);
     println!(
-        "{count} executions, {accepted} accepted, over {} decoders in {:.0} s",
-        targets().len(),
-        began.elapsed().as_secs_f64()
+        "{count} executions over {} decoders, {accepted} accepted, no crash",
+        targets().len()
     );
     assert!(
         accepted > count / 20,
