@@ -409,7 +409,9 @@ impl Collector<'_> {
             uncertainty: judged.uncertainty,
         });
         let quality = quality.with(judged.quality);
-        self.push_with(kind, value, judged.effective, quality, device);
+        // A meal is stamped with its glucose, which a gateway whose own clock stepped back got later than now.
+        let effective = judged.effective.min(self.origin.received);
+        self.push_with(kind, value, effective, quality, device);
     }
 
     /// A whole number in the unit of a kind that keeps no decimals.

@@ -143,6 +143,30 @@ fn a_meal_has_the_time_of_its_glucose() {
     );
 }
 
+/// Found by the fuzzer.
+#[test]
+fn a_meal_never_lies_in_the_future_though_the_gateways_clock_stepped_back() {
+    let mut memory = Memory::default();
+    let origin = |received| Origin {
+        source: SourceId(3),
+        received,
+        clock_ahead: Span::ZERO,
+    };
+    let record = decode(
+        C::GlucoseMeasurement,
+        &octets("120700ea070b1513000078b011"),
+    )
+    .unwrap();
+    let mut sequences = Sequences::default();
+    let later = RECEIVED - HOUR;
+    let glucose = observe::readings(&record, origin(later), &mut memory, &mut sequences);
+    assert_eq!(glucose[0].effective, later);
+    let meal = decode(C::GlucoseMeasurementContext, &octets("02070002")).unwrap();
+    let now = later - HOUR;
+    let got = observe::readings(&meal, origin(now), &mut memory, &mut sequences);
+    assert_eq!(got[0].effective, now);
+}
+
 fn monitor_record() -> CgmRecord {
     CgmRecord {
         glucose: Number::new(120, 0),
