@@ -189,23 +189,23 @@ async fn a_pause_and_a_withdrawal_are_obeyed_within_two_seconds_by_mqtt() -> Res
 }
 
 /// What the centre shows of the gateway's settings.
-async fn outcome(world: &World, number: &str, wanted: &str) -> Result<String> {
+async fn outcome(world: &World, number: u64, wanted: &str) -> Result<String> {
     wait_for(&format!("settings {number} {wanted}"), LONG, async || {
         let status = world.centre.status()?;
         let told = &status["gateways"][0]["configuration"];
-        let ours = told["number"].to_string() == number && told["outcome"] == wanted;
+        let ours = told["number"] == number && told["outcome"] == wanted;
         Ok(ours.then(|| told["detail"].as_str().unwrap_or_default().to_owned()))
     })
     .await
 }
 
-fn send(world: &World, setting: &str) -> Result<String> {
+fn send(world: &World, setting: &str) -> Result<u64> {
     let id = world.gateway_ids.get("home").context("home")?;
     let said = world
         .centre
         .cli(&["gateway", "configure", id, "--set", setting])?;
     let number = said.split(' ').nth(1).context("a number")?;
-    Ok(number.to_owned())
+    Ok(number.parse()?)
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn settings_from_afar_are_tried_kept_refused_or_rolled_back() -> Result<()
     world.start()?;
     world.gateway("home")?.wait_decoded(50, LONG).await?;
     let good = send(&world, "heartbeat_s=20")?;
-    outcome(&world, &good, "applied").await?;
+    outcome(&world, good, "applied").await?;
     let before = world.gateway("home")?.count("/readings_decoded");
     world
         .gateway("home")?
@@ -223,10 +223,10 @@ async fn settings_from_afar_are_tried_kept_refused_or_rolled_back() -> Result<()
         .await?;
 
     let bad = send(&world, "heartbeat_s=1")?;
-    let why = outcome(&world, &bad, "refused").await?;
+    let why = outcome(&world, bad, "refused").await?;
     ensure!(why.contains("5 to 3600"), "{why}");
     let hostile = send(&world, "local_alarm_command=/bin/true")?;
-    let why = outcome(&world, &hostile, "refused").await?;
+    let why = outcome(&world, hostile, "refused").await?;
     ensure!(why.contains("local_alarm_command"), "{why}");
 
     // The branch it sits on.
@@ -236,7 +236,7 @@ async fn settings_from_afar_are_tried_kept_refused_or_rolled_back() -> Result<()
         status["configuration"]["outcome"] == "on trial" && status["connected"] == false
     })
     .await?;
-    let why = outcome(&world, &lost, "rolled back").await?;
+    let why = outcome(&world, lost, "rolled back").await?;
     ensure!(why.contains("no word from the centre"), "{why}");
     let listed = world.centre.cli(&["gateway", "list"])?;
     ensure!(listed.contains("rolled back"), "{listed}");
@@ -253,7 +253,7 @@ async fn an_agent_that_does_not_stay_up_under_settings_goes_back_to_the_former_o
     for _ in 0..3 {
         let home = world.gateway("home")?;
         until(home, "the trial", |status| {
-            status["configuration"]["number"].to_string() == lost
+            status["configuration"]["number"] == lost
                 && status["configuration"]["outcome"] == "on trial"
                 && status["connected"] == false
         })
@@ -262,7 +262,7 @@ async fn an_agent_that_does_not_stay_up_under_settings_goes_back_to_the_former_o
         std::fs::remove_file(home.agent_dir().join("status.json"))?;
         home.start_agent()?;
     }
-    let why = outcome(&world, &lost, "rolled back").await?;
+    let why = outcome(&world, lost, "rolled back").await?;
     ensure!(why.contains("started 3 times"), "{why}");
     let home = world.gateways.get("home").context("home")?;
     until(home, "the line", |status| status["connected"] == true).await?;
