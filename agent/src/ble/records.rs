@@ -10,7 +10,7 @@
 //!
 //! Invariants: it asks for what comes after the last record that was taken, and for all only where the device
 //! knows no such question (then what was taken is recognised by its number, not here); it never asks a device to
-//! delete; a run that does not end is aborted and tried again, at most [`MOST_ATTEMPTS`] times a link.
+//! delete; a run that does not end is aborted and tried again, at most three times a link.
 //! Must not know: D-Bus, what records say.
 
 use serde::{Deserialize, Serialize};
