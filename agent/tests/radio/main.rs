@@ -164,9 +164,9 @@ async fn a_restarted_daemon_is_noticed() {
     let started = tokio::time::Instant::now();
     bench.faults().restart_daemon(50).await.expect("a bus");
     let told = bench.until_ended(told, WorkerEnd::Trouble).await;
-    // By its name on the bus, long before the watchdog on the data could tell.
+    // By its name on the bus: the regular look comes every five seconds only.
     assert!(
-        started.elapsed() < Duration::from_millis(1400),
+        started.elapsed() < Duration::from_secs(4),
         "{:?}",
         started.elapsed()
     );
