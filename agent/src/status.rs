@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -178,7 +180,18 @@ impl Status {
     pub fn write(&self, dir: &Path) -> std::io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
         let temporary = dir.join(".status.json.new");
-        std::fs::write(&temporary, text)?;
+        let written = std::fs::write(&temporary, &text);
+        if written
+            .as_ref()
+            .is_err_and(|e| e.kind() == ErrorKind::StorageFull)
+        {
+            // A full disk is when people look: the room of the old file is still ours.
+            std::fs::remove_file(&temporary)?;
+            let mut file = File::options().write(true).open(dir.join(FILE))?;
+            file.write_all(&text)?;
+            return file.set_len(text.len() as u64);
+        }
+        written?;
         std::fs::rename(temporary, dir.join(FILE))
     }
 

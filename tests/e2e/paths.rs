@@ -24,7 +24,7 @@ use crate::support::{SOON, Small};
 /// The longest a story waits for a world to do what it should.
 pub(crate) const LONG: Duration = Duration::from_secs(90);
 
-fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
+pub(crate) fn plan(scenario: &str, rate: f64, uplink: Uplink) -> Plan {
     Plan {
         scenario: Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("scenarios")
@@ -81,7 +81,7 @@ pub(crate) async fn world_behind_proxy(
 }
 
 /// Stops sensing, lets the agent drain, and compares what it decoded with what the centre applied.
-fn settle(world: &mut World) -> Result<serde_json::Value> {
+pub(crate) fn settle(world: &mut World) -> Result<serde_json::Value> {
     let gateway = world.gateway("home")?;
     gateway.stop_wearables()?;
     gateway.stop_agent()?;
