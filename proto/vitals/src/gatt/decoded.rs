@@ -103,7 +103,7 @@ impl Decoded {
     /// The octets that decode to this value.
     ///
     /// # Errors
-    /// A field that does not fit its place (never for what [`decode`] gave).
+    /// A field that does not fit its place (never for what [`super::decode`] gave).
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         match self {
             Self::HeartRate(value) => value.encode(),

@@ -18,16 +18,18 @@ use alloc::vec::Vec;
 pub mod clock;
 mod general;
 mod glucose;
+mod oximeter;
 mod polar;
 mod scale;
 
 use self::clock::{Claim, DeviceClock, Judged};
+use self::oximeter::{OFF_BODY, Status, oximeter};
 use crate::gatt::bangle::Lines;
 use crate::gatt::ghs::Segments;
 use crate::gatt::{
     Advert, BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
-    HeartRateMeasurement, MeasurementStatus, Number, PressureStatus, PressureUnit, SensorStatus,
-    SpO2Pr, TemperatureMeasurement, TemperatureUnit,
+    HeartRateMeasurement, Number, PressureStatus, PressureUnit, TemperatureMeasurement,
+    TemperatureUnit,
 };
 use crate::{
     Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform,
@@ -472,84 +474,6 @@ fn rr_fixed(rr_1024: u16) -> Fixed {
             .saturating_add(512)
             >> 10,
     )
-}
-
-const OFF_BODY: SensorStatus =
-    SensorStatus::UNCONNECTED_TO_PATIENT.with(SensorStatus::DISCONNECTED);
-
-const WEAK: SensorStatus = SensorStatus::EQUIPMENT_MALFUNCTION
-    .with(SensorStatus::PROCESSING_IRREGULAR)
-    .with(SensorStatus::INADEQUATE_SIGNAL)
-    .with(SensorStatus::POOR_SIGNAL)
-    .with(SensorStatus::LOW_PERFUSION)
-    .with(SensorStatus::ERRATIC_SIGNAL)
-    .with(SensorStatus::NON_PULSATILE)
-    .with(SensorStatus::QUESTIONABLE_PULSE)
-    .with(SensorStatus::INTERFERENCE)
-    .with(SensorStatus::DISPLACED)
-    .with(SensorStatus::SENSOR_MALFUNCTION);
-
-/// What an oximeter says about its own numbers.
-#[derive(Clone, Copy)]
-struct Status {
-    quality: Quality,
-    /// The device disowns its numbers.
-    invalid: bool,
-    off_body: bool,
-}
-
-impl Status {
-    fn of(measurement: Option<MeasurementStatus>, sensor: Option<SensorStatus>) -> Self {
-        let measurement = measurement.unwrap_or_default();
-        let sensor = sensor.unwrap_or_default();
-        let test = MeasurementStatus::DEMONSTRATION.with(MeasurementStatus::TESTING);
-        let doubt = MeasurementStatus::QUESTIONABLE.with(MeasurementStatus::CALIBRATING);
-        let off_body = sensor.has(OFF_BODY);
-        let quality = [
-            (
-                measurement.has(MeasurementStatus::EARLY_ESTIMATE),
-                Quality::ESTIMATE,
-            ),
-            (measurement.has(test), Quality::DEVICE_TEST),
-            (
-                measurement.has(doubt) || sensor.has(WEAK),
-                Quality::QUESTIONABLE,
-            ),
-            (off_body, Quality::NO_CONTACT),
-        ]
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .fold(Quality::GOOD, |quality, (_, flag)| quality.with(flag));
-        let disowned = MeasurementStatus::UNAVAILABLE.with(MeasurementStatus::INVALID);
-        Self {
-            quality,
-            invalid: measurement.has(disowned),
-            off_body,
-        }
-    }
-}
-
-fn oximeter(
-    out: &mut Collector<'_>,
-    pair: SpO2Pr,
-    pai: Option<Number>,
-    status: Status,
-    stamp: Option<Stamp>,
-) {
-    let mut one = |kind, number| {
-        let value = match number {
-            _ if status.invalid && status.off_body => Value::Absent(Absence::NoContact),
-            _ if status.invalid => Value::Absent(Absence::NotANumber),
-            Number::Special(_) if status.off_body => Value::Absent(Absence::NoContact),
-            Number::Finite(_) | Number::Special(_) => value(kind, number),
-        };
-        out.stamped(kind, value, stamp, status.quality);
-    };
-    one(Kind::OxygenSaturation, pair.spo2);
-    one(Kind::PulseRate, pair.pulse_rate);
-    if let Some(pai) = pai {
-        one(Kind::PulseAmplitudeIndex, pai);
-    }
 }
 
 fn temperature(out: &mut Collector<'_>, measurement: &TemperatureMeasurement, quality: Quality) {

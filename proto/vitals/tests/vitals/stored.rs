@@ -152,11 +152,7 @@ fn a_meal_never_lies_in_the_future_though_the_gateways_clock_stepped_back() {
         received,
         clock_ahead: Span::ZERO,
     };
-    let record = decode(
-        C::GlucoseMeasurement,
-        &octets("120700ea070b1513000078b011"),
-    )
-    .unwrap();
+    let record = decode(C::GlucoseMeasurement, &octets("120700ea070b1513000078b011")).unwrap();
     let mut sequences = Sequences::default();
     let later = RECEIVED - HOUR;
     let glucose = observe::readings(&record, origin(later), &mut memory, &mut sequences);
