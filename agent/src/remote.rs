@@ -2,11 +2,11 @@
 //!
 //! An order can saw off the branch it came by. So what the centre sends is refused whole if one key does not hold;
 //! else it is on trial from the next start on. A word of the centre that proves itself (a receipt, a signed command)
-//! ends the trial well. No such word within [`TRIAL`], or [`STARTS`] starts without one, and the settings before it
+//! ends the trial well. No such word within `TRIAL`, or `STARTS` starts without one, and the settings before it
 //! are in force again. Each outcome is reported to the centre and shown in the status.
 //!
 //! Invariants: one set is in force at any time, whole; a set that was rolled back or refused is not tried again; only
-//! the keys of [`Settings`] can be set from afar. Must not know: files, transports, what a setting does.
+//! the keys of `Settings` can be set from afar. Must not know: files, transports, what a setting does.
 
 use proto::v1::{ConfigurationOutcome, ConfigurationReport};
 use serde::Deserialize;

@@ -8,7 +8,7 @@
 //! charged, when something was last sent, and that help is needed. Never a measured value, a person's name, a
 //! device's own name or address (people call their watches by their names), a condition, or an id.
 //! Invariants: it answers GET and HEAD of three fixed paths, to requests for this very machine (a web page
-//! elsewhere that gives its name this address gets nothing); at most [`CONNECTIONS`] connections; it holds no
+//! elsewhere that gives its name this address gets nothing); at most `CONNECTIONS` connections; it holds no
 //! state and changes nothing.
 
 pub mod view;

@@ -5,7 +5,7 @@
 //! (who removes for authentic receipts and declared drops only), and a lost connection puts what was in
 //! flight back; a context's header precedes its records, unless the centre said that it knows the context; an
 //! unsigned refusal delays, it never removes; what has no alert in it goes out only while little is on its
-//! way ([`super::pace`]), so that an alert never waits behind more than a moment of other data.
+//! way (`pace.rs`), so that an alert never waits behind more than a moment of other data.
 //! Must not know: transports, stores, bytes of records, clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
