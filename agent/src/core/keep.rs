@@ -13,7 +13,8 @@ use super::{Core, delivery};
 use crate::outbox::RecordId;
 use crate::outbox::ledger::{Entry, span_of};
 use crate::outbox::seal::Loss;
-use crate::outbox::store::{Changes, Done, Job, Opened, StoreError};
+use crate::outbox::store::{Changes, Opened, StoreError};
+use crate::outbox::writer::{Done, Job};
 
 /// Bytes in memory that are worth a commit before its time, and the most that are kept while the store
 /// fails; then the oldest dense readings go first, declared.

@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 use super::{Core, Event, Settings};
 use crate::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
 use crate::identity::{Identity, Obeyed};
-use crate::outbox::store::{Done, Job, Store};
+use crate::outbox::store::Store;
+use crate::outbox::writer::{Done, Job};
 use crate::uplink::UplinkEvent;
 use crate::uplink::window::Limits;
 

@@ -4,7 +4,7 @@
 //! * [`seal`]: opens contexts to patients' keys, batches readings, seals them.
 //! * [`minute`]: PURE. Small records of an open minute, which become one without a line.
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
-//! * [`store`]: the only file that names sled; one writer thread.
+//! * [`store`]: the only file that names sled; [`writer`]: the one thread that owns it.
 //! * [`rows`]: PURE. What lies in the store besides sealed records.
 //! * `reserve`: room to give up when the disk is full.
 //! * [`salvage`]: reads what can be read from a store that does not open.
@@ -39,6 +39,7 @@ pub mod salvage;
 pub mod seal;
 pub mod store;
 pub mod tally;
+pub mod writer;
 
 /// Where a record stands: contexts are numbered in the order in which this gateway opened them, records
 /// within their context. The order of ids is the order of age.

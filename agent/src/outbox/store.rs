@@ -6,7 +6,7 @@
 //! it never syncs; `flush_async` (which can deadlock) is never called. Measured by simulated power cuts: as
 //! shipped, sled lost data or did not open in 29 of 30; under these rules in 0 of 480.
 //!
-//! Invariants: one thread owns the store ([`Writer`]); a failed commit poisons it until it was closed and
+//! Invariants: one thread owns the store ([`super::writer`]); a failed commit poisons it until it was closed and
 //! opened anew, and nothing counts as durable meanwhile; a store that does not open, or panics, is moved
 //! aside as `corrupt-<time>` (never deleted), searched by [`super::salvage`], and a fresh one takes its place.
 //! Must not know: what records mean, transports.
@@ -16,9 +16,7 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use vitals::{Span, StreamId, Time};
 
 use super::RecordId;
@@ -516,63 +514,6 @@ fn is_its_own(id: RecordId, entry: &Entry, context: &Context) -> bool {
     entry.stub.number == id.number && entry.stub.context == context.id
 }
 
-/// What the core asks of the writer.
-#[derive(Debug)]
-pub enum Job {
-    /// Make these changes durable.
-    Commit(Arc<Changes>),
-    /// Read these records.
-    Load(Vec<RecordId>),
-}
-
-/// What the writer answers, in the order of the jobs.
-#[derive(Debug)]
-pub enum Done {
-    /// Durable, or why not.
-    Committed {
-        /// The outcome. After an error the changes must be given again.
-        result: Result<(), StoreError>,
-        /// Bytes that are free where it lies; 0 while even the reserve is spent.
-        free: u64,
-    },
-    /// The records asked for that are there and whole.
-    Loaded(Result<Vec<(RecordId, Vec<u8>)>, StoreError>),
-}
-
-/// The thread that owns the store. Ends when the core drops its end of the jobs, everything before that done.
-#[derive(Debug)]
-pub struct Writer {
-    store: Store,
-    jobs: mpsc::Receiver<Job>,
-    done: mpsc::Sender<Done>,
-}
-
-impl Writer {
-    /// A writer, not yet running.
-    #[must_use]
-    pub const fn new(store: Store, jobs: mpsc::Receiver<Job>, done: mpsc::Sender<Done>) -> Self {
-        Self { store, jobs, done }
-    }
-
-    /// Works until the jobs end. Call it on a thread of its own: it blocks.
-    pub fn run(mut self) {
-        while let Some(job) = self.jobs.blocking_recv() {
-            let done = match job {
-                Job::Commit(changes) => {
-                    let result = self.store.commit(&changes);
-                    let free = self.store.free();
-                    Done::Committed { result, free }
-                }
-                Job::Load(ids) => Done::Loaded(self.store.load(&ids)),
-            };
-            if self.done.blocking_send(done).is_err() {
-                return;
-            }
-        }
-        self.store.finish();
-    }
-}
-
 /// Runs what may panic inside sled; a panic is an error like another.
 fn guard<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -632,7 +573,11 @@ mod tests {
     use proto::seal::{KeyId, Label, Lane, NewContext, PatientSecret, Sealer, SigningKey, Suite};
     use proto::v1::BatchBody;
     use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
     use vitals::GatewayId;
+
+    use super::super::writer::{Done, Job, Writer};
 
     struct Bench {
         dir: tempfile::TempDir,

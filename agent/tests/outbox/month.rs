@@ -12,7 +12,8 @@ use vitals::{Span, Time};
 use vitaltwin_agent::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
 use vitaltwin_agent::core::{Core, Event, Settings};
 use vitaltwin_agent::identity::Obeyed;
-use vitaltwin_agent::outbox::store::{Done, Job, Store};
+use vitaltwin_agent::outbox::store::Store;
+use vitaltwin_agent::outbox::writer::{Done, Job};
 use vitaltwin_agent::uplink::UplinkEvent;
 
 use crate::centre::{Centre, DEVICE, OXIMETER, at};
