@@ -233,6 +233,15 @@ async fn a_protected_value_needs_a_bond_and_a_bond_needs_an_agent() {
     // A bond outlives link and daemon, and ends with RemoveDevice.
     bench.faults().restart_daemon(10).await.expect("a bus");
     assert_eq!(bench.flag(THERMOMETER, "Paired").await, Some(true));
+    // The new daemon has the link and knows no service of it, as measured, until there is a new link.
+    assert_eq!(bench.flag(THERMOMETER, "Connected").await, Some(true));
+    bench
+        .device(THERMOMETER, "Connect")
+        .await
+        .expect("it is up");
+    is(bench.subscribe(THERMOMETER).await, "UnknownObject");
+    bench.device(THERMOMETER, "Disconnect").await.expect("up");
+    bench.connect(THERMOMETER).await;
     bench.subscribe(THERMOMETER).await.expect("still bonded");
     let at = ObjectPath::try_from(path(THERMOMETER)).expect("a path");
     bench

@@ -16,7 +16,12 @@ from bumble.gatt import (
     Characteristic,
     Service,
 )
-from bumble.hci import Address, HCI_ErrorCode
+from bumble.hci import (
+    HCI_COMMAND_STATUS_PENDING,
+    Address,
+    HCI_ErrorCode,
+    HCI_LE_Connection_Complete_Event,
+)
 from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
@@ -47,17 +52,23 @@ class Dongle(Controller):
 
     slots = 0
 
-    def _full(self, command):
+    def _refused(self, command):
+        """A controller without a free slot begins, and then says that it failed."""
         if not self.slots or len(self.le_connections) < self.slots:
             return False
-        self._send_hci_command_status(HCI_ErrorCode.CONNECTION_LIMIT_EXCEEDED_ERROR, command.op_code)
+        self._send_hci_command_status(HCI_COMMAND_STATUS_PENDING, command.op_code)
+        self.send_hci_packet(HCI_LE_Connection_Complete_Event(
+            status=HCI_ErrorCode.CONNECTION_LIMIT_EXCEEDED_ERROR, connection_handle=0, role=0, peer_address_type=0,
+            peer_address=Address("00:00:00:00:00:00"), connection_interval=0, peripheral_latency=0,
+            supervision_timeout=0, central_clock_accuracy=0,
+        ))
         return True
 
     def on_hci_le_create_connection_command(self, command):
-        return None if self._full(command) else super().on_hci_le_create_connection_command(command)
+        return None if self._refused(command) else super().on_hci_le_create_connection_command(command)
 
     def on_hci_le_extended_create_connection_command(self, command):
-        return None if self._full(command) else super().on_hci_le_extended_create_connection_command(command)
+        return None if self._refused(command) else super().on_hci_le_extended_create_connection_command(command)
 
 
 class Passkey(PairingDelegate):

@@ -295,7 +295,8 @@ impl Faults {
     }
 
     /// The daemon dies and is back after `away`. As measured: the new daemon inherits the kernel's links, so devices
-    /// stay connected, but every subscription, scan and agent is gone and nobody is told.
+    /// stay connected, but it resolves no services over them until they are disconnected; every subscription, scan and
+    /// agent is gone, and nobody is told.
     ///
     /// # Errors
     /// [`FaultError::Bus`].
@@ -326,6 +327,10 @@ impl Faults {
             peer.link().forget_sessions();
             if afresh {
                 objects::remove_device(world, peer).await?;
+            } else {
+                // The link is the kernel's; who was behind it the new daemon never asked.
+                objects::remove_services(world, peer).await?;
+                peer.link().resolved = false;
             }
         }
         tokio::time::sleep(Duration::from_millis(away_ms.into())).await;
