@@ -243,11 +243,11 @@ async def agent_killed(gateway, room):
 
 async def bonds(gateway, room):
     """A strap that lets only bonded gateways listen, paired by an operator: one bond for two links."""
-    strap = room.put(4, bond=True, drop=12, limit=24)
+    strap = room.put(4, bond=True, drop=12)
     await gateway.assign(strap)
     await gateway.pair(strap)
     await gateway.start_agent()
-    await until("values of two links", lambda: gateway.readings(strap) >= 24 * READINGS)
+    await until("values of two links", lambda: strap.drops >= 2 and gateway.readings(strap) >= 24 * READINGS)
     await gateway.all_receipted()
     if strap.bonds != 1:
         raise Failed(f"{strap.bonds} bonds for one")

@@ -76,6 +76,25 @@ pub fn is_bonded(adapter: &str, device: Address) -> Result<bool, String> {
     proxy.get("org.bluez.Device1", "Paired").map_err(text)
 }
 
+/// Ends a link over which the daemon resolves nothing: a restarted daemon has the kernel's links, says that they
+/// are connected, and never looks up their services (measured); only a new link helps. True if there was one.
+///
+/// # Errors
+/// The daemon's, for people.
+pub fn end_stale_link(adapter: &str, device: Address) -> Result<bool, String> {
+    let text = |error: dbus::Error| error.to_string();
+    let connection = Connection::new_system().map_err(text)?;
+    let path = device_path(adapter, device);
+    let proxy = connection.with_proxy(DAEMON, path.as_str(), CALL_TIMEOUT);
+    let flag = |name| proxy.get::<bool>("org.bluez.Device1", name).map_err(text);
+    if !flag("Connected")? || flag("ServicesResolved")? {
+        return Ok(false);
+    }
+    let ended: Result<(), dbus::Error> = proxy.method_call("org.bluez.Device1", "Disconnect", ());
+    ended.map_err(text)?;
+    Ok(true)
+}
+
 /// Makes the daemon forget a device and its cached services, unless it is bonded: a bond is worth more.
 ///
 /// # Errors

@@ -107,6 +107,15 @@ impl Attempt {
             }
             (None, None) => return Err(Failure::Vanished),
         };
+        if first {
+            let adapter = self.adapter.clone();
+            let stale = move || bluez::end_stale_link(&adapter, address);
+            match tokio::task::spawn_blocking(stale).await {
+                Ok(Ok(true)) => tracing::debug!(%address, "a link of a former daemon was ended"),
+                // Connecting says what is wrong.
+                Ok(Ok(false) | Err(_)) | Err(_) => {}
+            }
+        }
         if let Err(error) = timeout(CONNECT_TIMEOUT, peripheral.connect())
             .await
             .map_err(late)?
