@@ -110,10 +110,9 @@ impl Attempt {
         if first {
             let adapter = self.adapter.clone();
             let stale = move || bluez::end_stale_link(&adapter, address);
-            match tokio::task::spawn_blocking(stale).await {
-                Ok(Ok(true)) => tracing::debug!(%address, "a link of a former daemon was ended"),
-                // Connecting says what is wrong.
-                Ok(Ok(false) | Err(_)) | Err(_) => {}
+            // If it could not be ended, connecting says what is wrong.
+            if let Ok(Ok(true)) = tokio::task::spawn_blocking(stale).await {
+                tracing::debug!(%address, "a link of a former daemon was ended");
             }
         }
         if let Err(error) = timeout(CONNECT_TIMEOUT, peripheral.connect())
