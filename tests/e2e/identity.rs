@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::centre::Centre;
 use e2e::client::{Client, channel};
+use e2e::gateway::Uplink;
 use e2e::hand::{HandGateway, heart_rates, seal_readings};
+use e2e::wait::wait_for;
 use proto::clock::Clock;
 use proto::v1::gateway_to_centre::Kind as Up;
 use proto::v1::twin_service_client::TwinServiceClient;
 
+use crate::paths::{LONG, one_patient};
 use crate::support::Small;
 
 #[tokio::test]
@@ -120,6 +123,52 @@ async fn revocation_cuts_a_living_uplink() -> Result<()> {
     let status = small.centre.status()?;
     ensure!(status["readings_applied"] == 1, "{status}");
     Ok(())
+}
+
+/// The real agent, whose gateway was stolen while it sent: the centre cuts it, takes nothing of it any more, and the
+/// agent says why.
+async fn a_stolen_gateway(uplink: Uplink) -> Result<()> {
+    let (_folder, mut world) = one_patient(uplink).await?;
+    world.start()?;
+    let id = world.gateway_ids.get("home").cloned().context("home")?;
+    let sender = |status: &serde_json::Value| status["gateways"][0]["connected_by"].clone();
+    wait_for("readings by the line", LONG, async || {
+        let status = world.centre.status()?;
+        let flows = status["readings_applied"].as_u64() > Some(30);
+        Ok((flows && sender(&status) == uplink.name()).then_some(()))
+    })
+    .await
+    .context("the negative control: before, it was connected")?;
+    world.centre.cli(&["gateway", "revoke", &id])?;
+    let revoked = Instant::now();
+    wait_for("the line to be cut", LONG, async || {
+        Ok((sender(&world.centre.status()?) == "").then_some(()))
+    })
+    .await?;
+    let took = revoked.elapsed();
+    ensure!(took < Duration::from_secs(2), "cut after {took:?}");
+    let applied = world.centre.status()?["readings_applied"].clone();
+    let home = world.gateway("home")?;
+    let decoded = home.count("/readings_decoded");
+    home.wait_decoded(decoded + 60, LONG).await?;
+    let status = world.centre.status()?;
+    ensure!(
+        status["readings_applied"] == applied,
+        "a revoked gateway's readings were taken: {applied} before, {status}"
+    );
+    let said = world.gateway("home")?.status().unwrap_or_default();
+    ensure!(said["connected"] == false, "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_gateway_is_cut_within_two_seconds_by_grpc() -> Result<()> {
+    a_stolen_gateway(Uplink::Grpc).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_gateway_is_cut_within_two_seconds_by_mqtt() -> Result<()> {
+    a_stolen_gateway(Uplink::Mqtt).await
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod delivery;
+mod discreet;
 mod field;
 mod foreign;
 mod forgery;
