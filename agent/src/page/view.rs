@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use vitals::{Span, Time};
 
-use crate::status::{DeviceStatus, Status};
+use crate::status::{DeviceStatus, Status, WithheldStatus};
 
 /// A battery at or below this is nearly empty: the centre's own limit.
 const BATTERY_LOW: u8 = twin::rule::BATTERY_LOW;
@@ -82,6 +82,13 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
             ),
         };
     }
+    if let ([], Some(word)) = (status.devices.as_slice(), status.withheld.first()) {
+        return Headline {
+            class: "note",
+            title: wish(word).0.into(),
+            text: format!("{} Asked for {}.", wish(word).1, ago(word.since_us, now)),
+        };
+    }
     let expired = (1..=now.as_micros()).contains(&status.certificate_expires_us);
     if !status.store_trouble.is_empty() {
         note(
@@ -123,6 +130,21 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
     }
 }
 
+/// What a patient asked for: as a headline and in a sentence.
+fn wish(word: &WithheldStatus) -> (&'static str, &'static str) {
+    if word.collection == "paused" {
+        (
+            "Paused",
+            "Your devices are not read and nothing new is sent. Your care team can switch it on again when you want.",
+        )
+    } else {
+        (
+            "Collecting has ended",
+            "Your devices are not read any more, as you wished. Your care team can tell you more.",
+        )
+    }
+}
+
 fn needs_a_look(device: &DeviceStatus) -> bool {
     device.link != "connected"
         || device.contact == Some(false)
@@ -132,10 +154,27 @@ fn needs_a_look(device: &DeviceStatus) -> bool {
 }
 
 fn devices(status: &Status, now: Time) -> String {
-    if status.devices.is_empty() {
+    let mut html = String::new();
+    if !status.devices.is_empty() {
+        // Several people share this box: whose word it is, they know themselves.
+        for word in &status.withheld {
+            let said = if word.collection == "paused" {
+                "are paused"
+            } else {
+                "are not read any more"
+            };
+            let since = ago(word.since_us, now);
+            let _infallible = write!(
+                html,
+                "<p>The devices of one person here {said}: asked for {since}.</p>"
+            );
+        }
+    } else if status.withheld.is_empty() {
         return "<p>No device is assigned to this box.</p>".into();
+    } else {
+        return "<p>No device is read.</p>".into();
     }
-    let mut html = String::from("<ul>");
+    html.push_str("<ul>");
     for (index, device) in status.devices.iter().enumerate() {
         let name = if device.model.is_empty() {
             format!("Device {}", index + 1)
@@ -299,6 +338,37 @@ mod tests {
             status.alerts_here = 1;
             let (class, title) = class_and_title(&status);
             assert_eq!((class, title.as_str()), ("help", "Please call 0800."));
+        }
+    }
+
+    #[test]
+    fn a_pause_is_said_first_and_is_no_trouble() {
+        let word = |collection: &str| WithheldStatus {
+            collection: collection.into(),
+            since_us: NOW.as_micros() - 7_200_000_000,
+            ..WithheldStatus::default()
+        };
+        for (collection, title) in [("paused", "Paused"), ("withdrawn", "Collecting has ended")] {
+            let mut status = well();
+            status.withheld = vec![word(collection)];
+            // Two people: for the other one all is well, and the page says both.
+            assert_eq!(
+                class_and_title(&status),
+                ("good", "Everything is working".into())
+            );
+            let shared = page(&status, "", NOW);
+            assert!(
+                shared.contains("The devices of one person here") && shared.contains("Connected.")
+            );
+            // One person: nothing else matters, not even a line that is down.
+            status.devices.clear();
+            status.connected = false;
+            assert_eq!(class_and_title(&status), ("note", title.into()));
+            let alone = page(&status, "", NOW);
+            assert!(alone.contains("Asked for 2 hours ago.") && !alone.contains("not assigned"));
+            // But help comes before it.
+            status.alerts_here = 1;
+            assert_eq!(class_and_title(&status).0, "help");
         }
     }
 
