@@ -80,6 +80,9 @@ struct Kept {
     beat: Beat,
     /// `None`: an artefact.
     symbol: Option<u8>,
+    /// The word of this beat and the two after it, if the three are neighbours. Kept, because each of 127 windows
+    /// looks at it.
+    word: Option<u32>,
     verdict: Verdict,
 }
 
@@ -125,11 +128,13 @@ impl Beats {
         let kept = Kept {
             beat,
             symbol,
+            word: None,
             verdict: Verdict::Unknown,
         };
         let in_order = self.kept.back().is_none_or(|last| last.beat.at <= beat.at);
         if in_order {
             self.kept.push_back(kept);
+            self.spell(self.kept.len() - 1);
             self.shrink();
             if self.dirty_from.is_none() {
                 self.judge(self.kept.len() - 1);
@@ -141,6 +146,7 @@ impl Beats {
             return;
         }
         self.kept.insert(place, kept);
+        self.spell(place);
         self.dirty_from = Some(self.dirty_from.map_or(place, |dirty| dirty.min(place)));
         self.shrink();
     }
@@ -235,6 +241,24 @@ impl Beats {
         self.dirty_from = None;
     }
 
+    /// Spells the words that a beat at this place is in.
+    fn spell(&mut self, place: usize) {
+        for first in place.saturating_sub(2)..=place {
+            let word = self.word(first);
+            if let Some(kept) = self.kept.get_mut(first) {
+                kept.word = word;
+            }
+        }
+    }
+
+    fn word(&self, first: usize) -> Option<u32> {
+        let beat = |place: usize| self.kept.get(place);
+        let (a, b, c) = (beat(first)?, beat(first + 1)?, beat(first + 2)?);
+        let symbols = (a.symbol?, b.symbol?, c.symbol?);
+        (neighbours(a, b) && neighbours(b, c))
+            .then(|| u32::from(symbols.0) << 12 | u32::from(symbols.1) << 6 | u32::from(symbols.2))
+    }
+
     fn shrink(&mut self) {
         while self.kept.len() > BEATS {
             self.kept.pop_front();
@@ -258,30 +282,23 @@ impl Beats {
         let mut words = [0u32; WORDS];
         let mut count = 0;
         let newest = self.kept.get(index).map_or(Time::ZERO, |kept| kept.beat.at);
-        // Walk back from the beat; `later` and `last` are the two beats after the one looked at.
         let mut begin = newest;
-        let mut tail: [Option<&Kept>; 2] = [None, None];
-        for kept in self.kept.range(..=index).rev() {
+        // A word begins two beats before the last one that it may hold.
+        for kept in self.kept.range(..index.saturating_sub(1)).rev() {
             if newest.since(kept.beat.at) > REACH || count == WORDS {
                 break;
             }
-            if !tail[1].is_some_and(|next| neighbours(kept, next)) {
-                tail = [None, None];
-            }
-            if let ([Some(last), Some(middle)], Some(symbol)) = (tail, kept.symbol)
-                && let (Some(second), Some(third)) = (middle.symbol, last.symbol)
-            {
-                words[count] = u32::from(symbol) << 12 | u32::from(second) << 6 | u32::from(third);
+            if let Some(word) = kept.word {
+                words[count] = word;
                 count += 1;
                 begin = kept.beat.at;
             }
-            tail = [tail[1], Some(kept)];
         }
         if count < WORDS {
             return Err(count);
         }
         Ok(Entropy {
-            value: entropy(&mut words),
+            value: entropy(&words),
             begin,
         })
     }
@@ -314,24 +331,44 @@ fn symbol(tenth_ms: i64) -> Option<u8> {
     valid.then(|| u8::try_from((120_000 / tenth_ms).min(63)).unwrap_or(63))
 }
 
-/// Sorts the words; sums in their order, so that equal windows give equal bits.
+/// Counts equal words, and how many words have each count: sums over counts in their order, so that equal windows
+/// give equal bits in whatever order their words stand.
 #[expect(clippy::cast_precision_loss, reason = "counts up to 127")]
-fn entropy(words: &mut [u32; WORDS]) -> f64 {
-    words.sort_unstable();
+fn entropy(words: &[u32; WORDS]) -> f64 {
     let n = WORDS as f64;
     let log_n = libm::log2(n);
-    let (mut distinct, mut sum) = (0.0, 0.0);
-    for same in words.chunk_by(|a, b| a == b) {
-        let count = same.len() as f64;
-        distinct += 1.0;
-        sum += count / n
-            * if same.len() == 1 {
-                -log_n
-            } else {
-                libm::log2(count) - log_n
-            };
+    let (mut distinct, mut sum) = (0, 0.0);
+    for (count, words) in (1..).zip(words_with_count(words)) {
+        if words > 0 {
+            let p = count as f64 / n;
+            sum += f64::from(words) * p * (libm::log2(count as f64) - log_n);
+            distinct += words;
+        }
     }
-    -distinct / (n * log_n) * sum
+    -f64::from(distinct) / (n * log_n) * sum
+}
+
+/// Place `c - 1`: how many different words occur `c` times.
+fn words_with_count(words: &[u32; WORDS]) -> [u8; WORDS] {
+    /// Twice the words, and a power of two: an open table of them is short to search.
+    const SLOTS: usize = 256;
+    // A word and its count; a count of none is a free slot.
+    let mut table = [(0_u32, 0_u8); SLOTS];
+    let mut with_count = [0_u8; WORDS];
+    for word in words {
+        // Fibonacci hashing: the words of a regular heart differ in a few bits.
+        let mut slot = (word.wrapping_mul(0x9e37_79b1) >> 24) as usize;
+        while table[slot].1 > 0 && table[slot].0 != *word {
+            slot = (slot + 1) % SLOTS;
+        }
+        let count = usize::from(table[slot].1);
+        if let Some(before) = count.checked_sub(1) {
+            with_count[before] -= 1;
+        }
+        with_count[count] += 1;
+        table[slot] = (*word, table[slot].1 + 1);
+    }
+    with_count
 }
 
 /// The definition, for the hash that alerts carry.
@@ -468,9 +505,30 @@ mod tests {
 
     #[test]
     fn the_extremes_of_the_entropy() {
-        assert_eq!(entropy(&mut [7; WORDS]), 0.0);
-        let mut all = core::array::from_fn(|n| n as u32);
-        assert!((entropy(&mut all) - 1.0).abs() < 1e-12);
+        assert_eq!(entropy(&[7; WORDS]), 0.0);
+        let all = core::array::from_fn(|n| n as u32);
+        assert!((entropy(&all) - 1.0).abs() < 1e-12);
+    }
+
+    /// The formula of the paper as it stands there: sorted words, a sum over the distinct ones.
+    #[test]
+    fn the_entropy_is_the_papers() {
+        let mut seed = 3;
+        for spread in [1.0, 4.0, 20.0, 90.0, 260_000.0] {
+            for _ in 0..50 {
+                let mut words: [u32; WORDS] =
+                    core::array::from_fn(|_| (noise(&mut seed) * spread) as u32);
+                let ours = entropy(&words);
+                words.sort_unstable();
+                let (n, groups) = (WORDS as f64, words.chunk_by(|a, b| a == b));
+                let shares: Vec<f64> = groups.map(|same| same.len() as f64 / n).collect();
+                let shannon: f64 = shares.iter().map(|p| p * libm::log2(*p)).sum();
+                let paper = -(shares.len() as f64) / (n * libm::log2(n)) * shannon;
+                assert!((ours - paper).abs() < 1e-12, "{ours} {paper}");
+                words.rotate_left(31);
+                assert_eq!(ours.to_bits(), entropy(&words).to_bits());
+            }
+        }
     }
 
     #[test]
