@@ -156,11 +156,7 @@ impl Core {
     }
 
     fn fold(&self) -> Result<Fold> {
-        let secret = dir::read_secret(&self.dir.serve_key())?;
-        let secret = Secret::from_slice(&secret)
-            .context("serve.key must hold 32 bytes: restore it from its backup")?;
-        let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), Limits::default()));
-        Ok(Fold::new(hub, AlertIds::new(secret)))
+        Ok(empty_fold(&self.dir)?.0)
     }
 
     /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up; and
@@ -253,6 +249,18 @@ impl Core {
         closing.close().await;
         served
     }
+}
+
+/// A fold that has seen nothing, and where it publishes.
+///
+/// # Errors
+/// When the directory's secret cannot be read.
+pub(crate) fn empty_fold(dir: &CentreDir) -> Result<(Fold, Arc<Hub>)> {
+    let secret = dir::read_secret(&dir.serve_key())?;
+    let secret = Secret::from_slice(&secret)
+        .context("serve.key must hold 32 bytes: restore it from its backup")?;
+    let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), Limits::default()));
+    Ok((Fold::new(Arc::clone(&hub), AlertIds::new(secret)), hub))
 }
 
 /// What must end in order: the journal after all who append, the fold after the journal, the lock last.

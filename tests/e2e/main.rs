@@ -11,6 +11,7 @@ mod home;
 mod hostile;
 mod identity;
 mod page;
+mod past;
 mod paths;
 mod streams;
 mod support;

@@ -11,6 +11,7 @@ mod certificate;
 mod init;
 mod office;
 mod show;
+mod show_past;
 mod telemetry;
 
 use std::io::Write as _;
@@ -21,13 +22,17 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
+use proto::text::hex;
 use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
+use vitals::PatientId;
 
 use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
+use crate::journal::Position;
 use crate::lock::{LockError, StoreLock};
+use crate::past;
 use office::Office;
 
 const EXAMPLES: &str = "\
@@ -105,6 +110,29 @@ enum Command {
     SignIn {
         /// Who it is for; their acts are recorded under this name.
         person: String,
+    },
+    /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
+    /// beginning. Works beside a running centre, and on a copy of its directory on another machine.
+    Rebuild {
+        /// The patient's id.
+        patient: String,
+        /// The entry's position; without it the last one. Twins and alerts carry positions, `status` shows the newest.
+        #[arg(long, value_name = "POSITION")]
+        at: Option<u64>,
+        /// End with an error unless the state has this hash (`state_hash` of the twin that the centre published).
+        #[arg(long, value_name = "HEX")]
+        expect: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Why an alert was raised: what made it change, what it rests on, and the batches that brought those readings.
+    Why {
+        /// The alert's id, as the page and the streams show it.
+        alert: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// How the centre is doing.
     Status {
@@ -297,6 +325,21 @@ pub fn run(args: Args) -> Result<()> {
             let (link, fingerprint) = signed?;
             print(&show::sign_in(&link, &fingerprint))
         }),
+        Command::Rebuild {
+            patient,
+            at,
+            expect,
+            json,
+        } => rebuild(&dir, &patient, at, expect.as_deref(), json),
+        Command::Why { alert, json } => {
+            settings(&dir)?;
+            let why = past::why(&dir, &alert)?;
+            print(&if json {
+                show::json(&show_past::why_json(&why))?
+            } else {
+                show_past::why(&why)
+            })
+        }
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;
@@ -309,6 +352,32 @@ pub fn run(args: Args) -> Result<()> {
             })
         }),
     }
+}
+
+fn rebuild(
+    dir: &CentreDir,
+    patient: &str,
+    at: Option<u64>,
+    expect: Option<&str>,
+    json: bool,
+) -> Result<()> {
+    settings(dir)?;
+    let patient = PatientId::parse(patient)
+        .context("PATIENT: an id as `patient list` shows it, such as p-4k2d")?;
+    let rebuilt = past::rebuild(dir, &patient, at.map(Position))?;
+    print(&if json {
+        show::json(&show_past::rebuilt_json(&rebuilt))?
+    } else {
+        show_past::rebuilt(&rebuilt)
+    })?;
+    let hash = hex(&rebuilt.twin.state_hash);
+    if let Some(expected) = expect.filter(|expected| !expected.eq_ignore_ascii_case(&hash)) {
+        anyhow::bail!(
+            "the state's hash is {hash}, not {expected}: another position, another fold version (this program's is {}), or a damaged journal",
+            twin::FOLD_VERSION
+        );
+    }
+    Ok(())
 }
 
 async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Result<()> {

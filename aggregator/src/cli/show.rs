@@ -276,7 +276,7 @@ pub(super) fn time(micros: i64) -> String {
     second.map_or_else(|_| "an unknown time".into(), |second| second.to_string())
 }
 
-fn line(text: &mut String, content: &str) {
+pub(super) fn line(text: &mut String, content: &str) {
     writeln!(text, "{}", content.trim_end()).expect("a String takes everything");
 }
 

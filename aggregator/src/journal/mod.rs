@@ -14,6 +14,7 @@
 mod codec;
 mod entry;
 mod pace;
+mod replay;
 mod store;
 mod writer;
 
@@ -28,12 +29,11 @@ use vitals::{StreamId, Time};
 
 pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
 use pace::Pace;
+pub use replay::Replay;
 pub use store::HistoryCursor;
 use store::{Group, Reader, Row, Sqlite, StoreError};
 use writer::{Ask, QUEUE, Request, Shared, Writer};
 
-/// Rows read at once in a replay: at most a few MiB in memory.
-const REPLAY_ROWS: u32 = 64;
 /// Rows in one page of history.
 const PAGE_ROWS: u32 = 64;
 /// Committed entries that wait for the fold; beyond it the writer waits, and with it every gateway.
@@ -110,18 +110,13 @@ pub struct Log {
     store: Sqlite,
     clock: Clock,
     keeper: Arc<dyn Keeper>,
-    next: Position,
-    last_known: Time,
-    damaged: Arc<AtomicU64>,
-    /// Position of the first damaged entry that may have been administrative; 0: none so far.
-    lost: AtomicU64,
+    replay: Replay,
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Log")
-            .field("path", &self.path)
-            .field("next", &self.next)
+            .field("replay", &self.replay)
             .finish_non_exhaustive()
     }
 }
@@ -138,98 +133,41 @@ impl Log {
         keeper: Arc<dyn Keeper>,
     ) -> Result<Self, JournalError> {
         let store = Sqlite::open(path, max_mib)?;
-        let (next, last_known) = match Reader::open(path)?.last()? {
-            Some((first, count, known)) => (Position(first.0 + count), known),
-            None => (Position(1), Time::ZERO),
-        };
-        let damaged = Arc::new(AtomicU64::new(0));
+        let replay = Replay::open(path, Arc::clone(&keeper))?;
         Ok(Self {
             path: path.to_owned(),
             store,
             clock,
             keeper,
-            next,
-            last_known,
-            damaged,
-            lost: AtomicU64::new(0),
+            replay,
         })
     }
 
     /// Where the next entry will lie; `Position(1)` in an empty journal.
     #[must_use]
     pub const fn next(&self) -> Position {
-        self.next
+        self.replay.next()
     }
 
     /// Known time of the last entry; [`Time::ZERO`] in an empty journal.
     #[must_use]
     pub const fn last_known(&self) -> Time {
-        self.last_known
+        self.replay.last_known()
     }
 
     /// Every entry in order, through the keeper and then to `take`. Damaged entries are skipped and counted.
     ///
     /// # Errors
     /// [`JournalError::Read`].
-    pub fn replay(&self, mut take: impl FnMut(Committed)) -> Result<(), JournalError> {
-        let reader = Reader::open(&self.path)?;
-        let mut from = Position(1);
-        while from < self.next {
-            let rows = reader.rows(from, REPLAY_ROWS)?;
-            if rows.is_empty() {
-                self.report_damage(from, self.next.0 - from.0, Lost::Anything);
-            }
-            let end = rows
-                .last()
-                .map_or(self.next, |row| Position(row.first.0 + row.count));
-            for row in rows {
-                if row.first > from {
-                    self.report_damage(from, row.first.0 - from.0, Lost::Anything);
-                }
-                from = Position(row.first.0 + row.count);
-                for (position, known, entry) in self.read(&row) {
-                    self.keeper.apply(position, known, &entry);
-                    let body = self.keeper.unseal(&entry);
-                    take(Committed {
-                        position,
-                        known,
-                        entry: Arc::new(entry),
-                        body,
-                    });
-                }
-            }
-            from = end;
-        }
-        Ok(())
-    }
-
-    fn read(&self, row: &Row) -> Vec<(Position, Time, Entry)> {
-        read_row(row, |position, count, lost| {
-            self.report_damage(position, count, lost);
-        })
+    pub fn replay(&self, take: impl FnMut(Committed)) -> Result<(), JournalError> {
+        self.replay.run(self.replay.next(), take)
     }
 
     /// After a replay: where the first damaged entry lies that was, or may have been, administrative. Without it
     /// the registry may give back a right that was taken away.
     #[must_use]
     pub fn lost_administrative(&self) -> Option<Position> {
-        let lost = self.lost.load(Ordering::Relaxed);
-        (lost > 0).then_some(Position(lost))
-    }
-
-    fn report_damage(&self, position: Position, count: u64, lost: Lost) {
-        if lost == Lost::Anything {
-            // The first one is kept.
-            let _ = self
-                .lost
-                .compare_exchange(0, position.0, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        tracing::error!(
-            position = position.0,
-            count,
-            "damaged entries in the journal are skipped"
-        );
-        self.damaged.fetch_add(count, Ordering::Relaxed);
+        self.replay.lost_administrative()
     }
 
     /// Starts the writer. The feed holds what is committed from now on.
@@ -243,9 +181,9 @@ impl Log {
             clock: self.clock,
             pace: Pace::new(self.clock.now()),
             keeper: self.keeper,
-            next: self.next,
-            last_known: self.last_known,
-            damaged: self.damaged,
+            next: self.replay.next(),
+            last_known: self.replay.last_known(),
+            damaged: self.replay.damaged(),
         };
         seat.start(store, reader)
     }

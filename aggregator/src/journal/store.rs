@@ -115,19 +115,7 @@ impl Sqlite {
     /// Opens or creates; `max_mib` bounds the file (a write beyond it fails as on a full disk).
     pub(super) fn open(path: &Path, max_mib: Option<u32>) -> Result<Self, StoreError> {
         let connection = Connection::open(path).map_err(explain)?;
-        let id: i32 = pragma(&connection, "application_id")?;
-        let tables: i32 = pragma(&connection, "user_version")?;
-        if id != 0 && id != APPLICATION_ID {
-            return Err(StoreError(format!(
-                "{} is not a vitaltwin journal",
-                path.display()
-            )));
-        }
-        if tables > TABLES {
-            return Err(StoreError(format!(
-                "the journal was written by a newer program (tables {tables}, known here: {TABLES})"
-            )));
-        }
+        check(&connection, path)?;
         connection.busy_timeout(BUSY).map_err(explain)?;
         connection.execute_batch(CREATE).map_err(explain)?;
         if let Some(max_mib) = max_mib {
@@ -140,6 +128,22 @@ impl Sqlite {
         }
         Ok(Self { connection })
     }
+}
+
+/// Ours, or new; and not of a later program.
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let id: i32 = pragma(connection, "application_id")?;
+    let tables: i32 = pragma(connection, "user_version")?;
+    if id != 0 && id != APPLICATION_ID {
+        let path = path.display();
+        return Err(StoreError(format!("{path} is not a vitaltwin journal")));
+    }
+    if tables > TABLES {
+        return Err(StoreError(format!(
+            "the journal was written by a newer program (tables {tables}, known here: {TABLES})"
+        )));
+    }
+    Ok(())
 }
 
 const CREATE: &str = "
@@ -207,6 +211,7 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(explain)?;
         connection.busy_timeout(BUSY).map_err(explain)?;
+        check(&connection, path)?;
         Ok(Self { connection })
     }
 

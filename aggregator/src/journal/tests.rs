@@ -91,7 +91,7 @@ fn replayed(path: &Path) -> (Vec<Committed>, u64) {
     let mut all = Vec::new();
     log.replay(|committed| all.push(committed))
         .expect("it reads");
-    (all, log.damaged.load(Ordering::Relaxed))
+    (all, log.replay.damaged().load(Ordering::Relaxed))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,9 +178,9 @@ async fn a_clock_that_jumps_ahead_stops_the_store_before_anything_is_written() {
             clock: log.clock,
             pace: Pace::new(now).since(now - vitals::Span::from_mins(minutes)),
             keeper: Arc::clone(&log.keeper),
-            next: log.next,
-            last_known: log.last_known,
-            damaged: log.damaged,
+            next: log.next(),
+            last_known: log.last_known(),
+            damaged: log.replay.damaged(),
         };
         let reader = Reader::open(&place.path).expect("the file exists");
         let (journal, feed) = seat.start(Box::new(log.store), reader).expect("it starts");
@@ -256,9 +256,9 @@ async fn append_ten(good: u32) -> (usize, Status, usize) {
         clock: log.clock,
         pace: Pace::new(log.clock.now()),
         keeper: Arc::clone(&log.keeper),
-        next: log.next,
-        last_known: log.last_known,
-        damaged: log.damaged,
+        next: log.next(),
+        last_known: log.last_known(),
+        damaged: log.replay.damaged(),
     };
     let store = Box::new(Failing {
         inner: log.store,

@@ -80,9 +80,20 @@ impl Vault {
     /// # Errors
     /// [`VaultError`]; a KEK that others may read is refused.
     pub fn open(folder: &Path) -> Result<Self, VaultError> {
+        Self::unwrap(folder, VaultStore::open(&folder.join("vault.db"))?)
+    }
+
+    /// The same beside a centre that works on it: nothing can be added.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; also when there is none.
+    pub fn open_to_read(folder: &Path) -> Result<Self, VaultError> {
+        Self::unwrap(folder, VaultStore::open_to_read(&folder.join("vault.db"))?)
+    }
+
+    fn unwrap(folder: &Path, store: VaultStore) -> Result<Self, VaultError> {
         let kek = dir::read_secret(&folder.join("kek")).map_err(VaultError::Kek)?;
         let kek = Secret::from_slice(&kek).ok_or(VaultError::KekSize)?;
-        let store = VaultStore::open(&folder.join("vault.db"))?;
         let mut keys: BTreeMap<PatientId, Vec<_>> = BTreeMap::new();
         let mut closed = 0;
         for row in store.all()? {

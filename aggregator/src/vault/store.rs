@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 /// What SQLite said, for people.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,12 @@ impl VaultStore {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         connection.execute_batch(CREATE)?;
+        Ok(Self { connection })
+    }
+
+    /// An existing one, to read only.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok(Self { connection })
     }
 
