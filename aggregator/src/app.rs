@@ -38,6 +38,7 @@ use crate::ingest::mqtt::MqttDoor;
 use crate::ingest::{Flow, Ingest, Parts, Room};
 use crate::journal::{Entry, Journal, Log};
 use crate::lock::StoreLock;
+use crate::metrics::Listening;
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
@@ -88,6 +89,9 @@ pub struct Ready {
     pub mqtt: String,
     /// The page's address, for people.
     pub page: String,
+    /// Metrics, if they are switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }
 
 impl Core {
@@ -360,6 +364,9 @@ impl House {
             Arc::clone(&self.counters),
             Span::from_mins(i64::from(self.config.renew_grace_days) * 24 * 60),
         );
+        let admin = Arc::new(admin);
+        let metrics = self.metrics().await?;
+        let metrics_at = metrics.as_ref().map(Listening::address).transpose()?;
         let streams = TaskTracker::new();
         let uplink = UplinkDoor::new(Arc::clone(&ingest), stop.clone(), streams.clone());
         let enrolment = EnrolmentDoor::new(Arc::new(enrolment), command_point, addresses);
@@ -368,7 +375,7 @@ impl House {
         )
         .add_service(EnrolmentServiceServer::new(enrolment).max_decoding_message_size(REQUEST))
         .add_service(
-            OperatorServiceServer::new(OperatorDoor::new(Arc::new(admin)))
+            OperatorServiceServer::new(OperatorDoor::new(Arc::clone(&admin)))
                 .max_decoding_message_size(REQUEST),
         );
         let front = serve::front(self.reading(sign_in, others));
@@ -378,6 +385,7 @@ impl House {
             grpc: here(grpc),
             mqtt: here(mqtt),
             page,
+            metrics: metrics_at.map(here),
         };
         tracing::info!(grpc = ready.grpc, mqtt = ready.mqtt, "listening");
         if !self.clock.describe().is_empty() {
@@ -391,6 +399,7 @@ impl House {
         tokio::join!(
             port.run(front, stop.clone()),
             certificate.keep(stop.clone()),
+            watched(metrics, admin, self.clock, stop.clone()),
             mqtt_door.run(stop),
         );
         streams.close();
@@ -412,6 +421,16 @@ impl House {
         Ok((port, mqtt))
     }
 
+    async fn metrics(&self) -> Result<Option<Listening>> {
+        let Some(listen) = self.config.metrics_listen else {
+            return Ok(None);
+        };
+        let opened = Listening::open(listen).await;
+        let opened =
+            opened.with_context(|| format!("metrics_listen = \"{listen}\" in config.toml"))?;
+        Ok(Some(opened))
+    }
+
     fn reading(&self, sign_in: Arc<SignIn>, others: Routes) -> serve::Parts {
         let directory = Arc::clone(&self.books);
         let access = Access::new(self.clock, sign_in, directory, Arc::clone(&self.counters));
@@ -431,6 +450,19 @@ impl House {
             },
             others,
         }
+    }
+}
+
+/// Answers the machines that watch this one, if any may ask.
+async fn watched(
+    metrics: Option<Listening>,
+    admin: Arc<Admin>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    if let Some(metrics) = metrics {
+        let ask = Arc::new(move || admin.status());
+        metrics.serve(ask, clock, stop).await;
     }
 }
 

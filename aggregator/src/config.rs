@@ -34,6 +34,8 @@ pub struct Config {
     pub renew_grace_days: u32,
     /// Connections that may be open at once on each port. Default 4096.
     pub max_connections: u32,
+    /// Where `/metrics`, `/health` and `/ready` answer, in clear: a loopback address (see METRICS.md). Default: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
     /// anything about a patient. Default `info`.
     pub log: String,
@@ -51,6 +53,7 @@ impl Default for Config {
             gateway_burst_kib: 16384,
             renew_grace_days: 90,
             max_connections: 4096,
+            metrics_listen: None,
             log: "info".into(),
         }
     }
@@ -84,6 +87,10 @@ renew_grace_days = 90
 
 # Connections that may be open at once on each port.
 max_connections = 4096
+
+# Where /metrics (Prometheus), /health and /ready answer, in clear: an address of this machine only, such as
+# "127.0.0.1:9464". Commented out: nowhere.
+# metrics_listen = "127.0.0.1:9464"
 
 # What is logged: error, warn, info, debug, or a filter per module.
 log = "info"
@@ -121,6 +128,15 @@ impl Config {
             return value(
                 "names",
                 "each must be a host name or an IP address, without port or scheme",
+            );
+        }
+        if config
+            .metrics_listen
+            .is_some_and(|address| !address.ip().is_loopback())
+        {
+            return value(
+                "metrics_listen",
+                "must be a loopback address such as 127.0.0.1:9464: it is in clear; let a collector on this machine send it on",
             );
         }
         if config.listen == config.mqtt_listen && config.listen.port() != 0 {
@@ -205,6 +221,7 @@ mod tests {
             ("listen = \"here\"", "listen"),
             ("max_connections = 0", "max_connections"),
             ("names = [\"https://x\"]", "names"),
+            ("metrics_listen = \"0.0.0.0:9464\"", "metrics_listen"),
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
         ] {
             let error = Config::parse(text).expect_err(text).to_string();

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod ingest;
 pub mod journal;
 pub mod lock;
+pub mod metrics;
 pub mod past;
 pub mod patient;
 pub mod publish;

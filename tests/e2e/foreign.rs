@@ -29,6 +29,42 @@ async fn centre_with_a_reading() -> Result<Small> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn prometheus_reads_the_metrics_and_no_patient_is_in_them() -> Result<()> {
+    let python = root().join("target/tools/python/bin/python");
+    if !python.exists() {
+        eprintln!(
+            "skipped: {} is absent: run `tests/run install`",
+            python.display()
+        );
+        return Ok(());
+    }
+    let mut small = centre_with_a_reading().await?;
+    ensure!(
+        small.centre.ready()?.metrics.is_none(),
+        "control: nobody asked for them"
+    );
+    small.centre.stop()?;
+    let config = small.centre.dir().join("config.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, format!("metrics_listen = \"127.0.0.1:0\"\n{text}"))?;
+    small.centre.start().await?;
+    let address = small.centre.ready()?.metrics.context("switched on")?;
+    let script = root().join("tests/foreign/metrics.py");
+    let asked = [script.to_string_lossy().into_owned(), address.to_string()];
+    let said: serde_json::Value = serde_json::from_str(&run(&python, asked, &[])?)?;
+    let samples = &said["samples"];
+    ensure!(samples["vitaltwin_readings_applied_total"] == 2.0, "{said}");
+    ensure!(samples["vitaltwin_patients"] == 1.0, "{said}");
+    ensure!(said["health"] == 200 && said["ready"] == 200, "{said}");
+    let text = said["text"].as_str().context("text")?;
+    ensure!(
+        !text.contains(&small.patient) && !text.contains("Story") && !text.contains("by hand"),
+        "a person is named: {text}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn python_reads_twins_and_resumes_alerts() -> Result<()> {
     let python = root().join("target/tools/python/bin/python");
     if !python.exists() {

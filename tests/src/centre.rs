@@ -31,6 +31,9 @@ pub struct Ready {
     pub mqtt: SocketAddr,
     /// The page's address, for people.
     pub page: String,
+    /// Metrics, where they are switched on.
+    #[serde(default)]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Centre {
