@@ -22,6 +22,7 @@ pub mod past;
 pub mod patient;
 pub mod publish;
 pub mod registry;
+pub mod replay;
 pub mod serve;
 mod stages;
 pub mod vault;

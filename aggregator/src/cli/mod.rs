@@ -7,6 +7,7 @@
 //! Invariants: standard output holds the answer and nothing else, so that scripts can use it; hints and progress go
 //! to standard error. Must not know: how an act is done.
 
+mod again;
 mod certificate;
 mod init;
 mod office;
@@ -16,23 +17,20 @@ mod telemetry;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::text::hex;
 use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
-use vitals::PatientId;
 
 use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
-use crate::journal::Position;
 use crate::lock::{LockError, StoreLock};
-use crate::past;
+use crate::replay::output::Type;
 use office::Office;
 
 const EXAMPLES: &str = "\
@@ -133,6 +131,19 @@ enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Feed observations from a file through exactly the fold of a running centre, and write what it says: states, scores,
+    /// forecasts, alerts. Needs no centre. Format: aggregator/REPLAY.md.
+    Replay {
+        /// Observations, one JSON object a line; `-`: standard input.
+        #[arg(long, value_name = "FILE")]
+        input: PathBuf,
+        /// What the fold says, one JSON object a line; `-`: standard output.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+        /// Write this type of line only: state, rhythm, forecast, alert, finding (repeat it for more).
+        #[arg(long, value_name = "TYPE")]
+        only: Vec<Type>,
     },
     /// How the centre is doing.
     Status {
@@ -330,16 +341,13 @@ pub fn run(args: Args) -> Result<()> {
             at,
             expect,
             json,
-        } => rebuild(&dir, &patient, at, expect.as_deref(), json),
-        Command::Why { alert, json } => {
-            settings(&dir)?;
-            let why = past::why(&dir, &alert)?;
-            print(&if json {
-                show::json(&show_past::why_json(&why))?
-            } else {
-                show_past::why(&why)
-            })
-        }
+        } => again::rebuild(&dir, &patient, at, expect.as_deref(), json),
+        Command::Why { alert, json } => again::why(&dir, &alert, json),
+        Command::Replay {
+            input,
+            output,
+            only,
+        } => again::replay(&input, &output, &only),
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;
@@ -352,32 +360,6 @@ pub fn run(args: Args) -> Result<()> {
             })
         }),
     }
-}
-
-fn rebuild(
-    dir: &CentreDir,
-    patient: &str,
-    at: Option<u64>,
-    expect: Option<&str>,
-    json: bool,
-) -> Result<()> {
-    settings(dir)?;
-    let patient = PatientId::parse(patient)
-        .context("PATIENT: an id as `patient list` shows it, such as p-4k2d")?;
-    let rebuilt = past::rebuild(dir, &patient, at.map(Position))?;
-    print(&if json {
-        show::json(&show_past::rebuilt_json(&rebuilt))?
-    } else {
-        show_past::rebuilt(&rebuilt)
-    })?;
-    let hash = hex(&rebuilt.twin.state_hash);
-    if let Some(expected) = expect.filter(|expected| !expected.eq_ignore_ascii_case(&hash)) {
-        anyhow::bail!(
-            "the state's hash is {hash}, not {expected}: another position, another fold version (this program's is {}), or a damaged journal",
-            twin::FOLD_VERSION
-        );
-    }
-    Ok(())
 }
 
 async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Result<()> {
@@ -457,7 +439,7 @@ async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Resul
 }
 
 /// Settings as TOML. A value that is no number, boolean or quoted text is taken as text.
-fn settings_text(settings: &[String], file: Option<&std::path::Path>) -> Result<String> {
+fn settings_text(settings: &[String], file: Option<&Path>) -> Result<String> {
     if let Some(file) = file {
         return std::fs::read_to_string(file).with_context(|| file.display().to_string());
     }

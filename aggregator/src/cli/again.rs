@@ -1,0 +1,91 @@
+//! Commands that fold again: a twin at a position, why an alert was raised, observations from a file.
+//!
+//! Must not know: how any of it is folded.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use proto::text::hex;
+use vitals::PatientId;
+
+use super::{show, show_past};
+use crate::dir::CentreDir;
+use crate::journal::Position;
+use crate::past;
+use crate::replay::{self, output::Type};
+
+pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
+    let dash = Path::new("-");
+    let from: Box<dyn std::io::Read> = if input == dash {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(input).with_context(|| input.display().to_string())?)
+    };
+    let to: Box<dyn std::io::Write> = if output == dash {
+        Box::new(std::io::stdout())
+    } else {
+        Box::new(File::create(output).with_context(|| output.display().to_string())?)
+    };
+    let (from, mut to) = (BufReader::new(from), BufWriter::new(to));
+    let mut errors = std::io::stderr();
+    let summary = replay::run(from, &mut to, only, |number, why| {
+        // Standard error may be closed: what counts stands in the sum, and in the status.
+        let _ = writeln!(errors, "line {number}: {why}");
+    })?;
+    writeln!(
+        errors,
+        "{} lines of {} patients: {} taken, {} waveforms passed over, {} refused, {} known times went back; {} lines written",
+        summary.lines,
+        summary.patients,
+        summary.taken,
+        summary.waveforms,
+        summary.refused,
+        summary.known_went_back,
+        summary.written
+    )
+    .context("standard error")?;
+    anyhow::ensure!(
+        summary.refused == 0,
+        "{} lines were refused: aggregator/REPLAY.md says what a line must be",
+        summary.refused
+    );
+    Ok(())
+}
+
+pub(super) fn rebuild(
+    dir: &CentreDir,
+    patient: &str,
+    at: Option<u64>,
+    expect: Option<&str>,
+    json: bool,
+) -> Result<()> {
+    super::settings(dir)?;
+    let patient = PatientId::parse(patient)
+        .context("PATIENT: an id as `patient list` shows it, such as p-4k2d")?;
+    let rebuilt = past::rebuild(dir, &patient, at.map(Position))?;
+    super::print(&if json {
+        show::json(&show_past::rebuilt_json(&rebuilt))?
+    } else {
+        show_past::rebuilt(&rebuilt)
+    })?;
+    let hash = hex(&rebuilt.twin.state_hash);
+    if let Some(expected) = expect.filter(|expected| !expected.eq_ignore_ascii_case(&hash)) {
+        anyhow::bail!(
+            "the state's hash is {hash}, not {expected}: another position, another fold version (this program's is {}), or a damaged journal",
+            twin::FOLD_VERSION
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn why(dir: &CentreDir, alert: &str, json: bool) -> Result<()> {
+    super::settings(dir)?;
+    let why = past::why(dir, alert)?;
+    super::print(&if json {
+        show::json(&show_past::why_json(&why))?
+    } else {
+        show_past::why(&why)
+    })
+}

@@ -1,0 +1,304 @@
+//! PURE. One line of observations: JSON to what the fold takes, or why not.
+//!
+//! Invariants: total, for any bytes; a refusal names the field and what it must be; nothing is guessed: an unknown
+//! kind, a wrong unit or a time that cannot be read is refused. Format: `aggregator/REPLAY.md`.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use twin::event::Context;
+use vitals::{Absence, Fixed, Kind, Quality, Time, Value};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Whose, as the file names them.
+    pub patient: String,
+    /// When it was known.
+    pub known: Time,
+    /// What.
+    pub what: What,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A scalar.
+    Reading {
+        /// Device and placement, as the file names them.
+        source: String,
+        /// What was measured.
+        kind: Kind,
+        /// The number, or its absence.
+        value: Value,
+        /// When the body did it.
+        effective: Time,
+        /// Its number among those of its source and kind; counted here if absent.
+        seq: Option<u64>,
+        /// Flags.
+        quality: Quality,
+    },
+    /// A block of a waveform: checked, and passed over, because no model reads one yet.
+    Waveform,
+    /// What people said about the patient.
+    Context(Context),
+}
+
+/// Why a line is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {remedy}")]
+pub struct Refused {
+    /// Which field.
+    pub field: &'static str,
+    /// What it must be.
+    pub remedy: String,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    patient: String,
+    kind: String,
+    known: String,
+    #[serde(default)]
+    source: String,
+    value: Option<f64>,
+    unit: Option<String>,
+    effective: Option<String>,
+    seq: Option<u64>,
+    #[serde(default)]
+    quality: u32,
+    start: Option<String>,
+    rate_hz: Option<f64>,
+    samples: Option<Vec<Option<f64>>>,
+    oxygen_target_88_92: Option<bool>,
+    on_oxygen: Option<bool>,
+    alert_and_oriented: Option<bool>,
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// [`Refused`].
+pub fn parse(line: &[u8]) -> Result<Line, Refused> {
+    let raw: Raw = serde_json::from_slice(line).map_err(|error| Refused {
+        field: "line",
+        remedy: format!("must be one JSON object of REPLAY.md: {error}"),
+    })?;
+    if raw.patient.is_empty() || raw.patient.len() > 200 {
+        return refuse("patient", "must be 1 to 200 octets");
+    }
+    let known = time("known", &raw.known)?;
+    let what = match raw.kind.as_str() {
+        "context" => What::Context(Context {
+            oxygen_target_88_92: raw.oxygen_target_88_92.unwrap_or(false),
+            on_oxygen: raw.on_oxygen,
+            alert_and_oriented: raw.alert_and_oriented,
+        }),
+        _ if raw.samples.is_some() => waveform(&raw)?,
+        _ => reading(&raw)?,
+    };
+    Ok(Line {
+        patient: raw.patient,
+        known,
+        what,
+    })
+}
+
+fn reading(raw: &Raw) -> Result<What, Refused> {
+    let Some(kind) = kind(&raw.kind) else {
+        let all = Kind::ALL.map(|kind| kind.info().name).join(", ");
+        return refuse("kind", format!("must be context or one of {all}"));
+    };
+    let info = kind.info();
+    if let Some(unit) = &raw.unit
+        && !is_unit(unit, info.unit)
+    {
+        return refuse("unit", format!("must be {} for {}", info.unit, info.name));
+    }
+    let Some(effective) = &raw.effective else {
+        return refuse("effective", "must be there: when the body did it");
+    };
+    let (value, quality) = match raw.value {
+        // JSON has no NaN: an absent number is null, or no value at all.
+        None => (Value::Absent(Absence::NotANumber), raw.quality),
+        Some(number) => {
+            let Some(fixed) = Fixed::from_f64(kind, number) else {
+                return refuse("value", "is too large");
+            };
+            let (low, high) = info.plausible;
+            let plausible = (low..=high).contains(&number);
+            let mark = if plausible {
+                0
+            } else {
+                Quality::IMPLAUSIBLE.bits()
+            };
+            (Value::Measured(fixed), raw.quality | mark)
+        }
+    };
+    Ok(What::Reading {
+        source: raw.source.clone(),
+        kind,
+        value,
+        effective: time("effective", effective)?,
+        seq: raw.seq,
+        quality: Quality::from_bits(quality),
+    })
+}
+
+fn waveform(raw: &Raw) -> Result<What, Refused> {
+    match &raw.start {
+        Some(start) => time("start", start)?,
+        None => return refuse("start", "must be there: the first sample's time"),
+    };
+    if !raw
+        .rate_hz
+        .is_some_and(|rate| rate.is_finite() && rate > 0.0)
+    {
+        return refuse("rate_hz", "must be a positive number");
+    }
+    Ok(What::Waveform)
+}
+
+/// By our own name, or by the short one that people use.
+fn kind(name: &str) -> Option<Kind> {
+    let short = match name {
+        "spo2" => Kind::OxygenSaturation,
+        "respiration_rate" => Kind::RespiratoryRate,
+        "systolic" => Kind::SystolicPressure,
+        "diastolic" => Kind::DiastolicPressure,
+        // What recordings call glucose comes from continuous monitors; a meter's is `blood_glucose`.
+        "glucose" => Kind::InterstitialGlucose,
+        "weight" => Kind::BodyWeight,
+        "steps" => Kind::StepsTaken,
+        name => return Kind::ALL.into_iter().find(|kind| kind.info().name == name),
+    };
+    Some(short)
+}
+
+/// UCUM, or what people write for it.
+fn is_unit(given: &str, wanted: &str) -> bool {
+    let same = match given {
+        "bpm" | "1/min" | "{beats}/min" => "/min",
+        "mmHg" => "mm[Hg]",
+        "degC" | "C" => "Cel",
+        "steps" | "1" => "{steps}",
+        other => other,
+    };
+    same == wanted
+}
+
+fn time(field: &'static str, text: &str) -> Result<Time, Refused> {
+    match text.parse::<Timestamp>() {
+        Ok(time) => Ok(Time::from_micros(time.as_microsecond())),
+        Err(_) => refuse(
+            field,
+            "must be a time with its zone such as 2026-01-01T00:00:00.812Z",
+        ),
+    }
+}
+
+fn refuse<T>(field: &'static str, remedy: impl Into<String>) -> Result<T, Refused> {
+    let remedy = remedy.into();
+    Err(Refused { field, remedy })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RR: &str = r#"{"patient":"p1","source":"strap/chest","kind":"rr_interval","value":812,"unit":"ms","effective":"2026-01-01T00:00:00.812Z","known":"2026-01-01T00:00:00.900Z","seq":17}"#;
+
+    fn with(field: &str, value: &str) -> Result<Line, Refused> {
+        let mut line: serde_json::Value = serde_json::from_str(RR).expect("JSON");
+        line[field] = serde_json::from_str(value).expect("JSON");
+        parse(line.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_line_as_the_document_shows_it() {
+        let line = parse(RR.as_bytes()).expect("well formed");
+        assert_eq!(line.patient, "p1");
+        assert_eq!(line.known, Time::from_micros(1_767_225_600_900_000));
+        let What::Reading {
+            kind, value, seq, ..
+        } = line.what
+        else {
+            panic!("a reading")
+        };
+        assert_eq!(kind, Kind::RrInterval);
+        assert_eq!((value, seq), (Value::Measured(Fixed(8120)), Some(17)));
+    }
+
+    #[test]
+    fn short_names_are_those_of_the_document() {
+        for (name, unit) in [
+            ("heart_rate", "bpm"),
+            ("spo2", "%"),
+            ("respiration_rate", "/min"),
+            ("body_temperature", "Cel"),
+            ("systolic", "mm[Hg]"),
+            ("diastolic", "mmHg"),
+            ("glucose", "mg/dL"),
+            ("weight", "kg"),
+            ("steps", "{steps}"),
+        ] {
+            let line = format!(
+                r#"{{"patient":"p","source":"s","kind":"{name}","value":50,"unit":"{unit}","effective":"2026-01-01T00:00:00Z","known":"2026-01-01T00:00:00Z"}}"#
+            );
+            assert!(parse(line.as_bytes()).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (field, value) in [
+            ("kind", "\"pulse\""),
+            ("unit", "\"s\""),
+            ("effective", "\"2026-01-01 00:00\""),
+            ("effective", "null"),
+            ("known", "\"yesterday\""),
+            ("patient", "\"\""),
+            ("value", "1e300"),
+        ] {
+            let refused = with(field, value).expect_err(value);
+            assert_eq!(refused.field, field, "{refused}");
+        }
+        assert_eq!(
+            with("seq", "\"seventeen\"").map_err(|e| e.field),
+            Err("line")
+        );
+        assert_eq!(parse(b"[]").map_err(|e| e.field), Err("line"));
+    }
+
+    #[test]
+    fn an_absent_number_is_an_absence_and_an_odd_one_is_marked() {
+        let what = |line: Result<Line, Refused>| line.expect("taken").what;
+        let What::Reading { value, .. } = what(with("value", "null")) else {
+            panic!("a reading")
+        };
+        assert_eq!(value, Value::Absent(Absence::NotANumber));
+        let What::Reading { quality, .. } = what(with("value", "60000")) else {
+            panic!("a reading")
+        };
+        assert!(quality.has(Quality::IMPLAUSIBLE));
+    }
+
+    #[test]
+    fn waveforms_and_context_are_told_apart() {
+        let block = r#"{"patient":"p","kind":"ecg","known":"2026-01-01T00:00:01Z","start":"2026-01-01T00:00:00Z","rate_hz":130,"samples":[1,null,3]}"#;
+        assert_eq!(parse(block.as_bytes()).map(|l| l.what), Ok(What::Waveform));
+        let said =
+            r#"{"patient":"p","kind":"context","known":"2026-01-01T00:00:01Z","on_oxygen":true}"#;
+        let Ok(What::Context(context)) = parse(said.as_bytes()).map(|line| line.what) else {
+            panic!("context")
+        };
+        assert_eq!(context.on_oxygen, Some(true));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _taken_or_refused = parse(&bytes);
+        }
+    }
+}

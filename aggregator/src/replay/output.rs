@@ -1,0 +1,195 @@
+//! PURE. What the fold says, as JSON lines. Format: `aggregator/REPLAY.md`.
+//!
+//! Invariant: the same state and change give the same line, byte for byte. Must not know: where lines go.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use twin::view::ForecastView;
+use twin::{AlertChange, Category, Change, Evidence, Priority, State, Twin};
+use vitals::Time;
+
+/// The types of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Scores and levels, after each change.
+    State,
+    /// The rhythm model, after each RR interval.
+    Rhythm,
+    /// A forecast, or why there is none.
+    Forecast,
+    /// An alert's change.
+    Alert,
+    /// An episode found in data that came late.
+    Finding,
+}
+
+impl Type {
+    /// All.
+    pub const ALL: [Self; 5] = [
+        Self::State,
+        Self::Rhythm,
+        Self::Forecast,
+        Self::Alert,
+        Self::Finding,
+    ];
+
+    /// As the line says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Rhythm => "rhythm",
+            Self::Forecast => "forecast",
+            Self::Alert => "alert",
+            Self::Finding => "finding",
+        }
+    }
+}
+
+impl FromStr for Type {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|of| of.name() == text);
+        found.ok_or_else(|| {
+            let all = Self::ALL.map(Self::name).join(", ");
+            format!("{text} is no type of line: give one of {all}")
+        })
+    }
+}
+
+/// What every line begins with.
+fn line(patient: &str, known: Time, of: Type) -> Value {
+    json!({"patient": patient, "known": time(known), "type": of.name()})
+}
+
+/// Scores and levels.
+pub(super) fn state(patient: &str, known: Time, twin: &Twin) -> Value {
+    let scores = twin.scores().into_iter().map(|score| {
+        let bounds = json!({"low": score.low, "high": score.high});
+        (score.name.to_owned(), bounds)
+    });
+    let levels = twin.channels().into_iter().map(|channel| {
+        let level = json!({
+            "value": channel.value,
+            "unit": channel.kind.info().unit,
+            "effective": time(channel.effective),
+            "stale": channel.stale,
+            "baseline": channel.baseline,
+            "low": channel.band.map(|(low, _)| low),
+            "high": channel.band.map(|(_, high)| high),
+        });
+        (channel.kind.info().name.to_owned(), level)
+    });
+    let (scores, levels): (Map<_, _>, Map<_, _>) = (scores.collect(), levels.collect());
+    let mut line = line(patient, known, Type::State);
+    line["scores"] = scores.into();
+    line["levels"] = levels.into();
+    line
+}
+
+/// The rhythm model after an interval.
+pub(super) fn rhythm(patient: &str, known: Time, effective: Time, twin: &Twin) -> Value {
+    let view = twin.rhythm();
+    let mut line = line(patient, known, Type::Rhythm);
+    line["effective"] = time(effective).into();
+    line["af"] = view
+        .entropy
+        .is_some_and(|entropy| entropy > view.cut)
+        .into();
+    line["score"] = view.entropy.into();
+    line["cut"] = view.cut.into();
+    line["abstain"] = view.entropy.is_none().then_some(view.finding).into();
+    line
+}
+
+/// A forecast: one line per horizon, or one that says why there is none.
+pub(super) fn forecast(patient: &str, known: Time, view: &ForecastView) -> Vec<Value> {
+    let kind = view.kind.info().name;
+    let begin = |made: Option<Time>| {
+        let mut line = line(patient, known, Type::Forecast);
+        line["kind"] = kind.into();
+        line["made"] = made.map(time).into();
+        line["model"] = view.model.into();
+        line["level"] = view.coverage_nominal.into();
+        line
+    };
+    if !view.abstained.is_empty() {
+        let mut line = begin(None);
+        line["abstain"] = view.abstained.into();
+        return vec![line];
+    }
+    let point = |point: &twin::view::ForecastPoint| {
+        let mut line = begin(Some(view.made));
+        line["horizon_s"] = (point.at.since(view.made).as_micros() / 1_000_000).into();
+        line["mean"] = point.value.into();
+        line["low"] = point.low.into();
+        line["high"] = point.high.into();
+        line["abstain"] = Value::Null;
+        line
+    };
+    view.points.iter().map(point).collect()
+}
+
+/// An alert's change, or a finding.
+pub(super) fn alert(patient: &str, change: &AlertChange) -> (Type, Value) {
+    let of = if change.what == Change::Finding {
+        Type::Finding
+    } else {
+        Type::Alert
+    };
+    let alert = &change.alert;
+    let mut line = line(patient, change.at, of);
+    line["id"] = alert.id.to_string().into();
+    line["condition"] = alert.condition.name().into();
+    line["category"] = match alert.category() {
+        Category::Physiological => "physiological",
+        Category::Technical => "technical",
+    }
+    .into();
+    line["priority"] = match alert.priority {
+        Priority::High => "high",
+        Priority::Medium => "medium",
+        Priority::Low => "low",
+    }
+    .into();
+    line["change"] = match change.what {
+        Change::Raised => "raised",
+        Change::Updated => "updated",
+        Change::Acknowledged => "acknowledged",
+        Change::Resolved => "resolved",
+        Change::Finding => "finding",
+    }
+    .into();
+    line["presence"] = (alert.state != State::Resolved).into();
+    line["effective"] = time(alert.onset).into();
+    line["until"] = alert.resolved.map(time).into();
+    line["summary"] = alert.summary.as_str().into();
+    line["model"] = alert.model.into();
+    line["expected"] = alert.expected.map(time).into();
+    line["probability"] = alert.probability.into();
+    line["evidence"] = alert
+        .evidence
+        .iter()
+        .map(evidence)
+        .collect::<Vec<_>>()
+        .into();
+    (of, line)
+}
+
+fn evidence(of: &Evidence) -> Value {
+    json!({
+        "kind": of.kind.map(|kind| kind.info().name),
+        "label": of.label,
+        "value": of.value,
+        "limit": of.limit,
+        "contribution": of.contribution,
+    })
+}
+
+fn time(time: Time) -> String {
+    let stamp = Timestamp::from_microsecond(time.as_micros());
+    stamp.map_or_else(|_| String::new(), |stamp| format!("{stamp:.6}"))
+}

@@ -1,0 +1,172 @@
+//! Files of observations through the fold.
+
+use super::*;
+
+fn reading(kind: &str, second: i64, value: f64) -> String {
+    let at = |millis: i64| {
+        let time = jiff::Timestamp::from_millisecond(1_767_225_600_000 + second * 1000 + millis);
+        format!("{:.3}", time.expect("in range"))
+    };
+    format!(
+        r#"{{"patient":"p1","source":"s","kind":"{kind}","value":{value},"effective":"{}","known":"{}"}}"#,
+        at(0),
+        at(90)
+    )
+}
+
+fn played(input: &str, only: &[Type]) -> (Vec<Value>, Summary, Vec<(u64, String)>) {
+    let (mut out, mut refused) = (Vec::new(), Vec::new());
+    let summary = run(input.as_bytes(), &mut out, only, |number, why| {
+        refused.push((number, why.to_owned()));
+    })
+    .expect("memory takes it");
+    let text = String::from_utf8(out).expect("JSON");
+    let lines = text.lines();
+    let lines = lines.map(|line| serde_json::from_str(line).expect("one object a line"));
+    (lines.collect(), summary, refused)
+}
+
+fn of<'l>(lines: &'l [Value], name: &str) -> Vec<&'l Value> {
+    lines.iter().filter(|line| line["type"] == name).collect()
+}
+
+/// Saturation that falls from 97 to 88 % in ten minutes.
+fn falling() -> String {
+    let value = |second: i64| 97.0 - 9.0 * (second as f64 - 300.0).clamp(0.0, 600.0) / 600.0;
+    let lines = (0..1200).map(|second| reading("spo2", second, value(second)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_falls_is_foreseen_then_found_and_forecast_with_its_interval() {
+    let (lines, summary, refused) = played(&falling(), &[]);
+    assert!(refused.is_empty() && summary.taken == 1200, "{refused:?}");
+    let first = |condition: &str| {
+        let alerts = of(&lines, "alert");
+        let found = alerts.iter().find(|line| line["condition"] == condition);
+        found.map(|line| line["known"].as_str().expect("a time").to_owned())
+    };
+    let (foreseen, low) = (
+        first("oxygen_saturation_falling"),
+        first("oxygen_saturation_low"),
+    );
+    assert!(foreseen.is_some() && foreseen < low, "{foreseen:?} {low:?}");
+    let forecasts = of(&lines, "forecast");
+    assert!(
+        forecasts[0]["abstain"].is_string(),
+        "it begins with a reason"
+    );
+    let made = forecasts.iter().find(|line| line["abstain"].is_null());
+    let made = made.expect("a forecast");
+    assert!(
+        made["low"].as_f64() < made["mean"].as_f64() && made["horizon_s"] == 300,
+        "{made}"
+    );
+    let states = of(&lines, "state");
+    let last = states.last().expect("states");
+    assert!(
+        last["levels"]["oxygen_saturation"]["value"].is_number(),
+        "{last}"
+    );
+    assert!(last["scores"]["news2"]["high"].is_number(), "{last}");
+}
+
+#[test]
+fn each_interval_has_its_rhythm_line() {
+    let steady: Vec<_> = (0..300).map(|n| reading("rr_interval", n, 800.0)).collect();
+    let (lines, _, _) = played(&steady.join("\n"), &[Type::Rhythm]);
+    assert_eq!(lines.len(), 300, "and nothing else");
+    assert!(lines[0]["abstain"].is_string() && lines[0]["af"] == false);
+    assert!(lines[299]["abstain"].is_null() && lines[299]["score"].is_number());
+}
+
+#[test]
+fn late_data_make_a_finding_and_no_alert() {
+    let falling = falling();
+    let late: Vec<_> = falling
+        .lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).expect("JSON");
+            line["known"] = "2026-01-01T06:00:00Z".into();
+            line.to_string()
+        })
+        .chain([reading("spo2", 7 * 3600, 97.0)])
+        .collect();
+    let (lines, _, _) = played(&late.join("\n"), &[Type::Alert, Type::Finding]);
+    assert!(!of(&lines, "finding").is_empty(), "{lines:?}");
+    let live = of(&lines, "alert");
+    let physiological = live.iter().any(|line| line["category"] == "physiological");
+    assert!(!physiological, "{live:?}");
+}
+
+#[test]
+fn the_same_file_gives_the_same_bytes_and_patients_do_not_meet() {
+    let alone = falling();
+    let other = alone.replace("\"p1\"", "\"p2\"");
+    let mixed: Vec<_> = alone
+        .lines()
+        .zip(other.lines())
+        .flat_map(|(a, b)| [a, b])
+        .collect();
+    let of_one = |input: &str, only_patient: &str| {
+        let (lines, _, _) = played(input, &[]);
+        let own = lines
+            .into_iter()
+            .filter(|line| line["patient"] == only_patient);
+        own.map(|line| line.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(of_one(&alone, "p1"), of_one(&mixed.join("\n"), "p1"));
+    let swapped: Vec<_> = of_one(&mixed.join("\n"), "p2")
+        .into_iter()
+        .map(|line| line.replace("\"p2\"", "\"p1\""))
+        .collect();
+    assert_eq!(of_one(&alone, "p1"), swapped);
+}
+
+#[test]
+fn a_bad_line_is_told_and_hides_no_other() {
+    let input = format!(
+        "{}\n\n{{\"patient\":\"p1\"}}\n{}\n",
+        reading("heart_rate", 0, 60.0),
+        reading("heart_rate", 1, 61.0)
+    );
+    let (_, summary, refused) = played(&input, &[]);
+    assert_eq!((summary.lines, summary.taken, summary.refused), (3, 2, 1));
+    assert_eq!(
+        refused[0].0, 3,
+        "the line's number in the file: {refused:?}"
+    );
+    let huge = format!(
+        "{}\n{}\n",
+        "x".repeat(LONGEST as usize + 5),
+        reading("heart_rate", 0, 60.0)
+    );
+    let (_, summary, refused) = played(&huge, &[]);
+    assert_eq!((summary.taken, summary.refused), (1, 1), "{refused:?}");
+}
+
+#[test]
+fn known_times_that_go_back_are_counted() {
+    let input = [
+        reading("heart_rate", 10, 60.0),
+        reading("heart_rate", 5, 61.0),
+    ]
+    .join("\n");
+    assert_eq!(played(&input, &[]).1.known_went_back, 1);
+}
+
+/// The document's example is run, so that it stays true.
+#[test]
+fn the_document_shows_what_comes_out() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("REPLAY.md");
+    let text = std::fs::read_to_string(path).expect("REPLAY.md");
+    let block = |name: &str| {
+        let (_, rest) = text.split_once(&format!("```{name}\n")).expect("a block");
+        rest.split_once("```").expect("its end").0.to_owned()
+    };
+    let (lines, summary, refused) = played(&block("json input"), &[Type::State]);
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(summary.waveforms, 1);
+    let last: Value = serde_json::from_str(&block("json output")).expect("JSON");
+    assert_eq!(lines.last(), Some(&last));
+}
