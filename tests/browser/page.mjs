@@ -163,7 +163,7 @@ async function charts(page) {
 
 /** The strip below a trend: its words say what its bars show, and the shares make a hundred. */
 async function coverage(page) {
-  await until(page, "no coverage is shown", SOON, () => document.querySelector(".trend .coverage-strip .bar.measured") !== null);
+  await until(page, "no coverage is shown", SOON, () => document.querySelector(".trend .coverage-strip .piece.measured") !== null);
   const told = await page.evaluate(() =>
     [...document.querySelectorAll(".trend .coverage:not([hidden])")].map((e) => ({
       spoken: e.querySelector(".coverage-strip").getAttribute("aria-label"),

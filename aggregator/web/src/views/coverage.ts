@@ -56,7 +56,9 @@ export class CoverageStrip {
     if (drawing === this.#shown) return;
     this.#shown = drawing;
     fill(this.#bars, ...bars.flatMap(({ one, x, width }) => this.#bar(one, x, width)));
-    fill(this.#key, ...parts.map((part) => this.#entry(part)));
+    // The last seconds are always awaited still: spoken and drawn, but not worth a word below each trend.
+    const worded = parts.filter((part) => part.what !== "awaited" || part.percent > 0);
+    fill(this.#key, ...worded.map((part) => this.#entry(part)));
     set(this.#picture, "aria-label", words.spoken(parts.map((part) => words.share(words.names[part.what], percent(part))).join(", ")));
   }
 
@@ -65,14 +67,14 @@ export class CoverageStrip {
     const box = { x: `${x}%`, width: `${Math.max(width, 0.25)}%`, height: HEIGHT };
     const title = svg("title");
     text(title, words.stretch(words.names[stretch.what], time.clockSeconds(stretch.from), time.clockSeconds(stretch.to), stretch.readings));
-    const base = svg("rect", { ...box, class: `bar ${stretch.what}` }, title);
+    const base = svg("rect", { ...box, class: `piece ${stretch.what}` }, title);
     if (!(stretch.what in TEXTURES)) return [base];
     return [base, svg("rect", { ...box, class: "over", fill: `url(#${this.#id}-${stretch.what})` })];
   }
 
   #entry(part: Share): HTMLElement {
     const sample = svg("svg", { class: "coverage-sample", width: 16, height: HEIGHT, "aria-hidden": "true" });
-    sample.append(svg("rect", { width: 16, height: HEIGHT, class: `bar ${part.what}` }));
+    sample.append(svg("rect", { width: 16, height: HEIGHT, class: `piece ${part.what}` }));
     if (part.what in TEXTURES) sample.append(svg("rect", { width: 16, height: HEIGHT, fill: `url(#${this.#id}-${part.what})` }));
     return h("li", {}, sample, words.share(words.names[part.what], percent(part)));
   }
