@@ -177,9 +177,12 @@ impl Sight<'_> {
         if alive.contains(at) {
             return None;
         }
+        // Beats were due while the term lasts, and not after it.
+        let (begin, end) = self.terms.before(at)?;
+        let due = end.min(self.now);
         let missed = match alive.before(at) {
-            Some((_, end)) => self.now.since(end) >= rule::GATEWAY_SILENT,
-            None => self.now.since(at) >= rule::GATEWAY_NEVER,
+            Some((_, last)) => due.since(last.max(begin)) >= rule::GATEWAY_SILENT,
+            None => due.since(begin) >= rule::GATEWAY_NEVER,
         };
         Some(if missed || alive.goes_on_after(at) {
             Class::GatewayDown
