@@ -323,5 +323,18 @@ fn the_rest_of_a_body_is_checked_and_cleaned() {
             .context
             .clear();
     });
+    // A beat cannot vouch for what comes after it.
+    for (sent, told, fine) in [(5, 5, true), (5, 6, false), (5, -1, false), (-5, 1, false)] {
+        let beat = |change: fn(&mut Heartbeat, i64)| {
+            let told = decode(&|b| {
+                let beat = b.heartbeat.as_mut().expect("there");
+                beat.sent_us = sent;
+                change(beat, told);
+            });
+            assert_eq!(told.is_ok(), fine, "{sent} {told:?}");
+        };
+        beat(|beat, at| beat.awake_since_us = at);
+        beat(|beat, at| beat.complete_until_us = at);
+    }
     assert_eq!(sanitise(&"ä".repeat(100)).chars().count(), 64);
 }

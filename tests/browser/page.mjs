@@ -161,6 +161,21 @@ async function charts(page) {
   ensure(named, "a chart has no description");
 }
 
+/** The strip below a trend: its words say what its bars show, and the shares make a hundred. */
+async function coverage(page) {
+  await until(page, "no coverage is shown", SOON, () => document.querySelector(".trend .coverage-strip .piece.measured") !== null);
+  const told = await page.evaluate(() =>
+    [...document.querySelectorAll(".trend .coverage:not([hidden])")].map((e) => ({
+      spoken: e.querySelector(".coverage-strip").getAttribute("aria-label"),
+      shares: [...e.querySelectorAll(".coverage-key li")].map((li) => (li.textContent.includes("under") ? 0 : Number(/(\d+)\s*%/.exec(li.textContent)[1]))),
+    })),
+  );
+  for (const { spoken, shares } of told) {
+    ensure(/^Coverage of the time shown: .*%/.test(spoken), `the coverage is described as ${JSON.stringify(spoken)}`);
+    ensure(shares.reduce((sum, share) => sum + share, 0) === 100, `the shares are ${shares}`);
+  }
+}
+
 /** WCAG 2.3.1: at most three flashes a second; none for those who asked for less motion. */
 async function flashing(page) {
   const durations = () =>
@@ -206,6 +221,7 @@ async function positive(browser) {
   const patient = await openFirst(page);
   await liveValues(page);
   await charts(page);
+  await coverage(page);
   const second = await context.newPage();
   if (ALERT > 0) await acknowledge(page, second, patient);
   await survey(page, "patient");
@@ -240,7 +256,7 @@ async function nothingSeen(context, page, when) {
   ensure((await page.locator(".row, .tile, .alert-card").count()) === 0, `${when}: a patient is on screen`);
   const session = await context.request.get(`${PAGE}/session`);
   ensure(session.status() === 401, `${when}: /session answers ${session.status()}`);
-  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query"]) {
+  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query", "HistoryService/Coverage"]) {
     // An empty request in gRPC-web: one frame of no bytes.
     const answer = await page.evaluate(async (path) => {
       const response = await fetch(path, {

@@ -88,11 +88,11 @@ async fn a_full_journal_receipts_nothing_and_says_so() -> Result<()> {
 }
 
 /// A file system of a few MiB, gone with its handle.
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
     /// `None` where this user may not mount, with the reason said.
-    fn new(at: &Path, size: &str) -> Result<Option<Self>> {
+    pub(crate) fn new(at: &Path, size: &str) -> Result<Option<Self>> {
         std::fs::create_dir_all(at)?;
         let mounted = Command::new("mount")
             .args([

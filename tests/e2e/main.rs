@@ -1,6 +1,7 @@
 //! The stories, one module each, and the rules of the house. One binary, so that it links once.
 
 mod buffer;
+mod coverage;
 mod delivery;
 mod discreet;
 mod field;

@@ -4,7 +4,7 @@ use proto::seal::Lane;
 use proto::v1::{DeviceReport, GapReason, Heartbeat, LanePosition, LinkState as WireLink};
 use proto::wire::sanitise;
 use vitals::observe::Memory;
-use vitals::{StreamId, Time};
+use vitals::{Span, StreamId, Time};
 
 use super::records::{Fresh, TakenRecords, is_stored};
 use super::spots::Spots;
@@ -17,10 +17,15 @@ use crate::decode::{
 };
 use crate::outbox::RecordId;
 use crate::outbox::assignment::{Duty, Withheld};
+use crate::outbox::ledger::Entry;
 use crate::outbox::seal::Loss;
 
 /// Unassigned devices remembered: a busy street passes by in a day.
 const MOST_UNASSIGNED: usize = 256;
+/// A process whose ticks are further apart (and than two beats) did not run in between.
+const MOST_ASLEEP: Span = Span::from_mins(3);
+/// No reading waits longer for its seal than this.
+const UNSEALED: Span = Span::from_secs(20);
 
 impl Core {
     pub(super) fn notification(&mut self, notification: &Notification, now: Time) {
@@ -300,6 +305,27 @@ impl Core {
         }
     }
 
+    /// Life is vouched for only while this process ran: after a sleep of the machine, or a jump of its clock, it
+    /// begins anew.
+    pub(super) fn stay_awake(&mut self, now: Time) {
+        let slept = now.since(self.ticked);
+        let beats = self.settings.heartbeat + self.settings.heartbeat;
+        if slept < Span::ZERO || slept > MOST_ASLEEP.max(beats) {
+            self.awake_since = now;
+        }
+        self.ticked = now;
+    }
+
+    /// Nothing measured before this waits here: neither in a record without a receipt nor for its seal.
+    fn complete_until(&self, stream: StreamId, now: Time) -> Time {
+        let of_stream =
+            |(_, entry): &(RecordId, &Entry)| entry.stub.stream == stream && entry.stub.count > 0;
+        let kept = self.ledger.iter().filter(of_stream);
+        let oldest = kept.map(|(_, entry)| entry.stub.oldest()).min();
+        let sealed = now - UNSEALED;
+        oldest.unwrap_or(sealed).min(sealed)
+    }
+
     pub(super) fn heartbeats(&mut self, now: Time) {
         for stream in self.sealing.streams().collect::<Vec<_>>() {
             let kept = self.ledger.of_stream(stream);
@@ -323,6 +349,8 @@ impl Core {
                     .iter()
                     .map(|(reason, count)| (reason.clone(), *count))
                     .collect(),
+                awake_since_us: self.awake_since.min(now).as_micros(),
+                complete_until_us: self.complete_until(stream, now).as_micros(),
             };
             self.sealing.heartbeat(stream, heartbeat, now);
         }

@@ -168,6 +168,10 @@ pub struct Core {
     line_trouble: Option<String>,
 
     heartbeat_due: Time,
+    /// This process has run without a break since then ...
+    awake_since: Time,
+    /// ... as far as its ticks show.
+    ticked: Time,
     stopping: bool,
     devices_changed: bool,
     obeyed_changed: bool,
@@ -230,6 +234,8 @@ impl Core {
             hello_due: false,
             line_trouble: None,
             heartbeat_due: now,
+            awake_since: now,
+            ticked: now,
             stopping: false,
             devices_changed: true,
             obeyed_changed: false,
@@ -264,6 +270,7 @@ impl Core {
 
     /// Time passed.
     pub fn tick(&mut self, now: Time) {
+        self.stay_awake(now);
         self.survive(now);
         self.declare_overflow(now);
         if self.heartbeat_due <= now {

@@ -42,7 +42,7 @@ struct Centre {
     /// Readings applied, with how often they came under different numbers.
     applied: BTreeMap<(ContextId, SourceId, Kind, u64), u32>,
     gaps: Vec<v1::Gap>,
-    heartbeats: usize,
+    heartbeats: Vec<v1::Heartbeat>,
     reports: Vec<v1::DeviceReport>,
     hellos: Vec<u64>,
 }
@@ -89,7 +89,7 @@ impl Centre {
             *self.applied.entry(key).or_insert(0) += 1;
         }
         self.gaps.extend(content.gaps);
-        self.heartbeats += usize::from(content.heartbeat.is_some());
+        self.heartbeats.extend(content.heartbeat);
         self.reports.extend(content.devices);
     }
 
@@ -155,7 +155,7 @@ impl Bench {
             tags: BTreeMap::new(),
             applied: BTreeMap::new(),
             gaps: Vec::new(),
-            heartbeats: 0,
+            heartbeats: Vec::new(),
             reports: Vec::new(),
             hellos: Vec::new(),
         };
@@ -381,7 +381,7 @@ fn each_notification_reaches_the_centre_at_once_and_is_kept_until_its_receipt() 
     assert_eq!(status.readings_receipted, 10);
     assert_eq!(status.readings_sealed, 10);
     assert_eq!(bench.centre.hellos.len(), 1);
-    assert!(bench.centre.heartbeats >= 1);
+    assert!(!bench.centre.heartbeats.is_empty());
     assert!(
         bench
             .centre
@@ -1059,4 +1059,51 @@ fn settings_are_handed_on_and_what_became_of_them_is_said_at_once() {
     bench.core.tell_configuration(Some(report));
     bench.pump();
     assert_eq!(bench.centre.hellos.len(), hellos + 1, "once");
+}
+
+/// What the newest heartbeat vouches for: since when it ran, and until when nothing waits; seconds.
+fn vouched(bench: &mut Bench) -> (i64, i64) {
+    bench.pass(Span::from_secs(31));
+    let beats = bench.centre.heartbeats.iter();
+    let beat = beats.max_by_key(|beat| beat.sent_us).expect("a beat");
+    let seconds = |micros| Time::from_micros(micros).since(at(0)).as_micros() / 1_000_000;
+    (
+        seconds(beat.awake_since_us),
+        seconds(beat.complete_until_us),
+    )
+}
+
+#[test]
+fn a_heartbeat_vouches_for_the_time_that_the_agent_ran_and_delivered() {
+    let mut bench = Bench::new();
+    for _ in 0..10 {
+        bench.beat();
+    }
+    let (awake, complete) = vouched(&mut bench);
+    assert_eq!(awake, 0);
+    assert!(complete <= 0, "nothing has a receipt yet: {complete}");
+    bench.receipt_all();
+    let (awake, complete) = vouched(&mut bench);
+    let sent = bench.now.since(at(0)).as_micros() / 1_000_000;
+    assert_eq!(awake, 0);
+    assert!(
+        (sent - 60..sent - 15).contains(&complete),
+        "{complete}, {sent}"
+    );
+    // The machine slept for an hour, and its clock went back after that.
+    for (jump, label) in [(3600, "slept"), (-500, "went back")] {
+        bench.now = bench.now + Span::from_secs(jump);
+        let woken = bench.now.since(at(0)).as_micros() / 1_000_000;
+        bench.core.tick(bench.now);
+        bench.pump();
+        assert_eq!(bench.core.awake_since, bench.now, "{label}");
+        bench.pass(Span::from_secs(1));
+        let newest = bench
+            .centre
+            .heartbeats
+            .last()
+            .expect("a beat")
+            .awake_since_us;
+        assert!(newest <= at(woken).as_micros(), "{label}");
+    }
 }

@@ -23,8 +23,9 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::v1::Collection;
+use proto::v1::{Collection, CoverageRequest};
 use tokio_util::sync::CancellationToken;
+use vitals::Span;
 
 use crate::app::{Accepted, Core};
 use crate::config::Config;
@@ -32,6 +33,9 @@ use crate::dir::{self, CentreDir};
 use crate::lock::{LockError, StoreLock};
 use crate::replay::output::Type;
 use office::Office;
+
+/// What `coverage` tells of without being told from when.
+const A_DAY: Span = Span::from_mins(24 * 60);
 
 const EXAMPLES: &str = "\
 A first centre:
@@ -144,6 +148,20 @@ enum Command {
         /// Write this type of line only: state, rhythm, forecast, alert, finding (repeat it for more).
         #[arg(long, value_name = "TYPE")]
         only: Vec<Type>,
+    },
+    /// What each moment of a patient's time was, in percent per kind and sensor: measured, or why not.
+    Coverage {
+        /// The patient's id.
+        patient: String,
+        /// From when on, such as 2026-11-21T08:00:00Z. Default: a day before the end.
+        #[arg(long, value_name = "TIME")]
+        from: Option<jiff::Timestamp>,
+        /// Until when. Default: now.
+        #[arg(long, value_name = "TIME")]
+        to: Option<jiff::Timestamp>,
+        /// As JSON, with the field names of `CoverageResponse` in proto/v1/history.proto: each stretch.
+        #[arg(long)]
+        json: bool,
     },
     /// How the centre is doing.
     Status {
@@ -348,6 +366,27 @@ pub fn run(args: Args) -> Result<()> {
             output,
             only,
         } => again::replay(&input, &output, &only),
+        Command::Coverage {
+            patient,
+            from,
+            to,
+            json,
+        } => runtime.block_on(async {
+            let micros = |time: jiff::Timestamp| time.as_microsecond();
+            let to_us = to.map_or(clock.now().as_micros(), micros);
+            let request = CoverageRequest {
+                patient,
+                kinds: Vec::new(),
+                from_us: from.map_or(to_us - A_DAY.as_micros(), micros),
+                to_us,
+            };
+            let answer = office::coverage(&dir, clock, request).await?;
+            print(&if json {
+                show::json(&show::coverage_json(&answer))?
+            } else {
+                show::coverage(&answer)
+            })
+        }),
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;

@@ -12,11 +12,13 @@ use hyper_util::rt::TokioIo;
 use proto::cert::Role;
 use proto::clock::Clock;
 use proto::text::host_port;
+use proto::v1::history_service_client::HistoryServiceClient;
 use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
-    CreateSignInRequest, CreateTokenRequest, ListPatientsRequest, Patient, PatientAssignment,
-    RevokeCertificateRequest, RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
+    CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
+    ListPatientsRequest, Patient, PatientAssignment, RevokeCertificateRequest,
+    RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -56,7 +58,7 @@ impl Office {
                     return Ok(Self::Direct(Box::new(admin), closing));
                 }
                 Err(LockError::Held) => match call(&dir, clock).await? {
-                    Ok(client) => return Ok(Self::Running(client)),
+                    Ok(channel) => return Ok(Self::Running(OperatorServiceClient::new(channel))),
                     Err(why) => why,
                 },
                 Err(error @ LockError::Io { .. }) => return Err(error.into()),
@@ -256,10 +258,20 @@ fn said(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{}", status.message())
 }
 
-type Client = OperatorServiceClient<Channel>;
+/// What only the running centre can answer: its twins are in its memory.
+pub(super) async fn coverage(
+    dir: &CentreDir,
+    clock: Clock,
+    request: CoverageRequest,
+) -> Result<CoverageResponse> {
+    let channel = call(dir, clock).await?;
+    let channel = channel.context("the centre must run for this: start it with `run`")?;
+    let answer = HistoryServiceClient::new(channel).coverage(request).await;
+    Ok(answer.map_err(said)?.into_inner())
+}
 
 /// A connection to the centre that runs; within: why it does not answer, which may pass.
-async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Client>> {
+async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
     let ready = match dir::read(&dir.ready()) {
         Ok(ready) => ready,
         Err(error) => return Ok(Err(error.into())),
@@ -284,8 +296,7 @@ async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Client>> {
     let endpoint = Endpoint::from_shared(format!("http://{}", ready.grpc))?.timeout(CALL);
     // Not there (yet): a file that a killed centre left behind, or one that is just stopping.
     let channel = endpoint.connect_with_connector(connect).await;
-    let channel = channel.with_context(|| format!("connecting to {}", ready.grpc));
-    Ok(channel.map(OperatorServiceClient::new))
+    Ok(channel.with_context(|| format!("connecting to {}", ready.grpc)))
 }
 
 /// The operator's certificate, key and CA; an error names the file and the remedy.

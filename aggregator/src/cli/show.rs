@@ -2,15 +2,104 @@
 //!
 //! JSON has the field names of the contract (`proto/v1/operator.proto`). Must not know: where answers come from.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use proto::cert::Role;
 use proto::v1::{
-    CentreStatus, Collection, ConfigurationOutcome, GatewayStatus, Patient, PatientAssignment,
+    CentreStatus, Collection, ConfigurationOutcome, CoverageClass, CoverageLine, CoverageResponse,
+    CoverageStretch, GatewayStatus, Kind, Patient, PatientAssignment,
 };
 use serde_json::{Value, json};
+use vitals::Span;
+
+/// Per kind and sensor the share of each class, of the time in which a sensor was assigned.
+pub(super) fn coverage(answer: &CoverageResponse) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        &format!("{} to {}", time(answer.from_us), time(answer.to_us)),
+    );
+    for of in &answer.lines {
+        let who = match of.source {
+            0 => "all sensors together".into(),
+            source => format!("sensor {source} of stream {}", of.stream),
+        };
+        let shares = shares(of);
+        let shares = shares
+            .iter()
+            .map(|(class, share)| format!("{} {share:.1} %", class_name(*class)));
+        let shares: Vec<String> = shares.collect();
+        let shares = if shares.is_empty() {
+            "no sensor was assigned".into()
+        } else {
+            shares.join(", ")
+        };
+        line(
+            &mut text,
+            &format!("{}  {who}: {shares}", kind_name(of.kind())),
+        );
+    }
+    text
+}
+
+/// In percent, by class in the contract's order; they make a hundred.
+fn shares(of: &CoverageLine) -> Vec<(CoverageClass, f64)> {
+    let mut times = BTreeMap::<i32, i64>::new();
+    for one in &of.stretches {
+        if one.class() != CoverageClass::Unassigned {
+            *times.entry(one.class).or_default() += one.to_us - one.from_us;
+        }
+    }
+    let seconds = |micros| Span::from_micros(micros).as_secs_f64();
+    let whole = seconds(times.values().sum());
+    let share = |(class, micros): (i32, i64)| {
+        let class = CoverageClass::try_from(class).unwrap_or_default();
+        (class, 100.0 * seconds(micros) / whole)
+    };
+    times.into_iter().map(share).collect()
+}
+
+fn class_name(class: CoverageClass) -> String {
+    word(class.as_str_name(), "COVERAGE_CLASS_")
+}
+
+fn kind_name(kind: Kind) -> String {
+    word(kind.as_str_name(), "KIND_")
+}
+
+/// A name of the contract as people write it.
+fn word(name: &str, prefix: &str) -> String {
+    let name = name.strip_prefix(prefix).unwrap_or(name);
+    name.to_ascii_lowercase().replace('_', " ")
+}
+
+pub(super) fn coverage_json(answer: &CoverageResponse) -> Value {
+    let stretch = |one: &CoverageStretch| {
+        json!({
+            "from_us": one.from_us,
+            "to_us": one.to_us,
+            "class": one.class().as_str_name(),
+            "readings": one.readings,
+        })
+    };
+    let of = |line: &CoverageLine| {
+        json!({
+            "kind": line.kind().as_str_name(),
+            "stream": line.stream,
+            "source": line.source,
+            "stretches": line.stretches.iter().map(stretch).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "from_us": answer.from_us,
+        "to_us": answer.to_us,
+        "as_of_us": answer.as_of_us,
+        "lines": answer.lines.iter().map(of).collect::<Vec<_>>(),
+    })
+}
 
 /// JSON as a text with a line break.
 pub(super) fn json(value: &Value) -> Result<String> {
@@ -317,6 +406,47 @@ mod tests {
                 "{fields:?}"
             );
         }
+    }
+
+    #[test]
+    fn shares_leave_out_the_time_without_a_sensor_and_make_a_hundred() {
+        let stretch = |from_us, to_us, class: CoverageClass| CoverageStretch {
+            from_us,
+            to_us,
+            class: class.into(),
+            readings: 0,
+        };
+        let mut line = CoverageLine {
+            kind: Kind::HeartRate.into(),
+            stretches: vec![
+                stretch(0, 50, CoverageClass::Unassigned),
+                stretch(50, 80, CoverageClass::Measured),
+                stretch(80, 90, CoverageClass::NotWorn),
+            ],
+            ..CoverageLine::default()
+        };
+        let shares = shares(&line);
+        assert_eq!(
+            shares,
+            [
+                (CoverageClass::Measured, 75.0),
+                (CoverageClass::NotWorn, 25.0)
+            ]
+        );
+        let lines = vec![line.clone()];
+        let answer = CoverageResponse {
+            lines,
+            ..CoverageResponse::default()
+        };
+        let text = coverage(&answer);
+        let told = "heart rate  all sensors together: measured 75.0 %, not worn 25.0 %";
+        assert!(text.contains(told), "{text}");
+        line.stretches.truncate(1);
+        let answer = CoverageResponse {
+            lines: vec![line],
+            ..CoverageResponse::default()
+        };
+        assert!(coverage(&answer).contains("no sensor was assigned"));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::v1;
 use twin::AlertId;
-use vitals::{PatientId, Time};
+use twin::coverage::Line;
+use vitals::{Kind, PatientId, Time};
 
 use super::guarded::{Guarded, Step};
 use crate::publish::view::{self, AlertIds, Frame};
@@ -105,5 +106,9 @@ impl Source for Cell {
             changes: state.changes,
             twin: Arc::clone(twin),
         }
+    }
+
+    fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<Line> {
+        self.lock().guarded.twin().coverage(kinds, window, now)
     }
 }

@@ -107,6 +107,16 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
             position: position.0,
         },
         Entry::EpochStarted { epoch, .. } => Meaning::Epoch(*epoch),
+        Entry::Collection {
+            patient,
+            collection,
+            ..
+        } => Meaning::One {
+            patient: patient.clone(),
+            event: Event::Collection {
+                given: *collection == v1::Collection::Given,
+            },
+        },
         Entry::KeyAdded { .. }
         | Entry::TokenCreated { .. }
         | Entry::GatewayEnrolled { .. }
@@ -115,8 +125,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::Tick
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
-        | Entry::Configured { .. }
-        | Entry::Collection { .. } => Meaning::Nothing,
+        | Entry::Configured { .. } => Meaning::Nothing,
     }
 }
 
@@ -171,7 +180,14 @@ fn heartbeat(heartbeat: &v1::Heartbeat) -> Heartbeat {
         sent: Time::from_micros(heartbeat.sent_us),
         buffer_records: heartbeat.buffer_records,
         readings_decoded: heartbeat.readings_decoded,
+        awake_since: told(heartbeat.awake_since_us),
+        complete_until: told(heartbeat.complete_until_us),
     }
+}
+
+/// 0 is what a message has that does not say it.
+fn told(micros: i64) -> Option<Time> {
+    (micros > 0).then(|| Time::from_micros(micros))
 }
 
 /// `None`: no rule of ours has such a condition.

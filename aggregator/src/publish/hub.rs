@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::v1;
 use tokio::sync::watch;
-use vitals::PatientId;
+use twin::coverage::Line;
+use vitals::{Kind, PatientId, Time};
 
 use super::alerts::Alerts;
 use super::{AlertRecord, At, CursorError, CursorKey, Limits};
@@ -39,6 +40,9 @@ pub struct View {
 pub trait Source: Send + Sync {
     /// The newest state. May build the message; a second call for the same state is cheap.
     fn view(&self) -> View;
+
+    /// What each stretch of a window was, as known at `now`.
+    fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<Line>;
 }
 
 /// How far the fold is.
@@ -247,6 +251,19 @@ impl Hub {
     pub fn view(&self, index: PatientIndex) -> View {
         let source = Arc::clone(&self.lock().patients[index.0 as usize].source);
         source.view()
+    }
+
+    /// What each stretch of a patient's window was, as known at `now`.
+    #[must_use]
+    pub fn coverage(
+        &self,
+        index: PatientIndex,
+        kinds: &[Kind],
+        window: (Time, Time),
+        now: Time,
+    ) -> Vec<Line> {
+        let source = Arc::clone(&self.lock().patients[index.0 as usize].source);
+        source.coverage(kinds, window, now)
     }
 
     pub(super) fn id_of(&self, index: PatientIndex) -> PatientId {

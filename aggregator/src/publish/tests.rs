@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use proto::seal::Secret;
 use proto::v1::{self, alert_event, twin_event};
-use vitals::PatientId;
+use vitals::{Kind, PatientId, Time};
 
 use super::*;
 
@@ -30,6 +30,10 @@ impl Source for Fake {
             changes,
             twin: Arc::new(twin),
         }
+    }
+
+    fn coverage(&self, _: &[Kind], _: (Time, Time), _: Time) -> Vec<twin::coverage::Line> {
+        Vec::new()
     }
 }
 

@@ -38,9 +38,9 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.AlertService/List"
         | "/vitaltwin.v1.AlertService/Watch" => Kind::Alert,
         "/vitaltwin.v1.AlertService/Acknowledge" => Kind::Acknowledgement,
-        "/vitaltwin.v1.HistoryService/Query" | "/vitaltwin.v1.HistoryService/Waveforms" => {
-            Kind::History
-        }
+        "/vitaltwin.v1.HistoryService/Query"
+        | "/vitaltwin.v1.HistoryService/Waveforms"
+        | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,
         "/vitaltwin.v1.OperatorService/ListPatients" => Kind::Directory,
         "/vitaltwin.v1.OperatorService/AddPatient"
         | "/vitaltwin.v1.OperatorService/Assign"

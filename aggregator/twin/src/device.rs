@@ -9,6 +9,7 @@ use vitals::{Absence, Kind, Quality, Reading, Span, Time, Value};
 
 use crate::canonical::Bytes;
 use crate::channel::usable;
+use crate::coverage::SourceFacts;
 use crate::event::{DeviceReport, Link};
 use crate::rule;
 
@@ -56,6 +57,7 @@ pub(crate) struct Device {
     body: Option<Time>,
     /// Known time of the last impossible stamp.
     pub(crate) bad_clock: Option<Time>,
+    pub(crate) facts: SourceFacts,
 }
 
 /// What a reading says about being worn.
@@ -68,6 +70,7 @@ pub(crate) enum Worn {
 impl Device {
     /// Takes a report of the gateway's, unless it is older than what is known.
     pub(crate) fn report(&mut self, report: &DeviceReport, known: Time) {
+        self.facts.link(report.since.min(known), report.link);
         if self.link.is_some() && report.since < self.since {
             return;
         }
@@ -276,6 +279,7 @@ impl Device {
         });
         to.option(self.body, Bytes::time);
         to.option(self.bad_clock, Bytes::time);
+        self.facts.encode(to);
     }
 }
 

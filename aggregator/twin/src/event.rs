@@ -42,6 +42,12 @@ pub enum Event {
     },
     /// What people know about the patient that changes how readings are judged. Replaces what was known.
     Context(Context),
+    /// The patient said whether devices may be read. The ends and begins of assignments that follow from it are
+    /// events of their own.
+    Collection {
+        /// They may.
+        given: bool,
+    },
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
 }
@@ -142,6 +148,10 @@ pub struct Heartbeat {
     pub buffer_records: u64,
     /// Scalar readings decoded for this stream so far.
     pub readings_decoded: u64,
+    /// The agent ran without a break since then; `None`: it does not say.
+    pub awake_since: Option<Time>,
+    /// Nothing measured before this waits at the gateway; `None`: it does not say.
+    pub complete_until: Option<Time>,
 }
 
 /// A sensor as the gateway sees it.

@@ -5,7 +5,7 @@
 //! ours), `channel` (latest value, freshness, which source leads) with [`baseline`] (what is usual for this
 //! person) and [`window`] (the last half hour), then the models [`news2`], [`rhythm`] and [`forecast`] (on a [`trend`]), the
 //! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
-//! raised by itself), and [`view`] (what readers are shown). [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; `canonical` writes the state as bytes.
+//! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; `canonical` writes the state as bytes.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
 //! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
@@ -21,6 +21,7 @@ pub mod baseline;
 mod body;
 mod canonical;
 mod channel;
+pub mod coverage;
 mod device;
 pub mod event;
 pub mod forecast;

@@ -58,6 +58,33 @@ pub const fn fresh_for(kind: Kind) -> Span {
     }
 }
 
+/// The longest time between two readings of a source that counts as measured throughout: several times what
+/// streaming sensors take.
+#[must_use]
+pub const fn joins(kind: Kind) -> Span {
+    match kind {
+        Kind::HeartRate
+        | Kind::RrInterval
+        | Kind::PulseRate
+        | Kind::OxygenSaturation
+        | Kind::PulseAmplitudeIndex
+        | Kind::PulseInterval => Span::from_secs(10),
+        Kind::RespiratoryRate => Span::from_secs(60),
+        _ if is_sparse(kind) => Span::from_mins(5),
+        _ => fresh_for(kind),
+    }
+}
+
+/// True for what is measured a few times a day at most, by devices that sleep in between.
+#[must_use]
+pub const fn is_sparse(kind: Kind) -> bool {
+    fresh_for(kind).as_micros() >= Span::from_mins(2 * 60).as_micros()
+}
+
+/// A measurement that is taken now and then stands for a day at most: once a day is what cuffs and scales are
+/// asked for.
+pub const STANDS_AT_MOST: Span = Span::from_mins(24 * 60);
+
 /// Usable readings that another source must send after the leader's newest one to take over from it: the
 /// leader is too sparse to watch by, or about to be gone.
 pub const TAKE_OVER_AFTER: u32 = 20;

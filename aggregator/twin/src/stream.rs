@@ -10,9 +10,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vitals::{GatewayId, Reading, SourceId, Time};
+use vitals::{GatewayId, Reading, SourceId, Span, Time};
 
 use crate::canonical::Bytes;
+use crate::coverage::{Runs, StreamFacts};
 use crate::device::Device;
 use crate::event::{Assigned, DeviceReport, Heartbeat};
 use crate::order::Order;
@@ -72,6 +73,7 @@ pub(crate) struct Stream {
     pub(crate) alive_since: Time,
     pub(crate) silent: bool,
     pub(crate) devices: BTreeMap<SourceId, Device>,
+    pub(crate) facts: StreamFacts,
 }
 
 impl Stream {
@@ -90,6 +92,7 @@ impl Stream {
             alive_since: known,
             silent: false,
             devices: BTreeMap::new(),
+            facts: StreamFacts::default(),
         };
         stream.list(&assigned.devices, assigned.from, known);
         stream
@@ -243,6 +246,18 @@ impl Stream {
         listed.filter_map(present).min()
     }
 
+    /// All terms of a sensor; of any on the list where the address is not known.
+    pub(crate) fn terms_of(&self, address: &str) -> Runs {
+        let of = |(listed, _): &(&String, &Vec<Term>)| {
+            address.is_empty() || listed.eq_ignore_ascii_case(address)
+        };
+        let mut runs = Runs::default();
+        for term in self.assigned.iter().filter(of).flat_map(|(_, terms)| terms) {
+            runs.insert(term.from, term.to.unwrap_or(Time::MAX), Span::ZERO);
+        }
+        runs
+    }
+
     pub(crate) fn report(&mut self, report: &DeviceReport, known: Time) -> bool {
         if !self.devices.contains_key(&report.source) && self.devices.len() >= MAX_SOURCES {
             return false;
@@ -252,6 +267,14 @@ impl Stream {
             .or_default()
             .report(report, known);
         true
+    }
+
+    /// The gateway ran, and says how far it is.
+    pub(crate) fn beat(&mut self, heartbeat: &Heartbeat, known: Time) {
+        self.facts.beat(heartbeat, known);
+        for device in self.devices.values_mut() {
+            device.facts.prune(known);
+        }
     }
 
     /// The gateway made something at `at`. Gives true if that ends its silence.
@@ -322,6 +345,7 @@ impl Stream {
             to.u32(u32::from(source.0));
             device.encode(to);
         }
+        self.facts.encode(to);
     }
 }
 

@@ -12,6 +12,7 @@ use vitals::{GatewayId, Kind, StreamId, Time};
 use crate::alert::{Alert, AlertChange, AlertId, Condition};
 use crate::body::{Body, BodyDue};
 use crate::canonical::Bytes;
+use crate::coverage::{self, Withheld};
 use crate::event::{Assigned, Batch, Context, Event};
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
@@ -43,6 +44,7 @@ pub struct Twin {
     stray: Counters,
     body: Body,
     life: Life,
+    withheld: Withheld,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +100,7 @@ impl Twin {
         stream::encode_counters(&self.stray, &mut to);
         self.body.encode(&mut to);
         self.life.encode(&mut to);
+        self.withheld.encode(&mut to);
     }
 
     /// Channels, by kind.
@@ -151,6 +154,18 @@ impl Twin {
             stream.devices.iter().map(view).collect::<Vec<_>>()
         };
         self.streams.iter().flat_map(of_stream).collect()
+    }
+
+    /// What each stretch of `window` was, for `kinds` (empty: all that were ever measured), as known at `now`.
+    #[must_use]
+    pub fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<coverage::Line> {
+        coverage::lines(
+            &self.streams,
+            &self.withheld,
+            kinds,
+            window,
+            now.max(self.known),
+        )
     }
 
     /// Gateways' streams.
@@ -265,6 +280,7 @@ impl Twin {
                 self.shut_out(&[*stream], ShutOut::Frozen, known, out);
             }
             Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
+            Event::Collection { given } => self.withheld.say(*given, known),
             Event::Tick => return false,
         }
         true
@@ -394,6 +410,7 @@ impl Twin {
         }
         if let Some(heartbeat) = &batch.heartbeat {
             alive |= stream.hear(heartbeat.sent, known);
+            stream.beat(heartbeat, known);
             fresh |= known.since(heartbeat.sent) < rule::GATEWAY_SILENT;
             if stream
                 .heartbeat
@@ -414,6 +431,9 @@ impl Twin {
             let counters = &mut stream.counters;
             counters.losses_of_unknown_size =
                 counters.losses_of_unknown_size.saturating_add(unknown);
+            for gap in &batch.gaps {
+                stream.facts.declare(gap, known);
+            }
         }
         for reading in &batch.readings {
             match stream.order.note(batch.context, reading) {
@@ -430,6 +450,10 @@ impl Twin {
             if let Some(why) = stream.refuses(reading, known) {
                 stream.set_aside(why);
                 if matches!(why, Aside::Future | Aside::Ancient) {
+                    let device = stream.devices.entry(reading.source).or_default();
+                    device
+                        .facts
+                        .undated(reading.kind, reading.received.min(known));
                     technical::clock_wrong(
                         id,
                         stream,
@@ -448,6 +472,8 @@ impl Twin {
             fresh |= known.since(received) < rule::GATEWAY_SILENT;
             let device = stream.devices.entry(reading.source).or_default();
             device.reading(reading, effective, received);
+            device.facts.reading(reading, effective, known);
+            stream.facts.heard(received);
             technical::heard(id, reading.source, stream, known, &mut self.life, out);
             self.body.take(
                 (id, reading.source),

@@ -7,7 +7,7 @@ import { AlertService, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { HistoryService } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Alert, HistorySlice, Kind, Session } from "./model.ts";
+import type { Alert, Coverage, HistorySlice, Kind, Session } from "./model.ts";
 import type { Action } from "./store.ts";
 import { keepOpen, type Link } from "./stream.ts";
 
@@ -145,6 +145,20 @@ export async function past(
     maxPoints: query.most,
   };
   for await (const chunk of history.query(request, { signal })) take(convert.historySlice(chunk));
+}
+
+/** What each moment of [from, to) was, milliseconds. */
+export async function coverage(
+  query: { patient: string; kinds: readonly Kind[]; from: number; to: number },
+  signal: AbortSignal,
+): Promise<Coverage[]> {
+  const request = {
+    patient: query.patient,
+    kinds: [...query.kinds],
+    fromUs: BigInt(Math.floor(query.from * 1000)),
+    toUs: BigInt(Math.ceil(query.to * 1000)),
+  };
+  return convert.coverage(await history.coverage(request, { signal, timeoutMs: CALL_LIMIT }));
 }
 
 /** Why a call failed, in the centre's words. */

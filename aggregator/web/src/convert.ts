@@ -3,13 +3,15 @@
 
 import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
-import type { HistoryChunk } from "./gen/v1/history_pb.ts";
+import type { CoverageResponse, HistoryChunk } from "./gen/v1/history_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
+import { COVERAGE_CLASSES } from "./model.ts";
 import type {
   Alert,
   AlertState,
   Category,
   Channel,
+  Coverage,
   Device,
   Evidence,
   Forecast,
@@ -208,6 +210,21 @@ export function historySlice(from: HistoryChunk): HistorySlice {
     values: from.value,
     quality: from.quality,
   };
+}
+
+/** The lines of all sources together; a class of a newer centre is nothing that was measured. */
+export function coverage(from: CoverageResponse): Coverage[] {
+  return from.lines
+    .filter((line) => line.source === 0)
+    .map((line) => ({
+      kind: line.kind,
+      stretches: line.stretches.map((stretch) => ({
+        from: ms(stretch.fromUs),
+        to: ms(stretch.toUs),
+        what: COVERAGE_CLASSES[stretch.class - 1] ?? "awaited",
+        readings: Number(stretch.readings),
+      })),
+    }));
 }
 
 /** From the JSON of GET /session (README.md says what is in it). Unknown and missing fields are fine. */

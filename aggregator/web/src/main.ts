@@ -3,7 +3,7 @@
 import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
-import type { Session } from "./model.ts";
+import type { Coverage, Kind, Session } from "./model.ts";
 import { announcements, health, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
@@ -78,6 +78,10 @@ class Page implements App {
 
   async loadPastAlerts(patients: string[]): Promise<void> {
     for (const alert of await api.pastAlerts(patients, PAST_ALERTS)) this.#act({ type: "alert", alert, snapshot: false });
+  }
+
+  coverage(query: { patient: string; kinds: readonly Kind[]; from: number; to: number }, signal: AbortSignal): Promise<Coverage[]> {
+    return api.coverage(query, signal);
   }
 
   async #askSession(): Promise<void> {

@@ -166,6 +166,37 @@ export interface Session {
   readonly rate: number | null;
 }
 
+/** What a stretch of time was; in the order of `vitaltwin.v1.CoverageClass`. */
+export const COVERAGE_CLASSES = [
+  "measured",
+  "not-worn",
+  "sensor-fault",
+  "clock-unknown",
+  "dropped",
+  "lost",
+  "out-of-range",
+  "gateway-down",
+  "awaited",
+  "forgotten",
+  "withheld",
+  "unassigned",
+] as const;
+export type CoverageClass = (typeof COVERAGE_CLASSES)[number];
+
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+  readonly what: CoverageClass;
+  /** Readings that were declared lost in it; 0 for most. */
+  readonly readings: number;
+}
+
+/** A kind over a window, all sources together: each stretch begins where the one before ends. */
+export interface Coverage {
+  readonly kind: Kind;
+  readonly stretches: readonly Stretch[];
+}
+
 /** Readings of one kind from one source. */
 export interface HistorySlice {
   readonly kind: Kind;

@@ -280,6 +280,29 @@ export const texts = {
     reading: (clock: string, value: string) => `${clock}  ${value}`,
   },
 
+  coverage: {
+    title: "Coverage",
+    names: {
+      measured: "Measured",
+      "not-worn": "Not worn",
+      "sensor-fault": "Sensor fault",
+      "clock-unknown": "Clock unknown",
+      dropped: "Dropped, buffer full",
+      lost: "Lost",
+      "out-of-range": "Out of range",
+      "gateway-down": "Gateway down",
+      awaited: "Awaited",
+      forgotten: "Too long ago",
+      withheld: "Paused by the patient",
+      unassigned: "No sensor",
+    },
+    share: (name: string, percent: string) => `${name} ${percent}`,
+    little: (percent: string) => `under ${percent}`,
+    spoken: (shares: string) => `Coverage of the time shown: ${shares}.`,
+    stretch: (name: string, from: string, to: string, readings: number) =>
+      `${name}, ${from} to ${to}${readings > 0 ? `, at least ${readings} readings` : ""}`,
+  },
+
   score: {
     title: "NEWS2",
     total: (low: number, high: number) => (low === high ? String(low) : `${low}–${high}`),

@@ -1186,6 +1186,13 @@ pub struct Heartbeat {
         ::prost::alloc::string::String,
         u64,
     >,
+    /// The agent has run without a break since then: one beat vouches for all that time, also for hours without a
+    /// line of which no other beat is kept. 0: it does not say.
+    #[prost(int64, tag = "7")]
+    pub awake_since_us: i64,
+    /// Nothing measured before this waits here: it has a receipt or was declared lost. 0: it does not say.
+    #[prost(int64, tag = "8")]
+    pub complete_until_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LanePosition {
@@ -1774,6 +1781,131 @@ pub struct WaveformChunk {
     #[prost(message, repeated, tag = "2")]
     pub blocks: ::prost::alloc::vec::Vec<Waveform>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoverageRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Empty: all kinds that were ever measured.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// At most eight days, the time that is kept; a longer question begins with FORGOTTEN.
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    /// Cut to the centre's present: the future has no class.
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverageResponse {
+    /// The window that was answered.
+    #[prost(int64, tag = "1")]
+    pub from_us: i64,
+    #[prost(int64, tag = "2")]
+    pub to_us: i64,
+    /// The centre's clock: what is still awaited then may be known later.
+    #[prost(int64, tag = "3")]
+    pub as_of_us: i64,
+    /// Of each kind first the line of all sources together, then one per source that was assigned in the window.
+    #[prost(message, repeated, tag = "4")]
+    pub lines: ::prost::alloc::vec::Vec<CoverageLine>,
+}
+/// One kind over the window. Its stretches tile the window: each begins where the one before ends.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverageLine {
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    /// Hexadecimal, as in DeviceState; empty with source 0: at each moment the best word of any source.
+    #[prost(string, tag = "2")]
+    pub stream: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub source: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub stretches: ::prost::alloc::vec::Vec<CoverageStretch>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoverageStretch {
+    #[prost(int64, tag = "1")]
+    pub from_us: i64,
+    #[prost(int64, tag = "2")]
+    pub to_us: i64,
+    #[prost(enumeration = "CoverageClass", tag = "3")]
+    pub class: i32,
+    /// For DROPPED, LOST and GATEWAY_DOWN: readings, of all kinds of the source, that gap records reaching into this
+    /// stretch declare; at least so many. A record that reaches into two stretches counts in both.
+    #[prost(uint64, tag = "4")]
+    pub readings: u64,
+}
+/// What a moment was. How one is told from another: ARCHITECTURE.md of the source, "Coverage".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CoverageClass {
+    Unspecified = 0,
+    Measured = 1,
+    /// The sensor said that it is not on the body.
+    NotWorn = 2,
+    /// The sensor could not measure, or said nothing over a sound link.
+    SensorFault = 3,
+    /// It was measured, but nobody knows when: the device's clock is wrong.
+    ClockUnknown = 4,
+    /// A full buffer or queue dropped it by the declared policy.
+    Dropped = 5,
+    /// The buffer was damaged, or the centre refused it.
+    Lost = 6,
+    /// The gateway had no link to the sensor: too far, switched off, or its battery empty.
+    OutOfRange = 7,
+    /// Nothing vouches that the gateway ran.
+    GatewayDown = 8,
+    /// It may still come, or nobody knows why it did not.
+    Awaited = 9,
+    /// Before what is kept for this question.
+    Forgotten = 10,
+    /// The patient paused or withdrew.
+    Withheld = 11,
+    /// No sensor was assigned: outside of every percentage.
+    Unassigned = 12,
+}
+impl CoverageClass {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COVERAGE_CLASS_UNSPECIFIED",
+            Self::Measured => "COVERAGE_CLASS_MEASURED",
+            Self::NotWorn => "COVERAGE_CLASS_NOT_WORN",
+            Self::SensorFault => "COVERAGE_CLASS_SENSOR_FAULT",
+            Self::ClockUnknown => "COVERAGE_CLASS_CLOCK_UNKNOWN",
+            Self::Dropped => "COVERAGE_CLASS_DROPPED",
+            Self::Lost => "COVERAGE_CLASS_LOST",
+            Self::OutOfRange => "COVERAGE_CLASS_OUT_OF_RANGE",
+            Self::GatewayDown => "COVERAGE_CLASS_GATEWAY_DOWN",
+            Self::Awaited => "COVERAGE_CLASS_AWAITED",
+            Self::Forgotten => "COVERAGE_CLASS_FORGOTTEN",
+            Self::Withheld => "COVERAGE_CLASS_WITHHELD",
+            Self::Unassigned => "COVERAGE_CLASS_UNASSIGNED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COVERAGE_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "COVERAGE_CLASS_MEASURED" => Some(Self::Measured),
+            "COVERAGE_CLASS_NOT_WORN" => Some(Self::NotWorn),
+            "COVERAGE_CLASS_SENSOR_FAULT" => Some(Self::SensorFault),
+            "COVERAGE_CLASS_CLOCK_UNKNOWN" => Some(Self::ClockUnknown),
+            "COVERAGE_CLASS_DROPPED" => Some(Self::Dropped),
+            "COVERAGE_CLASS_LOST" => Some(Self::Lost),
+            "COVERAGE_CLASS_OUT_OF_RANGE" => Some(Self::OutOfRange),
+            "COVERAGE_CLASS_GATEWAY_DOWN" => Some(Self::GatewayDown),
+            "COVERAGE_CLASS_AWAITED" => Some(Self::Awaited),
+            "COVERAGE_CLASS_FORGOTTEN" => Some(Self::Forgotten),
+            "COVERAGE_CLASS_WITHHELD" => Some(Self::Withheld),
+            "COVERAGE_CLASS_UNASSIGNED" => Some(Self::Unassigned),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod history_service_client {
     #![allow(
@@ -1915,6 +2047,31 @@ pub mod history_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Waveforms"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// What each moment of [from, to) was, per kind and source: measured, or why not.
+        pub async fn coverage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CoverageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/Coverage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Coverage"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1952,6 +2109,14 @@ pub mod history_service_server {
             &self,
             request: tonic::Request<super::WaveformRequest>,
         ) -> std::result::Result<tonic::Response<Self::WaveformsStream>, tonic::Status>;
+        /// What each moment of [from, to) was, per kind and source: measured, or why not.
+        async fn coverage(
+            &self,
+            request: tonic::Request<super::CoverageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverageResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct HistoryServiceServer<T> {
@@ -2117,6 +2282,51 @@ pub mod history_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/Coverage" => {
+                    #[allow(non_camel_case_types)]
+                    struct CoverageSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::CoverageRequest>
+                    for CoverageSvc<T> {
+                        type Response = super::CoverageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CoverageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::coverage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CoverageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -142,6 +142,14 @@ fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), WireError> {
         "heartbeat.device_data_refused",
         MAX_REASONS,
     )?;
+    for (field, time) in [
+        ("heartbeat.awake_since_us", heartbeat.awake_since_us),
+        ("heartbeat.complete_until_us", heartbeat.complete_until_us),
+    ] {
+        if time < 0 || time > heartbeat.sent_us.max(0) {
+            return Err(WireError::Malformed { field, index: 0 });
+        }
+    }
     for (index, position) in heartbeat.oldest_unreceipted.iter().enumerate() {
         match Lane::try_from(position.lane) {
             Ok(Lane::Unspecified) | Err(_) => {

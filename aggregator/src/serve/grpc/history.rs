@@ -1,11 +1,13 @@
-//! `HistoryService`: past readings and waveforms of one patient.
+//! `HistoryService`: past readings and waveforms of one patient, and what each moment of a window was.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::unfold;
 use proto::v1::history_service_server::HistoryService;
-use proto::v1::{HistoryChunk, HistoryRequest, WaveformChunk, WaveformRequest};
+use proto::v1::{
+    CoverageRequest, CoverageResponse, HistoryChunk, HistoryRequest, WaveformChunk, WaveformRequest,
+};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 use vitals::{Kind, PatientId, StreamId, Time, Wave};
@@ -16,6 +18,7 @@ use crate::gate;
 use crate::journal::{HistoryCursor, Journal, Page};
 use crate::publish::Hub;
 use crate::serve::access::{Access, Caller};
+use crate::serve::coverage;
 use crate::serve::history::{Merge, Question, TooMany};
 use crate::serve::waveforms::{Blocks, WaveQuestion};
 use crate::serve::{StreamOf, error};
@@ -143,6 +146,31 @@ impl HistoryService for History {
         ))))
     }
 
+    async fn coverage(
+        &self,
+        request: Request<CoverageRequest>,
+    ) -> Result<Response<CoverageResponse>, Status> {
+        let asked = request.get_ref();
+        self.admit(&request, &asked.patient)?;
+        let kinds = kinds(&asked.kinds)?;
+        ordered(asked.from_us, asked.to_us)?;
+        let patient = patient("patient", &asked.patient)?;
+        let index = self
+            .hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        let now = self.access.clock().now();
+        let window = coverage::window(asked.from_us, asked.to_us, now);
+        let lines = self.hub.coverage(index, &kinds, window, now);
+        let answer = coverage::answer(window, now, &lines).map_err(|coverage::TooMany| {
+            error::invalid(
+                "to_us",
+                "too many stretches: ask for a shorter time or fewer kinds",
+            )
+        })?;
+        Ok(Response::new(answer))
+    }
+
     type WaveformsStream = Events<WaveformChunk>;
 
     async fn waveforms(
@@ -175,9 +203,7 @@ fn wave_question(asked: &WaveformRequest) -> Result<WaveQuestion, Status> {
         })
     });
     let waves = waves.collect::<Result<Vec<_>, _>>()?;
-    if asked.from_us >= asked.to_us {
-        return Err(error::invalid("to_us", "must be later than from_us"));
-    }
+    ordered(asked.from_us, asked.to_us)?;
     Ok(WaveQuestion {
         waves,
         from: Time::from_micros(asked.from_us),
@@ -203,17 +229,26 @@ impl WaveAnswer {
     }
 }
 
-fn question(asked: &HistoryRequest) -> Result<Question, Status> {
-    let kinds = asked.kinds.iter().map(|number| {
+fn kinds(numbers: &[i32]) -> Result<Vec<Kind>, Status> {
+    let kinds = numbers.iter().map(|number| {
         let kind = Kind::from_wire(*number);
         kind.ok_or_else(|| {
             error::invalid("kinds", "must be kinds of the contract, not UNSPECIFIED")
         })
     });
-    let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
-    if asked.from_us >= asked.to_us {
+    kinds.collect()
+}
+
+fn ordered(from_us: i64, to_us: i64) -> Result<(), Status> {
+    if from_us >= to_us {
         return Err(error::invalid("to_us", "must be later than from_us"));
     }
+    Ok(())
+}
+
+fn question(asked: &HistoryRequest) -> Result<Question, Status> {
+    let kinds = kinds(&asked.kinds)?;
+    ordered(asked.from_us, asked.to_us)?;
     if asked.max_points == 1 || asked.max_points > MAX_POINTS {
         return Err(error::invalid(
             "max_points",

@@ -208,3 +208,71 @@ async fn a_question_that_makes_no_sense_names_its_field() {
     };
     assert_eq!(ask(&rig, unknown).await, Err(Code::NotFound));
 }
+
+#[tokio::test]
+async fn coverage_is_answered_for_the_past_alone_and_by_the_same_gate() {
+    const COVERAGE: &str = "/vitaltwin.v1.HistoryService/Coverage";
+    let rig = Rig::new().await;
+    let patient = rig.patient("p-1").await;
+    let now = rig.clock.now();
+    let from = now - Span::from_secs(600);
+    let stream = rig.assign(&patient, "g-1", from).await;
+    let mut sealer = open(&rig, &patient, stream).await;
+    journal(&rig, &mut sealer, &readings(from, 300)).await;
+    let question = v1::CoverageRequest {
+        patient: "p-1".into(),
+        kinds: Vec::new(),
+        from_us: from.as_micros(),
+        to_us: (now + Span::from_mins(600)).as_micros(),
+    };
+    let identity = Some(rig.operator());
+    let (code, bytes) = rig
+        .call(COVERAGE, &question, Wire::Native, identity.clone(), &[])
+        .await;
+    assert_eq!(code, Code::Ok);
+    let answer = v1::CoverageResponse::decode(&bytes[5..]).expect("an answer");
+    assert!(answer.to_us <= rig.clock.now().as_micros(), "no future");
+    let kinds: Vec<_> = answer
+        .lines
+        .iter()
+        .map(|line| (line.kind(), line.source))
+        .collect();
+    assert_eq!(kinds, [(v1::Kind::HeartRate, 0), (v1::Kind::HeartRate, 1)]);
+    for line in &answer.lines {
+        let first = &line.stretches[0];
+        assert_eq!(first.class(), v1::CoverageClass::Measured);
+        assert_eq!(first.to_us - first.from_us, 299_000_000);
+        let ends = line.stretches.iter().map(|one| one.to_us);
+        assert_eq!(ends.max(), Some(answer.to_us));
+    }
+    for (wrong, expected) in [
+        (
+            v1::CoverageRequest {
+                kinds: vec![0],
+                ..question.clone()
+            },
+            Code::InvalidArgument,
+        ),
+        (
+            v1::CoverageRequest {
+                to_us: 0,
+                ..question.clone()
+            },
+            Code::InvalidArgument,
+        ),
+        (
+            v1::CoverageRequest {
+                patient: "p-2".into(),
+                ..question.clone()
+            },
+            Code::NotFound,
+        ),
+    ] {
+        let (code, _) = rig
+            .call(COVERAGE, &wrong, Wire::Native, identity.clone(), &[])
+            .await;
+        assert_eq!(code, expected);
+    }
+    let (code, _) = rig.call(COVERAGE, &question, Wire::Native, None, &[]).await;
+    assert_ne!(code, Code::Ok, "nobody is told anything without a proof");
+}

@@ -101,6 +101,8 @@ fn any_batch() -> impl Strategy<Value = Batch> {
                     sent: Time::from_micros(sent),
                     buffer_records: 1,
                     readings_decoded: decoded,
+                    awake_since: None,
+                    complete_until: None,
                 }),
                 devices: devices
                     .into_iter()

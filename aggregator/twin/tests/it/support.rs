@@ -150,6 +150,8 @@ impl World {
             sent: at(sent),
             buffer_records: 0,
             readings_decoded: 0,
+            awake_since: None,
+            complete_until: None,
         });
         self.send(known, beat);
     }

@@ -302,6 +302,8 @@ fn beat_elsewhere(number: u64, second: i64) -> Event {
             sent: at(second),
             buffer_records: 0,
             readings_decoded: 0,
+            awake_since: None,
+            complete_until: None,
         }),
         ..batch(number, Vec::new())
     })

@@ -2,7 +2,7 @@
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
 import { kindInfo } from "../kinds.ts";
-import type { Alert, Kind } from "../model.ts";
+import type { Alert, Coverage, Kind } from "../model.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
 import { texts } from "../texts.ts";
@@ -20,6 +20,8 @@ export interface App {
   acknowledge(alert: string, note: string): Promise<void>;
   /** Resolved alerts of a patient (empty: of all), into the state. */
   loadPastAlerts(patients: string[]): Promise<void>;
+  /** What each moment of [from, to) was, of each kind. */
+  coverage(query: { patient: string; kinds: readonly Kind[]; from: number; to: number }, signal: AbortSignal): Promise<Coverage[]>;
 }
 
 export interface View {

@@ -4,11 +4,12 @@
 import { TrendChart, type ChartData } from "../chart.ts";
 import { h, set, show, text, toggle } from "../dom.ts";
 import { HEART_RATE, kindInfo, PULSE_RATE, RR_INTERVAL, TREND_ORDER } from "../kinds.ts";
-import type { Alert, Channel, Forecast, Kind, Twin } from "../model.ts";
+import type { Alert, Channel, Coverage, Forecast, Kind, Stretch, Twin } from "../model.ts";
 import { channelOf, crossing, forecastOf } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import type { Line } from "../trends.ts";
+import { CoverageStrip } from "./coverage.ts";
 import { amount, amountWithUnit, within, type App } from "./parts.ts";
 
 const words = texts.chart;
@@ -38,6 +39,7 @@ export class TrendsSection {
   #range: Range = "1h";
   #loading: AbortController | null = null;
   #loadedTo: number | null = null;
+  #coverage: readonly Coverage[] = [];
   #askedAt = 0;
   #drawnAt = Number.NEGATIVE_INFINITY;
 
@@ -78,7 +80,10 @@ export class TrendsSection {
     this.#drawnAt = local;
     this.#syncCards(twin);
     const window = this.#window(twin, now);
-    for (const card of this.#cards.values()) card.update(twin, alerts, window, this.#loading !== null && this.#loadedTo === null);
+    for (const [kind, card] of this.#cards) {
+      card.update(twin, alerts, window, this.#loading !== null && this.#loadedTo === null);
+      card.cover(this.#coverage.find((line) => line.kind === kind)?.stretches ?? [], window);
+    }
   }
 
   repaint(): void {
@@ -137,8 +142,13 @@ export class TrendsSection {
     const from = onlyNew && this.#loadedTo !== null ? Math.max(whole, this.#loadedTo - 60_000) : whole;
     this.#askedAt = performance.now();
     if (!onlyNew) this.#loadedTo = null;
-    this.#app.trends.load({ patient: this.#patient, kinds: TREND_ORDER, from, to: now, most: onlyNew ? 0 : POINTS }, loading.signal).then(
-      () => {
+    const patient = this.#patient;
+    const readings = this.#app.trends.load({ patient, kinds: TREND_ORDER, from, to: now, most: onlyNew ? 0 : POINTS }, loading.signal);
+    // Of the whole range each time: what came late changes what was awaited long before.
+    const coverage = this.#app.coverage({ patient, kinds: [], from: whole, to: now }, loading.signal);
+    Promise.all([coverage, readings]).then(
+      ([lines]) => {
+        this.#coverage = lines;
         this.#loadedTo = now;
         this.#finished(loading, false);
       },
@@ -176,6 +186,7 @@ class TrendCard {
   readonly #crossing = h("p", { class: "crossing-note", hidden: true });
   readonly #facts = h("p", { class: "forecast-facts" });
   readonly #chart: TrendChart;
+  readonly #strip = new CoverageStrip();
   #latest = "";
   #pointing = false;
 
@@ -190,6 +201,7 @@ class TrendCard {
       { class: "trend" },
       h("div", { class: "trend-head" }, h("h3", {}, texts.kind(kind), " ", h("span", { class: "unit" }, kindInfo(kind).unit)), this.#readout),
       h("div", { class: "chart-box" }, this.#canvas, this.#empty),
+      this.#strip.root,
       h("p", { class: "keys" }, ...this.#lineKeys, this.#bandKey, this.#forecastKey),
       this.#crossing,
       this.#facts,
@@ -239,6 +251,10 @@ class TrendCard {
     this.#updateKeys(twin, drawn.map((line) => line.source));
     this.#updateForecast(twin, forecast, window.now);
     set(this.#canvas, "aria-label", this.#spoken(drawn, forecast));
+  }
+
+  cover(stretches: readonly Stretch[], window: Window): void {
+    this.#strip.update(stretches, window);
   }
 
   repaint(): void {
