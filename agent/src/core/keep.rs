@@ -219,10 +219,12 @@ impl Core {
             {
                 (row.durable, row.durable_at_us) = (number, now.as_micros());
             }
+            row.commits = self.gateway.commits + 1;
             changes.streams.push((stream, row.clone()));
         }
         self.gateway.committed_at_us = now.as_micros();
         self.gateway.commits += 1;
+        self.gateway.records_kept = self.ledger.len() as u64;
         self.gateway.next_ordinal = self.sealing.next_ordinal();
         changes.gateway = self.gateway.clone();
         // The writer gets a copy: if it fails, the same is given again.

@@ -5,7 +5,7 @@
 //! `VITALTWIN_MARKED=1000000 cargo test --release -p vitaltwin-agent --test outbox theft` searches for a million
 //! marked readings.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use prost::Message as _;
@@ -14,7 +14,7 @@ use proto::seal::record::STUB_SIZE;
 use proto::seal::{Secret, parse_stub};
 use proto::v1::BatchBody;
 use vitals::ContextId;
-use vitaltwin_agent::outbox::salvage::{self, Salvaged};
+use vitaltwin_agent::outbox::salvage::{self, Found, Rows};
 
 use crate::centre::{Centre, READINGS_A_MARKER};
 use crate::house::{House, Life};
@@ -23,6 +23,27 @@ use crate::house::{House, Life};
 const WINDOW: usize = 16;
 /// Of 32 bytes drawn at random, 30 are different on average; of a key, never so few.
 const LEAST_OF_A_KEY: usize = 20;
+
+/// What lies in a store, found byte by byte.
+#[derive(Default)]
+struct Salvaged {
+    rows: Rows,
+    records: BTreeMap<(ContextId, u64), Vec<u8>>,
+}
+
+fn salvaged(house: &House) -> Salvaged {
+    let mut all = Salvaged::default();
+    let found = salvage::scan(&house.dir().join("outbox"), |found| {
+        if let Found::Record(stub, record) = &found {
+            let place = (stub.context, stub.number);
+            all.records.insert(place, record.to_vec());
+        }
+        all.rows.take(found);
+        Ok::<(), std::io::Error>(())
+    });
+    found.expect("readable");
+    all
+}
 
 /// All files of the agent's folder, in one.
 fn disk(dir: &Path) -> Vec<u8> {
@@ -47,7 +68,7 @@ fn distinct(bytes: &[u8]) -> usize {
 /// The readings of every record that lies there, as they are in clear. (Which devices are assigned is no secret of
 /// the buffer: `identity/commands.pb` must say it.)
 fn plaintexts(salvaged: &Salvaged, centre: &mut Centre) -> Vec<Vec<u8>> {
-    for context in salvaged.contexts.values() {
+    for (_, context) in salvaged.rows.contexts.values() {
         centre.open(&context.header);
     }
     let records = salvaged.records.values();
@@ -134,7 +155,7 @@ fn no_marked_reading_lies_on_the_disk_in_clear() {
     while marked < readings {
         let beats = ((readings - marked) / READINGS_A_MARKER).min(30_000);
         let house = filled(beats);
-        let salvaged = salvage::scan(&house.dir().join("outbox")).expect("readable");
+        let salvaged = salvaged(&house);
         let texts = plaintexts(&salvaged, &mut house.centre());
         let mut disk = disk(&house.dir());
         assert_eq!(plaintext_on(&disk, &texts), 0, "plaintext on the disk");
@@ -162,7 +183,7 @@ fn no_marked_reading_lies_on_the_disk_in_clear() {
 #[test]
 fn no_key_that_opens_the_buffer_lies_on_the_disk() {
     let house = filled(12);
-    let salvaged = salvage::scan(&house.dir().join("outbox")).expect("readable");
+    let salvaged = salvaged(&house);
     let mut centre = house.centre();
     plaintexts(&salvaged, &mut centre);
     let mut disk = disk(&house.dir());
