@@ -8,6 +8,7 @@
 //! to standard error. Must not know: how an act is done.
 
 mod certificate;
+mod import;
 mod init;
 mod office;
 mod show;
@@ -105,6 +106,17 @@ enum Command {
     SignIn {
         /// Who it is for; their acts are recorded under this name.
         person: String,
+    },
+    /// Take records that a person carried here: a file of `vitaltwin-agent export`. Safe to repeat.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Where the receipts go, for `vitaltwin-agent import-receipts`. Default: FILE.receipts.
+        #[arg(long, value_name = "FILE")]
+        receipts: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// How the centre is doing.
     Status {
@@ -296,6 +308,24 @@ pub fn run(args: Args) -> Result<()> {
             office.close().await;
             let (link, fingerprint) = signed?;
             print(&show::sign_in(&link, &fingerprint))
+        }),
+        Command::Import {
+            file,
+            receipts,
+            json,
+        } => runtime.block_on(async {
+            let receipts = receipts.unwrap_or_else(|| import::beside(&file));
+            let mut office = Office::open(dir, clock).await?;
+            let imported = import::import(&mut office, &file, &receipts).await;
+            office.close().await;
+            let imported = imported?;
+            print(&if json {
+                show::json(&serde_json::to_value(&imported)?)?
+            } else {
+                show::imported(&imported)
+            })?;
+            anyhow::ensure!(imported.cut_off.is_empty(), "{}", imported.cut_off);
+            Ok(())
         }),
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
