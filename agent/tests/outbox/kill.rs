@@ -26,6 +26,13 @@ fn life(seed: u64) -> Life {
     }
 }
 
+/// Folders in the agent's whose names begin so.
+fn folders(house: &House, kind: &str) -> usize {
+    let entries = std::fs::read_dir(house.dir()).expect("a folder").flatten();
+    let of_kind = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(kind));
+    of_kind.count()
+}
+
 /// Lives and kills; what the house's centre says at the end.
 fn house_of_kills(seed: u64, kills: u64, salvage: bool) -> (u64, u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -52,6 +59,8 @@ fn house_of_kills(seed: u64, kills: u64, salvage: bool) -> (u64, u64) {
         running.kill(&house);
     }
     house.drain();
+    let aside = folders(&house, "salvage-") + folders(&house, "corrupt-");
+    assert!(salvage || aside == 0, "seed {seed}: a kill alone damages no store");
     let centre = house.centre();
     let missing = centre
         .judge()
@@ -104,12 +113,7 @@ fn killed_in_a_salvage(at: u64) -> Option<u64> {
     house.drain();
     let missing = house.centre().judge().expect("nothing twice");
     assert_eq!(missing, 0, "killed before step {at}");
-    let entries = std::fs::read_dir(house.dir()).expect("a folder").flatten();
-    let waiting = entries.filter(|entry| {
-        let name = entry.file_name();
-        name.to_string_lossy().starts_with("salvage-")
-    });
-    assert_eq!(waiting.count(), 0, "killed before step {at}");
+    assert_eq!(folders(&house, "salvage-"), 0, "killed before step {at}");
     let counts = std::fs::read_to_string(count).ok()?;
     counts.split_whitespace().nth(1)?.parse().ok()
 }
