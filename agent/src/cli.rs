@@ -15,7 +15,7 @@ use crate::ble::{Address, pins};
 use crate::config::{Config, UplinkKind};
 use crate::identity::IdentityDir;
 use crate::status::Status;
-use crate::{decode_cli, doctor, enrol, telemetry};
+use crate::{carry, decode_cli, doctor, enrol, telemetry};
 
 /// Reads wearables, seals every reading for one patient, and brings it to the centre.
 ///
@@ -84,6 +84,19 @@ enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Where there is no line: write everything that the centre does not have into a file, for a USB stick.
+    ///
+    /// The agent must be stopped meanwhile. Nothing is deleted here. The file is sealed: only the centre can open it,
+    /// with `vitaltwin-aggregator import`.
+    Export {
+        /// The file; it must not be there yet.
+        file: PathBuf,
+    },
+    /// Delete what the centre has, by the file of receipts that its `import` wrote. The agent must be stopped.
+    ImportReceipts {
+        /// The file.
+        file: PathBuf,
     },
     /// Decode the octets of one characteristic value and print it as JSON.
     Decode {
@@ -186,6 +199,23 @@ pub fn main(cli: Cli) -> Result<u8> {
             }
             Ok(report.exit_code())
         }
+        Command::Export { file } => export(&cli.dir, &file, Clock::from_env(cli.test_clock)?),
+        Command::ImportReceipts { file } => {
+            let clock = Clock::from_env(cli.test_clock)?;
+            telemetry::init();
+            let done = carry::import_receipts(&cli.dir, &file, clock.now()).map_err(by_hand)?;
+            let (deleted, waiting) = (done.deleted, done.waiting);
+            say(&format!(
+                "{deleted} records are safe at the centre and deleted here; {waiting} still wait"
+            ))?;
+            if done.invalid + done.damaged > 0 {
+                let (invalid, damaged) = (done.invalid, done.damaged);
+                hint(&format!(
+                    "{invalid} receipts are not authentic, {damaged} pieces of the file are damaged: nothing was deleted for them"
+                ))?;
+            }
+            Ok(0)
+        }
         Command::Decode {
             profile,
             device_name,
@@ -202,6 +232,45 @@ pub fn main(cli: Cli) -> Result<u8> {
             }
         },
     }
+}
+
+fn export(dir: &Path, file: &Path, clock: Clock) -> Result<u8> {
+    telemetry::init();
+    let mut told = 0;
+    let done = carry::export(dir, file, clock.now(), |written, all| {
+        // Every few seconds on a slow stick.
+        if written / 10_000 > told {
+            told = written / 10_000;
+            // Progress is no answer: without a reader it goes on.
+            let _nobody_reads = hint(&format!("{written} of {all} records"));
+        }
+    });
+    let done = done.map_err(by_hand)?;
+    let (records, readings) = (done.records, done.readings);
+    say(&format!(
+        "{records} sealed records with {readings} readings are in {}; nothing was deleted here",
+        file.display()
+    ))?;
+    if done.unreadable > 0 {
+        let unreadable = done.unreadable;
+        hint(&format!("{unreadable} records cannot be read: the agent's next start deals with them"))?;
+    }
+    hint(
+        "next: start the agent again (`systemctl start vitaltwin-agent`), carry the file to the centre (`vitaltwin-aggregator import FILE`), and bring FILE.receipts back for `vitaltwin-agent import-receipts`",
+    )?;
+    Ok(0)
+}
+
+/// A running agent has the folder: what a person does then.
+fn by_hand(error: carry::HandError) -> anyhow::Error {
+    let running = matches!(error, carry::HandError::Folder(app::RunError::Running(_)));
+    let error = anyhow::Error::new(error);
+    if running {
+        return anyhow::anyhow!(
+            "{error:#}\nstop it (`systemctl stop vitaltwin-agent`), do this again, and then start it (`systemctl start vitaltwin-agent`)"
+        );
+    }
+    error
 }
 
 fn pair(dir: &Path, device: &str, pin: Option<u32>, forget: bool) -> Result<u8> {

@@ -7,7 +7,8 @@
 //! 3. [`outbox`]: the readings are sealed to the patient's public key; the record is kept until it is safe.
 //! 4. [`uplink`]: the record goes to the centre, live before backlog, until its receipt comes.
 //!
-//! [`survival`] raises the few critical alerts here while the centre is silent.
+//! [`survival`] raises the few critical alerts here while the centre is silent; where no line ever comes, [`carry`]
+//! brings records to the centre by hand.
 //!
 //! [`core`] is all of that as one pure machine; [`app`] runs it: radio, line, writer and time around it.
 //! [`identity`], [`mod@enrol`] and [`command`] say who this gateway is and whom it obeys; [`config`],
@@ -20,6 +21,7 @@
 pub mod app;
 pub mod backoff;
 pub mod ble;
+pub mod carry;
 pub mod cli;
 pub mod command;
 pub mod config;

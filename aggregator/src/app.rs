@@ -375,7 +375,7 @@ impl House {
         )
         .add_service(EnrolmentServiceServer::new(enrolment).max_decoding_message_size(REQUEST))
         .add_service(
-            OperatorServiceServer::new(OperatorDoor::new(Arc::clone(&admin)))
+            OperatorServiceServer::new(OperatorDoor::new(Arc::clone(&admin), Arc::clone(&ingest)))
                 .max_decoding_message_size(REQUEST),
         );
         let front = serve::front(self.reading(sign_in, others));

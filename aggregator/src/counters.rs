@@ -13,11 +13,13 @@ pub enum Transport {
     Mqtt,
     /// The gRPC stream.
     Grpc,
+    /// A file that a person carried here.
+    File,
 }
 
 impl Transport {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Mqtt, Self::Grpc];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Mqtt, Self::Grpc, Self::File];
 
     /// As `status` shows it.
     #[must_use]
@@ -25,6 +27,7 @@ impl Transport {
         match self {
             Self::Mqtt => "mqtt",
             Self::Grpc => "grpc",
+            Self::File => "file",
         }
     }
 }
@@ -113,7 +116,7 @@ reasons! {
 #[derive(Debug)]
 pub struct Counters {
     refused: HashMap<Refused, AtomicU64>,
-    receipted: [AtomicU64; 2],
+    receipted: [AtomicU64; 3],
 }
 
 impl Default for Counters {

@@ -5,6 +5,7 @@
 //!   commands, and boxes for data at rest. The agent seals, the centre opens, both with this code; its test
 //!   vectors lie in `vectors/` beside a second implementation in Python.
 //! * [`wire`]: readings to columnar bodies that fit a record, and bodies back with every field checked.
+//! * [`carry`]: files that carry sealed records by hand where there is no line (`CARRY.md`).
 //! * [`topic`]: MQTT topic grammar.
 //! * [`token`]: the line of text with which a gateway enrols.
 //! * [`clock`]: the one clock a process reads, and the test clock that can drive all of them.
@@ -16,6 +17,7 @@
 //!
 //! Must not know: BLE, stores, models, screens.
 
+pub mod carry;
 pub mod cert;
 pub mod clock;
 pub mod seal;

@@ -2,7 +2,7 @@
 //!
 //! A record that is receipted before its commit never touches the disk: live, the outbox is nearly idle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proto::seal::{Lane, parse_header};
@@ -125,7 +125,14 @@ impl Core {
     /// Records were damaged, or the whole store: what is missing is counted as exactly as can be, and bounded by
     /// the time of the contexts.
     pub(super) fn declare_damage(&mut self, opened: &Opened, now: Time) {
-        for stream in self.sealing.streams().collect::<Vec<_>>() {
+        let assigned: BTreeSet<StreamId> = self.sealing.streams().collect();
+        let ended = opened.missing.iter();
+        for missing in ended.filter(|missing| !assigned.contains(&missing.stream)) {
+            // Nothing can be sealed for it any more: the count is all that can be told.
+            tracing::warn!(readings = missing.readings, "of a stream that has ended, readings are lost");
+            self.count_dropped("buffer_damaged", missing.readings);
+        }
+        for stream in assigned {
             let contexts = opened.contexts.values();
             let of_stream = contexts.filter(|context| context.stream == stream);
             let opened_at = of_stream
@@ -219,10 +226,12 @@ impl Core {
             {
                 (row.durable, row.durable_at_us) = (number, now.as_micros());
             }
+            row.commits = self.gateway.commits + 1;
             changes.streams.push((stream, row.clone()));
         }
         self.gateway.committed_at_us = now.as_micros();
         self.gateway.commits += 1;
+        self.gateway.records_kept = self.ledger.len() as u64;
         self.gateway.next_ordinal = self.sealing.next_ordinal();
         changes.gateway = self.gateway.clone();
         // The writer gets a copy: if it fails, the same is given again.

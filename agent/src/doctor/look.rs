@@ -52,11 +52,15 @@ pub(super) fn free(dir: &Path) -> Result<u64, String> {
     fs4::available_space(dir).map_err(|error| error.to_string())
 }
 
-/// Stores that did not open and were set aside.
+/// Stores that were damaged and set aside, searched already or not.
 pub(super) fn set_aside(dir: &Path) -> usize {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("corrupt-"))
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("corrupt-") || name.starts_with("salvage-")
+        })
         .count()
 }
 

@@ -7,8 +7,10 @@
 //! * [`store`]: the only file that names sled; [`writer`]: the one thread that owns it.
 //! * [`rows`]: PURE. What lies in the store besides sealed records.
 //! * `reserve`: room to give up when the disk is full.
-//! * [`salvage`]: reads what can be read from a store that does not open.
-//! * [`tally`]: PURE. What should be in the store, kept beside it, so that a loss can be counted.
+//! * `recover`: a store that does not open or lost something is set aside, and what can be read of it adopted.
+//! * [`salvage`]: finds that, byte by byte.
+//! * [`tally`]: PURE. What should be in the store, kept beside it, so that a loss can be counted; `mark`: the number
+//!   of the newest commit, so that a loss is noticed.
 //!
 //! The promises:
 //! 1. A reading is never on disk unsealed, and no key on disk opens anything: what a previous run sealed is
@@ -16,7 +18,8 @@
 //! 2. A record is deleted for an authentic receipt and for nothing else. A signed order to set it aside moves
 //!    it and declares a gap; the declared policy for a full disk drops it and declares a gap.
 //! 3. A crash loses at most what came after the last commit (default every second), and says so.
-//! 4. The agent always starts: a store that does not open is set aside, never deleted, and salvaged.
+//! 4. The agent always starts: a store that does not open, or has lost something, is set aside, never deleted, and
+//!    salvaged; a kill in the middle of that is made good by the next start.
 //!
 //! On disk (one sled tree, keys are one letter and big-endian numbers, every value carries a CRC-32C):
 //!
@@ -28,11 +31,14 @@
 //! | `x` ordinal (8) number (8) | a record set aside by order of the centre |
 //! | `m` | how the last run ended, and the counters of the gateway |
 //!
-//! Beside it: `outbox.tally` (counts, see [`tally`]), `outbox.reserve`, and `corrupt-TIME` folders.
+//! Beside it: `outbox.tally` and `outbox.mark` (counts), `outbox.reserve`, and folders of damaged stores:
+//! `salvage-TIME` while there is something to fetch from it, then `corrupt-TIME`.
 
 pub mod assignment;
 pub mod ledger;
+mod mark;
 pub mod minute;
+mod recover;
 mod reserve;
 pub mod rows;
 pub mod salvage;

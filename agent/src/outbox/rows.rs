@@ -163,6 +163,9 @@ pub struct StreamRow {
     /// Which stored records of devices were taken.
     #[prost(message, repeated, tag = "12")]
     pub records: Vec<RecordsRow>,
+    /// The number of the commit that wrote this row: tells the newer of two.
+    #[prost(uint64, tag = "13")]
+    pub commits: u64,
 }
 
 /// Which stored records of one device were taken: numbers as ranges (first, last, first, last, ...).
@@ -193,6 +196,14 @@ pub struct RecordsRow {
 
 impl Row for StreamRow {
     const KIND: u8 = b's';
+}
+
+impl StreamRow {
+    /// The greater one is the newer row of a stream.
+    #[must_use]
+    pub const fn age(&self) -> (u64, i64, u64) {
+        (self.commits, self.durable_at_us, self.readings_decoded)
+    }
 }
 
 /// The gateway's own counters, and how its last run ended.
@@ -228,10 +239,21 @@ pub struct GatewayRow {
     /// The store was salvaged, and the core has not yet declared what was lost.
     #[prost(bool, tag = "10")]
     pub loss_undeclared: bool,
+    /// Records that the store holds as of this commit.
+    #[prost(uint64, tag = "11")]
+    pub records_kept: u64,
 }
 
 impl Row for GatewayRow {
     const KIND: u8 = b'm';
+}
+
+impl GatewayRow {
+    /// The greater one is the newer row.
+    #[must_use]
+    pub const fn age(&self) -> (u64, i64) {
+        (self.commits, self.committed_at_us)
+    }
 }
 
 /// A part of the list of records in [`super::tally`]. All lists have the same length.

@@ -1,17 +1,19 @@
-//! Reads what can be read from a store that does not open, byte by byte.
+//! Reads what can be read from a store that is damaged, byte by byte.
 //!
 //! Sealed records and rows carry a magic, a length and a checksum of their own, and the store keeps values in
 //! one piece, so both can be found without it. A record found this way may have been receipted and deleted
-//! before: sending it again is harmless, the centre knows its number.
-//! Invariants: bounded memory per file chunk; nothing is written; damage never stops the search.
+//! before: sending it again is harmless, the centre knows its number. It may also be found more than once.
+//! Invariants: bounded memory, however large the store; nothing is written; damage never stops the search, nor do
+//! places that the disk cannot read.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use proto::seal::{MAX_RECORD, parse_stub};
+use proto::seal::{MAX_RECORD, Stub, parse_stub};
 use vitals::{ContextId, StreamId};
 
 use super::ledger::Context;
@@ -25,36 +27,84 @@ const OVERLAP: usize = if MAX_ROW > MAX_RECORD {
 } else {
     MAX_RECORD
 } + 64;
-/// Bytes of salvaged records kept at most, so that a huge damaged store does not take all memory.
-const MOST_BYTES: usize = 64 << 20;
+/// What is passed over where the disk cannot read.
+const PAGE: usize = 4096;
 
-/// What was found.
-#[derive(Debug, Default)]
-pub struct Salvaged {
-    /// Contexts by their place.
-    pub contexts: BTreeMap<u64, Context>,
-    /// Whole records by context and number; each passed its checksum.
-    pub records: BTreeMap<(ContextId, u64), Vec<u8>>,
-    /// Stream rows; of several versions the one with most readings decoded.
-    pub streams: BTreeMap<StreamId, StreamRow>,
-    /// The newest gateway row.
-    pub gateway: Option<GatewayRow>,
-    /// Bytes of the records.
-    bytes: usize,
+/// Something whole.
+#[derive(Debug)]
+pub enum Found<'b> {
+    /// A sealed record that passed its checksum.
+    Record(Stub, &'b [u8]),
+    /// A context.
+    Context(ContextRow),
+    /// A stream's lasting state, of any age.
+    Stream(StreamRow),
+    /// The gateway's counters, of any age.
+    Gateway(GatewayRow),
 }
 
-/// Searches all files of a store's folder.
-///
-/// # Errors
-/// The folder cannot be listed. Files that cannot be read are passed over.
-pub fn scan(dir: &Path) -> io::Result<Salvaged> {
-    let mut found = Salvaged::default();
-    for file in files(dir)? {
-        if let Err(error) = scan_file(&file, &mut found) {
-            tracing::warn!(%error, "a file of the damaged store cannot be read");
+/// The rows that were found: of several versions the newest. Few, and small.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Contexts, each with its place when it was opened.
+    pub contexts: BTreeMap<ContextId, (u64, Context)>,
+    /// Streams.
+    pub streams: BTreeMap<StreamId, StreamRow>,
+    /// The gateway's row.
+    pub gateway: Option<GatewayRow>,
+}
+
+impl Rows {
+    /// Keeps a row, if it is the newest; a record is passed over.
+    pub fn take(&mut self, found: Found<'_>) {
+        match found {
+            Found::Record(..) => {}
+            Found::Context(row) => {
+                let ordinal = row.ordinal;
+                if let Some(context) = row.context() {
+                    self.contexts.insert(context.id, (ordinal, context));
+                }
+            }
+            Found::Stream(row) => {
+                if let Some(stream) = StreamId::from_slice(&row.stream)
+                    && self
+                        .streams
+                        .get(&stream)
+                        .is_none_or(|known| known.age() <= row.age())
+                {
+                    self.streams.insert(stream, row);
+                }
+            }
+            Found::Gateway(row) => {
+                if self
+                    .gateway
+                    .as_ref()
+                    .is_none_or(|known| known.age() <= row.age())
+                {
+                    self.gateway = Some(row);
+                }
+            }
         }
     }
-    Ok(found)
+}
+
+/// Searches all files of a store's folder, and gives what is found to `take` until it fails.
+///
+/// # Errors
+/// The folder cannot be listed, or those of `take`. Files that cannot be read are passed over.
+pub fn scan<E: From<io::Error>>(
+    dir: &Path,
+    mut take: impl FnMut(Found<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    for path in files(dir)? {
+        match File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file))) {
+            Ok((length, file)) => {
+                scan_file(length, |into, at| file.read_at(into, at), &mut take)?;
+            }
+            Err(error) => tracing::warn!(%error, "a file of the damaged store cannot be read"),
+        }
+    }
+    Ok(())
 }
 
 fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -71,120 +121,138 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn scan_file(path: &Path, found: &mut Salvaged) -> io::Result<()> {
-    let mut file = File::open(path)?;
+/// A file of this length, of which `read` gives bytes at a place.
+fn scan_file<E>(
+    length: u64,
+    read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    take: &mut impl FnMut(Found<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut window = Vec::with_capacity(CHUNK + OVERLAP);
-    loop {
-        let got = (&mut file).take(CHUNK as u64).read_to_end(&mut window)?;
-        let last = got == 0;
-        // What begins in the overlap is looked at again with the next chunk behind it.
-        let end = if last {
-            window.len()
-        } else {
-            window.len().saturating_sub(OVERLAP)
+    let mut at = 0;
+    while at < length {
+        let before = window.len();
+        window.resize(before + CHUNK, 0);
+        let got = read(&mut window[before..], at);
+        window.truncate(before + *got.as_ref().unwrap_or(&0));
+        at += match got {
+            // Shorter than it was.
+            Ok(0) => break,
+            Ok(got) => got as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(_unreadable) => page_by_page(&read, at, &mut window),
         };
-        scan_bytes(&window, end, found);
+        // What begins in the overlap is looked at again with the next chunk behind it.
+        let end = window.len().saturating_sub(OVERLAP);
+        scan_bytes(&window, end, take)?;
         window.drain(..end);
-        if last {
-            return Ok(());
-        }
     }
+    scan_bytes(&window, window.len(), take)
+}
+
+/// A large piece could not be read: its pages, as far as the disk can, and zeros for the others, so that what
+/// reaches over them fails its checksum. The bytes that are dealt with.
+fn page_by_page(
+    read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    at: u64,
+    window: &mut Vec<u8>,
+) -> u64 {
+    let mut page = [0; PAGE];
+    for place in (at..).step_by(PAGE).take(CHUNK / PAGE) {
+        page.fill(0);
+        let _zeros_where_it_fails = read(&mut page, place);
+        window.extend_from_slice(&page);
+    }
+    CHUNK as u64
 }
 
 /// Looks at everything that begins before `end`.
-fn scan_bytes(bytes: &[u8], end: usize, found: &mut Salvaged) {
+fn scan_bytes<E>(
+    bytes: &[u8],
+    end: usize,
+    take: &mut impl FnMut(Found<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut at = 0;
     while at < end {
-        let Some(step) = bytes[at..end.max(at)].iter().position(|byte| *byte == b'V') else {
-            return;
+        let Some(step) = bytes[at..end].iter().position(|byte| *byte == b'V') else {
+            break;
         };
         at += step;
         let rest = &bytes[at..];
-        at += match rest.get(..4) {
-            Some(b"VTB1") => record(rest, found),
-            Some(b"VTR1") => row(rest, found),
-            _ => 1,
+        let found = match rest.get(..4) {
+            Some(b"VTB1") => record(rest),
+            Some(b"VTR1") => row(rest),
+            _ => None,
         };
+        if let Some((found, length)) = found {
+            take(found)?;
+            at += length;
+        } else {
+            at += 1;
+        }
     }
+    Ok(())
 }
 
-/// The bytes to skip.
-fn record(bytes: &[u8], found: &mut Salvaged) -> usize {
+/// A record, and its length.
+fn record(bytes: &[u8]) -> Option<(Found<'_>, usize)> {
     // Offset 55 of the stub: the padded size.
-    let padded = bytes
-        .get(55..57)
-        .map(|raw| usize::from(raw[0]) << 8 | usize::from(raw[1]));
-    let whole = padded
-        .map(|padded| 57 + padded + 20)
-        .filter(|size| *size <= MAX_RECORD)
-        .and_then(|size| bytes.get(..size));
-    let Some(whole) = whole else {
-        return 1;
-    };
-    let Ok(stub) = parse_stub(whole) else {
-        return 1;
-    };
-    if found.bytes + whole.len() <= MOST_BYTES {
-        let key = (stub.context, stub.number);
-        if found.records.insert(key, whole.to_vec()).is_none() {
-            found.bytes += whole.len();
-        }
+    let padded = bytes.get(55..57)?;
+    let size = 57 + (usize::from(padded[0]) << 8 | usize::from(padded[1])) + 20;
+    if size > MAX_RECORD {
+        return None;
     }
-    whole.len()
+    let whole = bytes.get(..size)?;
+    let stub = parse_stub(whole).ok()?;
+    Some((Found::Record(stub, whole), size))
 }
 
-fn row(bytes: &[u8], found: &mut Salvaged) -> usize {
-    let Some((kind, message, length)) = rows::find(bytes) else {
-        return 1;
+/// A row, and its length.
+fn row(bytes: &[u8]) -> Option<(Found<'_>, usize)> {
+    let (kind, message, length) = rows::find(bytes)?;
+    let found = match kind {
+        ContextRow::KIND => Found::Context(ContextRow::decode(message).ok()?),
+        StreamRow::KIND => Found::Stream(StreamRow::decode(message).ok()?),
+        GatewayRow::KIND => Found::Gateway(GatewayRow::decode(message).ok()?),
+        _ => return None,
     };
-    match kind {
-        ContextRow::KIND => {
-            if let Ok(row) = ContextRow::decode(message) {
-                let ordinal = row.ordinal;
-                if let Some(context) = row.context() {
-                    found.contexts.insert(ordinal, context);
-                }
-            }
-        }
-        StreamRow::KIND => {
-            if let Ok(row) = StreamRow::decode(message)
-                && let Some(stream) = StreamId::from_slice(&row.stream)
-            {
-                let newer = found.streams.get(&stream).is_none_or(|known| {
-                    (known.durable_at_us, known.readings_decoded)
-                        <= (row.durable_at_us, row.readings_decoded)
-                });
-                if newer {
-                    found.streams.insert(stream, row);
-                }
-            }
-        }
-        GatewayRow::KIND => {
-            if let Ok(row) = GatewayRow::decode(message) {
-                let newer = found
-                    .gateway
-                    .as_ref()
-                    .is_none_or(|known| known.committed_at_us <= row.committed_at_us);
-                if newer {
-                    found.gateway = Some(row);
-                }
-            }
-        }
-        _ => {}
-    }
-    length
+    Some((found, length))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn row(commits: u64) -> GatewayRow {
+        GatewayRow {
+            commits,
+            // A clock that goes back tells nothing.
+            committed_at_us: -i64::try_from(commits).expect("small"),
+            ..GatewayRow::default()
+        }
+    }
+
+    fn rows_of(bytes: &[u8], unreadable: std::ops::Range<u64>) -> Rows {
+        let read = |into: &mut [u8], at: u64| {
+            let end = (at + into.len() as u64).min(bytes.len() as u64);
+            if at < unreadable.end && unreadable.start < end {
+                return Err(io::Error::other("a bad sector"));
+            }
+            let from = usize::try_from(at).expect("small").min(bytes.len());
+            let part = &bytes[from..usize::try_from(end).expect("small").max(from)];
+            into[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        };
+        let mut found = Rows::default();
+        let mut take = |it: Found<'_>| {
+            found.take(it);
+            Ok::<(), io::Error>(())
+        };
+        scan_file(bytes.len() as u64, read, &mut take).expect("nothing fails");
+        found
+    }
+
     #[test]
     fn rows_are_found_in_rubbish_and_the_newest_counts() {
-        let row = |committed_at_us| GatewayRow {
-            committed_at_us,
-            ..GatewayRow::default()
-        };
         let mut bytes = b"VVTR1VTB1VTR1".to_vec();
         bytes.extend(row(5).to_bytes());
         bytes.extend(row(7).to_bytes());
@@ -192,23 +260,27 @@ mod tests {
         let mut damaged = row(9).to_bytes();
         damaged[10] ^= 1;
         bytes.extend(damaged);
-        let mut found = Salvaged::default();
-        scan_bytes(&bytes, bytes.len(), &mut found);
-        assert_eq!(found.gateway, Some(row(7)));
+        assert_eq!(rows_of(&bytes, 0..0).gateway, Some(row(7)));
     }
 
     #[test]
     fn what_lies_across_two_chunks_is_found() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let row = GatewayRow {
-            next_ordinal: 3,
-            ..GatewayRow::default()
-        };
         let mut bytes = vec![b'V'; CHUNK - 5];
-        bytes.extend(row.to_bytes());
+        bytes.extend(row(3).to_bytes());
         bytes.extend(vec![0; CHUNK]);
-        std::fs::write(dir.path().join("db"), bytes).expect("written");
-        let found = scan(dir.path()).expect("read");
-        assert_eq!(found.gateway, Some(row));
+        assert_eq!(rows_of(&bytes, 0..0).gateway, Some(row(3)));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_read_costs_its_own_page_alone() {
+        let mut bytes = vec![0; 3 * CHUNK];
+        for (at, commits) in [(4000, 1), (8192 + 40, 2), (3 * CHUNK - 500, 1)] {
+            let row = row(commits).to_bytes();
+            bytes[at..at + row.len()].copy_from_slice(&row);
+        }
+        assert_eq!(rows_of(&bytes, 4096..4097).gateway, Some(row(2)));
+        assert_eq!(rows_of(&bytes, 8200..8201).gateway, Some(row(1)));
+        let whole = 0..bytes.len() as u64;
+        assert_eq!(rows_of(&bytes, whole).gateway, None);
     }
 }

@@ -7,8 +7,8 @@
 //! shipped, sled lost data or did not open in 29 of 30; under these rules in 0 of 480.
 //!
 //! Invariants: one thread owns the store ([`super::writer`]); a failed commit poisons it until it was closed and
-//! opened anew, and nothing counts as durable meanwhile; a store that does not open, or panics, is moved
-//! aside as `corrupt-<time>` (never deleted), searched by [`super::salvage`], and a fresh one takes its place.
+//! opened anew, and nothing counts as durable meanwhile; a store that does not open, panics, or went back to an
+//! older state is set aside, never deleted, and [`super::recover`] fetches from it what can be read.
 //! Must not know: what records mean, transports.
 
 use std::collections::BTreeMap;
@@ -21,10 +21,11 @@ use vitals::{Span, StreamId, Time};
 
 use super::RecordId;
 use super::ledger::{Context, Entry};
+use super::mark::Mark;
+use super::recover;
 use super::reserve::Reserve;
 use super::rows::{ContextRow, GatewayRow, Row as _, StreamRow};
-use super::salvage::{self, Salvaged};
-use super::tally::{self, Listed, MOST_LISTED, Missing, Tally};
+use super::tally::{Listed, MOST_LISTED, Missing, Tally};
 use crate::identity::{own_dir, write_atomically};
 
 /// sled's page cache. The outbox writes once and reads once: a cache helps it little, and the agent has
@@ -50,7 +51,7 @@ pub enum StoreError {
     Engine(#[source] sled::Error),
     /// The disk.
     #[error("the outbox cannot be written or read")]
-    Io(#[source] io::Error),
+    Io(#[from] io::Error),
     /// sled panicked.
     #[error("the outbox store panicked: {0}")]
     Panicked(String),
@@ -108,7 +109,7 @@ pub struct Opened {
     pub gateway: Option<GatewayRow>,
     /// Records whose checksum did not hold, or whose context is lost. They are set aside in the store.
     pub damaged: Vec<RecordId>,
-    /// The store before did not open and lies here now.
+    /// The store before did not open, or had lost something, and lies here now.
     pub set_aside: Option<PathBuf>,
     /// What should be here and is not: losses to declare.
     pub missing: Vec<Missing>,
@@ -128,6 +129,7 @@ pub struct Store {
     tally: Tally,
     /// When the tally was written last in this run; before that, what lies there is of the run before.
     tally_written: Option<i64>,
+    mark: Mark,
 }
 
 #[derive(Debug)]
@@ -145,23 +147,41 @@ impl Store {
     pub fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
         // The receipt keys in it must not be read by others: with one, a receipt could be made up.
         own_dir(&dir.join(STORE)).map_err(StoreError::Io)?;
-        let opened = match Self::try_open(dir) {
-            Ok(opened) => Ok(opened),
+        let bytes = fs::read(dir.join(TALLY)).unwrap_or_default();
+        let (beside, newest) = (Tally::from_bytes(&bytes), Mark::of(dir).read());
+        let was_there = dir.join(STORE).join("db").exists();
+        let mut opened = match Self::try_open(dir) {
+            Ok(opened) if !was_there || opened.is_whole(beside.as_ref(), newest) => opened,
+            Ok(not_whole) => {
+                tracing::error!(
+                    "the outbox store lost something: setting it aside and salvaging what can be read"
+                );
+                drop(not_whole);
+                Self::fresh(dir, now)?
+            }
             // Neither a folder that cannot be written nor a store in use is damage: moving would not help.
-            Err(error @ (StoreError::Io(_) | StoreError::InUse)) => Err(error),
+            Err(error @ (StoreError::Io(_) | StoreError::InUse)) => return Err(error),
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the outbox store does not open: setting it aside and salvaging what can be read"
                 );
-                Self::replace(dir, now)
+                Self::fresh(dir, now)?
             }
         };
-        opened.map(|mut opened| {
-            let bytes = fs::read(dir.join(TALLY)).unwrap_or_default();
-            opened.count(Tally::from_bytes(&bytes));
-            opened
-        })
+        opened.adopt_waiting(dir)?;
+        opened.count(beside, newest);
+        opened.store.tally = Tally {
+            gateway: opened.gateway.clone().unwrap_or_default(),
+            streams: opened.streams.clone(),
+            list: None,
+        };
+        Ok(opened)
+    }
+
+    fn fresh(dir: &Path, now: Time) -> Result<Opened, StoreError> {
+        recover::set_aside(dir, STORE, now)?;
+        Self::try_open(dir)
     }
 
     fn try_open(dir: &Path) -> Result<Opened, StoreError> {
@@ -174,6 +194,7 @@ impl Store {
                     reserve: Reserve::of(dir),
                     tally: Tally::default(),
                     tally_written: None,
+                    mark: Mark::of(dir),
                 },
                 contexts: BTreeMap::new(),
                 records: BTreeMap::new(),
@@ -190,49 +211,6 @@ impl Store {
         })
     }
 
-    fn replace(dir: &Path, now: Time) -> Result<Opened, StoreError> {
-        let aside = dir.join(format!("corrupt-{}", now.as_micros()));
-        fs::rename(dir.join(STORE), &aside).map_err(StoreError::Io)?;
-        sync_dir(dir).map_err(StoreError::Io)?;
-        let salvaged = salvage::scan(&aside).map_err(StoreError::Io)?;
-        let mut fresh = Self::try_open(dir)?;
-        fresh.store.adopt(&salvaged)?;
-        fresh.read_all()?;
-        fresh.set_aside = Some(aside);
-        Ok(fresh)
-    }
-
-    /// Takes over what was salvaged: contexts, and the records that have one.
-    fn adopt(&mut self, salvaged: &Salvaged) -> Result<(), StoreError> {
-        let mut changes = Changes {
-            gateway: salvaged.gateway.clone().unwrap_or_default(),
-            ..Changes::default()
-        };
-        let highest = salvaged.contexts.keys().last().copied().unwrap_or(0);
-        changes.gateway.next_ordinal = changes.gateway.next_ordinal.max(highest + 1);
-        (changes.gateway.clean, changes.gateway.loss_undeclared) = (false, true);
-        for (ordinal, context) in &salvaged.contexts {
-            let all = (context.id, 0)..=(context.id, u64::MAX);
-            let mut records = salvaged.records.range(all).peekable();
-            if records.peek().is_none() {
-                continue;
-            }
-            changes.contexts.push((*ordinal, context.clone()));
-            for ((_, number), record) in records {
-                let id = RecordId {
-                    ordinal: *ordinal,
-                    number: *number,
-                };
-                changes.put.push((id, record.clone()));
-            }
-        }
-        let streams = salvaged.streams.iter();
-        changes.streams = streams
-            .map(|(stream, row)| (*stream, row.clone()))
-            .collect();
-        self.try_commit(&changes)
-    }
-
     /// Makes the changes durable. After an error nothing of them counts, and the store was closed: the next
     /// call opens it again first. On a full disk the reserve is given up and the commit tried once more.
     ///
@@ -243,13 +221,8 @@ impl Store {
             // From here on the list of the run before is not the whole truth any more.
             self.write_tally();
         }
-        match self.try_commit(changes) {
-            Err(error) if error.is_disk_full() && self.reserve.give_up() => {
-                tracing::warn!("the disk is full: the outbox gives up its reserve");
-                self.try_commit(changes)?;
-            }
-            result => result?,
-        }
+        self.commit_if_there_is_room(changes)?;
+        self.mark.write(changes.gateway.commits);
         self.tally.gateway.clone_from(&changes.gateway);
         self.tally.streams.extend(changes.streams.iter().cloned());
         let age = self.tally.gateway.committed_at_us - self.tally_written.unwrap_or(0);
@@ -257,6 +230,17 @@ impl Store {
             self.write_tally();
         }
         Ok(())
+    }
+
+    /// Without any account of it beside the store.
+    pub(super) fn commit_if_there_is_room(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        match self.try_commit(changes) {
+            Err(error) if error.is_disk_full() && self.reserve.give_up() => {
+                tracing::warn!("the disk is full: the outbox gives up its reserve");
+                self.try_commit(changes)
+            }
+            result => result,
+        }
     }
 
     /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it.
@@ -307,6 +291,15 @@ impl Store {
             self.close();
         }
         result
+    }
+
+    /// True if there is a record at this place.
+    pub(super) fn has(&mut self, id: RecordId) -> Result<bool, StoreError> {
+        guard(|| {
+            let db = &self.engine()?.db;
+            db.contains_key(record_key(b'r', id))
+                .map_err(StoreError::Engine)
+        })
     }
 
     /// Bytes that are free where the store lies; 0 while even the reserve is spent.
@@ -436,7 +429,7 @@ impl Engine {
 }
 
 impl Opened {
-    fn read_all(&mut self) -> Result<(), StoreError> {
+    pub(super) fn read_all(&mut self) -> Result<(), StoreError> {
         let db = self.store.engine()?.db.clone();
         self.contexts.clear();
         self.records.clear();
@@ -476,37 +469,6 @@ impl Opened {
         }
         Ok(())
     }
-
-    /// Compares what is there with what should be: by the rows of the store, or by the tally beside it where
-    /// that is newer (sled went back to an older state, or not even its rows could be read).
-    fn count(&mut self, beside: Option<Tally>) {
-        let gateway = self.gateway.clone().unwrap_or_default();
-        let salvaged = self.set_aside.is_some() || gateway.loss_undeclared;
-        let newer = beside.filter(|tally| {
-            tally.gateway.commits > gateway.commits
-                || (salvaged && tally.gateway.commits == gateway.commits)
-        });
-        let list = newer.as_ref().and_then(|tally| tally.list.clone());
-        self.more_may_be_missing = list.is_none() && (salvaged || newer.is_some());
-        if let Some(tally) = newer {
-            self.streams.extend(tally.streams);
-            self.gateway = Some(tally.gateway);
-        }
-        if let Some(list) = list {
-            let safe = |id: &&RecordId| !list.contains_key(id);
-            self.safe = self.records.keys().filter(safe).copied().collect();
-            self.records.retain(|id, _| list.contains_key(id));
-            self.missing = tally::missing_of_list(&list, &self.records);
-        } else {
-            let exact = !self.more_may_be_missing;
-            self.missing = tally::missing_of_rows(&self.streams, &self.records, exact);
-        }
-        self.store.tally = Tally {
-            gateway: self.gateway.clone().unwrap_or_default(),
-            streams: self.streams.clone(),
-            list: None,
-        };
-    }
 }
 
 /// The record is the one that its key says.
@@ -540,7 +502,7 @@ fn is_about_access(error: &io::Error) -> bool {
     )
 }
 
-fn sync_dir(path: &Path) -> io::Result<()> {
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -568,7 +530,7 @@ fn stream_key(stream: StreamId) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proto::seal::{KeyId, Label, Lane, NewContext, PatientSecret, Sealer, SigningKey, Suite};
     use proto::v1::BatchBody;
@@ -579,13 +541,13 @@ mod tests {
 
     use super::super::writer::{Done, Job, Writer};
 
-    struct Bench {
-        dir: tempfile::TempDir,
+    pub(in super::super) struct Bench {
+        pub(in super::super) dir: tempfile::TempDir,
         sealer: Sealer,
-        context: Context,
+        pub(in super::super) context: Context,
     }
 
-    fn bench() -> Bench {
+    pub(in super::super) fn bench() -> Bench {
         let pkcs8 = SigningKey::generate_pkcs8();
         let key = SigningKey::from_pkcs8(&pkcs8).expect("just generated");
         let new = NewContext {
@@ -614,11 +576,11 @@ mod tests {
     }
 
     impl Bench {
-        fn open(&self) -> Opened {
+        pub(in super::super) fn open(&self) -> Opened {
             Store::open(self.dir.path(), Time::from_micros(77)).expect("always opens")
         }
 
-        fn records(&mut self, count: u64) -> Vec<(RecordId, Vec<u8>)> {
+        pub(in super::super) fn records(&mut self, count: u64) -> Vec<(RecordId, Vec<u8>)> {
             (0..count)
                 .map(|_| {
                     let number = self.sealer.next_number();
@@ -636,7 +598,7 @@ mod tests {
                 .collect()
         }
 
-        fn first_commit(&mut self, count: u64) -> Changes {
+        pub(in super::super) fn first_commit(&mut self, count: u64) -> Changes {
             Changes {
                 contexts: vec![(1, self.context.clone())],
                 put: self.records(count),
@@ -657,7 +619,7 @@ mod tests {
         }
     }
 
-    fn id(number: u64) -> RecordId {
+    pub(in super::super) fn id(number: u64) -> RecordId {
         RecordId { ordinal: 1, number }
     }
 
@@ -751,6 +713,8 @@ mod tests {
         let opened = bench.open();
         let aside = opened.set_aside.clone().expect("set aside");
         assert_eq!(aside, bench.dir.path().join("corrupt-77"));
+        let folder = fs::metadata(bench.dir.path().join(STORE)).expect("a fresh one");
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o077, 0);
         assert!(aside.join("db").exists(), "never deleted");
         assert_eq!(opened.records.len(), 200, "all could be read");
         assert_eq!(opened.contexts[&1].id, bench.context.id);

@@ -121,7 +121,8 @@ fn damaged(seed: u64) -> (u64, u64) {
 fn what_damage_took_is_declared_and_the_rest_comes_through() {
     let (mut lost, mut all) = (0, 0);
     let seeds = crate::count("VITALTWIN_DAMAGE", 12);
-    for seed in 0..seeds {
+    let first = crate::count("VITALTWIN_FIRST_SEED", 0);
+    for seed in first..first + seeds {
         let (missing, readings) = damaged(seed);
         lost += missing;
         all += readings;

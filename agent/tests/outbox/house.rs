@@ -201,7 +201,7 @@ impl Running {
 
     /// Waits for the child's own end; true if it was a good one.
     pub(crate) fn try_end(mut self, house: &House) -> bool {
-        let status = crate::wait_for("the child's end", Duration::from_secs(60), || {
+        let status = crate::wait_for("the child's end", Duration::from_secs(900), || {
             self.child.try_wait().expect("looked at")
         });
         self.join(house);
@@ -309,7 +309,7 @@ impl Agent {
         }
         if life.drain {
             self.connect(true);
-            let end = Instant::now() + Duration::from_secs(40);
+            let end = Instant::now() + Duration::from_secs(120);
             while !self.core.is_drained() || self.core.status(self.now).devices.is_empty() {
                 assert!(
                     Instant::now() < end,

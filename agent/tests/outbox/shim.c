@@ -4,7 +4,8 @@
  * RIG_LOG: the log, records of (op, path length, path, offset, length, data), little-endian; ops W(rite) T(runcate)
  * S(ync) D(atasync) R(ename, data = new path) U(nlink).
  * RIG_FULL_AT=n, RIG_FULL_FOR=k: writes n to n+k-1 (from 1) fail with ENOSPC, as does making a file longer.
- * RIG_COUNT: at the end the number of writes is put into this file.
+ * RIG_KILL_AT=n: before the n-th thing that it would do to a file, the process is killed (as by kill -9).
+ * RIG_COUNT: at the end the number of writes, and of all things done, is put into this file.
  * Files are followed by their descriptor from open on; what is opened outside RIG_DIR is not looked at.
  */
 #define _GNU_SOURCE
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@ static char *paths[MOST];
 static const char *dir;
 static size_t dir_length;
 static int log_fd = -1;
-static long writes, full_at, full_for;
+static long writes, steps, full_at, full_for, kill_at;
 
 #define REAL(name, type, ...) \
     static type (*real)(__VA_ARGS__); \
@@ -43,6 +45,7 @@ __attribute__((constructor)) static void begin(void) {
     dir_length = dir ? strlen(dir) : 0;
     full_at = number("RIG_FULL_AT");
     full_for = number("RIG_FULL_FOR");
+    kill_at = number("RIG_KILL_AT");
     const char *log = getenv("RIG_LOG");
     if (log) log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -51,7 +54,7 @@ __attribute__((destructor)) static void end(void) {
     const char *count = getenv("RIG_COUNT");
     if (!count) return;
     char text[32];
-    int length = snprintf(text, sizeof text, "%ld", writes);
+    int length = snprintf(text, sizeof text, "%ld %ld", writes, steps);
     int fd = (int)syscall(SYS_openat, AT_FDCWD, count, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     syscall(SYS_write, fd, text, (size_t)length);
     syscall(SYS_close, fd);
@@ -85,6 +88,12 @@ static void note(char op, const char *path, uint64_t offset, const void *data, u
     put(&offset, 8);
     put(&length, 8);
     if (data) put(data, length);
+}
+
+/* One more thing to be done, if it gets that far. */
+static void step(void) {
+    steps++;
+    if (steps == kill_at) syscall(SYS_kill, getpid(), SIGKILL);
 }
 
 /* One more write: true if it finds the disk full. */
@@ -136,6 +145,7 @@ static ssize_t write_at(int fd, const void *data, size_t length, off64_t offset,
     pthread_mutex_lock(&lock);
     const char *path = path_of(fd);
     ssize_t done;
+    if (path) step();
     if (path && is_full()) {
         errno = ENOSPC;
         done = -1;
@@ -162,6 +172,7 @@ static int truncated(int fd, off64_t length) {
     const char *path = path_of(fd);
     struct stat about;
     int done = -1;
+    if (path) step();
     if (path && fstat(fd, &about) == 0 && about.st_size < length && is_full()) {
         errno = ENOSPC;
     } else {
@@ -178,6 +189,7 @@ int ftruncate64(int fd, off64_t length) { return truncated(fd, length); }
 static int synced(int fd, char op, long call) {
     pthread_mutex_lock(&lock);
     const char *path = path_of(fd);
+    if (path) step();
     int done = (int)syscall(call, fd);
     if (path && done == 0) note(op, path, 0, NULL, 0);
     pthread_mutex_unlock(&lock);
@@ -190,11 +202,20 @@ int fdatasync(int fd) { return synced(fd, 'D', SYS_fdatasync); }
 int rename(const char *from, const char *to) {
     REAL("rename", int, const char *, const char *);
     pthread_mutex_lock(&lock);
+    if (ours(from)) step();
     int done = real(from, to);
     if (done == 0 && ours(from) && ours(to)) {
         note('R', from, 0, to + dir_length + 1, strlen(to) - dir_length - 1);
+        /* A folder takes its files along. */
+        size_t length = strlen(from);
         for (int fd = 0; fd < MOST; fd++)
-            if (paths[fd] && strcmp(paths[fd], from) == 0) { free(paths[fd]); paths[fd] = strdup(to); }
+            if (paths[fd] && strncmp(paths[fd], from, length) == 0 && (paths[fd][length] == 0 || paths[fd][length] == '/')) {
+                char *moved = malloc(strlen(to) + strlen(paths[fd]) - length + 1);
+                strcpy(moved, to);
+                strcat(moved, paths[fd] + length);
+                free(paths[fd]);
+                paths[fd] = moved;
+            }
     }
     pthread_mutex_unlock(&lock);
     return done;
@@ -203,6 +224,7 @@ int rename(const char *from, const char *to) {
 int unlink(const char *path) {
     REAL("unlink", int, const char *);
     pthread_mutex_lock(&lock);
+    if (ours(path)) step();
     int done = real(path);
     if (done == 0 && ours(path)) note('U', path, 0, NULL, 0);
     pthread_mutex_unlock(&lock);

@@ -5,7 +5,7 @@
 //! `VITALTWIN_MARKED=1000000 cargo test --release -p vitaltwin-agent --test outbox theft` searches for a million
 //! marked readings.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use prost::Message as _;
@@ -14,7 +14,7 @@ use proto::seal::record::STUB_SIZE;
 use proto::seal::{Secret, parse_stub};
 use proto::v1::BatchBody;
 use vitals::ContextId;
-use vitaltwin_agent::outbox::salvage::{self, Salvaged};
+use vitaltwin_agent::outbox::salvage::{self, Found, Rows};
 
 use crate::centre::{Centre, READINGS_A_MARKER};
 use crate::house::{House, Life};
@@ -23,6 +23,31 @@ use crate::house::{House, Life};
 const WINDOW: usize = 16;
 /// Of 32 bytes drawn at random, 30 are different on average; of a key, never so few.
 const LEAST_OF_A_KEY: usize = 20;
+/// Bits a byte that sealed bytes have, of eight.
+const LEAST_ENTROPY: f64 = 7.99;
+/// Bytes whose evenness is looked at together.
+const BLOCK: usize = 4096;
+
+/// What lies in a store, found byte by byte.
+#[derive(Default)]
+struct Salvaged {
+    rows: Rows,
+    records: BTreeMap<(ContextId, u64), Vec<u8>>,
+}
+
+fn salvaged(house: &House) -> Salvaged {
+    let mut all = Salvaged::default();
+    let found = salvage::scan(&house.dir().join("outbox"), |found| {
+        if let Found::Record(stub, record) = &found {
+            let place = (stub.context, stub.number);
+            all.records.insert(place, record.to_vec());
+        }
+        all.rows.take(found);
+        Ok::<(), std::io::Error>(())
+    });
+    found.expect("readable");
+    all
+}
 
 /// All files of the agent's folder, in one.
 fn disk(dir: &Path) -> Vec<u8> {
@@ -47,7 +72,7 @@ fn distinct(bytes: &[u8]) -> usize {
 /// The readings of every record that lies there, as they are in clear. (Which devices are assigned is no secret of
 /// the buffer: `identity/commands.pb` must say it.)
 fn plaintexts(salvaged: &Salvaged, centre: &mut Centre) -> Vec<Vec<u8>> {
-    for context in salvaged.contexts.values() {
+    for (_, context) in salvaged.rows.contexts.values() {
         centre.open(&context.header);
     }
     let records = salvaged.records.values();
@@ -96,6 +121,28 @@ fn keys_on(disk: &[u8], salvaged: &Salvaged, centre: &Centre) -> usize {
     windows.filter(|window| opens(window)).count()
 }
 
+/// Bits of information in a byte, by how often each value comes. Of few bytes it looks a little less than it is.
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut histogram = [0_u32; 256];
+    for byte in bytes {
+        histogram[usize::from(*byte)] += 1;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some MB")]
+    let all = bytes.len() as f64;
+    let counts = histogram.iter().filter(|count| **count > 0);
+    counts
+        .map(|count| f64::from(*count) / all)
+        .map(|share| -share * share.log2())
+        .sum()
+}
+
+/// Blocks whose bytes are less, or more, even than chance would have them once in 10^9 blocks.
+fn uneven_blocks(bytes: &[u8]) -> usize {
+    let blocks = bytes.chunks_exact(BLOCK);
+    let uneven = |block: &&[u8]| !(135.0..420.0).contains(&unevenness(block));
+    blocks.filter(uneven).count()
+}
+
 /// Chi-squared of the bytes against evenly distributed ones: 255 on average, 23 the standard deviation.
 fn unevenness(bytes: &[u8]) -> f64 {
     let mut histogram = [0_u32; 256];
@@ -131,10 +178,11 @@ fn filled(beats: u64) -> House {
 fn no_marked_reading_lies_on_the_disk_in_clear() {
     let readings = crate::count("VITALTWIN_MARKED", 4000);
     let (mut searched, mut marked) = (0, 0);
+    let (mut least, mut evened) = (8.0_f64, 0);
     while marked < readings {
         let beats = ((readings - marked) / READINGS_A_MARKER).min(30_000);
         let house = filled(beats);
-        let salvaged = salvage::scan(&house.dir().join("outbox")).expect("readable");
+        let salvaged = salvaged(&house);
         let texts = plaintexts(&salvaged, &mut house.centre());
         let mut disk = disk(&house.dir());
         assert_eq!(plaintext_on(&disk, &texts), 0, "plaintext on the disk");
@@ -143,26 +191,30 @@ fn no_marked_reading_lies_on_the_disk_in_clear() {
         // The negative control: one record in clear, anywhere, is found.
         disk.extend(texts.iter().max_by_key(|text| text.len()).expect("records"));
         assert!(plaintext_on(&disk, &texts) > 0, "the search finds nothing");
-        // Sealed bytes are as even as chance; their plaintext is not.
+        // Sealed bytes are as even as chance, in the whole and block by block; their plaintext is not.
         let sealed = salvaged.records.values().flat_map(|record| {
             let padded = usize::from(parse_stub(record).expect("whole").padded);
             &record[STUB_SIZE..][..padded]
         });
         let (sealed, clear) = (sealed.copied().collect::<Vec<_>>(), texts.concat());
-        let (sealed, clear) = (unevenness(&sealed), unevenness(&clear));
-        assert!(
-            (120.0..420.0).contains(&sealed),
-            "sealed bytes are uneven: {sealed:.0}"
-        );
-        assert!(clear > 1000.0, "the negative control: {clear:.0}");
+        assert!(entropy(&sealed) >= LEAST_ENTROPY, "{}", entropy(&sealed));
+        assert!(entropy(&clear) < LEAST_ENTROPY, "the negative control");
+        assert_eq!(uneven_blocks(&sealed), 0, "sealed bytes are uneven");
+        let blocks = clear.len() / BLOCK;
+        assert!(uneven_blocks(&clear) * 10 > blocks * 9, "the negative control");
+        least = least.min(entropy(&sealed));
+        evened += sealed.len() / BLOCK;
     }
+    println!(
+        "sealed bytes: {least:.4} bits of entropy a byte at least, {evened} blocks of {BLOCK} bytes, all even"
+    );
     println!("{marked} marked readings searched for in {searched} bytes: none in clear");
 }
 
 #[test]
 fn no_key_that_opens_the_buffer_lies_on_the_disk() {
     let house = filled(12);
-    let salvaged = salvage::scan(&house.dir().join("outbox")).expect("readable");
+    let salvaged = salvaged(&house);
     let mut centre = house.centre();
     plaintexts(&salvaged, &mut centre);
     let mut disk = disk(&house.dir());

@@ -9,25 +9,28 @@ use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, ConfigureGatewayRequest,
     ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest,
-    CreateTokenResponse, ListPatientsRequest, ListPatientsResponse, Patient,
-    RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
-    RevokeGatewayResponse, SetCollectionRequest, SetCollectionResponse, StatusRequest,
+    CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
+    ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
+    RevokeGatewayRequest, RevokeGatewayResponse, SetCollectionRequest, SetCollectionResponse,
+    StatusRequest,
 };
 use tonic::{Request, Response, Status};
 
 use super::{Admin, AdminError};
+use crate::ingest::Ingest;
 
 /// The operator's service.
 #[derive(Clone, Debug)]
 pub struct OperatorDoor {
     admin: Arc<Admin>,
+    ingest: Arc<Ingest>,
 }
 
 impl OperatorDoor {
-    /// Over the desk.
+    /// Over the desk, and the core that takes what gateways sealed.
     #[must_use]
-    pub const fn new(admin: Arc<Admin>) -> Self {
-        Self { admin }
+    pub const fn new(admin: Arc<Admin>, ingest: Arc<Ingest>) -> Self {
+        Self { admin, ingest }
     }
 }
 
@@ -128,6 +131,15 @@ impl OperatorService for OperatorDoor {
             collection: collection.into(),
             since_us: since.as_micros(),
         }))
+    }
+
+    async fn import_records(
+        &self,
+        request: Request<ImportRecordsRequest>,
+    ) -> Result<Response<ImportRecordsResponse>, Status> {
+        Ok(Response::new(
+            self.ingest.import(request.into_inner()).await,
+        ))
     }
 
     async fn revoke_certificate(

@@ -1,4 +1,4 @@
-//! Commands that fold again: a twin at a position, why an alert was raised, observations from a file.
+//! Commands that fold again: a twin at a position, why an alert was raised, observations from a file, what each moment was.
 //!
 //! Must not know: how any of it is folded.
 
@@ -7,14 +7,20 @@ use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use proto::clock::Clock;
 use proto::text::hex;
-use vitals::PatientId;
+use proto::v1::CoverageRequest;
+use vitals::{PatientId, Span};
 
 use super::{show, show_past};
 use crate::dir::CentreDir;
 use crate::journal::Position;
 use crate::past;
 use crate::replay::{self, output::Type};
+
+/// What `coverage` tells of without being told from when.
+const A_DAY: Span = Span::from_mins(24 * 60);
 
 pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
     let dash = Path::new("-");
@@ -87,5 +93,28 @@ pub(super) fn why(dir: &CentreDir, alert: &str, json: bool) -> Result<()> {
         show::json(&show_past::why_json(&why))?
     } else {
         show_past::why(&why)
+    })
+}
+
+/// What each moment was. Without `from` the day before `to`, without `to` until now.
+pub(super) async fn coverage(
+    dir: &CentreDir,
+    clock: Clock,
+    patient: String,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    json: bool,
+) -> Result<()> {
+    let to_us = to.map_or(clock.now().as_micros(), Timestamp::as_microsecond);
+    let request = CoverageRequest {
+        patient,
+        kinds: Vec::new(),
+        from_us: from.map_or(to_us - A_DAY.as_micros(), Timestamp::as_microsecond),
+        to_us,
+    };
+    let answer = super::office::coverage(dir, clock, request).await?;
+    super::print(&if json {
+        show::json(&show::coverage_json(&answer))?
+    } else {
+        show::coverage(&answer)
     })
 }

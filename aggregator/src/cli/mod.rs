@@ -9,6 +9,7 @@
 
 mod again;
 mod certificate;
+mod import;
 mod init;
 mod office;
 mod show;
@@ -23,9 +24,8 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::v1::{Collection, CoverageRequest};
+use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
-use vitals::Span;
 
 use crate::app::{Accepted, Core};
 use crate::config::Config;
@@ -33,9 +33,6 @@ use crate::dir::{self, CentreDir};
 use crate::lock::{LockError, StoreLock};
 use crate::replay::output::Type;
 use office::Office;
-
-/// What `coverage` tells of without being told from when.
-const A_DAY: Span = Span::from_mins(24 * 60);
 
 const EXAMPLES: &str = "\
 A first centre:
@@ -160,6 +157,17 @@ enum Command {
         #[arg(long, value_name = "TIME")]
         to: Option<jiff::Timestamp>,
         /// As JSON, with the field names of `CoverageResponse` in proto/v1/history.proto: each stretch.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take records that a person carried here: a file of `vitaltwin-agent export`. Safe to repeat.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Where the receipts go, for `vitaltwin-agent import-receipts`. Default: FILE.receipts.
+        #[arg(long, value_name = "FILE")]
+        receipts: Option<PathBuf>,
+        /// As JSON.
         #[arg(long)]
         json: bool,
     },
@@ -371,22 +379,12 @@ pub fn run(args: Args) -> Result<()> {
             from,
             to,
             json,
-        } => runtime.block_on(async {
-            let micros = |time: jiff::Timestamp| time.as_microsecond();
-            let to_us = to.map_or(clock.now().as_micros(), micros);
-            let request = CoverageRequest {
-                patient,
-                kinds: Vec::new(),
-                from_us: from.map_or(to_us - A_DAY.as_micros(), micros),
-                to_us,
-            };
-            let answer = office::coverage(&dir, clock, request).await?;
-            print(&if json {
-                show::json(&show::coverage_json(&answer))?
-            } else {
-                show::coverage(&answer)
-            })
-        }),
+        } => runtime.block_on(again::coverage(&dir, clock, patient, (from, to), json)),
+        Command::Import {
+            file,
+            receipts,
+            json,
+        } => runtime.block_on(import::run(dir, clock, &file, receipts, json)),
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;

@@ -17,8 +17,8 @@ use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
-    ListPatientsRequest, Patient, PatientAssignment, RevokeCertificateRequest,
-    RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
+    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, Patient, PatientAssignment,
+    RevokeCertificateRequest, RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -217,6 +217,19 @@ impl Office {
                 };
                 let revoked = client.revoke_certificate(request).await;
                 revoked.map(drop).map_err(said)
+            }
+        }
+    }
+
+    pub(super) async fn import_records(
+        &mut self,
+        request: ImportRecordsRequest,
+    ) -> Result<ImportRecordsResponse> {
+        match self {
+            Self::Direct(..) => bail!("the centre is not running: start it first"),
+            Self::Running(client) => {
+                let imported = client.import_records(request).await.map_err(said)?;
+                Ok(imported.into_inner())
             }
         }
     }

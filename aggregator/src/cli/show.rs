@@ -101,6 +101,8 @@ pub(super) fn coverage_json(answer: &CoverageResponse) -> Value {
     })
 }
 
+use super::import::Imported;
+
 /// JSON as a text with a line break.
 pub(super) fn json(value: &Value) -> Result<String> {
     let text = serde_json::to_string_pretty(value).context("writing JSON")?;
@@ -187,6 +189,23 @@ pub(super) fn revoked(connections: u32) -> String {
         0 => "revoked; it was not connected\n".into(),
         _ => "revoked; its connection is cut\n".into(),
     }
+}
+
+pub(super) fn imported(done: &Imported) -> String {
+    let (taken, known) = (done.taken, done.known);
+    let mut text = format!("{taken} records taken, {known} known already\n");
+    for (reason, count) in &done.refused {
+        let _never_fails = writeln!(text, "{count} not taken: {reason}");
+    }
+    if done.damaged > 0 {
+        let damaged = done.damaged;
+        let _never_fails = writeln!(
+            text,
+            "{damaged} pieces of the file are damaged: export it again"
+        );
+    }
+    let receipts = done.receipts.display();
+    text + &format!("receipts: {receipts} (on the gateway: `vitaltwin-agent import-receipts`)\n")
 }
 
 pub(super) fn refused(role: Role, name: &str) -> String {

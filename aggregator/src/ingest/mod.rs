@@ -3,7 +3,7 @@
 //! `mqtt/` and `grpc.rs` are the doors: they know who speaks (from the verified certificate) and carry messages.
 //! This core decides: a context is admitted for its signed header (`context.rs`), a batch for its tag
 //! (`batch.rs`); both become entries of the journal, and only then the gateway is answered. `command.rs` signs
-//! what gateways must obey.
+//! what gateways must obey. What a person carried here in a file comes in by `import.rs`.
 //!
 //! Invariants: what does not open is never journaled nor receipted; a receipt names only what is durable; one
 //! gateway's messages are handled one after the other, and its work is bounded before any public-key operation,
@@ -15,6 +15,7 @@ mod command;
 mod context;
 pub mod enrol;
 pub mod grpc;
+mod import;
 pub mod mqtt;
 mod room;
 mod sessions;

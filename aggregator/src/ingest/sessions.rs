@@ -79,6 +79,19 @@ impl Sessions {
         }
     }
 
+    /// Messages of a gateway that did not come by a connection: the table does not know, and none is ended.
+    #[must_use]
+    pub fn apart(self: &Arc<Self>, gateway: GatewayId, transport: Transport) -> Session {
+        Session {
+            sessions: Arc::clone(self),
+            gateway,
+            transport,
+            // No connection's.
+            id: 0,
+            end: CancellationToken::new(),
+        }
+    }
+
     /// What is known of a gateway since the centre was started.
     #[must_use]
     pub fn seen(&self, gateway: &GatewayId) -> Option<Seen> {

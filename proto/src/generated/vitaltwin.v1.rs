@@ -3205,7 +3205,7 @@ pub struct CentreStatus {
     /// Empty unless the test clock drives this process.
     #[prost(string, tag = "15")]
     pub test_clock: ::prost::alloc::string::String,
-    /// Readings whose receipt was sent, by transport ("mqtt", "grpc").
+    /// Readings whose receipt was sent, by transport ("mqtt", "grpc", "file").
     #[prost(map = "string, uint64", tag = "16")]
     pub readings_receipted: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -3246,6 +3246,31 @@ pub struct GatewayStatus {
     /// Empty when it is ready to collect; else what a person has to do next.
     #[prost(string, tag = "9")]
     pub waiting_for: ::prost::alloc::string::String,
+}
+/// At most 64 KiB encoded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportRecordsRequest {
+    /// Taken before the records.
+    #[prost(message, repeated, tag = "1")]
+    pub contexts: ::prost::alloc::vec::Vec<OpenContext>,
+    /// Sealed records, each a stub, a ciphertext and a checksum as in proto/SEAL.md; of any gateways.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportRecordsResponse {
+    /// For every record that lies in the journal now.
+    #[prost(message, repeated, tag = "1")]
+    pub receipts: ::prost::alloc::vec::Vec<Receipt>,
+    /// Records that are new.
+    #[prost(uint64, tag = "2")]
+    pub taken: u64,
+    /// Records that were known.
+    #[prost(uint64, tag = "3")]
+    pub known: u64,
+    /// Contexts and records that were not taken, by reason. After "busy" or "store_stopped" the same may be sent again.
+    #[prost(map = "string, uint64", tag = "4")]
+    pub refused: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
 }
 /// Generated client implementations.
 pub mod operator_service_client {
@@ -3508,6 +3533,33 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
+        pub async fn import_records(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportRecordsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportRecordsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ImportRecords",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "ImportRecords"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Refuses every certificate of an operator or platform, for good; their open streams end.
         pub async fn revoke_certificate(
             &mut self,
@@ -3639,6 +3691,14 @@ pub mod operator_service_server {
             request: tonic::Request<super::SetCollectionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetCollectionResponse>,
+            tonic::Status,
+        >;
+        /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
+        async fn import_records(
+            &self,
+            request: tonic::Request<super::ImportRecordsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportRecordsResponse>,
             tonic::Status,
         >;
         /// Refuses every certificate of an operator or platform, for good; their open streams end.
@@ -4041,6 +4101,52 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCollectionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ImportRecords" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportRecordsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ImportRecordsRequest>
+                    for ImportRecordsSvc<T> {
+                        type Response = super::ImportRecordsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportRecordsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::import_records(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportRecordsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

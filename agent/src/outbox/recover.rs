@@ -1,0 +1,470 @@
+//! What becomes of a store that does not open, or that opens and has lost something.
+//!
+//! Its folder becomes `salvage-TIME`, and a fresh store takes its place. Then whatever can be read of it is adopted,
+//! piece by piece, and when the last piece is durable the folder is called `corrupt-TIME`. It is never deleted. So
+//! its name says whether something is still to be fetched from it: a kill between any two steps is made good by the
+//! next start, and what was adopted before is known by its place and adopted once.
+//!
+//! Invariants: memory is bounded, however large the store; a place (ordinal) that another context took is never
+//! taken twice; a fresh store says from its first commit on that there is a loss to declare.
+//! Must not know: sled, what records say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use proto::seal::Stub;
+use vitals::{ContextId, Time};
+
+use super::RecordId;
+use super::ledger::Context;
+use super::rows::GatewayRow;
+use super::salvage::{self, Found, Rows};
+use super::store::{Changes, Opened, Store, StoreError, sync_dir};
+use super::tally::{self, Tally};
+use crate::identity::own_dir;
+
+/// A folder with something to fetch, and one without.
+const WAITING: &str = "salvage-";
+const SEARCHED: &str = "corrupt-";
+/// Bytes of records adopted in one commit.
+const A_PIECE: usize = 256 * 1024;
+/// How often, and how long apart, a closed store's lock is tried: two seconds in all.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Gives the store's folder a name that says that it waits to be salvaged; one that is not there needs none.
+pub(super) fn set_aside(dir: &Path, store: &str, now: Time) -> io::Result<()> {
+    // What closes late could still write into it.
+    let file = File::open(dir.join(store).join("db"));
+    for _ in 0..LOCK_TRIES {
+        match file.as_ref().map(File::try_lock) {
+            Ok(Err(fs::TryLockError::WouldBlock)) => std::thread::sleep(LOCK_PAUSE),
+            Ok(Ok(()) | Err(fs::TryLockError::Error(_))) | Err(_) => break,
+        }
+    }
+    let mut stamp = now.as_micros();
+    let name = |kind, stamp| dir.join(format!("{kind}{stamp}"));
+    while name(WAITING, stamp).exists() || name(SEARCHED, stamp).exists() {
+        stamp += 1;
+    }
+    fs::rename(dir.join(store), name(WAITING, stamp))?;
+    sync_dir(dir)?;
+    own_dir(&dir.join(store))
+}
+
+/// Folders with something to fetch, the oldest first.
+fn waiting(dir: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(stamp) = name.strip_prefix(WAITING) {
+            let searched = dir.join(format!("{SEARCHED}{stamp}"));
+            found.push((path, searched));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+impl Opened {
+    /// False if something is missing that was there at the newest commit, or records are damaged. What was salvaged
+    /// already is as whole as it will be.
+    pub(super) fn is_whole(&self, beside: Option<&Tally>, newest: u64) -> bool {
+        let gateway = self.gateway.clone().unwrap_or_default();
+        if gateway.loss_undeclared {
+            return true;
+        }
+        let beside_it = beside.map_or(0, |tally| tally.gateway.commits);
+        let list = beside
+            .filter(|_| beside_it == gateway.commits)
+            .and_then(|tally| tally.list.as_ref());
+        let listed = list.is_none_or(|list| list.keys().all(|id| self.records.contains_key(id)));
+        // More than counted is no sign: deletions may lag behind a crash.
+        let counted = self.records.len() as u64 >= gateway.records_kept
+            && tally::missing_of_rows(&self.streams, &self.records, true).is_empty();
+        gateway.commits >= newest.max(beside_it)
+            && self.damaged.is_empty()
+            && listed
+            && counted
+    }
+
+    /// Fetches what waits to be salvaged. What cannot be fetched now waits for the next start.
+    pub(super) fn adopt_waiting(&mut self, dir: &Path) -> Result<(), StoreError> {
+        let waiting = waiting(dir)?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for (folder, searched) in waiting {
+            match self.adopt(&folder) {
+                Ok(()) => {
+                    fs::rename(&folder, &searched)?;
+                    sync_dir(dir)?;
+                    self.set_aside = Some(searched);
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "not all could be salvaged now: the next start goes on with it"
+                    );
+                    self.more_may_be_missing = true;
+                    self.set_aside = Some(folder);
+                }
+            }
+            self.read_all()?;
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, folder: &Path) -> Result<(), StoreError> {
+        let mut found = Rows::default();
+        salvage::scan(folder, |it| {
+            found.take(it);
+            Ok::<(), StoreError>(())
+        })?;
+        let gateway = self.gateway.iter().chain(&found.gateway);
+        let mut gateway = gateway
+            .max_by_key(|row| row.age())
+            .cloned()
+            .unwrap_or_default();
+        let both = self.gateway.iter().chain(&found.gateway);
+        let next = both.map(|row| row.next_ordinal).max().unwrap_or(0);
+        gateway.next_ordinal = gateway.next_ordinal.max(next);
+        (gateway.clean, gateway.loss_undeclared) = (false, true);
+        for row in self.streams.values() {
+            found.take(Found::Stream(row.clone()));
+        }
+        let mut adopting = Adopting::new(&self.contexts, found.contexts, gateway);
+        adopting.changes.streams = found.streams.into_iter().collect();
+        // The rows first: from here on the store knows that there is a loss to declare.
+        adopting.commit(&mut self.store)?;
+        salvage::scan(folder, |it| match it {
+            Found::Record(stub, record) => adopting.take(&stub, record, &mut self.store),
+            Found::Context(_) | Found::Stream(_) | Found::Gateway(_) => Ok(()),
+        })?;
+        adopting.commit(&mut self.store)?;
+        if adopting.homeless > 0 {
+            let records = adopting.homeless;
+            tracing::warn!(records, "whole records were found, but not their context");
+        }
+        Ok(())
+    }
+
+    /// Compares what is there with what should be: by the rows of the store, or by the tally beside it where
+    /// that is newer (not even the rows could be read).
+    pub(super) fn count(&mut self, beside: Option<Tally>, newest: u64) {
+        let gateway = self.gateway.clone().unwrap_or_default();
+        let salvaged = self.set_aside.is_some() || gateway.loss_undeclared;
+        // Even the folder may be gone.
+        self.more_may_be_missing |= newest > gateway.commits;
+        let newer = beside.filter(|tally| {
+            tally.gateway.commits > gateway.commits
+                || (salvaged && tally.gateway.commits == gateway.commits)
+        });
+        let list = newer.as_ref().and_then(|tally| tally.list.clone());
+        self.more_may_be_missing |= salvaged || newer.is_some();
+        self.more_may_be_missing &= list.is_none();
+        if let Some(tally) = newer {
+            self.streams.extend(tally.streams);
+            let next_ordinal = gateway.next_ordinal.max(tally.gateway.next_ordinal);
+            self.gateway = Some(GatewayRow {
+                next_ordinal,
+                ..tally.gateway
+            });
+        }
+        if let Some(list) = list {
+            let safe = |id: &&RecordId| !list.contains_key(id);
+            self.safe = self.records.keys().filter(safe).copied().collect();
+            self.records.retain(|id, _| list.contains_key(id));
+            self.missing = tally::missing_of_list(&list, &self.records);
+        } else {
+            let exact = !self.more_may_be_missing;
+            self.missing = tally::missing_of_rows(&self.streams, &self.records, exact);
+        }
+        if newest > 0 {
+            // Numbers that were given are not given again, or the next loss would go unnoticed.
+            let gateway = self.gateway.get_or_insert_default();
+            gateway.commits = gateway.commits.max(newest);
+        }
+    }
+}
+
+/// A salvage on its way.
+struct Adopting {
+    /// Where each context is, or will be.
+    places: BTreeMap<ContextId, u64>,
+    /// Those that are not in the store yet.
+    new: BTreeMap<ContextId, Context>,
+    changes: Changes,
+    put: BTreeSet<RecordId>,
+    bytes: usize,
+    /// Whole records whose context was not found: nobody could open them.
+    homeless: u64,
+}
+
+impl Adopting {
+    /// Contexts keep their place, unless another one has it.
+    fn new(
+        there: &BTreeMap<u64, Context>,
+        found: BTreeMap<ContextId, (u64, Context)>,
+        mut gateway: GatewayRow,
+    ) -> Self {
+        let mut places: BTreeMap<ContextId, u64> = there
+            .iter()
+            .map(|(place, context)| (context.id, *place))
+            .collect();
+        let mut taken: BTreeSet<u64> = there.keys().copied().collect();
+        let mut new = BTreeMap::new();
+        for (id, (place, context)) in found {
+            if places.contains_key(&id) {
+                continue;
+            }
+            let place = if taken.insert(place) {
+                place
+            } else {
+                let above = taken.last().map_or(1, |last| last + 1);
+                taken.insert(above);
+                above
+            };
+            places.insert(id, place);
+            new.insert(id, context);
+        }
+        let above = taken.last().map_or(1, |last| last + 1);
+        gateway.next_ordinal = gateway.next_ordinal.max(above);
+        Self {
+            places,
+            new,
+            changes: Changes {
+                gateway,
+                ..Changes::default()
+            },
+            put: BTreeSet::new(),
+            bytes: 0,
+            homeless: 0,
+        }
+    }
+
+    fn take(&mut self, stub: &Stub, record: &[u8], store: &mut Store) -> Result<(), StoreError> {
+        let Some(place) = self.places.get(&stub.context) else {
+            self.homeless += 1;
+            return Ok(());
+        };
+        let id = RecordId {
+            ordinal: *place,
+            number: stub.number,
+        };
+        if self.put.contains(&id) || store.has(id)? {
+            return Ok(());
+        }
+        if let Some(context) = self.new.remove(&stub.context) {
+            self.changes.contexts.push((*place, context));
+        }
+        self.put.insert(id);
+        self.changes.put.push((id, record.to_vec()));
+        self.bytes += record.len();
+        if self.bytes >= A_PIECE {
+            self.commit(store)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        store.commit_if_there_is_room(&self.changes)?;
+        self.changes = Changes {
+            gateway: std::mem::take(&mut self.changes.gateway),
+            ..Changes::default()
+        };
+        self.put.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::rows::StreamRow;
+    use crate::outbox::store::tests::{Bench, bench, id};
+
+    const STORE: &str = "outbox";
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("created");
+        for entry in fs::read_dir(from).expect("a folder").flatten() {
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).expect("copied");
+            }
+        }
+    }
+
+    /// The next commit of so many records of one reading each, with rows as the core writes them.
+    fn commit(bench: &mut Bench, opened: &mut Opened, number: u64, records: u64) -> Vec<RecordId> {
+        let mut changes = bench.first_commit(records);
+        let kept: u64 = opened.records.len() as u64 + records;
+        changes.gateway = GatewayRow {
+            commits: number,
+            committed_at_us: 5,
+            next_ordinal: 2,
+            records_kept: kept,
+            ..GatewayRow::default()
+        };
+        changes.streams[0].1 = StreamRow {
+            commits: number,
+            readings_kept: 3 * kept,
+            ..changes.streams[0].1.clone()
+        };
+        opened.store.commit(&changes).expect("committed");
+        for (id, record) in &changes.put {
+            let entry = super::super::ledger::Entry::of(record).expect("whole");
+            opened.records.insert(*id, entry);
+        }
+        changes.put.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn folders(dir: &Path, kind: &str) -> usize {
+        let entries = fs::read_dir(dir).expect("a folder").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with(kind)).count()
+    }
+
+    /// A store of two commits; a copy of it after the first.
+    fn two_states(bench: &mut Bench) -> tempfile::TempDir {
+        let old = tempfile::tempdir().expect("a folder");
+        let mut opened = bench.open();
+        commit(bench, &mut opened, 1, 20);
+        copy(&bench.dir.path().join(STORE), old.path());
+        commit(bench, &mut opened, 2, 20);
+        old
+    }
+
+    #[test]
+    fn an_older_state_that_is_whole_in_itself_is_noticed() {
+        let mut bench = bench();
+        let old = two_states(&mut bench);
+        let store = bench.dir.path().join(STORE);
+        // The control: as it was left, it is whole.
+        let opened = bench.open();
+        assert!(opened.set_aside.is_none() && !opened.more_may_be_missing);
+        assert_eq!(opened.records.len(), 40);
+        drop(opened);
+        fs::remove_dir_all(&store).expect("removed");
+        copy(old.path(), &store);
+        let opened = bench.open();
+        assert!(opened.set_aside.is_some() && opened.more_may_be_missing);
+        assert_eq!(opened.records.len(), 20, "what is there is kept");
+        let commits = opened.gateway.as_ref().map(|row| row.commits);
+        assert_eq!(commits, Some(2), "numbers are not given twice");
+        drop(opened);
+        // Not declared yet: it still says so, and is not set aside again.
+        let again = bench.open();
+        assert!(again.more_may_be_missing && again.set_aside.is_none());
+        assert_eq!(folders(bench.dir.path(), SEARCHED), 1);
+    }
+
+    #[test]
+    fn a_record_that_is_gone_is_noticed_and_fetched() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, 20);
+        // As if sled had lost it: gone, and no row knows.
+        let gone = Changes {
+            remove: vec![id(7)],
+            gateway: GatewayRow {
+                commits: 2,
+                records_kept: 20,
+                ..GatewayRow::default()
+            },
+            ..Changes::default()
+        };
+        opened.store.commit(&gone).expect("committed");
+        drop(opened);
+        let opened = bench.open();
+        assert!(opened.set_aside.is_some(), "noticed");
+        assert!(opened.records.contains_key(&id(7)), "fetched");
+        assert_eq!(opened.records.len(), 20);
+        assert_eq!(opened.missing.iter().map(|m| m.readings).sum::<u64>(), 0);
+    }
+
+    #[test]
+    fn a_salvage_that_a_kill_cut_short_is_made_good_by_the_next_start() {
+        // What lies there: the folder that waits; and of the fresh store nothing, or half of the records.
+        for half in [false, true] {
+            let mut bench = bench();
+            let mut opened = bench.open();
+            let ids = commit(&mut bench, &mut opened, 1, 30);
+            let half_of_it: Vec<_> = opened.store.load(&ids[..15]).expect("readable");
+            drop(opened);
+            let dir = bench.dir.path().to_owned();
+            fs::rename(dir.join(STORE), dir.join("salvage-5")).expect("moved");
+            if half {
+                let fresh = Store::open(&dir.join("elsewhere"), Time::ZERO);
+                let mut fresh = fresh.expect("opens").store;
+                let changes = Changes {
+                    contexts: vec![(1, bench.context.clone())],
+                    put: half_of_it,
+                    gateway: GatewayRow {
+                        commits: 1,
+                        loss_undeclared: true,
+                        ..GatewayRow::default()
+                    },
+                    ..Changes::default()
+                };
+                fresh.commit(&changes).expect("committed");
+                drop(fresh);
+                fs::rename(dir.join("elsewhere/outbox"), dir.join(STORE)).expect("moved");
+            }
+            let opened = bench.open();
+            let there: Vec<_> = opened.records.keys().copied().collect();
+            assert_eq!(there, ids, "half adopted: {half}");
+            assert!(opened.more_may_be_missing);
+            assert_eq!(folders(&dir, WAITING), 0);
+            drop(opened);
+            assert_eq!(bench.open().records.len(), 30);
+        }
+    }
+
+    #[test]
+    fn a_place_that_another_context_took_is_not_taken_twice() {
+        let (mut lost, mut bench) = (bench(), bench());
+        let mut opened = lost.open();
+        commit(&mut lost, &mut opened, 9, 10);
+        drop(opened);
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, 10);
+        drop(opened);
+        let dir = bench.dir.path().to_owned();
+        copy(&lost.dir.path().join(STORE), &dir.join("salvage-5"));
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), opened.contexts.len()), (20, 2));
+        let contexts: BTreeSet<_> = opened.contexts.values().map(|of| of.id).collect();
+        assert_eq!(contexts, [bench.context.id, lost.context.id].into());
+        assert_eq!(opened.gateway.map(|row| row.next_ordinal), Some(3));
+        assert!(opened.damaged.is_empty());
+    }
+
+    #[test]
+    fn a_large_store_is_adopted_piece_by_piece_and_two_may_wait() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        let records = 2 * A_PIECE as u64 / 100;
+        commit(&mut bench, &mut opened, 1, records);
+        let bytes: usize = opened
+            .records
+            .values()
+            .map(|entry| entry.stub.record_size())
+            .sum();
+        assert!(bytes > 2 * A_PIECE, "several pieces");
+        drop(opened);
+        let dir = bench.dir.path().to_owned();
+        copy(&dir.join(STORE), &dir.join("salvage-3"));
+        fs::rename(dir.join(STORE), dir.join("salvage-77")).expect("moved");
+        let opened = bench.open();
+        assert_eq!(opened.records.len() as u64, records);
+        assert_eq!(folders(&dir, SEARCHED), 2);
+    }
+}
