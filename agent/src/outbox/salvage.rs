@@ -101,7 +101,7 @@ fn scan_bytes(bytes: &[u8], end: usize, found: &mut Salvaged) {
         at += step;
         let rest = &bytes[at..];
         at += match rest.get(..4) {
-            Some(b"VTB1") => record(rest, found),
+            Some(b"VTB1" | b"VTB2") => record(rest, found),
             Some(b"VTR1") => row(rest, found),
             _ => 1,
         };
@@ -195,6 +195,26 @@ mod tests {
         let mut found = Salvaged::default();
         scan_bytes(&bytes, bytes.len(), &mut found);
         assert_eq!(found.gateway, Some(row(7)));
+    }
+
+    #[test]
+    fn records_are_found_deflated_or_not() {
+        use proto::seal::record::checksum;
+        let record = |magic: &[u8; 4], number: u8| {
+            let mut record = magic.to_vec();
+            record.extend([3; 32]);
+            record.extend([
+                0, 0, 0, 0, 0, 0, 0, number, 2, 0, 1, 0, 1, 0, 0, 0, 9, 0, 1, 0, 64,
+            ]);
+            record.resize(57 + 64 + 16, 0x5A);
+            let sum = checksum(&record);
+            [record.as_slice(), &sum].concat()
+        };
+        let bytes = [record(b"VTB1", 1), record(b"VTB2", 2), record(b"VTB3", 3)].concat();
+        let mut found = Salvaged::default();
+        scan_bytes(&bytes, bytes.len(), &mut found);
+        let numbers: Vec<u64> = found.records.keys().map(|(_, number)| *number).collect();
+        assert_eq!(numbers, [1, 2]);
     }
 
     #[test]
