@@ -189,6 +189,7 @@ impl Core {
             && changes.close.is_empty())
             || self.gateway.clean != self.committed.clean
             || self.gateway.readings_receipted != self.committed.readings_receipted
+            || self.day.is_worth_keeping(&self.committed.spent)
     }
 
     /// Starts a commit of everything that changed, unless one is under way.
@@ -224,6 +225,8 @@ impl Core {
         self.gateway.committed_at_us = now.as_micros();
         self.gateway.commits += 1;
         self.gateway.next_ordinal = self.sealing.next_ordinal();
+        let (day, spent) = self.day.remembered();
+        (self.gateway.day, self.gateway.spent) = (day, spent.clone());
         changes.gateway = self.gateway.clone();
         // The writer gets a copy: if it fails, the same is given again.
         let changes = Arc::new(changes);

@@ -350,6 +350,7 @@ fn start(
         clock_ahead: Span::ZERO,
         heartbeat: Span::from_secs(30),
         window: Limits::default(),
+        bytes_per_day: 0,
         survival: crate::survival::Limits {
             after: Some(Span::from_secs(180)),
             clear: Span::from_secs(60),

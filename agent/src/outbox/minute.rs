@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_full_is_over_before_its_time_and_fits_one_record() {
         let mut minutes = Minutes::default();
-        for n in 0..40 {
+        for n in 0..80 {
             minutes.add(id(1, n + 1), &readings(1, n * 100, 100), at(0));
         }
         let over = minutes.take_over(at(1), MINUTE);

@@ -228,6 +228,12 @@ pub struct GatewayRow {
     /// The store was salvaged, and the core has not yet declared what was lost.
     #[prost(bool, tag = "10")]
     pub loss_undeclared: bool,
+    /// The day that it is for the line's budget, since 1970.
+    #[prost(int64, tag = "11")]
+    pub day: i64,
+    /// Bytes that passed the line, by day.
+    #[prost(btree_map = "int64, uint64", tag = "12")]
+    pub spent: BTreeMap<i64, u64>,
 }
 
 impl Row for GatewayRow {

@@ -60,7 +60,7 @@ impl Sealing {
             let age = self.gather.unwrap_or(MINUTE);
             for minute in state.minutes.take_over(now, age) {
                 let id = self.seal_minute(&mut state, &minute, whole(&minute), now);
-                if let Some(id) = id.filter(|_| !self.line) {
+                if let Some(id) = id.filter(|_| !self.line || self.hold) {
                     state.hours.add(id, &minute.readings, now);
                 }
             }
@@ -128,6 +128,9 @@ impl Sealing {
             ..label(Lane::Vitals, oldest, newest)
         };
         let id = self.seal(state, label, &minute.body(), now)?;
+        if let Some(Output::Sealed(sealed)) = self.output.last_mut() {
+            sealed.gathered = self.hold;
+        }
         self.output.push(Output::Superseded(minute.ids.clone()));
         Some(id)
     }
