@@ -495,7 +495,10 @@ impl App {
             .clone_from(&self.renewal_trouble.borrow());
         self.home.show(&mut status);
         self.shown = status;
-        let age = self.clock.now().since(Time::from_micros(self.written.written_us));
+        let age = self
+            .clock
+            .now()
+            .since(Time::from_micros(self.written.written_us));
         if self.shown.is_news_after(&self.written) || age >= QUIET {
             self.write_status();
         }

@@ -442,7 +442,10 @@ mod tests {
     #[test]
     fn one_transport_or_two() {
         let both = load("uplink = [\"mqtt\", \"grpc\"]\nheartbeat_s = 60").expect("fine");
-        assert_eq!(Uplinks::of(&[UplinkKind::Mqtt, UplinkKind::Grpc]), Some(both.uplink));
+        assert_eq!(
+            Uplinks::of(&[UplinkKind::Mqtt, UplinkKind::Grpc]),
+            Some(both.uplink)
+        );
         assert_eq!(both.uplink_after(both.uplink), Some(Span::from_secs(180)));
         let one = load("uplink = \"mqtt\"").expect("fine");
         assert_eq!(one.uplink, Uplinks::only(UplinkKind::Mqtt));
@@ -469,8 +472,15 @@ mod tests {
         assert!(text("commit_interval_ms = 5").contains("10 to 60000"));
         assert!(text("uplink = \"pigeon\"").contains("pigeon"));
         assert!(text("mqtt_address = \"centre\"").contains("host:port"));
-        for list in ["[]", "[\"mqtt\", \"mqtt\"]", "[\"mqtt\", \"grpc\", \"mqtt\"]"] {
-            assert!(text(&format!("uplink = {list}")).contains("preferred one first"), "{list}");
+        for list in [
+            "[]",
+            "[\"mqtt\", \"mqtt\"]",
+            "[\"mqtt\", \"grpc\", \"mqtt\"]",
+        ] {
+            assert!(
+                text(&format!("uplink = {list}")).contains("preferred one first"),
+                "{list}"
+            );
         }
         assert!(text("uplink = [\"grpc\", \"pigeon\"]").contains("pigeon"));
         assert!(text("uplink_after_s = 5").contains("30 to 86400"));

@@ -309,7 +309,11 @@ impl Status {
         )?;
         if !self.uplink_why.is_empty() {
             let since = ago(self.uplink_since_us, now);
-            writeln!(out, "         by {} since {since}: {}", self.uplink, self.uplink_why)?;
+            writeln!(
+                out,
+                "         by {} since {since}: {}",
+                self.uplink, self.uplink_why
+            )?;
         }
         if let Some(budget) = &self.budget {
             writeln!(

@@ -263,7 +263,6 @@ impl Core {
             Event::Renewed(chain) => self.sealing.set_chain(chain),
         }
         self.survive(now);
-        self.allow(now);
         self.seal_if_live(now);
         self.drain_sealing(now);
     }
@@ -277,7 +276,8 @@ impl Core {
     /// What the day's budget lets go.
     fn allow(&mut self, now: Time) -> Allowance {
         let allowance = self.day.allowance(now);
-        self.window.allow(allowance, self.day.bytes_per_day().is_some());
+        self.window
+            .allow(allowance, self.day.bytes_per_day().is_some());
         allowance
     }
 
@@ -430,11 +430,12 @@ impl Core {
 
     /// Gathered records wait until they are merged by a commit, which may be late; or until the budget opens.
     fn parked_until(&mut self, now: Time) -> Time {
-        let time = match self.allow(now) {
-            Allowance::Urgent => return Time::MAX,
-            allowance if self.day.bytes_per_day().is_some() => gather(allowance),
-            _ => GATHER,
-        };
+        let allowance = self.allow(now);
+        if allowance == Allowance::Urgent {
+            return Time::MAX;
+        }
+        let metered = self.day.bytes_per_day().is_some();
+        let time = if metered { gather(allowance) } else { GATHER };
         now + time + self.settings.commit_interval + GATHER
     }
 

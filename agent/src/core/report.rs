@@ -6,7 +6,7 @@ use vitals::Time;
 use super::Core;
 use crate::outbox::assignment::Withheld;
 use crate::status::{
-    Buffer, BudgetStatus, ConfigurationStatus, DeviceStatus, Status, WithheldStatus,
+    BudgetStatus, Buffer, ConfigurationStatus, DeviceStatus, Status, WithheldStatus,
 };
 use crate::uplink::budget::Allowance;
 

@@ -58,6 +58,12 @@ impl Budget {
         (self.day, &self.days)
     }
 
+    /// Another budget, for tests that start with none.
+    #[cfg(test)]
+    pub(crate) const fn set_for_tests(&mut self, bytes_per_day: u64) {
+        self.bytes_per_day = Some(bytes_per_day);
+    }
+
     /// True if enough passed since `kept` was written that a crash must not forget it.
     #[must_use]
     pub fn is_worth_keeping(&self, kept: &BTreeMap<i64, u64>) -> bool {
@@ -135,7 +141,8 @@ impl Budget {
 /// What an even spender would have spent by now.
 fn even_share(budget: u64, now: Time) -> u64 {
     let passed = now.as_micros().rem_euclid(DAY_US);
-    let share = u128::from(budget) * u128::from(passed.unsigned_abs()) / u128::from(DAY_US.unsigned_abs());
+    let share =
+        u128::from(budget) * u128::from(passed.unsigned_abs()) / u128::from(DAY_US.unsigned_abs());
     u64::try_from(share).unwrap_or(budget)
 }
 
@@ -175,7 +182,11 @@ mod tests {
     #[test]
     fn backlog_goes_with_what_live_data_left_over_and_the_day_ends_at_midnight() {
         let mut budget = budget(24_000);
-        assert_eq!(budget.allowance(at(0)), Allowance::Live, "nothing is left over yet");
+        assert_eq!(
+            budget.allowance(at(0)),
+            Allowance::Live,
+            "nothing is left over yet"
+        );
         budget.spend(500, at(1));
         assert_eq!(budget.allowance(at(1)), Allowance::All, "500 of 1000");
         budget.hand(600);
@@ -205,12 +216,20 @@ mod tests {
         let mut first = budget(1000);
         first.spend(1000, at(23));
         first.spend(1000, at(25));
-        assert_eq!(first.allowance(at(23)), Allowance::Urgent, "back in the first day");
+        assert_eq!(
+            first.allowance(at(23)),
+            Allowance::Urgent,
+            "back in the first day"
+        );
         // Across a restart, and when the second day comes for the second time.
         let (day, days) = first.remembered();
         let mut second = Budget::new(1000, (day, days.clone()));
         assert_eq!(second.allowance(at(26)), Allowance::Urgent);
-        assert_eq!(second.allowance(at(49)), Allowance::All, "the third day is new");
+        assert_eq!(
+            second.allowance(at(49)),
+            Allowance::All,
+            "the third day is new"
+        );
         // A clock that was in the year 2040 for a moment.
         let mut far = budget(1000);
         far.spend(400, at(20));

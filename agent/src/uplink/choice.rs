@@ -62,7 +62,11 @@ impl Choice {
         Self {
             after,
             using: Place::Preferred,
-            why: if after.is_some() { Why::Preferred } else { Why::Only },
+            why: if after.is_some() {
+                Why::Preferred
+            } else {
+                Why::Only
+            },
             proved: now,
             since: now,
             trial: Time::MAX,
@@ -196,9 +200,15 @@ mod tests {
         assert!(!choice.tick(at(169)));
         assert_eq!(choice.next_deadline(), at(170));
         assert!(choice.tick(at(170)));
-        assert_eq!((choice.using(), choice.why().0), (Place::Fallback, Why::PreferredSilent));
+        assert_eq!(
+            (choice.using(), choice.why().0),
+            (Place::Fallback, Why::PreferredSilent)
+        );
         assert!(!choice.wants(Place::Preferred), "it rests");
-        assert!(!choice.up(Place::Preferred, at(171)), "a late one is not the line");
+        assert!(
+            !choice.up(Place::Preferred, at(171)),
+            "a late one is not the line"
+        );
         for second in 171..770 {
             choice.delivered(at(second));
             assert!(!choice.tick(at(second)) && !choice.wants(Place::Preferred));
@@ -207,7 +217,10 @@ mod tests {
         choice.tick(at(770));
         assert!(choice.wants(Place::Preferred) && choice.wants(Place::Fallback));
         assert!(choice.up(Place::Preferred, at(780)));
-        assert_eq!((choice.using(), choice.why()), (Place::Preferred, (Why::Preferred, at(780))));
+        assert_eq!(
+            (choice.using(), choice.why()),
+            (Place::Preferred, (Why::Preferred, at(780)))
+        );
         assert!(!choice.wants(Place::Fallback));
         assert_eq!(choice.switches(), 2);
     }
@@ -223,13 +236,19 @@ mod tests {
                 choice.delivered(at(second));
             }
             // It connects at once, and nothing ever comes back.
-            if choice.wants(Place::Preferred) && choice.up(Place::Preferred, at(second)) && before == Place::Fallback {
+            if choice.wants(Place::Preferred)
+                && choice.up(Place::Preferred, at(second))
+                && before == Place::Fallback
+            {
                 trials.push(second);
             }
         }
         let rests: Vec<i64> = trials.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(rests[..4], [1320, 2520, 4920, 9720]);
-        assert!(rests.iter().all(|rest| *rest <= 6 * 3600 + 120), "{rests:?}");
+        assert!(
+            rests.iter().all(|rest| *rest <= 6 * 3600 + 120),
+            "{rests:?}"
+        );
     }
 
     #[test]

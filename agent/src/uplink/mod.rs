@@ -17,6 +17,8 @@ pub mod meter;
 pub mod mqtt;
 mod pace;
 pub mod switch;
+#[cfg(test)]
+mod thin;
 pub mod window;
 
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use proto::topic;
 use proto::v1::{CentreToGateway, GatewayToCentre};
 use proto::wire::MAX_MESSAGE;
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet, QoS,
-    SubscribeReasonCode, TlsConfiguration, Transport as RumqttTransport,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet,
+    QoS, SubscribeReasonCode, TlsConfiguration, Transport as RumqttTransport,
 };
 use tokio::sync::mpsc;
 use vitals::GatewayId;
@@ -86,7 +86,12 @@ impl Mqtt {
             line: Some(line),
         };
         let receive = receive.run(event_loop, events);
-        let send = send(client, topic::up(&self.gateway), outgoing, self.access.meter.clone());
+        let send = send(
+            client,
+            topic::up(&self.gateway),
+            outgoing,
+            self.access.meter.clone(),
+        );
         tokio::select! {
             end = receive => Err(end),
             end = send => end,

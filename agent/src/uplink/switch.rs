@@ -117,7 +117,11 @@ impl Switch {
             return true;
         }
         let (left, taken) = (self.name(before), self.name(self.choice.using()));
-        tracing::warn!(left, taken, "the centre was not heard: the other transport is tried");
+        tracing::warn!(
+            left,
+            taken,
+            "the centre was not heard: the other transport is tried"
+        );
         let why = format!("nothing authentic came by {left}: {taken} is tried");
         self.end(before, why).await
     }
@@ -148,7 +152,9 @@ impl Switch {
 
     /// The line that is left is down for the core.
     async fn end(&mut self, place: Place, why: String) -> bool {
-        let was_up = self.line(place).is_some_and(|line| std::mem::take(&mut line.up));
+        let was_up = self
+            .line(place)
+            .is_some_and(|line| std::mem::take(&mut line.up));
         !was_up || self.events.send(UplinkEvent::Down(why)).await.is_ok()
     }
 
@@ -157,7 +163,8 @@ impl Switch {
         for place in [Place::Preferred, Place::Fallback] {
             let wanted = self.choice.wants(place);
             if let Some(line) = self.line(place) {
-                line.wanted.send_if_modified(|was| std::mem::replace(was, wanted) != wanted);
+                line.wanted
+                    .send_if_modified(|was| std::mem::replace(was, wanted) != wanted);
             }
         }
         let (why, since) = self.choice.why();
@@ -168,7 +175,11 @@ impl Switch {
             Why::PreferredSilent => format!(
                 "nothing authentic came by {} ({})",
                 preferred.name,
-                if preferred.trouble.is_empty() { "it stood" } else { &preferred.trouble }
+                if preferred.trouble.is_empty() {
+                    "it stood"
+                } else {
+                    &preferred.trouble
+                }
             ),
             Why::BothSilent => "nothing authentic comes by either: they take turns".to_owned(),
         };
@@ -266,7 +277,12 @@ mod tests {
                     (up, ups) = (true, ups + 1);
                     if ups == 1 {
                         assert_eq!(shown.borrow().using, "grpc");
-                        assert!(shown.borrow().why.contains("by mqtt (the centre ended the stream: closed)"));
+                        assert!(
+                            shown
+                                .borrow()
+                                .why
+                                .contains("by mqtt (the centre ended the stream: closed)")
+                        );
                         first.store(true, Ordering::Relaxed);
                     }
                 }

@@ -155,7 +155,11 @@ impl Window {
     /// opens again.
     pub fn allow(&mut self, allowance: Allowance, metered: bool) {
         if self.allowance == Allowance::Urgent && allowance > Allowance::Urgent {
-            let held: Vec<_> = self.parked.iter().map(|(id, (class, _))| (*id, *class)).collect();
+            let held: Vec<_> = self
+                .parked
+                .iter()
+                .map(|(id, (class, _))| (*id, *class))
+                .collect();
             for (id, class) in held {
                 self.parked.remove(&id);
                 self.add_backlog(id, class);
@@ -414,7 +418,11 @@ impl Window {
         }
         let flying = |id| self.flights.get(id);
         let may_go = |id| flying(id).is_some_and(|flight| self.may_go(flight.class, flight.live));
-        let due = self.due.iter().find(|(_, id)| may_go(id)).map(|(due, _)| *due);
+        let due = self
+            .due
+            .iter()
+            .find(|(_, id)| may_go(id))
+            .map(|(due, _)| *due);
         let held = self.held.values().min().copied();
         let parked = self.parked.values().map(|(_, until)| *until).min();
         let parked = parked.filter(|until| *until < Time::MAX);
@@ -460,7 +468,10 @@ impl Window {
 
     /// What was sent and has had no receipt for too long.
     fn unreceipted(&self, now: Time, backlog_too: bool) -> Option<(RecordId, Class, Origin)> {
-        let waited = self.due.iter().take_while(|(due, _)| backlog_too && *due <= now);
+        let waited = self
+            .due
+            .iter()
+            .take_while(|(due, _)| backlog_too && *due <= now);
         let mut may_go = waited.filter_map(|(_, id)| {
             let flight = self.flights.get(id)?;
             let may_go = self.may_go(flight.class, flight.live);
@@ -480,12 +491,9 @@ impl Window {
         if self.flights.len() - self.live_flights >= self.limits.backlog_in_flight {
             return None;
         }
-        let ((class, ordinal), numbers) = self
-            .backlog
-            .iter()
-            .find(|((class, ordinal), _)| {
-                !self.held.contains_key(ordinal) && self.may_go(*class, false)
-            })?;
+        let ((class, ordinal), numbers) = self.backlog.iter().find(|((class, ordinal), _)| {
+            !self.held.contains_key(ordinal) && self.may_go(*class, false)
+        })?;
         let id = RecordId {
             ordinal: *ordinal,
             number: *numbers.first()?,
@@ -506,7 +514,9 @@ impl Window {
             Origin::Flight => self.land(id),
         };
         let attempts = before.map_or(0, |flight| flight.attempts + 1);
-        let delay = self.pace.patience(self.limits.retry_first).as_micros() << attempts.min(20);
+        let behind = self.flight_bytes + bytes;
+        let patience = self.pace.patience(self.limits.retry_first, behind);
+        let delay = patience.as_micros() << attempts.min(20);
         let delay = delay.min(self.limits.retry_longest.as_micros());
         let flight = Flight {
             class,
@@ -515,7 +525,7 @@ impl Window {
             live: before.map_or(from == Origin::Live, |flight| flight.live),
             sent: before.map_or(now, |flight| flight.sent),
             bytes,
-            behind: self.flight_bytes + bytes,
+            behind,
         };
         self.fly(id, flight);
     }
@@ -719,7 +729,12 @@ mod tests {
         let mut window = window();
         window.add(id(1, 1), Class::Vitals);
         window.connected();
-        for (number, class) in [(2, Class::Waveform), (3, Class::Vitals), (4, Class::Life), (5, Class::Urgent)] {
+        for (number, class) in [
+            (2, Class::Waveform),
+            (3, Class::Vitals),
+            (4, Class::Life),
+            (5, Class::Urgent),
+        ] {
             window.add(id(1, number), class);
         }
         let mut sent = |allowance| {
@@ -754,7 +769,10 @@ mod tests {
         window.connected();
         window.allow(Allowance::Urgent, true);
         window.park(id(1, 1), Class::Vitals, Time::MAX);
-        assert_eq!((all(&mut window, at(0)), window.next_deadline()), (vec![], None));
+        assert_eq!(
+            (all(&mut window, at(0)), window.next_deadline()),
+            (vec![], None)
+        );
         window.allow(Allowance::Live, true);
         assert!(!window.is_parked(id(1, 1)));
         assert_eq!(all(&mut window, at(1)), []);
