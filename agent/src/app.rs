@@ -30,21 +30,22 @@ use vitals::{Span, Time};
 
 use self::home::Home;
 use self::renewal::Renewer;
-use self::settings::{Addresses, settings, starting};
+use self::settings::{Addresses, Way, settings, starting};
 use crate::ble::records::Marks;
 use crate::ble::supervisor::{PATIENCE, Supervisor};
 use crate::ble::{Address, Notification, Overflow, RadioEvent};
-use crate::config::{Config, UplinkKind};
+use crate::config::{Config, Uplinks};
 use crate::core::{Core, Event};
 use crate::enrol::client_config;
 use crate::identity::{Identity, IdentityDir, IdentityError, private_dir};
 use crate::outbox::store::{Store, StoreError};
 use crate::outbox::writer::{Done, Job, Writer};
 use crate::remote::Remote;
-use crate::status::describe;
-use crate::uplink::grpc::Grpc;
-use crate::uplink::mqtt::Mqtt;
-use crate::uplink::{Access, UplinkEvent, drive};
+use crate::status::{QUIET, describe};
+use crate::uplink::UplinkEvent;
+use crate::uplink::choice::Choice;
+use crate::uplink::meter::Meter;
+use crate::uplink::switch::{Standing, Switch};
 
 /// Values between radio and core: several seconds of a full house.
 const VALUES: usize = 1024;
@@ -62,8 +63,10 @@ const GIVE_UP_LINE: Duration = Duration::from_secs(10);
 const MOST_AHEAD: Span = Span::from_mins(1);
 /// Real time between the end of the parts and their next start, with other settings.
 const BETWEEN: Duration = Duration::from_millis(100);
-/// Real time between two looks at the status file.
+/// Real time between two looks at what is to be told.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// Real time that a deadline is waited for at least.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the agent ended or did not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +109,7 @@ pub struct Options {
     /// The agent's folder.
     pub dir: PathBuf,
     /// Goes before the configuration's.
-    pub uplink: Option<UplinkKind>,
+    pub uplink: Option<Uplinks>,
     /// Real seconds that draining may take at the end.
     pub drain: Duration,
     /// The house's clock.
@@ -129,7 +132,7 @@ pub async fn run(config: &Config, options: &Options) -> Result<(), RunError> {
         let mut app = App::build(config, options)?;
         tracing::info!(
             gateway = %app.identity.gateway,
-            uplink = app.uplink.as_str(),
+            uplink = app.standing.borrow().using,
             clock = options.clock.describe(),
             "agent starts"
         );
@@ -182,7 +185,6 @@ pub fn lock(dir: &Path) -> Result<File, RunError> {
 struct App {
     dir: PathBuf,
     clock: Clock,
-    uplink: UplinkKind,
     identity: Arc<Identity>,
     identity_dir: IdentityDir,
     core: Core,
@@ -204,6 +206,10 @@ struct App {
     told_why: String,
     stop_line: watch::Sender<bool>,
     driver: Task<()>,
+    /// Proofs of delivery, counted.
+    delivered: watch::Sender<u64>,
+    standing: watch::Receiver<Standing>,
+    meter: Meter,
     renewals: mpsc::Receiver<Arc<Identity>>,
     renewal_trouble: watch::Receiver<String>,
     renewer: Task<()>,
@@ -213,6 +219,8 @@ struct App {
     writer: Option<JoinHandle<()>>,
     home: Home,
     shown: crate::status::Status,
+    /// What lies in the file.
+    written: crate::status::Status,
 }
 
 impl App {
@@ -239,19 +247,29 @@ impl App {
             radio(&options.dir, config, clock, overflow);
         let (line_sender, line_news) = mpsc::channel(NEWS);
         let (stop_line, stop) = watch::channel(false);
-        let uplink = options.uplink.unwrap_or(config.uplink);
         let addresses = Addresses::of(config, &identity);
-        let access = Access {
-            address: addresses.of_line(uplink).to_owned(),
+        let meter = Meter::default();
+        let way = Way {
+            addresses: &addresses,
+            gateway: &identity.gateway,
             tls,
+            meter: &meter,
+            clock,
         };
-        let driver = match uplink {
-            UplinkKind::Grpc => tokio::spawn(drive(Grpc::new(access), line_sender, clock, stop)),
-            UplinkKind::Mqtt => {
-                let mqtt = Mqtt::new(access, identity.gateway.clone());
-                tokio::spawn(drive(mqtt, line_sender, clock, stop))
-            }
+        let uplinks = options.uplink.unwrap_or(config.uplink);
+        let after = config.uplink_after(uplinks);
+        let (delivered, proofs) = watch::channel(0);
+        let (standing, shown) = watch::channel(Standing::default());
+        let switch = Switch {
+            choice: Choice::new(after, clock.now()),
+            preferred: way.line(uplinks.preferred),
+            fallback: uplinks.fallback.map(|kind| way.line(kind)),
+            events: line_sender,
+            delivered: proofs,
+            standing,
+            clock,
         };
+        let driver = tokio::spawn(switch.run(stop));
         let (renewed, renewals) = mpsc::channel(1);
         let (trouble, renewal_trouble) = watch::channel(String::new());
         let renewer = Renewer {
@@ -262,11 +280,11 @@ impl App {
             tls: tls_sender,
             renewed,
             trouble,
+            meter: meter.clone(),
         };
         Ok(Self {
             dir: options.dir.clone(),
             clock,
-            uplink,
             identity,
             identity_dir,
             core,
@@ -284,6 +302,9 @@ impl App {
             told_why: String::new(),
             stop_line,
             driver,
+            delivered,
+            standing: shown,
+            meter,
             renewals,
             renewal_trouble,
             renewer: tokio::spawn(renewer.run()),
@@ -292,6 +313,7 @@ impl App {
             writer: Some(writer),
             home: Home::start(config, clock),
             shown: crate::status::Status::default(),
+            written: crate::status::Status::default(),
         })
     }
 
@@ -347,8 +369,8 @@ impl App {
         self.carry_out();
         let now = self.clock.now();
         let due = self.core.next_deadline().since(now);
-        // A line that takes no more can leave a deadline in the past: never spin for it.
-        let pause = self.clock.real(due).max(Duration::from_millis(1));
+        // A line that takes no more can leave a deadline in the past: never spin for it. What frees it wakes us.
+        let pause = self.clock.real(due).max(LEAST_PAUSE);
         let event = tokio::select! {
             Some(value) = self.values.recv() => Event::Notification(value),
             Some(news) = self.radio_news.recv() => Event::Radio(news),
@@ -357,7 +379,7 @@ impl App {
                     UplinkEvent::Up(line) => {
                         self.line = Some(line.clone());
                         self.told_why = String::new();
-                        tracing::info!(uplink = self.uplink.as_str(), "line to the centre");
+                        tracing::info!(uplink = self.standing.borrow().using, "line to the centre");
                     }
                     UplinkEvent::Down(why) => self.line_down(why),
                     UplinkEvent::Message(_) | UplinkEvent::Malformed => {}
@@ -392,7 +414,9 @@ impl App {
     }
 
     fn carry_out(&mut self) {
-        self.follow_settings(self.clock.now());
+        let now = self.clock.now();
+        self.core.passed(self.meter.take(), now);
+        self.follow_settings(now);
         if let Some(devices) = self.core.poll_devices() {
             self.devices.send_replace(devices);
         }
@@ -457,7 +481,11 @@ impl App {
 
     fn show(&mut self) {
         let mut status = self.core.status(self.clock.now());
-        status.uplink = self.uplink.as_str().to_owned();
+        let standing = self.standing.borrow().clone();
+        status.uplink = standing.using.to_owned();
+        status.uplink_why = standing.why;
+        status.uplink_since_us = standing.since.as_micros();
+        status.uplink_switches = standing.switches;
         status.test_clock = self.clock.describe();
         let leaf = self.identity.chain.first();
         let expires = leaf.and_then(|leaf| peer_identity(leaf).ok());
@@ -466,10 +494,21 @@ impl App {
             .certificate_trouble
             .clone_from(&self.renewal_trouble.borrow());
         self.home.show(&mut status);
-        if let Err(error) = status.write(&self.dir) {
+        self.shown = status;
+        let age = self
+            .clock
+            .now()
+            .since(Time::from_micros(self.written.written_us));
+        if self.shown.is_news_after(&self.written) || age >= QUIET {
+            self.write_status();
+        }
+    }
+
+    fn write_status(&mut self) {
+        if let Err(error) = self.shown.write(&self.dir) {
             tracing::warn!(error = describe(&error), "the status cannot be written");
         }
-        self.shown = status;
+        self.written = self.shown.clone();
     }
 
     /// Radio, seal, outbox, line: in this order, each within its limit.
@@ -512,6 +551,7 @@ impl App {
             let _ended_or_late = timeout(STOP_TIMEOUT, ended).await;
         }
         self.show();
+        self.write_status();
         tracing::info!(waiting = self.shown.buffer.records, "agent stopped");
     }
 

@@ -256,6 +256,7 @@ fn keeping_all() -> Settings {
         commit_interval: Span::ZERO,
         buffer_bytes: u64::MAX,
         buffer_age: Span::from_secs(1_000_000_000),
+        bytes_per_day: 0,
         keep_free_bytes: 0,
         clock_ahead: Span::ZERO,
         heartbeat: Span::from_secs(1_000_000_000),

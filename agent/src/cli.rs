@@ -12,7 +12,7 @@ use proto::clock::Clock;
 use crate::app::{self, Options};
 use crate::ble::bluez::pairing;
 use crate::ble::{Address, pins};
-use crate::config::{Config, UplinkKind};
+use crate::config::{Config, UplinkKind, Uplinks};
 use crate::identity::IdentityDir;
 use crate::status::Status;
 use crate::{carry, decode_cli, doctor, enrol, telemetry};
@@ -42,9 +42,9 @@ pub struct Cli {
 enum Command {
     /// Collect, seal, deliver, until SIGTERM or Ctrl-C.
     Run {
-        /// The transport; goes before config.toml.
-        #[arg(long, value_enum)]
-        uplink: Option<UplinkKind>,
+        /// The transport, or two, as in `mqtt,grpc`: the first while it delivers; goes before config.toml.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        uplink: Vec<UplinkKind>,
         /// Real seconds that delivery may take when stopping; what is left stays on disk.
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=3600))]
         drain_seconds: u64,
@@ -124,9 +124,14 @@ pub fn main(cli: Cli) -> Result<u8> {
             drain_seconds,
         } => {
             telemetry::init();
+            let uplinks = Uplinks::of(&uplink);
+            anyhow::ensure!(
+                uplink.is_empty() || uplinks.is_some(),
+                "--uplink takes one transport, or two that differ with the preferred one first"
+            );
             let options = Options {
                 dir: cli.dir,
-                uplink,
+                uplink: uplinks,
                 drain: Duration::from_secs(drain_seconds),
                 clock: Clock::from_env(cli.test_clock)?,
             };
@@ -253,7 +258,9 @@ fn export(dir: &Path, file: &Path, clock: Clock) -> Result<u8> {
     ))?;
     if done.unreadable > 0 {
         let unreadable = done.unreadable;
-        hint(&format!("{unreadable} records cannot be read: the agent's next start deals with them"))?;
+        hint(&format!(
+            "{unreadable} records cannot be read: the agent's next start deals with them"
+        ))?;
     }
     hint(
         "next: start the agent again (`systemctl start vitaltwin-agent`), carry the file to the centre (`vitaltwin-aggregator import FILE`), and bring FILE.receipts back for `vitaltwin-agent import-receipts`",

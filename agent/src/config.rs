@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use proto::text::host_port;
-use serde::Deserialize;
+use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use vitals::Span;
 
 use crate::ble::pipe::{PolarStream, Setup};
@@ -16,13 +17,22 @@ use crate::survival;
 
 /// Longest commit interval: what a crash may lose.
 const LONGEST_COMMIT_MS: u64 = 60_000;
+/// Least budget of a metered line: heartbeats alone take that much.
+const LEAST_PER_DAY: u64 = 262_144;
 
 /// Options of `vitaltwin-agent`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The transport: "grpc" or "mqtt". The command line's `--uplink` goes before it.
-    pub uplink: UplinkKind,
+    /// The transport: "grpc" or "mqtt"; or both, `["mqtt", "grpc"]`: the first while it delivers, else the other. The
+    /// command line's `--uplink` goes before it.
+    pub uplink: Uplinks,
+    /// With two transports: seconds without an authentic word of the centre after which the other is taken. Never less
+    /// than three heartbeats. 30 to 86400.
+    pub uplink_after_s: u64,
+    /// Bytes that the line to the centre may carry on a day of UTC, both ways, TLS and all. 0: it is free. Else at
+    /// least 262144.
+    pub bytes_per_day: u64,
     /// The centre's gRPC door, "host:port". Absent: as told at enrolment.
     pub grpc_address: Option<String>,
     /// The centre's MQTT door, "host:port". Absent: as told at enrolment.
@@ -88,10 +98,78 @@ impl UplinkKind {
     }
 }
 
+/// The preferred transport, and the one to use while that does not deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uplinks {
+    /// Used whenever it delivers.
+    pub preferred: UplinkKind,
+    /// `None`: there is no other way.
+    pub fallback: Option<UplinkKind>,
+}
+
+impl Uplinks {
+    /// This transport alone.
+    #[must_use]
+    pub const fn only(kind: UplinkKind) -> Self {
+        Self {
+            preferred: kind,
+            fallback: None,
+        }
+    }
+
+    /// From a list, the preferred one first; `None` unless it holds one, or two that differ.
+    #[must_use]
+    pub fn of(kinds: &[UplinkKind]) -> Option<Self> {
+        match *kinds {
+            [kind] => Some(Self::only(kind)),
+            [preferred, fallback] if preferred != fallback => Some(Self {
+                preferred,
+                fallback: Some(fallback),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Both, or the one.
+    pub fn kinds(self) -> impl Iterator<Item = UplinkKind> {
+        [Some(self.preferred), self.fallback].into_iter().flatten()
+    }
+}
+
+impl<'de> Deserialize<'de> for Uplinks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UplinksVisitor)
+    }
+}
+
+struct UplinksVisitor;
+
+impl<'de> Visitor<'de> for UplinksVisitor {
+    type Value = Uplinks;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("\"grpc\", \"mqtt\", or a list of both with the preferred one first")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Uplinks, E> {
+        UplinkKind::deserialize(word.into_deserializer()).map(Uplinks::only)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Uplinks, A::Error> {
+        let mut kinds = Vec::new();
+        while let Some(kind) = list.next_element()? {
+            kinds.push(kind);
+        }
+        Uplinks::of(&kinds).ok_or_else(|| serde::de::Error::invalid_length(kinds.len(), &self))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
-            uplink: UplinkKind::Grpc,
+            uplink: Uplinks::only(UplinkKind::Grpc),
+            uplink_after_s: 120,
+            bytes_per_day: 0,
             grpc_address: None,
             mqtt_address: None,
             adapter: None,
@@ -200,6 +278,12 @@ impl Config {
         ] {
             range(field, value, (5..=3600).contains(&value), "5 to 3600")?;
         }
+        let after = self.uplink_after_s;
+        let fine = (30..=86_400).contains(&after);
+        range("uplink_after_s", after, fine, "30 to 86400")?;
+        let bytes = self.bytes_per_day;
+        let fine = bytes == 0 || bytes >= LEAST_PER_DAY;
+        range("bytes_per_day", bytes, fine, "0 or at least 262144")?;
         self.check_survival()?;
         for (field, address) in [
             ("grpc_address", &self.grpc_address),
@@ -266,6 +350,15 @@ impl Config {
     pub fn page_address(&self) -> Option<SocketAddr> {
         let address: SocketAddr = self.page_listen.parse().ok()?;
         address.ip().is_loopback().then_some(address)
+    }
+
+    /// Silence after which the other transport is taken; `None` if there is none.
+    #[must_use]
+    pub fn uplink_after(&self, uplinks: Uplinks) -> Option<Span> {
+        let least = self.heartbeat_s.saturating_mul(3);
+        let after = self.uplink_after_s.max(least);
+        let after = Span::from_secs(i64::try_from(after).unwrap_or(i64::MAX));
+        uplinks.fallback.map(|_| after)
     }
 
     /// When the centre counts as silent.
@@ -347,6 +440,19 @@ mod tests {
     }
 
     #[test]
+    fn one_transport_or_two() {
+        let both = load("uplink = [\"mqtt\", \"grpc\"]\nheartbeat_s = 60").expect("fine");
+        assert_eq!(
+            Uplinks::of(&[UplinkKind::Mqtt, UplinkKind::Grpc]),
+            Some(both.uplink)
+        );
+        assert_eq!(both.uplink_after(both.uplink), Some(Span::from_secs(180)));
+        let one = load("uplink = \"mqtt\"").expect("fine");
+        assert_eq!(one.uplink, Uplinks::only(UplinkKind::Mqtt));
+        assert_eq!(one.uplink_after(one.uplink), None);
+    }
+
+    #[test]
     fn no_file_means_defaults() {
         let dir = tempfile::tempdir().expect("a folder");
         assert_eq!(
@@ -366,6 +472,19 @@ mod tests {
         assert!(text("commit_interval_ms = 5").contains("10 to 60000"));
         assert!(text("uplink = \"pigeon\"").contains("pigeon"));
         assert!(text("mqtt_address = \"centre\"").contains("host:port"));
+        for list in [
+            "[]",
+            "[\"mqtt\", \"mqtt\"]",
+            "[\"mqtt\", \"grpc\", \"mqtt\"]",
+        ] {
+            assert!(
+                text(&format!("uplink = {list}")).contains("preferred one first"),
+                "{list}"
+            );
+        }
+        assert!(text("uplink = [\"grpc\", \"pigeon\"]").contains("pigeon"));
+        assert!(text("uplink_after_s = 5").contains("30 to 86400"));
+        assert!(text("bytes_per_day = 1000").contains("0 or at least 262144"));
         assert!(text("buffer_bytes = 4").contains("1048576"));
         assert!(text("buffer_days = 0").contains("1 to 3650"));
         assert!(text("survival_after_s = 5").contains("0 or 60 to 86400"));

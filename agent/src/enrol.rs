@@ -16,6 +16,7 @@ use vitals::{GatewayId, Span, Time};
 use crate::identity::{Identity, IdentityDir, IdentityError, Request};
 use crate::uplink::UplinkError;
 use crate::uplink::grpc;
+use crate::uplink::meter::Meter;
 
 /// A certificate is renewed when a third of its life is left, but at least this long before its end.
 const LEAST_NOTICE: Span = Span::from_mins(10);
@@ -117,6 +118,7 @@ pub async fn renew(
     identity: &Identity,
     grpc_address: &str,
     clock: Clock,
+    meter: &Meter,
 ) -> Result<Identity, EnrolError> {
     let request = Request::renewal(identity).map_err(EnrolError::Request)?;
     let config = tls::client_config(&identity.ca, None, clock)?;
@@ -124,7 +126,7 @@ pub async fn renew(
         csr: request.csr.clone(),
         certificate: identity.chain.first().cloned().unwrap_or_default(),
     };
-    let told = grpc::renew(grpc_address, config, question)
+    let told = grpc::renew(grpc_address, config, question, meter)
         .await
         .map_err(EnrolError::Centre)?;
     if told.ca != identity.ca {

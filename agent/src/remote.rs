@@ -12,7 +12,7 @@ use proto::v1::{ConfigurationOutcome, ConfigurationReport};
 use serde::Deserialize;
 use vitals::{Span, Time};
 
-use crate::config::{Config, UplinkKind};
+use crate::config::{Config, Uplinks};
 use crate::status::describe;
 
 /// The centre must be heard within this time of the trial's first start.
@@ -27,7 +27,9 @@ const LONGEST: usize = 4096;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
-    uplink: Option<UplinkKind>,
+    uplink: Option<Uplinks>,
+    uplink_after_s: Option<u64>,
+    bytes_per_day: Option<u64>,
     grpc_address: Option<String>,
     mqtt_address: Option<String>,
     commit_interval_ms: Option<u64>,
@@ -160,6 +162,8 @@ fn overlay(local: &Config, text: &str) -> Result<Config, String> {
     let mut config = local.clone();
     let Settings {
         uplink,
+        uplink_after_s,
+        bytes_per_day,
         grpc_address,
         mqtt_address,
         commit_interval_ms,
@@ -170,6 +174,8 @@ fn overlay(local: &Config, text: &str) -> Result<Config, String> {
         silence_s,
     } = remote;
     config.uplink = uplink.unwrap_or(config.uplink);
+    config.uplink_after_s = uplink_after_s.unwrap_or(config.uplink_after_s);
+    config.bytes_per_day = bytes_per_day.unwrap_or(config.bytes_per_day);
     config.grpc_address = grpc_address.or(config.grpc_address);
     config.mqtt_address = mqtt_address.or(config.mqtt_address);
     config.commit_interval_ms = commit_interval_ms.unwrap_or(config.commit_interval_ms);
@@ -207,6 +213,8 @@ mod tests {
             (2, "heartbeat_s = 60\nhook = \"/bin/sh\"", "hook"),
             (3, "heartbeat_s = \"often\"", "u64"),
             (4, "heartbeat_s 60", ""),
+            (5, "bytes_per_day = 5", "262144"),
+            (6, "uplink = [\"mqtt\", \"mqtt\"]", "preferred one first"),
         ] {
             assert!(
                 !remote.take(number, bad, &Config::default(), START),
@@ -256,6 +264,9 @@ mod tests {
 
     #[test]
     fn no_settings_mean_the_machines_own() {
+        let (_, config) = tried("bytes_per_day = 9000000\nuplink = [\"mqtt\", \"grpc\"]");
+        assert_eq!(config.bytes_per_day, 9_000_000);
+        assert_eq!(config.uplink.kinds().count(), 2);
         let (mut remote, _) = tried("heartbeat_s = 60");
         remote.heard();
         assert!(remote.take(5, "", &Config::default(), START));

@@ -1,7 +1,8 @@
 //! What the agent tells people about itself: `status.json` in its folder, and the `status` command.
 //!
-//! Invariants: the file is replaced whole, never longer than a second old while the agent runs; it holds no
-//! measured value and nothing that names a patient.
+//! Invariants: the file is replaced whole, within a second of a change and within [`QUIET`] of one that only counts, so
+//! that a quiet agent leaves the disk and the processor alone; it holds no measured value and nothing that names a
+//! patient.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,7 +12,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use vitals::Time;
+use vitals::{Span, Time};
 
 /// The file's name in the agent's folder.
 pub const FILE: &str = "status.json";
@@ -26,8 +27,18 @@ pub struct Status {
     pub gateway: String,
     /// When this was written.
     pub written_us: i64,
-    /// "grpc" or "mqtt".
+    /// The transport in use: "grpc" or "mqtt".
     pub uplink: String,
+    /// Why this one; empty if there is no other.
+    pub uplink_why: String,
+    /// Since when.
+    pub uplink_since_us: i64,
+    /// How often since start another one was taken.
+    pub uplink_switches: u64,
+    /// Bytes that passed the line today (UTC), both ways; by MQTT an estimate from its packets.
+    pub bytes_passed_today: u64,
+    /// The budget of a metered line; absent if it is free.
+    pub budget: Option<BudgetStatus>,
     /// There is a line to the centre.
     pub connected: bool,
     /// Why the line is down or what the centre refused last; empty if there is nothing to say.
@@ -98,6 +109,22 @@ pub struct Status {
     pub test_clock: String,
 }
 
+/// The budget of a metered line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BudgetStatus {
+    /// Bytes that it may carry on a day.
+    pub bytes_per_day: u64,
+    /// Bytes of today's that are spent.
+    pub spent: u64,
+    /// What waits for bytes: "nothing", "backlog and waveforms" or "all but alerts, spot checks, gaps and heartbeats".
+    pub waits: String,
+    /// Sealed records that are not on their way, for this or any other reason.
+    pub records_waiting: usize,
+    /// When the day ends.
+    pub day_ends_us: i64,
+}
+
 /// A stream whose devices are not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -163,7 +190,44 @@ pub struct Buffer {
     pub bytes: u64,
 }
 
+/// How old the file becomes while nothing but its counters and times changes.
+pub const QUIET: Span = Span::from_secs(10);
+
 impl Status {
+    /// True if this must be written at once over what was written before; else within [`QUIET`].
+    #[must_use]
+    pub fn is_news_after(&self, written: &Self) -> bool {
+        self.without_counts() != written.without_counts()
+    }
+
+    /// What people act upon: counters and times of things that go on as before aside.
+    fn without_counts(&self) -> Self {
+        let devices = self.devices.iter().map(|device| DeviceStatus {
+            readings: 0,
+            last_value_us: 0,
+            ..device.clone()
+        });
+        let budget = self.budget.as_ref().map(|budget| BudgetStatus {
+            spent: 0,
+            records_waiting: 0,
+            ..budget.clone()
+        });
+        Self {
+            written_us: 0,
+            devices: devices.collect(),
+            buffer: Buffer::default(),
+            budget,
+            bytes_passed_today: 0,
+            last_receipt_us: 0,
+            readings_decoded: 0,
+            readings_sealed: 0,
+            readings_receipted: 0,
+            contexts: 0,
+            unassigned: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
     /// Reads the file of a folder.
     ///
     /// # Errors
@@ -243,6 +307,21 @@ impl Status {
             "line     {line} by {}; last receipt {receipt}",
             self.uplink
         )?;
+        if !self.uplink_why.is_empty() {
+            let since = ago(self.uplink_since_us, now);
+            writeln!(
+                out,
+                "         by {} since {since}: {}",
+                self.uplink, self.uplink_why
+            )?;
+        }
+        if let Some(budget) = &self.budget {
+            writeln!(
+                out,
+                "budget   {} of {} bytes spent today; waiting for bytes: {} ({} records not sent)",
+                budget.spent, budget.bytes_per_day, budget.waits, budget.records_waiting
+            )?;
+        }
         if self.centre_silent {
             writeln!(
                 out,
@@ -376,6 +455,13 @@ mod tests {
             gateway: "g-1".into(),
             uplink: "mqtt".into(),
             written_us: 5_000_000,
+            uplink_why: "nothing authentic came by grpc".into(),
+            budget: Some(BudgetStatus {
+                bytes_per_day: 5_000_000,
+                spent: 1234,
+                waits: "backlog and waveforms".into(),
+                ..BudgetStatus::default()
+            }),
             readings_dropped: BTreeMap::from([("buffer_full".into(), 7)]),
             devices: vec![DeviceStatus {
                 address: "AA:BB:CC:DD:EE:FF".into(),
@@ -415,6 +501,7 @@ mod tests {
             "Status": Status::default(),
             "DeviceStatus": DeviceStatus::default(),
             "Buffer": Buffer::default(),
+            "BudgetStatus": BudgetStatus::default(),
             "WithheldStatus": WithheldStatus::default(),
             "ConfigurationStatus": ConfigurationStatus::default(),
         });
@@ -423,6 +510,7 @@ mod tests {
             ("Status", "The agent"),
             ("DeviceStatus", "Each of `devices`"),
             ("Buffer", "`buffer`"),
+            ("BudgetStatus", "`budget`"),
             ("WithheldStatus", "Each of `withheld`"),
             ("ConfigurationStatus", "`configuration`"),
         ] {
@@ -459,11 +547,36 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_no_news_and_what_people_act_upon_is() {
+        let before = status();
+        let mut after = before.clone();
+        after.written_us += 1;
+        after.readings_decoded += 7;
+        after.devices[0].readings += 7;
+        after.buffer.records += 1;
+        assert!(!after.is_news_after(&before));
+        for change in [
+            |status: &mut Status| status.connected = true,
+            |status: &mut Status| status.store_trouble = "full".into(),
+            |status: &mut Status| status.devices[0].contact = Some(true),
+            |status: &mut Status| status.alerts_here = 1,
+            |status: &mut Status| status.uplink_switches = 1,
+            |status: &mut Status| status.budget = Some(BudgetStatus::default()),
+        ] {
+            let mut after = before.clone();
+            change(&mut after);
+            assert!(after.is_news_after(&before), "{after:?}");
+        }
+    }
+
+    #[test]
     fn people_can_read_it() {
         let text = status().to_text(Time::from_micros(65_000_000));
         for part in [
             "gateway g-1",
             "not connected by mqtt; last receipt never",
+            "by mqtt since never: nothing authentic came by grpc",
+            "1234 of 5000000 bytes spent today; waiting for bytes: backlog and waveforms",
             "dropped: 7 (buffer_full)",
             "battery 55 %, not on the body",
             "written 60 s ago",

@@ -8,8 +8,8 @@ use vitals::{ContextId, GatewayId, StreamId, Time};
 use vitaltwin_proto::seal::crypto::{BatchCipher, random};
 use vitaltwin_proto::seal::record::{STUB_SIZE, checksum};
 use vitaltwin_proto::seal::{
-    ContextHeader, ContextKeys, KeyId, Label, Lane, MAX_BODY, MAX_RECORD, NewContext, Opener,
-    PatientSecret, Predecessor, SealError, Sealer, SigningKey, Suite, command, padded_size,
+    ContextHeader, ContextKeys, KeyId, Label, Lane, MAX_BODY, MAX_INFLATED, MAX_RECORD, NewContext,
+    Opener, PatientSecret, Predecessor, SealError, Sealer, SigningKey, Suite, command, padded_size,
     parse_header, parse_stub, receipt, tag_of, verify_header,
 };
 use vitaltwin_proto::v1::{BatchBody, Column, Command, SetAside};
@@ -246,7 +246,9 @@ fn the_sealer_uses_a_number_once_and_knows_its_limits() {
         c.sealer.seal(&label(0), &body(1)),
         Err(SealError::NumberUsed { number: 0, last: 0 })
     );
-    let too_large = c.sealer.seal_encoded(&label(1), &vec![0; MAX_BODY + 1]);
+    let noise =
+        |length: usize| -> Vec<u8> { (0..).flat_map(|_| random::<32>()).take(length).collect() };
+    let too_large = c.sealer.seal_encoded(&label(1), &noise(MAX_BODY + 1));
     assert_eq!(
         too_large,
         Err(SealError::TooLarge {
@@ -257,8 +259,13 @@ fn the_sealer_uses_a_number_once_and_knows_its_limits() {
     assert_eq!(c.sealer.next_number(), 1, "nothing was used up");
     let largest = c
         .sealer
-        .seal_encoded(&label(5), &vec![0; MAX_BODY])
+        .seal_encoded(&label(5), &noise(MAX_BODY))
         .expect("fits");
+    assert!(
+        c.sealer
+            .seal_encoded(&label(6), &vec![0; MAX_INFLATED + 1])
+            .is_err()
+    );
     assert!(largest.len() <= MAX_RECORD);
     for number in [5, 4, 1, u64::MAX] {
         assert_eq!(
@@ -441,6 +448,72 @@ fn a_command_is_obeyed_once_by_its_gateway() {
     );
 }
 
+#[test]
+fn a_body_is_deflated_where_that_makes_the_record_smaller() {
+    for suite in SUITES {
+        let mut c = context(suite);
+        let (small, large) = (body(10), body(400));
+        let plain = c.sealer.seal(&label(1), &small).expect("fits");
+        let deflated = c.sealer.seal(&label(2), &large).expect("fits");
+        assert_eq!((&plain[..4], &deflated[..4]), (&b"VTB1"[..], &b"VTB2"[..]));
+        assert!(
+            deflated.len() < 300,
+            "{} bytes for 400 numbers",
+            deflated.len()
+        );
+        assert_eq!(c.opener.open(&plain).expect("untouched").body, Ok(small));
+        assert_eq!(c.opener.open(&deflated).expect("untouched").body, Ok(large));
+        // More than a record holds as it is.
+        let more = body(MAX_BODY + 100);
+        let record = c.sealer.seal(&label(3), &more).expect("fits deflated");
+        assert_eq!(c.opener.open(&record).expect("untouched").body, Ok(more));
+    }
+}
+
+#[test]
+fn how_a_body_is_packed_is_bound_by_the_seal() {
+    let mut c = context(Suite::Aes256Gcm);
+    for size in [10, 400] {
+        let record = c
+            .sealer
+            .seal(&label(c.sealer.next_number()), &body(size))
+            .expect("fits");
+        let other = forge(&record, |bytes| bytes[3] = b'1' + b'2' - bytes[3]);
+        assert_ne!(other[..4], record[..4]);
+        assert_eq!(c.opener.open(&other).map(|_| ()), Err(SealError::Forged));
+    }
+}
+
+#[test]
+fn a_bomb_truly_sealed_is_malformed() {
+    let mut c = context(Suite::Aes256Gcm);
+    let record = c.sealer.seal(&label(1), &body(400)).expect("fits");
+    let cipher = BatchCipher::new(Suite::Aes256Gcm, &c.opener.keys().batch);
+    let packed = |text: &[u8]| {
+        let room = record.len() - STUB_SIZE - 20;
+        let length = u16::try_from(text.len()).expect("short").to_be_bytes();
+        let mut sealed = [length.as_slice(), text].concat();
+        sealed.resize(room, 0);
+        cipher
+            .seal(1, &record[..STUB_SIZE], &mut sealed)
+            .expect("short");
+        let forged = forge(&record, |bytes| bytes[STUB_SIZE..].copy_from_slice(&sealed));
+        c.opener
+            .open(&forged)
+            .expect("truly sealed")
+            .body
+            .map_err(|error| error.field)
+    };
+    let mut bomb = Vec::with_capacity(100);
+    let mut stream = flate2::Compress::new(flate2::Compression::best(), false);
+    let zeros = vec![0; MAX_INFLATED + 1];
+    let end = stream.compress_vec(&zeros, &mut bomb, flate2::FlushCompress::Finish);
+    assert!(matches!(end, Ok(flate2::Status::StreamEnd)));
+    assert_eq!(packed(&bomb), Err("deflate"));
+    assert_eq!(packed(&[0xFF; 40]), Err("deflate"));
+    assert_eq!(packed(&[]), Err("deflate"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -458,9 +531,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_a_reader_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300), magic in 0..3) {
+    fn no_bytes_make_a_reader_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300), magic in 0..4) {
         let opener = context(Suite::Aes256Gcm).opener;
-        let magic: &[u8] = match magic { 0 => b"VTH1\x01\x01", 1 => b"VTB1", _ => b"" };
+        let magic: &[u8] = match magic { 0 => b"VTH1\x01\x01", 1 => b"VTB1", 2 => b"VTB2", _ => b"" };
         bytes.splice(0..magic.len().min(bytes.len()), magic.iter().copied());
         let _ = parse_header(&bytes);
         let _ = parse_stub(&bytes);

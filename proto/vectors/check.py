@@ -15,6 +15,7 @@ import json
 import os
 import struct
 import sys
+import zlib
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.x509.oid import NameOID
 
 CONTEXT, RECEIPT, COMMAND = b"vitaltwin context v1\0", b"vitaltwin receipt v1\0", b"vitaltwin command v1\0"
+MAX_INFLATED = 16384
 PADDED = [64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4000]
 SUITES = {1: AESGCM, 2: ChaCha20Poly1305}
 RAW = (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
@@ -158,7 +160,7 @@ def nonce(number):
 
 
 def parse_stub(record):
-    if len(record) < STUB.size or record[:4] != b"VTB1":
+    if len(record) < STUB.size or record[:4] not in (b"VTB1", b"VTB2"):
         raise Refused("malformed")
     fields = dict(zip(STUB_FIELDS, STUB.unpack_from(record)[1:]))
     if len(record) != STUB.size + fields["padded"] + 16 + 4:
@@ -170,8 +172,25 @@ def parse_stub(record):
     return {k: v.hex() if isinstance(v, bytes) else v for k, v in fields.items()}
 
 
+def inflate(text):
+    """Exactly one raw deflate stream of at most MAX_INFLATED bytes."""
+    stream = zlib.decompressobj(-15)
+    try:
+        body = stream.decompress(text, MAX_INFLATED + 1)
+    except zlib.error:
+        raise Refused("body") from None
+    if not stream.eof or stream.unused_data or len(body) > MAX_INFLATED:
+        raise Refused("body")
+    return body
+
+
+def deflate(body):
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return stream.compress(body) + stream.flush()
+
+
 def open_record(header, key, record):
-    """(stub, body)."""
+    """(stub, body, what lies in the record for it)."""
     stub = parse_stub(record)
     if (stub["stream"], stub["context"]) != (header["stream"], header["context"]):
         raise Refused("forged")
@@ -183,13 +202,14 @@ def open_record(header, key, record):
     (length,) = struct.unpack(">H", plain[:2])
     if length > len(plain) - 2 or any(plain[2 + length :]):
         raise Refused("body")
-    return stub, plain[2 : 2 + length]
+    inside = plain[2 : 2 + length]
+    return stub, inflate(inside) if record[:4] == b"VTB2" else inside, inside
 
 
-def seal_record(header, key, number, lane, source, count, oldest_minute, span_minutes, body):
+def seal_record(header, key, number, lane, source, count, oldest_minute, span_minutes, body, magic=b"VTB1"):
     padded = next(size for size in PADDED if size >= len(body) + 2)
     ids = bytes.fromhex(header["stream"]), bytes.fromhex(header["context"])
-    stub = STUB.pack(b"VTB1", *ids, number, lane, source, count, oldest_minute, span_minutes, padded)
+    stub = STUB.pack(magic, *ids, number, lane, source, count, oldest_minute, span_minutes, padded)
     plain = (struct.pack(">H", len(body)) + body).ljust(padded, b"\0")
     record = stub + SUITES[header["suite"]](key).encrypt(nonce(number), plain, stub)
     return record + crc32c(record)
@@ -228,11 +248,13 @@ def check_vector(vector):
     records = {}
     for sealed in vector["records"]:
         record = bytes.fromhex(sealed["record"])
-        stub, body = open_record(header, keys[0], record)
+        stub, body, inside = open_record(header, keys[0], record)
         equal(f"{name}: stub", stub, sealed["stub"])
         equal(f"{name}: body", body.hex(), sealed["body"])
+        equal(f"{name}: inside", inside.hex(), sealed.get("deflated", sealed["body"]))
         rest = [stub[field] for field in STUB_FIELDS[2:-1]]
-        equal(f"{name}: sealed again", seal_record(header, keys[0], *rest, body).hex(), sealed["record"])
+        again = seal_record(header, keys[0], *rest, inside, record[:4])
+        equal(f"{name}: sealed again", again.hex(), sealed["record"])
         records[stub["number"]] = record
     for refused in vector["refused"]:
         try:
@@ -301,10 +323,15 @@ def make_vector(suite, public):
     for number, body in enumerate(bodies, 1):
         record = seal_record(header, keys[0], number, 1 + number % 4, number, 7, 29_920_320, 2, body)
         records.append({"stub": parse_stub(record), "body": body.hex(), "record": record.hex()})
+    # A list of a thousand numbers, deflated.
+    body = b"\x2a\xd0\x0f" + b"\x81\x01" * 1000
+    inside = deflate(body)
+    record = seal_record(header, keys[0], 6, 2, 1, 7, 29_920_320, 2, inside, b"VTB2")
+    records.append({"stub": parse_stub(record), "body": body.hex(), "deflated": inside.hex(), "record": record.hex()})
     raw = [bytes.fromhex(sealed["record"]) for sealed in records]
     ranges = [
         {"first": 1, "last": 2, "tags_hash": tags_hash(raw[:2])},
-        {"first": 4, "last": 5, "tags_hash": tags_hash(raw[3:])},
+        {"first": 4, "last": 5, "tags_hash": tags_hash(raw[3:5])},
     ]
     receipt = {"journal_epoch": 3, "ranges": ranges}
     receipt["mac"] = receipt_mac(keys[1], ids[2], receipt)

@@ -40,9 +40,10 @@ async fn talkative(folder: &Path, uplink: Uplink) -> Result<(World, Proxy)> {
     plan.envs.push(("RUST_LOG".into(), "trace".into()));
     let mut world = World::build(folder, plan).await?;
     let ready = world.centre.ready()?.clone();
-    let (door, key) = match uplink {
-        Uplink::Mqtt => (ready.mqtt, "mqtt_address"),
-        Uplink::Grpc => (ready.grpc, "grpc_address"),
+    let (door, key) = if uplink == Uplink::Grpc {
+        (ready.grpc, "grpc_address")
+    } else {
+        (ready.mqtt, "mqtt_address")
     };
     let proxy = Proxy::start(door, 5).await?;
     let address = format!("{key} = \"localhost:{}\"\n", proxy.address.port());
@@ -80,7 +81,7 @@ async fn a_talkative_life(uplink: Uplink) -> Result<()> {
     world.centre.kill()?;
     world.centre.start().await?;
     let ready = world.centre.ready()?.clone();
-    proxy.lead_to(if uplink == Uplink::Mqtt {
+    proxy.lead_to(if uplink != Uplink::Grpc {
         ready.mqtt
     } else {
         ready.grpc

@@ -17,3 +17,4 @@ mod paths;
 mod streams;
 mod support;
 mod tidy;
+mod weak;

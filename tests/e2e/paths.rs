@@ -68,7 +68,7 @@ pub(crate) async fn world_behind_proxy(
     let mut world = World::build(folder.path(), plan(scenario, rate, uplink)).await?;
     let ready = world.centre.ready()?.clone();
     let (door, key) = match uplink {
-        Uplink::Mqtt => (ready.mqtt, "mqtt_address"),
+        Uplink::Mqtt | Uplink::MqttElseGrpc => (ready.mqtt, "mqtt_address"),
         Uplink::Grpc => (ready.grpc, "grpc_address"),
     };
     let proxy = Proxy::start(door, 5).await?;
@@ -193,7 +193,7 @@ const THIN: Weather = Weather {
 };
 
 /// Waits for the first reading taken after `outage`; how many of those taken during it are at the centre then.
-async fn backlog_before_live(
+pub(crate) async fn backlog_before_live(
     client: &Client,
     patient: &str,
     outage: &Range<Time>,
@@ -209,7 +209,11 @@ async fn backlog_before_live(
 }
 
 /// Readings at the centre that were taken during `outage`.
-async fn taken_during(client: &Client, patient: &str, outage: &Range<Time>) -> Result<usize> {
+pub(crate) async fn taken_during(
+    client: &Client,
+    patient: &str,
+    outage: &Range<Time>,
+) -> Result<usize> {
     let readings = e2e::client::all_readings(client, patient).await?;
     let times = outage.start.as_micros()..outage.end.as_micros();
     Ok(readings

@@ -18,6 +18,8 @@ pub enum Uplink {
     Mqtt,
     /// tonic to the centre's gRPC door.
     Grpc,
+    /// MQTT while it delivers, else gRPC.
+    MqttElseGrpc,
 }
 
 impl Uplink {
@@ -27,6 +29,7 @@ impl Uplink {
         match self {
             Self::Mqtt => "mqtt",
             Self::Grpc => "grpc",
+            Self::MqttElseGrpc => "mqtt,grpc",
         }
     }
 }

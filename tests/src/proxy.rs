@@ -51,7 +51,16 @@ pub struct Proxy {
     weather: watch::Sender<Weather>,
     target: watch::Sender<SocketAddr>,
     accepted: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     task: JoinHandle<()>,
+}
+
+/// What passed and what happened, over all connections.
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU64,
+    ended: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Proxy {
@@ -68,11 +77,19 @@ impl Proxy {
         let (target, door) = watch::channel(target);
         let accepted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&accepted);
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let number = count.fetch_add(1, Ordering::Relaxed);
                 let (target, rng) = (*door.borrow(), ChaCha8Rng::seed_from_u64(seed ^ number));
-                tokio::spawn(forward(client, target, seen.clone(), rng));
+                tokio::spawn(forward(
+                    client,
+                    target,
+                    seen.clone(),
+                    rng,
+                    Arc::clone(&counted),
+                ));
             }
         });
         Ok(Self {
@@ -80,6 +97,7 @@ impl Proxy {
             weather,
             target,
             accepted,
+            counts,
             task,
         })
     }
@@ -92,6 +110,22 @@ impl Proxy {
     /// Leads new connections to another door (a restarted centre has other ports).
     pub fn lead_to(&self, target: SocketAddr) {
         self.target.send_replace(target);
+    }
+
+    /// Bytes taken from both ends so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.counts.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Connections that the weather ended, and segments that it lost, so far.
+    #[must_use]
+    pub fn harm(&self) -> (u64, u64) {
+        let counts = &self.counts;
+        (
+            counts.ended.load(Ordering::Relaxed),
+            counts.lost.load(Ordering::Relaxed),
+        )
     }
 
     /// Connections taken so far.
@@ -116,6 +150,7 @@ async fn forward(
     target: SocketAddr,
     mut weather: watch::Receiver<Weather>,
     rng: ChaCha8Rng,
+    counts: Arc<Counts>,
 ) {
     if weather.borrow_and_update().cut {
         return;
@@ -136,8 +171,8 @@ async fn forward(
     let mut other = rng.clone();
     other.set_stream(1);
     tokio::select! {
-        () = pump(from_client, to_server, weather.clone(), rng) => {}
-        () = pump(from_server, to_client, weather.clone(), other) => {}
+        () = pump(from_client, to_server, weather.clone(), rng, &counts) => {}
+        () = pump(from_server, to_client, weather.clone(), other, &counts) => {}
         () = cut(&mut weather) => {}
     }
 }
@@ -148,13 +183,14 @@ async fn cut(weather: &mut watch::Receiver<Weather>) {
 }
 
 /// The time that a segment takes on a slow and lossy line.
-async fn crawl(weather: Weather, length: usize, rng: &mut ChaCha8Rng) {
+async fn crawl(weather: Weather, length: usize, rng: &mut ChaCha8Rng, counts: &Counts) {
     #[expect(clippy::cast_precision_loss, reason = "at most 16 KiB")]
     let line = Duration::from_secs_f64(length as f64 / f64::from(weather.bytes_per_second));
     let mut losses = 0;
     while rng.random_range(0..100) < weather.loss_percent {
         tokio::time::sleep(line + weather.stall * 2_u32.pow(losses)).await;
         losses = DOUBLED.min(losses + 1);
+        counts.lost.fetch_add(1, Ordering::Relaxed);
     }
     tokio::time::sleep(line).await;
 }
@@ -164,6 +200,7 @@ async fn pump(
     mut to: tokio::net::tcp::OwnedWriteHalf,
     weather: watch::Receiver<Weather>,
     mut rng: ChaCha8Rng,
+    counts: &Counts,
 ) {
     let mut piece = vec![0; 16 * 1024];
     loop {
@@ -174,14 +211,16 @@ async fn pump(
         let Ok(length @ 1..) = from.read(&mut piece[..most]).await else {
             return;
         };
+        counts.bytes.fetch_add(length as u64, Ordering::Relaxed);
         let now = *weather.borrow();
         if now.bytes_per_second > 0 {
-            crawl(now, length, &mut rng).await;
+            crawl(now, length, &mut rng, counts).await;
         }
         if !now.delay.is_zero() {
             tokio::time::sleep(now.delay).await;
         }
         if now.drop_one_in > 0 && rng.random_range(0..now.drop_one_in) == 0 {
+            counts.ended.fetch_add(1, Ordering::Relaxed);
             return;
         }
         if now.corrupt_one_in > 0 && rng.random_range(0..now.corrupt_one_in) == 0 {

@@ -12,6 +12,7 @@ use vitals::{Span, Time};
 use crate::enrol::{EnrolError, client_config, renew, renewal_due};
 use crate::identity::{Identity, IdentityDir};
 use crate::status::describe;
+use crate::uplink::meter::Meter;
 
 /// Renews the certificate in time, for as long as the agent runs.
 pub(super) struct Renewer {
@@ -23,6 +24,7 @@ pub(super) struct Renewer {
     pub(super) renewed: mpsc::Sender<Arc<Identity>>,
     /// Why the last attempt failed; empty after one that did not.
     pub(super) trouble: watch::Sender<String>,
+    pub(super) meter: Meter,
 }
 
 impl Renewer {
@@ -72,7 +74,8 @@ impl Renewer {
     }
 
     async fn renew(&mut self) -> Result<(), EnrolError> {
-        let identity = renew(&self.dir, &self.identity, &self.address, self.clock).await?;
+        let (address, meter) = (&self.address, &self.meter);
+        let identity = renew(&self.dir, &self.identity, address, self.clock, meter).await?;
         let config = client_config(&identity, self.clock)?;
         self.identity = Arc::new(identity);
         self.tls.send_replace(Arc::new(config));

@@ -1,5 +1,6 @@
 //! Delivery: what goes to the centre, and what its receipts, refusals and orders do.
 
+use prost::Message as _;
 use proto::seal::Lane;
 use proto::v1::{
     CentreToGateway, GapReason, GatewayToCentre, Hello, OpenContext, Receipt, Refusal,
@@ -22,6 +23,13 @@ use crate::uplink::window::{Class, Refused, Send};
 impl Core {
     /// The next message for the line, if one is due. Call it only when the line takes one more.
     pub fn poll_message(&mut self, now: Time) -> Option<GatewayToCentre> {
+        let message = self.next_message(now)?;
+        self.day.hand(message.encoded_len() as u64);
+        self.allow(now);
+        Some(message)
+    }
+
+    fn next_message(&mut self, now: Time) -> Option<GatewayToCentre> {
         if !self.window.is_connected() {
             return None;
         }
@@ -74,6 +82,7 @@ impl Core {
             }
             UplinkEvent::Down(why) => {
                 self.line_trouble = Some(why);
+                self.day.line_down();
                 self.sealing.line(false);
                 self.window.disconnected();
                 self.ready.clear();
@@ -289,6 +298,7 @@ impl Core {
 pub(super) const fn class(entry: &Entry) -> Class {
     match entry.stub.lane {
         Lane::Alert | Lane::Gap => Class::Urgent,
+        Lane::Vitals if entry.stub.count == 0 => Class::Life,
         Lane::Vitals => Class::Vitals,
         Lane::Waveform => Class::Waveform,
     }

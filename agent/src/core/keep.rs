@@ -129,7 +129,10 @@ impl Core {
         let ended = opened.missing.iter();
         for missing in ended.filter(|missing| !assigned.contains(&missing.stream)) {
             // Nothing can be sealed for it any more: the count is all that can be told.
-            tracing::warn!(readings = missing.readings, "of a stream that has ended, readings are lost");
+            tracing::warn!(
+                readings = missing.readings,
+                "of a stream that has ended, readings are lost"
+            );
             self.count_dropped("buffer_damaged", missing.readings);
         }
         for stream in assigned {
@@ -196,6 +199,7 @@ impl Core {
             && changes.close.is_empty())
             || self.gateway.clean != self.committed.clean
             || self.gateway.readings_receipted != self.committed.readings_receipted
+            || self.day.is_worth_keeping(&self.committed.spent)
     }
 
     /// Starts a commit of everything that changed, unless one is under way.
@@ -233,6 +237,8 @@ impl Core {
         self.gateway.commits += 1;
         self.gateway.records_kept = self.ledger.len() as u64;
         self.gateway.next_ordinal = self.sealing.next_ordinal();
+        let (day, spent) = self.day.remembered();
+        (self.gateway.day, self.gateway.spent) = (day, spent.clone());
         changes.gateway = self.gateway.clone();
         // The writer gets a copy: if it fails, the same is given again.
         let changes = Arc::new(changes);

@@ -42,6 +42,7 @@ use crate::outbox::store::{Changes, Opened};
 use crate::outbox::writer::{Done, Job};
 use crate::survival::{self, Survival};
 use crate::uplink::UplinkEvent;
+use crate::uplink::budget::{Allowance, Budget, gather};
 use crate::uplink::window::{Limits, Window};
 
 /// On a slow line the readings of this long travel together.
@@ -79,6 +80,8 @@ pub struct Settings {
     pub heartbeat: Span,
     /// The window's limits.
     pub window: Limits,
+    /// Bytes that may pass the line on a day; 0: it is free.
+    pub bytes_per_day: u64,
     /// When the centre counts as silent.
     pub survival: survival::Limits,
 }
@@ -134,6 +137,7 @@ pub struct Core {
     survival: Survival,
     ledger: Ledger,
     window: Window,
+    day: Budget,
 
     devices: BTreeMap<Address, Device>,
     /// Devices seen but not assigned, with how often.
@@ -212,6 +216,7 @@ impl Core {
             survival: Survival::new(settings.survival, now),
             ledger: Ledger::default(),
             window: Window::new(settings.window),
+            day: Budget::new(settings.bytes_per_day, (gateway.day, gateway.spent.clone())),
             devices: BTreeMap::new(),
             unassigned: BTreeMap::new(),
             withheld: Vec::new(),
@@ -268,10 +273,25 @@ impl Core {
         self.drain_sealing(now);
     }
 
+    /// These bytes passed the line since the last call.
+    pub fn passed(&mut self, bytes: u64, now: Time) {
+        self.day.spend(bytes, now);
+        self.allow(now);
+    }
+
+    /// What the day's budget lets go.
+    fn allow(&mut self, now: Time) -> Allowance {
+        let allowance = self.day.allowance(now);
+        self.window
+            .allow(allowance, self.day.bytes_per_day().is_some());
+        allowance
+    }
+
     /// Time passed.
     pub fn tick(&mut self, now: Time) {
         self.stay_awake(now);
         self.survive(now);
+        self.allow(now);
         self.declare_overflow(now);
         if self.heartbeat_due <= now {
             self.heartbeat_due = now + self.settings.heartbeat;
@@ -400,8 +420,7 @@ impl Core {
                         self.ledger.add(sealed.id, sealed.entry);
                         let class = delivery::class(&sealed.entry);
                         if sealed.gathered {
-                            // Until it is merged by a commit, which may be late.
-                            let until = now + GATHER + self.settings.commit_interval + GATHER;
+                            let until = self.parked_until(now);
                             self.window.park(sealed.id, class, until);
                         } else {
                             self.window.add(sealed.id, class);
@@ -416,10 +435,28 @@ impl Core {
         }
     }
 
+    /// Gathered records wait until they are merged by a commit, which may be late; or until the budget opens.
+    fn parked_until(&mut self, now: Time) -> Time {
+        let allowance = self.allow(now);
+        if allowance == Allowance::Urgent {
+            return Time::MAX;
+        }
+        let metered = self.day.bytes_per_day().is_some();
+        let time = if metered { gather(allowance) } else { GATHER };
+        now + time + self.settings.commit_interval + GATHER
+    }
+
     fn seal_if_live(&mut self, now: Time) {
-        // On a line that does not keep up, a few seconds become one record, and alerts go at once.
-        let gather = self.window.is_slow(now).then_some(GATHER);
-        self.sealing.gather(gather);
+        // On a line that does not keep up, a few seconds become one record, and alerts go at once. On a metered one,
+        // too, and as much as the day's bytes ask for.
+        let allowance = self.allow(now);
+        if self.day.bytes_per_day().is_some() {
+            let hold = allowance == Allowance::Urgent;
+            self.sealing.gather(Some(gather(allowance)), hold);
+        } else {
+            let gather = self.window.is_slow(now).then_some(GATHER);
+            self.sealing.gather(gather, false);
+        }
         if self.window.is_live(now) && self.sealing.is_waiting() {
             self.sealing.flush(now);
         }

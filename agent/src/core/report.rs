@@ -5,7 +5,10 @@ use vitals::Time;
 
 use super::Core;
 use crate::outbox::assignment::Withheld;
-use crate::status::{Buffer, ConfigurationStatus, DeviceStatus, Status, WithheldStatus};
+use crate::status::{
+    BudgetStatus, Buffer, ConfigurationStatus, DeviceStatus, Status, WithheldStatus,
+};
+use crate::uplink::budget::Allowance;
 
 impl Core {
     /// Everything that the core knows; the shell adds what only it knows (transport, clock, certificate).
@@ -32,6 +35,11 @@ impl Core {
             gateway: self.gateway_id.to_string(),
             written_us: now.as_micros(),
             uplink: String::new(),
+            uplink_why: String::new(),
+            uplink_since_us: 0,
+            uplink_switches: 0,
+            bytes_passed_today: self.day.spent(),
+            budget: self.budget(),
             connected: self.window.is_connected(),
             line_trouble: self.line_trouble.clone().unwrap_or_default(),
             radio_trouble: self.radio_trouble.clone().unwrap_or_default(),
@@ -70,6 +78,25 @@ impl Core {
             certificate_trouble: String::new(),
             test_clock: String::new(),
         }
+    }
+}
+
+impl Core {
+    /// The day's budget, if the line is metered.
+    fn budget(&self) -> Option<BudgetStatus> {
+        let bytes_per_day = self.day.bytes_per_day()?;
+        let waits = match self.window.allowance() {
+            Allowance::All => "nothing",
+            Allowance::Live => "backlog and waveforms",
+            Allowance::Urgent => "all but alerts, spot checks, gaps and heartbeats",
+        };
+        Some(BudgetStatus {
+            bytes_per_day,
+            spent: self.day.spent(),
+            waits: waits.to_owned(),
+            records_waiting: self.window.waiting(),
+            day_ends_us: self.day.day_ends().as_micros(),
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The whole core against a small centre and a real store, without a clock, a radio or a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use prost::Message as _;
 use proto::seal::receipt::{Range, make, tags_hash};
 use proto::seal::{KeyId, Opener, PatientSecret, SigningKey, command, parse_header, tag_of};
 use proto::v1::{
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{Core, Event, Settings};
 use crate::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
 use crate::identity::{Identity, Obeyed};
+use crate::outbox::seal::Loss;
 use crate::outbox::store::Store;
 use crate::outbox::writer::{Done, Job};
 use crate::uplink::UplinkEvent;
@@ -44,6 +46,10 @@ struct Centre {
     gaps: Vec<v1::Gap>,
     heartbeats: Vec<v1::Heartbeat>,
     reports: Vec<v1::DeviceReport>,
+    /// What the line carried.
+    bytes: u64,
+    /// Receipted long ago: known, and not receipted again.
+    old: BTreeSet<(ContextId, u64)>,
     hellos: Vec<u64>,
 }
 
@@ -55,6 +61,7 @@ impl Centre {
     }
 
     fn take(&mut self, message: GatewayToCentre) {
+        self.bytes += message.encoded_len() as u64;
         match message.kind.expect("a kind") {
             up::Kind::Hello(hello) => self.hellos.push(hello.command_number),
             up::Kind::OpenContext(open) => {
@@ -79,7 +86,8 @@ impl Centre {
             .expect("the header came first");
         let opened = opener.open(record).expect("authentic");
         let tag = tag_of(record).expect("whole");
-        if self.tags.insert((stub.context, stub.number), tag).is_some() {
+        let known = self.old.contains(&(stub.context, stub.number));
+        if self.tags.insert((stub.context, stub.number), tag).is_some() || known {
             return;
         }
         let body = opened.body.expect("parses");
@@ -91,6 +99,11 @@ impl Centre {
         self.gaps.extend(content.gaps);
         self.heartbeats.extend(content.heartbeat);
         self.reports.extend(content.devices);
+    }
+
+    /// Receipts are for what comes from now on.
+    fn forget_receipted(&mut self) {
+        self.old.extend(std::mem::take(&mut self.tags).into_keys());
     }
 
     /// Receipts for everything that came, one range a record.
@@ -157,6 +170,8 @@ impl Bench {
             gaps: Vec::new(),
             heartbeats: Vec::new(),
             reports: Vec::new(),
+            bytes: 0,
+            old: BTreeSet::new(),
             hellos: Vec::new(),
         };
         centre.rotate_key();
@@ -350,6 +365,7 @@ fn start(
         clock_ahead: Span::ZERO,
         heartbeat: Span::from_secs(30),
         window: Limits::default(),
+        bytes_per_day: 0,
         survival: crate::survival::Limits {
             after: Some(Span::from_secs(180)),
             clear: Span::from_secs(60),
@@ -513,17 +529,19 @@ fn a_clean_stop_declares_nothing() {
 fn a_full_buffer_drops_the_oldest_vitals_and_declares_them_exactly() {
     let mut bench = Bench::new();
     bench.disconnect();
-    bench.restart(40_000);
-    bench.core.budget_for_tests(40_000);
+    bench.restart(12_000);
+    bench.core.budget_for_tests(12_000);
     bench.core.handle(
         Event::Radio(RadioEvent::Link(DEVICE, LinkState::Connected)),
         bench.now,
     );
-    for _ in 0..6000 {
+    for n in 0..6000 {
         bench.beat();
+        // Beats like clockwork would deflate to nothing.
+        bench.pass(Span::from_micros(n * n % 30_011));
     }
     let status = bench.core.status(bench.now);
-    assert!(status.buffer.bytes <= 41_000, "{:?}", status.buffer);
+    assert!(status.buffer.bytes <= 13_000, "{:?}", status.buffer);
     let dropped = status.readings_dropped["buffer_full"];
     assert!(dropped > 100);
     bench.connect();
@@ -1105,5 +1123,152 @@ fn a_heartbeat_vouches_for_the_time_that_the_agent_ran_and_delivered() {
             .expect("a beat")
             .awake_since_us;
         assert!(newest <= at(woken).as_micros(), "{label}");
+    }
+}
+
+/// Time on a line that counts what it carries, with beats or without; receipts come every ten seconds.
+fn metered(bench: &mut Bench, seconds: i64, beats: bool) {
+    for _ in 0..seconds / 10 {
+        let sent = bench.centre.bytes;
+        for _ in 0..10 {
+            if beats {
+                bench.beat();
+            } else {
+                bench.pass(Span::from_secs(1));
+            }
+        }
+        if bench.connected {
+            bench.receipt_all();
+            bench.centre.forget_receipted();
+            let passed = bench.centre.bytes - sent;
+            bench.core.passed(passed, bench.now);
+        }
+    }
+}
+
+#[test]
+fn a_budget_carries_live_data_first_and_always_alerts_and_the_next_day_goes_on() {
+    let mut bench = Bench::new();
+    bench.receipt_all();
+    // An hour's backlog, and then an hour with a budget that lasts for a part of it; the test begins in the middle of
+    // a day, so backlog may go at first.
+    bench.disconnect();
+    metered(&mut bench, 3600, true);
+    bench.core.day.set_for_tests(40_000);
+    bench.connect();
+    metered(&mut bench, 3600, true);
+    let status = bench.core.status(bench.now);
+    let budget = status.budget.clone().expect("a budget");
+    assert!(
+        budget.spent >= 40_000 && budget.waits.starts_with("all but"),
+        "{budget:?}"
+    );
+    assert!(
+        budget.records_waiting > 0 && budget.records_waiting < 100,
+        "held as hours: {budget:?}"
+    );
+    let (applied, beats) = (bench.applied_once() as u64, bench.centre.heartbeats.len());
+    assert!(applied < bench.decoded(), "something waits");
+    // What is spent is spent after a restart, too; alerts (a gap is one) and heartbeats go on.
+    bench.pass(Span::from_secs(2));
+    let spent = bench.core.status(bench.now).budget.expect("a budget").spent;
+    bench.restart(1 << 30);
+    bench.core.day.set_for_tests(40_000);
+    let again = bench.core.status(bench.now).budget.expect("a budget").spent;
+    assert!(spent.abs_diff(again) <= 40_000 / 100, "{spent} and {again}");
+    bench.connect();
+    bench.core.declare(
+        STREAM,
+        1,
+        GapReason::BufferFull,
+        Loss {
+            readings: 3,
+            exact: true,
+            from: at(1),
+            to: at(2),
+        },
+    );
+    metered(&mut bench, 120, false);
+    assert_eq!(
+        bench.gaps(GapReason::BufferFull).len(),
+        1,
+        "it goes at once"
+    );
+    assert!(bench.centre.heartbeats.len() > beats, "life is proved");
+    assert_eq!(bench.applied_once() as u64, applied, "the readings wait");
+    // The next day brings a budget that lasts.
+    bench.disconnect();
+    bench.now = Time::from_micros(
+        bench
+            .core
+            .status(bench.now)
+            .budget
+            .expect("a budget")
+            .day_ends_us,
+    );
+    bench.core.day.set_for_tests(5_000_000);
+    bench.connect();
+    let tomorrow = bench.core.status(bench.now).budget.expect("a budget");
+    assert!(
+        tomorrow.spent == 0 && tomorrow.waits.starts_with("backlog"),
+        "{tomorrow:?}"
+    );
+    metered(&mut bench, 1200, false);
+    assert_eq!(
+        bench.applied_once() as u64,
+        bench.decoded(),
+        "nothing lost, nothing twice"
+    );
+    assert!(bench.core.status(bench.now).readings_dropped.is_empty());
+}
+
+#[test]
+fn control_without_a_budget_all_of_it_passes_in_the_same_time() {
+    let mut bench = Bench::new();
+    bench.receipt_all();
+    bench.disconnect();
+    metered(&mut bench, 3600, true);
+    bench.connect();
+    metered(&mut bench, 3600, true);
+    metered(&mut bench, 600, false);
+    assert_eq!(bench.applied_once() as u64, bench.decoded());
+    let status = bench.core.status(bench.now);
+    assert!(
+        status.budget.is_none() && status.bytes_passed_today > 70_000,
+        "{}",
+        status.bytes_passed_today
+    );
+}
+
+#[test]
+fn a_core_that_has_nothing_to_do_sleeps() {
+    let mut bench = Bench::new();
+    for connected in [true, false] {
+        if !connected {
+            bench.disconnect();
+        }
+        bench.receipt_all();
+        bench.pass(Span::from_secs(60));
+        bench.receipt_all();
+        let (until, mut woken) = (bench.now + Span::from_secs(3600), 0);
+        while bench.core.next_deadline() <= until {
+            let due = bench.core.next_deadline();
+            assert!(
+                due >= bench.now,
+                "a deadline that is over would be waited for again and again"
+            );
+            bench.now = due;
+            bench.core.tick(bench.now);
+            bench.pump();
+            bench.receipt_all();
+            bench.centre.forget_receipted();
+            woken += 1;
+        }
+        // A heartbeat every half minute, and the commits of it and of its receipt.
+        assert!(
+            woken <= 120 * 4,
+            "{woken} times an hour, connected: {connected}"
+        );
+        bench.now = until;
     }
 }

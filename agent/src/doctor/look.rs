@@ -136,7 +136,7 @@ pub(super) async fn centre(identity: &Identity, config: &Config, clock: Clock) -
     let grpc = config.grpc_address.as_ref();
     let grpc = grpc.unwrap_or(&identity.grpc_address);
     let mut doors = vec![call("centre", grpc, true, identity, clock).await];
-    if config.uplink == UplinkKind::Mqtt {
+    if config.uplink.kinds().any(|kind| kind == UplinkKind::Mqtt) {
         let mqtt = config.mqtt_address.as_ref();
         let mqtt = mqtt.unwrap_or(&identity.mqtt_address);
         doors.push(call("broker", mqtt, false, identity, clock).await);

@@ -443,6 +443,7 @@ mod tests {
 
     fn entry(number: u64, lane: Lane) -> Entry {
         let stub = Stub {
+            deflated: false,
             stream: STREAM,
             context: CONTEXT,
             number,

@@ -10,9 +10,12 @@
 
 use std::collections::BTreeMap;
 
-use proto::seal::MAX_BODY;
-use proto::wire::estimated_size;
+use prost::Message as _;
+use proto::seal::{MAX_BODY, MAX_INFLATED, fits_record};
+use proto::v1::BatchBody;
+use proto::wire::{MAX_READINGS, ReadingBatch, estimated_size, one_batch};
 use vitals::{Reading, SourceId, Span, Time};
+use zeroize::Zeroizing;
 
 use super::RecordId;
 
@@ -37,15 +40,46 @@ pub struct Minute {
 }
 
 impl Minute {
-    /// Bytes to keep free for the replaced numbers.
+    /// The one body that replaces the records.
     #[must_use]
-    pub fn reserve(&self) -> usize {
-        FRAME + self.ids.len() * NUMBER_SIZE
+    pub fn body(&self) -> BatchBody {
+        BatchBody {
+            supersedes: self.ids.iter().map(|id| id.number).collect(),
+            ..one_batch(&self.readings).map_or_else(BatchBody::default, ReadingBatch::into_body)
+        }
     }
 
-    fn fits(&self, more: &[Reading]) -> bool {
-        let all: Vec<Reading> = self.readings.iter().chain(more).copied().collect();
-        estimated_size(&all) + self.reserve() + NUMBER_SIZE <= MAX_BODY
+    /// True if one record holds it, as it is or deflated.
+    fn fits(&self) -> bool {
+        let most = estimated_size(&self.readings) + FRAME + self.ids.len() * NUMBER_SIZE;
+        most <= MAX_BODY
+            || (most <= MAX_INFLATED
+                && self.readings.len() <= MAX_READINGS
+                && fits_record(&Zeroizing::new(self.body().encode_to_vec())))
+    }
+
+    fn take(&mut self, id: RecordId, readings: &[Reading]) {
+        self.ids.push(id);
+        self.readings.extend_from_slice(readings);
+    }
+
+    /// Takes the record, unless it is of another context or the room ends.
+    fn try_take(&mut self, id: RecordId, readings: &[Reading]) -> bool {
+        let same_context = self
+            .ids
+            .first()
+            .is_none_or(|first| first.ordinal == id.ordinal);
+        if !same_context {
+            return false;
+        }
+        let (ids, count) = (self.ids.len(), self.readings.len());
+        self.take(id, readings);
+        let fits = self.fits();
+        if !fits {
+            self.ids.truncate(ids);
+            self.readings.truncate(count);
+        }
+        fits
     }
 }
 
@@ -63,22 +97,18 @@ impl Minutes {
         let Some(source) = readings.first().map(|reading| reading.source) else {
             return;
         };
-        if let Some(minute) = self.open.get(&source) {
-            let same_context = minute
-                .ids
-                .first()
-                .is_some_and(|first| first.ordinal == id.ordinal);
-            if !same_context || !minute.fits(readings) {
-                self.full.extend(self.open.remove(&source));
+        if let Some(minute) = self.open.get_mut(&source) {
+            if minute.try_take(id, readings) {
+                return;
             }
+            self.full.extend(self.open.remove(&source));
         }
-        let minute = self.open.entry(source).or_insert_with(|| Minute {
+        let minute = Minute {
             began: now,
-            ids: Vec::new(),
-            readings: Vec::new(),
-        });
-        minute.ids.push(id);
-        minute.readings.extend_from_slice(readings);
+            ids: vec![id],
+            readings: readings.to_vec(),
+        };
+        self.open.insert(source, minute);
     }
 
     /// Minutes that are over after `age`; one that holds a single record needs no merging.
@@ -161,16 +191,17 @@ mod tests {
     #[test]
     fn what_is_full_is_over_before_its_time_and_fits_one_record() {
         let mut minutes = Minutes::default();
-        for n in 0..40 {
+        for n in 0..80 {
             minutes.add(id(1, n + 1), &readings(1, n * 100, 100), at(0));
         }
         let over = minutes.take_over(at(1), MINUTE);
         assert!(over.len() > 1);
+        assert!(
+            over[0].readings.len() >= 1300,
+            "deflated: more than a record holds as it is"
+        );
         for minute in over {
-            assert_eq!(
-                proto::wire::split_to_fit(&minute.readings, minute.reserve()).len(),
-                1
-            );
+            assert!(minute.fits());
         }
     }
 

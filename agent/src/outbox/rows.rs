@@ -242,6 +242,12 @@ pub struct GatewayRow {
     /// Records that the store holds as of this commit.
     #[prost(uint64, tag = "11")]
     pub records_kept: u64,
+    /// The day that it is for the line's budget, since 1970.
+    #[prost(int64, tag = "12")]
+    pub day: i64,
+    /// Bytes that passed the line, by day.
+    #[prost(btree_map = "int64, uint64", tag = "13")]
+    pub spent: BTreeMap<i64, u64>,
 }
 
 impl Row for GatewayRow {

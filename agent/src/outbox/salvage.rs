@@ -179,7 +179,7 @@ fn scan_bytes<E>(
         at += step;
         let rest = &bytes[at..];
         let found = match rest.get(..4) {
-            Some(b"VTB1") => record(rest),
+            Some(b"VTB1" | b"VTB2") => record(rest),
             Some(b"VTR1") => row(rest),
             _ => None,
         };
@@ -261,6 +261,31 @@ mod tests {
         damaged[10] ^= 1;
         bytes.extend(damaged);
         assert_eq!(rows_of(&bytes, 0..0).gateway, Some(row(7)));
+    }
+
+    #[test]
+    fn records_are_found_deflated_or_not() {
+        use proto::seal::record::checksum;
+        let record = |magic: &[u8; 4], number: u8| {
+            let mut record = magic.to_vec();
+            record.extend([3; 32]);
+            record.extend([
+                0, 0, 0, 0, 0, 0, 0, number, 2, 0, 1, 0, 1, 0, 0, 0, 9, 0, 1, 0, 64,
+            ]);
+            record.resize(57 + 64 + 16, 0x5A);
+            let sum = checksum(&record);
+            [record.as_slice(), &sum].concat()
+        };
+        let bytes = [record(b"VTB1", 1), record(b"VTB2", 2), record(b"VTB3", 3)].concat();
+        let mut numbers = Vec::new();
+        let scanned: Result<(), ()> = scan_bytes(&bytes, bytes.len(), &mut |found| {
+            if let Found::Record(stub, _) = found {
+                numbers.push(stub.number);
+            }
+            Ok(())
+        });
+        assert!(scanned.is_ok());
+        assert_eq!(numbers, [1, 2]);
     }
 
     #[test]

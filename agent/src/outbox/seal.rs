@@ -82,6 +82,8 @@ pub struct Sealing {
     line: bool,
     /// It is slow: for how long readings are gathered.
     gather: Option<Span>,
+    /// Gathered records stay here for now, so that they grow as without a line.
+    hold: bool,
 }
 
 struct Stream {
@@ -128,6 +130,7 @@ impl Sealing {
             bad_keys: 0,
             line: false,
             gather: None,
+            hold: false,
         }
     }
 
@@ -329,18 +332,25 @@ impl Sealing {
     pub fn line(&mut self, up: bool) {
         self.line = up;
         self.gather = None;
+        self.hold = false;
         for state in self.streams.values_mut() {
             state.forget_unsent();
         }
     }
 
     /// The line is slow: small records are gathered for this long and then merged, as far as they were not
-    /// sent. `None`: it keeps up, and each record is on its own.
-    pub fn gather(&mut self, time: Option<Span>) {
-        if self.line && self.gather != time {
-            self.gather = time;
+    /// sent. `None`: it keeps up, and each record is on its own. `hold`: none of them is sent for now, so they grow to
+    /// an hour's.
+    pub fn gather(&mut self, time: Option<Span>, hold: bool) {
+        if !self.line {
+            return;
+        }
+        let changed = self.gather.is_some() != time.is_some() || self.hold != hold;
+        (self.gather, self.hold) = (time, hold);
+        if changed {
             for state in self.streams.values_mut() {
                 state.minutes.clear();
+                state.hours.clear();
             }
         }
     }

@@ -233,6 +233,7 @@ mod tests {
 
     fn entry(number: u64, lane: Lane, count: u16) -> Entry {
         let stub = Stub {
+            deflated: false,
             stream: STREAM,
             context: ContextId([9; 16]),
             number,

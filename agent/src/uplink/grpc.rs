@@ -21,11 +21,12 @@ use tokio_rustls::client::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
+use super::meter::{Meter, Metered};
 use super::{Access, CONNECT_TIMEOUT, LINE_LENGTH, Transport, UplinkError, UplinkEvent};
 
-/// HTTP/2 pings, so that a dead line is noticed within a minute; a slow one needs its time to answer.
+/// HTTP/2 pings, so that a dead line is noticed within two minutes; a slow one needs its time to answer.
 const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(40);
+const PING_TIMEOUT: Duration = Duration::from_secs(90);
 /// Real time that an enrolment or renewal may take at the centre.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -44,7 +45,7 @@ impl Grpc {
 
     async fn run(&mut self, events: &mpsc::Sender<UplinkEvent>) -> Result<(), UplinkError> {
         let config = self.access.tls.borrow_and_update().clone();
-        let channel = connect(&self.access.address, &config);
+        let channel = connect(&self.access.address, &config, &self.access.meter);
         let channel = tokio::time::timeout(CONNECT_TIMEOUT, channel)
             .await
             .map_err(|_| UplinkError::TimedOut)??;
@@ -98,7 +99,7 @@ pub async fn enrol(
     config: rustls::ClientConfig,
     request: EnrolRequest,
 ) -> Result<EnrolResponse, UplinkError> {
-    let mut client = enrolment(address, config).await?;
+    let mut client = enrolment(address, config, &Meter::default()).await?;
     answer(client.enrol(request), ANSWER_TIMEOUT).await
 }
 
@@ -110,8 +111,9 @@ pub async fn renew(
     address: &str,
     config: rustls::ClientConfig,
     request: RenewRequest,
+    meter: &Meter,
 ) -> Result<EnrolResponse, UplinkError> {
-    let mut client = enrolment(address, config).await?;
+    let mut client = enrolment(address, config, meter).await?;
     answer(client.renew(request), ANSWER_TIMEOUT).await
 }
 
@@ -131,9 +133,10 @@ async fn answer<T>(
 async fn enrolment(
     address: &str,
     config: rustls::ClientConfig,
+    meter: &Meter,
 ) -> Result<EnrolmentServiceClient<Channel>, UplinkError> {
     let config = Arc::new(config);
-    let channel = connect(address, &config);
+    let channel = connect(address, &config, meter);
     let channel = tokio::time::timeout(CONNECT_TIMEOUT, channel)
         .await
         .map_err(|_| UplinkError::TimedOut)??;
@@ -143,9 +146,10 @@ async fn enrolment(
 async fn connect(
     address: &str,
     config: &Arc<rustls::ClientConfig>,
+    meter: &Meter,
 ) -> Result<Channel, UplinkError> {
     // The connection is made first, so that errors keep their type; the channel then uses it once.
-    let stream = tls(address, config).await?;
+    let stream = tls(address, config, meter).await?;
     let bad_address = |_| UplinkError::Address(address.to_owned());
     let origin: Uri = format!("https://{address}").parse().map_err(bad_address)?;
     // tonic adds no TLS of its own to "http"; the origin is what the centre sees.
@@ -170,7 +174,8 @@ async fn connect(
 async fn tls(
     address: &str,
     config: &Arc<rustls::ClientConfig>,
-) -> Result<TlsStream<TcpStream>, UplinkError> {
+    meter: &Meter,
+) -> Result<TlsStream<Metered<TcpStream>>, UplinkError> {
     let (host, port) =
         host_port(address).ok_or_else(|| UplinkError::Address(address.to_owned()))?;
     let name = ServerName::try_from(host.to_owned())
@@ -186,7 +191,7 @@ async fn tls(
     let mut config = config.as_ref().clone();
     config.alpn_protocols = vec![ALPN_H2.to_vec()];
     TlsConnector::from(Arc::new(config))
-        .connect(name, tcp)
+        .connect(name, meter.around(tcp))
         .await
         .map_err(|source| UplinkError::Tls {
             address: address.to_owned(),

@@ -15,16 +15,27 @@ use proto::topic;
 use proto::v1::{CentreToGateway, GatewayToCentre};
 use proto::wire::MAX_MESSAGE;
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet, QoS,
-    SubscribeReasonCode, TlsConfiguration, Transport as RumqttTransport,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet,
+    QoS, SubscribeReasonCode, TlsConfiguration, Transport as RumqttTransport,
 };
 use tokio::sync::mpsc;
 use vitals::GatewayId;
 
+use super::meter::Meter;
 use super::{Access, CONNECT_TIMEOUT, LINE_LENGTH, Transport, UplinkError, UplinkEvent};
 
 /// A dead line is noticed within twice this; a slow one must get an answer back within it.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// rumqttc owns its socket, so what passes it is told by its packets. TLS 1.3 adds to each record: header, type and
+/// tag; each packet is taken for a record of its own, which is rarely too little.
+const TLS_RECORD: usize = 22;
+/// Most that a packet takes besides topic and payload: kind, length, length of the topic, packet id.
+const PACKET: usize = 9;
+/// A packet that only acknowledges or asks whether the other is there.
+const SHORT_PACKET: usize = 4 + TLS_RECORD;
+/// A handshake with both certificates, CONNECT and SUBSCRIBE, and their answers; a story holds the whole estimate against
+/// what passed a proxy.
+const GREETING: usize = 4200;
 /// Publications without a PUBACK at most.
 const IN_FLIGHT: u16 = 64;
 /// Longest packet: a message of the contract, its topic and header.
@@ -70,11 +81,17 @@ impl Mqtt {
         let receive = Receive {
             address: self.access.address.clone(),
             client: client.clone(),
+            meter: self.access.meter.clone(),
             down: topic::down(&self.gateway),
             line: Some(line),
         };
         let receive = receive.run(event_loop, events);
-        let send = send(client, topic::up(&self.gateway), outgoing);
+        let send = send(
+            client,
+            topic::up(&self.gateway),
+            outgoing,
+            self.access.meter.clone(),
+        );
         tokio::select! {
             end = receive => Err(end),
             end = send => end,
@@ -95,6 +112,7 @@ impl Transport for Mqtt {
 struct Receive {
     address: String,
     client: AsyncClient,
+    meter: Meter,
     down: String,
     /// Handed to the core once the subscription stands.
     line: Option<mpsc::Sender<GatewayToCentre>>,
@@ -110,6 +128,10 @@ impl Receive {
         loop {
             let event = match event_loop.poll().await {
                 Ok(Event::Incoming(packet)) => self.take(packet),
+                Ok(Event::Outgoing(Outgoing::PingReq | Outgoing::PubAck(_))) => {
+                    self.meter.add(SHORT_PACKET);
+                    Ok(None)
+                }
                 Ok(Event::Outgoing(_)) => Ok(None),
                 Err(error) => Err(why(self.address.clone(), error)),
             };
@@ -133,6 +155,7 @@ impl Receive {
         let ended = |text: &str| Err(UplinkError::Ended(text.to_owned()));
         match packet {
             Packet::ConnAck(_) => {
+                self.meter.add(GREETING);
                 // The queue is empty at this point: it cannot be full.
                 match self.client.try_subscribe(&self.down, QoS::AtLeastOnce) {
                     Ok(()) => Ok(None),
@@ -146,10 +169,16 @@ impl Receive {
                 Ok(self.line.take().map(UplinkEvent::Up))
             }
             Packet::Publish(publish) if publish.topic == self.down => {
+                self.meter
+                    .add(publish.payload.len() + publish.topic.len() + PACKET + TLS_RECORD);
                 let message = CentreToGateway::decode(publish.payload);
                 Ok(Some(
                     message.map_or(UplinkEvent::Malformed, UplinkEvent::Message),
                 ))
+            }
+            Packet::PubAck(_) | Packet::PingResp => {
+                self.meter.add(SHORT_PACKET);
+                Ok(None)
             }
             Packet::Disconnect => ended("the centre disconnected"),
             _ => Ok(None),
@@ -161,13 +190,16 @@ async fn send(
     client: AsyncClient,
     up: String,
     mut outgoing: mpsc::Receiver<GatewayToCentre>,
+    meter: Meter,
 ) -> Result<(), UplinkError> {
     while let Some(message) = outgoing.recv().await {
         let payload = message.encode_to_vec();
+        let bytes = payload.len() + up.len() + PACKET + TLS_RECORD;
         client
             .publish(&up, QoS::AtLeastOnce, false, payload)
             .await
             .map_err(|error| UplinkError::Ended(error.to_string()))?;
+        meter.add(bytes);
     }
     Ok(())
 }

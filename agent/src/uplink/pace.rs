@@ -12,6 +12,8 @@ use vitals::{Span, Time};
 const MOMENT: Span = Span::from_secs(1);
 /// What may be on its way before the first receipt of a connection, bytes.
 const FIRST: usize = 2048;
+/// What the thinnest line carries in a moment, bytes: a half of 2 kbit/s, for what is lost of it.
+const THINNEST: usize = 128;
 /// Most that is ever on its way, bytes.
 const MOST: usize = 1 << 20;
 /// A line whose receipts take longer than this does not keep up.
@@ -74,9 +76,16 @@ impl Pace {
         self.late.is_some() || oldest.is_some_and(|oldest| now.since(oldest) > SLOW)
     }
 
-    /// How long to wait for a receipt: `least`, or four times what the last one took.
-    pub(super) fn patience(&self, least: Span) -> Span {
-        Span::from_micros(self.took.as_micros().saturating_mul(4)).max(least)
+    /// How long to wait for a receipt of what went out as the last of `behind` bytes: `least`, or four times what the
+    /// last one took, or twice what the line needs for it. TCP loses nothing by itself: sending again what is still
+    /// on a thin line only makes it thinner.
+    pub(super) fn patience(&self, least: Span, behind: usize) -> Span {
+        let carries = self.carries.unwrap_or(THINNEST).max(THINNEST);
+        let moments = i64::try_from(2 * behind / carries).unwrap_or(i64::MAX);
+        let line = Span::from_micros(MOMENT.as_micros().saturating_mul(moments));
+        Span::from_micros(self.took.as_micros().saturating_mul(4))
+            .max(line)
+            .max(least)
     }
 }
 
@@ -115,7 +124,7 @@ mod tests {
         }
         assert!(pace.room() <= 600, "{}", pace.room());
         assert!(pace.is_slow(None, at(now)));
-        assert!(pace.patience(Span::from_secs(1)) >= Span::from_secs(2));
+        assert!(pace.patience(Span::from_secs(1), 100) >= Span::from_secs(2));
         // The line recovers: a few quick receipts of little say so after a minute, one of much at once.
         let mut much = pace;
         for n in 0..6 {
@@ -126,6 +135,19 @@ mod tests {
         assert!(pace.is_slow(None, at(now + 500)));
         pace.arrived(100, at(now + 61_000), at(now + 61_500));
         assert!(!pace.is_slow(None, at(now + 61_500)));
+    }
+
+    #[test]
+    fn what_is_still_on_a_thin_line_is_waited_for() {
+        let least = Span::from_secs(20);
+        let mut pace = Pace::new();
+        assert_eq!(pace.patience(least, 141), least);
+        // A record of 4 KiB takes sixteen seconds at 2 kbit/s, and more where packets are lost.
+        assert!(pace.patience(least, 4077) > Span::from_secs(60));
+        for n in 0..8 {
+            pace.arrived(100_000, at(n), at(n + 10));
+        }
+        assert_eq!(pace.patience(least, 4077), least, "not on a quick one");
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! (who removes for authentic receipts and declared drops only), and a lost connection puts what was in
 //! flight back; a context's header precedes its records, unless the centre said that it knows the context; an
 //! unsigned refusal delays, it never removes; what has no alert in it goes out only while little is on its
-//! way (`pace.rs`), so that an alert never waits behind more than a moment of other data.
+//! way (`pace.rs`), so that an alert never waits behind more than a moment of other data; on a metered line what the
+//! budget does not let go waits here (`budget.rs`).
 //! Must not know: transports, stores, bytes of records, clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use vitals::{Span, Time};
 
+use super::budget::Allowance;
 use super::pace::Pace;
 use crate::outbox::RecordId;
 
@@ -53,6 +55,8 @@ impl Default for Limits {
 pub enum Class {
     /// Alerts, spot checks, gaps.
     Urgent,
+    /// Heartbeats.
+    Life,
     /// Dense vitals.
     Vitals,
     /// Waveforms.
@@ -116,6 +120,9 @@ pub struct Window {
     due: BTreeSet<(Time, RecordId)>,
     live_flights: usize,
     pace: Pace,
+    /// What the line's budget lets go now, and whether it has one.
+    allowance: Allowance,
+    metered: bool,
 }
 
 impl Window {
@@ -139,6 +146,34 @@ impl Window {
             due: BTreeSet::new(),
             live_flights: 0,
             pace: Pace::new(),
+            allowance: Allowance::All,
+            metered: false,
+        }
+    }
+
+    /// What the line's budget lets go from now on; `metered`: there is one. What waited for it is backlog once it
+    /// opens again.
+    pub fn allow(&mut self, allowance: Allowance, metered: bool) {
+        if self.allowance == Allowance::Urgent && allowance > Allowance::Urgent {
+            let held: Vec<_> = self
+                .parked
+                .iter()
+                .map(|(id, (class, _))| (*id, *class))
+                .collect();
+            for (id, class) in held {
+                self.parked.remove(&id);
+                self.add_backlog(id, class);
+            }
+        }
+        (self.allowance, self.metered) = (allowance, metered);
+    }
+
+    /// Whether the budget lets a record go now.
+    fn may_go(&self, class: Class, live: bool) -> bool {
+        match (class, live) {
+            (Class::Urgent | Class::Life, _) => true,
+            (Class::Vitals, true) => self.allowance >= Allowance::Live,
+            (Class::Vitals, false) | (Class::Waveform, _) => self.allowance == Allowance::All,
         }
     }
 
@@ -186,7 +221,7 @@ impl Window {
         if self.land(id).is_some() || self.parked.remove(&id).is_some() {
             return;
         }
-        for class in [Class::Urgent, Class::Vitals, Class::Waveform] {
+        for class in [Class::Urgent, Class::Life, Class::Vitals, Class::Waveform] {
             if self.live.remove(&(class, id)) || self.take_backlog(id, class) {
                 return;
             }
@@ -242,12 +277,13 @@ impl Window {
             && !self.is_slow(now)
     }
 
-    /// True while the line carries less than what is live: small records are then worth merging.
+    /// True while the line carries less than what is live, or each byte counts: small records are then worth
+    /// merging.
     #[must_use]
     pub fn is_slow(&self, now: Time) -> bool {
         let first = self.flights.values().filter(|flight| flight.attempts == 0);
         let oldest = first.map(|flight| flight.sent).min();
-        self.connected && self.pace.is_slow(oldest, now)
+        self.connected && (self.metered || self.pace.is_slow(oldest, now))
     }
 
     /// True while a connection is up.
@@ -260,6 +296,18 @@ impl Window {
     #[must_use]
     pub fn len(&self) -> usize {
         self.live.len() + self.parked.len() + self.backlog_len + self.flights.len()
+    }
+
+    /// Records that are not on their way.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.len() - self.flights.len()
+    }
+
+    /// What the line's budget lets go now.
+    #[must_use]
+    pub const fn allowance(&self) -> Allowance {
+        self.allowance
     }
 
     /// True if nothing waits and nothing is in flight.
@@ -368,9 +416,16 @@ impl Window {
         if let Some(until) = self.paused_until {
             return Some(until);
         }
-        let due = self.due.first().map(|(due, _)| *due);
+        let flying = |id| self.flights.get(id);
+        let may_go = |id| flying(id).is_some_and(|flight| self.may_go(flight.class, flight.live));
+        let due = self
+            .due
+            .iter()
+            .find(|(_, id)| may_go(id))
+            .map(|(due, _)| *due);
         let held = self.held.values().min().copied();
         let parked = self.parked.values().map(|(_, until)| *until).min();
+        let parked = parked.filter(|until| *until < Time::MAX);
         due.into_iter().chain(held).chain(parked).min()
     }
 
@@ -413,14 +468,21 @@ impl Window {
 
     /// What was sent and has had no receipt for too long.
     fn unreceipted(&self, now: Time, backlog_too: bool) -> Option<(RecordId, Class, Origin)> {
-        let (due, id) = self.due.first().filter(|_| backlog_too)?;
-        let class = self.flights.get(id).map_or(Class::Vitals, |f| f.class);
-        (*due <= now).then_some((*id, class, Origin::Flight))
+        let waited = self
+            .due
+            .iter()
+            .take_while(|(due, _)| backlog_too && *due <= now);
+        let mut may_go = waited.filter_map(|(_, id)| {
+            let flight = self.flights.get(id)?;
+            let may_go = self.may_go(flight.class, flight.live);
+            may_go.then_some((*id, flight.class, Origin::Flight))
+        });
+        may_go.next()
     }
 
     fn next_live(&self) -> Option<(RecordId, Class, Origin)> {
         let mut live = self.live.iter();
-        live.find(|(_, id)| !self.held.contains_key(&id.ordinal))
+        live.find(|(class, id)| !self.held.contains_key(&id.ordinal) && self.may_go(*class, true))
             .filter(|_| self.live_flights < self.limits.live_in_flight)
             .map(|(class, id)| (*id, *class, Origin::Live))
     }
@@ -429,10 +491,9 @@ impl Window {
         if self.flights.len() - self.live_flights >= self.limits.backlog_in_flight {
             return None;
         }
-        let ((class, ordinal), numbers) = self
-            .backlog
-            .iter()
-            .find(|((_, ordinal), _)| !self.held.contains_key(ordinal))?;
+        let ((class, ordinal), numbers) = self.backlog.iter().find(|((class, ordinal), _)| {
+            !self.held.contains_key(ordinal) && self.may_go(*class, false)
+        })?;
         let id = RecordId {
             ordinal: *ordinal,
             number: *numbers.first()?,
@@ -453,7 +514,9 @@ impl Window {
             Origin::Flight => self.land(id),
         };
         let attempts = before.map_or(0, |flight| flight.attempts + 1);
-        let delay = self.pace.patience(self.limits.retry_first).as_micros() << attempts.min(20);
+        let behind = self.flight_bytes + bytes;
+        let patience = self.pace.patience(self.limits.retry_first, behind);
+        let delay = patience.as_micros() << attempts.min(20);
         let delay = delay.min(self.limits.retry_longest.as_micros());
         let flight = Flight {
             class,
@@ -462,7 +525,7 @@ impl Window {
             live: before.map_or(from == Origin::Live, |flight| flight.live),
             sent: before.map_or(now, |flight| flight.sent),
             bytes,
-            behind: self.flight_bytes + bytes,
+            behind,
         };
         self.fly(id, flight);
     }
@@ -662,6 +725,62 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_lets_go_in_the_declared_order() {
+        let mut window = window();
+        window.add(id(1, 1), Class::Vitals);
+        window.connected();
+        for (number, class) in [
+            (2, Class::Waveform),
+            (3, Class::Vitals),
+            (4, Class::Life),
+            (5, Class::Urgent),
+        ] {
+            window.add(id(1, number), class);
+        }
+        let mut sent = |allowance| {
+            window.allow(allowance, true);
+            let sent: Vec<u64> = all(&mut window, at(0))
+                .into_iter()
+                .filter_map(|send| match send {
+                    Send::Records(ids) => Some(ids),
+                    Send::Open(_) => None,
+                })
+                .flatten()
+                .map(|id| id.number)
+                .collect();
+            sent
+        };
+        assert_eq!(sent(Allowance::Urgent), [5, 4]);
+        assert_eq!(sent(Allowance::Live), [3]);
+        assert_eq!(sent(Allowance::All), [2, 1]);
+        // What had no receipt waits like anything else, and nobody is woken for it.
+        window.allow(Allowance::Urgent, true);
+        window.receipted([id(1, 4), id(1, 5)].into_iter(), at(1));
+        assert_eq!(window.next_deadline(), None);
+        assert_eq!(all(&mut window, at(1000)), []);
+        window.allow(Allowance::Live, true);
+        assert_eq!(all(&mut window, at(1000)), [Send::Records(vec![id(1, 3)])]);
+        assert_eq!(window.len(), 3);
+    }
+
+    #[test]
+    fn what_was_held_for_the_budget_is_backlog_when_it_opens() {
+        let mut window = window();
+        window.connected();
+        window.allow(Allowance::Urgent, true);
+        window.park(id(1, 1), Class::Vitals, Time::MAX);
+        assert_eq!(
+            (all(&mut window, at(0)), window.next_deadline()),
+            (vec![], None)
+        );
+        window.allow(Allowance::Live, true);
+        assert!(!window.is_parked(id(1, 1)));
+        assert_eq!(all(&mut window, at(1)), []);
+        window.allow(Allowance::All, true);
+        assert_eq!(all(&mut window, at(1)).len(), 2, "header and record");
+    }
+
+    #[test]
     fn what_is_parked_waits_to_be_merged_and_not_longer() {
         let mut window = window();
         window.connected();
@@ -778,7 +897,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => (1..4_u64, 0..3_u8).prop_map(|(ordinal, class)| Step::Add(ordinal, class)),
+            4 => (1..4_u64, 0..4_u8).prop_map(|(ordinal, class)| Step::Add(ordinal, class)),
             3 => any::<usize>().prop_map(Step::Receipt),
             1 => Just(Step::Connect),
             1 => Just(Step::Disconnect),
@@ -788,7 +907,7 @@ mod tests {
     }
 
     fn class(n: u8) -> Class {
-        [Class::Urgent, Class::Vitals, Class::Waveform][usize::from(n)]
+        [Class::Urgent, Class::Vitals, Class::Waveform, Class::Life][usize::from(n)]
     }
 
     proptest! {

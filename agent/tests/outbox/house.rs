@@ -451,6 +451,7 @@ pub(crate) fn settings(budget: u64) -> Settings {
             clear: vitals::Span::ZERO,
         },
         window: Limits::default(),
+        bytes_per_day: 0,
     }
 }
 

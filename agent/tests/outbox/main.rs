@@ -4,12 +4,14 @@
 //!   asked for the "test" `house::child`.
 //! * `centre`: what outlives it: it opens, remembers and receipts, and judges at the end.
 //! * `kill`, `power`, `full`, `damage`, `theft`: what is done to the child and its disk.
+//! * `deflate`: figures of what deflating does to batches.
 //! * `month`: thirty days without a line, in this process; the README says how to get its figures.
 //!
 //! The gate runs few fixed seeds; the README names the variables that run the full counts.
 
 mod centre;
 mod damage;
+mod deflate;
 mod full;
 mod house;
 mod kill;

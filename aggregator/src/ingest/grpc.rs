@@ -30,7 +30,7 @@ const TOGETHER: usize = 8;
 /// Answers that wait for a gateway to read them.
 const ANSWERS: usize = 64;
 /// A gateway that does not read is cut off after this long.
-const READ_PATIENCE: Duration = Duration::from_secs(30);
+const READ_PATIENCE: Duration = Duration::from_secs(120);
 /// A certificate request has a few hundred bytes.
 const LONGEST_REQUEST: usize = 8 * 1024;
 

@@ -10,6 +10,7 @@
 
 pub mod command;
 pub mod crypto;
+mod deflate;
 pub mod header;
 mod key;
 mod open;
@@ -19,6 +20,7 @@ pub mod rest;
 mod sealer;
 
 pub use crypto::{ContextKeys, Secret, SigningKey, Suite};
+pub use deflate::{MAX_INFLATED, deflated_size, fits_record};
 pub use header::{ContextHeader, Predecessor, parse_header, verify_header};
 pub use key::{KeyId, PatientPublic, PatientSecret};
 pub use open::{BodyMalformed, Opened, Opener};

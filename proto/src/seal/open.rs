@@ -8,6 +8,7 @@ use vitals::{ContextId, StreamId};
 use zeroize::Zeroizing;
 
 use super::crypto::{self, BatchCipher, ContextKeys, Secret, Suite};
+use super::deflate::inflate;
 use super::record::{LENGTH_SIZE, split};
 use super::{ContextHeader, PatientSecret, SealError, Stub, parse_stub};
 use crate::v1::BatchBody;
@@ -25,7 +26,7 @@ pub struct Opened {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sealed body is malformed: {field}")]
 pub struct BodyMalformed {
-    /// "length", "padding" or "encoding".
+    /// "length", "padding", "deflate" or "encoding".
     pub field: &'static str,
 }
 
@@ -122,12 +123,12 @@ impl Opener {
             .map_err(|_| SealError::Forged)?;
         Ok(Opened {
             stub,
-            body: body_of(plain),
+            body: body_of(plain, stub.deflated),
         })
     }
 }
 
-fn body_of(plain: &[u8]) -> Result<BatchBody, BodyMalformed> {
+fn body_of(plain: &[u8], deflated: bool) -> Result<BatchBody, BodyMalformed> {
     let malformed = |field| BodyMalformed { field };
     let (length, rest) = plain
         .split_first_chunk::<LENGTH_SIZE>()
@@ -137,5 +138,12 @@ fn body_of(plain: &[u8]) -> Result<BatchBody, BodyMalformed> {
     if padding.iter().any(|byte| *byte != 0) {
         return Err(malformed("padding"));
     }
+    let inflated;
+    let body = if deflated {
+        inflated = inflate(body).ok_or(malformed("deflate"))?;
+        inflated.as_slice()
+    } else {
+        body
+    };
     BatchBody::decode(body).map_err(|_| malformed("encoding"))
 }

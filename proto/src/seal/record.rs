@@ -9,6 +9,8 @@ use super::{SealError, take, take_u16, take_u32, take_u64};
 use crate::v1;
 
 const MAGIC: &[u8; 4] = b"VTB1";
+/// The same with a deflated body.
+const MAGIC_DEFLATED: &[u8; 4] = b"VTB2";
 /// Bytes of the stub: readable without a key, bound by the tag.
 pub const STUB_SIZE: usize = 57;
 /// Bytes of the CRC-32C at the end.
@@ -17,7 +19,7 @@ const CHECKSUM_SIZE: usize = 4;
 pub const MAX_RECORD: usize = 4096;
 /// Bytes in front of the body inside the seal, its length.
 pub(super) const LENGTH_SIZE: usize = 2;
-/// Longest encoded body that fits a record, bytes.
+/// Longest encoded body that fits a record as it is, bytes; see also [`super::MAX_INFLATED`].
 pub const MAX_BODY: usize = 4000 - LENGTH_SIZE;
 /// Plaintexts are padded to one of these, so that their length tells little.
 const PADDED: [u16; 12] = [
@@ -65,6 +67,8 @@ impl From<Lane> for v1::Lane {
 /// What a record says in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stub {
+    /// The body was deflated before it was sealed.
+    pub deflated: bool,
     /// The assignment.
     pub stream: StreamId,
     /// The HPKE context.
@@ -108,7 +112,7 @@ impl Stub {
 
     pub(super) fn encode(&self) -> [u8; STUB_SIZE] {
         let mut bytes = Vec::with_capacity(STUB_SIZE);
-        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(if self.deflated { MAGIC_DEFLATED } else { MAGIC });
         bytes.extend_from_slice(&self.stream.0);
         bytes.extend_from_slice(&self.context.0);
         bytes.extend_from_slice(&self.number.to_be_bytes());
@@ -156,9 +160,11 @@ pub fn checksum(bytes: &[u8]) -> [u8; 4] {
 pub fn parse_stub(record: &[u8]) -> Result<Stub, SealError> {
     let malformed = |field| SealError::Malformed { field };
     let mut rest = record;
-    if &take::<4>(&mut rest, "magic")? != MAGIC {
-        return Err(malformed("magic"));
-    }
+    let deflated = match &take::<4>(&mut rest, "magic")? {
+        MAGIC => false,
+        MAGIC_DEFLATED => true,
+        _ => return Err(malformed("magic")),
+    };
     let stream = StreamId(take(&mut rest, "length")?);
     let context = ContextId(take(&mut rest, "length")?);
     let number = take_u64(&mut rest, "length")?;
@@ -186,6 +192,7 @@ pub fn parse_stub(record: &[u8]) -> Result<Stub, SealError> {
     }
     let lane = Lane::from_wire(lane).ok_or(malformed("lane"))?;
     Ok(Stub {
+        deflated,
         stream,
         context,
         number,

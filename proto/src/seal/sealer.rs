@@ -8,7 +8,8 @@ use vitals::{ContextId, GatewayId, StreamId, Time};
 use zeroize::Zeroizing;
 
 use super::crypto::{self, BatchCipher, Secret, SigningKey, Suite, TAG_SIZE};
-use super::record::{LENGTH_SIZE, MAX_BODY, checksum, coarse, padded_size};
+use super::deflate::pack;
+use super::record::{LENGTH_SIZE, MAX_BODY, checksum, coarse};
 use super::{ContextHeader, KeyId, Lane, PatientPublic, Predecessor, SealError, Stub};
 use crate::v1::BatchBody;
 
@@ -111,7 +112,7 @@ impl Sealer {
         &self.receipt_key
     }
 
-    /// Seals one batch into a record.
+    /// Seals one batch into a record, deflated where that makes the record smaller.
     ///
     /// # Errors
     /// [`SealError::TooLarge`], with nothing used up; [`SealError::NumberUsed`].
@@ -135,10 +136,13 @@ impl Sealer {
             size: body.len(),
             limit: MAX_BODY,
         };
-        let padded = padded_size(body.len()).ok_or(too_large)?;
-        let length = u16::try_from(body.len()).map_err(|_| too_large)?;
+        let packed = pack(body).ok_or(too_large)?;
+        let padded = packed.padded;
+        let inside = packed.deflated.as_ref().map_or(body, |text| text);
+        let length = u16::try_from(inside.len()).map_err(|_| too_large)?;
         let (oldest_minute, span_minutes) = coarse(label.oldest, label.newest);
         let stub = Stub {
+            deflated: packed.deflated.is_some(),
             stream: self.stream,
             context: self.context,
             number: label.number,
@@ -152,8 +156,8 @@ impl Sealer {
         let clear = stub.encode();
         let mut text = Vec::with_capacity(usize::from(padded) + TAG_SIZE);
         text.extend_from_slice(&length.to_be_bytes());
-        text.extend_from_slice(body);
-        debug_assert_eq!(text.len(), body.len() + LENGTH_SIZE);
+        text.extend_from_slice(inside);
+        debug_assert_eq!(text.len(), inside.len() + LENGTH_SIZE);
         text.resize(usize::from(padded), 0);
         self.last = label.number;
         let sealed = self.cipher.seal(label.number, &clear, &mut text);

@@ -73,6 +73,16 @@ pub fn split_to_fit(readings: &[Reading], reserve: usize) -> Vec<ReadingBatch> {
     full.into_iter().map(|(_, batch)| batch).collect()
 }
 
+/// At most [`MAX_READINGS`] readings of *one* source in one batch, for whoever knows that a record holds it; `None`
+/// for none.
+#[must_use]
+pub fn one_batch(readings: &[Reading]) -> Option<ReadingBatch> {
+    let source = readings.first()?.source;
+    let mut builder = Builder::default();
+    readings.iter().for_each(|reading| builder.push(reading));
+    Some(builder.finish(source))
+}
+
 /// Readings of *one* source as columns, however large. Whoever must fit a record calls [`split_to_fit`].
 #[must_use]
 pub fn encode_columns(readings: &[Reading]) -> Vec<Column> {

@@ -13,7 +13,9 @@ mod columns;
 mod content;
 mod waveforms;
 
-pub use columns::{ReadingBatch, decode_columns, encode_columns, estimated_size, split_to_fit};
+pub use columns::{
+    ReadingBatch, decode_columns, encode_columns, estimated_size, one_batch, split_to_fit,
+};
 pub use content::{Content, clean, decode_body, sanitise};
 pub use waveforms::{WaveformBatch, decode_waveforms, split_waveforms};
 
@@ -21,7 +23,8 @@ use crate::v1;
 
 /// Longest encoded `GatewayToCentre` or `CentreToGateway`, bytes. Both ends refuse longer ones.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// Most readings in one body: more than fit a record (three bytes each), so that only forged lists meet it.
+/// Most readings in one body: more than fit a record (three bytes each, one where they
+/// are deflated and alike); whoever packs them stops there.
 pub const MAX_READINGS: usize = 4096;
 /// Most numbers of waveforms in one body: one byte each at least, so that only forged lists meet it.
 pub const MAX_SAMPLES: usize = 4096;

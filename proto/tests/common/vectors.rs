@@ -1,14 +1,16 @@
 //! Test vectors of the seal: made here, checked here, read by `vectors/check.py`.
 #![allow(unreachable_pub, reason = "a part of one test binary")]
 
+use flate2::{Compress, Compression, FlushCompress, Status};
 use serde_json::{Value, json};
 use vitals::{ContextId, GatewayId, StreamId, Time};
 use vitaltwin_proto::seal::crypto::{BatchCipher, random};
 use vitaltwin_proto::seal::receipt::{self, Range};
 use vitaltwin_proto::seal::record::{STUB_SIZE, checksum};
 use vitaltwin_proto::seal::{
-    ContextHeader, KeyId, Label, Lane, NewContext, Opener, PatientSecret, Predecessor, SealError,
-    Sealer, SigningKey, Stub, Suite, command, parse_header, tag_of, verify_header,
+    ContextHeader, KeyId, Label, Lane, MAX_INFLATED, NewContext, Opener, PatientSecret,
+    Predecessor, SealError, Sealer, SigningKey, Stub, Suite, command, parse_header, tag_of,
+    verify_header,
 };
 use vitaltwin_proto::v1::{self, BatchBody, Column, Command, SetAside};
 
@@ -96,7 +98,7 @@ fn make_vector(suite: Suite, name: &str) -> Value {
         "batch_key": hex(opener.keys().batch.expose()),
         "receipt_key": hex(opener.receipt_key().expose()),
         "records": records.iter().map(|record| opened_fields(&opener, record)).collect::<Vec<_>>(),
-        "refused": refused(&opener, &bytes, &records[0], &records[1]),
+        "refused": refused(&opener, &bytes, &records),
         "receipt": receipt_fields(&receipt::make(opener.receipt_key(), opener.context(), 2, &ranges)),
         "command": make_command(),
     })
@@ -129,9 +131,10 @@ fn sample_body(readings: u16) -> BatchBody {
 }
 
 /// What a forger, a bad disk or a careless relay could make of a context's bytes.
-fn refused(opener: &Opener, header: &[u8], record: &[u8], other: &[u8]) -> Vec<Value> {
+fn refused(opener: &Opener, header: &[u8], records: &[Vec<u8>]) -> Vec<Value> {
+    let (record, other, deflated) = (&records[0], &records[1], &records[2]);
     let flip = |at: usize| {
-        let mut changed = record.to_vec();
+        let mut changed = record.clone();
         changed[at] ^= 1;
         changed
     };
@@ -192,7 +195,7 @@ fn refused(opener: &Opener, header: &[u8], record: &[u8], other: &[u8]) -> Vec<V
             "malformed",
             record[..record.len() - 1].to_vec(),
         ),
-        ("longer", "malformed", [record, &[0]].concat()),
+        ("longer", "malformed", [record.as_slice(), &[0]].concat()),
         (
             "magic of a header",
             "malformed",
@@ -204,6 +207,7 @@ fn refused(opener: &Opener, header: &[u8], record: &[u8], other: &[u8]) -> Vec<V
         .iter()
         .map(|(what, error, bytes)| json!({ "what": what, "error": error, "record": hex(bytes) }))
         .collect();
+    list.extend(refused_deflated(opener, deflated));
     let headers = [
         ("newer version", "version", 4, 2),
         ("unknown suite", "suite", 5, 9),
@@ -222,6 +226,43 @@ fn refused(opener: &Opener, header: &[u8], record: &[u8], other: &[u8]) -> Vec<V
     let cut = hex(&header[..header.len() - 1]);
     list.push(json!({ "what": "header cut short", "error": "malformed", "header": cut }));
     list
+}
+
+/// The same for a deflated record.
+fn refused_deflated(opener: &Opener, record: &[u8]) -> Vec<Value> {
+    let text = deflated_text(opener, record).expect("500 readings are deflated");
+    let sealed = |inside: &[u8]| hex(&seal_again(opener, record, inside));
+    let with_more = [text.as_slice(), &[7]].concat();
+    let mut plain = record[..record.len() - 4].to_vec();
+    plain[3] = b'1';
+    let plain = [plain.as_slice(), &checksum(&plain)].concat();
+    [
+        ("deflated, said to be plain", "forged", hex(&plain)),
+        (
+            "deflated, cut short",
+            "body",
+            sealed(&text[..text.len() - 1]),
+        ),
+        (
+            "deflated, with something behind it",
+            "body",
+            sealed(&with_more),
+        ),
+        ("deflated, longer than 16384 bytes", "body", sealed(&bomb())),
+    ]
+    .into_iter()
+    .map(|(what, error, record)| json!({ "what": what, "error": error, "record": record }))
+    .collect()
+}
+
+/// A deflate stream that says one zero more than may be.
+fn bomb() -> Vec<u8> {
+    let mut bomb = Vec::with_capacity(100);
+    let mut stream = Compress::new(Compression::best(), false);
+    let zeros = vec![0; MAX_INFLATED + 1];
+    let end = stream.compress_vec(&zeros, &mut bomb, FlushCompress::Finish);
+    assert!(matches!(end, Ok(Status::StreamEnd)));
+    bomb
 }
 
 fn make_command() -> Value {
@@ -268,8 +309,9 @@ pub fn check(vector: &Value, patient: &PatientSecret) -> (usize, usize) {
     for sealed in records {
         let record = unhex(&sealed["record"]);
         assert_eq!(&opened_fields(&opener, &record), sealed, "{name}");
+        let inside = sealed.get("deflated").unwrap_or(&sealed["body"]);
         assert_eq!(
-            seal_again(&opener, &record, &unhex(&sealed["body"])),
+            seal_again(&opener, &record, &unhex(inside)),
             record,
             "{name}"
         );
@@ -325,6 +367,18 @@ fn check_receipt(opener: &Opener, wire: &Value, records: &[Value]) {
     }
 }
 
+/// What a deflated record holds instead of its body.
+fn deflated_text(opener: &Opener, record: &[u8]) -> Option<Vec<u8>> {
+    let stub = opener.open(record).expect("it opens").stub;
+    let mut text = record[STUB_SIZE..record.len() - 4].to_vec();
+    let cipher = BatchCipher::new(opener.suite(), &opener.keys().batch);
+    let plain = cipher
+        .open(stub.number, &record[..STUB_SIZE], &mut text)
+        .expect("it opens");
+    let length = usize::from(u16::from_be_bytes([plain[0], plain[1]]));
+    stub.deflated.then(|| plain[2..2 + length].to_vec())
+}
+
 /// The same stub and body under the same key and number give the same bytes.
 fn seal_again(opener: &Opener, record: &[u8], body: &[u8]) -> Vec<u8> {
     let stub = opener.open(record).expect("opened before").stub;
@@ -333,6 +387,7 @@ fn seal_again(opener: &Opener, record: &[u8], body: &[u8]) -> Vec<u8> {
         .to_be_bytes()
         .to_vec();
     text.extend_from_slice(body);
+    assert!(text.len() <= usize::from(stub.padded), "it fits");
     text.resize(usize::from(stub.padded), 0);
     let cipher = BatchCipher::new(opener.suite(), &opener.keys().batch);
     cipher
@@ -375,11 +430,15 @@ fn header_fields(header: &ContextHeader) -> Value {
 fn opened_fields(opener: &Opener, record: &[u8]) -> Value {
     let opened = opener.open(record).expect("the record opens");
     let body = opened.body.expect("the body parses");
-    json!({
+    let mut fields = json!({
         "stub": stub_fields(&opened.stub),
         "body": hex(&prost::Message::encode_to_vec(&body)),
         "record": hex(record),
-    })
+    });
+    if let Some(text) = deflated_text(opener, record) {
+        fields["deflated"] = hex(&text).into();
+    }
+    fields
 }
 
 fn stub_fields(stub: &Stub) -> Value {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use proto::seal::{Label, Lane};
 use proto::v1::{self, BatchBody, GapReason};
-use proto::wire::split_to_fit;
 use vitals::Time;
 
 use super::{Output, Sealing, Stream, label};
@@ -61,7 +60,7 @@ impl Sealing {
             let age = self.gather.unwrap_or(MINUTE);
             for minute in state.minutes.take_over(now, age) {
                 let id = self.seal_minute(&mut state, &minute, whole(&minute), now);
-                if let Some(id) = id.filter(|_| !self.line) {
+                if let Some(id) = id.filter(|_| !self.line || self.hold) {
                     state.hours.add(id, &minute.readings, now);
                 }
             }
@@ -119,21 +118,19 @@ impl Sealing {
         if !whole || minute.ids.len() == 1 {
             return minute.ids.first().copied().filter(|_| whole);
         }
-        let mut batches = split_to_fit(&minute.readings, minute.reserve());
-        let Some(batch) = batches.pop().filter(|_| batches.is_empty()) else {
-            debug_assert!(false, "a minute always fits one record");
-            return None;
-        };
+        let first = minute.readings.first()?;
+        let times = || minute.readings.iter().map(|reading| reading.effective);
+        let oldest = times().min().unwrap_or(first.effective);
+        let newest = times().max().unwrap_or(first.effective);
         let label = Label {
-            source: batch.source.0,
-            count: batch.count,
-            ..label(Lane::Vitals, batch.oldest, batch.newest)
+            source: first.source.0,
+            count: u16::try_from(minute.readings.len()).ok()?,
+            ..label(Lane::Vitals, oldest, newest)
         };
-        let body = BatchBody {
-            supersedes: minute.ids.iter().map(|id| id.number).collect(),
-            ..batch.into_body()
-        };
-        let id = self.seal(state, label, &body, now)?;
+        let id = self.seal(state, label, &minute.body(), now)?;
+        if let Some(Output::Sealed(sealed)) = self.output.last_mut() {
+            sealed.gathered = self.hold;
+        }
         self.output.push(Output::Superseded(minute.ids.clone()));
         Some(id)
     }

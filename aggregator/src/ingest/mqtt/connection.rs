@@ -28,7 +28,7 @@ const PACKET_LIMIT: usize = proto::wire::MAX_MESSAGE + 256;
 /// A client without keep-alive is cut off after this long in silence: a half-open connection must end some day.
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 /// A peer that does not read is cut off after this long.
-const READ_PATIENCE: Duration = Duration::from_secs(30);
+const READ_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why a connection ended. Only for logs and counters.
 #[derive(Debug)]

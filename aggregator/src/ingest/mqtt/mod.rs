@@ -30,10 +30,10 @@ use crate::counters::Refused;
 use greeting::Greetings;
 
 /// A gateway that takes longer for CONNECT is cut off.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A peer that takes longer for its TLS handshake is cut off: it has shown nothing yet. An honest one at
-/// 2 kbit/s needs a quarter of a minute without a loss.
-const HANDSHAKE: Duration = Duration::from_secs(60);
+/// 2 kbit/s needs half a minute without a loss, and two or more where every third packet is lost.
+const HANDSHAKE: Duration = Duration::from_secs(180);
 /// At a stop, connections have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
 /// Pause after a failed accept (no file descriptors, for instance), so that it does not spin.
