@@ -3,7 +3,6 @@
 use proto::seal::Lane;
 use proto::v1::{DeviceReport, GapReason, Heartbeat, LanePosition, LinkState as WireLink};
 use proto::wire::sanitise;
-use vitals::observe::Memory;
 use vitals::{StreamId, Time};
 
 use super::records::{Fresh, TakenRecords, is_stored};
@@ -121,6 +120,7 @@ impl Core {
         if stored {
             self.keep_records(address, now);
         }
+        self.keep_clocks(address, now);
     }
 
     /// The lane of a notification: that of spot checks within the device's allowance only.
@@ -214,6 +214,7 @@ impl Core {
             let mut kept = row.into_iter().flat_map(|row| &row.records);
             let kept = kept.find(|kept| kept.source == u32::from(source.0));
             let records = kept.map(TakenRecords::from_row).unwrap_or_default();
+            let memory = self.remembered(stream, source);
             self.devices.entry(address).or_insert(Device {
                 stream,
                 source,
@@ -222,7 +223,7 @@ impl Core {
                 about: About::default(),
                 records,
                 impostor: None,
-                memory: Memory::default(),
+                memory,
                 contact: None,
                 readings: 0,
                 last_value: None,

@@ -45,6 +45,8 @@ struct Centre {
     heartbeats: usize,
     reports: Vec<v1::DeviceReport>,
     hellos: Vec<u64>,
+    /// When glucose was taken, as told.
+    glucose: Vec<vitals::Reading>,
 }
 
 impl Centre {
@@ -87,6 +89,9 @@ impl Centre {
         for reading in content.readings {
             let key = (stub.context, reading.source, reading.kind, reading.sequence);
             *self.applied.entry(key).or_insert(0) += 1;
+            if reading.kind == Kind::BloodGlucose {
+                self.glucose.push(reading);
+            }
         }
         self.gaps.extend(content.gaps);
         self.heartbeats += usize::from(content.heartbeat.is_some());
@@ -158,6 +163,7 @@ impl Bench {
             heartbeats: 0,
             reports: Vec::new(),
             hellos: Vec::new(),
+            glucose: Vec::new(),
         };
         centre.rotate_key();
         let dir = tempfile::tempdir().expect("a folder");
@@ -1059,4 +1065,49 @@ fn settings_are_handed_on_and_what_became_of_them_is_said_at_once() {
     bench.core.tell_configuration(Some(report));
     bench.pump();
     assert_eq!(bench.centre.hellos.len(), hellos + 1, "once");
+}
+
+/// A meter whose clock is an hour behind: it was compared once, then the agent died.
+#[test]
+fn what_is_known_of_a_clock_outlives_the_agent() {
+    let dated = |forget: bool| {
+        let mut bench = Bench::new();
+        bench.pass(Span::from_secs(4000));
+        // 08:06:40, an hour behind 09:06:40.
+        let shown = vec![0xEB, 0x07, 1, 15, 8, 6, 40, 5, 0, 0];
+        let read = Notification {
+            device: DEVICE,
+            service: vitals::gatt::uuid(0x1805),
+            characteristic: vitals::gatt::uuid(0x2A2B),
+            value: shown,
+            received: bench.now,
+        };
+        bench.core.handle(Event::Notification(read), bench.now);
+        if !forget {
+            bench.pass(Span::from_secs(2));
+        }
+        bench.restart(1 << 30);
+        bench.connect();
+        let status = bench.core.status(bench.now);
+        let clock = status.devices[0].clock.clone();
+        // Of 08:00:00 by its clock.
+        bench.pass(Span::from_secs(3600));
+        glucose_record(&mut bench, 7);
+        bench.pass(Span::from_secs(2));
+        (clock, bench.centre.glucose.pop().expect("it came"))
+    };
+    let (clock, reading) = dated(false);
+    let clock = clock.expect("known after the restart");
+    let off = (clock.ahead_us + 3_600_000_000).abs();
+    assert!(off <= clock.uncertainty_us, "{clock:?}");
+    let off = reading.effective.since(at(3600)).as_micros().abs();
+    let said = reading.device.expect("its stamp").uncertainty;
+    assert!(
+        off <= said.as_micros() && said < Span::from_mins(1),
+        "{reading:?}"
+    );
+    // Control: not committed, it is lost with the agent, and the record is taken at its word.
+    let (clock, reading) = dated(true);
+    assert_eq!(clock, None);
+    assert_eq!(reading.effective, at(0));
 }

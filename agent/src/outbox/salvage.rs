@@ -15,7 +15,7 @@ use proto::seal::{MAX_RECORD, parse_stub};
 use vitals::{ContextId, StreamId};
 
 use super::ledger::Context;
-use super::rows::{self, ContextRow, GatewayRow, MAX_ROW, Row as _, StreamRow};
+use super::rows::{self, ClockOf, ClockRow, ContextRow, GatewayRow, MAX_ROW, Row as _, StreamRow};
 
 /// Bytes looked at in one go.
 const CHUNK: usize = 1 << 20;
@@ -37,6 +37,8 @@ pub struct Salvaged {
     pub records: BTreeMap<(ContextId, u64), Vec<u8>>,
     /// Stream rows; of several versions the one with most readings decoded.
     pub streams: BTreeMap<StreamId, StreamRow>,
+    /// The newest row of each clock.
+    pub clocks: BTreeMap<ClockOf, ClockRow>,
     /// The newest gateway row.
     pub gateway: Option<GatewayRow>,
     /// Bytes of the records.
@@ -156,6 +158,16 @@ fn row(bytes: &[u8], found: &mut Salvaged) -> usize {
                 });
                 if newer {
                     found.streams.insert(stream, row);
+                }
+            }
+        }
+        ClockRow::KIND => {
+            if let Ok(row) = ClockRow::decode(message)
+                && let Some(of) = row.of()
+            {
+                let known = found.clocks.get(&of);
+                if known.is_none_or(|known| known.kept_at_us <= row.kept_at_us) {
+                    found.clocks.insert(of, row);
                 }
             }
         }

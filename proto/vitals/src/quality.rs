@@ -22,7 +22,8 @@ impl Quality {
     pub const DEVICE_TEST: Self = Self(1 << 5);
 
     /// Nobody knows when it was measured: the device's clock is wrong and was never compared with the gateway's,
-    /// so the received time stands in. A stored measurement would look fresh: kept, marked, not folded.
+    /// so the received time stands in. A stored measurement would look fresh: kept, marked, not folded. If the clock
+    /// becomes known, the reading comes once more, with its time.
     pub const CLOCK_UNKNOWN: Self = Self(1 << 6);
     /// The device gave the measurement of this kind before it the same stamp: their order is that of their
     /// sequence numbers, and it may have sent one twice.
@@ -59,6 +60,12 @@ impl Quality {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// These flags but for those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// True if every flag of `other` is set.
