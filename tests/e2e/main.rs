@@ -1,6 +1,8 @@
 //! The stories, one module each, and the rules of the house. One binary, so that it links once.
 
+mod adverts;
 mod buffer;
+mod clocks;
 mod delivery;
 mod field;
 mod foreign;
@@ -14,3 +16,4 @@ mod paths;
 mod streams;
 mod support;
 mod tidy;
+mod waves;

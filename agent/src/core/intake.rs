@@ -76,6 +76,9 @@ impl Core {
                 .device_data_refused
                 .add(BAD_CHECKSUM, observed.damaged);
         }
+        if let Some(reason) = observed.refused {
+            self.counters.device_data_refused.add(reason, 1);
+        }
         let early = observed.waveforms.len();
         observed.waveforms.retain(|block| block.start >= from);
         let early = early - observed.waveforms.len();
@@ -192,6 +195,11 @@ impl Core {
                 self.counters.device_data_refused.add(IMPOSTOR, 1);
                 if let Some(device) = self.devices.get_mut(&address) {
                     device.impostor = Some(what);
+                }
+            }
+            RadioEvent::Adverts(refused) => {
+                for (reason, count) in refused {
+                    self.counters.device_data_refused.add(&reason, count);
                 }
             }
             RadioEvent::Health(trouble) => self.radio_trouble = trouble,

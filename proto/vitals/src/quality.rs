@@ -29,6 +29,9 @@ impl Quality {
     /// sequence numbers, and it may have sent one twice.
     pub const SAME_STAMP: Self = Self(1 << 7);
 
+    /// It came in an advert: anybody can send one under any address, so it proves less than what comes over a link.
+    pub const ADVERTISED: Self = Self(1 << 8);
+
     /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
     /// plasma, 3 venous whole blood, 4 venous plasma, 5 arterial whole blood, 6 arterial plasma, 9 interstitial
     /// fluid) and where (`location`: 1 finger, 2 other site, 3 ear lobe, 15 not told), four bits each, as the

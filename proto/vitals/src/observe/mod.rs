@@ -279,6 +279,9 @@ pub fn advert(
     if let Some(Ok(sensor)) = advert.bthome() {
         general::bthome(&mut out, &sensor);
     }
+    for reading in &mut out.readings {
+        reading.quality = reading.quality.with(Quality::ADVERTISED);
+    }
     out.readings
 }
 
