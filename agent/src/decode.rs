@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use proto::seal::Lane;
-use vitals::gatt::{Access, Characteristic, Decoded, Layout};
+use vitals::gatt::{Access, Advert, Characteristic, Decoded, Layout};
 use vitals::observe::{self, Memory, Origin, Sequences};
-use vitals::{Reading, SourceId, Span, Waveform};
+use vitals::{Kind, Reading, SourceId, Span, Value, Waveform};
 
 use crate::ble::Notification;
+use crate::ble::adverts::ADVERT;
 
 /// The device is not assigned to this gateway.
 pub const NOT_ASSIGNED: &str = "not_assigned";
@@ -44,6 +45,8 @@ pub struct Observed {
     pub contact: Option<bool>,
     /// Values whose checksum does not fit: dropped, to be counted.
     pub damaged: u64,
+    /// The device does not stream what it was asked for, and why: to be counted.
+    pub refused: Option<&'static str>,
     /// Percent, if this was a battery level.
     pub battery_percent: Option<u8>,
 }
@@ -59,6 +62,9 @@ pub fn decode(
     memory: &mut Memory,
     sequences: &mut Sequences,
 ) -> Result<Observed, &'static str> {
+    if notification.characteristic == ADVERT {
+        return advertised(notification, source, memory, sequences);
+    }
     let characteristic =
         Characteristic::from_uuid(notification.characteristic).map_err(|error| error.reason())?;
     let layout = Layout::of_device(name.unwrap_or_default());
@@ -70,6 +76,11 @@ pub fn decode(
         received: notification.received,
         clock_ahead,
     };
+    let refused = if let Decoded::PolarControl(control) = &decoded {
+        control.refusal()
+    } else {
+        None
+    };
     let battery_percent = if let Decoded::Battery(level) = &decoded {
         Some(level.percent)
     } else {
@@ -78,9 +89,43 @@ pub fn decode(
     Ok(Observed {
         readings: observe::readings(&decoded, origin, memory, sequences),
         damaged: observe::damaged(&decoded) as u64,
+        refused,
         waveforms: observe::waveforms(&decoded, origin, memory, sequences),
         lane: lane(&decoded),
         contact: observe::contact(&decoded),
+        battery_percent,
+    })
+}
+
+/// An advert never travels in the lane of spot checks: whoever stands in the street can send one.
+fn advertised(
+    notification: &Notification,
+    source: SourceId,
+    memory: &mut Memory,
+    sequences: &mut Sequences,
+) -> Result<Observed, &'static str> {
+    let advert = Advert::decode(&notification.value).map_err(|error| error.reason())?;
+    if let Some(Err(error)) = advert.bthome() {
+        return Err(error.reason());
+    }
+    let origin = Origin {
+        source,
+        received: notification.received,
+        clock_ahead: Span::ZERO,
+    };
+    let readings = observe::advert(&advert, origin, memory, sequences);
+    let battery = readings.iter().find(|one| one.kind == Kind::BatteryLevel);
+    let battery_percent = battery.and_then(|reading| match reading.value {
+        Value::Measured(percent) => u8::try_from(percent.0).ok(),
+        Value::Absent(_) => None,
+    });
+    Ok(Observed {
+        readings,
+        waveforms: Vec::new(),
+        lane: Lane::Vitals,
+        contact: None,
+        damaged: 0,
+        refused: None,
         battery_percent,
     })
 }
@@ -231,6 +276,110 @@ mod tests {
             &mut sequences,
         );
         assert_eq!(good.expect("well formed").readings[0].sequence, 0);
+    }
+
+    #[test]
+    fn an_advert_gives_marked_readings_once_and_never_in_the_lane_of_spot_checks() {
+        let (mut memory, mut sequences) = (Memory::default(), Sequences::default());
+        let mut take = |octets: &[u8]| {
+            decode(
+                &notification(ADVERT, octets),
+                None,
+                (SourceId(3), Span::ZERO),
+                &mut memory,
+                &mut sequences,
+            )
+        };
+        // BTHome: packet 9, battery 61 %, 21.5 degrees.
+        let room = [
+            11, 0x16, 0xD2, 0xFC, 0x40, 0x00, 9, 0x01, 61, 0x02, 0x66, 0x08,
+        ];
+        let observed = take(&room).expect("well formed");
+        let kinds: Vec<Kind> = observed.readings.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [Kind::RoomTemperature, Kind::BatteryLevel]);
+        assert_eq!(
+            (observed.battery_percent, observed.lane),
+            (Some(61), Lane::Vitals)
+        );
+        let marked = |one: &Reading| one.quality.has(vitals::Quality::ADVERTISED);
+        assert!(observed.readings.iter().all(marked));
+        assert_eq!(take(&room).expect("the same again").readings, []);
+        // Encrypted: refused with a reason.
+        assert_eq!(take(&[4, 0x16, 0xD2, 0xFC, 0x41]), Err("bad_value"));
+    }
+
+    #[test]
+    fn a_polar_sensor_that_refuses_is_counted_with_its_reason_and_asked_for_its_own_settings() {
+        let control = Characteristic::PolarControlPoint;
+        for (value, reason) in [
+            (&[0xF0, 2, 0, 0, 0][..], None),
+            (&[0xF0, 2, 0, 6], Some("polar_already_running")),
+            (&[0xF0, 2, 0, 3], Some("polar_not_supported")),
+            (&[0xF0, 2, 2, 8, 0], Some("polar_rate_refused")),
+            (&[0xF0, 2, 2, 13], Some("polar_in_its_charger")),
+            (&[0xF0, 3, 0, 6], None),
+            (&[0x01, 0], Some("polar_stopped_by_itself")),
+        ] {
+            assert_eq!(check(control, value).expect("well formed").refused, reason);
+        }
+        let next = |value: &[u8]| {
+            let control = vitals::gatt::PmdControl::decode(value).expect("well formed");
+            control
+                .next_request()
+                .map(|next| next.encode().expect("short"))
+        };
+        assert_eq!(next(&[0xF0, 2, 2, 8, 0]), Some(vec![1, 2]));
+        // An armband offers 26, 52, 104 Hz, 16 bits, 8 g, three channels.
+        let offered = [
+            0xF0, 1, 2, 0, 0, 0, 3, 26, 0, 52, 0, 104, 0, 1, 1, 16, 0, 2, 1, 8, 0, 4, 1, 3,
+        ];
+        let asked = vec![2, 2, 0, 1, 52, 0, 1, 1, 16, 0, 2, 1, 8, 0, 4, 1, 3];
+        assert_eq!(next(&offered), Some(asked));
+        assert_eq!(next(&[0xF0, 2, 0, 6]), None);
+    }
+
+    /// An armband's acceleration comes as differences, in steps that it told when it was started.
+    #[test]
+    fn packed_frames_become_waveforms() {
+        let (mut memory, mut sequences) = (Memory::default(), Sequences::default());
+        let mut take = |characteristic: Characteristic, value: &[u8]| {
+            let observed = decode(
+                &notification(characteristic.uuid(), value),
+                None,
+                (SourceId(3), Span::ZERO),
+                &mut memory,
+                &mut sequences,
+            );
+            observed.expect("well formed").waveforms
+        };
+        let frame = vitals::gatt::PmdFrame {
+            what: vitals::gatt::PmdType::Acceleration,
+            recording: 0,
+            timestamp_ns: 1_000_000_000,
+            frame_type: 0,
+            data: vitals::gatt::PmdData::Samples {
+                channels: 3,
+                packing: vitals::gatt::Packing::Deltas {
+                    resolution: 16,
+                    blocks: vec![vitals::gatt::DeltaBlock { bits: 4, count: 2 }],
+                },
+                values: vec![10, 20, 4000, 11, 19, 4003, 12, 18, 4001],
+            },
+        };
+        let octets = frame.encode().expect("fits");
+        let started = [&[0xF0, 2, 2, 0, 0, 5, 1][..], &0.000_244_f32.to_le_bytes()].concat();
+        assert_eq!(
+            take(Characteristic::PolarData, &octets),
+            [],
+            "in steps of what?"
+        );
+        take(Characteristic::PolarControlPoint, &started);
+        let blocks = take(Characteristic::PolarData, &octets);
+        assert_eq!(
+            blocks[0].numbers,
+            [10, 20, 4000, 11, 19, 4003, 12, 18, 4001]
+        );
+        assert_eq!((blocks[0].channels, blocks[0].samples()), (3, 3));
     }
 
     #[test]

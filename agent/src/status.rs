@@ -178,6 +178,26 @@ pub struct DeviceStatus {
     pub readings: u64,
     /// When its last value came.
     pub last_value_us: i64,
+    /// Its own clock; absent while it was never compared with the gateway's, or it has none.
+    pub clock: Option<ClockStatus>,
+}
+
+/// What is known of a device's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClockStatus {
+    /// How far it is ahead of the true time now; negative: behind.
+    pub ahead_us: i64,
+    /// How far that may be off; grows until it is compared again.
+    pub uncertainty_us: i64,
+    /// How much it gains, parts per billion; negative: it loses.
+    pub gains_ppb: i64,
+    /// How far that may be off.
+    pub gains_uncertainty_ppb: i64,
+    /// How often it was found changed.
+    pub changes: u32,
+    /// How the last time: "zone", "set" or "reset"; empty if never.
+    pub last_change: String,
 }
 
 /// What waits for its receipt.
@@ -409,6 +429,13 @@ impl DeviceStatus {
             self.readings,
             ago(self.last_value_us, now)
         )?;
+        match &self.clock {
+            Some(clock) => clock.write_text(out)?,
+            None => writeln!(
+                out,
+                "         clock unknown: it has none, or it was never compared"
+            )?,
+        }
         if !self.impostor.is_empty() {
             writeln!(
                 out,
@@ -418,6 +445,33 @@ impl DeviceStatus {
             )?;
         }
         Ok(())
+    }
+}
+
+impl ClockStatus {
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let (ahead, unsure) = (
+            self.ahead_us / 1_000_000,
+            self.uncertainty_us / 1_000_000 + 1,
+        );
+        let side = if ahead < 0 { "behind" } else { "ahead" };
+        let ppm = self.gains_ppb / 1000;
+        let gains = if ppm < 0 { "loses" } else { "gains" };
+        write!(
+            out,
+            "         clock {} s {side} (+/- {unsure} s), {gains} {} ppm (+/- {})",
+            ahead.abs(),
+            ppm.abs(),
+            self.gains_uncertainty_ppb / 1000 + 1
+        )?;
+        match self.changes {
+            0 => writeln!(out),
+            times => writeln!(
+                out,
+                "; found changed {times} times, last: {}",
+                self.last_change
+            ),
+        }
     }
 }
 
@@ -468,6 +522,14 @@ mod tests {
                 link: "connected".into(),
                 battery_percent: Some(55),
                 contact: Some(false),
+                clock: Some(ClockStatus {
+                    ahead_us: -3_600_000_000,
+                    uncertainty_us: 2_500_000,
+                    gains_ppb: -1_389_000,
+                    gains_uncertainty_ppb: 50_000,
+                    changes: 2,
+                    last_change: "zone".into(),
+                }),
                 ..DeviceStatus::default()
             }],
             ..Status::default()
@@ -500,6 +562,7 @@ mod tests {
         let json = serde_json::json!({
             "Status": Status::default(),
             "DeviceStatus": DeviceStatus::default(),
+            "ClockStatus": ClockStatus::default(),
             "Buffer": Buffer::default(),
             "BudgetStatus": BudgetStatus::default(),
             "WithheldStatus": WithheldStatus::default(),
@@ -509,6 +572,7 @@ mod tests {
         for (name, title) in [
             ("Status", "The agent"),
             ("DeviceStatus", "Each of `devices`"),
+            ("ClockStatus", "`clock` of a device"),
             ("Buffer", "`buffer`"),
             ("BudgetStatus", "`budget`"),
             ("WithheldStatus", "Each of `withheld`"),
@@ -579,6 +643,7 @@ mod tests {
             "1234 of 5000000 bytes spent today; waiting for bytes: backlog and waveforms",
             "dropped: 7 (buffer_full)",
             "battery 55 %, not on the body",
+            "clock 3600 s behind (+/- 3 s), loses 1389 ppm (+/- 51); found changed 2 times, last: zone",
             "written 60 s ago",
         ] {
             assert!(text.contains(part), "{part} in:\n{text}");

@@ -1,6 +1,8 @@
 //! The stories, one module each, and the rules of the house. One binary, so that it links once.
 
+mod adverts;
 mod buffer;
+mod clocks;
 mod coverage;
 mod delivery;
 mod discreet;
@@ -17,4 +19,5 @@ mod paths;
 mod streams;
 mod support;
 mod tidy;
+mod waves;
 mod weak;

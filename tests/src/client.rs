@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint, Uri};
+use vitals::{Kind, Quality, Span, Time};
 
 /// One connection to the centre.
 #[derive(Clone, Debug)]
@@ -175,6 +176,54 @@ pub async fn all_readings(client: &Client, patient: &str) -> Result<Vec<(i32, u3
     while let Some(chunk) = chunks.message().await? {
         let values = chunk.effective_us.iter().zip(&chunk.value);
         readings.extend(values.map(|(at, value)| (chunk.kind, chunk.source, *at, value.to_bits())));
+    }
+    Ok(readings)
+}
+
+/// A past reading with all its times.
+#[derive(Clone, Copy, Debug)]
+pub struct Dated {
+    /// Where it comes from, within the stream.
+    pub source: u32,
+    /// The number.
+    pub value: f64,
+    /// When it was measured, as far as anybody knows.
+    pub effective: Time,
+    /// What is said about it.
+    pub quality: Quality,
+    /// What the device's own clock said; `None` where it gave no time.
+    pub stamp: Option<Time>,
+    /// How far the effective time may be off; `None` where nobody knows.
+    pub uncertainty: Option<Span>,
+}
+
+/// Every reading of a kind that the history gives, with what the devices' own clocks said.
+///
+/// # Errors
+/// As the call.
+pub async fn dated_readings(client: &Client, patient: &str, kind: Kind) -> Result<Vec<Dated>> {
+    let request = v1::HistoryRequest {
+        patient: patient.into(),
+        kinds: vec![kind.wire()],
+        from_us: 0,
+        to_us: i64::MAX,
+        device_times: true,
+        ..Default::default()
+    };
+    let mut chunks = client.history().query(request).await?.into_inner();
+    let mut readings = Vec::new();
+    while let Some(chunk) = chunks.message().await? {
+        for (n, effective) in chunk.effective_us.iter().enumerate() {
+            let (stamp, unsure) = (chunk.device_us[n], chunk.uncertainty_us[n]);
+            readings.push(Dated {
+                source: chunk.source,
+                value: chunk.value[n],
+                effective: Time::from_micros(*effective),
+                quality: Quality::from_bits(chunk.quality[n]),
+                stamp: (stamp != 0).then_some(Time::from_micros(stamp)),
+                uncertainty: (unsure >= 0).then_some(Span::from_micros(unsure)),
+            });
+        }
     }
     Ok(readings)
 }

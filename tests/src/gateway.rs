@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use firmware_sim::bus::PrivateBus;
 use serde_json::Value;
+use vitals::Time;
 
+use crate::client::clock_of;
 use crate::process::{Process, program, run};
 use crate::wait::wait_for;
 
@@ -41,6 +43,7 @@ pub struct Gateway {
     envs: Vec<(String, String)>,
     bus: PrivateBus,
     wearables: Option<Process>,
+    began: Time,
     agent: Option<Process>,
     uplink: Uplink,
 }
@@ -73,6 +76,7 @@ impl Gateway {
             envs: envs.to_vec(),
             bus,
             wearables: None,
+            began: Time::ZERO,
             agent: None,
             uplink,
         };
@@ -127,6 +131,9 @@ impl Gateway {
         if let Some(file) = &recording {
             args.extend(["--recording", file]);
         }
+        self.began = clock_of(&self.envs)?.now();
+        let began = self.began.as_micros().to_string();
+        args.extend(["--start-us", &began]);
         args.extend(self.test_clock());
         let log = self.dir.join("wearables.log");
         self.wearables = Some(Process::start(
@@ -137,6 +144,41 @@ impl Gateway {
             &log,
         )?);
         Ok(())
+    }
+
+    /// Second 0 of the scenario, by the clock of all processes.
+    #[must_use]
+    pub const fn began(&self) -> Time {
+        self.began
+    }
+
+    /// Sends any octets as a value of a wearable's characteristic; somebody must be subscribed.
+    ///
+    /// # Errors
+    /// When the wearables refuse; carries what they said.
+    pub fn inject(&self, address: &str, characteristic: u128, octets: &[u8]) -> Result<()> {
+        let hex = format!("{characteristic:032x}");
+        let uuid = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ]
+        .join("-");
+        let octets: Vec<String> = octets.iter().map(ToString::to_string).collect();
+        let args = [
+            format!("--bus={}", self.bus.address()),
+            "--print-reply".into(),
+            "--dest=org.bluez".into(),
+            "/sim".into(),
+            "org.vitaltwin.Sim1.Inject".into(),
+            format!("string:{address}"),
+            format!("string:{uuid}"),
+            format!("array:byte:{}", octets.join(",")),
+        ];
+        let args = args.iter().map(String::as_str);
+        run(Path::new("dbus-send"), args, &[]).map(drop)
     }
 
     /// The wearables' process.

@@ -28,6 +28,15 @@ pub fn days_later(days: i64) -> Vec<(String, String)> {
     vec![(proto::clock::TEST_CLOCK_VARIABLE.into(), text)]
 }
 
+/// The test clock for processes that start so much later than now, and run `rate` times as fast from then on.
+#[must_use]
+pub fn later_and_fast(span: vitals::Span, rate: f64) -> Vec<(String, String)> {
+    let wall = proto::clock::wall_now();
+    let then = wall + span;
+    let text = format!("{}:{}:{rate}", wall.as_micros(), then.as_micros());
+    vec![(proto::clock::TEST_CLOCK_VARIABLE.into(), text)]
+}
+
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {

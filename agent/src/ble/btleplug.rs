@@ -14,9 +14,12 @@
 //! * a scan that cannot be started says so in no event: after several the worker starts afresh;
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
+mod adverts;
 mod attempt;
 mod check;
+mod commands;
 mod panic;
+mod polar;
 pub mod probe;
 mod recovery;
 
@@ -26,8 +29,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use btleplug::api::{
-    Central as _, CentralEvent, CentralState, Manager as _, Peripheral as _, ScanFilter,
-    ValueNotification,
+    Central as _, CentralEvent, CentralState, Manager as _, Peripheral as _, ValueNotification,
 };
 use btleplug::platform::{Adapter, Manager, Peripheral, PeripheralId};
 use futures_util::stream::{FuturesUnordered, SelectAll};
@@ -40,6 +42,7 @@ pub use self::panic::quiet_known_panic;
 
 use self::attempt::{Attempt, Failure, READ_FOR_ABOUT, read_about};
 use self::recovery::Recovery;
+use super::adverts::{Adverts, Data};
 use super::bluez;
 use super::link::{Input, Limits};
 use super::pipe::Setup;
@@ -55,7 +58,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 const ECHO: Duration = Duration::from_secs(1);
 /// Scans in a row that may fail to start.
 const MOST_FAILED_SCANS: u32 = 4;
-/// Values kept of a device that has not yet proved who it is; that takes a second.
+/// Values kept of a device that has not yet proved who it is: a minute of a strap, where reading takes that long.
 const MOST_HELD: usize = 256;
 /// What the bus says when a connection has used up its match rules.
 const RULES_USED_UP: &str = "more match rules";
@@ -97,7 +100,7 @@ impl Bluetooth {
         self.out.event(RadioEvent::Health(None));
         self.out.alive();
         session.run(&self, &mut radio).await?;
-        session.close(&radio).await;
+        session.close(&radio, &self.setup).await;
         Ok(())
     }
 }
@@ -112,6 +115,8 @@ struct Peer {
     proved: bool,
     /// What it sent before it did.
     held: Vec<Notification>,
+    /// Polar's streams that were asked for with the device's own settings on this link.
+    asked: HashSet<u8>,
     /// Characteristics whose next value is the echo of a read: until then, or for as long as the read lasts.
     echoes: HashMap<u128, Option<Instant>>,
 }
@@ -142,6 +147,9 @@ struct Session {
     daemon: oneshot::Receiver<&'static str>,
     failed_scans: u32,
     recovery: Recovery,
+    adverts: Adverts,
+    /// Requests to Polar sensors, written beside everything else.
+    requests: FuturesUnordered<Task<()>>,
 }
 
 /// Links that are not what they seem; or why the daemon cannot be asked.
@@ -189,6 +197,8 @@ impl Session {
             daemon,
             failed_scans: 0,
             recovery: Recovery::default(),
+            adverts: Adverts::default(),
+            requests: FuturesUnordered::new(),
         })
     }
 
@@ -225,10 +235,15 @@ impl Session {
                 Some((address, about)) = self.reads.next(), if !self.reads.is_empty() => {
                     self.about(address, about, bluetooth);
                 }
+                Some(()) = self.requests.next(), if !self.requests.is_empty() => {}
                 written = self.recovery.written() => self.recovery.wrote(written, clock.now()),
                 checked = next(&mut self.check) => {
                     let checked = checked?;
                     bluetooth.out.alive();
+                    let refused = self.adverts.take_refused();
+                    if !refused.is_empty() {
+                        bluetooth.out.event(RadioEvent::Adverts(refused));
+                    }
                     for (address, input) in checked {
                         radio.handle(address, input, clock.now(), rand::random());
                     }
@@ -238,6 +253,7 @@ impl Session {
                     self.recovery.taken(&wanted);
                     let devices = wanted.keys().copied().collect();
                     drop(wanted);
+                    self.adverts.keep(&devices);
                     if radio.assign(&devices, clock.now()) {
                         self.meet_again(radio, clock);
                     }
@@ -257,6 +273,7 @@ impl Session {
                 self.recovery.lost(address);
                 if let Some(peer) = self.peers.get_mut(&address) {
                     peer.proved = false;
+                    peer.asked.clear();
                 }
             }
             bluetooth.out.event(RadioEvent::Link(address, state));
@@ -269,12 +286,15 @@ impl Session {
     }
 
     /// Leaves no link behind, within a second: a device that stays connected cannot be found by others.
-    async fn close(&mut self, radio: &Radio) {
+    async fn close(&mut self, radio: &Radio, setup: &Setup) {
         let connected = radio.connected();
         let links: Vec<Peripheral> = connected
             .filter_map(|address| Some(self.peers.get(&address)?.peripheral.clone()))
             .collect();
-        let all = futures_util::future::join_all(links.iter().map(|link| link.disconnect()));
+        let all = futures_util::future::join_all(links.iter().map(|link| async {
+            polar::stop(link, &setup.polar_streams).await;
+            link.disconnect().await
+        }));
         let _whatever_is_left = timeout(Duration::from_secs(1), all).await;
     }
 
@@ -327,6 +347,11 @@ impl Session {
 
     fn hand_on(&mut self, value: Notification, bluetooth: &Bluetooth, radio: &mut Radio) {
         radio.handle(value.device, Input::Value, value.received, 0);
+        if let Some(peer) = self.peers.get_mut(&value.device)
+            && let Some(request) = polar::answer(&peer.peripheral, &mut peer.asked, &value)
+        {
+            self.requests.push(request);
+        }
         if !self.recovery.heard(&value) {
             bluetooth.out.value(value);
         }
@@ -352,11 +377,29 @@ impl Session {
                 (id, Input::Seen)
             }
             CentralEvent::DeviceDisconnected(id) => (id, Input::Dropped),
+            CentralEvent::ManufacturerDataAdvertisement {
+                id,
+                manufacturer_data,
+            } => {
+                for (company, data) in &manufacturer_data {
+                    let data = Data::Manufacturer(*company, data);
+                    self.advert(&id, data, bluetooth, radio);
+                }
+                (id, Input::Seen)
+            }
+            CentralEvent::ServiceDataAdvertisement { id, service_data } => {
+                for (service, data) in &service_data {
+                    let service = vitals::gatt::short(service.as_u128());
+                    if let Some(service) = service {
+                        let data = Data::Service(service, data);
+                        self.advert(&id, data, bluetooth, radio);
+                    }
+                }
+                (id, Input::Seen)
+            }
             CentralEvent::DeviceConnected(id)
             | CentralEvent::DeviceUpdated(id)
             | CentralEvent::RssiUpdate { id, .. }
-            | CentralEvent::ManufacturerDataAdvertisement { id, .. }
-            | CentralEvent::ServiceDataAdvertisement { id, .. }
             | CentralEvent::ServicesAdvertisement { id, .. } => (id, Input::Seen),
             CentralEvent::StateUpdate(CentralState::PoweredOff) => {
                 return Err("the Bluetooth adapter is switched off".into());
@@ -368,71 +411,6 @@ impl Session {
             radio.handle(address, input, bluetooth.clock.now(), rand::random());
         }
         Ok(())
-    }
-
-    /// Starts the next command if none runs.
-    fn obey(&mut self, bluetooth: &Bluetooth, radio: &mut Radio) {
-        while let Some(command) = radio.poll_command() {
-            self.queue.push_back(command);
-        }
-        if self.running.is_some() {
-            return;
-        }
-        let Some(command) = self.queue.pop_front() else {
-            return;
-        };
-        let adapter = self.adapter.clone();
-        self.running = Some(match command {
-            Command::Scan(on) => async move {
-                let scan = async {
-                    if on {
-                        // A scan that was left running elsewhere answers "in progress": stop it first.
-                        let _may_not_run = adapter.stop_scan().await;
-                        adapter.start_scan(ScanFilter::default()).await
-                    } else {
-                        adapter.stop_scan().await
-                    }
-                };
-                match within(scan).await {
-                    Ok(()) => Outcome::Scan { started: on },
-                    Err(error) => {
-                        tracing::debug!(error, on, "scan");
-                        if on {
-                            Outcome::Scan { started: false }
-                        } else {
-                            Outcome::Plain
-                        }
-                    }
-                }
-            }
-            .boxed(),
-            Command::Connect(address) => {
-                let id = self.ids.get(&address).cloned();
-                let peer = self.peers.get(&address);
-                let known = peer.map(|peer| peer.peripheral.clone());
-                let set_clock = bluetooth.setup.clock_ahead_min;
-                let mut attempt = Attempt::new(bluetooth.clock, set_clock, known);
-                attempt.pin = bluetooth.orders.pins.borrow().get(&address).cloned();
-                attempt.adapter.clone_from(&self.name);
-                attempt.polar.clone_from(&bluetooth.setup.polar_streams);
-                async move {
-                    attempt.failure = attempt.run(address, adapter, id).await.err();
-                    Outcome::Attempt(address, Box::new(attempt))
-                }
-                .boxed()
-            }
-            Command::Disconnect(address) => {
-                let peer = self.peers.get(&address);
-                let peripheral = peer.map(|peer| peer.peripheral.clone());
-                async move {
-                    if let Some(peripheral) = peripheral {
-                        let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
-                    }
-                    Outcome::Plain
-                }
-                .boxed()
-            }
-        });
     }
 
     fn outcome(
@@ -466,6 +444,7 @@ impl Session {
                 subscribed: HashSet::new(),
                 proved: false,
                 held: Vec::new(),
+                asked: HashSet::new(),
                 echoes: HashMap::new(),
             })
         });
@@ -483,9 +462,9 @@ impl Session {
             }
             Some(Failure::Impostor(what)) => {
                 tracing::warn!(what, "another device answers under an assigned address");
-                bluetooth
-                    .out
-                    .event(RadioEvent::Impostor(address, what.into()));
+                let told = RadioEvent::Impostor(address, what.into());
+                bluetooth.out.event(told);
+                self.adverts.distrust(address, true);
                 Input::Refused
             }
             Some(Failure::Other(error)) if error.contains(NO_SLOT) => Input::NoSlot,
@@ -511,10 +490,18 @@ impl Session {
         };
         let held = std::mem::take(&mut peer.held);
         if attempt.subscribed.is_empty() {
-            held.iter().for_each(|value| bluetooth.out.missed(value));
+            // Who proved who it is before the attempt failed is believed what it sent meanwhile.
+            for value in held {
+                if attempt.proved {
+                    self.hand_on(value, bluetooth, radio);
+                } else {
+                    bluetooth.out.missed(&value);
+                }
+            }
             return Ok(());
         }
         peer.proved = true;
+        self.adverts.distrust(address, false);
         for known in READ_FOR_ABOUT {
             peer.echoes.insert(known.uuid(), None);
         }

@@ -69,6 +69,11 @@ pub enum Input {
     NoSlot,
     /// What answered is not this device.
     Refused,
+    /// It advertises vitals; `beacon` if devices that do so have nothing else to say over a link.
+    Advertised {
+        /// Nothing else to say.
+        beacon: bool,
+    },
 }
 
 /// What to do for the device.
@@ -80,6 +85,9 @@ pub enum Action {
 
 /// An impostor is looked at again after so long: the true device may be back.
 const REFUSED: Span = Span::from_secs(60);
+/// A beacon that could not be connected is tried again after so long: each attempt costs half a minute without a
+/// scan, and anybody can make a device look like a beacon.
+const BEACON: Span = Span::from_mins(60);
 /// Failures in a row after which a device that is listed but not heard is no longer tried.
 const LISTED_ONLY: u32 = 1;
 
@@ -111,6 +119,10 @@ pub struct Link {
     /// Mean interval between values, learnt; `None` before two values.
     rhythm: Option<Span>,
     last_value: Option<Time>,
+    /// It advertises vitals: it is worth listening for as long as there is no link.
+    advertises: bool,
+    /// Devices that advertise as it does have nothing else to say over a link.
+    beacon: bool,
 }
 
 impl Link {
@@ -125,6 +137,8 @@ impl Link {
             since: now,
             rhythm: None,
             last_value: None,
+            advertises: false,
+            beacon: false,
         }
     }
 
@@ -149,10 +163,11 @@ impl Link {
     /// True while it is neither connected nor about to be: scanning helps.
     #[must_use]
     pub const fn wants_scan(&self) -> bool {
-        matches!(
-            self.state,
-            State::Unseen | State::Backoff { seen: false, .. }
-        )
+        match self.state {
+            State::Unseen | State::Backoff { seen: false, .. } => true,
+            State::Ready | State::Backoff { .. } => self.advertises,
+            State::Connecting | State::Discovering | State::Subscribed { .. } => false,
+        }
     }
 
     /// True while an attempt to connect runs.
@@ -202,9 +217,19 @@ impl Link {
                 }
                 None
             }
+            Input::Advertised { beacon } => {
+                (self.advertises, self.beacon) = (true, beacon);
+                None
+            }
             Input::ConnectFailed => {
                 let heard = self.backoff.failures() < LISTED_ONLY;
-                self.fail(now, jitter, heard)
+                let had_link = self.fail(now, jitter, heard);
+                if let State::Backoff { until, seen } = &mut self.state
+                    && self.beacon
+                {
+                    (*until, *seen) = (now + BEACON, false);
+                }
+                had_link
             }
             Input::Refused => {
                 let had_link = self.fail(now, jitter, false);
@@ -459,6 +484,34 @@ mod tests {
         assert!(link.wants_scan() && !link.wants_connect(at(100)));
         link.handle(Input::Seen, at(100), 0);
         assert!(link.wants_connect(at(100)));
+    }
+
+    #[test]
+    fn a_beacon_is_listened_for_and_rarely_tried() {
+        let mut link = Link::new(Limits::default(), at(0));
+        link.handle(Input::Seen, at(0), 0);
+        assert!(link.wants_connect(at(0)), "it may take links");
+        let beacon = Input::Advertised { beacon: true };
+        link.handle(beacon, at(0), 0);
+        link.connect();
+        link.handle(Input::ConnectFailed, at(1), 0);
+        for second in 2..3600 {
+            link.handle(Input::Seen, at(second), 0);
+            link.handle(beacon, at(second), 0);
+            assert!(
+                link.wants_scan() && !link.wants_connect(at(second)),
+                "{second}"
+            );
+        }
+        link.handle(Input::Seen, at(3601), 0);
+        assert!(link.wants_connect(at(3601)), "it may be one no more");
+        // A strap that advertises its rate is tried as ever, and listened for between.
+        let mut strap = Link::new(Limits::default(), at(0));
+        strap.handle(Input::Seen, at(0), 0);
+        strap.handle(Input::Advertised { beacon: false }, at(0), 0);
+        assert!(strap.wants_scan() && strap.wants_connect(at(0)));
+        strap.connect();
+        assert!(!strap.wants_scan());
     }
 
     #[test]

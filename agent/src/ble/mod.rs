@@ -8,6 +8,7 @@
 //!   backing off, with a watchdog on the data.
 //! * [`radio`]: PURE. All links of one adapter: who may connect now, when to scan.
 //! * [`records`]: PURE. Fetching what a device stored while nobody listened.
+//! * [`adverts`]: PURE. Which of what devices advertise is handed on.
 //! * [`pins`]: what a device was when it was first met, and whether it still is.
 //! * [`btleplug`]: the only file that names the foreign crate; carries out what the machines decide.
 //! * [`bluez`]: what btleplug does not offer, by calls of our own on D-Bus.
@@ -16,6 +17,7 @@
 //! the queue to the core is bounded, and what does not fit is counted per device.
 //! Must not know: seals, stores, uplinks.
 
+pub mod adverts;
 pub mod bluez;
 pub mod btleplug;
 pub mod link;
@@ -83,7 +85,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// One value that a device notified or indicated.
+/// One value that a device notified or indicated; or advertised, where the characteristic is [`adverts::ADVERT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// Who.
@@ -117,6 +119,8 @@ pub enum RadioEvent {
     Records(Address, records::Profile, records::Outcome),
     /// What answers under a device's address is not that device: this differs. Nothing of it was taken.
     Impostor(Address, String),
+    /// Adverts that were not taken since this was told last, by reason.
+    Adverts(BTreeMap<String, u64>),
     /// The radio works (`None`) or why it does not, for people.
     Health(Option<String>),
     /// The radio's worker ended and is started again.

@@ -63,7 +63,8 @@ impl Pin {
                 _ => {}
             }
         }
-        if unclear {
+        // Who holds the keys of the bond is the device, whatever it could not say this time.
+        if unclear && !self.bonded {
             Verdict::Unclear
         } else {
             Verdict::Same
@@ -158,6 +159,11 @@ mod tests {
         };
         assert_eq!(bonded.judge(&pin(None)), Verdict::Other("its bond"));
         assert_eq!(bonded.judge(&bonded), Verdict::Same);
+        let named = Pin {
+            bonded: true,
+            ..pin(Some("1"))
+        };
+        assert_eq!(named.judge(&bonded), Verdict::Same, "the bond proves it");
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub enum PolarStream {
     Acceleration,
     /// Pulse intervals of an optical sensor.
     Intervals,
+    /// The optical signal itself, with ambient light.
+    Light,
 }
 
 impl Default for Setup {

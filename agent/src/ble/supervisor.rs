@@ -257,6 +257,7 @@ impl Supervisor {
                     | RadioEvent::UnknownProfiles(..)
                     | RadioEvent::Records(..)
                     | RadioEvent::Impostor(..)
+                    | RadioEvent::Adverts(_)
                     | RadioEvent::Ended(_) => {}
                 }
                 self.tell(event).await;

@@ -3,7 +3,6 @@
 use proto::seal::Lane;
 use proto::v1::{DeviceReport, GapReason, Heartbeat, LanePosition, LinkState as WireLink};
 use proto::wire::sanitise;
-use vitals::observe::Memory;
 use vitals::{Span, StreamId, Time};
 
 use super::records::{Fresh, TakenRecords, is_stored};
@@ -82,6 +81,9 @@ impl Core {
                 .device_data_refused
                 .add(BAD_CHECKSUM, observed.damaged);
         }
+        if let Some(reason) = observed.refused {
+            self.counters.device_data_refused.add(reason, 1);
+        }
         let early = observed.waveforms.len();
         observed.waveforms.retain(|block| block.start >= from);
         let early = early - observed.waveforms.len();
@@ -126,6 +128,7 @@ impl Core {
         if stored {
             self.keep_records(address, now);
         }
+        self.keep_clocks(address, now);
     }
 
     /// The lane of a notification: that of spot checks within the device's allowance only.
@@ -199,6 +202,11 @@ impl Core {
                     device.impostor = Some(what);
                 }
             }
+            RadioEvent::Adverts(refused) => {
+                for (reason, count) in refused {
+                    self.counters.device_data_refused.add(&reason, count);
+                }
+            }
             RadioEvent::Health(trouble) => self.radio_trouble = trouble,
             RadioEvent::Ended(end) => self.counters.radio_restarts.add(end.as_str(), 1),
         }
@@ -219,6 +227,7 @@ impl Core {
             let mut kept = row.into_iter().flat_map(|row| &row.records);
             let kept = kept.find(|kept| kept.source == u32::from(source.0));
             let records = kept.map(TakenRecords::from_row).unwrap_or_default();
+            let memory = self.remembered(stream, source);
             self.devices.entry(address).or_insert(Device {
                 stream,
                 source,
@@ -227,7 +236,7 @@ impl Core {
                 about: About::default(),
                 records,
                 impostor: None,
-                memory: Memory::default(),
+                memory,
                 contact: None,
                 readings: 0,
                 last_value: None,

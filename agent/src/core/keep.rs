@@ -193,6 +193,7 @@ impl Core {
         !(self.unsaved.is_empty()
             && self.dirty.is_empty()
             && changes.contexts.is_empty()
+            && changes.clocks.is_empty()
             && changes.remove.is_empty()
             && changes.aside.is_empty()
             && changes.put_aside.is_empty()
@@ -290,6 +291,7 @@ impl Core {
         }
         let since = std::mem::replace(&mut self.changes, failed);
         self.changes.contexts.extend(since.contexts);
+        self.changes.clocks.extend(since.clocks);
         self.changes.remove.extend(since.remove);
         self.changes.aside.extend(since.aside);
         self.changes.put_aside.extend(since.put_aside);

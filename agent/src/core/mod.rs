@@ -10,6 +10,7 @@
 //! Invariants: state has this one owner; nothing here waits, reads a clock or does I/O (randomness comes in
 //! with the keys of a fresh context only); every queue between the parts is bounded by them.
 
+mod clocks;
 mod delivery;
 mod intake;
 mod keep;
@@ -36,7 +37,7 @@ use crate::identity::{Identity, Obeyed};
 use crate::outbox::RecordId;
 use crate::outbox::assignment::Withheld;
 use crate::outbox::ledger::Ledger;
-use crate::outbox::rows::GatewayRow;
+use crate::outbox::rows::{ClockOf, ClockRow, GatewayRow};
 use crate::outbox::seal::{Loss, Output, Sealing};
 use crate::outbox::store::{Changes, Opened};
 use crate::outbox::writer::{Done, Job};
@@ -140,6 +141,8 @@ pub struct Core {
     day: Budget,
 
     devices: BTreeMap<Address, Device>,
+    /// What is kept, or about to be, of devices' clocks.
+    clocks: BTreeMap<ClockOf, ClockRow>,
     /// Devices seen but not assigned, with how often.
     unassigned: BTreeMap<Address, u64>,
     /// Streams that are not collected by a patient's will.
@@ -218,6 +221,7 @@ impl Core {
             window: Window::new(settings.window),
             day: Budget::new(settings.bytes_per_day, (gateway.day, gateway.spent.clone())),
             devices: BTreeMap::new(),
+            clocks: opened.clocks.clone(),
             unassigned: BTreeMap::new(),
             withheld: Vec::new(),
             overflow,

@@ -3,7 +3,7 @@
 use proto::v1::{Collection, ConfigurationOutcome, ConfigurationReport};
 use vitals::Time;
 
-use super::Core;
+use super::{Core, clocks};
 use crate::outbox::assignment::Withheld;
 use crate::status::{
     BudgetStatus, Buffer, ConfigurationStatus, DeviceStatus, Status, WithheldStatus,
@@ -27,6 +27,7 @@ impl Core {
             contact: device.contact,
             readings: device.readings,
             last_value_us: device.last_value.map_or(0, Time::as_micros),
+            clock: clocks::shown(&device.memory, now),
         });
         let commands = self.commander.refused().by_reason();
         let unassigned = self.unassigned.iter();

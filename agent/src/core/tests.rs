@@ -51,6 +51,8 @@ struct Centre {
     /// Receipted long ago: known, and not receipted again.
     old: BTreeSet<(ContextId, u64)>,
     hellos: Vec<u64>,
+    /// When glucose was taken, as told.
+    glucose: Vec<vitals::Reading>,
 }
 
 impl Centre {
@@ -95,6 +97,9 @@ impl Centre {
         for reading in content.readings {
             let key = (stub.context, reading.source, reading.kind, reading.sequence);
             *self.applied.entry(key).or_insert(0) += 1;
+            if reading.kind == Kind::BloodGlucose {
+                self.glucose.push(reading);
+            }
         }
         self.gaps.extend(content.gaps);
         self.heartbeats.extend(content.heartbeat);
@@ -173,6 +178,7 @@ impl Bench {
             bytes: 0,
             old: BTreeSet::new(),
             hellos: Vec::new(),
+            glucose: Vec::new(),
         };
         centre.rotate_key();
         let dir = tempfile::tempdir().expect("a folder");
@@ -657,7 +663,7 @@ fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
         bench.pass(Span::from_secs(30));
         bench.receipt_all();
     }
-    assert!(bench.core.is_drained());
+    assert!(bench.core.is_drained(), "{:#?}", bench.core.status(bench.now));
     assert_eq!(bench.applied_once() as u64, bench.decoded());
     assert!(bench.centre.gaps.is_empty(), "{:?}", bench.centre.gaps);
     let (contexts, keys) = (bench.centre.openers.len(), bench.centre.keys.len());
@@ -1271,4 +1277,49 @@ fn a_core_that_has_nothing_to_do_sleeps() {
         );
         bench.now = until;
     }
+}
+
+/// A meter whose clock is an hour behind: it was compared once, then the agent died.
+#[test]
+fn what_is_known_of_a_clock_outlives_the_agent() {
+    let dated = |forget: bool| {
+        let mut bench = Bench::new();
+        bench.pass(Span::from_secs(4000));
+        // 08:06:40, an hour behind 09:06:40.
+        let shown = vec![0xEB, 0x07, 1, 15, 8, 6, 40, 5, 0, 0];
+        let read = Notification {
+            device: DEVICE,
+            service: vitals::gatt::uuid(0x1805),
+            characteristic: vitals::gatt::uuid(0x2A2B),
+            value: shown,
+            received: bench.now,
+        };
+        bench.core.handle(Event::Notification(read), bench.now);
+        if !forget {
+            bench.pass(Span::from_secs(2));
+        }
+        bench.restart(1 << 30);
+        bench.connect();
+        let status = bench.core.status(bench.now);
+        let clock = status.devices[0].clock.clone();
+        // Of 08:00:00 by its clock.
+        bench.pass(Span::from_secs(3600));
+        glucose_record(&mut bench, 7);
+        bench.pass(Span::from_secs(2));
+        (clock, bench.centre.glucose.pop().expect("it came"))
+    };
+    let (clock, reading) = dated(false);
+    let clock = clock.expect("known after the restart");
+    let off = (clock.ahead_us + 3_600_000_000).abs();
+    assert!(off <= clock.uncertainty_us, "{clock:?}");
+    let off = reading.effective.since(at(3600)).as_micros().abs();
+    let said = reading.device.expect("its stamp").uncertainty;
+    assert!(
+        off <= said.as_micros() && said < Span::from_mins(1),
+        "{reading:?}"
+    );
+    // Control: not committed, it is lost with the agent, and the record is taken at its word.
+    let (clock, reading) = dated(true);
+    assert_eq!(clock, None);
+    assert_eq!(reading.effective, at(0));
 }

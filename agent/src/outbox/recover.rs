@@ -133,13 +133,17 @@ impl Opened {
         for row in self.streams.values() {
             found.take(Found::Stream(row.clone()));
         }
+        for row in self.clocks.values() {
+            found.take(Found::Clock(row.clone()));
+        }
         let mut adopting = Adopting::new(&self.contexts, found.contexts, gateway);
         adopting.changes.streams = found.streams.into_iter().collect();
+        adopting.changes.clocks = found.clocks;
         // The rows first: from here on the store knows that there is a loss to declare.
         adopting.commit(&mut self.store)?;
         salvage::scan(folder, |it| match it {
             Found::Record(stub, record) => adopting.take(&stub, record, &mut self.store),
-            Found::Context(_) | Found::Stream(_) | Found::Gateway(_) => Ok(()),
+            Found::Context(_) | Found::Stream(_) | Found::Gateway(_) | Found::Clock(_) => Ok(()),
         })?;
         adopting.commit(&mut self.store)?;
         if adopting.homeless > 0 {

@@ -206,6 +206,43 @@ impl StreamRow {
     }
 }
 
+/// What is known of one device's clock, so that a restart does not make a known clock unknown. Two devices' rows
+/// would not fit in one value of the store.
+#[derive(Clone, PartialEq, Message)]
+pub struct ClockRow {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub stream: Vec<u8>,
+    /// The device, as its source number.
+    #[prost(uint32, tag = "2")]
+    pub source: u32,
+    /// When this was kept: of several versions the newest counts.
+    #[prost(int64, tag = "3")]
+    pub kept_at_us: i64,
+    /// Its clock's model, as `vitals` gives it.
+    #[prost(sint64, repeated, tag = "4")]
+    pub clock: Vec<i64>,
+    /// The same for what a monitor counts from its session's start.
+    #[prost(sint64, repeated, tag = "5")]
+    pub counter: Vec<i64>,
+}
+
+impl Row for ClockRow {
+    const KIND: u8 = b'k';
+}
+
+/// Whose clock: a stream, and the source number of a device in it.
+pub type ClockOf = (StreamId, u16);
+
+impl ClockRow {
+    /// Whose it is; `None` if a field is out of range.
+    #[must_use]
+    pub fn of(&self) -> Option<ClockOf> {
+        let source = u16::try_from(self.source).ok()?;
+        Some((StreamId::from_slice(&self.stream)?, source))
+    }
+}
+
 /// The gateway's own counters, and how its last run ended.
 #[derive(Clone, PartialEq, Message)]
 pub struct GatewayRow {

@@ -17,7 +17,7 @@ use proto::seal::{MAX_RECORD, Stub, parse_stub};
 use vitals::{ContextId, StreamId};
 
 use super::ledger::Context;
-use super::rows::{self, ContextRow, GatewayRow, MAX_ROW, Row as _, StreamRow};
+use super::rows::{self, ClockOf, ClockRow, ContextRow, GatewayRow, MAX_ROW, Row as _, StreamRow};
 
 /// Bytes looked at in one go.
 const CHUNK: usize = 1 << 20;
@@ -41,6 +41,8 @@ pub enum Found<'b> {
     Stream(StreamRow),
     /// The gateway's counters, of any age.
     Gateway(GatewayRow),
+    /// What is known of a device's clock, of any age.
+    Clock(ClockRow),
 }
 
 /// The rows that were found: of several versions the newest. Few, and small.
@@ -52,6 +54,8 @@ pub struct Rows {
     pub streams: BTreeMap<StreamId, StreamRow>,
     /// The gateway's row.
     pub gateway: Option<GatewayRow>,
+    /// Devices' clocks.
+    pub clocks: BTreeMap<ClockOf, ClockRow>,
 }
 
 impl Rows {
@@ -73,6 +77,16 @@ impl Rows {
                         .is_none_or(|known| known.age() <= row.age())
                 {
                     self.streams.insert(stream, row);
+                }
+            }
+            Found::Clock(row) => {
+                if let Some(of) = row.of()
+                    && self
+                        .clocks
+                        .get(&of)
+                        .is_none_or(|known| known.kept_at_us <= row.kept_at_us)
+                {
+                    self.clocks.insert(of, row);
                 }
             }
             Found::Gateway(row) => {
@@ -213,6 +227,7 @@ fn row(bytes: &[u8]) -> Option<(Found<'_>, usize)> {
         ContextRow::KIND => Found::Context(ContextRow::decode(message).ok()?),
         StreamRow::KIND => Found::Stream(StreamRow::decode(message).ok()?),
         GatewayRow::KIND => Found::Gateway(GatewayRow::decode(message).ok()?),
+        ClockRow::KIND => Found::Clock(ClockRow::decode(message).ok()?),
         _ => return None,
     };
     Some((found, length))

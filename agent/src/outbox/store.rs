@@ -24,7 +24,7 @@ use super::ledger::{Context, Entry};
 use super::mark::Mark;
 use super::recover;
 use super::reserve::Reserve;
-use super::rows::{ContextRow, GatewayRow, Row as _, StreamRow};
+use super::rows::{ClockOf, ClockRow, ContextRow, GatewayRow, Row as _, StreamRow};
 use super::tally::{Listed, MOST_LISTED, Missing, Tally};
 use crate::identity::{own_dir, write_atomically};
 
@@ -90,6 +90,8 @@ pub struct Changes {
     pub close: Vec<u64>,
     /// Streams whose lasting state changed.
     pub streams: Vec<(StreamId, StreamRow)>,
+    /// Clocks of which more is known.
+    pub clocks: BTreeMap<ClockOf, ClockRow>,
     /// The gateway's counters.
     pub gateway: GatewayRow,
 }
@@ -105,6 +107,8 @@ pub struct Opened {
     pub records: BTreeMap<RecordId, Entry>,
     /// Streams.
     pub streams: BTreeMap<StreamId, StreamRow>,
+    /// What is known of devices' clocks.
+    pub clocks: BTreeMap<ClockOf, ClockRow>,
     /// The gateway's counters; `None` in a fresh store.
     pub gateway: Option<GatewayRow>,
     /// Records whose checksum did not hold, or whose context is lost. They are set aside in the store.
@@ -199,6 +203,7 @@ impl Store {
                 contexts: BTreeMap::new(),
                 records: BTreeMap::new(),
                 streams: BTreeMap::new(),
+                clocks: BTreeMap::new(),
                 gateway: None,
                 damaged: Vec::new(),
                 set_aside: None,
@@ -387,6 +392,9 @@ impl Engine {
         for (stream, row) in &changes.streams {
             batch.insert(stream_key(*stream).as_slice(), row.to_bytes());
         }
+        for (of, row) in &changes.clocks {
+            batch.insert(clock_key(*of).as_slice(), row.to_bytes());
+        }
         batch.insert(b"m", changes.gateway.to_bytes());
         let mut removed = changes.remove.chunks(MOST_REMOVED_AT_ONCE);
         for id in removed.next().unwrap_or_default() {
@@ -451,6 +459,13 @@ impl Opened {
                 row.and_then(|row| StreamId::from_slice(&row.stream).map(|stream| (row, stream)))
             {
                 self.streams.insert(stream, row);
+            }
+        }
+        for pair in db.scan_prefix(b"k") {
+            let (_, value) = pair.map_err(StoreError::Engine)?;
+            let row = ClockRow::from_bytes(&value);
+            if let Some((row, of)) = row.and_then(|row| row.of().map(|of| (row, of))) {
+                self.clocks.insert(of, row);
             }
         }
         let gateway = db.get(b"m").map_err(StoreError::Engine)?;
@@ -527,6 +542,10 @@ fn context_key(ordinal: u64) -> Vec<u8> {
 
 fn stream_key(stream: StreamId) -> Vec<u8> {
     [b"s".as_slice(), &stream.0].concat()
+}
+
+fn clock_key((stream, source): ClockOf) -> Vec<u8> {
+    [b"k".as_slice(), &stream.0, &source.to_be_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -203,6 +203,28 @@ async fn a_polar_strap_streams_what_it_is_asked_for_on_every_link_and_nothing_el
     bench
         .until("frames again", |bench| frames(bench).len() >= before + 3)
         .await;
+    // Let go, it is told to stop, or it would stream into its battery.
+    let control = firmware::polar::CONTROL;
+    let written = |bench: &Bench| bench.faults().written(POLAR, control).expect("known");
+    let stop = vec![3, 0];
+    assert!(!written(&bench).contains(&stop), "control: not before");
+    bench.devices.send_replace(BTreeMap::new());
+    // Nothing is told of it: it is looked for.
+    for _ in 0..100 {
+        bench.watch_for(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(written(&bench).contains(&stop), "{:?}", written(&bench));
+    // And at the end of the radio.
+    let assigned = BTreeMap::from([(address(POLAR), Marks::default())]);
+    bench.devices.send_replace(assigned);
+    let before = frames(&bench).len();
+    bench
+        .until("frames again", |bench| frames(bench).len() > before)
+        .await;
+    let stops = |bench: &Bench| written(bench).iter().filter(|w| **w == stop).count();
+    let before = stops(&bench);
+    let bench = bench.stop().await;
+    assert_eq!(stops(&bench), before + 1);
     // Control: nobody asked, and only the heart rate comes.
     drop(bench);
     let Some(mut quiet) = Bench::with(plan(Vec::new())).await else {

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::clock::Clock;
-use proto::seal::parse_stub;
+use proto::seal::{Lane, parse_stub};
 use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
@@ -81,6 +81,15 @@ pub struct Status {
     pub stopped: String,
     /// Entries whose checksum did not hold when they were read.
     pub damaged: u64,
+}
+
+/// Which part of a stream's past is asked for: batches of the other are not even opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// Everything but waveforms.
+    Readings,
+    /// Waveforms, which share no batch with anything else.
+    Waveforms,
 }
 
 /// One page of history.
@@ -294,8 +303,8 @@ impl Journal {
         }
     }
 
-    /// One page of the batches of `stream` that may hold readings with an effective time in `from..to`. On a
-    /// connection of its own: never in the way of appends.
+    /// One page of the batches of `stream` that may hold what is asked for with an effective time in `from..to`. On
+    /// a connection of its own: never in the way of appends.
     ///
     /// # Errors
     /// [`JournalError::Read`].
@@ -304,10 +313,12 @@ impl Journal {
         stream: StreamId,
         (from, to): (Time, Time),
         after: Option<HistoryCursor>,
+        past: Past,
     ) -> Result<Page, JournalError> {
         let journal = self.clone();
         let minutes = (minute(from), minute(to));
-        let page = tokio::task::spawn_blocking(move || journal.page(stream, minutes, after)).await;
+        let page = move || journal.page(stream, minutes, after, past);
+        let page = tokio::task::spawn_blocking(page).await;
         page.map_err(|error| JournalError::Read(error.to_string().into()))?
     }
 
@@ -316,6 +327,7 @@ impl Journal {
         stream: StreamId,
         minutes: (i64, i64),
         after: Option<HistoryCursor>,
+        past: Past,
     ) -> Result<Page, JournalError> {
         let found = {
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -340,7 +352,9 @@ impl Journal {
                 let Entry::Batch { record, .. } = &entry else {
                     return None;
                 };
-                group_of(record).filter(|of| of.same(&group))?;
+                let (of, lane) = place_of(record)?;
+                let wanted = (lane == Lane::Waveform) == (past == Past::Waveforms);
+                (wanted && of.same(&group)).then_some(())?;
                 let body = self.keeper.unseal(&entry);
                 Some(Committed {
                     position,
@@ -397,6 +411,11 @@ fn read_row(row: &Row, damaged: impl Fn(Position, u64, Lost)) -> Vec<(Position, 
 
 /// Where a record belongs in the history index, from its clear stub; `None` for batches without readings.
 fn group_of(record: &[u8]) -> Option<Group> {
+    place_of(record).map(|(group, _)| group)
+}
+
+/// The same, and the lane that it came in.
+fn place_of(record: &[u8]) -> Option<(Group, Lane)> {
     let stub = parse_stub(record).ok().filter(|stub| stub.count > 0)?;
     let oldest = i64::from(stub.oldest_minute);
     let newest = match stub.span_minutes {
@@ -404,7 +423,7 @@ fn group_of(record: &[u8]) -> Option<Group> {
         u16::MAX => i64::MAX,
         span => oldest + i64::from(span),
     };
-    Some(Group::new(stub.stream, oldest, newest))
+    Some((Group::new(stub.stream, oldest, newest), stub.lane))
 }
 
 const fn minute(time: Time) -> i64 {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use proto::seal::Lane;
 use vitals::{ContextId, GatewayId};
 
 use super::store::NewRow;
@@ -34,11 +35,15 @@ const STREAM: StreamId = StreamId([7; 16]);
 
 /// A record whose stub is sound; what it seals is nonsense. `padded` as the format allows.
 fn record(number: u64, oldest_minute: u32, span: u16, padded: u16) -> Vec<u8> {
+    record_of(Lane::Vitals, number, oldest_minute, span, padded)
+}
+
+fn record_of(lane: Lane, number: u64, oldest_minute: u32, span: u16, padded: u16) -> Vec<u8> {
     let mut record = b"VTB1".to_vec();
     record.extend_from_slice(&STREAM.0);
     record.extend_from_slice(&ContextId([9; 16]).0);
     record.extend_from_slice(&number.to_be_bytes());
-    record.extend_from_slice(&[2, 0, 1, 0, 1]);
+    record.extend_from_slice(&[lane as u8, 0, 1, 0, 1]);
     record.extend_from_slice(&oldest_minute.to_be_bytes());
     record.extend_from_slice(&span.to_be_bytes());
     record.extend_from_slice(&padded.to_be_bytes());
@@ -365,7 +370,7 @@ async fn history_finds_every_batch_of_the_time_and_pages() {
         let (mut numbers, mut pages, mut after) = (Vec::new(), 0, None);
         loop {
             let page = journal
-                .history(STREAM, range, after)
+                .history(STREAM, range, after, Past::Readings)
                 .await
                 .expect("it reads");
             numbers.extend(page.batches.iter().map(number_of));
@@ -389,10 +394,36 @@ async fn history_finds_every_batch_of_the_time_and_pages() {
     assert_eq!(ask(950, 990).await.0, [3], "the long one reaches there");
     assert_eq!(ask(2000, 3000).await.0, [0u64; 0]);
     let other = journal
-        .history(StreamId([8; 16]), (Time::ZERO, Time::MAX), None)
+        .history(
+            StreamId([8; 16]),
+            (Time::ZERO, Time::MAX),
+            None,
+            Past::Readings,
+        )
         .await;
     assert!(other.expect("it reads").batches.is_empty());
     drop(feed);
+}
+
+#[tokio::test]
+async fn a_question_about_readings_opens_no_waveform_and_the_other_way_round() {
+    let place = Place::new();
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    let waves = |number: u64| -> Draft {
+        Entry::Batch {
+            gateway: gateway(),
+            record: record_of(Lane::Waveform, number, 1000, 0, 64),
+        }
+        .into()
+    };
+    let drafts = vec![batch(1, 1000, 0), waves(2), batch(3, 1001, 0), waves(4)];
+    journal.append(drafts).await.expect("durable");
+    for (past, numbers) in [(Past::Readings, [1, 3]), (Past::Waveforms, [2, 4])] {
+        let all = (Time::ZERO, Time::MAX);
+        let page = journal.history(STREAM, all, None, past).await;
+        let found = page.expect("it reads").batches;
+        assert_eq!(found.iter().map(number_of).collect::<Vec<_>>(), numbers);
+    }
 }
 
 #[tokio::test]
@@ -428,7 +459,7 @@ async fn a_span_too_long_for_its_stub_reaches_to_any_later_time() {
     let at = |minute: i64| Time::from_micros(minute * MICROS_A_MINUTE);
     for (minute, found) in [(60_000, vec![1, 2]), (70_000, vec![1]), (999, vec![])] {
         let page = journal
-            .history(STREAM, (at(minute), at(minute)), None)
+            .history(STREAM, (at(minute), at(minute)), None, Past::Readings)
             .await;
         let batches = page.expect("it reads").batches;
         // A row is found by its groups; the fold of the page looks at each batch.

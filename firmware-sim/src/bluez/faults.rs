@@ -270,6 +270,17 @@ impl Faults {
         Ok(self.peer(address)?.link().heard(uuid))
     }
 
+    /// What was written to a characteristic, oldest first; only the last few writes of a device are remembered.
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn written(&self, address: &str, uuid: Uuid) -> Result<Vec<Vec<u8>>, FaultError> {
+        let peer = self.peer(address)?;
+        let link = peer.link();
+        let to = link.written.iter().filter(|(to, _)| *to == uuid);
+        Ok(to.map(|(_, octets)| octets.clone()).collect())
+    }
+
     /// Values sent, and values that nobody was there to hear.
     ///
     /// # Errors

@@ -129,6 +129,7 @@ impl GattCharacteristic1 {
         }
         let now = self.world.now();
         let written = self.peer.wearable().write(now, uuid, &value);
+        self.peer.link().wrote(uuid, value);
         self.peer.wake.notify_one();
         written.map_err(|refusal| Error::att(refusal.0))
     }

@@ -4,7 +4,7 @@
 //! belongs to one client, survives a drop as inactive, and is active again before services are announced as resolved
 //! (measured on BlueZ 5.66).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use crate::wearable::{Advert, Identity, Pairing, Wearable};
 
 /// The first handle that a peripheral's own services get.
 const FIRST_HANDLE: u16 = 0x0010;
+
+/// Writes that are remembered, for tests.
+const MOST_WRITTEN: usize = 64;
 
 /// A wearable and its link.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ pub(crate) struct Link {
     pub(crate) spoofed: bool,
     /// By characteristic: client -> session is active.
     sessions: BTreeMap<Uuid, BTreeMap<String, bool>>,
+    /// What was written, oldest first; only the last few.
+    pub(crate) written: VecDeque<(Uuid, Vec<u8>)>,
     /// Last value seen by the daemon.
     pub(crate) values: BTreeMap<Uuid, Vec<u8>>,
     /// Values that went out.
@@ -138,6 +143,14 @@ impl Link {
         for sessions in self.sessions.values_mut() {
             sessions.remove(client);
         }
+    }
+
+    /// Remembers a write.
+    pub(crate) fn wrote(&mut self, uuid: Uuid, octets: Vec<u8>) {
+        if self.written.len() == MOST_WRITTEN {
+            self.written.pop_front();
+        }
+        self.written.push_back((uuid, octets));
     }
 
     /// Ends all sessions: the daemon itself went away.

@@ -22,11 +22,15 @@ impl Quality {
     pub const DEVICE_TEST: Self = Self(1 << 5);
 
     /// Nobody knows when it was measured: the device's clock is wrong and was never compared with the gateway's,
-    /// so the received time stands in. A stored measurement would look fresh: kept, marked, not folded.
+    /// so the received time stands in. A stored measurement would look fresh: kept, marked, not folded. If the clock
+    /// becomes known, the reading comes once more, with its time.
     pub const CLOCK_UNKNOWN: Self = Self(1 << 6);
     /// The device gave the measurement of this kind before it the same stamp: their order is that of their
     /// sequence numbers, and it may have sent one twice.
     pub const SAME_STAMP: Self = Self(1 << 7);
+
+    /// It came in an advert: anybody can send one under any address, so it proves less than what comes over a link.
+    pub const ADVERTISED: Self = Self(1 << 8);
 
     /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
     /// plasma, 3 venous whole blood, 4 venous plasma, 5 arterial whole blood, 6 arterial plasma, 9 interstitial
@@ -59,6 +63,12 @@ impl Quality {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// These flags but for those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// True if every flag of `other` is set.

@@ -9,7 +9,7 @@ use btleplug::platform::{Adapter, Peripheral, PeripheralId};
 use futures_util::StreamExt as _;
 use proto::clock::Clock;
 use tokio::time::timeout;
-use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText, PmdControl};
+use vitals::gatt::{Characteristic as Known, CurrentTime, DateTime, DeviceText};
 use vitals::{Span, Time};
 
 use super::{CALL_TIMEOUT, Values};
@@ -42,6 +42,8 @@ pub(super) struct Attempt {
     pub(super) pin: Option<Pin>,
     /// What it says it is.
     pub(super) met: Pin,
+    /// It is the device that it is held to.
+    pub(super) proved: bool,
     /// What a Polar sensor is asked for.
     pub(super) polar: Vec<PolarStream>,
 }
@@ -82,6 +84,7 @@ impl Attempt {
             adapter: String::new(),
             pin: None,
             met: Pin::default(),
+            proved: false,
             polar: Vec::new(),
         }
     }
@@ -143,6 +146,7 @@ impl Attempt {
             let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
             return Err(failure);
         }
+        self.proved = true;
         for characteristic in &offered {
             // Its clock before and after: stored records bear the old one's time.
             self.read(&peripheral, characteristic, &CLOCKS).await;
@@ -175,6 +179,12 @@ impl Attempt {
             bonded: bonded.map_err(Failure::Other)?,
             ..Pin::default()
         };
+        if let Some(pin) = self.pin.as_ref().filter(|pin| pin.bonded && met.bonded) {
+            // Services are resolved over a link that the bond's key encrypts, or not at all: that proves more than
+            // texts, which some devices take seconds for.
+            self.met = pin.clone();
+            return Ok(());
+        }
         for characteristic in peripheral.characteristics() {
             let uuid = characteristic.uuid.as_u128();
             let place = if uuid == Known::ManufacturerName.uuid() {
@@ -227,12 +237,7 @@ impl Attempt {
             return;
         }
         for stream in &self.polar {
-            let request = match stream {
-                PolarStream::Ecg => PmdControl::start_ecg(),
-                PolarStream::Acceleration => PmdControl::start_acceleration(50),
-                PolarStream::Intervals => PmdControl::start_intervals(),
-            };
-            let Ok(octets) = request.encode() else {
+            let Ok(octets) = stream.start().encode() else {
                 continue;
             };
             let write = peripheral.write(characteristic, &octets, WriteType::WithResponse);

@@ -15,7 +15,7 @@ use vitals::{Kind, PatientId, StreamId, Time, Wave};
 use super::watch::Events;
 use super::{caller, patient};
 use crate::gate;
-use crate::journal::{HistoryCursor, Journal, Page};
+use crate::journal::{HistoryCursor, Journal, Page, Past};
 use crate::publish::Hub;
 use crate::serve::access::{Access, Caller};
 use crate::serve::coverage;
@@ -98,13 +98,14 @@ impl Reader {
         stream: StreamId,
         range: (Time, Time),
         after: Option<HistoryCursor>,
+        past: Past,
     ) -> Result<Page, Status> {
         // Held for the reading only: a client that does not read keeps nobody else waiting.
         let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             return Err(error::busy("questions about the past"));
         };
-        let page = self.journal.history(stream, range, after).await;
+        let page = self.journal.history(stream, range, after, past).await;
         page.map_err(|failed| error::journal(&failed))
     }
 }
@@ -221,7 +222,11 @@ impl WaveAnswer {
                 return Some(Ok(chunk));
             }
             let (stream, range, after) = self.blocks.wants()?;
-            match self.reader.page(stream, range, after).await {
+            match self
+                .reader
+                .page(stream, range, after, Past::Waveforms)
+                .await
+            {
                 Ok(page) => self.blocks.take(&page),
                 Err(status) => return Some(Err(status)),
             }
@@ -282,7 +287,7 @@ impl Answer {
     /// Reads one page; `None`: all was read.
     async fn load(&mut self) -> Option<Result<(), Status>> {
         let (stream, range, after) = self.merge.wants()?;
-        let page = match self.reader.page(stream, range, after).await {
+        let page = match self.reader.page(stream, range, after, Past::Readings).await {
             Ok(page) => page,
             Err(status) => return Some(Err(status)),
         };

@@ -98,6 +98,18 @@ pub const fn uuid(short: u16) -> u128 {
     (short as u128) << 96 | BASE
 }
 
+/// The 16-bit form of a full UUID, if it has one.
+#[must_use]
+pub const fn short(uuid: u128) -> Option<u16> {
+    let [_, _, high, low, ..] = uuid.to_be_bytes();
+    let short = u16::from_be_bytes([high, low]);
+    if self::uuid(short) == uuid {
+        Some(short)
+    } else {
+        None
+    }
+}
+
 /// A UUID that displays as text with dashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uuid(pub u128);

@@ -132,7 +132,8 @@ pub enum PmdControl {
         /// Of which stream.
         what: PmdType,
         /// 0 = done; 1 op code, 2 type not known, 3 not supported, 4 length, 5 parameter, 6 running already,
-        /// 7 resolution, 8 rate, 9 range, 10 MTU too small (the first frame needs 232).
+        /// 7 resolution, 8 rate, 9 range, 10 MTU too small (the first frame needs 232), 11 channels, 12 not in this
+        /// state, 13 in its charger, 14 disk full.
         status: u8,
         /// More answers follow.
         more: bool,
@@ -167,6 +168,101 @@ impl PmdControl {
     #[must_use]
     pub const fn start_intervals() -> Self {
         Self::Start(PmdType::PulseIntervals, Vec::new())
+    }
+
+    /// Starts the optical signal of an armband: 55 Hz, 22 bits, three channels and ambient light.
+    #[must_use]
+    pub fn start_light() -> Self {
+        let settings = [
+            PmdSetting::SampleRate(Vec::from([55])),
+            PmdSetting::Resolution(Vec::from([22])),
+            PmdSetting::Channels(Vec::from([4])),
+        ];
+        Self::Start(PmdType::Ppg, settings.into())
+    }
+
+    /// Starts a stream with what the device offers for it: the rate nearest to 50 Hz, the finest resolution, the range
+    /// nearest to 8, the most channels.
+    #[must_use]
+    pub fn start_offered(what: PmdType, offered: &[PmdSetting]) -> Self {
+        let nearest = |values: &[u16], to: u16| {
+            let nearest = values.iter().min_by_key(|value| value.abs_diff(to));
+            nearest.copied().into_iter().collect::<Vec<_>>()
+        };
+        let chosen = offered.iter().filter_map(|setting| {
+            Some(match setting {
+                PmdSetting::SampleRate(rates) => PmdSetting::SampleRate(nearest(rates, 50)),
+                PmdSetting::Resolution(bits) => {
+                    PmdSetting::Resolution(bits.iter().max().copied().into_iter().collect())
+                }
+                PmdSetting::Range(ranges) => PmdSetting::Range(nearest(ranges, 8)),
+                PmdSetting::Channels(channels) => {
+                    PmdSetting::Channels(channels.iter().max().copied().into_iter().collect())
+                }
+                // The device tells these, nobody asks for them.
+                PmdSetting::RangeMilli(_) | PmdSetting::Factor(_) => return None,
+            })
+        });
+        Self::Start(what, chosen.collect())
+    }
+
+    /// Why a stream does not run although it was asked for, in words for counters; `None` for anything else that a
+    /// device says.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&'static str> {
+        let status = match self {
+            Self::Response {
+                request: START | GET_SETTINGS,
+                status,
+                ..
+            } => *status,
+            // Said by the device, op code 1 means that it stopped a stream by itself.
+            Self::GetSettings(_) => return Some("polar_stopped_by_itself"),
+            Self::Start(..) | Self::Stop(_) | Self::Features(..) | Self::Response { .. } => {
+                return None;
+            }
+        };
+        Some(match status {
+            0 => return None,
+            2 => "polar_unknown_stream",
+            3 => "polar_not_supported",
+            6 => "polar_already_running",
+            7 => "polar_resolution_refused",
+            8 => "polar_rate_refused",
+            9 => "polar_range_refused",
+            10 => "polar_mtu_too_small",
+            11 => "polar_channels_refused",
+            12 => "polar_not_in_this_state",
+            13 => "polar_in_its_charger",
+            14 => "polar_disk_full",
+            _ => "polar_bad_request",
+        })
+    }
+
+    /// What to ask next after an answer: a device that refuses our settings is asked for its own, and started with
+    /// them. `None` where nothing is left to ask.
+    #[must_use]
+    pub fn next_request(&self) -> Option<Self> {
+        match self {
+            Self::Response {
+                request: START,
+                what,
+                status: 7..=9 | 11,
+                ..
+            } => Some(Self::GetSettings(*what)),
+            Self::Response {
+                request: GET_SETTINGS,
+                what,
+                status: 0,
+                settings,
+                ..
+            } => Some(Self::start_offered(*what, settings)),
+            Self::GetSettings(_)
+            | Self::Start(..)
+            | Self::Stop(_)
+            | Self::Features(..)
+            | Self::Response { .. } => None,
+        }
     }
 
     /// From the octets of a write, read or indication.

@@ -16,6 +16,8 @@
 //! to; stamps that grow give times that do not fall within one delivery. What nobody can know is said so ([`Quality::CLOCK_UNKNOWN`]), not guessed. Time is handed
 //! in. Must not know: kinds, transports.
 
+mod kept;
+
 use alloc::collections::VecDeque;
 
 use super::{MAX_AGE, MAX_AHEAD};
@@ -86,7 +88,7 @@ pub enum Change {
 }
 
 /// One device's clock.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceClock {
     /// Oldest first; the last one is in force.
     epochs: VecDeque<Epoch>,
@@ -99,7 +101,7 @@ pub struct DeviceClock {
 }
 
 /// A difference that deliveries may agree on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lone {
     difference: i64,
     received: Time,
@@ -115,7 +117,7 @@ struct Fits {
 }
 
 /// The measurement judged last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Last {
     stamp: Time,
     effective: Time,
@@ -123,7 +125,7 @@ struct Last {
 }
 
 /// A clock between two changes. Offsets are microseconds, true time minus stamp.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Epoch {
     /// The stamp at which the offset lies within `low..=high`.
     at: i64,
@@ -243,11 +245,26 @@ impl DeviceClock {
         judged
     }
 
-    /// True time minus stamp now, and how sure that is; `None` while the clock was never compared.
+    /// The same measurement again, now that more may be known of the clock: `None` while nobody knows when it was.
     #[must_use]
-    pub fn offset(&self) -> Option<(Span, Span)> {
+    pub fn judge_again(&self, claim: Claim, received: Time) -> Option<Judged> {
+        let (stamp, exact) = (claim.stamp.as_micros(), claim.exact.as_micros());
+        let fits = self.fits(stamp, exact, received)?;
+        let judged = self.place(claim, fits, received);
+        let quality = judged.quality.with(Quality::CLOCK_REPAIRED);
+        Some(Judged { quality, ..judged })
+    }
+
+    /// True time minus stamp at `now`, and how far that may be off, which grows with the time since the clock was
+    /// compared; `None` while it never was.
+    #[must_use]
+    pub fn offset(&self, now: Time) -> Option<(Span, Span)> {
         let epoch = self.epochs.back()?;
-        let (middle, half) = (middle(epoch.low, epoch.high), half(epoch.low, epoch.high));
+        let stamp = now
+            .as_micros()
+            .saturating_sub(middle(epoch.low, epoch.high));
+        let (low, high) = epoch.offsets(stamp);
+        let (middle, half) = (middle(low, high), half(low, high));
         Some((Span::from_micros(middle), Span::from_micros(half)))
     }
 
@@ -264,7 +281,7 @@ impl DeviceClock {
     }
 
     /// Possible true times: by the newest epoch that the stamp fits, and over all of them.
-    fn times(&mut self, stamp: i64, resolution: i64, received: Time) -> Option<Fits> {
+    fn fits(&self, stamp: i64, resolution: i64, received: Time) -> Option<Fits> {
         let now = received.as_micros();
         let oldest = (received - MAX_AGE).as_micros();
         let mut fits: Option<Fits> = None;
@@ -286,6 +303,13 @@ impl DeviceClock {
                 },
             ));
         }
+        fits
+    }
+
+    /// The same, and what it says of the clock.
+    fn times(&mut self, stamp: i64, resolution: i64, received: Time) -> Option<Fits> {
+        let now = received.as_micros();
+        let fits = self.fits(stamp, resolution, received);
         // It was taken before it came: the offset is no larger than that.
         if let Some(epoch) = self.epochs.back_mut()
             && stamp >= epoch.at

@@ -20,10 +20,12 @@ mod general;
 mod glucose;
 mod oximeter;
 mod polar;
+mod quarantine;
 mod scale;
 
 use self::clock::{Claim, DeviceClock, Judged};
 use self::oximeter::{OFF_BODY, Status, oximeter};
+use self::quarantine::Quarantine;
 use crate::gatt::bangle::Lines;
 use crate::gatt::ghs::Segments;
 use crate::gatt::{
@@ -101,6 +103,8 @@ pub struct Memory {
     counter: DeviceClock,
     /// The last stamp of each kind.
     stamps: BTreeMap<Kind, Time>,
+    /// Readings whose time nobody knows yet.
+    quarantine: Quarantine,
 }
 
 impl Memory {
@@ -108,6 +112,27 @@ impl Memory {
     #[must_use]
     pub const fn clock(&self) -> &DeviceClock {
         &self.clock
+    }
+
+    /// What is known of the clock by which a continuous monitor counts from its session's start.
+    #[must_use]
+    pub const fn counter(&self) -> &DeviceClock {
+        &self.counter
+    }
+
+    /// What was known of its clocks before the gateway started anew, and of which session the second one was.
+    #[must_use]
+    pub fn with_clocks(
+        clock: DeviceClock,
+        counter: DeviceClock,
+        session: Option<CgmSessionStart>,
+    ) -> Self {
+        Self {
+            session,
+            clock,
+            counter,
+            ..Self::default()
+        }
     }
 }
 
@@ -214,13 +239,16 @@ pub fn readings(
         Decoded::CurrentTime(value) => out.clock_read(value.time),
     }
     let Collector {
+        sequences,
         clock,
         counter,
         stamps,
-        readings,
+        mut readings,
         ..
     } = out;
     (memory.clock, memory.counter, memory.stamps) = (clock, counter, stamps);
+    let clocks = (&memory.clock, &memory.counter);
+    memory.quarantine.settle(&mut readings, clocks, sequences);
     readings
 }
 
@@ -250,6 +278,9 @@ pub fn advert(
     }
     if let Some(Ok(sensor)) = advert.bthome() {
         general::bthome(&mut out, &sensor);
+    }
+    for reading in &mut out.readings {
+        reading.quality = reading.quality.with(Quality::ADVERTISED);
     }
     out.readings
 }

@@ -75,6 +75,15 @@ struct Checked {
 
 /// Ninety days of a cuff that is taken along, stores, and comes home every few hours to days.
 fn life(seed: u64, drift_ppm: i64) -> Vec<Checked> {
+    life_with(seed, drift_ppm, |clock| clock)
+}
+
+/// The same, where the clock's model goes through something before each meeting.
+fn life_with(
+    seed: u64,
+    drift_ppm: i64,
+    between: impl Fn(DeviceClock) -> DeviceClock,
+) -> Vec<Checked> {
     let mut dice = Dice(seed);
     let mut wall = Wall {
         since: START,
@@ -110,6 +119,7 @@ fn life(seed: u64, drift_ppm: i64) -> Vec<Checked> {
             stored.push((measured, wall.stamp(measured)));
         }
         now = home;
+        clock = between(clock);
         // It comes home: its clock is read, then its records are.
         let read = wall.stamp(now);
         now += dice.between(0, 2 * SECOND);
@@ -192,6 +202,63 @@ fn the_truth_lies_within_what_is_said_and_time_does_not_fall() {
     assert!(would_fail > 20, "{would_fail}");
 }
 
+/// A gateway that starts anew between any two meetings dates every record as one that never did.
+#[test]
+fn a_model_that_was_kept_judges_as_before() {
+    let times = |life: &[Checked]| -> Vec<Judged> { life.iter().map(|one| one.judged).collect() };
+    let kept = |clock: DeviceClock| {
+        DeviceClock::from_numbers(&clock.to_numbers()).expect("its own numbers")
+    };
+    for seed in 0..lives() / 4 {
+        let drift = Dice(seed ^ 0xD1F7).between(-1_400, 1_400);
+        let whole = times(&life(seed, drift));
+        assert_eq!(times(&life_with(seed, drift, kept)), whole, "seed {seed}");
+        // Control: one that forgets does not.
+        let forgotten = life_with(seed, drift, |_| DeviceClock::default());
+        assert_ne!(times(&forgotten), whole, "seed {seed}");
+    }
+}
+
+#[test]
+fn numbers_that_no_clock_gave_are_refused() {
+    let mut clock = DeviceClock::default();
+    assert!(clock.to_numbers().is_empty());
+    let now = Time::from_micros(START);
+    clock.read(now - Span::from_secs(9), now);
+    let numbers = clock.to_numbers();
+    assert_eq!(DeviceClock::from_numbers(&numbers), Some(clock));
+    for length in [1, 10, 12, numbers.len() - 1] {
+        assert_eq!(DeviceClock::from_numbers(&numbers[..length]), None);
+    }
+    let mut dice = Dice(3);
+    for _ in 0..2_000 {
+        let mut wild = numbers.clone();
+        let place = usize::try_from(dice.next() % numbers.len() as u64).expect("small");
+        wild[place] = i64::from_le_bytes(dice.next().to_le_bytes());
+        if let Some(mut clock) = DeviceClock::from_numbers(&wild) {
+            clock.judge(claim(now), now);
+            clock.read(now, now);
+            let _ = (clock.offset(now), clock.drift());
+        }
+    }
+}
+
+/// What is not compared any more becomes less sure by its age.
+#[test]
+fn uncertainty_grows_with_age() {
+    let mut clock = DeviceClock::default();
+    let now = Time::from_micros(START);
+    clock.read(now + Span::from_mins(60), now);
+    let unsure = |days: i64| {
+        let at = now + Span::from_mins(days * 24 * 60);
+        clock.offset(at).expect("read").1.as_micros()
+    };
+    assert!(unsure(0) < 10 * SECOND);
+    // Two minutes a day until its drift was measured.
+    assert!((120 * SECOND..150 * SECOND).contains(&unsure(1)));
+    assert!((1200 * SECOND..1400 * SECOND).contains(&unsure(10)));
+}
+
 #[test]
 fn drift_is_learnt_and_old_records_become_sharp() {
     let wall = Wall {
@@ -255,7 +322,7 @@ fn changes_are_named() {
         clock.read(now, now);
         clock.read(later + Span::from_micros(turn), later);
         assert_eq!(clock.changes(), (1, Some(change)), "{turn}");
-        let (offset, half) = clock.offset().expect("read");
+        let (offset, half) = clock.offset(now).expect("read");
         assert!((offset.as_micros() + turn).abs() <= half.as_micros());
     }
 }

@@ -327,3 +327,55 @@ fn the_clock_that_is_written_to_a_device() {
     assert_eq!(zone(-128, 0), None);
     assert_eq!(zone(0, 255), None);
 }
+
+/// Spot checks of a device whose battery was changed, made and sent half an hour apart; its clock cannot be read.
+#[test]
+fn quarantined_readings_are_released_when_the_clock_becomes_known() {
+    let mut memory = Memory::default();
+    let mut sequences = Sequences::default();
+    let mut deliver = |number: i64| {
+        let up = Span::from_mins(30 * number);
+        let time = DateTime::from_utc(Time::ZERO + Span::from_secs(7) + up).unwrap();
+        let mut value = vec![0x01, 90 + u8::try_from(number).unwrap(), 0, 72, 0];
+        value.extend(time.to_octets());
+        let origin = Origin {
+            source: SourceId(3),
+            received: RECEIVED + up,
+            clock_ahead: Span::ZERO,
+        };
+        let spot = decode(C::PlxSpotCheck, &value).unwrap();
+        observe::readings(&spot, origin, &mut memory, &mut sequences)
+    };
+    let of = |readings: Vec<Reading>| -> Vec<Reading> {
+        let mut readings = readings;
+        readings.retain(|reading| reading.kind == Kind::OxygenSaturation);
+        readings
+    };
+    let unknown = |reading: &Reading| reading.quality.has(Quality::CLOCK_UNKNOWN);
+    for number in 0..2 {
+        let quarantined = of(deliver(number));
+        assert_eq!(quarantined.len(), 1);
+        assert!(unknown(&quarantined[0]) && !quarantined[0].quality.usable());
+    }
+    // The third agrees with them: all three have a time now, and the quarantined ones come again.
+    let all = of(deliver(2));
+    let numbers: Vec<_> = all
+        .iter()
+        .map(|reading| (reading.value, reading.sequence))
+        .collect();
+    let percent = |percent: i64, sequence| (Value::Measured(Fixed(percent * 10)), sequence);
+    assert_eq!(numbers, [percent(92, 2), percent(90, 3), percent(91, 4)]);
+    for (reading, number) in all.iter().zip([2, 0, 1]) {
+        assert!(!unknown(reading) && reading.quality.has(Quality::CLOCK_REPAIRED));
+        let taken = RECEIVED + Span::from_mins(30 * number);
+        let device = reading.device.expect("its own stamp");
+        let off = reading.effective.since(taken).as_micros().abs();
+        assert!(off <= device.uncertainty.as_micros(), "{reading:?}");
+        assert!(device.uncertainty < Span::from_mins(3));
+        assert_eq!(
+            device.stamp,
+            Time::from_micros(7_000_000) + Span::from_mins(30 * number)
+        );
+    }
+    assert_eq!(of(deliver(3)).len(), 1, "released once");
+}
