@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::gateway::Uplink;
-use e2e::proxy::{Proxy, Weather};
+use e2e::proxy::Weather;
 use e2e::wait::wait_for;
 
 use crate::paths::{LONG, backlog_before_live, settle, taken_during, world_behind_proxy};
