@@ -88,6 +88,16 @@ impl Channel {
     ) -> Role {
         self.count += 1;
         let number = usable(reading);
+        // Anybody can send an advert: it takes the place of nothing that came over a link.
+        let advert = reading.quality.has(Quality::ADVERTISED);
+        if advert
+            && self.latest.is_some_and(|latest| {
+                !latest.quality.has(Quality::ADVERTISED)
+                    && known.since(latest.effective) < rule::fresh_for(self.kind)
+            })
+        {
+            return Role::Aside;
+        }
         if self.latest.is_some_and(|latest| latest.origin != origin)
             && !self.takes_over(origin, effective, number)
         {

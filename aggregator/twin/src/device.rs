@@ -91,6 +91,12 @@ impl Device {
         }
     }
 
+    /// False for an advert under the address of a device that a link holds: it proves nothing about that device, and
+    /// must not hide its silence.
+    pub(crate) fn vouches(&self, reading: &Reading) -> bool {
+        !(reading.quality.has(Quality::ADVERTISED) && self.link == Some(Link::Connected))
+    }
+
     /// Takes a reading that was applied; `effective` and `heard` are cut to known time.
     pub(crate) fn reading(&mut self, reading: &Reading, effective: Time, heard: Time) -> Worn {
         self.listen(heard);

@@ -471,10 +471,15 @@ impl Twin {
             alive |= stream.hear(received, known);
             fresh |= known.since(received) < rule::GATEWAY_SILENT;
             let device = stream.devices.entry(reading.source).or_default();
-            device.reading(reading, effective, received);
-            device.facts.reading(reading, effective, known);
+            let vouches = device.vouches(reading);
+            if vouches {
+                device.reading(reading, effective, received);
+                device.facts.reading(reading, effective, known);
+            }
             stream.facts.heard(received);
-            technical::heard(id, reading.source, stream, known, &mut self.life, out);
+            if vouches {
+                technical::heard(id, reading.source, stream, known, &mut self.life, out);
+            }
             self.body.take(
                 (id, reading.source),
                 batch.context,

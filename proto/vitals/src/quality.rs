@@ -29,7 +29,8 @@ impl Quality {
     /// sequence numbers, and it may have sent one twice.
     pub const SAME_STAMP: Self = Self(1 << 7);
 
-    /// It came in an advert: anybody can send one under any address, so it proves less than what comes over a link.
+    /// It came in an advert: anybody can send one under any address, from the street. Kept, marked and shown, but no
+    /// model and no rule rests on it.
     pub const ADVERTISED: Self = Self(1 << 8);
 
     /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
@@ -84,7 +85,8 @@ impl Quality {
             & (Self::NO_CONTACT.0
                 | Self::IMPLAUSIBLE.0
                 | Self::DEVICE_TEST.0
-                | Self::CLOCK_UNKNOWN.0)
+                | Self::CLOCK_UNKNOWN.0
+                | Self::ADVERTISED.0)
             == 0
     }
 }

@@ -384,3 +384,49 @@ fn ids_are_readable_and_parse_back() {
         assert_eq!(AlertId::parse(bad), None, "{bad}");
     }
 }
+
+/// Anybody in the street can send "72" or "180" under the strap's address.
+#[test]
+fn adverts_neither_end_nor_raise_an_alert_nor_hide_a_silence() {
+    let advert = |second: i64, value: f64| Reading {
+        quality: Quality::ADVERTISED,
+        sequence: 100_000 + u64::try_from(second).expect("small"),
+        ..pulse(second, value)
+    };
+    // A fast heart by the strap; then the strap falls silent, and somebody says that all is well.
+    let mut world = World::new();
+    world.live((0..300).map(|second| pulse(second, 150.0)));
+    assert!(world.active(Condition::HeartRateHigh).is_some());
+    world.live((300..900).map(|second| advert(second, 72.0)));
+    assert!(
+        world.active(Condition::HeartRateHigh).is_some(),
+        "it is not over"
+    );
+    assert!(
+        world.active(Condition::DeviceSilent).is_some(),
+        "the strap is silent"
+    );
+    // The control: over the link, both end.
+    world.live((900..1500).map(|second| pulse(second, 72.0)));
+    assert!(world.active(Condition::HeartRateHigh).is_none());
+    assert!(world.active(Condition::DeviceSilent).is_none());
+
+    // A fast heart by adverts alone: shown, counted, and no alarm.
+    let mut world = World::new();
+    world.live((0..900).map(|second| advert(second, 180.0)));
+    assert!(world.physiological().is_empty());
+    let channels = world.twin.channels();
+    let shown = channels
+        .iter()
+        .find(|channel| channel.kind == Kind::HeartRate);
+    let shown = shown.expect("shown");
+    assert_eq!((shown.value, shown.count), (Some(180.0), 900));
+    assert!(shown.quality.has(Quality::ADVERTISED));
+    // What comes over a link takes its place at once, and no later advert takes it back.
+    world.live([pulse(900, 72.0), advert(901, 180.0)]);
+    let channels = world.twin.channels();
+    let shown = channels
+        .iter()
+        .find(|channel| channel.kind == Kind::HeartRate);
+    assert_eq!(shown.and_then(|channel| channel.value), Some(72.0));
+}
