@@ -9,7 +9,7 @@ mod shown;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time};
+use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
 use crate::alert::Condition;
 use crate::channel::{Channel, Origin, Role, usable};
@@ -94,6 +94,16 @@ impl Body {
             .or_insert_with(|| Channel::new(kind));
         let role = channel.take(origin, reading, effective, known);
         if role == Role::Aside {
+            return;
+        }
+        if reading.quality.has(Quality::RELEASED) {
+            // Its time was worked out afterwards: whatever it says, it tells of the past alone.
+            if let Value::Measured(fixed) = reading.value
+                && !reading.quality.has(Quality::IMPLAUSIBLE)
+            {
+                let value = fixed.to_f64(kind);
+                self.follow_past(kind, effective, value, known, life, out);
+            }
             return;
         }
         self.score_due |= warning::concerns(kind);

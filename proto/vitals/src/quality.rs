@@ -33,6 +33,10 @@ impl Quality {
     /// model and no rule rests on it.
     pub const ADVERTISED: Self = Self(1 << 8);
 
+    /// Released from quarantine: its time was worked out after it came, from a clock that was unknown then. It completes
+    /// the history and may tell of the past, but nothing about now rests on it.
+    pub const RELEASED: Self = Self(1 << 9);
+
     /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
     /// plasma, 3 venous whole blood, 4 venous plasma, 5 arterial whole blood, 6 arterial plasma, 9 interstitial
     /// fluid) and where (`location`: 1 finger, 2 other site, 3 ear lobe, 15 not told), four bits each, as the
@@ -86,7 +90,8 @@ impl Quality {
                 | Self::IMPLAUSIBLE.0
                 | Self::DEVICE_TEST.0
                 | Self::CLOCK_UNKNOWN.0
-                | Self::ADVERTISED.0)
+                | Self::ADVERTISED.0
+                | Self::RELEASED.0)
             == 0
     }
 }

@@ -430,3 +430,39 @@ fn adverts_neither_end_nor_raise_an_alert_nor_hide_a_silence() {
         .find(|channel| channel.kind == Kind::HeartRate);
     assert_eq!(shown.and_then(|channel| channel.value), Some(72.0));
 }
+
+/// A clock of two battery lives: what it said in the first may look like minutes ago.
+#[test]
+fn what_was_released_from_quarantine_tells_of_the_past_alone() {
+    let low = |released: bool| {
+        let mut world = World::new();
+        world.live((0..120).map(|second| oxygen(second, 97.0)));
+        for second in 120..420 {
+            let quality = if released {
+                Quality::CLOCK_REPAIRED.with(Quality::RELEASED)
+            } else {
+                Quality::CLOCK_REPAIRED
+            };
+            world.live([Reading {
+                quality,
+                ..oxygen(second, 80.0)
+            }]);
+        }
+        world.tick(1000);
+        world
+    };
+    let control = low(false);
+    assert_eq!(
+        control.count(Condition::OxygenSaturationLow, Change::Raised),
+        1
+    );
+    let world = low(true);
+    assert_eq!(
+        world.count(Condition::OxygenSaturationLow, Change::Raised),
+        0
+    );
+    assert_eq!(
+        world.count(Condition::OxygenSaturationLow, Change::Finding),
+        1
+    );
+}

@@ -234,7 +234,7 @@ impl DeviceClock {
         self.agree(claim, received);
         let Claim { stamp, exact, .. } = claim;
         let judged = match self.times(stamp.as_micros(), exact.as_micros(), received) {
-            Some(times) => self.place(claim, times, received),
+            Some(times) => Self::place(claim, times, received, self.last),
             None => unread(claim, received),
         };
         self.last = Some(Last {
@@ -250,7 +250,8 @@ impl DeviceClock {
     pub fn judge_again(&self, claim: Claim, received: Time) -> Option<Judged> {
         let (stamp, exact) = (claim.stamp.as_micros(), claim.exact.as_micros());
         let fits = self.fits(stamp, exact, received)?;
-        let judged = self.place(claim, fits, received);
+        // What was judged last came long after it: that says nothing about their order.
+        let judged = Self::place(claim, fits, received, None);
         let quality = judged.quality.with(Quality::CLOCK_REPAIRED);
         Some(Judged { quality, ..judged })
     }
@@ -322,10 +323,10 @@ impl DeviceClock {
     }
 
     /// The middle of what is likely; within one delivery never before what came before it.
-    fn place(&self, claim: Claim, fits: Fits, received: Time) -> Judged {
+    fn place(claim: Claim, fits: Fits, received: Time, last: Option<Last>) -> Judged {
         let (low, high) = fits.all;
         let mut effective = middle(fits.best.0, fits.best.1);
-        if let Some(last) = self.last
+        if let Some(last) = last
             && claim.stamp >= last.stamp
             && received.since(last.received) < APART
         {

@@ -2,7 +2,7 @@
 //!
 //! Such a reading goes to the centre at once, with the time of receipt and [`Quality::CLOCK_UNKNOWN`]: kept and shown,
 //! used for nothing. A copy waits here. When the device's clock becomes known (it was read, or deliveries agree), the
-//! reading is given once more with the time that its stamp then means, marked [`Quality::CLOCK_REPAIRED`]; the first one
+//! reading is given once more with the time that its stamp then means, marked [`Quality::CLOCK_REPAIRED`] and [`Quality::RELEASED`]; the first one
 //! stays beside it as it was.
 //!
 //! Invariants: at most `MOST` wait, the oldest are forgotten and stay in quarantine; they wait in memory alone, so a
@@ -87,7 +87,8 @@ fn dated(reading: &Reading, clock: &DeviceClock) -> Option<Reading> {
         quality: reading
             .quality
             .without(Quality::CLOCK_UNKNOWN)
-            .with(judged.quality),
+            .with(judged.quality)
+            .with(Quality::RELEASED),
         device: Some(DeviceTime {
             stamp,
             uncertainty: judged.uncertainty,
