@@ -321,6 +321,10 @@ impl Core {
         let beats = self.settings.heartbeat + self.settings.heartbeat;
         if slept < Span::ZERO || slept > MOST_ASLEEP.max(beats) {
             self.awake_since = now;
+            // A clock that went back would silence the heart until it is there again.
+            if !self.stopping {
+                self.heartbeat_due = now;
+            }
         }
         self.ticked = now;
     }

@@ -255,7 +255,11 @@ fn what_a_typical_week_costs_in_memory() {
     let before = bytes(&world);
     for n in 1..8 * 30 {
         let from = n * 2880;
-        let run: Vec<_> = (0..100).map(|k| pulse(from + k * 9, 64.0)).collect();
+        let one = |k: i64| Reading {
+            sequence: u64::try_from(n * 100 + k).expect("small"),
+            ..pulse(from + k * 9, 64.0)
+        };
+        let run = (0..100).map(one).collect();
         world.readings(from + 900, run);
         beat(&mut world, from + 910, 0, from + 890);
     }
