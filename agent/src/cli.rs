@@ -253,7 +253,9 @@ fn export(dir: &Path, file: &Path, clock: Clock) -> Result<u8> {
     ))?;
     if done.unreadable > 0 {
         let unreadable = done.unreadable;
-        hint(&format!("{unreadable} records cannot be read: the agent's next start deals with them"))?;
+        hint(&format!(
+            "{unreadable} records cannot be read: the agent's next start deals with them"
+        ))?;
     }
     hint(
         "next: start the agent again (`systemctl start vitaltwin-agent`), carry the file to the centre (`vitaltwin-aggregator import FILE`), and bring FILE.receipts back for `vitaltwin-agent import-receipts`",

@@ -164,10 +164,11 @@ impl<R: Read> Reader<R> {
     /// [`CarryError`].
     pub fn new(mut from: R, cargo: Cargo) -> Result<Self, CarryError> {
         let mut begin = [0; MAGIC.len() + 2];
-        from.read_exact(&mut begin).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => CarryError::NotOurs,
-            _ => CarryError::Io(error),
-        })?;
+        from.read_exact(&mut begin)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => CarryError::NotOurs,
+                _ => CarryError::Io(error),
+            })?;
         let [magic @ .., version, carries] = begin;
         if magic != *MAGIC {
             return Err(CarryError::NotOurs);
@@ -175,7 +176,10 @@ impl<R: Read> Reader<R> {
         if version != VERSION {
             return Err(CarryError::Version { version });
         }
-        match [Cargo::Records, Cargo::Receipts].into_iter().find(|of| of.as_byte() == carries) {
+        match [Cargo::Records, Cargo::Receipts]
+            .into_iter()
+            .find(|of| of.as_byte() == carries)
+        {
             None => Err(CarryError::NotOurs),
             Some(found) if found == cargo => Ok(Self {
                 from,
@@ -237,10 +241,12 @@ impl<R: Read> Reader<R> {
     }
 
     fn fill(&mut self, into: &mut [u8], at: u64) -> Result<(), CarryError> {
-        self.from.read_exact(into).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => CarryError::CutOff { at },
-            _ => CarryError::Io(error),
-        })
+        self.from
+            .read_exact(into)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => CarryError::CutOff { at },
+                _ => CarryError::Io(error),
+            })
     }
 }
 

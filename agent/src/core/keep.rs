@@ -129,7 +129,10 @@ impl Core {
         let ended = opened.missing.iter();
         for missing in ended.filter(|missing| !assigned.contains(&missing.stream)) {
             // Nothing can be sealed for it any more: the count is all that can be told.
-            tracing::warn!(readings = missing.readings, "of a stream that has ended, readings are lost");
+            tracing::warn!(
+                readings = missing.readings,
+                "of a stream that has ended, readings are lost"
+            );
             self.count_dropped("buffer_damaged", missing.readings);
         }
         for stream in assigned {

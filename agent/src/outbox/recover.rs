@@ -85,10 +85,7 @@ impl Opened {
         // More than counted is no sign: deletions may lag behind a crash.
         let counted = self.records.len() as u64 >= gateway.records_kept
             && tally::missing_of_rows(&self.streams, &self.records, true).is_empty();
-        gateway.commits >= newest.max(beside_it)
-            && self.damaged.is_empty()
-            && listed
-            && counted
+        gateway.commits >= newest.max(beside_it) && self.damaged.is_empty() && listed && counted
     }
 
     /// Fetches what waits to be salvaged. What cannot be fetched now waits for the next start.

@@ -714,7 +714,10 @@ pub(super) mod tests {
         let aside = opened.set_aside.clone().expect("set aside");
         assert_eq!(aside, bench.dir.path().join("corrupt-77"));
         let folder = fs::metadata(bench.dir.path().join(STORE)).expect("a fresh one");
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o077, 0);
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o077,
+            0
+        );
         assert!(aside.join("db").exists(), "never deleted");
         assert_eq!(opened.records.len(), 200, "all could be read");
         assert_eq!(opened.contexts[&1].id, bench.context.id);

@@ -60,7 +60,10 @@ fn house_of_kills(seed: u64, kills: u64, salvage: bool) -> (u64, u64) {
     }
     house.drain();
     let aside = folders(&house, "salvage-") + folders(&house, "corrupt-");
-    assert!(salvage || aside == 0, "seed {seed}: a kill alone damages no store");
+    assert!(
+        salvage || aside == 0,
+        "seed {seed}: a kill alone damages no store"
+    );
     let centre = house.centre();
     let missing = centre
         .judge()

@@ -201,7 +201,10 @@ fn no_marked_reading_lies_on_the_disk_in_clear() {
         assert!(entropy(&clear) < LEAST_ENTROPY, "the negative control");
         assert_eq!(uneven_blocks(&sealed), 0, "sealed bytes are uneven");
         let blocks = clear.len() / BLOCK;
-        assert!(uneven_blocks(&clear) * 10 > blocks * 9, "the negative control");
+        assert!(
+            uneven_blocks(&clear) * 10 > blocks * 9,
+            "the negative control"
+        );
         least = least.min(entropy(&sealed));
         evened += sealed.len() / BLOCK;
     }

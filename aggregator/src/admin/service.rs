@@ -9,9 +9,10 @@ use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, ConfigureGatewayRequest,
     ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest,
-    CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListPatientsResponse, Patient,
-    RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
-    RevokeGatewayResponse, SetCollectionRequest, SetCollectionResponse, StatusRequest,
+    CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
+    ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
+    RevokeGatewayRequest, RevokeGatewayResponse, SetCollectionRequest, SetCollectionResponse,
+    StatusRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -136,7 +137,9 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<ImportRecordsRequest>,
     ) -> Result<Response<ImportRecordsResponse>, Status> {
-        Ok(Response::new(self.ingest.import(request.into_inner()).await))
+        Ok(Response::new(
+            self.ingest.import(request.into_inner()).await,
+        ))
     }
 
     async fn revoke_certificate(

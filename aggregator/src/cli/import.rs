@@ -124,7 +124,9 @@ async fn send_all(
 async fn send(office: &mut Office, request: ImportRecordsRequest) -> Result<ImportRecordsResponse> {
     let passing = |answer: &ImportRecordsResponse| {
         let reasons = ["busy", "store_stopped"];
-        reasons.iter().any(|reason| answer.refused.contains_key(*reason))
+        reasons
+            .iter()
+            .any(|reason| answer.refused.contains_key(*reason))
     };
     // What is taken in a first try is known in a second one: it is counted as new all the same.
     let mut taken = 0;
@@ -139,7 +141,9 @@ async fn send(office: &mut Office, request: ImportRecordsRequest) -> Result<Impo
         taken += answer.taken;
         tokio::time::sleep(PAUSE).await;
     }
-    bail!("the centre takes nothing now: look at its `status`, and import the same file again later")
+    bail!(
+        "the centre takes nothing now: look at its `status`, and import the same file again later"
+    )
 }
 
 /// A name for the file while it is not whole.
@@ -155,7 +159,10 @@ fn part_of(file: &Path) -> Result<PathBuf> {
 }
 
 fn keep(back: Writer<BufWriter<File>>, part: &Path, file: &Path) -> Result<()> {
-    let into = back.finish()?.into_inner().map_err(|error| error.into_error());
+    let into = back
+        .finish()?
+        .into_inner()
+        .map_err(|error| error.into_error());
     into?.sync_all()?;
     part_of(file)?;
     fs::rename(part, file).with_context(|| file.display().to_string())

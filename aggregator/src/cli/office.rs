@@ -16,8 +16,8 @@ use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CreateSignInRequest, CreateTokenRequest, ImportRecordsRequest, ImportRecordsResponse,
-    ListPatientsRequest, Patient, PatientAssignment,
-    RevokeCertificateRequest, RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
+    ListPatientsRequest, Patient, PatientAssignment, RevokeCertificateRequest,
+    RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};

@@ -38,7 +38,12 @@ impl Ingest {
             let Some((gateway, journaled)) = self.place_of(&stub) else {
                 let detail = "the file does not hold the record's context, or it was refused";
                 let batch = (stub.context, stub.number);
-                self.refuse(&mut replies, Some(batch), RefusalReason::UnknownContext, detail);
+                self.refuse(
+                    &mut replies,
+                    Some(batch),
+                    RefusalReason::UnknownContext,
+                    detail,
+                );
                 continue;
             };
             known += u64::from(journaled);
@@ -69,14 +74,18 @@ impl Ingest {
         }
         let desk = self.desk(&gateway);
         let _one = desk.lock().await;
-        self.admit(&gateway, &mut Desk::default(), open, replies).await;
+        self.admit(&gateway, &mut Desk::default(), open, replies)
+            .await;
     }
 
     /// Whose record it is, and whether it lies in the journal.
     fn place_of(&self, stub: &Stub) -> Option<(GatewayId, bool)> {
         let registry = self.parts.books.registry();
         let context = registry.context(stub.context)?;
-        Some((context.gateway.clone(), context.journaled.contains(stub.number)))
+        Some((
+            context.gateway.clone(),
+            context.journaled.contains(stub.number),
+        ))
     }
 }
 
@@ -87,7 +96,9 @@ fn told(replies: Replies, known: u64) -> ImportRecordsResponse {
         match message.kind {
             Some(centre_to_gateway::Kind::Receipt(receipt)) => {
                 let ranges = receipt.ranges.iter();
-                receipted += ranges.map(|range| range.last - range.first + 1).sum::<u64>();
+                receipted += ranges
+                    .map(|range| range.last - range.first + 1)
+                    .sum::<u64>();
                 told.receipts.push(receipt);
             }
             Some(centre_to_gateway::Kind::Refusal(refusal)) => {
