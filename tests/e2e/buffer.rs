@@ -347,6 +347,8 @@ async fn a_buffer_carried_by_hand_is_taken_once_and_its_receipts_delete_it() -> 
 
     // And life goes on: what is measured from now on comes by the line, everything once, nothing declared lost.
     gateway.start_agent()?;
+    let before = gateway.count("/readings_decoded");
+    gateway.wait_decoded(before + 5, LONG).await?;
     let running = gateway.cli(&["export", text(&at("running.vt"))]);
     ensure!(
         running.is_err_and(|error| format!("{error:#}").contains("stop")),
