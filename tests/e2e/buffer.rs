@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use e2e::centre::Centre;
 use e2e::client::all_readings;
 use e2e::gateway::Uplink;
 use e2e::world::World;
+use proto::carry::{Cargo, Frame, Reader, Writer};
+use proto::seal::record::checksum;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
 use crate::paths::{LONG, one_patient};
 
@@ -209,5 +213,155 @@ async fn a_stolen_buffer_shows_nothing() -> Result<()> {
         searched > 10_000 && found_planted,
         "the negative control: {searched} bytes were searched, the planted word was missed"
     );
+    Ok(())
+}
+
+fn frames(file: &Path, cargo: Cargo) -> Result<Vec<Frame>> {
+    let mut reader = Reader::new(std::fs::File::open(file)?, cargo)?;
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.next_frame()? {
+        frames.push(frame);
+    }
+    Ok(frames)
+}
+
+fn write(frames: &[Frame], cargo: Cargo, to: &Path) -> Result<()> {
+    let mut writer = Writer::new(std::fs::File::create_new(to)?, cargo)?;
+    for frame in frames {
+        writer.put(frame)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+/// What the centre says of a file: (taken, known, refused by reason).
+fn import(centre: &Centre, file: &Path) -> Result<(u64, u64, Value)> {
+    let answer = centre.cli(&["import", text(file), "--json"])?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    let count = |field: &str| answer[field].as_u64().context("a count");
+    Ok((count("taken")?, count("known")?, answer["refused"].clone()))
+}
+
+/// One record with a flipped bit and its checksums made right again; only its tag can tell.
+fn tampered(honest: &[Frame]) -> Vec<Frame> {
+    let mut frames = honest.to_vec();
+    let record = frames.iter_mut().find_map(|frame| match frame {
+        Frame::Record(record) => Some(record),
+        Frame::Context(_) | Frame::Receipt(_) => None,
+    });
+    let record = record.expect("records");
+    let (at, end) = (record.len() - 30, record.len() - 4);
+    record[at] ^= 1;
+    let sum = checksum(&record[..end]);
+    record[end..].copy_from_slice(&sum);
+    frames
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buffer_carried_by_hand_is_taken_once_and_its_receipts_delete_it() -> Result<()> {
+    let (folder, mut world) = assigned(Uplink::Mqtt).await?;
+    fill_buffer(&mut world).await?;
+    let at = |name: &str| folder.path().join(name);
+    let file = at("stick.vt");
+    let gateway = world.gateway("home")?;
+    gateway.cli(&["export", text(&file)])?;
+    let again = gateway.cli(&["export", text(&file)]);
+    ensure!(again.is_err(), "no file is overwritten");
+    let honest = frames(&file, Cargo::Records)?;
+    let records = honest
+        .iter()
+        .filter(|frame| matches!(frame, Frame::Record(_)));
+    let records = records.count() as u64;
+    ensure!(records >= 2, "the negative control: {records} records");
+
+    // Another centre takes nothing of it.
+    let mut other = Centre::init(&at("other"), &[])?;
+    other.start().await?;
+    let elsewhere = import(&other, &file)?;
+    ensure!(
+        (elsewhere.0, elsewhere.1) == (0, 0) && elsewhere.2["header_invalid"].as_u64() > Some(0),
+        "{elsewhere:?}"
+    );
+    other.stop()?;
+    std::fs::remove_file(at("stick.vt.receipts"))?;
+
+    // Tampered with: that record is refused, the others are taken; then the honest one, twice.
+    write(&tampered(&honest), Cargo::Records, &at("tampered.vt"))?;
+    let bad = import(&world.centre, &at("tampered.vt"))?;
+    ensure!(
+        (bad.0, bad.1) == (records - 1, 0) && bad.2["forged"] == 1,
+        "{bad:?}"
+    );
+    let good = import(&world.centre, &file)?;
+    ensure!((good.0, good.1) == (1, records - 1), "{good:?}");
+    let readings = nothing_twice(&world).await?;
+    std::fs::copy(&file, at("copy.vt"))?;
+    let twice = import(&world.centre, &at("copy.vt"))?;
+    ensure!((twice.0, twice.1) == (0, records), "{twice:?}");
+    ensure!(
+        nothing_twice(&world).await? == readings,
+        "nothing comes twice"
+    );
+    std::fs::write(at("cut.vt"), &std::fs::read(&file)?[..500])?;
+    let cut = world.centre.cli(&["import", text(&at("cut.vt"))]);
+    ensure!(
+        cut.is_err_and(|error| format!("{error:#}").contains("cut off")),
+        "it says so"
+    );
+
+    // Receipts delete what they cover; forged ones, and the file that goes the other way, nothing.
+    let receipts = frames(&at("stick.vt.receipts"), Cargo::Receipts)?;
+    let forged = receipts.iter().cloned().map(|frame| match frame {
+        Frame::Receipt(mut receipt) => {
+            receipt.mac[0] ^= 1;
+            Frame::Receipt(receipt)
+        }
+        other => other,
+    });
+    write(
+        &forged.collect::<Vec<_>>(),
+        Cargo::Receipts,
+        &at("forged.receipts"),
+    )?;
+    let gateway = world.gateway("home")?;
+    let forged = gateway.cli(&["import-receipts", text(&at("forged.receipts"))])?;
+    ensure!(forged.starts_with("0 records"), "{forged}");
+    ensure!(
+        gateway.cli(&["import-receipts", text(&file)]).is_err(),
+        "the other way"
+    );
+    let taken = gateway.cli(&["import-receipts", text(&at("stick.vt.receipts"))])?;
+    ensure!(taken.starts_with(&format!("{records} records")), "{taken}");
+    gateway.cli(&["export", text(&at("rest.vt"))])?;
+    let rest = frames(&at("rest.vt"), Cargo::Records)?;
+    ensure!(
+        honest
+            .iter()
+            .all(|frame| !rest.contains(frame) || matches!(frame, Frame::Context(_))),
+        "deleted"
+    );
+
+    // And life goes on: what is measured from now on comes by the line, everything once, nothing declared lost.
+    gateway.start_agent()?;
+    let before = gateway.count("/readings_decoded");
+    gateway.wait_decoded(before + 5, LONG).await?;
+    let running = gateway.cli(&["export", text(&at("running.vt"))]);
+    ensure!(
+        running.is_err_and(|error| format!("{error:#}").contains("stop")),
+        "it says what to do"
+    );
+    gateway.stop_agent()?;
+    drain(&mut world).await?;
+    nothing_twice(&world).await?;
+    let status = world.centre.status()?;
+    ensure!(status["readings_declared_lost"] == 0, "{status}");
+    let decoded = world.gateway("home")?.count("/readings_decoded");
+    let known = ["readings_applied", "readings_quarantined"].iter();
+    let known: u64 = known.filter_map(|field| status[*field].as_u64()).sum();
+    ensure!(known == decoded, "{decoded} decoded: {status}");
     Ok(())
 }
