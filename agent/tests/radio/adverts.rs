@@ -65,9 +65,7 @@ async fn adverts_of_assigned_devices_are_values_once_each_and_no_others_are() {
     // Listening to them costs nobody his link.
     bench.until_more_values(5).await;
     // Nobody's beacon beside them is heard as well, and counted.
-    let counted = |event: &RadioEvent| {
-        matches!(event, RadioEvent::Adverts(refused) if refused.contains_key("advert_not_assigned"))
-    };
+    let counted = |event: &RadioEvent| matches!(event, RadioEvent::Adverts(refused) if refused.contains_key("advert_not_assigned"));
     bench.until_event("it is counted", 0, counted).await;
     assert!(of(&bench, NEIGHBOUR).is_empty());
     // A strap that has a link does not become a second source of the same beats.

@@ -126,7 +126,8 @@ async fn values_that_come_while_a_device_says_who_it_is_are_held_and_bounded() {
         sent.await.expect("subscribed");
     }
     let connected = bench.events[told..].iter();
-    let connected = connected.filter(|event| matches!(event, RadioEvent::Link(_, LinkState::Connected)));
+    let connected =
+        connected.filter(|event| matches!(event, RadioEvent::Link(_, LinkState::Connected)));
     assert_eq!(connected.count(), 0, "control: it was still being asked");
     bench.until_link(told, LinkState::Connected).await;
     let last = bench::hex(&numbered(199));
