@@ -187,7 +187,7 @@ async fn pressure(client: &Client, patient: &str, began: Time) -> Result<()> {
     let readings = dated_readings(client, patient, Kind::SystolicPressure).await?;
     let truths = truths(began, 200, 6);
     let found = by_truth(&readings, &truths);
-    sharp(&found, &truths[..7], 1)?;
+    sharp(&found, &truths[..6], 1)?;
     for (truth, readings) in &found {
         for reading in readings {
             let said = reading.uncertainty.context("at most its zone")?;
