@@ -146,10 +146,10 @@ async fn stored_records_of_wrong_clocks_are_dated_right_or_set_apart() -> Result
     let taken = temperatures(&world).await?;
     let all = |readings: &[Dated]| readings.iter().filter(|one| one.stamp.is_some()).count() >= 6;
     until_taken(&client, &patient, Kind::BodyTemperature, all).await?;
-    let status = world.gateways["home"].status().context("a status")?;
     // A killed agent knows less of what it decoded than the centre has: nothing to settle.
     world.gateway("home")?.stop_wearables()?;
     world.gateway("home")?.stop_agent()?;
+    let status = world.gateways["home"].status().context("a status")?;
 
     glucose(&client, &patient, began).await?;
     pressure(&client, &patient, began).await?;
