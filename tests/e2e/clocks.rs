@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use vitals::gatt::{Characteristic, DateTime};
 use vitals::{Kind, Quality, Span, Time};
 
-use crate::paths::{LONG, quiet_world, settle};
+use crate::paths::{LONG, quiet_world};
 
 const MINUTE: Span = Span::from_mins(1);
 const THERMOMETER: &str = "C0:00:00:00:02:04";
@@ -146,8 +146,10 @@ async fn stored_records_of_wrong_clocks_are_dated_right_or_set_apart() -> Result
     let taken = temperatures(&world).await?;
     let all = |readings: &[Dated]| readings.iter().filter(|one| one.stamp.is_some()).count() >= 6;
     until_taken(&client, &patient, Kind::BodyTemperature, all).await?;
+    // A killed agent knows less of what it decoded than the centre has: nothing to settle.
+    world.gateway("home")?.stop_wearables()?;
+    world.gateway("home")?.stop_agent()?;
     let status = world.gateways["home"].status().context("a status")?;
-    settle(&mut world)?;
 
     glucose(&client, &patient, began).await?;
     pressure(&client, &patient, began).await?;
@@ -185,7 +187,7 @@ async fn pressure(client: &Client, patient: &str, began: Time) -> Result<()> {
     let readings = dated_readings(client, patient, Kind::SystolicPressure).await?;
     let truths = truths(began, 200, 6);
     let found = by_truth(&readings, &truths);
-    sharp(&found, &truths[..7], 1)?;
+    sharp(&found, &truths[..6], 1)?;
     for (truth, readings) in &found {
         for reading in readings {
             let said = reading.uncertainty.context("at most its zone")?;
