@@ -663,7 +663,11 @@ fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
         bench.pass(Span::from_secs(30));
         bench.receipt_all();
     }
-    assert!(bench.core.is_drained(), "{:#?}", bench.core.status(bench.now));
+    assert!(
+        bench.core.is_drained(),
+        "{:#?}",
+        bench.core.status(bench.now)
+    );
     assert_eq!(bench.applied_once() as u64, bench.decoded());
     assert!(bench.centre.gaps.is_empty(), "{:?}", bench.centre.gaps);
     let (contexts, keys) = (bench.centre.openers.len(), bench.centre.keys.len());
