@@ -62,16 +62,12 @@ pub const fn fresh_for(kind: Kind) -> Span {
 /// streaming sensors take.
 #[must_use]
 pub const fn joins(kind: Kind) -> Span {
-    match kind {
-        Kind::HeartRate
-        | Kind::RrInterval
-        | Kind::PulseRate
-        | Kind::OxygenSaturation
-        | Kind::PulseAmplitudeIndex
-        | Kind::PulseInterval => Span::from_secs(10),
-        Kind::RespiratoryRate => Span::from_secs(60),
+    let fresh = fresh_for(kind);
+    match fresh.as_micros() / 1_000_000 {
+        ..=60 => Span::from_secs(10),
+        61..=300 => Span::from_secs(60),
         _ if is_sparse(kind) => Span::from_mins(5),
-        _ => fresh_for(kind),
+        _ => fresh,
     }
 }
 
