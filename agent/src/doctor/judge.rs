@@ -15,7 +15,7 @@ const CLOCK_WARN: Span = Span::from_secs(30);
 const CLOCK_FAIL: Span = Span::from_mins(5);
 /// A certificate is renewed long before this is left of it.
 const CERTIFICATE_WARN: Span = Span::from_mins(60);
-/// The status file is written every second.
+/// The status file is written every ten seconds at least (`status::QUIET`).
 const STATUS_LATE: Span = Span::from_secs(30);
 /// A share of the buffer at which people should look.
 const FULL_WARN: u64 = 80;

@@ -298,7 +298,7 @@ mod tests {
                             choice.delivered(at(now));
                         }
                     }
-                    if before == Place::Preferred && open(before) && choice.proved == at(now) {
+                    if !changed && before == Place::Preferred && open(before) && choice.proved == at(now) {
                         prop_assert_eq!(choice.using(), before, "what delivers is kept");
                     }
                     if choice.wants(Place::Preferred) {

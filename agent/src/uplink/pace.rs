@@ -30,6 +30,8 @@ pub(super) struct Pace {
     carries: Option<usize>,
     /// How long the last receipt took.
     took: Span,
+    /// How long receipts took lately: halved by each that is quicker, so that a small one says little of large ones.
+    longest: Span,
     /// When a receipt was last late.
     late: Option<Time>,
 }
@@ -40,6 +42,7 @@ impl Pace {
         Self {
             carries: None,
             took: Span::ZERO,
+            longest: Span::ZERO,
             late: None,
         }
     }
@@ -47,6 +50,8 @@ impl Pace {
     /// A receipt came for what was handed over at `sent`, `behind` bytes with those before it.
     pub(super) fn arrived(&mut self, behind: usize, sent: Time, now: Time) {
         self.took = now.since(sent).max(Span::from_millis(1));
+        let half = Span::from_micros(self.longest.as_micros() / 2);
+        self.longest = self.took.max(half);
         let took = u64::try_from(self.took.as_micros()).unwrap_or(1);
         let moment = u64::try_from(MOMENT.as_micros()).unwrap_or(1);
         let carries = (behind as u64).saturating_mul(moment) / took;
@@ -77,13 +82,13 @@ impl Pace {
     }
 
     /// How long to wait for a receipt of what went out as the last of `behind` bytes: `least`, or four times what the
-    /// last one took, or twice what the line needs for it. TCP loses nothing by itself: sending again what is still
+    /// last ones took, or four times what the line needs for it. TCP loses nothing by itself: sending again what is still
     /// on a thin line only makes it thinner.
     pub(super) fn patience(&self, least: Span, behind: usize) -> Span {
         let carries = self.carries.unwrap_or(THINNEST).max(THINNEST);
-        let moments = i64::try_from(2 * behind / carries).unwrap_or(i64::MAX);
+        let moments = i64::try_from(4 * behind / carries).unwrap_or(i64::MAX);
         let line = Span::from_micros(MOMENT.as_micros().saturating_mul(moments));
-        Span::from_micros(self.took.as_micros().saturating_mul(4))
+        Span::from_micros(self.longest.as_micros().saturating_mul(4))
             .max(line)
             .max(least)
     }
