@@ -659,15 +659,12 @@ fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
         bench.now = bench.now + Span::from_secs(3600);
     }
     bench.connect();
-    for _ in 0..60 {
-        bench.pass(Span::from_secs(30));
+    // Receipts come within a second from now on: the line opens.
+    for _ in 0..120 {
+        bench.pass(Span::from_secs(1));
         bench.receipt_all();
     }
-    assert!(
-        bench.core.is_drained(),
-        "{:#?}",
-        bench.core.status(bench.now)
-    );
+    assert!(bench.core.is_drained());
     assert_eq!(bench.applied_once() as u64, bench.decoded());
     assert!(bench.centre.gaps.is_empty(), "{:?}", bench.centre.gaps);
     let (contexts, keys) = (bench.centre.openers.len(), bench.centre.keys.len());
