@@ -165,10 +165,7 @@ impl<R: Read> Reader<R> {
     pub fn new(mut from: R, cargo: Cargo) -> Result<Self, CarryError> {
         let mut begin = [0; MAGIC.len() + 2];
         from.read_exact(&mut begin)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => CarryError::NotOurs,
-                _ => CarryError::Io(error),
-            })?;
+            .map_err(|error| unless_short(error, CarryError::NotOurs))?;
         let [magic @ .., version, carries] = begin;
         if magic != *MAGIC {
             return Err(CarryError::NotOurs);
@@ -243,10 +240,16 @@ impl<R: Read> Reader<R> {
     fn fill(&mut self, into: &mut [u8], at: u64) -> Result<(), CarryError> {
         self.from
             .read_exact(into)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => CarryError::CutOff { at },
-                _ => CarryError::Io(error),
-            })
+            .map_err(|error| unless_short(error, CarryError::CutOff { at }))
+    }
+}
+
+/// The disk's error, unless there was only too little.
+fn unless_short(error: io::Error, short: CarryError) -> CarryError {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        short
+    } else {
+        CarryError::Io(error)
     }
 }
 
