@@ -165,7 +165,7 @@ impl<R: Read> Reader<R> {
     pub fn new(mut from: R, cargo: Cargo) -> Result<Self, CarryError> {
         let mut begin = [0; MAGIC.len() + 2];
         from.read_exact(&mut begin)
-            .map_err(|error| or_io(error, CarryError::NotOurs))?;
+            .map_err(|error| unless_short(error, CarryError::NotOurs))?;
         let [magic @ .., version, carries] = begin;
         if magic != *MAGIC {
             return Err(CarryError::NotOurs);
@@ -240,14 +240,14 @@ impl<R: Read> Reader<R> {
     fn fill(&mut self, into: &mut [u8], at: u64) -> Result<(), CarryError> {
         self.from
             .read_exact(into)
-            .map_err(|error| or_io(error, CarryError::CutOff { at }))
+            .map_err(|error| unless_short(error, CarryError::CutOff { at }))
     }
 }
 
-/// What the end of a file means where there should be more; any other error is the disk's.
-fn or_io(error: io::Error, at_the_end: CarryError) -> CarryError {
+/// The disk's error, unless there was only too little.
+fn unless_short(error: io::Error, short: CarryError) -> CarryError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        at_the_end
+        short
     } else {
         CarryError::Io(error)
     }

@@ -128,7 +128,8 @@ mod tests {
     fn opened(message: GatewayToCentre) -> OpenContext {
         match message.kind {
             Some(gateway_to_centre::Kind::OpenContext(open)) => open,
-            _ => panic!("a context"),
+            Some(gateway_to_centre::Kind::Hello(_) | gateway_to_centre::Kind::Batches(_))
+            | None => panic!("a context"),
         }
     }
 
