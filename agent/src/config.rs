@@ -19,6 +19,8 @@ use crate::survival;
 const LONGEST_COMMIT_MS: u64 = 60_000;
 /// Least budget of a metered line: heartbeats alone take that much.
 const LEAST_PER_DAY: u64 = 262_144;
+/// Twice what heartbeats of 300 bytes take in a day, times the seconds between them: they always go.
+const HEARTBEATS_PER_DAY: u64 = 2 * 300 * 86_400;
 
 /// Options of `vitaltwin-agent`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,7 +33,7 @@ pub struct Config {
     /// than three heartbeats. 30 to 86400.
     pub uplink_after_s: u64,
     /// Bytes that the line to the centre may carry on a day of UTC, both ways, TLS and all. 0: it is free. Else at
-    /// least 262144.
+    /// least 262144, and at least twice what heartbeats take (51840000 / `heartbeat_s`).
     pub bytes_per_day: u64,
     /// The centre's gRPC door, "host:port". Absent: as told at enrolment.
     pub grpc_address: Option<String>,
@@ -282,8 +284,15 @@ impl Config {
         let fine = (30..=86_400).contains(&after);
         range("uplink_after_s", after, fine, "30 to 86400")?;
         let bytes = self.bytes_per_day;
-        let fine = bytes == 0 || bytes >= LEAST_PER_DAY;
-        range("bytes_per_day", bytes, fine, "0 or at least 262144")?;
+        let least = LEAST_PER_DAY.max(HEARTBEATS_PER_DAY / self.heartbeat_s.max(1));
+        let expected =
+            "0 or at least 262144, and twice what heartbeats take: 51840000 / heartbeat_s";
+        range(
+            "bytes_per_day",
+            bytes,
+            bytes == 0 || bytes >= least,
+            expected,
+        )?;
         self.check_survival()?;
         for (field, address) in [
             ("grpc_address", &self.grpc_address),
@@ -485,6 +494,12 @@ mod tests {
         assert!(text("uplink = [\"grpc\", \"pigeon\"]").contains("pigeon"));
         assert!(text("uplink_after_s = 5").contains("30 to 86400"));
         assert!(text("bytes_per_day = 1000").contains("0 or at least 262144"));
+        assert!(text("bytes_per_day = 1000000").contains("51840000 / heartbeat_s"));
+        let rare = "bytes_per_day = 1000000\nheartbeat_s = 60";
+        assert!(
+            load(rare).is_ok(),
+            "heartbeats every minute leave half of it"
+        );
         assert!(text("buffer_bytes = 4").contains("1048576"));
         assert!(text("buffer_days = 0").contains("1 to 3650"));
         assert!(text("survival_after_s = 5").contains("0 or 60 to 86400"));

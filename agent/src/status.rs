@@ -225,6 +225,8 @@ impl Status {
         let devices = self.devices.iter().map(|device| DeviceStatus {
             readings: 0,
             last_value_us: 0,
+            // Its uncertainty grows by itself.
+            clock: None,
             ..device.clone()
         });
         let budget = self.budget.as_ref().map(|budget| BudgetStatus {

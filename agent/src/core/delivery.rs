@@ -18,6 +18,7 @@ use crate::outbox::store::StoreError;
 use crate::outbox::writer::Job;
 use crate::status::describe;
 use crate::uplink::UplinkEvent;
+use crate::uplink::budget::Allowance;
 use crate::uplink::window::{Class, Refused, Send};
 
 impl Core {
@@ -184,7 +185,10 @@ impl Core {
         self.gateway.last_receipt_us = now.as_micros();
         let ids = receipted.removed.iter().map(|(id, _)| *id);
         self.window.receipted(ids, now);
-        self.survival.heard(now);
+        // A receipt for a heartbeat proves no care: with the day's bytes spent the centre gets no vitals to watch.
+        if self.allow(now) > Allowance::Urgent {
+            self.survival.heard(now);
+        }
         for (id, entry) in &receipted.removed {
             self.forget(*id);
             self.gateway.readings_receipted += u64::from(entry.stub.count);

@@ -1231,6 +1231,20 @@ fn a_budget_carries_live_data_first_and_always_alerts_and_the_next_day_goes_on()
     assert!(bench.core.status(bench.now).readings_dropped.is_empty());
 }
 
+/// The centre receipts heartbeats and gets nothing to watch: then this agent watches.
+#[test]
+fn with_the_days_bytes_spent_the_gateway_watches_itself() {
+    for (budget, silent) in [(1, true), (u64::MAX, false)] {
+        let mut bench = Bench::new();
+        bench.receipt_all();
+        bench.core.day.set_for_tests(budget);
+        metered(&mut bench, 400, true);
+        let status = bench.core.status(bench.now);
+        assert!(status.connected && bench.centre.heartbeats.len() > 10);
+        assert_eq!(status.centre_silent, silent, "budget {budget}");
+    }
+}
+
 #[test]
 fn control_without_a_budget_all_of_it_passes_in_the_same_time() {
     let mut bench = Bench::new();

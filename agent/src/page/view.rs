@@ -106,6 +106,12 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
             "Please tell your care team",
             "This box has to be registered again. Your readings are kept here until then.",
         )
+    } else if status.connected && is_spent(status) {
+        note(
+            "Today's data allowance is used up",
+            "Your readings are kept here and sent tomorrow. Until then this box itself watches for what is urgent; \
+             alarms are still sent.",
+        )
     } else if status.centre_silent || !status.connected {
         note(
             "No line to your care team",
@@ -128,6 +134,12 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
             text: "Your devices are connected and your readings are being sent.".into(),
         }
     }
+}
+
+/// The day's bytes are spent: nothing but what is urgent goes.
+fn is_spent(status: &Status) -> bool {
+    let budget = status.budget.as_ref();
+    budget.is_some_and(|budget| budget.spent >= budget.bytes_per_day)
 }
 
 /// What a patient asked for: as a headline and in a sentence.
@@ -274,6 +286,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::BudgetStatus;
     use std::collections::BTreeMap;
 
     const NOW: Time = Time::from_micros(1_800_000_000_000_000);
@@ -310,7 +323,14 @@ mod tests {
         let (class, title) = class_and_title(&well());
         assert_eq!((class, title.as_str()), ("good", "Everything is working"));
         type Change = fn(&mut Status);
-        let troubles: [(&str, Change); 8] = [
+        let troubles: [(&str, Change); 9] = [
+            ("Today's data allowance is used up", |s| {
+                s.budget = Some(BudgetStatus {
+                    bytes_per_day: 300_000,
+                    spent: 300_000,
+                    ..BudgetStatus::default()
+                });
+            }),
             ("Please tell your care team", |s| {
                 s.store_trouble = "full".into();
             }),

@@ -101,8 +101,11 @@ impl Budget {
         self.handed = self.handed.saturating_sub(bytes);
         let spent = self.days.entry(self.day).or_default();
         *spent = spent.saturating_add(bytes);
-        while self.days.len() > DAYS {
-            self.days.pop_first();
+        // A clock that went far back makes today the oldest: it is the one that counts.
+        while self.days.len() > DAYS
+            && let Some(other) = self.days.keys().copied().find(|day| *day != self.day)
+        {
+            self.days.remove(&other);
         }
     }
 
@@ -229,6 +232,17 @@ mod tests {
             second.allowance(at(49)),
             Allowance::All,
             "the third day is new"
+        );
+        // A clock that is far behind all that is remembered.
+        let mut behind = budget(1000);
+        for day in 100..100 + 2 * i64::try_from(DAYS).expect("few") {
+            behind.spend(10, at(24 * day));
+        }
+        behind.spend(1000, at(1));
+        assert_eq!(
+            behind.allowance(at(2)),
+            Allowance::Urgent,
+            "today is not forgotten"
         );
         // A clock that was in the year 2040 for a moment.
         let mut far = budget(1000);
