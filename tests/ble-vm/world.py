@@ -16,14 +16,10 @@ from bumble.gatt import (
     Characteristic,
     Service,
 )
-from bumble.hci import (
-    HCI_COMMAND_STATUS_PENDING,
-    Address,
-    HCI_ErrorCode,
-    HCI_LE_Connection_Complete_Event,
-)
+from bumble.hci import Address, HCI_ErrorCode
 from bumble.host import Host
 from bumble.link import LocalLink
+from bumble.ll import TerminateInd
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import AsyncPipeSink
@@ -50,18 +46,14 @@ class Air(LocalLink):
 class Dongle(Controller):
     """The gateway's controller; `slots` links at most, 0 = as many as are asked for."""
 
-    slots = 0
+    slots = refusals = 0
 
     def _refused(self, command):
-        """A controller without a free slot begins, and then says that it failed."""
+        """A controller without a free slot says so at once."""
         if not self.slots or len(self.le_connections) < self.slots:
             return False
-        self._send_hci_command_status(HCI_COMMAND_STATUS_PENDING, command.op_code)
-        self.send_hci_packet(HCI_LE_Connection_Complete_Event(
-            status=HCI_ErrorCode.CONNECTION_LIMIT_EXCEEDED_ERROR, connection_handle=0, role=0, peer_address_type=0,
-            peer_address=Address("00:00:00:00:00:00"), connection_interval=0, peripheral_latency=0,
-            supervision_timeout=0, central_clock_accuracy=0,
-        ))
+        self.refusals += 1
+        self._send_hci_command_status(HCI_ErrorCode.CONNECTION_LIMIT_EXCEEDED_ERROR, command.op_code)
         return True
 
     def on_hci_le_create_connection_command(self, command):
@@ -69,6 +61,13 @@ class Dongle(Controller):
 
     def on_hci_le_extended_create_connection_command(self, command):
         return None if self._refused(command) else super().on_hci_le_extended_create_connection_command(command)
+
+    async def unplug(self):
+        """Out of the socket, with whatever links it has: the straps hear nothing any more and give them up."""
+        for connection in self.le_connections.values():
+            connection.send_ll_control_pdu(TerminateInd(HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR))
+        self.link.remove_controller(self)
+        await self.port.close()
 
 
 class Passkey(PairingDelegate):
@@ -184,4 +183,5 @@ async def dongle(air):
     address = "00:AA:BB:CC:DD:EE"
     plugged = Dongle("hci0", host_source=port.source, host_sink=port.sink, link=air, public_address=address)
     plugged.random_address = Address(address, Address.PUBLIC_DEVICE_ADDRESS)
+    plugged.port = port
     return plugged
