@@ -16,7 +16,12 @@ from bumble.gatt import (
     Characteristic,
     Service,
 )
-from bumble.hci import Address, HCI_ErrorCode
+from bumble.hci import (
+    Address,
+    HCI_ErrorCode,
+    HCI_LE_Connection_Complete_Event,
+    HCI_LE_Enhanced_Connection_Complete_Event,
+)
 from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.ll import TerminateInd
@@ -26,6 +31,13 @@ from bumble.transport.common import AsyncPipeSink
 
 HEART_RATE = UUID.from_16_bits(0x180D)
 MEASUREMENT = UUID.from_16_bits(0x2A37)
+# In the host's mask of LE events.
+ENHANCED = 1 << 9
+# What both events of a new connection say.
+CONNECTION = (
+    "status", "connection_handle", "role", "peer_address_type", "peer_address", "connection_interval", "peripheral_latency",
+    "supervision_timeout", "central_clock_accuracy",
+)
 
 
 class Air(LocalLink):
@@ -47,6 +59,17 @@ class Dongle(Controller):
     """The gateway's controller; `slots` links at most, 0 = as many as are asked for."""
 
     slots = refusals = 0
+
+    def send_hci_packet(self, packet):
+        """Linux waits for the enhanced event of a controller that has addresses to resolve, and Bumble sends the plain one:
+        without this, nothing else is done for 20 s after each connect."""
+        if isinstance(packet, HCI_LE_Connection_Complete_Event) and self.le_event_mask & ENHANCED:
+            nobody = Address("00:00:00:00:00:00")
+            fields = {name: getattr(packet, name) for name in CONNECTION}
+            packet = HCI_LE_Enhanced_Connection_Complete_Event(
+                local_resolvable_private_address=nobody, peer_resolvable_private_address=nobody, **fields
+            )
+        super().send_hci_packet(packet)
 
     def _refused(self, command):
         """A controller without a free slot says so at once."""
@@ -158,7 +181,7 @@ class Strap:
 
     async def run(self):
         await self.device.power_on()
-        await self.device.start_advertising(auto_restart=True, advertising_interval_min=100, advertising_interval_max=100)
+        await self.device.start_advertising(auto_restart=True, advertising_interval_min=250, advertising_interval_max=250)
         while True:
             await self.heard.wait()
             await asyncio.sleep(self.period)
