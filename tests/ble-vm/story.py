@@ -253,13 +253,16 @@ async def agent_killed(gateway, room):
 
 
 async def bonds(gateway, room):
-    """A strap that lets only bonded gateways listen, paired by an operator: one bond for two links."""
-    strap = room.put(4, bond=True, drop=12)
+    """A strap that lets only bonded gateways listen, paired by an operator: one bond for three links, each value once."""
+    strap = room.put(4, bond=True, drop=12, limit=36)
     await gateway.assign(strap)
     await gateway.pair(strap)
     await gateway.start_agent()
-    await until("values of two links", lambda: strap.drops >= 2 and gateway.readings(strap) >= 24 * READINGS)
+    await until("36 values were sent", lambda: strap.sent == 36)
+    await until("all of them were decoded", lambda: gateway.readings(strap) >= 36 * READINGS, 20)
     await gateway.all_receipted()
+    if gateway.readings(strap) != 36 * READINGS or strap.links < 3:
+        raise Failed(f"{gateway.readings(strap)} readings for {36 * READINGS}")
     if strap.bonds != 1:
         raise Failed(f"{strap.bonds} bonds for one")
 
