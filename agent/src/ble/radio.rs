@@ -424,6 +424,23 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_a_place_does_not_keep_the_loop_turning() {
+        let sharing = Sharing {
+            most: Some(1),
+            ..Sharing::default()
+        };
+        let mut radio = Radio::new(Limits::default(), ScanWindows::default(), sharing);
+        radio.assign(&BTreeSet::from([A, B]), at(0));
+        radio.handle(A, Input::Seen, at(0), 0);
+        radio.handle(B, Input::Seen, at(0), 0);
+        radio.handle(A, Input::ConnectFailed, at(0), 0);
+        radio.handle(B, STREAM, at(0), 0);
+        radio.tick(at(5), 0);
+        // A's delay is over, and B may stay for a minute.
+        assert!(radio.next_deadline(at(5)) > Some(at(5)));
+    }
+
+    #[test]
     fn a_listed_device_that_is_out_of_reach_does_not_keep_the_radio_busy() {
         let mut radio = radio(&[A]);
         radio.handle(A, Input::Seen, at(0), 0);

@@ -88,7 +88,7 @@ impl Slots {
         self.found = match self.found {
             Found::Suspected(most) | Found::Full(most, _) if up < most => Found::Open,
             Found::Probing(most) if up >= most => Found::Full(most, now),
-            found => found,
+            Found::Open | Found::Suspected(_) | Found::Probing(_) | Found::Full(..) => self.found,
         };
     }
 
@@ -97,7 +97,7 @@ impl Slots {
         self.found = match self.found {
             Found::Suspected(most) => Found::Probing(most),
             Found::Probing(most) | Found::Full(most, _) if up > most => Found::Open,
-            found => found,
+            Found::Open | Found::Probing(_) | Found::Full(..) => self.found,
         };
     }
 }
