@@ -14,7 +14,7 @@
 //!
 //! Invariants: a limit is believed only after one device connected in a place that another gave, and the other could
 //! not connect beside it; a belief that a free place does not bear out is dropped; none lasts longer than
-//! [`BELIEVED`].
+//! an hour.
 //! Must not know: devices, D-Bus.
 
 use vitals::{Span, Time};
