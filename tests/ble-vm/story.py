@@ -123,6 +123,15 @@ class Gateway:
         daemon.send_signal(how)
         await daemon.wait()
 
+    async def kill_bus(self):
+        """The bus dies and takes bluetoothd with it; both are started again, as systemd would."""
+        daemon, self.daemon = self.daemon, None
+        await call("/bin/busybox", "killall", "-9", "dbus-daemon")
+        await daemon.wait()
+        bus = await start("bus.log", "dbus-daemon", "--system", "--fork", "--nopidfile")
+        await bus.wait()
+        await self.start_daemon()
+
     async def start_centre(self):
         await call("vitaltwin-aggregator", "--dir", CENTRE, "init", "--name", "localhost")
         self.centre = await start("centre.log", "vitaltwin-aggregator", "--dir", CENTRE, "run")
@@ -283,6 +292,18 @@ async def passkey(gateway, room):
     await gateway.all_receipted()
 
 
+async def bus_killed(gateway, room):
+    """The system bus dies, which tells its clients nothing: values come again over the next one."""
+    strap = room.put(11)
+    await gateway.assign(strap)
+    await gateway.start_agent()
+    await until("values come", lambda: gateway.readings(strap) >= 10 * READINGS)
+    before = gateway.readings(strap)
+    await gateway.kill_bus()
+    await until("values come again", lambda: gateway.readings(strap) >= before + 20 * READINGS)
+    await gateway.all_receipted()
+
+
 async def unplugged(gateway, room):
     """The dongle is pulled out under a live link and put back: the agent says so, and values come again."""
     strap = room.put(9)
@@ -347,7 +368,9 @@ async def slots(gateway, room):
 
 STORIES = {
     story.__name__: story
-    for story in (drops, agent_killed, bonds, passkey, daemon_killed, unplugged, switched_off, slots_told, slots)
+    for story in (
+        drops, agent_killed, bonds, passkey, daemon_killed, bus_killed, unplugged, switched_off, slots_told, slots
+    )
 }
 
 
