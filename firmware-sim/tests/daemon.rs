@@ -318,8 +318,16 @@ async fn a_controller_with_one_slot_carries_one_link() {
     bench.faults().set_slots(1);
     is(
         bench.device(KEYED, "Connect").await,
-        "le-connection-concurrent-connection-limit",
+        "le-connection-abort-by-local",
     );
+    // A device that it never had a link to is forgotten, and the call is never answered.
+    let limit = Duration::from_millis(300);
+    let unanswered = tokio::time::timeout(limit, bench.device(THERMOMETER, "Connect")).await;
+    assert!(unanswered.is_err(), "{unanswered:?}");
+    bench
+        .client
+        .until(&path(THERMOMETER), "Connected", None)
+        .await;
     bench.device(STRAP, "Disconnect").await.expect("up");
     bench.device(KEYED, "Connect").await.expect("a free slot");
 }

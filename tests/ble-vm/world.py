@@ -17,19 +17,27 @@ from bumble.gatt import (
     Service,
 )
 from bumble.hci import (
-    HCI_COMMAND_STATUS_PENDING,
     Address,
     HCI_ErrorCode,
     HCI_LE_Connection_Complete_Event,
+    HCI_LE_Enhanced_Connection_Complete_Event,
 )
 from bumble.host import Host
 from bumble.link import LocalLink
+from bumble.ll import TerminateInd
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import AsyncPipeSink
 
 HEART_RATE = UUID.from_16_bits(0x180D)
 MEASUREMENT = UUID.from_16_bits(0x2A37)
+# In the host's mask of LE events.
+ENHANCED = 1 << 9
+# What both events of a new connection say.
+CONNECTION = (
+    "status", "connection_handle", "role", "peer_address_type", "peer_address", "connection_interval", "peripheral_latency",
+    "supervision_timeout", "central_clock_accuracy",
+)
 
 
 class Air(LocalLink):
@@ -50,18 +58,25 @@ class Air(LocalLink):
 class Dongle(Controller):
     """The gateway's controller; `slots` links at most, 0 = as many as are asked for."""
 
-    slots = 0
+    slots = refusals = 0
+
+    def send_hci_packet(self, packet):
+        """Linux waits for the enhanced event of a controller that has addresses to resolve, and Bumble sends the plain one:
+        without this, nothing else is done for 20 s after each connect."""
+        if isinstance(packet, HCI_LE_Connection_Complete_Event) and self.le_event_mask & ENHANCED:
+            nobody = Address("00:00:00:00:00:00")
+            fields = {name: getattr(packet, name) for name in CONNECTION}
+            packet = HCI_LE_Enhanced_Connection_Complete_Event(
+                local_resolvable_private_address=nobody, peer_resolvable_private_address=nobody, **fields
+            )
+        super().send_hci_packet(packet)
 
     def _refused(self, command):
-        """A controller without a free slot begins, and then says that it failed."""
+        """A controller without a free slot says so at once."""
         if not self.slots or len(self.le_connections) < self.slots:
             return False
-        self._send_hci_command_status(HCI_COMMAND_STATUS_PENDING, command.op_code)
-        self.send_hci_packet(HCI_LE_Connection_Complete_Event(
-            status=HCI_ErrorCode.CONNECTION_LIMIT_EXCEEDED_ERROR, connection_handle=0, role=0, peer_address_type=0,
-            peer_address=Address("00:00:00:00:00:00"), connection_interval=0, peripheral_latency=0,
-            supervision_timeout=0, central_clock_accuracy=0,
-        ))
+        self.refusals += 1
+        self._send_hci_command_status(HCI_ErrorCode.CONNECTION_LIMIT_EXCEEDED_ERROR, command.op_code)
         return True
 
     def on_hci_le_create_connection_command(self, command):
@@ -69,6 +84,13 @@ class Dongle(Controller):
 
     def on_hci_le_extended_create_connection_command(self, command):
         return None if self._refused(command) else super().on_hci_le_extended_create_connection_command(command)
+
+    async def unplug(self):
+        """Out of the socket, with whatever links it has: the straps hear nothing any more and give them up."""
+        for connection in self.le_connections.values():
+            connection.send_ll_control_pdu(TerminateInd(HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR))
+        self.link.remove_controller(self)
+        await self.port.close()
 
 
 class Passkey(PairingDelegate):
@@ -159,7 +181,7 @@ class Strap:
 
     async def run(self):
         await self.device.power_on()
-        await self.device.start_advertising(auto_restart=True, advertising_interval_min=100, advertising_interval_max=100)
+        await self.device.start_advertising(auto_restart=True, advertising_interval_min=250, advertising_interval_max=250)
         while True:
             await self.heard.wait()
             await asyncio.sleep(self.period)
@@ -184,4 +206,5 @@ async def dongle(air):
     address = "00:AA:BB:CC:DD:EE"
     plugged = Dongle("hci0", host_source=port.source, host_sink=port.sink, link=air, public_address=address)
     plugged.random_address = Address(address, Address.PUBLIC_DEVICE_ADDRESS)
+    plugged.port = port
     return plugged

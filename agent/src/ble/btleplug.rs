@@ -11,6 +11,7 @@
 //!   to counts;
 //! * the daemon's restart is silent, and "connected" may be said for ever: its name is watched, links are asked
 //!   for regularly, and the pure machine has a watchdog on the data;
+//! * a device whose first connect fails is forgotten, and that call is never answered: it is looked for meanwhile;
 //! * a scan that cannot be started says so in no event: after several the worker starts afresh;
 //! * dropping a stream can panic in a background task: [`quiet_known_panic`] keeps that one off the log.
 
@@ -46,7 +47,8 @@ use super::adverts::{Adverts, Data};
 use super::bluez;
 use super::link::{Input, Limits};
 use super::pipe::Setup;
-use super::radio::{Command, Radio, ScanWindows, Slots};
+use super::radio::{Command, Radio, ScanWindows};
+use super::slots::Sharing;
 use super::worker::{Orders, Out};
 use super::{About, Address, LinkState, Notification, RadioEvent};
 
@@ -62,8 +64,6 @@ const MOST_FAILED_SCANS: u32 = 4;
 const MOST_HELD: usize = 256;
 /// What the bus says when a connection has used up its match rules.
 const RULES_USED_UP: &str = "more match rules";
-/// What `BlueZ` says when the adapter carries no more links (HCI 0x09).
-const NO_SLOT: &str = "concurrent-connection-limit";
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Values = Pin<Box<dyn Stream<Item = (Address, ValueNotification)> + Send>>;
@@ -91,11 +91,11 @@ impl Bluetooth {
             silence: self.setup.silence,
             ..Limits::default()
         };
-        let slots = Slots {
+        let sharing = Sharing {
             most: self.setup.most_links,
-            ..Slots::default()
+            ..Sharing::default()
         };
-        let mut radio = Radio::new(limits, ScanWindows::default(), slots);
+        let mut radio = Radio::new(limits, ScanWindows::default(), sharing);
         let mut session = Session::open(&self).await?;
         self.out.event(RadioEvent::Health(None));
         self.out.alive();
@@ -467,7 +467,6 @@ impl Session {
                 self.adverts.distrust(address, true);
                 Input::Refused
             }
-            Some(Failure::Other(error)) if error.contains(NO_SLOT) => Input::NoSlot,
             Some(Failure::Empty) => {
                 let adapter = self.name.clone();
                 // Cached services that are broken stay so until the daemon forgets the device.

@@ -65,8 +65,6 @@ pub enum Input {
     Dropped,
     /// `BlueZ` forgot the device; it must be seen again before it can be connected.
     Vanished,
-    /// The adapter carries no more links: no fault of this device.
-    NoSlot,
     /// What answered is not this device.
     Refused,
     /// It advertises vitals; `beacon` if devices that do so have nothing else to say over a link.
@@ -90,6 +88,8 @@ const REFUSED: Span = Span::from_secs(60);
 const BEACON: Span = Span::from_mins(60);
 /// Failures in a row after which a device that is listed but not heard is no longer tried.
 const LISTED_ONLY: u32 = 1;
+/// Failures in a row that are not blamed on the distance: the last of them came after the device was heard anew.
+const STUCK: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -170,6 +170,14 @@ impl Link {
         }
     }
 
+    /// True if it is heard and cannot be connected all the same: after three failures, six, twelve and so on.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        let failures = self.backoff.failures();
+        let heard = matches!(self.state, State::Backoff { seen: true, .. });
+        heard && failures.is_multiple_of(STUCK) && (failures / STUCK).is_power_of_two()
+    }
+
     /// True while an attempt to connect runs.
     #[must_use]
     pub const fn is_connecting(&self) -> bool {
@@ -238,11 +246,6 @@ impl Link {
                     seen: false,
                 };
                 had_link
-            }
-            Input::NoSlot => {
-                self.last_value = None;
-                self.state = State::Ready;
-                None
             }
             Input::Connected => {
                 if self.state == State::Connecting {

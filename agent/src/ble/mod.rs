@@ -25,6 +25,7 @@ pub mod pins;
 pub mod pipe;
 pub mod radio;
 pub mod records;
+pub mod slots;
 pub mod supervisor;
 pub mod worker;
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vitals::{Span, Time};
 
 use super::link::{Action, Input, Limits, Link};
+use super::slots::{Sharing, Slots};
 use super::{Address, LinkState};
 
 /// How long a scan lasts, and the pauses between scans.
@@ -35,24 +36,6 @@ impl Default for ScanWindows {
     }
 }
 
-/// Links that an adapter carries at once (measured elsewhere: 5 to 7 on common dongles), and how they are shared.
-#[derive(Clone, Copy, Debug)]
-pub struct Slots {
-    /// How many; `None` until it is known. Learnt when the adapter refuses one.
-    pub most: Option<usize>,
-    /// How long a link may stay while another device waits.
-    pub hold: Span,
-}
-
-impl Default for Slots {
-    fn default() -> Self {
-        Self {
-            most: None,
-            hold: Span::from_secs(60),
-        }
-    }
-}
-
 /// What the adapter shall do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -69,6 +52,8 @@ pub enum Command {
 pub struct Radio {
     limits: Limits,
     windows: ScanWindows,
+    /// How long a link may stay while another device waits.
+    hold: Span,
     slots: Slots,
     links: BTreeMap<Address, Link>,
     /// Whose turn it is; cut short only by its own outcome.
@@ -85,11 +70,12 @@ pub struct Radio {
 impl Radio {
     /// A radio with no device assigned.
     #[must_use]
-    pub fn new(limits: Limits, windows: ScanWindows, slots: Slots) -> Self {
+    pub fn new(limits: Limits, windows: ScanWindows, sharing: Sharing) -> Self {
         Self {
             limits,
             windows,
-            slots,
+            hold: sharing.hold,
+            slots: Slots::new(sharing.most),
             links: BTreeMap::new(),
             connecting: None,
             last_served: None,
@@ -145,22 +131,25 @@ impl Radio {
     pub fn handle(&mut self, device: Address, input: Input, now: Time, jitter: u8) {
         if matches!(
             input,
-            Input::ConnectFailed
-                | Input::Subscribed { .. }
-                | Input::Vanished
-                | Input::NoSlot
-                | Input::Refused
+            Input::ConnectFailed | Input::Subscribed { .. } | Input::Vanished | Input::Refused
         ) && self.connecting == Some(device)
         {
             self.connecting = None;
         }
-        if input == Input::NoSlot {
-            // At least one, or nothing would ever be tried again.
-            self.slots.most = Some(self.held().max(1));
-        }
         if let Some(link) = self.links.get_mut(&device) {
             let action = link.handle(input, now, jitter);
             self.act(device, action);
+            if input == Input::ConnectFailed {
+                self.slots.failed(self.up(), now);
+            } else if matches!(
+                input,
+                Input::Subscribed {
+                    characteristics: 1..,
+                    ..
+                }
+            ) {
+                self.slots.connected(self.up());
+            }
         }
         // A value changes nothing about turns or scans: the common case stays cheap.
         if input != Input::Value {
@@ -198,12 +187,13 @@ impl Radio {
     /// When [`Radio::tick`] is due.
     #[must_use]
     pub fn next_deadline(&self, now: Time) -> Option<Time> {
+        let turn = self.connecting.is_none() && self.has_place(now);
         let links = self
             .links
             .values()
             .filter_map(Link::next_deadline)
             // A link whose wait is over but whose turn has not come is not a reason to wake.
-            .filter(|due| *due > now || self.connecting.is_none())
+            .filter(|due| *due > now || turn)
             .min();
         let due = [self.scan_turn_due(), self.way_due(now)];
         links.into_iter().chain(due.into_iter().flatten()).min()
@@ -211,19 +201,22 @@ impl Radio {
 
     /// When a link must give way to a device that waits: `None` while there is room or nobody waits.
     fn way_due(&self, now: Time) -> Option<Time> {
-        let full = self.slots.most.is_some_and(|most| self.held() >= most);
-        if !full || self.connecting.is_some() || self.next_turn(now).is_none() {
+        if self.has_place(now) || self.connecting.is_some() || self.next_turn(now).is_none() {
             return None;
         }
-        self.longest_held()
-            .map(|(_, since)| since + self.slots.hold)
+        self.longest_held().map(|(_, since)| since + self.hold)
     }
 
-    /// Links that are up or being made.
-    fn held(&self) -> usize {
+    fn has_place(&self, now: Time) -> bool {
+        let held = self.up() + usize::from(self.connecting.is_some());
+        self.slots.most(now).is_none_or(|most| held < most)
+    }
+
+    fn up(&self) -> usize {
         let links = self.links.values();
-        let up = links.filter(|link| link.subscribed_since().is_some());
-        up.count() + usize::from(self.connecting.is_some())
+        links
+            .filter(|link| link.subscribed_since().is_some())
+            .count()
     }
 
     fn longest_held(&self) -> Option<(Address, Time)> {
@@ -260,6 +253,12 @@ impl Radio {
     }
 
     fn plan(&mut self, now: Time) {
+        // Chosen before a link gives way: the place is for who waited, not for who had it.
+        let next = self.next_turn(now);
+        let stuck = next.is_some_and(|next| self.links.get(&next).is_some_and(Link::is_stuck));
+        if stuck && self.connecting.is_none() {
+            self.slots.stuck(self.up(), now);
+        }
         if self.way_due(now).is_some_and(|due| due <= now)
             && let Some((address, _)) = self.longest_held()
             && let Some(link) = self.links.get_mut(&address)
@@ -267,10 +266,9 @@ impl Radio {
             let action = link.give_way(now);
             self.act(address, Some(action));
         }
-        let room = self.slots.most.is_none_or(|most| self.held() < most);
-        if room
+        if self.has_place(now)
             && self.connecting.is_none()
-            && let Some(next) = self.next_turn(now)
+            && let Some(next) = next
         {
             self.turn_scan(false, now);
             if let Some(link) = self.links.get_mut(&next) {
@@ -337,7 +335,11 @@ mod tests {
     }
 
     fn radio(devices: &[Address]) -> Radio {
-        let mut radio = Radio::new(Limits::default(), ScanWindows::default(), Slots::default());
+        let mut radio = Radio::new(
+            Limits::default(),
+            ScanWindows::default(),
+            Sharing::default(),
+        );
         radio.assign(&devices.iter().copied().collect(), at(0));
         radio
     }
@@ -398,7 +400,7 @@ mod tests {
             while let Some(command) = radio.poll_command() {
                 match command {
                     Command::Connect(device) if up.len() >= 2 => {
-                        radio.handle(device, Input::NoSlot, at(second), 0);
+                        radio.handle(device, Input::ConnectFailed, at(second), 0);
                     }
                     Command::Connect(device) => {
                         up.insert(device);
@@ -419,6 +421,23 @@ mod tests {
         // Twenty minutes, a minute each, two at a time: forty turns for five devices.
         let (least, most) = (turns.values().min(), turns.values().max());
         assert!(least >= Some(&7) && most <= Some(&9), "{turns:?}");
+    }
+
+    #[test]
+    fn who_waits_for_a_place_does_not_keep_the_loop_turning() {
+        let sharing = Sharing {
+            most: Some(1),
+            ..Sharing::default()
+        };
+        let mut radio = Radio::new(Limits::default(), ScanWindows::default(), sharing);
+        radio.assign(&BTreeSet::from([A, B]), at(0));
+        radio.handle(A, Input::Seen, at(0), 0);
+        radio.handle(B, Input::Seen, at(0), 0);
+        radio.handle(A, Input::ConnectFailed, at(0), 0);
+        radio.handle(B, STREAM, at(0), 0);
+        radio.tick(at(5), 0);
+        // A's delay is over, and B may stay for a minute.
+        assert!(radio.next_deadline(at(5)) > Some(at(5)));
     }
 
     #[test]
@@ -495,7 +514,6 @@ mod tests {
             Just(Input::Value),
             Just(Input::Dropped),
             Just(Input::Vanished),
-            Just(Input::NoSlot),
             Just(Input::Refused),
         ]
     }
@@ -516,10 +534,7 @@ mod tests {
                 // The adapter reports the outcome of an attempt only for the device it is connecting.
                 let outcome = matches!(
                     input,
-                    Input::ConnectFailed
-                        | Input::Subscribed { .. }
-                        | Input::NoSlot
-                        | Input::Refused
+                    Input::ConnectFailed | Input::Subscribed { .. } | Input::Refused
                 );
                 if outcome && connecting != Some(device) {
                     continue;
@@ -543,7 +558,7 @@ mod tests {
                 }
                 prop_assert!(!(scanning && connecting.is_some()));
                 if let Some(due) = radio.next_deadline(now) {
-                    prop_assert!(due > now || connecting.is_none(), "would spin");
+                    prop_assert!(due > now, "would spin");
                 }
             }
         }

@@ -19,7 +19,7 @@
 //! | queues without bound | `a_core_that_does_not_listen_costs_counted_values_only` |
 //! | cached services stay broken until the daemon forgets the device | `broken_cached_services_are_forgotten` |
 //! | a scan of somebody else stands in the way | `a_scan_in_progress_is_waited_for` |
-//! | the adapter carries fewer links than there are devices | `more_straps_than_links_take_turns` |
+//! | the adapter carries fewer links than there are devices, and the daemon does not say so, or never answers | `more_straps_than_links_take_turns` |
 //! | the daemon comes back and knows nothing | `a_daemon_that_starts_afresh_is_taken_as_it_is` |
 //! | the adapter goes and comes back | `an_adapter_that_goes_away_is_told_and_taken_back` |
 //! | each advert costs round trips: scans in windows, none while connecting | `ble::radio`'s `keeps_its_promises`, `adverts_of_assigned_devices_are_values_once_each_and_no_others_are` |

@@ -11,6 +11,7 @@ use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
 use super::adapter::client_of;
 use super::error::Error;
+use super::objects;
 use super::peer::Peer;
 use super::world::{ADAPTER_PATH, World};
 use crate::wearable::Advert;
@@ -28,6 +29,26 @@ pub(crate) struct Device1 {
 impl Device1 {
     pub(crate) fn new(world: Arc<World>, peer: Arc<Peer>) -> Self {
         Self { world, peer }
+    }
+
+    /// The controller refuses one more link (HCI 0x09). The daemon does not say so: a device that it never had a link to
+    /// it forgets, and never answers; for others it is a failure like any other (measured on BlueZ 5.66).
+    async fn find_no_slot(&self) -> Result<(), Error> {
+        let met = {
+            let mut link = self.peer.link();
+            link.connecting = false;
+            link.number > 0
+        };
+        if met {
+            return Err(Error::connection_aborted());
+        }
+        let (world, peer) = (Arc::clone(&self.world), Arc::clone(&self.peer));
+        tokio::spawn(async move {
+            if let Err(error) = objects::remove_device(&world, &peer).await {
+                tracing::warn!(%error, "a device stays on the bus");
+            }
+        });
+        std::future::pending().await
     }
 }
 
@@ -57,8 +78,7 @@ impl Device1 {
             return Err(Error::connection_aborted());
         }
         if self.world.is_full() {
-            self.peer.link().connecting = false;
-            return Err(Error::no_slot());
+            return self.find_no_slot().await;
         }
         self.world.link_up(&self.peer).await;
         Ok(())

@@ -62,8 +62,6 @@ standard! {
     no_discovery => Failed "No discovery started";
     /// The link could not be made.
     connection_aborted => Failed "le-connection-abort-by-local";
-    /// The controller has no slot left (HCI 0x09, EMLINK).
-    no_slot => Failed "le-connection-concurrent-connection-limit";
     /// `Disconnect` without a link.
     not_connected => NotConnected "Not Connected";
     /// A read or a subscription without a link.

@@ -21,6 +21,9 @@ use crate::decode::{Offer, offer, streams};
 /// Real time that connecting, and then looking up services, may take: `BlueZ` itself gives up after 30 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
 
+/// Real time between two looks at whether the daemon still knows a device that is being connected.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a connection attempt brought. Peripheral and stream are kept however it ended: dropping a stream is
 /// what costs match rules.
 pub(super) struct Attempt {
@@ -118,16 +121,18 @@ impl Attempt {
                 tracing::debug!(%address, "a link of a former daemon was ended");
             }
         }
-        if let Err(error) = timeout(CONNECT_TIMEOUT, peripheral.connect())
-            .await
-            .map_err(late)?
-        {
-            let text = error.to_string();
+        let connected = tokio::select! {
+            connected = timeout(CONNECT_TIMEOUT, peripheral.connect()) => connected.map_err(late)?,
+            () = forgotten(&peripheral) => {
+                return Err(Failure::Other("the daemon gave it up and forgot it".into()));
+            }
+        };
+        if let Err(error) = connected {
             // The object is gone since the daemon restarted or cleaned up: it must be found anew.
-            if text.contains("UnknownObject") || text.contains("doesn't exist") {
+            if is_unknown(&error) {
                 return Err(Failure::Vanished);
             }
-            return Err(Failure::Other(text));
+            return Err(other(error));
         }
         // Before the first subscription, and once: see the head of this file.
         if first {
@@ -272,6 +277,25 @@ impl Attempt {
             Err(_) => tracing::debug!("a subscription timed out"),
         }
     }
+}
+
+/// Ends when the daemon does not know the device any more. It forgets one whose first connect fails, and then never
+/// answers that call (measured).
+async fn forgotten(peripheral: &Peripheral) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = peripheral.is_connected().await
+            && is_unknown(&error)
+        {
+            return;
+        }
+    }
+}
+
+/// The daemon has no such object. Only the words get through btleplug: those of the real daemon and of a pretended one.
+fn is_unknown(error: &btleplug::Error) -> bool {
+    let text = error.to_string();
+    text.contains("doesn't exist") || text.contains("Unknown object")
 }
 
 /// Where a device shows its clock.
