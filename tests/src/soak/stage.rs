@@ -172,7 +172,12 @@ impl Stage {
                 self.agenda.insert((at, 0), act);
                 return Ok(());
             }
-            self.act(act).await.with_context(|| format!("{act:?}"))?;
+            // A harness that stumbles goes on, or hours are lost; the verdict tells.
+            if let Err(error) = self.act(act).await {
+                let text = format!("the soak itself failed at {act:?}: {error:#}");
+                self.note(&text);
+                self.last.seen.push(text);
+            }
         }
         Ok(())
     }
@@ -186,14 +191,14 @@ impl Stage {
     async fn act(&mut self, act: Act) -> Result<()> {
         match act {
             Act::Look => {
-                self.look_after()?;
                 self.schedule(LOOK_EVERY, act);
+                self.look_after()?;
             }
             Act::Sample => {
+                self.schedule(self.options.sample_every(), act);
                 let sample = self.sample();
                 sample::append(&self.options.dir.join("samples.jsonl"), &sample)?;
                 self.samples.push(sample);
-                self.schedule(self.options.sample_every(), act);
             }
             Act::Begin(lane) => {
                 let whose = self.whose(lane);
@@ -201,17 +206,17 @@ impl Stage {
                 if self.possible(trouble) {
                     *self.troubles.entry(trouble.name()).or_default() += 1;
                     self.note(&format!("{} {trouble:?} for {hold:?}", LANES[lane]));
-                    self.begin(LANES[lane], trouble).await?;
                     self.schedule(hold, Act::End(lane, trouble));
+                    self.begin(LANES[lane], trouble).await?;
                 } else {
                     self.schedule(Duration::ZERO, act);
                 }
             }
             Act::End(lane, trouble) => {
-                self.end(LANES[lane], trouble).await?;
                 let whose = self.whose(lane);
                 let pause = self.lanes[lane].pause(whose);
                 self.schedule(pause, Act::Begin(lane));
+                self.end(LANES[lane], trouble).await?;
             }
             Act::Plant(plant) => self.plant(plant)?,
         }
@@ -446,10 +451,10 @@ impl Stage {
         if let Ok(centre) = self.world.centre.process()
             && let Some(status) = centre.ended()?
         {
-            anyhow::bail!(
-                "the centre ended by itself with {status}:\n{}",
-                centre.tail()
-            );
+            let said = centre.tail();
+            // It is not looked at again.
+            self.world.centre.kill()?;
+            anyhow::bail!("the centre ended by itself with {status}:\n{said}");
         }
         Ok(())
     }
@@ -545,7 +550,11 @@ impl Stage {
             let all = readings.len();
             readings.sort_unstable();
             readings.dedup();
-            last.in_history += all as u64;
+            let plan = self.world.scenario.patients.iter();
+            let home = plan.filter(|plan| self.world.patients.get(&plan.name) == Some(patient));
+            for plan in home {
+                last.in_history.insert(plan.gateway.clone(), all as u64);
+            }
             last.twice += (all - readings.len()) as u64;
         }
         self.world.centre.stop()?;

@@ -16,6 +16,8 @@ use super::sample::{Counts, Sample, Taken};
 const LONG_LIFE: f64 = 0.4;
 /// And so do fewer samples in its second half.
 const FEWEST: usize = 8;
+/// Memory of a life shorter than this may still grow to its working size.
+const SETTLED_S: f64 = 1800.0;
 /// Resident KiB that a process may gain over the length of the run, if the second half of its life went on like that.
 const MOST_KIB: f64 = 2048.0;
 /// Handles and threads likewise.
@@ -28,8 +30,8 @@ pub struct Last {
     pub sample: Sample,
     /// Readings that the history gives twice.
     pub twice: u64,
-    /// Readings that the history gives.
-    pub in_history: u64,
+    /// Readings that the history gives, by home.
+    pub in_history: BTreeMap<String, u64>,
     /// Agents that ended by themselves and were started again, by what they said last.
     pub ended_by_themselves: BTreeMap<String, u64>,
     /// What the harness itself saw go wrong.
@@ -85,7 +87,8 @@ impl Verdict {
                 } else {
                     MOST_HANDLES
                 };
-                if grown > most {
+                let settled = what != "KiB" || growth.lived_s >= SETTLED_S;
+                if grown > most && settled {
                     self.failures.push(format!(
                         "{} is not flat: {first} to {last} {what}, {grown:.0} over the run's length (at most {most})",
                         growth.who
@@ -115,9 +118,27 @@ impl Verdict {
             fail(waiting > 0, format!("{home} still holds {waiting} records"));
         }
         fail(
-            decoded != kept,
+            decoded > kept,
             format!("{decoded} decoded and kept, {kept} applied, quarantined or declared lost"),
         );
+        let dropped = sum(|c| c.dropped);
+        fail(
+            dropped != centre.declared_lost,
+            format!("{dropped} dropped, {} declared lost", centre.declared_lost),
+        );
+        for (home, counts) in homes {
+            let there = last.in_history.get(home).copied().unwrap_or(0);
+            let whole = counts.decoded.checked_sub(counts.dropped + there);
+            // A killed agent may have sent what it had not committed: the centre then knows more than its books.
+            let wrong = whole.map_or(home == "steady", |missing| missing > 0);
+            fail(
+                wrong,
+                format!(
+                    "{home}: {} decoded, {} dropped, {there} in the history",
+                    counts.decoded, counts.dropped
+                ),
+            );
+        }
         fail(
             centre.applied > centre.journaled,
             format!(
@@ -133,7 +154,7 @@ impl Verdict {
             fail(true, why);
         }
         self.books = format!(
-            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; {} in the history, {} twice",
+            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; in the history {:?}, {} twice",
             centre.journaled,
             centre.applied,
             centre.duplicated,
@@ -302,6 +323,7 @@ mod tests {
         }
         let last = Last {
             sample,
+            in_history: [("steady".into(), 1000)].into(),
             ..Last::default()
         };
         ((0..100).map(at).collect(), last)
