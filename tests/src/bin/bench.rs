@@ -20,7 +20,7 @@ enum Bench {
         #[arg(long, default_value_t = 400)]
         samples: usize,
     },
-    /// Memory and CPU of an agent with ten devices.
+    /// Memory, CPU, wake-ups and writes of an agent with 10 and 40 devices, an ECG, a backlog; beside peers.
     Agent {
         /// Seconds to look at.
         #[arg(long, default_value_t = 60)]

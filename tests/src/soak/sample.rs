@@ -101,24 +101,6 @@ pub fn taken(pid: u32) -> Option<Taken> {
     })
 }
 
-/// The children of a process.
-#[must_use]
-pub fn children(pid: u32) -> Vec<u32> {
-    let mut found = Vec::new();
-    for task in std::fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(
-            text.split_whitespace()
-                .filter_map(|pid| pid.parse::<u32>().ok()),
-        );
-    }
-    found
-}
-
 /// What an agent says of itself, and what lies on its disk.
 #[must_use]
 pub fn counts(gateway: &Gateway) -> Counts {

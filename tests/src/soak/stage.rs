@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::sample::{self, Sample, centre_counts, children, counts, taken};
+use super::sample::{self, Sample, centre_counts, counts, taken};
 use super::trouble::{Lane, Trouble, Whose};
 use super::verdict::Last;
 use super::{Options, Plant};
 use crate::client::all_readings;
 use crate::gateway::{Bench, Gateway, Uplink};
+use crate::process::children;
 use crate::proxy::{Proxy, Weather};
 use crate::world::{Plan, World, fast_clock};
 
