@@ -11,6 +11,7 @@ mod hostile;
 mod identity;
 mod page;
 mod paths;
+mod service;
 mod streams;
 mod support;
 mod tidy;
