@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{cpu_time, memory_kib};
+use super::{memory_kib, thread_cpu};
 
 /// Counts of some processes so far.
 #[derive(Clone, Debug)]
@@ -38,7 +38,8 @@ impl Usage {
     pub fn of(processes: &[u32]) -> Result<Self> {
         let (mut cpu, mut switches, mut written) = (Duration::ZERO, 0, 0);
         for process in processes {
-            cpu += cpu_time(*process)?;
+            // By the scheduler's account: ticks of 10 ms would say nothing of a process that wakes for less.
+            cpu += thread_cpu(*process)?.values().sum::<Duration>();
             switches += context_switches(*process)?;
             written += net_written(*process)?;
         }
