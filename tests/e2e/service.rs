@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::gateway::Uplink;
+use e2e::gateway::{Gateway, Uplink};
+use e2e::wait::wait_for;
 
 use crate::paths::{LONG, one_patient};
 
@@ -64,6 +65,31 @@ async fn the_service_manager_hears_ready_alive_and_stopping() -> Result<()> {
     hear_until(&manager, "WATCHDOG=1")?;
     home.stop_agent()?;
     hear_until(&manager, "STOPPING=1").map(drop)
+}
+
+/// No stick, no daemon, for days: that must not cost a process a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_radio_that_is_not_there_is_tried_ever_more_seldom() -> Result<()> {
+    let (_folder, mut world) = one_patient(Uplink::Grpc).await?;
+    let home = world.gateway("home")?;
+    home.start_agent()?;
+    let number = Gateway::count;
+    wait_for("the radio's trouble", LONG, async || {
+        Ok((number(home, "/radio_restarts/trouble") > 0).then_some(()))
+    })
+    .await?;
+    // The clock runs ten times as fast: pauses of 1, 2, 4, 8, 16, 32 and 60 seconds.
+    let (began, two_minutes) = (number(home, "/written_us"), 120_000_000);
+    wait_for("two minutes without a radio", LONG, async || {
+        Ok((number(home, "/written_us") > began + two_minutes).then_some(()))
+    })
+    .await?;
+    let restarts = number(home, "/radio_restarts/trouble");
+    ensure!(
+        (4..=12).contains(&restarts),
+        "{restarts} workers in two minutes"
+    );
+    Ok(())
 }
 
 /// A root file system with nothing but a package database.

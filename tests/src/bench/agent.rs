@@ -36,13 +36,15 @@ struct Case {
     line: bool,
     peers: bool,
     seconds: u64,
+    /// What lies on the counted disk: the agent's folder, or the outbox in it.
+    counted: &'static str,
 }
 
-/// Runs all cases and prints them.
+/// Runs the cases whose names contain `only` and prints them.
 ///
 /// # Errors
 /// When a process fails. A missing peer is said and left out.
-pub async fn run(seconds: u64) -> Result<()> {
+pub async fn run(seconds: u64, only: &str) -> Result<()> {
     println!(
         "load of this machine now: {}",
         std::fs::read_to_string("/proc/loadavg")
@@ -62,6 +64,7 @@ pub async fn run(seconds: u64) -> Result<()> {
         line,
         peers,
         seconds,
+        counted: "agent",
     };
     let (second, ten_seconds) = ("", "commit_interval_ms = 10000\n");
     let cases = [
@@ -127,13 +130,27 @@ pub async fn run(seconds: u64) -> Result<()> {
             false,
             WRITES_S.max(seconds),
         ),
+        Case {
+            counted: "agent/outbox",
+            ..case(
+                "the same, outbox alone",
+                Uplink::Grpc,
+                ten_seconds,
+                false,
+                false,
+                WRITES_S.max(seconds),
+            )
+        },
     ];
-    for case in &cases {
+    for case in cases.iter().filter(|case| case.name.contains(only)) {
         if let Err(error) = measure(case).await {
             println!("{}: FAILED: {error:#}", case.name);
         }
     }
-    backlog().await
+    if "backlog".contains(only) {
+        backlog().await?;
+    }
+    Ok(())
 }
 
 fn size() -> Result<()> {
@@ -199,7 +216,7 @@ fn thermometers() -> String {
 async fn measure(case: &Case) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let dir = folder.path();
-    let disk = CountedDisk::new(&dir.join("disk.img"), &dir.join(HOME).join("agent"))?;
+    let disk = CountedDisk::new(&dir.join("disk.img"), &dir.join(HOME).join(case.counted))?;
     let mut world = world(dir, case, Vec::new()).await?;
     let first = first_reading(&mut world, case).await?;
     let mut peers = Vec::new();
@@ -401,6 +418,7 @@ async fn backlog() -> Result<()> {
         line: false,
         peers: false,
         seconds: 0,
+        counted: "agent",
     };
     let mut world = world(folder.path(), &case, fast_clock(1000.0))
         .await

@@ -139,7 +139,7 @@ impl CountedDisk {
     pub fn new(image: &Path, at: &Path) -> Result<Option<Self>> {
         std::fs::create_dir_all(at)?;
         let script = "truncate -s 256M \"$0\" && mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 \"$0\" \
-                      && device=$(losetup --find --show --direct-io=on \"$0\") && mount \"$device\" \"$1\" && echo \"$device\"";
+                      && device=$(losetup --find --show --direct-io=on \"$0\") && mount \"$device\" \"$1\" && rmdir \"$1/lost+found\" && chmod 0700 \"$1\" && echo \"$device\"";
         let made = std::process::Command::new("sh")
             .args(["-c", script])
             .args([image, at])

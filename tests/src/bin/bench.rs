@@ -12,7 +12,7 @@ struct Options {
     bench: Bench,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Bench {
     /// D-Bus signal to alert at a gRPC subscriber.
     Latency {
@@ -25,6 +25,9 @@ enum Bench {
         /// Seconds to look at.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+        /// Only the cases whose names contain this.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Readings a second through the aggregator, and where the time goes.
     Throughput {
@@ -38,7 +41,7 @@ enum Bench {
 async fn main() -> ExitCode {
     let done = match Options::parse().bench {
         Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
-        Bench::Agent { seconds } => e2e::bench::agent::run(seconds).await,
+        Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
     };
     match done {
