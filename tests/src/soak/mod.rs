@@ -2,6 +2,7 @@
 //!
 //! * [`trouble`]: what is done to whom, from a seed.
 //! * [`stage`]: the world it is done to, and a service manager that starts an agent again which ended by itself.
+//! * `hurt`: what a trouble does, and what sets it right.
 //! * [`sample`]: what each process takes and counts, a JSON line a minute.
 //! * [`verdict`]: PURE: from samples and last counts to what failed.
 //!
@@ -9,6 +10,7 @@
 //! last minute (its radio worker, Bluetooth daemon, bus, line and centre do not), and the centre is ended in the first
 //! half only. What grows in these two lives is a leak; in short lives it would not show.
 
+mod hurt;
 pub mod sample;
 pub mod stage;
 pub mod trouble;
