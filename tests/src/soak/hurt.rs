@@ -11,7 +11,7 @@ use crate::process::children;
 use crate::proxy::Weather;
 
 impl Stage {
-    pub(super) async fn begin(&mut self, home: &str, trouble: Trouble) -> Result<()> {
+    pub(super) fn begin(&mut self, home: &str, trouble: Trouble) -> Result<()> {
         match trouble {
             Trouble::AgentKilled => self.world.gateway(home)?.kill_agent()?,
             Trouble::AgentStopped => self.stop_agent(home)?,
@@ -63,7 +63,7 @@ impl Stage {
     pub(super) async fn end(&mut self, home: &str, trouble: Trouble) -> Result<()> {
         match trouble {
             Trouble::AgentKilled | Trouble::AgentStopped => {
-                self.world.gateway(home)?.start_agent()?
+                self.world.gateway(home)?.start_agent()?;
             }
             Trouble::PowerCut(_) | Trouble::ClockStep(_) => {
                 std::fs::write(self.clock_file(home), "+0")?;

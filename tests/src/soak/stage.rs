@@ -62,7 +62,7 @@ pub struct Stage {
     began: Instant,
     pub(super) last: Last,
     planted: Vec<std::fs::File>,
-    _disk: Option<SmallDisk>,
+    disk: Option<SmallDisk>,
 }
 
 /// The two doors of the centre, as one home sees them.
@@ -128,7 +128,7 @@ impl Stage {
             began,
             last: Last::default(),
             planted: Vec::new(),
-            _disk: disk,
+            disk,
         };
         stage.switch_on()?;
         Ok(stage)
@@ -209,7 +209,7 @@ impl Stage {
                     *self.troubles.entry(trouble.name()).or_default() += 1;
                     self.note(&format!("{} {trouble:?} for {hold:?}", LANES[lane]));
                     self.schedule(hold, Act::End(lane, trouble));
-                    self.begin(LANES[lane], trouble).await?;
+                    self.begin(LANES[lane], trouble)?;
                 } else {
                     self.schedule(Duration::ZERO, act);
                 }
@@ -241,11 +241,9 @@ impl Stage {
     }
 
     fn possible(&self, trouble: Trouble) -> bool {
-        match trouble {
-            Trouble::ClockStep(_) | Trouble::PowerCut(_) => Path::new(FAKETIME).is_file(),
-            Trouble::DiskFull => self._disk.is_some(),
-            _ => true,
-        }
+        let of_clocks = matches!(trouble, Trouble::ClockStep(_) | Trouble::PowerCut(_));
+        (!of_clocks || Path::new(FAKETIME).is_file())
+            && (trouble != Trouble::DiskFull || self.disk.is_some())
     }
 
     pub(super) fn clock_file(&self, home: &str) -> PathBuf {

@@ -161,13 +161,12 @@ impl Lane {
         };
         let kind = kinds.choose(&mut self.rng).copied().unwrap_or(LINE);
         let chosen = kind.choose(&mut self.rng).copied();
-        let trouble = match chosen.unwrap_or(Trouble::LineCut) {
-            Trouble::ClockStep(way) => {
-                Trouble::ClockStep(way * self.rng.random_range(1..=LONGEST_STEP_S))
-            }
-            Trouble::PowerCut(_) => Trouble::PowerCut(-self.rng.random_range(60..=LONGEST_UNSET_S)),
-            other => other,
-        };
+        let mut trouble = chosen.unwrap_or(Trouble::LineCut);
+        if let Trouble::ClockStep(way) = trouble {
+            trouble = Trouble::ClockStep(way * self.rng.random_range(1..=LONGEST_STEP_S));
+        } else if let Trouble::PowerCut(_) = trouble {
+            trouble = Trouble::PowerCut(-self.rng.random_range(60..=LONGEST_UNSET_S));
+        }
         (trouble, self.span(1..25))
     }
 
