@@ -46,6 +46,7 @@ pub struct Gateway {
     began: Time,
     agent: Option<Process>,
     uplink: Uplink,
+    only_agent: Vec<(String, String)>,
 }
 
 /// What the wearables around a gateway play.
@@ -79,6 +80,7 @@ impl Gateway {
             began: Time::ZERO,
             agent: None,
             uplink,
+            only_agent: Vec::new(),
         };
         gateway.configure("")?;
         Ok(gateway)
@@ -87,6 +89,11 @@ impl Gateway {
     /// Another clock for the next start and the next commands.
     pub fn set_envs(&mut self, envs: &[(String, String)]) {
         self.envs = envs.to_vec();
+    }
+
+    /// More environment for the agent alone, from its next start on.
+    pub fn set_agent_envs(&mut self, envs: &[(String, String)]) {
+        self.only_agent = envs.to_vec();
     }
 
     /// The agent's data folder.
@@ -105,6 +112,30 @@ impl Gateway {
     #[must_use]
     pub fn bus(&self) -> &PrivateBus {
         &self.bus
+    }
+
+    /// The same, to hurt it.
+    pub fn bus_mut(&mut self) -> &mut PrivateBus {
+        &mut self.bus
+    }
+
+    /// A method of the pretended daemon's control object; `arguments` as `dbus-send` writes them. Its answer.
+    ///
+    /// # Errors
+    /// When the daemon is not there, or refuses.
+    pub fn control(&self, method: &str, arguments: &[&str]) -> Result<String> {
+        let address = format!("--bus={}", self.bus.address());
+        let method = format!("org.vitaltwin.Sim1.{method}");
+        let call = [
+            address.as_str(),
+            "--print-reply",
+            "--reply-timeout=10000",
+            "--dest=org.bluez",
+            "/sim",
+            &method,
+        ];
+        let all = call.into_iter().chain(arguments.iter().copied());
+        run(Path::new("dbus-send"), all, &[])
     }
 
     /// Switches the wearables on.
@@ -221,6 +252,7 @@ impl Gateway {
     fn agent_envs(&self) -> Vec<(String, String)> {
         let mut envs = self.envs.clone();
         envs.push(("DBUS_SYSTEM_BUS_ADDRESS".into(), self.bus.address().into()));
+        envs.extend(self.only_agent.iter().cloned());
         envs
     }
 

@@ -7,7 +7,7 @@
 //! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends.
 //! * [`rogue`]: a centre that lies.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
-//! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it.
+//! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it. [`soak`]: days of it, with everything going wrong.
 //! * [`wait`]: waiting on conditions with a deadline; nothing here sleeps and hopes.
 //!
 //! Used by the stories (`e2e/`), the demo and the benches (`src/bin/`). Knows the processes only by their
@@ -22,5 +22,6 @@ pub mod hand;
 pub mod process;
 pub mod proxy;
 pub mod rogue;
+pub mod soak;
 pub mod wait;
 pub mod world;

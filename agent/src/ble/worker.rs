@@ -63,6 +63,12 @@ impl Out {
     /// The loop turns and the daemon answers. Also the time to tell what was missed.
     pub fn alive(&self) {
         let _full = self.queue.try_send(Up::Alive);
+        self.tell_missed();
+    }
+
+    /// What was missed, for a worker that ends: no sign of life, or one that never came to anything would be started
+    /// again without a pause.
+    fn tell_missed(&self) {
         for (device, missed) in self.overflow.take() {
             if self.queue.try_send(Up::Missed(device, missed)).is_err() {
                 self.overflow.add(device, missed);
@@ -135,7 +141,7 @@ async fn play(setup: Setup, clock: Clock, out: Out, orders: Orders) -> std::io::
     Ok(match bluetooth.run().await {
         Ok(()) => 0,
         Err(why) => {
-            out.alive();
+            out.tell_missed();
             out.event(RadioEvent::Health(Some(why)));
             TROUBLE
         }

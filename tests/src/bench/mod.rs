@@ -1,12 +1,15 @@
 //! The benches that people read: figures beside the limit or peer of the same run, never an assertion.
 //!
 //! * [`latency`]: D-Bus signal to alert at a gRPC subscriber, with a durable journal between.
-//! * [`agent`]: memory and CPU of an agent with ten devices at 1 Hz.
+//! * [`agent`]: what an agent takes with 10 and 40 devices, an ECG, a backlog; beside peers. [`peer`] runs those,
+//!   [`usage`] reads what processes take.
 //! * [`throughput`]: readings a second through the aggregator with everything on, and where the time goes.
 
 pub mod agent;
 pub mod latency;
+pub mod peer;
 pub mod throughput;
+pub mod usage;
 
 use std::collections::BTreeMap;
 use std::fs::File;

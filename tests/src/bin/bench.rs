@@ -12,7 +12,7 @@ struct Options {
     bench: Bench,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Bench {
     /// D-Bus signal to alert at a gRPC subscriber.
     Latency {
@@ -20,11 +20,14 @@ enum Bench {
         #[arg(long, default_value_t = 400)]
         samples: usize,
     },
-    /// Memory and CPU of an agent with ten devices.
+    /// Memory, CPU, wake-ups and writes of an agent with 10 and 40 devices, an ECG, a backlog; beside peers.
     Agent {
         /// Seconds to look at.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+        /// Only the cases whose names contain this.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Readings a second through the aggregator, and where the time goes.
     Throughput {
@@ -38,7 +41,7 @@ enum Bench {
 async fn main() -> ExitCode {
     let done = match Options::parse().bench {
         Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
-        Bench::Agent { seconds } => e2e::bench::agent::run(seconds).await,
+        Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
     };
     match done {

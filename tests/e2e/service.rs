@@ -1,0 +1,231 @@
+//! The agent as a service: what it tells the service manager, and its package under the real dpkg.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::gateway::{Gateway, Uplink};
+use e2e::wait::wait_for;
+
+use crate::paths::{LONG, one_patient};
+
+/// The next word to the service manager within that time.
+fn hear(manager: &UnixDatagram, within: Duration) -> Result<Option<String>> {
+    manager.set_read_timeout(Some(within))?;
+    let mut bytes = [0; 1024];
+    match manager.recv(&mut bytes) {
+        Ok(length) => Ok(Some(String::from_utf8_lossy(&bytes[..length]).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits for a word with this beginning; what was said before it.
+fn hear_until(manager: &UnixDatagram, beginning: &str) -> Result<Vec<String>> {
+    let end = Instant::now() + LONG;
+    let mut before = Vec::new();
+    while Instant::now() < end {
+        match hear(manager, Duration::from_secs(1))? {
+            Some(word) if word.starts_with(beginning) => return Ok(before),
+            Some(word) => before.push(word),
+            None => {}
+        }
+    }
+    anyhow::bail!("{beginning} was never said, but: {before:?}")
+}
+
+/// The real agent at a real socket, as the unit's `Type=notify` and `WatchdogSec` have it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_hears_ready_alive_and_stopping() -> Result<()> {
+    let (folder, mut world) = one_patient(Uplink::Grpc).await?;
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket)?;
+    let patient = world.patients.values().next().context("one")?.clone();
+    let home = world.gateway("home")?;
+    home.set_agent_envs(&[("NOTIFY_SOCKET".into(), socket.display().to_string())]);
+    home.start_agent()?;
+    let before = hear_until(&manager, "READY=1")?;
+    ensure!(before.is_empty(), "said before it was ready: {before:?}");
+    for _ in 0..3 {
+        let word = hear(&manager, LONG)?.context("the watchdog was not fed")?;
+        let told = word.strip_prefix("WATCHDOG=1\nSTATUS=");
+        let told = told.with_context(|| format!("no word of life: {word}"))?;
+        ensure!(!told.contains(&patient), "{told}");
+    }
+    // The negative control: an agent that stands still feeds nobody, so its manager would end it.
+    let agent = home.agent()?.id().to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &agent]).status();
+    signal("-STOP")?;
+    while hear(&manager, Duration::from_millis(100))?.is_some() {}
+    let silent = hear(&manager, Duration::from_secs(3))?;
+    ensure!(silent.is_none(), "a stopped agent said {silent:?}");
+    signal("-CONT")?;
+    hear_until(&manager, "WATCHDOG=1")?;
+    home.stop_agent()?;
+    hear_until(&manager, "STOPPING=1").map(drop)
+}
+
+/// No stick, no daemon, for days: that must not cost a process a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_radio_that_is_not_there_is_tried_ever_more_seldom() -> Result<()> {
+    let (_folder, mut world) = one_patient(Uplink::Grpc).await?;
+    let home = world.gateway("home")?;
+    home.start_agent()?;
+    let number = Gateway::count;
+    wait_for("the radio's trouble", LONG, async || {
+        Ok((number(home, "/radio_restarts/trouble") > 0).then_some(()))
+    })
+    .await?;
+    // The clock runs ten times as fast: pauses of 1, 2, 4, 8, 16, 32 and 60 seconds.
+    let (began, two_minutes) = (number(home, "/written_us"), 120_000_000);
+    wait_for("two minutes without a radio", LONG, async || {
+        Ok((number(home, "/written_us") > began + two_minutes).then_some(()))
+    })
+    .await?;
+    let restarts = number(home, "/radio_restarts/trouble");
+    ensure!(
+        (4..=12).contains(&restarts),
+        "{restarts} workers in two minutes"
+    );
+    Ok(())
+}
+
+/// A root file system with nothing but a package database.
+struct Root(PathBuf);
+
+impl Root {
+    fn new(at: PathBuf) -> Result<Self> {
+        for folder in ["info", "updates", "triggers"] {
+            std::fs::create_dir_all(at.join("var/lib/dpkg").join(folder))?;
+        }
+        for file in ["status", "available"] {
+            std::fs::write(at.join("var/lib/dpkg").join(file), "")?;
+        }
+        Ok(Self(at))
+    }
+
+    /// What dpkg did and said. Scripts run outside with `DPKG_ROOT`, since there is no shell inside; dependencies are
+    /// not there either.
+    fn dpkg(&self, args: &[&str]) -> Result<(bool, String)> {
+        let done = Command::new("dpkg")
+            .arg(format!("--root={}", self.0.display()))
+            .args([
+                "--force-script-chrootless",
+                "--force-depends",
+                "--force-confold",
+            ])
+            .args(args)
+            .output()
+            .context("dpkg")?;
+        let said = [done.stdout, done.stderr].concat();
+        Ok((
+            done.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        ))
+    }
+
+    /// The same where it must succeed.
+    fn done(&self, args: &[&str]) -> Result<()> {
+        let (done, said) = self.dpkg(args)?;
+        ensure!(done, "dpkg {args:?}: {said}");
+        Ok(())
+    }
+
+    /// dpkg's own two letters for the package, "ii" if all is well.
+    fn state(&self) -> Result<String> {
+        let (_, said) = self.dpkg(&["-l", "vitaltwin-agent"])?;
+        let line = said.lines().find(|line| line.contains(" vitaltwin-agent "));
+        Ok(line.map_or_else(String::new, |line| line[..2].to_owned()))
+    }
+
+    /// What systemd finds wrong with our unit beside its own ones; empty: nothing.
+    fn verify(&self) -> Result<Option<String>> {
+        let units = self.0.join("lib/systemd/system");
+        if !Path::new("/lib/systemd/system").is_dir() {
+            return Ok(None);
+        }
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg("/lib/systemd/system/.")
+            .arg(&units)
+            .status()?;
+        ensure!(
+            copied.success(),
+            "the units of this machine were not copied"
+        );
+        let found = Command::new("systemd-analyze")
+            .args([
+                "verify",
+                &format!("--root={}", self.0.display()),
+                "vitaltwin-agent.service",
+            ])
+            .output();
+        Ok(found
+            .ok()
+            .map(|found| String::from_utf8_lossy(&found.stderr).into_owned()))
+    }
+}
+
+#[test]
+fn the_package_installs_upgrades_and_purges_under_dpkg() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir()?;
+    let built = Command::new(root.join("agent/package/build"))
+        .arg("/bin/true")
+        .arg(folder.path())
+        .output()?;
+    if !built.status.success() {
+        let why = String::from_utf8_lossy(&built.stderr);
+        eprintln!("skipped: no package can be built here ({})", why.trim());
+        return Ok(());
+    }
+    let package = String::from_utf8_lossy(&built.stdout).trim().to_owned();
+    let system = Root::new(folder.path().join("root"))?;
+    let (installed, said) = system.dpkg(&["-i", &package])?;
+    if !installed && said.contains("superuser") {
+        eprintln!("skipped: dpkg installs for root alone");
+        return Ok(());
+    }
+    ensure!(installed && system.state()? == "ii", "{said}");
+    let state = system.0.join("var/lib/vitaltwin-agent");
+    let config = system.0.join("etc/vitaltwin-agent/config.toml");
+    std::fs::create_dir(state.join("identity"))?;
+    std::fs::write(state.join("identity/key.pem"), "a secret")?;
+    // What the operator wrote is kept, and so is that they deleted it.
+    std::fs::write(&config, "heartbeat_s = 60\n")?;
+    system.done(&["-i", &package])?;
+    ensure!(std::fs::read_to_string(&config)? == "heartbeat_s = 60\n");
+    std::fs::remove_file(&config)?;
+    system.done(&["-i", &package])?;
+    ensure!(
+        system.state()? == "ii" && !config.exists(),
+        "{}",
+        system.state()?
+    );
+
+    match system.verify()? {
+        None => eprintln!("skipped: no systemd on this machine that could look at the unit"),
+        Some(found) => {
+            ensure!(found.is_empty(), "systemd says: {found}");
+            // The negative control: it would say so.
+            let unit = system.0.join("lib/systemd/system/vitaltwin-agent.service");
+            let text = std::fs::read_to_string(&unit)?;
+            std::fs::write(&unit, text.replace("WatchdogSec=60", "WatchdogSec=sixty"))?;
+            let found = system.verify()?.unwrap_or_default();
+            ensure!(found.contains("sixty"), "control: {found:?}");
+        }
+    }
+    system.done(&["-r", "vitaltwin-agent"])?;
+    ensure!(
+        state.join("identity/key.pem").exists(),
+        "removing is not purging"
+    );
+    system.done(&["-P", "vitaltwin-agent"])?;
+    ensure!(system.state()? != "ii" && !state.exists());
+    let left = system.0.join("etc/vitaltwin-agent").exists()
+        || system.0.join("usr/bin/vitaltwin-agent").exists();
+    ensure!(!left, "purging left something");
+    Ok(())
+}

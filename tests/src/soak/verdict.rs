@@ -1,0 +1,367 @@
+//! PURE. From samples and last counts to what failed.
+//!
+//! Flat means: over the second half of each long life of a process, the middle of all slopes between two samples
+//! (Theil and Sen) is below a bound. That line ignores single peaks, and a process that grows to its working size and
+//! stays there is flat.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::sample::{Counts, Sample, Taken};
+
+/// A life shorter than this share of the run says nothing about leaks.
+const LONG_LIFE: f64 = 0.4;
+/// And so do fewer samples in its second half.
+const FEWEST: usize = 8;
+/// Memory of a life shorter than this may still grow to its working size.
+const SETTLED_S: f64 = 1800.0;
+/// Resident KiB that a process may gain over the length of the run, if the second half of its life went on like that.
+const MOST_KIB: f64 = 2048.0;
+/// Handles and threads likewise.
+const MOST_HANDLES: f64 = 4.0;
+
+/// How it ended.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Last {
+    /// The last sample, everything drained.
+    pub sample: Sample,
+    /// Readings that the history gives twice.
+    pub twice: u64,
+    /// Readings that the history gives, by home.
+    pub in_history: BTreeMap<String, u64>,
+    /// Agents that ended by themselves and were started again, by what they said last.
+    pub ended_by_themselves: BTreeMap<String, u64>,
+    /// What the harness itself saw go wrong.
+    pub seen: Vec<String>,
+}
+
+/// How a long life grew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Growth {
+    /// Home and part.
+    pub who: String,
+    /// Seconds lived under observation.
+    pub lived_s: f64,
+    /// First and last in its second half, and growth over the length of the run: resident KiB, handles, threads.
+    pub rows: [(&'static str, u64, u64, f64); 3],
+}
+
+/// What failed, and the growth of all long lives.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// Nothing failed if empty.
+    pub failures: Vec<String>,
+    /// For people.
+    pub growths: Vec<Growth>,
+    books: String,
+}
+
+impl Verdict {
+    /// Judges a run of that length.
+    #[must_use]
+    pub fn of(samples: &[Sample], last: &Last, length: Duration) -> Self {
+        let mut verdict = Self {
+            growths: growths(samples, length.as_secs_f64()),
+            ..Self::default()
+        };
+        verdict.failures.extend(last.seen.iter().cloned());
+        verdict.judge_growth();
+        verdict.judge_books(samples, last);
+        verdict
+    }
+
+    fn judge_growth(&mut self) {
+        for who in ["steady/agent", "centre"] {
+            if !self.growths.iter().any(|growth| growth.who == who) {
+                self.failures
+                    .push(format!("no long life of {who} was seen"));
+            }
+        }
+        for growth in &self.growths {
+            for (what, first, last, grown) in growth.rows {
+                let most = if what == "KiB" {
+                    MOST_KIB
+                } else {
+                    MOST_HANDLES
+                };
+                let settled = what != "KiB" || growth.lived_s >= SETTLED_S;
+                if grown > most && settled {
+                    self.failures.push(format!(
+                        "{} is not flat: {first} to {last} {what}, {grown:.0} over the run's length (at most {most})",
+                        growth.who
+                    ));
+                }
+            }
+        }
+    }
+
+    fn judge_books(&mut self, samples: &[Sample], last: &Last) {
+        let (homes, centre) = (&last.sample.homes, &last.sample.centre);
+        let sum = |of: fn(&Counts) -> u64| homes.values().map(of).sum::<u64>();
+        let (decoded, receipted) = (sum(|c| c.decoded), sum(|c| c.receipted));
+        let kept = centre.applied + centre.quarantined + centre.declared_lost;
+        let mut fail = |wrong: bool, why: String| {
+            if wrong {
+                self.failures.push(why);
+            }
+        };
+        fail(
+            !centre.known,
+            "the centre does not answer at the end".into(),
+        );
+        fail(decoded == 0, "nothing was measured".into());
+        for (home, counts) in homes {
+            let waiting = counts.waiting;
+            fail(waiting > 0, format!("{home} still holds {waiting} records"));
+        }
+        fail(
+            decoded > kept,
+            format!("{decoded} decoded and kept, {kept} applied, quarantined or declared lost"),
+        );
+        let dropped = sum(|c| c.dropped);
+        fail(
+            dropped != centre.declared_lost,
+            format!("{dropped} dropped, {} declared lost", centre.declared_lost),
+        );
+        for (home, counts) in homes {
+            let there = last.in_history.get(home).copied().unwrap_or(0);
+            let whole = counts.decoded.checked_sub(counts.dropped + there);
+            // A killed agent may have sent what it had not committed: the centre then knows more than its books.
+            let wrong = whole.map_or(home == "steady", |missing| missing > 0);
+            fail(
+                wrong,
+                format!(
+                    "{home}: {} decoded, {} dropped, {there} in the history",
+                    counts.decoded, counts.dropped
+                ),
+            );
+        }
+        fail(
+            centre.applied > centre.journaled,
+            format!(
+                "{} applied of {} journaled",
+                centre.applied, centre.journaled
+            ),
+        );
+        fail(
+            last.twice > 0,
+            format!("{} readings twice in the history", last.twice),
+        );
+        for why in fallen(samples, &last.sample) {
+            fail(true, why);
+        }
+        self.books = format!(
+            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; in the history {:?}, {} twice",
+            centre.journaled,
+            centre.applied,
+            centre.duplicated,
+            centre.quarantined,
+            centre.declared_lost,
+            centre.losses_of_unknown_size,
+            last.in_history,
+            last.twice
+        );
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self, troubles: &BTreeMap<&'static str, u64>) -> String {
+        let mut text = String::from("what happened:\n");
+        for (name, count) in troubles {
+            // A String takes everything.
+            let _fine = writeln!(text, "  {count:5} {name}");
+        }
+        text += "second half of each long life (first, last, growth over the run's length):\n";
+        for growth in &self.growths {
+            let rows = growth.rows.map(|(what, first, last, grown)| {
+                format!("{first} to {last} {what} ({grown:+.1})")
+            });
+            let _fine = writeln!(
+                text,
+                "  {:<13} {:6.0} s  {}",
+                growth.who,
+                growth.lived_s,
+                rows.join(", ")
+            );
+        }
+        let _fine = writeln!(text, "books: {}", self.books);
+        for failure in &self.failures {
+            let _fine = writeln!(text, "FAILED: {failure}");
+        }
+        text += if self.failures.is_empty() {
+            "passed: nothing receipted lost, nothing applied twice, everything else declared; flat"
+        } else {
+            "failed"
+        };
+        text
+    }
+}
+
+/// Counts that may never fall, and did: what an agent had receipted when it was looked at must stay in its books and
+/// in the centre's journal, through every kill.
+fn fallen(samples: &[Sample], last: &Sample) -> Vec<String> {
+    let mut wrong = BTreeMap::<&str, String>::new();
+    let mut receipted = BTreeMap::<&str, u64>::new();
+    for sample in samples.iter().chain([last]) {
+        for (home, counts) in &sample.homes {
+            let known = receipted.entry(home).or_default();
+            // An agent that has just been started has not written a status yet.
+            if counts.sealed > 0 && counts.sealed < *known {
+                let (sealed, at_s) = (counts.sealed, sample.at_s);
+                let why =
+                    format!("{home} had {known} receipted, and {sealed} sealed at {at_s:.0} s");
+                wrong.entry(home).or_insert(why);
+            }
+            *known = counts.receipted.max(*known);
+        }
+    }
+    let (all, journaled) = (receipted.values().sum::<u64>(), last.centre.journaled);
+    let short = format!("{all} receipted, {journaled} in the journal");
+    let short = (journaled < all).then_some(short);
+    wrong.into_values().chain(short).collect()
+}
+
+fn growths(samples: &[Sample], length_s: f64) -> Vec<Growth> {
+    let mut lives = BTreeMap::<(&str, u32), Vec<(f64, &Taken)>>::new();
+    for sample in samples {
+        for (who, taken) in &sample.processes {
+            let life = lives.entry((who, taken.pid)).or_default();
+            life.push((sample.at_s, taken));
+        }
+    }
+    lives
+        .into_iter()
+        .filter_map(|((who, _), life)| growth(who, &life, length_s))
+        .collect()
+}
+
+fn growth(who: &str, life: &[(f64, &Taken)], length_s: f64) -> Option<Growth> {
+    let lived_s = life.last()?.0 - life.first()?.0;
+    let half = life.get(life.len() / 2..)?;
+    if lived_s < LONG_LIFE * length_s || half.len() < FEWEST {
+        return None;
+    }
+    let row = |what, of: fn(&Taken) -> u64| {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "KiB and handles are far below 2^53"
+        )]
+        let points: Vec<(f64, f64)> = half.iter().map(|(at, t)| (*at, of(t) as f64)).collect();
+        let [first, last] = [half.first()?, half.last()?].map(|(_, taken)| of(taken));
+        Some((what, first, last, slope(&points)? * length_s))
+    };
+    Some(Growth {
+        who: who.into(),
+        lived_s,
+        rows: [
+            row("KiB", |t| t.anon_kib)?,
+            row("handles", |t| t.fds)?,
+            row("threads", |t| t.threads)?,
+        ],
+    })
+}
+
+/// The middle of the slopes between all pairs.
+fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let mut slopes = Vec::new();
+    for (n, (x, y)) in points.iter().enumerate() {
+        for (later, value) in &points[n + 1..] {
+            slopes.push((value - y) / (later - x));
+        }
+    }
+    slopes.sort_by(f64::total_cmp);
+    slopes.get(slopes.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::CentreCounts;
+    use super::*;
+
+    const RUN: Duration = Duration::from_secs(6000);
+
+    fn run(handles: fn(u64) -> u64, sealed: u64) -> (Vec<Sample>, Last) {
+        let at = |minute: u64| {
+            let taken = Taken {
+                pid: 7,
+                rss_kib: 20_000,
+                anon_kib: 9000 + minute % 3,
+                fds: handles(minute),
+                threads: 9,
+            };
+            let counts = Counts {
+                decoded: 10 * minute,
+                sealed: 10 * minute,
+                receipted: 10 * minute,
+                ..Counts::default()
+            };
+            #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+            let at_s = minute as f64 * 60.0;
+            Sample {
+                at_s,
+                processes: [
+                    ("steady/agent".into(), taken.clone()),
+                    ("centre".into(), taken),
+                ]
+                .into(),
+                homes: [("steady".into(), counts)].into(),
+                centre: CentreCounts {
+                    known: true,
+                    journaled: 10 * minute,
+                    applied: 10 * minute,
+                    ..CentreCounts::default()
+                },
+                ..Sample::default()
+            }
+        };
+        let mut sample = at(100);
+        if let Some(counts) = sample.homes.get_mut("steady") {
+            counts.sealed = sealed;
+        }
+        let last = Last {
+            sample,
+            in_history: [("steady".into(), 1000)].into(),
+            ..Last::default()
+        };
+        ((0..100).map(at).collect(), last)
+    }
+
+    #[test]
+    fn a_flat_run_with_whole_books_passes() {
+        let (samples, last) = run(|minute| 30 + minute % 5, 1000);
+        let verdict = Verdict::of(&samples, &last, RUN);
+        assert!(verdict.failures.is_empty(), "{:?}", verdict.failures);
+    }
+
+    #[test]
+    fn a_leak_is_seen_and_growing_once_is_none() {
+        let (samples, last) = run(|minute| 30 + minute / 5, 1000);
+        let verdict = Verdict::of(&samples, &last, RUN);
+        assert!(verdict.failures.iter().any(|why| why.contains("not flat")));
+        let (samples, last) = run(|minute| 30 + minute.min(40), 1000);
+        assert!(Verdict::of(&samples, &last, RUN).failures.is_empty());
+    }
+
+    #[test]
+    fn lost_doubled_and_forgotten_readings_are_seen() {
+        let failures = |change: fn(&mut Last)| {
+            let (samples, mut last) = run(|_| 30, 1000);
+            change(&mut last);
+            Verdict::of(&samples, &last, RUN).failures.join("; ")
+        };
+        assert_eq!(failures(|_| {}), "");
+        let lost = failures(|last| last.sample.centre.applied -= 1);
+        assert!(lost.contains("1000 decoded and kept, 999"), "{lost}");
+        assert!(failures(|last| last.twice = 1).contains("twice"));
+        assert!(failures(|last| last.sample.centre.applied += 1).contains("1001 applied"));
+        let (samples, last) = run(|_| 30, 400);
+        let forgot = Verdict::of(&samples, &last, RUN).failures.join("; ");
+        assert!(
+            forgot.contains("had 990 receipted, and 400 sealed"),
+            "{forgot}"
+        );
+    }
+}
