@@ -11,6 +11,8 @@ use e2e::hand::{heart_rates, seal_readings};
 use e2e::wait::wait_for;
 use e2e::world::World;
 use proto::v1::gateway_to_centre::Kind as Up;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 use crate::paths::{plan, settle};
 use crate::support::{SOON, Small};
@@ -36,14 +38,17 @@ async fn a_full_journal_receipts_nothing_and_says_so() -> Result<()> {
     let mut uplink = gateway.connect().await?;
     let (header, mut sealer) = gateway.open_context(&assignment, small.clock.now())?;
     uplink.send(Up::OpenContext(header.clone())).await?;
-    // 3 MiB of records: more than fit.
-    let mut records = Vec::new();
-    for n in 0..900 {
+    // 2 MiB of records: more than fit. A heart that always beats alike would be deflated to nothing.
+    let (mut records, mut rng) = (Vec::new(), ChaCha8Rng::seed_from_u64(7));
+    for n in 0..5000 {
         let start = small.clock.now() + vitals::Span::from_millis(n);
-        records.extend(seal_readings(&mut sealer, &heart_rates(start, &[60; 250]))?);
+        let rates: [i64; 250] = std::array::from_fn(|_| rng.random_range(40..200));
+        records.extend(seal_readings(&mut sealer, &heart_rates(start, &rates))?);
     }
+    let bytes: usize = records.iter().map(Vec::len).sum();
+    ensure!(bytes > 3 << 19, "control: {bytes} bytes");
     let mut receipted = 0;
-    for piece in records.chunks(10) {
+    for piece in records.chunks(50) {
         if uplink.send_records(piece.to_vec()).await.is_err() {
             break;
         }
@@ -77,7 +82,7 @@ async fn a_full_journal_receipts_nothing_and_says_so() -> Result<()> {
     let gateway = small.gateway.at(small.centre.ready()?.grpc);
     let uplink = gateway.connect().await?;
     uplink.send(Up::OpenContext(header)).await?;
-    for piece in records.chunks(10) {
+    for piece in records.chunks(50) {
         uplink.send_records(piece.to_vec()).await?;
     }
     wait_for("all batches in the journal", SOON, async || {

@@ -1,6 +1,6 @@
 //! PURE. The centre's status as Prometheus text (exposition format 0.0.4): every metric with its meaning.
 //!
-//! Invariants: what is exposed is the table [`METRICS`] and nothing else; `aggregator/METRICS.md` says the same
+//! Invariants: what is exposed is the table `METRICS` and nothing else; `aggregator/METRICS.md` says the same
 //! (tested); labels come from closed lists or are gateway ids, which name nobody. Must not know: who asks.
 
 use std::collections::BTreeMap;
