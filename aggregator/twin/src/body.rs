@@ -4,6 +4,7 @@
 //! the followers of the past, which report findings and can neither raise nor withdraw a live alert. Late
 //! data still complete windows and beats, so they count towards durations and slopes of what is live.
 
+mod past;
 mod shown;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -17,7 +18,7 @@ use crate::event::Context;
 use crate::forecast::Foresight;
 use crate::life::{Life, Subject};
 use crate::news2::{Inputs, Parameter, Score};
-use crate::rhythm::{self, Beat, Beats, Episode, Judgement};
+use crate::rhythm::{self, Beat, Beats, Judgement};
 use crate::rule::{self, Threshold};
 use crate::threshold;
 use crate::twin::{Effect, PULSE};
@@ -172,7 +173,7 @@ impl Body {
             }
             BodyDue::RhythmPast => {
                 if let Some(episode) = self.beats_past.flush() {
-                    find_fibrillation(&episode, now, life, out);
+                    past::find_fibrillation(&episode, now, life, out);
                 }
             }
             BodyDue::Warning => self.judge_score(now, life, out),
@@ -397,51 +398,6 @@ impl Body {
         }
     }
 
-    fn follow_past(
-        &mut self,
-        kind: Kind,
-        effective: Time,
-        value: f64,
-        known: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        let rules: Vec<_> = self.rules(kind, known).collect();
-        for (index, rule) in rules {
-            let ended = self
-                .pasts
-                .get_mut(index)
-                .and_then(|past| past.take(effective, value, known, &rule));
-            if let Some(episode) = ended {
-                self.find(&rule, &episode, known, life, out);
-            }
-        }
-    }
-
-    fn find(
-        &self,
-        rule: &Threshold,
-        episode: &Episode,
-        now: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        let (Some(level), Some(kind)) = (rule.levels.first(), rule.kinds.first()) else {
-            return;
-        };
-        let found = Beyond {
-            rule,
-            level: *level,
-            kind: *kind,
-            onset: episode.onset,
-            value: episode.worst,
-            at: episode.end,
-            quality: Quality::GOOD,
-            scale_2: self.context.oxygen_target_88_92,
-        };
-        life.finding(words::threshold(&found, true), episode.end, now, out);
-    }
-
     /// An RR interval of the leading source.
     #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
     fn beat(
@@ -472,7 +428,7 @@ impl Body {
         if live {
             self.judge_rhythm(true, known, life, out);
         } else if let Some(episode) = self.beats_past.take(beat, known) {
-            find_fibrillation(&episode, known, life, out);
+            past::find_fibrillation(&episode, known, life, out);
         }
     }
 
@@ -591,15 +547,4 @@ impl Body {
             Parameter::Oxygen | Parameter::Consciousness => (Time::ZERO, Quality::GOOD),
         }
     }
-}
-
-fn find_fibrillation(episode: &Episode, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
-    let draft = words::fibrillation(
-        episode.onset,
-        episode.worst,
-        episode.end,
-        Quality::GOOD,
-        true,
-    );
-    life.finding(draft, episode.end, now, out);
 }

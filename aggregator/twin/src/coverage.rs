@@ -1,6 +1,6 @@
 //! Coverage: what each stretch of time was for each source and kind, so that nobody takes silence for health.
 //!
-//! Facts come in effective time, in any order ([`SourceFacts`], [`StreamFacts`]), and are kept as stretches
+//! Facts come in effective time, in any order (`SourceFacts`, `StreamFacts`), and are kept as stretches
 //! (`runs.rs`); a question lays them over its window (`line.rs`) and gives [`Stretch`]es that tile it: no hole, no
 //! overlap, so their sum is the window. What was said later replaces nothing: the same facts give the same answer.
 //!
@@ -21,7 +21,7 @@
 //!     gateway vouches that nothing of that time waits there;
 //! 11. *awaited*: none of these. It may come, or nobody knows why it did not.
 //!
-//! Bounds: [`HORIZON`], [`runs::MOST`] stretches a list, [`MOST_LINKS`] links a source, [`MOST_LOSSES`] gap records
+//! Bounds: [`HORIZON`], `runs::MOST` stretches a list, [`MOST_LINKS`] links a source, [`MOST_LOSSES`] gap records
 //! a stream. Must not know: clocks (now is passed in), patients, messages.
 
 mod line;
