@@ -41,8 +41,7 @@ pub struct Config {
     pub mqtt_address: Option<String>,
     /// The Bluetooth adapter, such as "hci0". Absent: the first one.
     pub adapter: Option<String>,
-    /// Links that the Bluetooth adapter carries at once; with more devices they take turns. Absent: found
-    /// out.
+    /// Links that the Bluetooth adapter carries at once; with more devices they take turns. Absent: found out.
     pub most_links: Option<usize>,
     /// Minutes by which the home's wall clocks are ahead of UTC. Given: written to devices that take a clock, and
     /// their stamps are read by it. Absent: no clock is written, and stamps are read as UTC. -720 to 840.

@@ -4,12 +4,11 @@
 //! never answers it (measured on 5.66, and so in the source of later ones). So it is tried:
 //!
 //! ```text
-//!  Open ----> Suspected ----> Probing ----> Full
-//!   ^  stuck      |  a place     |  without a  |  an hour later, or
-//!   |             |  helped      |  place      |  no help any more
-//!   +-- no help --+              |  it failed  |
-//!   +-- who gave way is back, so there was no limit
-//!   +------------------------------------------+
+//!        stuck             a place that another gave helped       who gave it fails without one
+//!  Open -----> Suspected -----------------------------> Probing -----------------------------> Full
+//!    ^             |                                       |                                     |
+//!    +-------------+---------------------------------------+-------------------------------------+
+//!      it did not help       who gave it is back: no limit       a free place did not help, or an hour passed
 //! ```
 //!
 //! Invariants: a limit is believed only after one device connected in a place that another gave, and the other could
