@@ -399,11 +399,16 @@ impl Stage {
             let all = readings.len();
             readings.sort_unstable();
             readings.dedup();
-            let plan = self.world.scenario.patients.iter();
-            let home = plan.filter(|plan| self.world.patients.get(&plan.name) == Some(patient));
-            for plan in home {
-                last.in_history.insert(plan.gateway.clone(), all as u64);
-            }
+            last.in_history += all as u64;
+            let twin = client.twin(patient).await?;
+            let streams = twin.gateways.iter();
+            let kept = streams
+                .map(|of| of.readings_applied + of.readings_quarantined)
+                .sum();
+            let mut plan = self.world.scenario.patients.iter();
+            let home = plan.find(|plan| self.world.patients.get(&plan.name) == Some(patient));
+            let home = home.context("a patient of the scenario")?.gateway.clone();
+            last.kept.insert(home, kept);
             last.twice += (all - readings.len()) as u64;
         }
         self.world.centre.stop()?;

@@ -30,8 +30,10 @@ pub struct Last {
     pub sample: Sample,
     /// Readings that the history gives twice.
     pub twice: u64,
-    /// Readings that the history gives, by home.
-    pub in_history: BTreeMap<String, u64>,
+    /// Readings that the history gives: those with a number.
+    pub in_history: u64,
+    /// Readings that the twin applied or quarantined, by home.
+    pub kept: BTreeMap<String, u64>,
     /// Agents that ended by themselves and were started again, by what they said last.
     pub ended_by_themselves: BTreeMap<String, u64>,
     /// What the harness itself saw go wrong.
@@ -127,14 +129,14 @@ impl Verdict {
             format!("{dropped} dropped, {} declared lost", centre.declared_lost),
         );
         for (home, counts) in homes {
-            let there = last.in_history.get(home).copied().unwrap_or(0);
+            let there = last.kept.get(home).copied().unwrap_or(0);
             let whole = counts.decoded.checked_sub(counts.dropped + there);
             // A killed agent may have sent what it had not committed: the centre then knows more than its books.
             let wrong = whole.map_or(home == "steady", |missing| missing > 0);
             fail(
                 wrong,
                 format!(
-                    "{home}: {} decoded, {} dropped, {there} in the history",
+                    "{home}: {} decoded, {} dropped, {there} in the twin",
                     counts.decoded, counts.dropped
                 ),
             );
@@ -154,7 +156,7 @@ impl Verdict {
             fail(true, why);
         }
         self.books = format!(
-            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; in the history {:?}, {} twice",
+            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; in the history {}, {} twice",
             centre.journaled,
             centre.applied,
             centre.duplicated,
@@ -323,7 +325,7 @@ mod tests {
         }
         let last = Last {
             sample,
-            in_history: [("steady".into(), 1000)].into(),
+            kept: [("steady".into(), 1000)].into(),
             ..Last::default()
         };
         ((0..100).map(at).collect(), last)
