@@ -8,7 +8,7 @@
 //!
 //! Invariants: one thread owns the store ([`super::writer`]); a failed commit poisons it until it was closed and
 //! opened anew, and nothing counts as durable meanwhile; a store that does not open, panics, or went back to an
-//! older state is set aside, never deleted, and [`super::recover`] fetches from it what can be read.
+//! older state is set aside, and [`super::recover`] fetches from it what can be read before it may be deleted.
 //! Must not know: what records mean, transports.
 
 use std::collections::BTreeMap;
@@ -152,7 +152,7 @@ impl Store {
         // The receipt keys in it must not be read by others: with one, a receipt could be made up.
         own_dir(&dir.join(STORE)).map_err(StoreError::Io)?;
         let bytes = fs::read(dir.join(TALLY)).unwrap_or_default();
-        let (beside, newest) = (Tally::from_bytes(&bytes), Mark::of(dir).read());
+        let (mut beside, newest) = (Tally::from_bytes(&bytes), Mark::of(dir).read());
         let was_there = dir.join(STORE).join("db").exists();
         let mut opened = match Self::try_open(dir) {
             Ok(opened) if !was_there || opened.is_whole(beside.as_ref(), newest) => opened,
@@ -173,7 +173,7 @@ impl Store {
                 Self::fresh(dir, now)?
             }
         };
-        opened.adopt_waiting(dir)?;
+        opened.adopt_waiting(dir, &mut beside)?;
         opened.count(beside, newest);
         opened.store.tally = Tally {
             gateway: opened.gateway.clone().unwrap_or_default(),
@@ -248,9 +248,10 @@ impl Store {
         }
     }
 
-    /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it.
+    /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it. While
+    /// records wait to be salvaged nothing is listed: they would be missing in it.
     pub fn finish(&mut self) {
-        if !self.tally.gateway.clean {
+        if !self.tally.gateway.clean || recover::is_waiting(&self.dir) {
             return;
         }
         let listed = guard(|| self.engine()?.list());
@@ -258,14 +259,9 @@ impl Store {
         self.write_tally();
     }
 
-    /// Puts the tally beside the store. Failing is no loss, but a stale one would count wrong: it goes.
     fn write_tally(&mut self) {
         self.tally_written = Some(self.tally.gateway.committed_at_us);
-        let bytes = self.tally.to_bytes();
-        if let Err(error) = write_atomically(&self.dir, TALLY, &bytes) {
-            tracing::debug!(%error, "the outbox's tally could not be written");
-            let _there_or_not = fs::remove_file(self.dir.join(TALLY));
-        }
+        put_tally(&self.dir, &self.tally);
     }
 
     fn try_commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
@@ -483,6 +479,14 @@ impl Opened {
             }
         }
         Ok(())
+    }
+}
+
+/// Puts the tally beside the store. Failing is no loss, but a stale one would count wrong: it goes.
+pub(super) fn put_tally(dir: &Path, tally: &Tally) {
+    if let Err(error) = write_atomically(dir, TALLY, &tally.to_bytes()) {
+        tracing::debug!(%error, "the outbox's tally could not be written");
+        let _there_or_not = fs::remove_file(dir.join(TALLY));
     }
 }
 
