@@ -6,15 +6,20 @@
 //! was adopted before is known by its place and adopted once. Of searched folders the two newest are kept, for
 //! people who look for more: a dying card must not fill with copies. One that waits is never deleted.
 //!
+//! A salvage has its bounds ([`Patience`]): live readings matter more than old ones, so it neither keeps the agent
+//! from starting nor takes the room that the live outbox needs. The rest waits, and the next start goes on with it.
+//!
 //! Invariants: memory is bounded, however large the store; a place (ordinal) that another context took is never
 //! taken twice; a fresh store says from its first commit on that there is a loss to declare; a list of records is
 //! believed only for the store that it was made of.
 //! Must not know: sled, what records say.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use proto::seal::Stub;
 use vitals::{ContextId, Time};
@@ -23,7 +28,7 @@ use super::RecordId;
 use super::ledger::Context;
 use super::rows::GatewayRow;
 use super::salvage::{self, Found, Rows};
-use super::store::{Changes, Opened, Store, StoreError, put_tally, sync_dir};
+use super::store::{Changes, Opened, Patience, Store, StoreError, put_tally, sync_dir};
 use super::tally::{self, Tally};
 use crate::identity::own_dir;
 
@@ -32,13 +37,19 @@ const WAITING: &str = "salvage-";
 const SEARCHED: &str = "corrupt-";
 /// Searched folders that are kept.
 const MOST_SEARCHED: usize = 2;
+/// In a folder that waits: up to which byte all its records were adopted. The last of its files by name, so that it
+/// moves no other's place.
+const ADOPTED: &str = "~adopted";
+/// A store in which nothing was kept yet is not larger, bytes.
+const A_FRESH_STORE: u64 = 4 << 20;
 /// Bytes of records adopted in one commit.
 const A_PIECE: usize = 256 * 1024;
 /// How often, and how long apart, a closed store's lock is tried: two seconds in all.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Gives the store's folder a name that says that it waits to be salvaged; one that is not there needs none.
+/// Gives the store's folder a name that says that it waits to be salvaged; one that is not there needs none. A
+/// fresh one, from before a kill in the middle of a salvage, has nothing to fetch and goes.
 pub(super) fn set_aside(dir: &Path, store: &str, now: Time) -> io::Result<()> {
     // What closes late could still write into it.
     let file = File::open(dir.join(store).join("db"));
@@ -47,6 +58,11 @@ pub(super) fn set_aside(dir: &Path, store: &str, now: Time) -> io::Result<()> {
             Ok(Err(fs::TryLockError::WouldBlock)) => std::thread::sleep(LOCK_PAUSE),
             Ok(Ok(()) | Err(fs::TryLockError::Error(_))) | Err(_) => break,
         }
+    }
+    let is_fresh = |bytes| bytes <= A_FRESH_STORE;
+    if is_waiting(dir) && salvage::nothing_in(&dir.join(store)).is_some_and(is_fresh) {
+        fs::remove_dir_all(dir.join(store))?;
+        return own_dir(&dir.join(store));
     }
     let mut stamp = now.as_micros();
     let name = |kind, stamp| dir.join(format!("{kind}{stamp}"));
@@ -100,6 +116,39 @@ fn keep_searched(dir: &Path, most: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// The bounds of a salvage at this start.
+struct Bounds<'d> {
+    dir: &'d Path,
+    until: Option<Instant>,
+    leave_free: u64,
+}
+
+impl<'d> Bounds<'d> {
+    fn from_now(dir: &'d Path, patience: Patience) -> Self {
+        Self {
+            dir,
+            until: patience.time.map(|time| Instant::now() + time),
+            leave_free: patience.leave_free,
+        }
+    }
+
+    fn time(&self) -> Result<(), StoreError> {
+        let is_over = self.until.is_some_and(|until| Instant::now() >= until);
+        let fault = StoreError::Waits("the agent must start in time");
+        if is_over { Err(fault) } else { Ok(()) }
+    }
+
+    /// Copies that were searched go first.
+    fn room(&self, store: &Store) -> Result<(), StoreError> {
+        if store.free() < self.leave_free {
+            keep_searched(self.dir, 0)?;
+        }
+        let is_full = store.free() < self.leave_free;
+        let fault = StoreError::Waits("the disk is nearly full");
+        if is_full { Err(fault) } else { Ok(()) }
+    }
+}
+
 /// What is adopted now was not there when the list was made: it must not be called safe for not being listed. On
 /// disk as well, or the next start would believe it.
 fn disbelieve_list(dir: &Path, beside: &mut Option<Tally>) {
@@ -142,6 +191,7 @@ impl Opened {
         &mut self,
         dir: &Path,
         beside: &mut Option<Tally>,
+        patience: Patience,
     ) -> Result<(), StoreError> {
         let waiting = waiting(dir)?;
         if waiting.is_empty() {
@@ -153,8 +203,9 @@ impl Opened {
         if waiting.len() > 1 || self.gateway.as_ref().is_some_and(has_a_past) {
             disbelieve_list(dir, beside);
         }
+        let bounds = Bounds::from_now(dir, patience);
         for (folder, searched) in waiting {
-            match self.adopt(&folder, dir, beside) {
+            match self.adopt(&folder, &bounds, beside) {
                 Ok(()) => {
                     fs::rename(&folder, &searched)?;
                     sync_dir(dir)?;
@@ -184,14 +235,19 @@ impl Opened {
     fn adopt(
         &mut self,
         folder: &Path,
-        dir: &Path,
+        bounds: &Bounds<'_>,
         beside: &mut Option<Tally>,
     ) -> Result<(), StoreError> {
+        let adopted = fs::read_to_string(folder.join(ADOPTED)).unwrap_or_default();
+        let from: u64 = adopted.parse().unwrap_or(0);
+        let name = folder.display();
+        tracing::warn!(folder = %name, from, "salvaging a damaged outbox, before anything is measured");
         let mut found = Rows::default();
-        salvage::scan(folder, |it| {
+        let take = |it: Found<'_>| {
             found.take(it);
-            Ok::<(), StoreError>(())
-        })?;
+            Ok(())
+        };
+        salvage::scan(folder, 0, |_| bounds.time(), take)?;
         let gateway = self.gateway.iter().chain(&found.gateway);
         let mut gateway = gateway
             .max_by_key(|row| row.age())
@@ -207,19 +263,31 @@ impl Opened {
         for row in self.clocks.values() {
             found.take(Found::Clock(row.clone()));
         }
-        let mut adopting = Adopting::new(&self.contexts, found.contexts, gateway);
+        let mut adopting = Adopting::new(&self.contexts, found.contexts, gateway, bounds);
         if adopting.moved {
             // The list knows these records by another place.
-            disbelieve_list(dir, beside);
+            disbelieve_list(bounds.dir, beside);
         }
         adopting.changes.streams = found.streams.into_iter().collect();
         adopting.changes.clocks = found.clocks;
         // The rows first: from here on the store knows that there is a loss to declare.
         adopting.commit(&mut self.store)?;
-        salvage::scan(folder, |it| match it {
+        let reached = Cell::new(from);
+        let go_on = |at| {
+            reached.set(at);
+            bounds.time()
+        };
+        let scanned = salvage::scan(folder, from, go_on, |it| match it {
             Found::Record(stub, record) => adopting.take(&stub, record, &mut self.store),
             Found::Context(_) | Found::Stream(_) | Found::Gateway(_) | Found::Clock(_) => Ok(()),
-        })?;
+        });
+        if let Err(StoreError::Waits(_)) = &scanned
+            && bounds.time().is_err()
+        {
+            adopting.commit(&mut self.store)?;
+            fs::write(folder.join(ADOPTED), reached.get().to_string())?;
+        }
+        scanned?;
         adopting.commit(&mut self.store)?;
         if adopting.homeless > 0 {
             let records = adopting.homeless;
@@ -269,7 +337,8 @@ impl Opened {
 }
 
 /// A salvage on its way.
-struct Adopting {
+struct Adopting<'b> {
+    bounds: &'b Bounds<'b>,
     /// Where each context is, or will be.
     places: BTreeMap<ContextId, u64>,
     /// A context is not where it was.
@@ -283,12 +352,13 @@ struct Adopting {
     homeless: u64,
 }
 
-impl Adopting {
+impl<'b> Adopting<'b> {
     /// Contexts keep their place, unless another one has it.
     fn new(
         there: &BTreeMap<u64, Context>,
         found: BTreeMap<ContextId, (u64, Context)>,
         mut gateway: GatewayRow,
+        bounds: &'b Bounds<'b>,
     ) -> Self {
         let mut places: BTreeMap<ContextId, u64> = there
             .iter()
@@ -315,6 +385,7 @@ impl Adopting {
         let above = taken.last().map_or(1, |last| last + 1);
         gateway.next_ordinal = gateway.next_ordinal.max(above);
         Self {
+            bounds,
             places,
             moved,
             new,
@@ -353,7 +424,8 @@ impl Adopting {
     }
 
     fn commit(&mut self, store: &mut Store) -> Result<(), StoreError> {
-        store.commit_if_there_is_room(&self.changes)?;
+        self.bounds.room(store)?;
+        store.try_commit(&self.changes)?;
         self.changes = Changes {
             gateway: std::mem::take(&mut self.changes.gateway),
             ..Changes::default()
@@ -657,10 +729,7 @@ mod tests {
             if clean {
                 end_cleanly(&mut bench, &mut opened, 2);
                 let beside = fs::read(bench.dir.path().join("outbox.tally")).expect("there");
-                opened
-                    .store
-                    .commit_if_there_is_room(&bad)
-                    .expect("committed");
+                opened.store.try_commit(&bad).expect("committed");
                 fs::write(bench.dir.path().join("outbox.tally"), beside).expect("written");
             } else {
                 opened.store.commit(&bad).expect("committed");
@@ -699,5 +768,80 @@ mod tests {
         assert!(!there("corrupt-9") && there("corrupt-10") && there("corrupt-100"));
         assert!(there("corrupt-of-a-person"), "not one of ours");
         assert_eq!(folders(&dir, WAITING), 0);
+    }
+
+    fn open_with(bench: &Bench, patience: Patience) -> Opened {
+        let dir = bench.dir.path();
+        Store::open_with(dir, Time::from_micros(88), patience).expect("always opens")
+    }
+
+    const NO_TIME: Patience = Patience {
+        time: Some(std::time::Duration::ZERO),
+        ..Patience::BY_HAND
+    };
+
+    /// A salvage that waits; of the fresh store nothing is there yet.
+    fn it_waits(records: u64) -> (Bench, PathBuf) {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, records);
+        drop(opened);
+        let dir = bench.dir.path().to_owned();
+        fs::rename(dir.join(STORE), dir.join("salvage-5")).expect("moved");
+        (bench, dir)
+    }
+
+    #[test]
+    fn a_salvage_leaves_room_and_the_reserve_to_the_live_outbox() {
+        let (bench, dir) = it_waits(30);
+        fs::create_dir(dir.join("corrupt-3")).expect("made");
+        let nearly_full = Patience {
+            leave_free: u64::MAX,
+            ..Patience::BY_HAND
+        };
+        let mut opened = open_with(&bench, nearly_full);
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (0, 1));
+        assert!(opened.more_may_be_missing);
+        assert!(dir.join("outbox.reserve").exists(), "not given up");
+        assert_eq!(folders(&dir, SEARCHED), 0, "what was searched makes room");
+        // The live outbox goes on meanwhile.
+        opened.store.commit(&Changes::default()).expect("committed");
+        drop(opened);
+        // The control: with room, all is fetched.
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (30, 0));
+    }
+
+    #[test]
+    fn starts_that_are_cut_short_leave_one_folder_and_not_one_each() {
+        let (bench, dir) = it_waits(30);
+        fs::write(dir.join("outbox.mark"), {
+            let number = 1_u64.to_be_bytes();
+            let sum = proto::seal::record::checksum(&number);
+            [number.as_slice(), &sum].concat()
+        })
+        .expect("written");
+        for _ in 0..3 {
+            let opened = open_with(&bench, NO_TIME);
+            assert_eq!(opened.records.len(), 0, "the control: nothing in no time");
+            assert_eq!((folders(&dir, WAITING), folders(&dir, SEARCHED)), (1, 0));
+        }
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (30, 0));
+    }
+
+    #[test]
+    fn a_salvage_goes_on_where_the_start_before_it_ran_out_of_time() {
+        let (bench, dir) = it_waits(30);
+        // As if the time had ended right behind the file: what lies before is not adopted again.
+        let length = fs::metadata(dir.join("salvage-5/db")).expect("there").len();
+        fs::write(
+            dir.join("salvage-5").join(ADOPTED),
+            (2 * length).to_string(),
+        )
+        .expect("written");
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (0, 0));
+        assert!(dir.join("corrupt-5").join(ADOPTED).exists());
     }
 }
