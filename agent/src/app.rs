@@ -38,7 +38,7 @@ use crate::config::{Config, Uplinks};
 use crate::core::{Core, Event};
 use crate::enrol::client_config;
 use crate::identity::{Identity, IdentityDir, IdentityError, private_dir};
-use crate::outbox::store::{Store, StoreError};
+use crate::outbox::store::{Patience, Store, StoreError};
 use crate::outbox::writer::{Done, Job, Writer};
 use crate::remote::Remote;
 use crate::status::{QUIET, describe};
@@ -55,6 +55,8 @@ const NEWS: usize = 64;
 const VALUES_AT_ONCE: usize = 64;
 /// Jobs for the writer: one commit and one read at a time.
 const JOBS: usize = 4;
+/// How long a start may search a damaged buffer, before anything is measured: a card of 7 MB/s gives 1 GB.
+const SALVAGE: Duration = Duration::from_secs(150);
 /// Real time for the radio to let go of its links, and for the last commit.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// A line that stays down this long will not drain any more.
@@ -231,7 +233,11 @@ impl App {
         let config = &config;
         let identity = Arc::new(identity_dir.load()?);
         let (tls_sender, tls) = watch::channel(Arc::new(client_config(&identity, clock)?));
-        let opened = Store::open(&options.dir, clock.now())?;
+        let patience = Patience {
+            time: Some(SALVAGE),
+            leave_free: config.keep_free_bytes,
+        };
+        let opened = Store::open_with(&options.dir, clock.now(), patience)?;
         let overflow = Overflow::default();
         let mut core = Core::new(
             settings(config),

@@ -85,6 +85,8 @@ pub struct Receipted {
     pub invalid: u64,
     /// Receipts for what is not here any more.
     pub late: u64,
+    /// Receipts from before the centre was restored from a backup: what they cover is sent again.
+    pub outdated: u64,
     /// Pieces of the file that were damaged.
     pub damaged: u64,
 }
@@ -185,6 +187,7 @@ pub fn import_receipts(dir: &Path, file: &Path, now: Time) -> Result<Receipted, 
     let overflow = Overflow::default();
     let obeyed = identity_dir.obeyed();
     let mut core = Core::new(keeping_all(), &identity, obeyed, &opened, overflow, now);
+    core.rest();
     let mut store = opened.store;
     let before = core.status(now).buffer.records;
     let (mut receipts, mut damaged, mut broken) = (0, 0, None);
@@ -219,10 +222,12 @@ pub fn import_receipts(dir: &Path, file: &Path, now: Time) -> Result<Receipted, 
     }
     let waiting = status.buffer.records as u64;
     Ok(Receipted {
-        deleted: before as u64 - waiting,
+        // A loss that was declared meanwhile waits as well.
+        deleted: (before as u64).saturating_sub(waiting),
         waiting,
         invalid: status.receipts_invalid,
         late: status.receipts_late,
+        outdated: status.receipts_outdated,
         damaged,
     })
 }

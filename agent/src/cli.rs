@@ -213,6 +213,12 @@ pub fn main(cli: Cli) -> Result<u8> {
             say(&format!(
                 "{deleted} records are safe at the centre and deleted here; {waiting} still wait"
             ))?;
+            if done.outdated > 0 {
+                let outdated = done.outdated;
+                hint(&format!(
+                    "{outdated} receipts are from before the centre was restored: what they cover stays here"
+                ))?;
+            }
             if done.invalid + done.damaged > 0 {
                 let (invalid, damaged) = (done.invalid, done.damaged);
                 hint(&format!(

@@ -71,6 +71,8 @@ pub struct Status {
     pub receipts_invalid: u64,
     /// Receipts since start for contexts that are over.
     pub receipts_late: u64,
+    /// Receipts ignored since start because they are from before the centre was restored from a backup.
+    pub receipts_outdated: u64,
     /// Commands not obeyed since start.
     pub commands_refused: u64,
     /// The same by reason.

@@ -170,6 +170,13 @@ impl Core {
                 self.receipted(&receipted, now);
             }
             Err(ReceiptFault::UnknownContext) => self.counters.receipts_late += 1,
+            Err(fault @ ReceiptFault::Outdated) => {
+                self.counters.receipts_outdated += 1;
+                let count = self.counters.receipts_outdated;
+                if count.is_power_of_two() {
+                    tracing::warn!(%fault, count, "receipt ignored: its records are sent again");
+                }
+            }
             Err(fault @ (ReceiptFault::Malformed | ReceiptFault::Forged)) => {
                 self.counters.receipts_invalid += 1;
                 // Who can send one can send a million: the log tells of the first, and then ever more rarely.
@@ -197,7 +204,11 @@ impl Core {
         if let Some(context) = self.ledger.context(ordinal) {
             let (stream, id) = (context.stream, context.id);
             let (number, epoch) = self.ledger.receipted(ordinal);
+            let highest = self.ledger.epoch(stream);
             let row = self.sealing.row_mut(stream);
+            if std::mem::replace(&mut row.highest_epoch, highest) != highest {
+                self.dirty.insert(stream);
+            }
             if row.context == id.0 {
                 (row.receipted, row.receipt_epoch) = (number, epoch);
                 self.dirty.insert(stream);

@@ -88,6 +88,10 @@ impl Core {
         for (ordinal, context) in &opened.contexts {
             self.ledger.open(*ordinal, context.clone());
         }
+        for (stream, row) in &opened.streams {
+            let epoch = row.highest_epoch.max(row.receipt_epoch);
+            self.ledger.raise_epoch(*stream, epoch);
+        }
         for (id, entry) in &opened.records {
             self.ledger.add(*id, *entry);
             self.window.add_backlog(*id, delivery::class(entry));

@@ -116,6 +116,8 @@ pub struct Counters {
     pub receipts_invalid: u64,
     /// Receipts for contexts that are over.
     pub receipts_late: u64,
+    /// Receipts of an earlier journal of the centre than one that was acted upon.
+    pub receipts_outdated: u64,
     /// Unsigned refusals of the centre, by reason.
     pub refusals: Counts,
     /// Messages from the line that are none of the contract.
@@ -367,6 +369,11 @@ impl Core {
         self.drain_sealing(now);
         self.gateway.clean = true;
         self.commit_now(now);
+    }
+
+    /// Nothing is measured by this core, so it says no heartbeat: it would tell the centre that somebody watches.
+    pub const fn rest(&mut self) {
+        self.heartbeat_due = Time::MAX;
     }
 
     /// Commits what changed without waiting for the interval.

@@ -60,6 +60,7 @@ impl Core {
             device_data_refused: self.counters.device_data_refused.by_reason().clone(),
             receipts_invalid: self.counters.receipts_invalid,
             receipts_late: self.counters.receipts_late,
+            receipts_outdated: self.counters.receipts_outdated,
             commands_refused: commands.values().sum(),
             commands_refused_by_reason: commands.clone(),
             command_number: self.commander.obeyed().number,

@@ -39,6 +39,8 @@ struct Centre {
     keys: BTreeMap<KeyId, PatientSecret>,
     command_key: SigningKey,
     openers: BTreeMap<ContextId, Opener>,
+    /// Of its journal: a restore from a backup raises it.
+    epoch: u64,
     /// Tags by context and number.
     tags: BTreeMap<(ContextId, u64), [u8; 16]>,
     /// Readings applied, with how often they came under different numbers.
@@ -128,7 +130,7 @@ impl Centre {
             Some(make(
                 key,
                 context,
-                1,
+                self.epoch,
                 &ranges[ranges.len().saturating_sub(1000)..],
             ))
         };
@@ -170,6 +172,7 @@ impl Bench {
             keys: BTreeMap::new(),
             command_key,
             openers: BTreeMap::new(),
+            epoch: 1,
             tags: BTreeMap::new(),
             applied: BTreeMap::new(),
             gaps: Vec::new(),
@@ -750,6 +753,48 @@ fn a_commit_between_asking_for_records_and_reading_them_loses_none() {
     bench.receipt_all();
     assert_eq!(bench.gaps(GapReason::BufferDamaged), Vec::<&v1::Gap>::new());
     assert_eq!(bench.applied_once() as u64, bench.decoded());
+}
+
+#[test]
+fn receipts_from_before_a_restore_of_the_centre_delete_nothing_even_after_restarts() {
+    let mut bench = Bench::new();
+    bench.centre.epoch = 3;
+    bench.beat();
+    bench.receipt_all();
+    bench.pass(Span::from_secs(5));
+    // Twice: a context that was opened since knows of no receipt.
+    for _ in 0..2 {
+        bench.restart(1 << 30);
+        bench.connect();
+        bench.beat();
+        bench.pass(Span::from_secs(5));
+    }
+    let before = bench.core.status(bench.now).buffer;
+    assert!(before.records > 0);
+    bench.centre.epoch = 2;
+    bench.receipt_all();
+    let status = bench.core.status(bench.now);
+    assert_eq!((status.buffer, status.receipts_invalid), (before, 0));
+    assert!(status.receipts_outdated > 0);
+    // The control: those of the journal that is there now are acted upon.
+    bench.centre.epoch = 3;
+    bench.receipt_all();
+    assert!(bench.core.is_drained());
+}
+
+#[test]
+fn a_core_at_rest_seals_no_heartbeat() {
+    let mut bench = Bench::new();
+    for at_rest in [true, false] {
+        bench.restart(1 << 30);
+        if at_rest {
+            bench.core.rest();
+        }
+        let before = bench.core.status(bench.now).buffer.records;
+        bench.core.tick(bench.now);
+        let sealed = bench.core.status(bench.now).buffer.records - before;
+        assert_eq!(sealed, usize::from(!at_rest), "at rest: {at_rest}");
+    }
 }
 
 #[test]

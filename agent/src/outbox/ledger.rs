@@ -1,7 +1,7 @@
 //! PURE. Which sealed records exist, what a receipt covers, what to drop when there is no room.
 //!
-//! Invariants: a record leaves the ledger through [`Ledger::receipt`] (the MAC holds, and the tags are those
-//! of our own records) or through [`Ledger::remove`] by a caller who declares a gap; [`Ledger::victims`]
+//! Invariants: a record leaves the ledger through [`Ledger::receipt`] (the MAC holds, the tags are those of our
+//! own records, and no later journal of the centre has spoken) or through [`Ledger::remove`] by a caller who declares a gap; [`Ledger::victims`]
 //! never names a record of the alert or gap lane, and names older ones of a lane before younger ones.
 //! Must not know: where the bytes are, transports, clocks.
 
@@ -67,6 +67,9 @@ pub enum ReceiptFault {
     /// The MAC does not hold, or the tags are not those of our records.
     #[error("a receipt that is not authentic")]
     Forged,
+    /// It is from before the centre was restored from a backup: what it covers may be lost there.
+    #[error("a receipt of an earlier journal than one that was acted upon")]
+    Outdated,
 }
 
 /// What an authentic receipt removed.
@@ -121,6 +124,8 @@ pub struct Ledger {
     contexts: BTreeMap<u64, State>,
     ordinals: HashMap<ContextId, u64>,
     streams: BTreeMap<StreamId, Kept>,
+    /// The highest journal epoch whose receipt was acted upon.
+    epochs: BTreeMap<StreamId, u64>,
     bytes: u64,
     records: usize,
 }
@@ -180,6 +185,18 @@ impl Ledger {
         self.contexts
             .get(&ordinal)
             .map_or((0, 0), |state| (state.receipted, state.epoch))
+    }
+
+    /// The highest journal epoch of which a receipt was acted upon for a stream; 0 if none.
+    #[must_use]
+    pub fn epoch(&self, stream: StreamId) -> u64 {
+        self.epochs.get(&stream).copied().unwrap_or(0)
+    }
+
+    /// From here on no receipt of an earlier epoch counts for the stream.
+    pub fn raise_epoch(&mut self, stream: StreamId, epoch: u64) {
+        let highest = self.epochs.entry(stream).or_default();
+        *highest = epoch.max(*highest);
     }
 
     /// Adds a record of a context that was opened.
@@ -283,6 +300,10 @@ impl Ledger {
                 | SealError::NumberUsed { .. }
                 | SealError::BadKey => ReceiptFault::Forged,
             })?;
+        let (stream, epoch) = (state.context.stream, verified.journal_epoch);
+        if epoch < self.epoch(stream) {
+            return Err(ReceiptFault::Outdated);
+        }
         let mut unjudged = 0;
         let mut numbers = Vec::new();
         for range in &verified.ranges {
@@ -291,7 +312,7 @@ impl Ledger {
                 None => unjudged += 1,
             }
         }
-        let epoch = verified.journal_epoch;
+        self.raise_epoch(stream, epoch);
         Ok(self.take_receipted(ordinal, &numbers, epoch, unjudged))
     }
 
@@ -529,6 +550,28 @@ mod tests {
         assert_eq!(ledger.len(), 3);
         // The control: the true one is taken.
         assert_eq!(ledger.receipt(&good).map(|r| r.removed.len()), Ok(3));
+    }
+
+    #[test]
+    fn a_receipt_from_before_a_restore_of_the_centre_removes_nothing() {
+        let mut ledger = ledger(1..=10);
+        let of_epoch = |epoch, first, last| make(&key(), CONTEXT, epoch, &[range(first, last)]);
+        let receipted = ledger.receipt(&of_epoch(2, 1, 3)).expect("authentic");
+        assert_eq!(numbers(&receipted), [1, 2, 3]);
+        let outdated = ledger.receipt(&of_epoch(1, 4, 6));
+        assert_eq!(outdated, Err(ReceiptFault::Outdated));
+        // One that is not authentic is that first, and raises nothing.
+        let mut forged = of_epoch(9, 4, 6);
+        forged.mac[0] ^= 1;
+        assert_eq!(ledger.receipt(&forged), Err(ReceiptFault::Forged));
+        assert_eq!((ledger.len(), ledger.epoch(STREAM)), (7, 2));
+        let receipted = ledger.receipt(&of_epoch(2, 4, 6)).expect("the control");
+        assert_eq!(numbers(&receipted), [4, 5, 6]);
+        // As a restart hears it from the stream's row.
+        ledger.raise_epoch(STREAM, 5);
+        ledger.raise_epoch(STREAM, 4);
+        let outdated = ledger.receipt(&of_epoch(4, 7, 8));
+        assert_eq!(outdated, Err(ReceiptFault::Outdated));
     }
 
     #[test]

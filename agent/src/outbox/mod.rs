@@ -18,8 +18,10 @@
 //! 2. A record is deleted for an authentic receipt and for nothing else. A signed order to set it aside moves
 //!    it and declares a gap; the declared policy for a full disk drops it and declares a gap.
 //! 3. A crash loses at most what came after the last commit (default every second), and says so.
-//! 4. The agent always starts: a store that does not open, or has lost something, is set aside, never deleted, and
-//!    salvaged; a kill in the middle of that is made good by the next start.
+//! 4. The agent always starts: a store that does not open, or has lost something, is set aside and salvaged; a kill
+//!    in the middle of that is made good by the next start. Nothing of it is deleted before all that can be read was
+//!    fetched; then it is kept until two newer ones were searched, or what waits needs its room. A start waits for
+//!    that 150 seconds at most, and leaves the room that is configured to be free.
 //!
 //! On disk (one sled tree, keys are one letter and big-endian numbers, every value carries a CRC-32C):
 //!

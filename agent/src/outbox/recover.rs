@@ -1,18 +1,25 @@
 //! What becomes of a store that does not open, or that opens and has lost something.
 //!
 //! Its folder becomes `salvage-TIME`, and a fresh store takes its place. Then whatever can be read of it is adopted,
-//! piece by piece, and when the last piece is durable the folder is called `corrupt-TIME`. It is never deleted. So
-//! its name says whether something is still to be fetched from it: a kill between any two steps is made good by the
-//! next start, and what was adopted before is known by its place and adopted once.
+//! piece by piece, and when the last piece is durable the folder is called `corrupt-TIME`. So its name says whether
+//! something is still to be fetched from it: a kill between any two steps is made good by the next start, and what
+//! was adopted before is known by its place and adopted once. Of searched folders the two newest are kept, for
+//! people who look for more: a dying card must not fill with copies. One that waits is never deleted.
+//!
+//! A salvage has its bounds ([`Patience`]): live readings matter more than old ones, so it neither keeps the agent
+//! from starting nor takes the room that the live outbox needs. The rest waits, and the next start goes on with it.
 //!
 //! Invariants: memory is bounded, however large the store; a place (ordinal) that another context took is never
-//! taken twice; a fresh store says from its first commit on that there is a loss to declare.
+//! taken twice; a fresh store says from its first commit on that there is a loss to declare; a list of records is
+//! believed only for the store that it was made of.
 //! Must not know: sled, what records say.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use proto::seal::Stub;
 use vitals::{ContextId, Time};
@@ -21,20 +28,28 @@ use super::RecordId;
 use super::ledger::Context;
 use super::rows::GatewayRow;
 use super::salvage::{self, Found, Rows};
-use super::store::{Changes, Opened, Store, StoreError, sync_dir};
+use super::store::{Changes, Opened, Patience, Store, StoreError, put_tally, sync_dir};
 use super::tally::{self, Tally};
 use crate::identity::own_dir;
 
 /// A folder with something to fetch, and one without.
 const WAITING: &str = "salvage-";
 const SEARCHED: &str = "corrupt-";
+/// Searched folders that are kept.
+const MOST_SEARCHED: usize = 2;
+/// In a folder that waits: up to which byte all its records were adopted. The last of its files by name, so that it
+/// moves no other's place.
+const ADOPTED: &str = "~adopted";
+/// A store in which nothing was kept yet is not larger, bytes.
+const A_FRESH_STORE: u64 = 4 << 20;
 /// Bytes of records adopted in one commit.
 const A_PIECE: usize = 256 * 1024;
 /// How often, and how long apart, a closed store's lock is tried: two seconds in all.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Gives the store's folder a name that says that it waits to be salvaged; one that is not there needs none.
+/// Gives the store's folder a name that says that it waits to be salvaged; one that is not there needs none. A
+/// fresh one, from before a kill in the middle of a salvage, has nothing to fetch and goes.
 pub(super) fn set_aside(dir: &Path, store: &str, now: Time) -> io::Result<()> {
     // What closes late could still write into it.
     let file = File::open(dir.join(store).join("db"));
@@ -43,6 +58,11 @@ pub(super) fn set_aside(dir: &Path, store: &str, now: Time) -> io::Result<()> {
             Ok(Err(fs::TryLockError::WouldBlock)) => std::thread::sleep(LOCK_PAUSE),
             Ok(Ok(()) | Err(fs::TryLockError::Error(_))) | Err(_) => break,
         }
+    }
+    let is_fresh = |bytes| bytes <= A_FRESH_STORE;
+    if is_waiting(dir) && salvage::nothing_in(&dir.join(store)).is_some_and(is_fresh) {
+        fs::remove_dir_all(dir.join(store))?;
+        return own_dir(&dir.join(store));
     }
     let mut stamp = now.as_micros();
     let name = |kind, stamp| dir.join(format!("{kind}{stamp}"));
@@ -69,9 +89,79 @@ fn waiting(dir: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     Ok(found)
 }
 
+/// True while a folder waits to be salvaged, or nobody can tell.
+pub(super) fn is_waiting(dir: &Path) -> bool {
+    waiting(dir).map_or(true, |folders| !folders.is_empty())
+}
+
+/// Deletes the oldest searched folders, until this many are left.
+fn keep_searched(dir: &Path, most: usize) -> io::Result<()> {
+    let mut searched: Vec<(i64, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stamp = name.strip_prefix(SEARCHED);
+        // Others are a person's.
+        if let Some(stamp) = stamp.and_then(|stamp| stamp.parse().ok()) {
+            searched.push((stamp, path));
+        }
+    }
+    searched.sort();
+    let too_many = searched.len().saturating_sub(most);
+    for (_, folder) in &searched[..too_many] {
+        fs::remove_dir_all(folder)?;
+        let folder = folder.display();
+        tracing::warn!(%folder, "the oldest copy of a damaged store is deleted: all that could be read was fetched");
+    }
+    Ok(())
+}
+
+/// The bounds of a salvage at this start.
+struct Bounds<'d> {
+    dir: &'d Path,
+    until: Option<Instant>,
+    leave_free: u64,
+}
+
+impl<'d> Bounds<'d> {
+    fn from_now(dir: &'d Path, patience: Patience) -> Self {
+        Self {
+            dir,
+            until: patience.time.map(|time| Instant::now() + time),
+            leave_free: patience.leave_free,
+        }
+    }
+
+    fn time(&self) -> Result<(), StoreError> {
+        let is_over = self.until.is_some_and(|until| Instant::now() >= until);
+        let fault = StoreError::Waits("the agent must start in time");
+        if is_over { Err(fault) } else { Ok(()) }
+    }
+
+    /// Copies that were searched go first.
+    fn room(&self, store: &Store) -> Result<(), StoreError> {
+        if store.free() < self.leave_free {
+            keep_searched(self.dir, 0)?;
+        }
+        let is_full = store.free() < self.leave_free;
+        let fault = StoreError::Waits("the disk is nearly full");
+        if is_full { Err(fault) } else { Ok(()) }
+    }
+}
+
+/// What is adopted now was not there when the list was made: it must not be called safe for not being listed. On
+/// disk as well, or the next start would believe it.
+fn disbelieve_list(dir: &Path, beside: &mut Option<Tally>) {
+    if let Some(tally) = beside
+        && tally.list.take().is_some()
+    {
+        put_tally(dir, tally);
+    }
+}
+
 impl Opened {
-    /// False if something is missing that was there at the newest commit, or records are damaged. What was salvaged
-    /// already is as whole as it will be.
+    /// False if something is missing that was there at the newest commit. Damaged records are not missing: they are
+    /// where they were. What was salvaged already is as whole as it will be.
     pub(super) fn is_whole(&self, beside: Option<&Tally>, newest: u64) -> bool {
         let gateway = self.gateway.clone().unwrap_or_default();
         if gateway.loss_undeclared {
@@ -81,25 +171,48 @@ impl Opened {
         let list = beside
             .filter(|_| beside_it == gateway.commits)
             .and_then(|tally| tally.list.as_ref());
-        let listed = list.is_none_or(|list| list.keys().all(|id| self.records.contains_key(id)));
+        // In the order of their keys.
+        let is_damaged = |id: &RecordId| self.damaged.binary_search(id).is_ok();
+        let is_there = |id: &RecordId| self.records.contains_key(id) || is_damaged(id);
+        let listed = list.is_none_or(|list| list.keys().all(is_there));
+        // Without its context nobody can open a record; an older copy of the row may be found.
+        let has_context = |id: &RecordId| self.contexts.contains_key(&id.ordinal);
+        let in_context = self.damaged.iter().all(has_context);
         // More than counted is no sign: deletions may lag behind a crash.
-        let counted = self.records.len() as u64 >= gateway.records_kept
-            && tally::missing_of_rows(&self.streams, &self.records, true).is_empty();
-        gateway.commits >= newest.max(beside_it) && self.damaged.is_empty() && listed && counted
+        let records = self.records.len() + self.damaged.len();
+        let missing = tally::missing_of_rows(&self.streams, &self.records, true);
+        let counted = records as u64 >= gateway.records_kept
+            && (missing.is_empty() || !self.damaged.is_empty());
+        gateway.commits >= newest.max(beside_it) && in_context && listed && counted
     }
 
     /// Fetches what waits to be salvaged. What cannot be fetched now waits for the next start.
-    pub(super) fn adopt_waiting(&mut self, dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn adopt_waiting(
+        &mut self,
+        dir: &Path,
+        beside: &mut Option<Tally>,
+        patience: Patience,
+    ) -> Result<(), StoreError> {
         let waiting = waiting(dir)?;
         if waiting.is_empty() {
             return Ok(());
         }
+        // A list is made only while nothing waits. So it tells of the one folder from which a fresh store fetches,
+        // and of no other.
+        let has_a_past = |row: &GatewayRow| !row.loss_undeclared;
+        if waiting.len() > 1 || self.gateway.as_ref().is_some_and(has_a_past) {
+            disbelieve_list(dir, beside);
+        }
+        let bounds = Bounds::from_now(dir, patience);
         for (folder, searched) in waiting {
-            match self.adopt(&folder) {
+            match self.adopt(&folder, &bounds, beside) {
                 Ok(()) => {
                     fs::rename(&folder, &searched)?;
                     sync_dir(dir)?;
                     self.set_aside = Some(searched);
+                    if let Err(error) = keep_searched(dir, MOST_SEARCHED) {
+                        tracing::warn!(%error, "an old copy of a damaged store could not be deleted");
+                    }
                 }
                 Err(error) => {
                     tracing::error!(
@@ -108,6 +221,10 @@ impl Opened {
                     );
                     self.more_may_be_missing = true;
                     self.set_aside = Some(folder);
+                    // What waits is not lost: no exact loss is told of it.
+                    if let Some(tally) = beside {
+                        tally.list = None;
+                    }
                 }
             }
             self.read_all()?;
@@ -115,12 +232,22 @@ impl Opened {
         Ok(())
     }
 
-    fn adopt(&mut self, folder: &Path) -> Result<(), StoreError> {
+    fn adopt(
+        &mut self,
+        folder: &Path,
+        bounds: &Bounds<'_>,
+        beside: &mut Option<Tally>,
+    ) -> Result<(), StoreError> {
+        let adopted = fs::read_to_string(folder.join(ADOPTED)).unwrap_or_default();
+        let from: u64 = adopted.parse().unwrap_or(0);
+        let name = folder.display();
+        tracing::warn!(folder = %name, from, "salvaging a damaged outbox, before anything is measured");
         let mut found = Rows::default();
-        salvage::scan(folder, |it| {
+        let take = |it: Found<'_>| {
             found.take(it);
-            Ok::<(), StoreError>(())
-        })?;
+            Ok(())
+        };
+        salvage::scan(folder, 0, |_| bounds.time(), take)?;
         let gateway = self.gateway.iter().chain(&found.gateway);
         let mut gateway = gateway
             .max_by_key(|row| row.age())
@@ -136,15 +263,31 @@ impl Opened {
         for row in self.clocks.values() {
             found.take(Found::Clock(row.clone()));
         }
-        let mut adopting = Adopting::new(&self.contexts, found.contexts, gateway);
+        let mut adopting = Adopting::new(&self.contexts, found.contexts, gateway, bounds);
+        if adopting.moved {
+            // The list knows these records by another place.
+            disbelieve_list(bounds.dir, beside);
+        }
         adopting.changes.streams = found.streams.into_iter().collect();
         adopting.changes.clocks = found.clocks;
         // The rows first: from here on the store knows that there is a loss to declare.
         adopting.commit(&mut self.store)?;
-        salvage::scan(folder, |it| match it {
+        let reached = Cell::new(from);
+        let go_on = |at| {
+            reached.set(at);
+            bounds.time()
+        };
+        let scanned = salvage::scan(folder, from, go_on, |it| match it {
             Found::Record(stub, record) => adopting.take(&stub, record, &mut self.store),
             Found::Context(_) | Found::Stream(_) | Found::Gateway(_) | Found::Clock(_) => Ok(()),
-        })?;
+        });
+        if let Err(StoreError::Waits(_)) = &scanned
+            && bounds.time().is_err()
+        {
+            adopting.commit(&mut self.store)?;
+            fs::write(folder.join(ADOPTED), reached.get().to_string())?;
+        }
+        scanned?;
         adopting.commit(&mut self.store)?;
         if adopting.homeless > 0 {
             let records = adopting.homeless;
@@ -157,7 +300,8 @@ impl Opened {
     /// that is newer (not even the rows could be read).
     pub(super) fn count(&mut self, beside: Option<Tally>, newest: u64) {
         let gateway = self.gateway.clone().unwrap_or_default();
-        let salvaged = self.set_aside.is_some() || gateway.loss_undeclared;
+        let is_damaged = !self.damaged.is_empty();
+        let salvaged = self.set_aside.is_some() || gateway.loss_undeclared || is_damaged;
         // Even the folder may be gone.
         self.more_may_be_missing |= newest > gateway.commits;
         let newer = beside.filter(|tally| {
@@ -193,9 +337,12 @@ impl Opened {
 }
 
 /// A salvage on its way.
-struct Adopting {
+struct Adopting<'b> {
+    bounds: &'b Bounds<'b>,
     /// Where each context is, or will be.
     places: BTreeMap<ContextId, u64>,
+    /// A context is not where it was.
+    moved: bool,
     /// Those that are not in the store yet.
     new: BTreeMap<ContextId, Context>,
     changes: Changes,
@@ -205,26 +352,29 @@ struct Adopting {
     homeless: u64,
 }
 
-impl Adopting {
+impl<'b> Adopting<'b> {
     /// Contexts keep their place, unless another one has it.
     fn new(
         there: &BTreeMap<u64, Context>,
         found: BTreeMap<ContextId, (u64, Context)>,
         mut gateway: GatewayRow,
+        bounds: &'b Bounds<'b>,
     ) -> Self {
         let mut places: BTreeMap<ContextId, u64> = there
             .iter()
             .map(|(place, context)| (context.id, *place))
             .collect();
         let mut taken: BTreeSet<u64> = there.keys().copied().collect();
-        let mut new = BTreeMap::new();
+        let (mut new, mut moved) = (BTreeMap::new(), false);
         for (id, (place, context)) in found {
-            if places.contains_key(&id) {
+            if let Some(there) = places.get(&id) {
+                moved |= *there != place;
                 continue;
             }
             let place = if taken.insert(place) {
                 place
             } else {
+                moved = true;
                 let above = taken.last().map_or(1, |last| last + 1);
                 taken.insert(above);
                 above
@@ -235,7 +385,9 @@ impl Adopting {
         let above = taken.last().map_or(1, |last| last + 1);
         gateway.next_ordinal = gateway.next_ordinal.max(above);
         Self {
+            bounds,
             places,
+            moved,
             new,
             changes: Changes {
                 gateway,
@@ -272,7 +424,8 @@ impl Adopting {
     }
 
     fn commit(&mut self, store: &mut Store) -> Result<(), StoreError> {
-        store.commit_if_there_is_room(&self.changes)?;
+        self.bounds.room(store)?;
+        store.try_commit(&self.changes)?;
         self.changes = Changes {
             gateway: std::mem::take(&mut self.changes.gateway),
             ..Changes::default()
@@ -467,5 +620,228 @@ mod tests {
         let opened = bench.open();
         assert_eq!(opened.records.len() as u64, records);
         assert_eq!(folders(&dir, SEARCHED), 2);
+    }
+
+    /// A store of another history that waits to be salvaged: records that no list of this one knows.
+    fn another_waits(bench: &Bench, name: &str) -> Bench {
+        let mut lost = super::super::store::tests::bench();
+        let mut opened = lost.open();
+        commit(&mut lost, &mut opened, 1, 10);
+        drop(opened);
+        copy(&lost.dir.path().join(STORE), &bench.dir.path().join(name));
+        lost
+    }
+
+    /// A clean end: from here on a list of all records lies beside the store.
+    fn end_cleanly(bench: &mut Bench, opened: &mut Opened, number: u64) {
+        let mut changes = bench.first_commit(0);
+        changes.gateway = GatewayRow {
+            commits: number,
+            clean: true,
+            next_ordinal: 2,
+            records_kept: opened.records.len() as u64,
+            ..GatewayRow::default()
+        };
+        opened.store.commit(&changes).expect("committed");
+        opened.store.finish();
+    }
+
+    fn list_of(bench: &Bench) -> Option<BTreeMap<RecordId, tally::Listed>> {
+        let bytes = fs::read(bench.dir.path().join("outbox.tally")).expect("there");
+        Tally::from_bytes(&bytes).expect("whole").list
+    }
+
+    #[test]
+    fn a_list_of_another_history_calls_nothing_safe() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, 10);
+        end_cleanly(&mut bench, &mut opened, 2);
+        drop(opened);
+        assert_eq!(list_of(&bench).map(|list| list.len()), Some(10), "control");
+        let lost = another_waits(&bench, "salvage-5");
+        // The second time as after a kill before the core committed anything.
+        for _ in 0..2 {
+            let opened = bench.open();
+            assert_eq!((opened.records.len(), opened.safe.len()), (20, 0));
+            assert!(opened.contexts.values().any(|of| of.id == lost.context.id));
+            assert!(opened.more_may_be_missing, "a loss of unknown size");
+        }
+    }
+
+    #[test]
+    fn a_clean_end_lists_nothing_while_a_folder_waits() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, 10);
+        let _lost = another_waits(&bench, "salvage-5");
+        end_cleanly(&mut bench, &mut opened, 2);
+        drop(opened);
+        assert_eq!(list_of(&bench), None);
+        // Even if the store is damaged as well.
+        let conf = bench.dir.path().join(STORE).join("conf");
+        fs::write(conf, b"rubbish, and more than eight bytes of it").expect("written");
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), opened.safe.len()), (20, 0));
+    }
+
+    #[test]
+    fn a_list_is_not_believed_for_a_place_that_was_moved() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, 10);
+        end_cleanly(&mut bench, &mut opened, 2);
+        drop(opened);
+        // Listed, and then its place was taken by another one.
+        let dir = bench.dir.path().to_owned();
+        let mut lost = super::super::store::tests::bench();
+        let mut taken = lost.open();
+        let mut changes = lost.first_commit(10);
+        changes.gateway.loss_undeclared = true;
+        taken.store.commit(&changes).expect("committed");
+        drop(taken);
+        fs::rename(dir.join(STORE), dir.join("salvage-5")).expect("moved");
+        copy(&lost.dir.path().join(STORE), &dir.join(STORE));
+        for _ in 0..2 {
+            let opened = bench.open();
+            assert_eq!((opened.records.len(), opened.safe.len()), (20, 0));
+            assert!(opened.more_may_be_missing);
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_sets_no_store_aside() {
+        for clean in [false, true] {
+            let mut bench = bench();
+            let mut opened = bench.open();
+            commit(&mut bench, &mut opened, 1, 20);
+            // As a bad cell leaves it: the key is there, the value is not a record.
+            let bad = Changes {
+                put: vec![(id(7), vec![0; 80])],
+                gateway: GatewayRow {
+                    commits: 2,
+                    records_kept: 20,
+                    clean,
+                    ..GatewayRow::default()
+                },
+                ..Changes::default()
+            };
+            if clean {
+                end_cleanly(&mut bench, &mut opened, 2);
+                let beside = fs::read(bench.dir.path().join("outbox.tally")).expect("there");
+                opened.store.try_commit(&bad).expect("committed");
+                fs::write(bench.dir.path().join("outbox.tally"), beside).expect("written");
+            } else {
+                opened.store.commit(&bad).expect("committed");
+            }
+            drop(opened);
+            let opened = bench.open();
+            assert_eq!(
+                (opened.damaged.clone(), opened.set_aside.clone()),
+                (vec![id(7)], None)
+            );
+            assert_eq!((opened.records.len(), opened.safe.len()), (19, 0));
+            let missing: Vec<_> = opened
+                .missing
+                .iter()
+                .map(|m| (m.readings, m.exact))
+                .collect();
+            assert_eq!(missing, [(3, clean)], "clean: {clean}");
+            assert_eq!(folders(bench.dir.path(), WAITING), 0);
+        }
+    }
+
+    #[test]
+    fn of_searched_folders_the_two_newest_are_kept() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, 20);
+        drop(opened);
+        let dir = bench.dir.path().to_owned();
+        for stamp in [9, 10, 100] {
+            copy(&dir.join(STORE), &dir.join(format!("salvage-{stamp}")));
+        }
+        fs::create_dir(dir.join("corrupt-of-a-person")).expect("made");
+        let opened = bench.open();
+        assert_eq!(opened.records.len(), 20);
+        let there = |name: &str| dir.join(name).exists();
+        assert!(!there("corrupt-9") && there("corrupt-10") && there("corrupt-100"));
+        assert!(there("corrupt-of-a-person"), "not one of ours");
+        assert_eq!(folders(&dir, WAITING), 0);
+    }
+
+    fn open_with(bench: &Bench, patience: Patience) -> Opened {
+        let dir = bench.dir.path();
+        Store::open_with(dir, Time::from_micros(88), patience).expect("always opens")
+    }
+
+    const NO_TIME: Patience = Patience {
+        time: Some(std::time::Duration::ZERO),
+        ..Patience::BY_HAND
+    };
+
+    /// A salvage that waits; of the fresh store nothing is there yet.
+    fn it_waits(records: u64) -> (Bench, PathBuf) {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        commit(&mut bench, &mut opened, 1, records);
+        drop(opened);
+        let dir = bench.dir.path().to_owned();
+        fs::rename(dir.join(STORE), dir.join("salvage-5")).expect("moved");
+        (bench, dir)
+    }
+
+    #[test]
+    fn a_salvage_leaves_room_and_the_reserve_to_the_live_outbox() {
+        let (bench, dir) = it_waits(30);
+        fs::create_dir(dir.join("corrupt-3")).expect("made");
+        let nearly_full = Patience {
+            leave_free: u64::MAX,
+            ..Patience::BY_HAND
+        };
+        let mut opened = open_with(&bench, nearly_full);
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (0, 1));
+        assert!(opened.more_may_be_missing);
+        assert!(dir.join("outbox.reserve").exists(), "not given up");
+        assert_eq!(folders(&dir, SEARCHED), 0, "what was searched makes room");
+        // The live outbox goes on meanwhile.
+        opened.store.commit(&Changes::default()).expect("committed");
+        drop(opened);
+        // The control: with room, all is fetched.
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (30, 0));
+    }
+
+    #[test]
+    fn starts_that_are_cut_short_leave_one_folder_and_not_one_each() {
+        let (bench, dir) = it_waits(30);
+        fs::write(dir.join("outbox.mark"), {
+            let number = 1_u64.to_be_bytes();
+            let sum = proto::seal::record::checksum(&number);
+            [number.as_slice(), &sum].concat()
+        })
+        .expect("written");
+        for _ in 0..3 {
+            let opened = open_with(&bench, NO_TIME);
+            assert_eq!(opened.records.len(), 0, "the control: nothing in no time");
+            assert_eq!((folders(&dir, WAITING), folders(&dir, SEARCHED)), (1, 0));
+        }
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (30, 0));
+    }
+
+    #[test]
+    fn a_salvage_goes_on_where_the_start_before_it_ran_out_of_time() {
+        let (bench, dir) = it_waits(30);
+        // As if the time had ended right behind the file: what lies before is not adopted again.
+        let length = fs::metadata(dir.join("salvage-5/db")).expect("there").len();
+        fs::write(
+            dir.join("salvage-5").join(ADOPTED),
+            (2 * length).to_string(),
+        )
+        .expect("written");
+        let opened = bench.open();
+        assert_eq!((opened.records.len(), folders(&dir, WAITING)), (0, 0));
+        assert!(dir.join("corrupt-5").join(ADOPTED).exists());
     }
 }

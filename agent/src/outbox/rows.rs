@@ -166,6 +166,9 @@ pub struct StreamRow {
     /// The number of the commit that wrote this row: tells the newer of two.
     #[prost(uint64, tag = "13")]
     pub commits: u64,
+    /// The highest journal epoch of which a receipt was acted upon, in any context.
+    #[prost(uint64, tag = "14")]
+    pub highest_epoch: u64,
 }
 
 /// Which stored records of one device were taken: numbers as ranges (first, last, first, last, ...).

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -102,23 +103,43 @@ impl Rows {
     }
 }
 
-/// Searches all files of a store's folder, and gives what is found to `take` until it fails.
+/// Searches all files of a store's folder, one behind the other, from the byte `from` on, and gives what is found
+/// to `take`. Before each piece `go_on` hears how far everything was found: from there another search can begin.
 ///
 /// # Errors
-/// The folder cannot be listed, or those of `take`. Files that cannot be read are passed over.
+/// The folder cannot be listed, or those of `take` and `go_on`, which end it. Files that cannot be read are passed
+/// over.
 pub fn scan<E: From<io::Error>>(
     dir: &Path,
+    from: u64,
+    mut go_on: impl FnMut(u64) -> Result<(), E>,
     mut take: impl FnMut(Found<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let mut before = 0;
     for path in files(dir)? {
         match File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file))) {
             Ok((length, file)) => {
-                scan_file(length, |into, at| file.read_at(into, at), &mut take)?;
+                let part = from.saturating_sub(before).min(length)..length;
+                let read = |into: &mut [u8], at| file.read_at(into, at);
+                scan_file(part, read, &mut |at| go_on(before + at), &mut take)?;
+                before += length;
             }
             Err(error) => tracing::warn!(%error, "a file of the damaged store cannot be read"),
         }
     }
     Ok(())
+}
+
+/// Bytes of a store's files, and that there is nothing in them: all can be read, and nothing is found. `None` where
+/// that is not so.
+#[must_use]
+pub fn nothing_in(dir: &Path) -> Option<u64> {
+    let mut bytes = 0;
+    for path in files(dir).ok()? {
+        bytes += io::copy(&mut File::open(path).ok()?, &mut io::sink()).ok()?;
+    }
+    let found = |_: Found<'_>| Err(io::Error::other("found"));
+    scan(dir, 0, |_| Ok(()), found).ok().map(|()| bytes)
 }
 
 fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -135,15 +156,19 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file of this length, of which `read` gives bytes at a place.
+/// A part of a file, of which `read` gives bytes at a place.
 fn scan_file<E>(
-    length: u64,
+    part: Range<u64>,
     read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    go_on: &mut impl FnMut(u64) -> Result<(), E>,
     take: &mut impl FnMut(Found<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut window = Vec::with_capacity(CHUNK + OVERLAP);
-    let mut at = 0;
-    while at < length {
+    let mut at = part.start;
+    while at < part.end {
+        // What begins in the window was not looked at yet.
+        let found_until = at - window.len() as u64;
+        go_on(found_until)?;
         let before = window.len();
         window.resize(before + CHUNK, 0);
         let got = read(&mut window[before..], at);
@@ -153,7 +178,10 @@ fn scan_file<E>(
             Ok(0) => break,
             Ok(got) => got as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(_unreadable) => page_by_page(&read, at, &mut window),
+            Err(_unreadable) => {
+                // A dying disk takes its time for each page.
+                page_by_page(&read, at, &mut window, || go_on(found_until))?
+            }
         };
         // What begins in the overlap is looked at again with the next chunk behind it.
         let end = window.len().saturating_sub(OVERLAP);
@@ -165,18 +193,20 @@ fn scan_file<E>(
 
 /// A large piece could not be read: its pages, as far as the disk can, and zeros for the others, so that what
 /// reaches over them fails its checksum. The bytes that are dealt with.
-fn page_by_page(
+fn page_by_page<E>(
     read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
     at: u64,
     window: &mut Vec<u8>,
-) -> u64 {
+    mut go_on: impl FnMut() -> Result<(), E>,
+) -> Result<u64, E> {
     let mut page = [0; PAGE];
     for place in (at..).step_by(PAGE).take(CHUNK / PAGE) {
+        go_on()?;
         page.fill(0);
         let _zeros_where_it_fails = read(&mut page, place);
         window.extend_from_slice(&page);
     }
-    CHUNK as u64
+    Ok(CHUNK as u64)
 }
 
 /// Looks at everything that begins before `end`.
@@ -262,7 +292,8 @@ mod tests {
             found.take(it);
             Ok::<(), io::Error>(())
         };
-        scan_file(bytes.len() as u64, read, &mut take).expect("nothing fails");
+        let all = 0..bytes.len() as u64;
+        scan_file(all, read, &mut |_| Ok(()), &mut take).expect("nothing fails");
         found
     }
 
@@ -309,6 +340,44 @@ mod tests {
         bytes.extend(row(3).to_bytes());
         bytes.extend(vec![0; CHUNK]);
         assert_eq!(rows_of(&bytes, 0..0).gateway, Some(row(3)));
+    }
+
+    #[test]
+    fn a_search_that_stopped_goes_on_where_everything_was_found() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut bytes = vec![0; 4 * CHUNK];
+        let places = [9, CHUNK - 5, 2 * CHUNK - 30, 3 * CHUNK + 7];
+        for (at, commits) in places.into_iter().zip(1..) {
+            let row = row(commits).to_bytes();
+            bytes[at..at + row.len()].copy_from_slice(&row);
+        }
+        // Two files, so that places are counted over both.
+        std::fs::write(dir.path().join("a"), &bytes[..CHUNK + 100]).expect("written");
+        std::fs::write(dir.path().join("b"), &bytes[CHUNK + 100..]).expect("written");
+        let (mut found, mut from, mut stops) = (Vec::new(), 0, 0);
+        loop {
+            // Each search may do one piece more.
+            let (mut pieces, mut reached) = (0, from);
+            let go_on = |at| {
+                reached = at;
+                pieces += 1;
+                (pieces < 3).then_some(()).ok_or(io::Error::other("stop"))
+            };
+            let take = |it: Found<'_>| {
+                if let Found::Gateway(row) = it {
+                    found.push(row.commits);
+                }
+                Ok(())
+            };
+            if scan(dir.path(), from, go_on, take).is_ok() {
+                break;
+            }
+            assert!(reached > from, "it gets on");
+            (from, stops) = (reached, stops + 1);
+        }
+        found.dedup();
+        assert_eq!(found, [1, 2, 3, 4]);
+        assert!(stops > 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Invariants: one thread owns the store ([`super::writer`]); a failed commit poisons it until it was closed and
 //! opened anew, and nothing counts as durable meanwhile; a store that does not open, panics, or went back to an
-//! older state is set aside, never deleted, and `recover.rs` fetches from it what can be read.
+//! older state is set aside, and `recover.rs` fetches from it what can be read before it may be deleted.
 //! Must not know: what records mean, transports.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use vitals::{Span, StreamId, Time};
 
@@ -35,7 +36,7 @@ const CACHE_BYTES: u64 = 1 << 20;
 const MOST_REMOVED_AT_ONCE: usize = 400;
 /// How often, and how long apart, a locked store is tried: two seconds in all.
 const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The store's folder inside the agent's folder.
 const STORE: &str = "outbox";
 /// The file with its [`Tally`], beside it.
@@ -58,6 +59,9 @@ pub enum StoreError {
     /// Another process has it open. It is whole: it must not be set aside.
     #[error("the outbox store is in use by another process: stop the other agent of this folder")]
     InUse,
+    /// A salvage reached its bounds.
+    #[error("the salvage waits: {0}")]
+    Waits(&'static str),
 }
 
 impl StoreError {
@@ -66,7 +70,7 @@ impl StoreError {
     pub fn is_disk_full(&self) -> bool {
         let error = match self {
             Self::Io(error) | Self::Engine(sled::Error::Io(error)) => error,
-            Self::Engine(_) | Self::Panicked(_) | Self::InUse => return false,
+            Self::Engine(_) | Self::Panicked(_) | Self::InUse | Self::Waits(_) => return false,
         };
         error.kind() == io::ErrorKind::StorageFull || error.raw_os_error() == Some(28)
     }
@@ -94,6 +98,23 @@ pub struct Changes {
     pub clocks: BTreeMap<ClockOf, ClockRow>,
     /// The gateway's counters.
     pub gateway: GatewayRow,
+}
+
+/// What a salvage may use up at one start. What is left of it waits for the next one.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Real time; `None` = as long as it takes.
+    pub time: Option<Duration>,
+    /// Bytes of the disk that it leaves free.
+    pub leave_free: u64,
+}
+
+impl Patience {
+    /// Where a person waits for it and nothing is measured meanwhile.
+    pub const BY_HAND: Self = Self {
+        time: None,
+        leave_free: 4 << 20,
+    };
 }
 
 /// A store that opened, and what lay in it.
@@ -144,15 +165,23 @@ struct Engine {
 }
 
 impl Store {
+    /// [`Self::open_with`] the patience of a person.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
+        Self::open_with(dir, now, Patience::BY_HAND)
+    }
+
     /// Opens the store `outbox` in the agent's folder, whatever state it is in. `now` names a folder set aside.
     ///
     /// # Errors
     /// Only if not even a fresh store can be written there.
-    pub fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
+    pub fn open_with(dir: &Path, now: Time, patience: Patience) -> Result<Opened, StoreError> {
         // The receipt keys in it must not be read by others: with one, a receipt could be made up.
         own_dir(&dir.join(STORE)).map_err(StoreError::Io)?;
         let bytes = fs::read(dir.join(TALLY)).unwrap_or_default();
-        let (beside, newest) = (Tally::from_bytes(&bytes), Mark::of(dir).read());
+        let (mut beside, newest) = (Tally::from_bytes(&bytes), Mark::of(dir).read());
         let was_there = dir.join(STORE).join("db").exists();
         let mut opened = match Self::try_open(dir) {
             Ok(opened) if !was_there || opened.is_whole(beside.as_ref(), newest) => opened,
@@ -173,7 +202,7 @@ impl Store {
                 Self::fresh(dir, now)?
             }
         };
-        opened.adopt_waiting(dir)?;
+        opened.adopt_waiting(dir, &mut beside, patience)?;
         opened.count(beside, newest);
         opened.store.tally = Tally {
             gateway: opened.gateway.clone().unwrap_or_default(),
@@ -226,7 +255,13 @@ impl Store {
             // From here on the list of the run before is not the whole truth any more.
             self.write_tally();
         }
-        self.commit_if_there_is_room(changes)?;
+        match self.try_commit(changes) {
+            Err(error) if error.is_disk_full() && self.reserve.give_up() => {
+                tracing::warn!("the disk is full: the outbox gives up its reserve");
+                self.try_commit(changes)?;
+            }
+            result => result?,
+        }
         self.mark.write(changes.gateway.commits);
         self.tally.gateway.clone_from(&changes.gateway);
         self.tally.streams.extend(changes.streams.iter().cloned());
@@ -237,20 +272,10 @@ impl Store {
         Ok(())
     }
 
-    /// Without any account of it beside the store.
-    pub(super) fn commit_if_there_is_room(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        match self.try_commit(changes) {
-            Err(error) if error.is_disk_full() && self.reserve.give_up() => {
-                tracing::warn!("the disk is full: the outbox gives up its reserve");
-                self.try_commit(changes)
-            }
-            result => result,
-        }
-    }
-
-    /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it.
+    /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it. While
+    /// records wait to be salvaged nothing is listed: they would be missing in it.
     pub fn finish(&mut self) {
-        if !self.tally.gateway.clean {
+        if !self.tally.gateway.clean || recover::is_waiting(&self.dir) {
             return;
         }
         let listed = guard(|| self.engine()?.list());
@@ -258,17 +283,13 @@ impl Store {
         self.write_tally();
     }
 
-    /// Puts the tally beside the store. Failing is no loss, but a stale one would count wrong: it goes.
     fn write_tally(&mut self) {
         self.tally_written = Some(self.tally.gateway.committed_at_us);
-        let bytes = self.tally.to_bytes();
-        if let Err(error) = write_atomically(&self.dir, TALLY, &bytes) {
-            tracing::debug!(%error, "the outbox's tally could not be written");
-            let _there_or_not = fs::remove_file(self.dir.join(TALLY));
-        }
+        put_tally(&self.dir, &self.tally);
     }
 
-    fn try_commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+    /// One try, without any account of it beside the store, and leaving the reserve alone.
+    pub(super) fn try_commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let result = guard(|| self.engine()?.commit(changes));
         if result.is_err() {
             self.close();
@@ -483,6 +504,14 @@ impl Opened {
             }
         }
         Ok(())
+    }
+}
+
+/// Puts the tally beside the store. Failing is no loss, but a stale one would count wrong: it goes.
+pub(super) fn put_tally(dir: &Path, tally: &Tally) {
+    if let Err(error) = write_atomically(dir, TALLY, &tally.to_bytes()) {
+        tracing::debug!(%error, "the outbox's tally could not be written");
+        let _there_or_not = fs::remove_file(dir.join(TALLY));
     }
 }
 

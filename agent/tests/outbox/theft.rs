@@ -37,14 +37,19 @@ struct Salvaged {
 
 fn salvaged(house: &House) -> Salvaged {
     let mut all = Salvaged::default();
-    let found = salvage::scan(&house.dir().join("outbox"), |found| {
-        if let Found::Record(stub, record) = &found {
-            let place = (stub.context, stub.number);
-            all.records.insert(place, record.to_vec());
-        }
-        all.rows.take(found);
-        Ok::<(), std::io::Error>(())
-    });
+    let found = salvage::scan(
+        &house.dir().join("outbox"),
+        0,
+        |_| Ok(()),
+        |found| {
+            if let Found::Record(stub, record) = &found {
+                let place = (stub.context, stub.number);
+                all.records.insert(place, record.to_vec());
+            }
+            all.rows.take(found);
+            Ok::<(), std::io::Error>(())
+        },
+    );
     found.expect("readable");
     all
 }
