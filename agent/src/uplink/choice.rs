@@ -5,7 +5,7 @@
 //! one in use, which goes on carrying, and is taken once the preferred one stands; the rests between trials double
 //! while the way back does not hold, so that a door that opens and leads nowhere costs ever less.
 //! Invariants: exactly one transport is in use; it is left only after `after` in silence, or for the preferred one
-//! that just came up; the preferred one is tried again within [`LONGEST_REST`].
+//! that just came up; the preferred one is tried again within `LONGEST_REST`.
 //! Must not know: what the transports are, connections, records.
 
 use vitals::{Span, Time};
