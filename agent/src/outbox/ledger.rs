@@ -1,8 +1,9 @@
 //! PURE. Which sealed records exist, what a receipt covers, what to drop when there is no room.
 //!
 //! Invariants: a record leaves the ledger through [`Ledger::receipt`] (the MAC holds, the tags are those of our
-//! own records, and no later journal of the centre has spoken) or through [`Ledger::remove`] by a caller who declares a gap; [`Ledger::victims`]
-//! never names a record of the alert or gap lane, and names older ones of a lane before younger ones.
+//! own records, and no later journal of the centre has spoken) or through [`Ledger::remove`] by a caller who
+//! declares a gap; [`Ledger::victims`] never names a record of the alert or gap lane, and names older ones of a
+//! lane before younger ones.
 //! Must not know: where the bytes are, transports, clocks.
 
 use std::collections::{BTreeMap, HashMap};
