@@ -8,11 +8,7 @@
 //!
 //! Invariants: one thread owns the store ([`super::writer`]); a failed commit poisons it until it was closed and
 //! opened anew, and nothing counts as durable meanwhile; a store that does not open, panics, or went back to an
-<<<<<<< HEAD
 //! older state is set aside, and `recover.rs` fetches from it what can be read before it may be deleted.
-=======
-//! older state is set aside, and `super::recover` fetches from it what can be read before it may be deleted.
->>>>>>> fix
 //! Must not know: what records mean, transports.
 
 use std::collections::BTreeMap;
