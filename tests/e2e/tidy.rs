@@ -54,6 +54,33 @@ fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
 }
 
+/// The compiler does not look into comments.
+#[test]
+fn no_merge_was_left_half_done() {
+    let mut texts = sources();
+    for name in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "proto/SEAL.md",
+    ] {
+        let text = std::fs::read_to_string(root().join(name)).expect("a document");
+        texts.push((name.into(), text));
+    }
+    let (ours, theirs) = ("<".repeat(7), ">".repeat(7));
+    let half = |text: &str| {
+        text.lines()
+            .any(|line| line.starts_with(&ours) || line.starts_with(&theirs))
+    };
+    assert!(half(&format!("{ours} HEAD")), "control");
+    let left: Vec<_> = texts
+        .into_iter()
+        .filter(|(_, text)| half(text))
+        .map(|(p, _)| p)
+        .collect();
+    assert!(left.is_empty(), "conflict markers in {left:#?}");
+}
+
 #[test]
 fn every_file_says_what_it_is() {
     let silent: Vec<_> = sources()
