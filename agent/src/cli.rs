@@ -106,7 +106,7 @@ enum Command {
         /// The device's name, where a vendor has a layout of its own.
         #[arg(long)]
         device_name: Option<String>,
-        /// A characteristic ("2A37" or a full UUID), SFLOAT, or FLOAT.
+        /// A characteristic ("2A37" or a full UUID), SFLOAT, FLOAT, or advert.
         what: String,
         /// The octets, hexadecimal.
         hex: String,

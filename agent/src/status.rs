@@ -89,7 +89,7 @@ pub struct Status {
     pub commits_failed: u64,
     /// Times since start that the line came up.
     pub connections: u64,
-    /// The centre is silent: critical alerts are raised here.
+    /// The centre is silent, or gets no vitals because the day's bytes are spent: critical alerts are raised here.
     pub centre_silent: bool,
     /// Alerts raised here that hold. Which ones, only the centre and the hook are told.
     pub alerts_here: usize,

@@ -7,6 +7,7 @@
 //! * [`link`]: PURE. One device's connection as a machine: seen, connecting, discovering, subscribed, lost,
 //!   backing off, with a watchdog on the data.
 //! * [`radio`]: PURE. All links of one adapter: who may connect now, when to scan.
+//! * [`slots`]: PURE. How many links the adapter carries at once.
 //! * [`records`]: PURE. Fetching what a device stored while nobody listened.
 //! * [`adverts`]: PURE. Which of what devices advertise is handed on.
 //! * [`pins`]: what a device was when it was first met, and whether it still is.

@@ -24,7 +24,7 @@ const BELIEVED: Span = Span::from_mins(60);
 /// How the adapter's links (measured elsewhere: 5 to 7 on common dongles) are shared.
 #[derive(Clone, Copy, Debug)]
 pub struct Sharing {
-    /// How many there are; `None` until it is found out.
+    /// How many there are, as people told; `None`: it is found out by [`Slots`].
     pub most: Option<usize>,
     /// How long a link may stay while another device waits.
     pub hold: Span,

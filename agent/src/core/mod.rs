@@ -4,6 +4,8 @@
 //! * delivery: what goes to the centre, and what its receipts, refusals and orders do (`delivery.rs`).
 //! * survival: what is raised here while the centre is silent (`survive.rs`).
 //! * keeping: what becomes durable when, and what is dropped when there is no room (`keep.rs`).
+//! * `records.rs`, `spots.rs`, `clocks.rs`: which stored records were taken, which values are spot checks, what is known
+//!   of devices' clocks; `report.rs`: the status.
 //!
 //! The shell (`app.rs`) owns one `Core`, feeds it [`Event`]s with the time, and after each carries out what
 //! [`Core::poll_message`], [`Core::poll_job`], [`Core::poll_devices`] and [`Core::poll_obeyed`] give.

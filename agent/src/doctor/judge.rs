@@ -332,7 +332,11 @@ pub fn agent(running: bool, status: Option<&Status>, now: Time) -> Finding {
 
 /// What waits for the centre, by the agent's last word about it.
 #[must_use]
-pub fn buffer(status: Option<&Status>, set_aside: usize, config: &Config) -> Finding {
+pub fn buffer(
+    status: Option<&Status>,
+    (unsearched, searched): (usize, usize),
+    config: &Config,
+) -> Finding {
     let Some(status) = status else {
         return Finding::ok("buffer", "the agent has not run here yet");
     };
@@ -353,10 +357,17 @@ pub fn buffer(status: Option<&Status>, set_aside: usize, config: &Config) -> Fin
             "get the line to the centre working: a full buffer drops the oldest dense readings, and says so",
         );
     }
-    if set_aside > 0 {
+    if unsearched > 0 {
         return Finding::warn(
             "buffer",
-            format!("{waiting}; {set_aside} damaged stores were set aside"),
+            format!("{waiting}; {unsearched} damaged stores still hold records"),
+            "free disk space and start the agent again, which goes on fetching them; never delete salvage-*",
+        );
+    }
+    if searched > 0 {
+        return Finding::warn(
+            "buffer",
+            format!("{waiting}; {searched} damaged stores were set aside"),
             "what could be read was saved and the rest declared; look at the disk's health, then delete corrupt-*",
         );
     }
@@ -578,33 +589,42 @@ mod tests {
     #[test]
     fn buffers() {
         let config = Config::default();
-        says(&buffer(None, 0, &config), Verdict::Ok, "not run");
+        says(&buffer(None, (0, 0), &config), Verdict::Ok, "not run");
         says(
-            &buffer(Some(&status()), 0, &config),
+            &buffer(Some(&status()), (0, 0), &config),
             Verdict::Ok,
             "0 records",
         );
-        says(
-            &buffer(Some(&status()), 2, &config),
-            Verdict::Warn,
-            "corrupt-*",
-        );
+        for (set_aside, words) in [
+            ((0, 2), "then delete corrupt-*"),
+            ((1, 2), "never delete salvage-*"),
+        ] {
+            says(
+                &buffer(Some(&status()), set_aside, &config),
+                Verdict::Warn,
+                words,
+            );
+        }
         let stuck = Status {
             store_trouble: "no space".into(),
             ..status()
         };
-        says(&buffer(Some(&stuck), 0, &config), Verdict::Fail, "no space");
+        says(
+            &buffer(Some(&stuck), (0, 0), &config),
+            Verdict::Fail,
+            "no space",
+        );
         let mut full = status();
         full.buffer.bytes = config.buffer_bytes / 10 * 9;
         says(
-            &buffer(Some(&full), 0, &config),
+            &buffer(Some(&full), (0, 0), &config),
             Verdict::Warn,
             "full buffer",
         );
         let mut dropped = status();
         dropped.readings_dropped.insert("buffer_full".into(), 9);
         says(
-            &buffer(Some(&dropped), 0, &config),
+            &buffer(Some(&dropped), (0, 0), &config),
             Verdict::Warn,
             "buffer_full: 9",
         );

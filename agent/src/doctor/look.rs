@@ -52,16 +52,15 @@ pub(super) fn free(dir: &Path) -> Result<u64, String> {
     fs4::available_space(dir).map_err(|error| error.to_string())
 }
 
-/// Stores that were damaged and set aside, searched already or not.
-pub(super) fn set_aside(dir: &Path) -> usize {
+/// Damaged stores: those that still hold something to fetch, and those that were searched.
+pub(super) fn set_aside(dir: &Path) -> (usize, usize) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("corrupt-") || name.starts_with("salvage-")
-        })
-        .count()
+    let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    let count = |kind: &str| {
+        let of_kind = |name: &&std::ffi::OsString| name.to_string_lossy().starts_with(kind);
+        names.iter().filter(of_kind).count()
+    };
+    (count("salvage-"), count("corrupt-"))
 }
 
 /// True if an agent holds the folder's lock.

@@ -15,8 +15,9 @@
 //! The promises:
 //! 1. A reading is never on disk unsealed, and no key on disk opens anything: what a previous run sealed is
 //!    only ever sent again, never opened.
-//! 2. A record is deleted for an authentic receipt and for nothing else. A signed order to set it aside moves
-//!    it and declares a gap; the declared policy for a full disk drops it and declares a gap.
+//! 2. A record is deleted for an authentic receipt. Otherwise it leaves only by a declared policy (full disk, age: a
+//!    gap tells), a signed order (set aside: a gap; a withdrawal with erasure: none), or as part of a merged record
+//!    that is committed in its place.
 //! 3. A crash loses at most what came after the last commit (default every second), and says so.
 //! 4. The agent always starts: a store that does not open, or has lost something, is set aside and salvaged; a kill
 //!    in the middle of that is made good by the next start. Nothing of it is deleted before all that can be read was
@@ -31,6 +32,7 @@
 //! | `r` ordinal (8) number (8) | one sealed record as in `proto/SEAL.md` |
 //! | `s` stream (16) | what outlives a context: its last positions, counters, source numbers |
 //! | `x` ordinal (8) number (8) | a record set aside by order of the centre |
+//! | `k` stream (16) source (2) | what is known of a device's clocks |
 //! | `m` | how the last run ended, and the counters of the gateway |
 //!
 //! Beside it: `outbox.tally` and `outbox.mark` (counts), `outbox.reserve`, and folders of damaged stores:

@@ -1,4 +1,5 @@
-//! PURE. Survival: while nothing authentic comes from the centre, the few critical alerts are raised here.
+//! PURE. Survival: while nothing authentic comes from the centre, or what comes proves no care because the day's bytes
+//! are spent and it gets no vitals to watch, the few critical alerts are raised here.
 //!
 //! * The rules are the centre's own, as the crate `twin` runs them ([`twin::sentinel`]); none is written twice.
 //! * Silence is judged by authentic receipts, never by the state of a connection: heartbeats are receipted, so a

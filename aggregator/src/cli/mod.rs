@@ -41,7 +41,7 @@ A first centre:
   vitaltwin-aggregator --dir centre patient add --name \"Ann\"      prints the patient's id
   vitaltwin-aggregator --dir centre gateway token --label \"Ann's home\"
                                                                  prints a token: give it to `vitaltwin-agent enrol`
-  vitaltwin-aggregator --dir centre gateway list                 the gateway appears when it has enrolled
+  vitaltwin-aggregator --dir centre gateway list                 the gateway's id, and whether it has enrolled
   vitaltwin-aggregator --dir centre patient assign p-... --gateway g-... --device AA:BB:CC:DD:EE:FF
   vitaltwin-aggregator --dir centre sign-in \"Dr Smith\"            prints a one-time link to the page
 
@@ -93,10 +93,10 @@ enum Command {
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
     },
-    /// Patients: add, list, assign.
+    /// Patients: add, list, assign, pause, withdraw, resume.
     #[command(subcommand)]
     Patient(PatientCommand),
-    /// Gateways: token, list, revoke.
+    /// Gateways: token, list, configure, revoke.
     #[command(subcommand)]
     Gateway(GatewayCommand),
     /// Operators: revoke. `init` makes the first one's certificate.
@@ -147,6 +147,7 @@ enum Command {
         only: Vec<Type>,
     },
     /// What each moment of a patient's time was, in percent per kind and sensor: measured, or why not.
+    /// Needs the running centre.
     Coverage {
         /// The patient's id.
         patient: String,
@@ -160,7 +161,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take records that a person carried here: a file of `vitaltwin-agent export`. Safe to repeat.
+    /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
+    /// centre. Safe to repeat, with another file for the receipts.
     Import {
         /// The file.
         file: PathBuf,

@@ -5,8 +5,8 @@
 //! * this file: one twin per patient, and what stands between a file and a fold: a stream, contexts, numbers.
 //!
 //! Promises: each observation is one event of `twin::step` at its own known time, deadlines between them fire as live;
-//! the same input gives the same output, byte for byte; a line that is refused is told with its number and its reason
-//! and hides no other. Known times of one patient must not go back; where they do, the twin's own time stands in, and
+//! the same input gives the same output, byte for byte; a line that is refused is counted and hides no other, and the
+//! first few are told with their number and reason. Known times of one patient must not go back; where they do, the twin's own time stands in, and
 //! it is counted. Must not know: files, the journal.
 
 pub mod input;

@@ -4,7 +4,7 @@
 //! the followers of the past, which report findings and can neither raise nor withdraw a live alert. Late
 //! data still complete windows and beats, so they count towards durations and slopes of what is live.
 
-mod past;
+mod findings;
 mod shown;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -173,7 +173,7 @@ impl Body {
             }
             BodyDue::RhythmPast => {
                 if let Some(episode) = self.beats_past.flush() {
-                    past::find_fibrillation(&episode, now, life, out);
+                    findings::find_fibrillation(&episode, now, life, out);
                 }
             }
             BodyDue::Warning => self.judge_score(now, life, out),
@@ -428,7 +428,7 @@ impl Body {
         if live {
             self.judge_rhythm(true, known, life, out);
         } else if let Some(episode) = self.beats_past.take(beat, known) {
-            past::find_fibrillation(&episode, known, life, out);
+            findings::find_fibrillation(&episode, known, life, out);
         }
     }
 

@@ -1835,7 +1835,7 @@ pub struct CoverageStretch {
     #[prost(uint64, tag = "4")]
     pub readings: u64,
 }
-/// What a moment was. How one is told from another: ARCHITECTURE.md of the source, "Coverage".
+/// What a moment was. How one is told from another: the table in aggregator/twin/src/coverage.rs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CoverageClass {
@@ -1847,7 +1847,7 @@ pub enum CoverageClass {
     SensorFault = 3,
     /// It was measured, but nobody knows when: the device's clock is wrong.
     ClockUnknown = 4,
-    /// A full buffer or queue dropped it by the declared policy.
+    /// A full buffer or queue dropped it, or it waited too long, by the declared policy.
     Dropped = 5,
     /// The buffer was damaged, or the centre refused it.
     Lost = 6,

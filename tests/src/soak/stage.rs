@@ -2,7 +2,7 @@
 //!
 //! Stands in for three things of the field: the service manager (an agent that ends by itself is started again, and
 //! counted), the machine's clock (a preloaded libfaketime moves it under the running agent, where it is installed), and
-//! a disk of a few MiB (a file system of its own, where this user may mount one). What is not there is said, and its
+//! a small disk (a file system of its own, where this user may mount one). What is not there is said, and its
 //! troubles are left out.
 
 use std::collections::BTreeMap;
@@ -450,7 +450,7 @@ fn faked(clock: &Path) -> Vec<(String, String)> {
     .into()
 }
 
-/// A file system of a few MiB, gone with its handle.
+/// A small file system, gone with its handle.
 #[derive(Debug)]
 struct SmallDisk(PathBuf);
 
