@@ -8,7 +8,7 @@
 //! * [`rogue`]: a centre that lies.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
 //! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it. [`soak`]: days of it, with everything going wrong.
-//! * [`bench`]: figures beside the limit or peer of the same run.
+//! * `bench`: figures beside the limit or peer of the same run.
 //! * [`wait`]: waiting on conditions with a deadline; nothing here sleeps and hopes.
 //!
 //! Used by the stories (`e2e/`), the demo and the benches (`src/bin/`). Knows the processes only by their
