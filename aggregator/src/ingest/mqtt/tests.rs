@@ -246,7 +246,8 @@ async fn the_largest_message_and_a_nonsense_one_are_answered() {
     assert_eq!(said(&nonsense), [Said::Refused(RefusalReason::Malformed)]);
     let (open, mut sealer) = gateway.open(&assigned, None, Clock::system().now());
     up(&client, &gateway, &open).await;
-    let body = vec![0x0A; 3900];
+    // What cannot be deflated.
+    let body = proto::seal::crypto::random::<3900>();
     let records: Vec<_> = (1..=15)
         .map(|number| {
             let label = crate::ingest::rig::label(number, Clock::system().now());
