@@ -42,10 +42,11 @@ pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
     })?;
     writeln!(
         errors,
-        "{} lines of {} patients: {} taken, {} waveforms passed over, {} refused, {} known times went back; {} lines written",
+        "{} lines of {} patients: {} taken ({} of them quarantined), {} waveforms passed over, {} refused, {} known times went back; {} lines written",
         summary.lines,
         summary.patients,
         summary.taken,
+        summary.quarantined,
         summary.waveforms,
         summary.refused,
         summary.known_went_back,

@@ -35,6 +35,8 @@ pub struct Summary {
     pub lines: u64,
     /// Readings and context given to the fold.
     pub taken: u64,
+    /// Of these readings, those that the fold set aside: stamped in the future or more than a year before they were known.
+    pub quarantined: u64,
     /// Blocks of waveforms: read and passed over, because no model reads one yet.
     pub waveforms: u64,
     /// Lines refused.
@@ -118,6 +120,11 @@ pub fn run(
     }
     stage.out.flush()?;
     stage.summary.patients = stage.players.len() as u64;
+    let streams = stage
+        .players
+        .values()
+        .flat_map(|player| player.twin.gateways());
+    stage.summary.quarantined = streams.map(|stream| stream.counters.quarantined).sum();
     Ok(stage.summary)
 }
 

@@ -155,6 +155,14 @@ fn known_times_that_go_back_are_counted() {
     assert_eq!(played(&input, &[]).1.known_went_back, 1);
 }
 
+#[test]
+fn what_the_fold_sets_aside_is_counted() {
+    let good = reading("heart_rate", 0, 60.0);
+    let ahead = good.replace("\"effective\":\"2026", "\"effective\":\"2036");
+    assert_eq!(played(&good, &[]).1.quarantined, 0, "control");
+    assert_eq!(played(&[good, ahead].join("\n"), &[]).1.quarantined, 1);
+}
+
 /// The document's example is run, so that it stays true.
 #[test]
 fn the_document_shows_what_comes_out() {
