@@ -1,4 +1,4 @@
-//! Small texts that several crates write and read alike: hexadecimal digits, and "host:port".
+//! Small texts that several crates write and read alike: hexadecimal digits, "host:port", and which host is this machine.
 
 use std::fmt::Write as _;
 
@@ -23,6 +23,18 @@ pub fn host_port(text: &str) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port.parse().ok()?))
 }
 
+/// True if the host of a request (a name or address, with or without a port) is this very machine: names that resolve
+/// to it by somebody else's word do not count.
+#[must_use]
+pub fn is_here(host: &str) -> bool {
+    let name = host_port(host).map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +42,27 @@ mod tests {
     #[test]
     fn digits() {
         assert_eq!(hex(&[0, 0x0f, 0xa5]), "000fa5");
+    }
+
+    #[test]
+    fn this_machine_and_no_other() {
+        for host in [
+            "localhost:8480",
+            "LOCALHOST",
+            "127.0.0.1",
+            "[::1]:9464",
+            "[::1]",
+        ] {
+            assert!(is_here(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example:8480",
+            "10.0.0.1:80",
+        ] {
+            assert!(!is_here(host), "{host}");
+        }
     }
 
     #[test]

@@ -82,8 +82,13 @@ pub(crate) async fn world_behind_proxy(
 
 /// Stops sensing, lets the agent drain, and compares what it decoded with what the centre applied.
 pub(crate) fn settle(world: &mut World) -> Result<serde_json::Value> {
+    world.gateway("home")?.stop_wearables()?;
+    settle_quiet(world)
+}
+
+/// As [`settle`], with the wearables off already.
+pub(crate) fn settle_quiet(world: &mut World) -> Result<serde_json::Value> {
     let gateway = world.gateway("home")?;
-    gateway.stop_wearables()?;
     gateway.stop_agent()?;
     let sent = gateway.count("/readings_decoded");
     let status = world.centre.status()?;

@@ -25,7 +25,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use proto::clock::Clock;
-use proto::text::host_port;
+use proto::text::is_here;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -167,16 +167,6 @@ fn look_up(
         "/page.js" => Ok(("text/javascript; charset=utf-8", SCRIPT.into())),
         _ => Err(StatusCode::NOT_FOUND),
     }
-}
-
-/// True if a `Host` names this machine: names that resolve to it by somebody else's word do not count.
-fn is_here(host: &str) -> bool {
-    let name = host_port(host).map_or(host, |(name, _)| name);
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

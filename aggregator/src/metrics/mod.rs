@@ -23,7 +23,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use proto::clock::Clock;
-use proto::text::host_port;
+use proto::text::is_here;
 use proto::v1::CentreStatus;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -127,14 +127,6 @@ fn look_up(
         "/metrics" => (StatusCode::OK, text::text(&ask(), clock.now())),
         _ => (StatusCode::NOT_FOUND, String::new()),
     }
-}
-
-/// True if a `Host` names this machine: names that resolve to it by somebody else's word do not count.
-fn is_here(host: &str) -> bool {
-    let name = host_port(host).map_or(host, |(name, _)| name);
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let address = name.parse::<std::net::IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
