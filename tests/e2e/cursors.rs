@@ -323,12 +323,8 @@ async fn readers_that_are_cut_at_random_see_everything_once() -> Result<()> {
     let line = world.line(true).await?;
     let missing = truth.changes() - record.changes().min(truth.changes());
     if missing > 0 {
-        read_alerts(
-            &mut record,
-            &mut line.alerts(record.cursor.clone()).await?,
-            missing,
-        )
-        .await?;
+        let mut stream = line.alerts(record.cursor.clone()).await?;
+        read_alerts(&mut record, &mut stream, missing).await?;
     }
     let happened = &truth.steps[1..];
     record.verdict(happened).map_err(anyhow::Error::msg)?;

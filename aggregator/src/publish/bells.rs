@@ -80,17 +80,14 @@ impl Bells {
     /// Something changed about these patients.
     pub(super) fn ring<'a>(&self, patients: impl Iterator<Item = &'a PatientId>) {
         let inner = self.lock();
-        inner.all.values().for_each(|clapper| clapper.ring());
-        if inner.named.is_empty() {
-            return;
+        let mut to_ring: Vec<_> = inner.all.values().cloned().collect();
+        if !inner.named.is_empty() {
+            let named = patients.filter_map(|patient| inner.named.get(patient));
+            to_ring.extend(named.flat_map(HashMap::values).cloned());
         }
-        for patient in patients {
-            let named = inner.named.get(patient);
-            named
-                .into_iter()
-                .flat_map(HashMap::values)
-                .for_each(|clapper| clapper.ring());
-        }
+        drop(inner);
+        // Without the lock: what is woken may hang up.
+        to_ring.iter().for_each(|clapper| clapper.ring());
     }
 
     /// How many bells hang here.

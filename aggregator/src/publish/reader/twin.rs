@@ -142,9 +142,11 @@ impl TwinReader {
             }
             if let Some(made) = self.ready.pop_front() {
                 let since = std::mem::replace(&mut self.seat.at, made.at);
-                if made.relevant > since && allowed(&made.patient) {
-                    let cursor = made.cursor.clone();
-                    return Some(self.change(&made, cursor));
+                let cursor = made.cursor.clone();
+                if allowed(&made.patient)
+                    && let Some(event) = self.change(&made, since, cursor)
+                {
+                    return Some(event);
                 }
                 continue;
             }
@@ -250,8 +252,7 @@ impl TwinReader {
             return None;
         }
         if !snapshot {
-            let since = before.unwrap_or(self.seat.at);
-            return (made.relevant > since).then(|| self.change(&made, cursor));
+            return self.change(&made, before.unwrap_or(self.seat.at), cursor);
         }
         self.seen.left_out(made.index, made.changes);
         Some(TwinEvent {
@@ -285,12 +286,15 @@ impl TwinReader {
         })
     }
 
-    fn change(&mut self, made: &Made, cursor: Bytes) -> TwinEvent {
-        TwinEvent {
+    /// The event of a state, if a reader that has all up to `since` finds news in it. One without news is not one
+    /// that was left out.
+    fn change(&mut self, made: &Made, since: At, cursor: Bytes) -> Option<TwinEvent> {
+        let conflated = self.seen.left_out(made.index, made.changes);
+        (made.relevant > since).then(|| TwinEvent {
             cursor,
             kind: Some(TwinKind::Change(made.twin.clone())),
-            conflated: self.seen.left_out(made.index, made.changes),
-        }
+            conflated,
+        })
     }
 }
 
