@@ -161,7 +161,11 @@ impl<R: Reader> Watch<R> {
             }
             self.look = false;
             let interval = self.reader.interval();
-            self.due = (!interval.is_zero()).then(|| Instant::now() + interval);
+            if !interval.is_zero() {
+                let now = Instant::now();
+                self.due = Some(now + interval);
+                self.set_timer(now);
+            }
         }
         self.still_allowed()?;
         let now = Instant::now();

@@ -274,3 +274,52 @@ async fn a_narrow_stream_gives_what_was_asked_for() {
     assert_eq!(narrow, wanted);
     assert!(narrow.encoded_len() < whole.encoded_len());
 }
+
+/// Many looks a second were possible; the reader gets the newest state, and is told how many it did not get.
+#[tokio::test]
+async fn a_minimum_interval_leaves_states_out_and_counts_them() {
+    let rig = Rig::new().await;
+    let patient = rig.patient("p-1").await;
+    let address = rig.listen().await;
+    let own = rig.client(Some((&rig, "olga", Role::Operator)));
+    let channel = soon(channel(address, own)).await.expect("a channel");
+    let mut twins = TwinServiceClient::new(channel);
+    let request = v1::WatchTwinsRequest {
+        min_interval_ms: 300,
+        ..Default::default()
+    };
+    let mut stream = soon(twins.watch(request))
+        .await
+        .expect("a stream")
+        .into_inner();
+    for _ in 0..2 {
+        soon(stream.message())
+            .await
+            .expect("no error")
+            .expect("a snapshot and its end");
+    }
+    let state = || {
+        let hub = rig.patients.hub();
+        hub.view(hub.find(&patient).expect("it was added"))
+    };
+    let before = state();
+    for gateway in 0..12 {
+        rig.assign(&patient, &format!("g-{gateway}"), rig.clock.now())
+            .await;
+    }
+    let newest = state();
+    let (mut changes, mut left_out, mut last) = (0, 0, 0);
+    while last < newest.at.position {
+        let event = soon(stream.message())
+            .await
+            .expect("no error")
+            .expect("an event");
+        if let Some(v1::twin_event::Kind::Change(twin)) = event.kind {
+            changes += 1;
+            left_out += event.conflated;
+            last = twin.position;
+        }
+    }
+    assert!(changes >= 1);
+    assert_eq!(changes + left_out, newest.changes - before.changes);
+}
