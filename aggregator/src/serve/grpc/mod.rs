@@ -10,14 +10,16 @@ mod watch;
 pub(super) use watch::Events;
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::pin::Pin;
 
 use axum::Router;
 use axum::body::Body;
 use prost::Message;
+use tonic::codec::{BufferSettings, Codec};
 use tonic::server::{Grpc, ServerStreamingService};
 use tonic::{Request, Response, Status};
-use tonic_prost::ProstCodec;
+use tonic_prost::{ProstDecoder, ProstEncoder};
 use vitals::{Kind, PatientId};
 
 use super::access::Caller;
@@ -84,6 +86,29 @@ pub(super) trait Watched: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<Events<Self::Event>>, Status>> + Send;
 }
 
+/// A stream keeps the buffer that its largest burst needed, and most streams begin with one, their snapshot: tonic's
+/// own 32 KiB for each of ten thousand idle readers would be most of their memory.
+const BUFFER: usize = 2 * 1024;
+const BURST: usize = 8 * 1024;
+
+/// Tonic's codec with these buffers.
+struct Small<W>(PhantomData<W>);
+
+impl<W: Watched> Codec for Small<W> {
+    type Encode = W::Event;
+    type Decode = W::Request;
+    type Encoder = ProstEncoder<W::Event>;
+    type Decoder = ProstDecoder<W::Request>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::new(BufferSettings::new(BUFFER, BURST))
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ProstDecoder::new(BufferSettings::new(BUFFER, BURST))
+    }
+}
+
 struct Method<W>(W);
 
 impl<W: Watched> ServerStreamingService<W::Request> for Method<W> {
@@ -102,8 +127,8 @@ pub(super) fn route<W: Watched>(router: Router, watched: W, longest_request: usi
     let service = tower::service_fn(move |request: http::Request<Body>| {
         let method = Method(watched.clone());
         async move {
-            let codec = ProstCodec::<W::Event, W::Request>::default();
-            let mut grpc = Grpc::new(codec).max_decoding_message_size(longest_request);
+            let mut grpc =
+                Grpc::new(Small::<W>(PhantomData)).max_decoding_message_size(longest_request);
             Ok::<_, Infallible>(grpc.server_streaming(method, request).await)
         }
     });
