@@ -250,3 +250,13 @@ pub struct AlertChange {
     /// The alert as it is now.
     pub alert: Alert,
 }
+
+crate::canonical_fields! {
+    AlertId { 0 }
+}
+
+crate::canonical_numbers! {
+    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
+    Priority { Low, Medium, High }
+    State { Active, Acknowledged, Resolved }
+}

@@ -9,7 +9,6 @@
 use vitals::{Fixed, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
 use crate::baseline::Baseline;
-use crate::canonical::Bytes;
 use crate::forecast::{self, Forecaster};
 use crate::rule;
 use crate::view::ChannelView;
@@ -244,34 +243,6 @@ impl Channel {
             forecaster.restart();
         }
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.kind(self.kind);
-        to.option(self.latest, |to, latest| {
-            to.bytes(&latest.origin.0.0);
-            to.u32(u32::from(latest.origin.1.0));
-            to.value(latest.value);
-            to.time(latest.effective);
-            to.time(latest.received);
-            to.quality(latest.quality);
-        });
-        to.option(self.usable, Bytes::time);
-        to.f64(self.usable_value);
-        to.option(self.rival, |to, (origin, sent)| {
-            to.bytes(&origin.0.0);
-            to.u32(u32::from(origin.1.0));
-            to.u32(sent);
-        });
-        to.u64(self.count);
-        self.baseline.encode(to);
-        to.bool(self.stale);
-        to.bool(self.usable_stale);
-        to.option(self.lone, Bytes::time);
-        to.option(self.window.as_ref(), |to, window| window.encode(to));
-        to.option(self.forecaster.as_ref(), |to, forecaster| {
-            forecaster.encode(to);
-        });
-    }
 }
 
 /// The number, if models may use it.
@@ -280,4 +251,9 @@ pub(crate) fn usable(reading: &Reading) -> Option<Fixed> {
         Value::Measured(fixed) if reading.quality.usable() => Some(fixed),
         Value::Measured(_) | Value::Absent(_) => None,
     }
+}
+
+crate::canonical_fields! {
+    Latest { origin, value, effective, received, quality }
+    Channel { kind, latest, usable, usable_value, rival, count, baseline, stale, usable_stale, lone, window, forecaster }
 }

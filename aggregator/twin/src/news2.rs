@@ -323,6 +323,10 @@ pub fn definition() -> String {
     )
 }
 
+crate::canonical_numbers! {
+    Parameter { Respiration, OxygenSaturation, Oxygen, Systolic, Pulse, Consciousness, Temperature }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

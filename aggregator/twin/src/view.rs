@@ -250,3 +250,7 @@ impl Counters {
         self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
     }
 }
+
+crate::canonical_fields! {
+    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts }
+}

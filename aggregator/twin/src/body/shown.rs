@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use vitals::{Kind, Time};
 
 use super::Body;
-use crate::canonical::Bytes;
 use crate::channel::Channel;
 use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView};
 use crate::{news2, rhythm, rule};
@@ -63,33 +62,8 @@ impl Body {
             source: rhythm::SOURCE,
         }
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.bool(self.context.oxygen_target_88_92);
-        to.option(self.context.on_oxygen, Bytes::bool);
-        to.option(self.context.alert_and_oriented, Bytes::bool);
-        to.len(self.channels.len());
-        self.channels
-            .values()
-            .for_each(|channel| channel.encode(to));
-        self.beats.encode(to);
-        self.beats_past.encode(to);
-        to.option(self.beats_of, |to, (stream, source)| {
-            to.bytes(&stream.0);
-            to.u32(u32::from(source.0));
-        });
-        to.len(self.runs.len());
-        for ((stream, context, source), run) in &self.runs {
-            to.bytes(&stream.0);
-            to.bytes(&context.0);
-            to.u32(u32::from(source.0));
-            to.u64(*run);
-        }
-        to.u64(self.last_run);
-        self.pasts.iter().for_each(|past| past.encode(to));
-        self.warning.encode(to);
-        to.len(self.late.len());
-        self.late.iter().for_each(|kind| to.kind(*kind));
-        to.bool(self.score_due);
-    }
+crate::canonical_fields! {
+    Body { context, channels, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
 }
