@@ -16,6 +16,7 @@ use crate::alert::Condition;
 use crate::channel::{Channel, Origin, Role, usable};
 use crate::event::Context;
 use crate::forecast::Foresight;
+use crate::fusion::{Tallied, Tally};
 use crate::life::{Life, Subject};
 use crate::news2::{Inputs, Parameter, Score};
 use crate::rhythm::{self, Beat, Beats, Judgement};
@@ -44,6 +45,7 @@ pub(crate) enum BodyDue {
 pub(crate) struct Body {
     context: Context,
     channels: BTreeMap<Kind, Channel>,
+    tallies: BTreeMap<Tallied, Tally>,
     beats: Beats,
     beats_past: rhythm::Past,
     /// The source of the beats, and the runs known, newest last.
@@ -89,6 +91,7 @@ impl Body {
         out: &mut Vec<Effect>,
     ) {
         let kind = reading.kind;
+        self.tally(origin, reading, effective);
         let channel = self
             .channels
             .entry(kind)
@@ -112,6 +115,15 @@ impl Body {
             self.beat(origin, context, reading, effective, known, life, out);
         } else if channel.window.is_some() {
             self.track(reading, role, effective, known, life, out);
+        }
+    }
+
+    /// Additive kinds: every source counts, whichever leads.
+    fn tally(&mut self, origin: Origin, reading: &Reading, effective: Time) {
+        if let (Some(what), Some(fixed)) = (Tallied::of(reading.kind), usable(reading)) {
+            let scale = 10_i64.pow(u32::from(reading.kind.info().decimals));
+            let tally = self.tallies.entry(what).or_default();
+            tally.take(reading.kind, origin, fixed.0 / scale, effective);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::rule;
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due, ShutOut};
 use crate::view::{
-    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView,
+    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView, TallyView,
 };
 
 /// What a step yields. Nothing leaves the process before the entry that made it is durable.
@@ -108,6 +108,12 @@ impl Twin {
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelView> {
         self.body.channels(self.known)
+    }
+
+    /// What is added up over a day: steps, energy.
+    #[must_use]
+    pub fn tallies(&self) -> Vec<TallyView> {
+        self.body.tallies(self.known)
     }
 
     /// Scores.

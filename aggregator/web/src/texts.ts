@@ -207,6 +207,11 @@ export const texts = {
     good: "good signal",
     others: (count: number) => (count === 1 ? "1 other patient waits" : `${count} other patients wait`),
     noValues: "No live values yet.",
+    disagrees: (value: string) => `another sensor says ${value}`,
+    tally: (name: string, day: number, hour: number) => {
+      const of = name === "steps" ? "Steps" : "Energy spent (kJ)";
+      return `${of}: ${day.toLocaleString("en-GB")} in 24 hours, ${hour.toLocaleString("en-GB")} in the last hour`;
+    },
   },
 
   alerts: {

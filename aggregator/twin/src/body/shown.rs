@@ -6,7 +6,7 @@ use vitals::{Kind, Time};
 
 use super::Body;
 use crate::channel::Channel;
-use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView};
+use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView, TallyView};
 use crate::{news2, rhythm, rule};
 
 impl Body {
@@ -14,6 +14,13 @@ impl Body {
         self.channels
             .values()
             .filter_map(|channel| channel.view(known))
+            .collect()
+    }
+
+    pub(crate) fn tallies(&self, known: Time) -> Vec<TallyView> {
+        let tallies = self.tallies.iter();
+        tallies
+            .map(|(what, tally)| tally.view(*what, known))
             .collect()
     }
 
@@ -65,5 +72,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, channels, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
+    Body { context, channels, tallies, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod coverage;
 mod determinism;
+mod fusion;
 mod local;
 mod models;
 mod order;
