@@ -5,6 +5,7 @@
 //! wrote) and takes no more memory than the bytes warrant. A type names its fields once, for both directions
 //! ([`canonical_fields!`](crate::canonical_fields)); the compiler sees to it that none is forgotten.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -68,11 +69,12 @@ macro_rules! canonical_numbers {
 pub type Buffer = Vec<u8>;
 
 /// Texts that a state holds by reference. One that is missing here can be written, but not read.
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 10] = [
     crate::words::THRESHOLDS,
     crate::words::TECHNICAL,
     crate::news2::MODEL,
     crate::rhythm::MODEL,
+    crate::glucose::MODEL,
     crate::forecast::MODEL,
     crate::forecast::NO_DATA,
     crate::forecast::OTHER_SENSOR,
@@ -203,6 +205,16 @@ impl<T: Canonical> Canonical for Option<T> {
         } else {
             None
         })
+    }
+}
+
+impl<T: Canonical> Canonical for Box<T> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        T::encode(self, to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        T::decode(from).map(Self::new)
     }
 }
 

@@ -65,7 +65,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let miss_rate = 1.0 - COVERAGE;
         Self {
             scores: VecDeque::new(),
@@ -84,7 +84,7 @@ impl Ledger {
         clippy::cast_precision_loss,
         reason = "an index into at most 100 scores"
     )]
-    fn width(&self) -> f64 {
+    pub(crate) fn width(&self) -> f64 {
         if self.scores.len() < SCORES_NEEDED {
             return FIRST_WIDTH;
         }
@@ -99,7 +99,15 @@ impl Ledger {
         }
     }
 
-    fn score(&mut self, truth: f64, value: f64, spread: f64, half: f64, persistence: f64) {
+    /// A label came.
+    pub(crate) fn score(
+        &mut self,
+        truth: f64,
+        value: f64,
+        spread: f64,
+        half: f64,
+        persistence: f64,
+    ) {
         let error = libm::fabs(truth - value);
         let inside = error <= half;
         self.scored += 1;

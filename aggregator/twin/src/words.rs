@@ -292,7 +292,10 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::OxygenSaturationLow
         | Condition::HeartRateHigh
         | Condition::HeartRateLow
-        | Condition::EarlyWarningScore => (Priority::Low, ""),
+        | Condition::EarlyWarningScore
+        | Condition::GlucoseLow
+        | Condition::GlucoseHigh
+        | Condition::GlucoseFalling => (Priority::Low, ""),
     };
     let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
     let evidence: Vec<Evidence> = vec![Evidence {

@@ -40,7 +40,16 @@ impl Body {
     pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
         let view =
             |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
-        self.channels.values().filter_map(view).collect()
+        let stale = !self.is_fresh(Kind::InterstitialGlucose, known);
+        let glucose = self
+            .glucose
+            .as_ref()
+            .and_then(|glucose| glucose.view(stale));
+        self.channels
+            .values()
+            .filter_map(view)
+            .chain(glucose)
+            .collect()
     }
 
     pub(crate) fn rhythm(&self, known: Time) -> RhythmView {
@@ -72,5 +81,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, channels, tallies, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
+    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
 }

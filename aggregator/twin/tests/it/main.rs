@@ -4,6 +4,7 @@ mod alerts;
 mod coverage;
 mod determinism;
 mod fusion;
+mod glucose;
 mod local;
 mod models;
 mod order;
