@@ -579,8 +579,13 @@ impl Body {
     }
 
     fn score(&self, now: Time) -> Score {
+        Score::of(&self.inputs(now))
+    }
+
+    /// What bedside scores are made of.
+    fn inputs(&self, now: Time) -> Inputs {
         let value = |kind| self.observation(kind, now).map(|(value, _)| value);
-        Score::of(&Inputs {
+        Inputs {
             respiration: value(Kind::RespiratoryRate),
             oxygen_saturation: value(Kind::OxygenSaturation),
             on_oxygen: self.context.on_oxygen.ok_or("not known"),
@@ -589,7 +594,7 @@ impl Body {
             alert: self.context.alert_and_oriented.ok_or("not known"),
             temperature: value(Kind::BodyTemperature),
             scale_2: self.context.oxygen_target_88_92,
-        })
+        }
     }
 
     fn parameter_time(&self, parameter: Parameter, now: Time) -> (Time, Quality) {

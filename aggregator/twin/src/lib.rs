@@ -3,7 +3,7 @@
 //!
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
-//! person) and [`window`] (the last half hour), then the models [`news2`], [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
+//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
 //! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
 //! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
@@ -18,6 +18,7 @@ extern crate std;
 
 pub mod alert;
 pub mod baseline;
+pub mod bedside;
 mod body;
 pub mod canonical;
 mod channel;

@@ -321,6 +321,7 @@ export const texts = {
     points: (points: number) => (points === 1 ? "1 point" : `${points} points`),
     none: "No score yet.",
     missingPart: "missing",
+    other: (name: string, low: number, high: number) => `${name === "qsofa" ? "qSOFA" : name.toUpperCase()} ${low === high ? low : `${low} to ${high}`}`,
   },
 
   rhythm: {

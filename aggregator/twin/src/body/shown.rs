@@ -7,7 +7,7 @@ use vitals::{Kind, Time};
 use super::Body;
 use crate::channel::Channel;
 use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView, TallyView};
-use crate::{news2, rhythm, rule};
+use crate::{bedside, news2, rhythm, rule};
 
 impl Body {
     pub(crate) fn channels(&self, known: Time) -> Vec<ChannelView> {
@@ -34,7 +34,12 @@ impl Body {
             at: known,
             source: news2::SOURCE,
         };
-        alloc::vec![view]
+        let inputs = self.inputs(known);
+        alloc::vec![
+            view,
+            bedside::qsofa(&inputs, known),
+            bedside::mews(&inputs, known)
+        ]
     }
 
     pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
