@@ -4457,6 +4457,8 @@ pub struct Twin {
     /// What the rhythm model says.
     #[prost(message, optional, tag = "12")]
     pub rhythm: ::core::option::Option<Rhythm>,
+    #[prost(message, repeated, tag = "13")]
+    pub tallies: ::prost::alloc::vec::Vec<Tally>,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Channel {
@@ -4490,6 +4492,49 @@ pub struct Channel {
     /// Limit of freshness, microseconds.
     #[prost(int64, tag = "12")]
     pub fresh_for_us: i64,
+    /// Another source of this kind has lastingly said something else. All its readings are in the history.
+    #[prost(message, optional, tag = "13")]
+    pub disagreement: ::core::option::Option<Disagreement>,
+}
+/// What a source says that does not lead.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Disagreement {
+    /// Its number within its stream.
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    #[prost(int64, tag = "3")]
+    pub effective_us: i64,
+    /// Since when they differ.
+    #[prost(int64, tag = "4")]
+    pub since_us: i64,
+}
+/// What is added up over the sources that count it. Two that count the same are not summed: in every ten minutes the one
+/// that counted most counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Tally {
+    /// "steps" or "energy_expended".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// UCUM.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    /// The last hour and the last 24 hours before the twin's known time, to ten minutes; no more than was measured.
+    #[prost(uint64, tag = "3")]
+    pub last_hour: u64,
+    #[prost(uint64, tag = "4")]
+    pub last_day: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub sources: ::prost::alloc::vec::Vec<TallySource>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TallySource {
+    /// Its number within its stream.
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(uint64, tag = "2")]
+    pub last_day: u64,
 }
 /// A score with an interval over what is missing or stale.
 #[derive(Clone, PartialEq, ::prost::Message)]
