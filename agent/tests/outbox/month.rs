@@ -21,6 +21,7 @@ use crate::house::{identity, settings};
 
 const HEART_RATE: u128 = vitals::gatt::uuid(0x2A37);
 const PLX_CONTINUOUS: u128 = vitals::gatt::uuid(0x2A5F);
+const TEMPERATURE: u128 = vitals::gatt::uuid(0x2A1C);
 /// Heart rate; saturation and pulse rate.
 const VITALS: u64 = 3;
 
@@ -37,7 +38,7 @@ struct Home {
 }
 
 impl Home {
-    fn new() -> Self {
+    fn new(commit_interval: Span) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (home, dir) = (folder.path(), folder.path().join("agent"));
         let centre = Centre::new();
@@ -47,8 +48,7 @@ impl Home {
         let (_, who) = identity(home, &dir);
         let opened = Store::open(&dir, at(0)).expect("opens");
         let settings = Settings {
-            // A commit of full seconds; at one second the month's commits take an hour of real time.
-            commit_interval: Span::from_secs(10),
+            commit_interval,
             ..settings(1 << 30)
         };
         let overflow = Overflow::default();
@@ -204,7 +204,8 @@ fn resident_kib() -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn a_month_offline_is_held_and_drained_in_order_with_live_data_first() {
     let seconds = crate::count("VITALTWIN_OFFLINE_HOURS", 3) * 3600;
-    let mut home = Home::new();
+    // At one second the month's commits take an hour of real time.
+    let mut home = Home::new(Span::from_secs(10));
     home.beat();
     home.pass(Span::from_secs(60));
     let (before, memory) = (home.core.status(home.now), resident_kib());
@@ -251,4 +252,45 @@ fn a_month_offline_is_held_and_drained_in_order_with_live_data_first() {
     assert_eq!(home.centre.readings, decoded, "all of them, each once");
     // Only what of the last hours was not yet merged may be out of turn.
     assert!(home.centre.backwards <= 2 * 3600 * VITALS);
+}
+
+/// Spot checks are never merged: each is a record of its own, and what is known of it lies in memory.
+#[test]
+fn small_records_that_wait_take_little_memory_and_are_there_after_a_restart() {
+    let count = crate::count("VITALTWIN_BACKLOG", 500);
+    let mut home = Home::new(Span::from_secs(3600));
+    home.beat();
+    home.pass(Span::from_secs(60));
+    home.line(false);
+    let (before, memory) = (home.core.status(home.now), resident_kib());
+    for _ in 0..count {
+        home.value(DEVICE, TEMPERATURE, vec![0, 0x6E, 0x01, 0, 0xFF]);
+        home.pump();
+        home.pass(Span::from_secs(60));
+    }
+    home.core.commit_now(home.now);
+    home.pump();
+    let status = home.core.status(home.now);
+    assert!(
+        status.buffer.records as u64 >= count,
+        "{}",
+        status.buffer.records
+    );
+    assert!(status.readings_dropped.is_empty() && before.buffer.records < 10);
+    println!(
+        "{} records ({} bytes) wait: resident {} KiB, before {memory} KiB",
+        status.buffer.records,
+        status.buffer.bytes,
+        resident_kib(),
+    );
+    let Home {
+        folder,
+        store,
+        core,
+        now,
+        ..
+    } = home;
+    drop((store, core));
+    let opened = Store::open(&folder.path().join("agent"), now).expect("opens");
+    assert_eq!(opened.records.len(), status.buffer.records);
 }
