@@ -173,7 +173,9 @@ pub struct Core {
     jobs: VecDeque<Job>,
     /// Records being read for sending, in the order of the jobs: live ones may follow backlog. `None` after the
     /// line that asked is gone.
-    loading: VecDeque<Option<Vec<RecordId>>>,
+    loading: VecDeque<Option<delivery::Asked>>,
+    /// The record read last for a piece: its other pieces need no reading.
+    in_pieces: Option<(RecordId, Vec<u8>)>,
     ready: VecDeque<GatewayToCentre>,
     hello_due: bool,
     line_trouble: Option<String>,
@@ -243,6 +245,7 @@ impl Core {
             store_trouble: None,
             jobs: VecDeque::new(),
             loading: VecDeque::new(),
+            in_pieces: None,
             ready: VecDeque::new(),
             hello_due: false,
             line_trouble: None,

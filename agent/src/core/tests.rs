@@ -43,6 +43,10 @@ struct Centre {
     epoch: u64,
     /// Tags by context and number.
     tags: BTreeMap<(ContextId, u64), [u8; 16]>,
+    /// A record that came in part.
+    partial: Vec<u8>,
+    /// Pieces that came.
+    pieces: u32,
     /// Readings applied, with how often they came under different numbers.
     applied: BTreeMap<(ContextId, SourceId, Kind, u64), u32>,
     gaps: Vec<v1::Gap>,
@@ -64,7 +68,8 @@ impl Centre {
         self.keys.insert(self.key_id, PatientSecret::generate());
     }
 
-    fn take(&mut self, message: GatewayToCentre) {
+    /// Takes a message; what it says to a piece at once.
+    fn take(&mut self, message: GatewayToCentre) -> Option<down::Kind> {
         self.bytes += message.encoded_len() as u64;
         match message.kind.expect("a kind") {
             up::Kind::Hello(hello) => self.hellos.push(hello.command_number),
@@ -79,7 +84,22 @@ impl Centre {
                     self.record(&record);
                 }
             }
+            up::Kind::Piece(piece) => {
+                self.pieces += 1;
+                if piece.offset == 0 {
+                    self.partial.clear();
+                }
+                assert_eq!(piece.offset as usize, self.partial.len(), "in order");
+                self.partial.extend(piece.data);
+                if !piece.last {
+                    let held = u32::try_from(self.partial.len()).expect("small");
+                    return Some(down::Kind::PieceTaken(v1::PieceTaken { held }));
+                }
+                let record = std::mem::take(&mut self.partial);
+                self.record(&record);
+            }
         }
+        None
     }
 
     fn record(&mut self, record: &[u8]) {
@@ -174,6 +194,8 @@ impl Bench {
             openers: BTreeMap::new(),
             epoch: 1,
             tags: BTreeMap::new(),
+            partial: Vec::new(),
+            pieces: 0,
             applied: BTreeMap::new(),
             gaps: Vec::new(),
             heartbeats: Vec::new(),
@@ -265,7 +287,9 @@ impl Bench {
             if self.connected
                 && let Some(message) = self.core.poll_message(self.now)
             {
-                self.centre.take(message);
+                if let Some(answer) = self.centre.take(message) {
+                    self.say(answer);
+                }
                 continue;
             }
             let Some(job) = self.core.poll_job() else {
@@ -446,7 +470,7 @@ fn an_outage_is_caught_up_from_disk_and_memory_live_first() {
     while first.is_none() {
         match bench.core.poll_message(bench.now).expect("live").kind {
             Some(up::Kind::Batches(batches)) => first = Some(batches.records),
-            kind => bench.centre.take(GatewayToCentre { kind }),
+            kind => drop(bench.centre.take(GatewayToCentre { kind })),
         }
     }
     let records = first.expect("found");
@@ -635,6 +659,72 @@ fn what_waits_too_long_is_dropped_and_declared_exactly() {
         .sum();
     assert_eq!(declared, dropped);
     assert_eq!(bench.applied_once() as u64 + declared, bench.decoded());
+}
+
+/// What a line of 2 kbit/s carries next; the time that it takes passes, then the centre answers.
+fn thinly(bench: &mut Bench) -> Option<up::Kind> {
+    // What is read from disk for the line comes with the next call.
+    let message = (0..3).find_map(|_| {
+        let message = bench.core.poll_message(bench.now);
+        if message.is_none() {
+            bench.pump();
+        }
+        message
+    })?;
+    let took = i64::try_from(message.encoded_len() * 4).expect("small");
+    bench.pass(Span::from_millis(took));
+    let kind = message.kind.clone();
+    if let Some(answer) = bench.centre.take(message) {
+        bench.say(answer);
+    }
+    for receipt in bench.centre.receipts(&bench.core) {
+        bench.say(down::Kind::Receipt(receipt));
+    }
+    kind
+}
+
+#[test]
+fn on_a_thin_line_records_go_in_pieces_and_a_spot_check_between_them() {
+    let mut bench = Bench::new();
+    bench.receipt_all();
+    bench.disconnect();
+    // Intervals that differ: nothing of it can be deflated away.
+    let mut jitter = 7_i64;
+    for _ in 0..5000 {
+        bench.beat();
+        jitter = jitter * 7919 % 10_007;
+        bench.pass(Span::from_millis(jitter % 500));
+    }
+    bench.connect();
+    // Its pump carries nothing from here on: the line below does.
+    bench.connected = false;
+    let (mut spot, mut raised) = (None, false);
+    for n in 0..4000 {
+        let kind = thinly(&mut bench);
+        if bench.centre.pieces == 3 && !raised {
+            raised = true;
+            glucose_record(&mut bench, 1);
+            spot = Some(n);
+        }
+        if let Some(up::Kind::Batches(batches)) = &kind
+            && let Some(raised) = spot
+        {
+            let stub = parse_stub(&batches.records[0]).expect("whole");
+            assert_eq!(stub.lane, Lane::Alert, "nothing else goes before it");
+            assert!(n - raised <= 3, "not before {} messages", n - raised);
+            spot = None;
+        }
+        if kind.is_none() {
+            bench.pass(Span::from_secs(1));
+        }
+        if bench.core.is_drained() {
+            break;
+        }
+    }
+    assert!(raised && spot.is_none());
+    assert!(bench.core.is_drained());
+    assert!(bench.centre.pieces > 20, "{} pieces", bench.centre.pieces);
+    assert_eq!(bench.applied_once() as u64, bench.decoded());
 }
 
 /// Keys change, contexts grow old, the line comes and goes, and readings never pause.

@@ -2374,7 +2374,7 @@ pub mod history_service_server {
 /// Gateway to centre. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayToCentre {
-    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<gateway_to_centre::Kind>,
 }
 /// Nested message and enum types in `GatewayToCentre`.
@@ -2387,6 +2387,8 @@ pub mod gateway_to_centre {
         OpenContext(super::OpenContext),
         #[prost(message, tag = "3")]
         Batches(super::SealedBatches),
+        #[prost(message, tag = "4")]
+        Piece(super::RecordPiece),
     }
 }
 /// First message of every connection.
@@ -2430,10 +2432,24 @@ pub struct SealedBatches {
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
+/// A part of one sealed record, for a line so thin that a whole one would keep an alert waiting. The pieces of a
+/// record come in order on one connection, with other messages between them but no other record's pieces; the last
+/// one makes the record whole, and is answered as if it had come so. One that does not continue what came before is
+/// dropped with it, and the gateway sends the record anew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordPiece {
+    /// Bytes of the record before this piece; 0 begins a record and forgets an unfinished one.
+    #[prost(uint32, tag = "1")]
+    pub offset: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub last: bool,
+}
 /// Centre to gateway. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CentreToGateway {
-    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: ::core::option::Option<centre_to_gateway::Kind>,
 }
 /// Nested message and enum types in `CentreToGateway`.
@@ -2448,7 +2464,16 @@ pub mod centre_to_gateway {
         Refusal(super::Refusal),
         #[prost(message, tag = "4")]
         ContextAdmitted(super::ContextAdmitted),
+        #[prost(message, tag = "5")]
+        PieceTaken(super::PieceTaken),
     }
+}
+/// A piece arrived that is not the last of its record: the next one may come. A hint for the line's pace, no receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PieceTaken {
+    /// Bytes of the record that are here.
+    #[prost(uint32, tag = "1")]
+    pub held: u32,
 }
 /// The context is known and may be used; says nothing about any batch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
