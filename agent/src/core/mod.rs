@@ -64,6 +64,8 @@ pub enum Event {
     Store(Done),
     /// A renewed certificate chain.
     Renewed(Vec<Vec<u8>>),
+    /// The machine's clock was set.
+    ClockSet,
 }
 
 /// What the core needs to know of the configuration.
@@ -278,6 +280,7 @@ impl Core {
             Event::Uplink(event) => self.uplink(event, now),
             Event::Store(done) => self.store(done, now),
             Event::Renewed(chain) => self.sealing.set_chain(chain),
+            Event::ClockSet => self.clock_set(now),
         }
         self.survive(now);
         self.seal_if_live(now);

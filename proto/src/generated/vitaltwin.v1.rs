@@ -3077,6 +3077,9 @@ pub struct Patient {
     pub collection: i32,
     #[prost(int64, tag = "6")]
     pub collection_since_us: i64,
+    /// How many keys the patient has had; gateways seal to the last.
+    #[prost(uint32, tag = "7")]
+    pub key_generation: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PatientAssignment {
@@ -3089,6 +3092,9 @@ pub struct PatientAssignment {
     pub devices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(int64, tag = "4")]
     pub effective_from_us: i64,
+    /// The newest of the patient's keys that the gateway has sealed to, from 1; 0 before its first word.
+    #[prost(uint32, tag = "5")]
+    pub key_generation: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListPatientsRequest {}
@@ -3169,6 +3175,19 @@ pub struct SetCollectionResponse {
     pub collection: i32,
     #[prost(int64, tag = "2")]
     pub since_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyResponse {
+    #[prost(uint32, tag = "1")]
+    pub key_generation: u32,
+    /// Assignments that were told.
+    #[prost(uint32, tag = "2")]
+    pub assignments: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeCertificateRequest {
@@ -3558,6 +3577,31 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a patient a new key, to which gateways seal from their next contact on. The former keys go on opening.
+        pub async fn rotate_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/RotateKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RotateKey"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
         pub async fn import_records(
             &mut self,
@@ -3716,6 +3760,14 @@ pub mod operator_service_server {
             request: tonic::Request<super::SetCollectionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetCollectionResponse>,
+            tonic::Status,
+        >;
+        /// Gives a patient a new key, to which gateways seal from their next contact on. The former keys go on opening.
+        async fn rotate_key(
+            &self,
+            request: tonic::Request<super::RotateKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateKeyResponse>,
             tonic::Status,
         >;
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
@@ -4126,6 +4178,51 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCollectionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/RotateKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateKeySvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::RotateKeyRequest>
+                    for RotateKeySvc<T> {
+                        type Response = super::RotateKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::rotate_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateKeySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -120,6 +120,11 @@ impl Memory {
         &self.counter
     }
 
+    /// The gateway's own clock was wrong: what was learnt against it is worth nothing.
+    pub fn forget_clocks(&mut self) {
+        (self.clock, self.counter) = (DeviceClock::default(), DeviceClock::default());
+    }
+
     /// What was known of its clocks before the gateway started anew, and of which session the second one was.
     #[must_use]
     pub fn with_clocks(
