@@ -353,6 +353,9 @@ impl Core {
         };
         let context = ContextId::from_slice(&refusal.context);
         let ordinal = context.and_then(|context| self.ledger.ordinal(context));
+        if matches!(refused, Refused::Record(_)) && refusal.context.is_empty() {
+            self.window.piece_refused(now);
+        }
         // Everything may rest without a context; for one that is not kept here there is nothing to delay.
         if refused == Refused::Everything || ordinal.is_some() {
             self.window.refused(ordinal.unwrap_or(0), refused, now);

@@ -628,8 +628,8 @@ mod tests {
     }
 
     /// A record of 4000 bytes on a line whose first record of 500 took two seconds.
-    fn cut_on_a_thin_line() -> (Window, impl Fn(RecordId) -> usize) {
-        let size = |id: RecordId| if id.number == 1 { 4000 } else { 500 };
+    fn cut_on_a_thin_line() -> (Window, fn(RecordId) -> usize) {
+        let size: fn(RecordId) -> usize = |id| if id.number == 1 { 4000 } else { 500 };
         let mut window = Window::new(Limits::default());
         window.connected();
         window.add(id(1, 2), Class::Vitals);
@@ -689,7 +689,13 @@ mod tests {
         assert_eq!(next, Some(Send::Piece(id(1, 1), 512..1024)));
         let anew = window.next(at(1000), true, size);
         assert_eq!(anew, Some(Send::Piece(id(1, 1), 0..512)));
+        // One that says so is not waited for.
+        let (mut window, size) = cut_on_a_thin_line();
+        window.piece_refused(at(3));
+        assert_eq!(window.next(at(4), true, size), None);
+        assert_eq!(window.next(at(8), true, size), whole);
         // A record that is gone takes its pieces with it, and so does a connection.
+        let (mut window, _) = cut_on_a_thin_line();
         window.remove(id(1, 1));
         assert!(window.cut.is_none() && window.flight_bytes == 0);
         let (mut window, size) = cut_on_a_thin_line();

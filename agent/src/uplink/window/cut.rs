@@ -135,6 +135,18 @@ impl Window {
         self.cut = Some(cut);
     }
 
+    /// The centre cannot make anything of a message: of a piece, if it knows none or has lost its place. An unsigned hint.
+    pub fn piece_refused(&mut self, now: Time) {
+        let Some(cut) = self.cut.take() else {
+            return;
+        };
+        if let Some(flight) = self.land(cut.id()) {
+            let due = flight.due.min(now + self.limits.pause);
+            self.fly(cut.id(), Flight { due, ..flight });
+        }
+        self.cut = Some(cut);
+    }
+
     /// What has gone out in part.
     pub(super) fn rest_of_cut(&self) -> Option<(RecordId, Class, Origin)> {
         let id = self.cut.as_ref()?.id();
