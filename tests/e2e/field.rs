@@ -326,7 +326,7 @@ async fn each_step_to_a_first_reading_names_the_next_one() -> Result<()> {
 fn keys(world: &World) -> Result<(u64, u64)> {
     let listed = world.centre.cli(&["patient", "list", "--json"])?;
     let listed: serde_json::Value = serde_json::from_str(&listed)?;
-    let patient = &listed.as_array().context("a list")?[0];
+    let patient = &listed["patients"][0];
     let generation = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
     Ok((
         generation(&patient["key_generation"]),
