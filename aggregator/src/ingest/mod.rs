@@ -40,7 +40,7 @@ use budget::{Budget, Sent};
 use pieces::{Piece, Pieces};
 
 pub use budget::Flow;
-pub use room::Room;
+pub use room::{Room, free_bytes};
 pub use sessions::{Seen, Session, Sessions};
 
 /// Messages that a door hands over at once, at most.
