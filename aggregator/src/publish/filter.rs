@@ -132,6 +132,9 @@ impl TwinFilter {
             test_data: twin.test_data,
             state_hash: twin.state_hash.clone(),
             rhythm: twin.rhythm.clone().filter(|_| wants(TwinPart::Rhythm)),
+            tallies: some(wants(TwinPart::Channels), &twin.tallies, |_| {
+                self.kinds.is_empty()
+            }),
         }
     }
 }
@@ -245,6 +248,7 @@ mod tests {
             test_data: true,
             state_hash: vec![7; 16],
             rhythm: Some(v1::Rhythm::default()),
+            tallies: vec![v1::Tally::default()],
         };
         assert_eq!(TwinFilter::default().narrow(&whole), whole, "control");
         let filter = TwinFilter {
@@ -259,6 +263,7 @@ mod tests {
             alerts: Vec::new(),
             devices: Vec::new(),
             gateways: Vec::new(),
+            tallies: Vec::new(),
             ..whole.clone()
         };
         assert_eq!(filter.narrow(&whole), narrow);
