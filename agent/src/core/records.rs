@@ -85,8 +85,8 @@ pub(crate) struct TakenRecords {
     /// How many spot checks with each stamp were taken: an oximeter's records have no numbers, and two
     /// measurements may have one stamp.
     spots: BTreeMap<u64, u64>,
-    /// How many with each stamp came on this link.
-    heard: BTreeMap<u64, u64>,
+    /// The stamp that came last on this link, and how often in a row.
+    told: (u64, u64),
 }
 
 /// What of a value is new.
@@ -154,15 +154,19 @@ impl TakenRecords {
         }
     }
 
-    /// The second value with one stamp on one link is a second measurement; on the next link both come again.
+    /// The second value in a row with one stamp is a second measurement. One that comes again after others was told
+    /// before: measured while the link came up and then listed, or listed once more by a run that was tried again.
     fn take_spot(&mut self, stamp: u64) -> Fresh {
-        let heard = self.heard.entry(stamp).or_insert(0);
-        *heard += 1;
+        let row = match self.told {
+            (last, row) if last == stamp => row + 1,
+            _ => 1,
+        };
+        self.told = (stamp, row);
         let taken = self.spots.entry(stamp).or_insert(0);
-        if *heard <= *taken {
+        if row <= *taken {
             return Fresh::Nothing;
         }
-        *taken = *heard;
+        *taken = row;
         if self.spots.len() > MOST_PIECES {
             self.spots.pop_first();
         }
@@ -171,7 +175,7 @@ impl TakenRecords {
 
     /// The link is down: on the next one the device may send everything again.
     pub(crate) fn link_lost(&mut self) {
-        self.heard.clear();
+        self.told = (0, 0);
     }
 
     /// The device sent everything that it has.
@@ -240,7 +244,7 @@ impl TakenRecords {
                 .chunks_exact(2)
                 .map(|pair| (pair[0], pair[1]))
                 .collect(),
-            heard: BTreeMap::new(),
+            told: (0, 0),
         }
     }
 }
@@ -366,14 +370,37 @@ mod tests {
         assert_eq!(taken.take(&monitor(&[1])), Fresh::Whole);
     }
 
+    /// SpO2 97, pulse 72, at that minute and second.
+    fn spot_at(minute: u8, second: u8) -> Notification {
+        let mut value = vec![0x01, 97, 0, 72, 0];
+        value.extend([0xEA, 0x07, 11, 22, 8, minute, second]);
+        notification(Characteristic::PlxSpotCheck, value)
+    }
+
+    #[test]
+    fn a_spot_check_that_is_told_live_and_listed_on_one_link_is_one() {
+        let mut taken = TakenRecords::default();
+        let listed = |taken: &mut TakenRecords| -> Vec<Fresh> {
+            [30, 35, 40]
+                .map(|minute| taken.take(&spot_at(minute, 0)))
+                .into()
+        };
+        // Measured while the link came up; the device lists it after its older ones.
+        assert_eq!(taken.take(&spot_at(40, 0)), Fresh::Whole);
+        let first = listed(&mut taken);
+        assert_eq!(first, [Fresh::Whole, Fresh::Whole, Fresh::Nothing]);
+        // The run was aborted and asks for all of them again.
+        assert_eq!(listed(&mut taken), vec![Fresh::Nothing; 3]);
+        assert_eq!(
+            taken.take(&spot_at(45, 0)),
+            Fresh::Whole,
+            "control: a new one"
+        );
+    }
+
     #[test]
     fn two_spot_checks_with_one_stamp_are_two_and_come_again_in_vain() {
-        let spot = || {
-            // SpO2 97, pulse 72, with a time.
-            let mut value = vec![0x01, 97, 0, 72, 0];
-            value.extend([0xEA, 0x07, 11, 22, 8, 30, 0]);
-            notification(Characteristic::PlxSpotCheck, value)
-        };
+        let spot = || spot_at(30, 0);
         let mut taken = TakenRecords::default();
         assert_eq!(taken.take(&spot()), Fresh::Whole);
         assert_eq!(taken.take(&spot()), Fresh::Whole);
