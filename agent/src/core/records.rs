@@ -15,9 +15,12 @@ use crate::ble::Notification;
 use crate::ble::records::{Marks, Profile};
 use crate::outbox::rows::RecordsRow;
 
-/// Pieces of one kind that are remembered; beyond it the oldest spot checks, or the newest records, are
-/// forgotten (they may then come twice, never get lost).
+/// Pieces of one kind that are remembered; beyond it the newest are forgotten (they may then come twice, never get
+/// lost).
 const MOST_PIECES: usize = 128;
+/// Stamps of spot checks that are remembered, three bytes each: more than oximeters for the home store. Beyond it the
+/// oldest are forgotten, and come again with each link.
+const MOST_SPOTS: usize = 512;
 
 /// Numbers that were taken, as disjoint ranges in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +85,7 @@ pub(crate) struct TakenRecords {
     monitor: Taken,
     /// The monitor's session, as the device writes it.
     session: Vec<u8>,
-    /// How many spot checks with each stamp were taken: an oximeter's records have no numbers, and two
+    /// How many spot checks with each stamp, seconds, were taken: an oximeter's records have no numbers, and two
     /// measurements may have one stamp.
     spots: BTreeMap<u64, u64>,
     /// The stamp that came last on this link, and how often in a row.
@@ -129,7 +132,7 @@ impl TakenRecords {
             Ok(Characteristic::PlxSpotCheck) => {
                 let spot = SpotCheck::decode(value).ok();
                 let stamp = spot.and_then(|spot| spot.time?.as_if_utc());
-                let stamp = stamp.and_then(|time| u64::try_from(time.as_micros()).ok());
+                let stamp = stamp.and_then(|time| u64::try_from(time.as_micros() / 1_000_000).ok());
                 stamp.map_or(Fresh::Whole, |stamp| self.take_spot(stamp))
             }
             _ => Fresh::Whole,
@@ -167,7 +170,7 @@ impl TakenRecords {
             return Fresh::Nothing;
         }
         *taken = row;
-        if self.spots.len() > MOST_PIECES {
+        if self.spots.len() > MOST_SPOTS {
             self.spots.pop_first();
         }
         Fresh::Whole
@@ -224,11 +227,7 @@ impl TakenRecords {
             announced: self.announced.map(u32::from),
             monitor,
             session: self.session.clone(),
-            spots: self
-                .spots
-                .iter()
-                .flat_map(|(stamp, count)| [*stamp, *count])
-                .collect(),
+            spots: spots_to_row(&self.spots),
         })
     }
 
@@ -239,14 +238,29 @@ impl TakenRecords {
             announced: row.announced.and_then(|number| u16::try_from(number).ok()),
             monitor: Taken::from_row(&row.monitor),
             session: row.session.clone(),
-            spots: row
-                .spots
-                .chunks_exact(2)
-                .map(|pair| (pair[0], pair[1]))
-                .collect(),
+            spots: spots_from_row(&row.spots),
             told: (0, 0),
         }
     }
+}
+
+/// Each stamp as the seconds since the one before it, followed by its count.
+fn spots_to_row(spots: &BTreeMap<u64, u64>) -> Vec<u64> {
+    let mut before = 0;
+    let step = |(stamp, count): (&u64, &u64)| {
+        let since = stamp - std::mem::replace(&mut before, *stamp);
+        [since, *count]
+    };
+    spots.iter().flat_map(step).collect()
+}
+
+fn spots_from_row(row: &[u64]) -> BTreeMap<u64, u64> {
+    let mut stamp = 0_u64;
+    let pairs = row.chunks_exact(2).map(|pair| {
+        stamp = stamp.saturating_add(pair[0]);
+        (stamp, pair[1])
+    });
+    pairs.collect()
 }
 
 /// True for a value that changes what [`TakenRecords`] keeps.
@@ -396,6 +410,18 @@ mod tests {
             Fresh::Whole,
             "control: a new one"
         );
+    }
+
+    #[test]
+    fn a_memory_full_of_spot_checks_comes_again_in_vain() {
+        let all =
+            || (0..=255).flat_map(|n| [spot_at(n % 60, n / 60), spot_at(n % 60, 10 + n / 60)]);
+        let mut taken = TakenRecords::default();
+        assert!(all().all(|spot| taken.take(&spot) == Fresh::Whole));
+        let row = taken.to_row(1).expect("kept");
+        assert!(prost::Message::encoded_len(&row) < 2048);
+        let mut taken = TakenRecords::from_row(&row);
+        assert!(all().all(|spot| taken.take(&spot) == Fresh::Nothing));
     }
 
     #[test]
