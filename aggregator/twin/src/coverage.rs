@@ -30,6 +30,7 @@ mod runs;
 mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{Absence, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value};
@@ -344,7 +345,7 @@ impl Withheld {
 /// The lines of `kinds` (empty: of all that were ever measured) over `[from, to)`, as known at `now`: of each kind
 /// first all sources together, then each that was assigned in that time.
 pub(crate) fn lines(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Withheld,
     kinds: &[Kind],
     (from, to): (Time, Time),
@@ -377,7 +378,7 @@ pub(crate) fn lines(
 
 /// One line per source that ever said anything of `kind` and was assigned in the window.
 fn sources(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Runs,
     kind: Kind,
     window: (Time, Time),
@@ -414,7 +415,7 @@ fn sources(
 
 /// Where nothing of a kind ever came: what can be said of each stream's time.
 fn bare(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Runs,
     kind: Kind,
     window: (Time, Time),
@@ -435,5 +436,5 @@ fn bare(
         };
         sight.cut(window)
     };
-    streams.values().filter_map(cut).collect()
+    streams.values().filter_map(|stream| cut(stream)).collect()
 }

@@ -231,6 +231,13 @@ impl Stream {
         self.listed().next().is_some()
     }
 
+    /// When the last of its sensors went; `None` while it lasts.
+    pub(crate) fn ended(&self) -> Option<Time> {
+        let ends = |terms: &Vec<Term>| terms.last().and_then(|term| term.to);
+        let last = self.assigned.values().filter_map(ends).max();
+        (!self.lasts()).then(|| last.unwrap_or(self.assigned_at))
+    }
+
     /// Begin of a sensor's present term; `None`: nothing is expected of it. A sensor that no report named yet can
     /// be any of the list.
     pub(crate) fn begin(&self, device: &Device) -> Option<Time> {

@@ -28,8 +28,8 @@ const MOST_HANDLES: f64 = 4.0;
 pub struct Last {
     /// The last sample, everything drained.
     pub sample: Sample,
-    /// Readings that the history gives twice.
-    pub twice: u64,
+    /// Readings that the history gives once more than they were measured, by home, kind and source.
+    pub twice: BTreeMap<String, u64>,
     /// Readings that the history gives: those with a number.
     pub in_history: u64,
     /// Readings that the twin applied or quarantined, by home.
@@ -148,10 +148,12 @@ impl Verdict {
                 centre.applied, centre.journaled
             ),
         );
-        fail(
-            last.twice > 0,
-            format!("{} readings twice in the history", last.twice),
-        );
+        for (what, count) in &last.twice {
+            fail(
+                true,
+                format!("{count} readings twice in the history, {what}"),
+            );
+        }
         for why in fallen(samples, &last.sample) {
             fail(true, why);
         }
@@ -164,7 +166,7 @@ impl Verdict {
             centre.declared_lost,
             centre.losses_of_unknown_size,
             last.in_history,
-            last.twice
+            last.twice.values().sum::<u64>()
         );
     }
 
@@ -357,7 +359,12 @@ mod tests {
         assert_eq!(failures(|_| {}), "");
         let lost = failures(|last| last.sample.centre.applied -= 1);
         assert!(lost.contains("1000 decoded and kept, 999"), "{lost}");
-        assert!(failures(|last| last.twice = 1).contains("twice"));
+        assert!(
+            failures(|last| {
+                last.twice.insert("steady".into(), 1);
+            })
+            .contains("twice")
+        );
         assert!(failures(|last| last.sample.centre.applied += 1).contains("1001 applied"));
         let (samples, last) = run(|_| 30, 400);
         let forgot = Verdict::of(&samples, &last, RUN).failures.join("; ");
