@@ -192,6 +192,18 @@ impl SourceFacts {
         self.links.drain(..over.saturating_sub(1));
     }
 
+    /// True if [`SourceFacts::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        let before = known - HORIZON;
+        let of_kind = |of: &KindFacts| {
+            [&of.measured, &of.unable, &of.undated]
+                .iter()
+                .all(|runs| runs.begins_after(before))
+        };
+        let links = self.links.iter().filter(|(since, _)| *since <= before);
+        !self.off.begins_after(before) || !self.kinds.values().all(of_kind) || links.count() > 1
+    }
+
     pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
         to.len(self.kinds.len());
         for (kind, facts) in &self.kinds {
@@ -245,8 +257,19 @@ impl StreamFacts {
             let complete = complete.min(sent);
             self.complete = Some(self.complete.map_or(complete, |known| known.max(complete)));
         }
+        self.prune(known);
+    }
+
+    /// Lets go of what no question can reach.
+    pub(crate) fn prune(&mut self, known: Time) {
         self.alive.prune(known - HORIZON);
         self.losses.retain(|loss| loss.to >= known - HORIZON);
+    }
+
+    /// True if [`StreamFacts::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        let before = known - HORIZON;
+        !self.alive.begins_after(before) || self.losses.iter().any(|loss| loss.to < before)
     }
 
     /// The gateway received something: it ran.

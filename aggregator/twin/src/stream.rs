@@ -279,9 +279,20 @@ impl Stream {
     /// The gateway ran, and says how far it is.
     pub(crate) fn beat(&mut self, heartbeat: &Heartbeat, known: Time) {
         self.facts.beat(heartbeat, known);
+        self.prune(known);
+    }
+
+    /// Lets go of what no question about coverage can reach. A stream that has ended has no beat that would.
+    pub(crate) fn prune(&mut self, known: Time) {
+        self.facts.prune(known);
         for device in self.devices.values_mut() {
             device.facts.prune(known);
         }
+    }
+
+    /// True if [`Stream::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        self.facts.is_stale(known) || self.devices.values().any(|of| of.facts.is_stale(known))
     }
 
     /// The gateway made something at `at`. Gives true if that ends its silence.

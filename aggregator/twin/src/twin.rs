@@ -302,8 +302,8 @@ impl Twin {
         }
     }
 
-    /// Lets go of streams that ended so long ago that nothing of theirs is taken any more, however late it comes.
-    /// Their counts stay.
+    /// Lets go of streams that ended so long ago that nothing of theirs is taken any more, however late it comes: their
+    /// counts stay. And of what no question can reach in those that ended later.
     fn forget_ended(&mut self, known: Time) {
         let over = |stream: &Stream| {
             let ended = stream.ended();
@@ -317,6 +317,11 @@ impl Twin {
             }
             !goes
         });
+        for stream in self.streams.values_mut() {
+            if !stream.lasts() && stream.is_stale(known) {
+                Arc::make_mut(stream).prune(known);
+            }
+        }
     }
 
     fn revoke(&mut self, gateway: &GatewayId, known: Time, out: &mut Vec<Effect>) {

@@ -39,6 +39,8 @@ const ALERTS_KEPT: u64 = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Calm before the end, so that lines come up and clocks agree again.
 const CALM: Duration = Duration::from_secs(30);
+/// After this share of the run the centre is started anew, to see what its log alone makes it hold.
+const ANEW: f64 = 0.92;
 /// Longest wait for the last record to be delivered.
 const DRAIN: Duration = Duration::from_secs(300);
 
@@ -49,6 +51,7 @@ enum Act {
     Begin(usize),
     End(usize, Trouble),
     Plant(Plant),
+    Anew,
 }
 
 /// Everything that runs.
@@ -171,6 +174,7 @@ impl Stage {
             let pause = self.lanes[lane].pause(whose);
             self.schedule(pause, Act::Begin(lane));
         }
+        self.schedule(self.options.length().mul_f64(ANEW), Act::Anew);
         if let Some(plant) = self.options.plant {
             self.schedule(self.options.length() / 2, Act::Plant(plant));
         }
@@ -228,6 +232,11 @@ impl Stage {
                 self.end(LANES[lane], trouble).await?;
             }
             Act::Plant(plant) => self.plant(plant)?,
+            Act::Anew => {
+                self.note("the centre is started anew on its log");
+                self.begin("centre", Trouble::CentreStopped)?;
+                self.end("centre", Trouble::CentreStopped).await?;
+            }
         }
         Ok(())
     }
