@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
+use crate::doctor;
 use crate::lock::{LockError, StoreLock};
 use crate::replay::output::Type;
 use office::Office;
@@ -89,6 +90,9 @@ enum Command {
         /// Run although an administrative entry of the journal is lost; a revocation may be gone with it.
         #[arg(long)]
         accept_damage: bool,
+        /// Read config.toml, say what is wrong with it or what is in force, and end.
+        #[arg(long)]
+        check: bool,
         /// Write the CPU time of each stage into this file at the end (for the throughput bench).
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
@@ -169,6 +173,13 @@ enum Command {
         /// Where the receipts go, for `vitaltwin-agent import-receipts`. Default: FILE.receipts.
         #[arg(long, value_name = "FILE")]
         receipts: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at everything that the centre needs (settings, rights, disk, keys, certificates, clock, journal, gateways),
+    /// and say what to do. Changes nothing; ends with 1 if something does not work.
+    Doctor {
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -329,9 +340,13 @@ pub fn run(args: Args) -> Result<()> {
             };
             init::init(&dir, &wanted, clock)
         }
+        Command::Run { check: true, .. } => {
+            print(&toml::to_string(&settings(&dir)?).context("config.toml")?)
+        }
         Command::Run {
             accept_clock,
             accept_damage,
+            check: false,
             stage_times,
         } => {
             let accepted = Accepted {
@@ -387,6 +402,20 @@ pub fn run(args: Args) -> Result<()> {
             receipts,
             json,
         } => runtime.block_on(import::run(dir, clock, &file, receipts, json)),
+        Command::Doctor { json } => {
+            let asked = runtime.block_on(office::ask(&dir, clock));
+            let report = doctor::examine(&dir, clock, StoreLock::is_held(&dir.lock()), asked);
+            print(&if json {
+                show::json(&serde_json::to_value(&report)?)?
+            } else {
+                report.to_text() + "\n"
+            })?;
+            anyhow::ensure!(
+                report.exit_code() == 0,
+                "the doctor found something that does not work"
+            );
+            Ok(())
+        }
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;
