@@ -119,7 +119,7 @@ impl Verdict {
             };
             match lives.last_mut() {
                 Some((pid, _, held)) if *pid == taken.pid => held.push(taken.anon_kib),
-                _ => lives.push((taken.pid, sample.at_s, vec![taken.anon_kib])),
+                Some(_) | None => lives.push((taken.pid, sample.at_s, vec![taken.anon_kib])),
             }
         }
         let [.., (_, began, long), (_, ended, anew)] = lives.as_slice() else {
