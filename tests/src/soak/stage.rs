@@ -39,6 +39,8 @@ const ALERTS_KEPT: u64 = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Calm before the end, so that lines come up and clocks agree again.
 const CALM: Duration = Duration::from_secs(30);
+/// For this share of the run the centre is ended now and then; the life that is judged comes after.
+const MORTAL: f64 = 0.45;
 /// After this share of the run the centre is started anew, to see what its log alone makes it hold.
 const ANEW: f64 = 0.92;
 /// Longest wait for the last record to be delivered.
@@ -251,7 +253,7 @@ impl Stage {
             "steady" => Whose::Steady,
             "rough" => Whose::Rough,
             "small" => Whose::Small,
-            _ if self.began.elapsed() < self.options.length() / 2 => Whose::Centre,
+            _ if self.began.elapsed() < self.options.length().mul_f64(MORTAL) => Whose::Centre,
             _ => Whose::CentreSpared,
         }
     }
