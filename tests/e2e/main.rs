@@ -4,6 +4,7 @@ mod adverts;
 mod buffer;
 mod clocks;
 mod coverage;
+mod cursors;
 mod delivery;
 mod discreet;
 mod field;

@@ -211,7 +211,7 @@ impl Core {
             }
             if row.context == id.0 {
                 (row.receipted, row.receipt_epoch) = (number, epoch);
-                self.dirty.insert(stream);
+                self.counted.insert(stream);
             }
         }
         self.close_if_over(ordinal);

@@ -335,7 +335,7 @@ impl Core {
     /// Nothing measured before this waits here: neither in a record without a receipt nor for its seal.
     fn complete_until(&self, stream: StreamId, now: Time) -> Time {
         let of_stream =
-            |(_, entry): &(RecordId, &Entry)| entry.stub.stream == stream && entry.stub.count > 0;
+            |(_, entry): &(RecordId, Entry)| entry.stub.stream == stream && entry.stub.count > 0;
         let kept = self.ledger.iter().filter(of_stream);
         let oldest = kept.map(|(_, entry)| entry.stub.oldest()).min();
         let sealed = now - UNSEALED;
@@ -428,7 +428,7 @@ impl Core {
         if readings > 0 {
             self.sealing.row_mut(stream).readings_decoded += readings;
             self.gateway.readings_decoded += readings;
-            self.dirty.insert(stream);
+            self.counted.insert(stream);
             self.schedule_commit(now);
         }
     }

@@ -20,6 +20,9 @@ use crate::outbox::writer::{Done, Job};
 /// fails; then the oldest dense readings go first, declared.
 const MANY_PENDING_BYTES: usize = 256 * 1024;
 const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
+/// How long counts and positions wait for their commit while all records have their receipts: each commit costs the
+/// flash 25 KB and more, whatever it holds.
+const COUNTS: Span = Span::from_secs(10);
 /// How often the oldest are looked for: their age is told by the minute.
 const LOOK_FOR_EXPIRED: Span = Span::from_secs(60);
 /// The budget never falls below this, however full the disk is.
@@ -92,9 +95,9 @@ impl Core {
             let epoch = row.highest_epoch.max(row.receipt_epoch);
             self.ledger.raise_epoch(*stream, epoch);
         }
-        for (id, entry) in &opened.records {
-            self.ledger.add(*id, *entry);
-            self.window.add_backlog(*id, delivery::class(entry));
+        for (id, entry) in opened.records.iter() {
+            self.ledger.add(id, entry);
+            self.window.add_backlog(id, delivery::class(&entry));
         }
         let over: Vec<u64> = self.ledger.empty_contexts().collect();
         for ordinal in over {
@@ -197,6 +200,13 @@ impl Core {
     }
 
     pub(super) fn has_changes(&self) -> bool {
+        self.is_pressing()
+            || !self.counted.is_empty()
+            || self.gateway.readings_receipted != self.committed.readings_receipted
+    }
+
+    /// Something changed that is promised within the commit interval: anything but counts and positions.
+    fn is_pressing(&self) -> bool {
         let changes = &self.changes;
         !(self.unsaved.is_empty()
             && self.dirty.is_empty()
@@ -207,7 +217,6 @@ impl Core {
             && changes.put_aside.is_empty()
             && changes.close.is_empty())
             || self.gateway.clean != self.committed.clean
-            || self.gateway.readings_receipted != self.committed.readings_receipted
             || self.day.is_worth_keeping(&self.committed.spent)
     }
 
@@ -224,6 +233,11 @@ impl Core {
         if !self.has_changes() {
             return;
         }
+        let age = now.since(Time::from_micros(self.committed.committed_at_us));
+        if !self.is_pressing() && (Span::ZERO..COUNTS).contains(&age) {
+            self.commit_due = Some(now + (COUNTS - age));
+            return;
+        }
         let mut changes = std::mem::take(&mut self.changes);
         self.count_kept();
         self.listing.clear();
@@ -232,6 +246,7 @@ impl Core {
             .into_iter()
             .filter_map(|id| self.pending.get(&id).map(|record| (id, record.clone())))
             .collect();
+        self.dirty.append(&mut self.counted);
         for stream in std::mem::take(&mut self.dirty) {
             let position = self.sealing.position(stream);
             let row = self.sealing.row_mut(stream);

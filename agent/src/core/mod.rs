@@ -169,6 +169,8 @@ pub struct Core {
     commit_due: Option<Time>,
     /// The streams whose row differs from what is on disk.
     dirty: BTreeSet<StreamId>,
+    /// Those of which only counts and positions differ: they wait for the next commit that something else needs.
+    counted: BTreeSet<StreamId>,
     budget: keep::Budget,
     /// When to look next for what waited too long.
     expiry_due: Time,
@@ -244,6 +246,7 @@ impl Core {
             gateway,
             commit_due: Some(now),
             dirty: BTreeSet::new(),
+            counted: BTreeSet::new(),
             budget: keep::Budget::new(settings.buffer_bytes, settings.keep_free_bytes),
             expiry_due: now,
             store_trouble: None,
@@ -435,7 +438,7 @@ impl Core {
                     Output::Superseded(ids) => self.superseded(&ids),
                     Output::Sealed(sealed) => {
                         self.gateway.readings_sealed += u64::from(sealed.entry.stub.count);
-                        self.dirty.insert(sealed.entry.stub.stream);
+                        self.counted.insert(sealed.entry.stub.stream);
                         self.ledger.add(sealed.id, sealed.entry);
                         let class = delivery::class(&sealed.entry);
                         if self.waits_for_disk(&sealed.entry) {
@@ -490,7 +493,8 @@ impl Core {
         } else {
             self.settings.commit_interval
         };
-        self.commit_due.get_or_insert(now + interval);
+        let due = now + interval;
+        self.commit_due = Some(self.commit_due.map_or(due, |known| known.min(due)));
     }
 
     fn declare(&mut self, stream: StreamId, source: u16, reason: GapReason, loss: Loss) {

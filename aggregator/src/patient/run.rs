@@ -167,6 +167,7 @@ impl Patients {
 pub struct Folder {
     thread: std::thread::JoinHandle<()>,
     ticks: tokio::task::JoinHandle<()>,
+    rings: tokio::task::JoinHandle<()>,
     quarantines: tokio::task::JoinHandle<()>,
 }
 
@@ -212,11 +213,14 @@ impl Folder {
         let hub = Arc::clone(&patients.hub);
         let ticks = ticks(journal.clone(), clock, deadlines, hub);
         let ticks = tokio::spawn(until(stop.clone(), ticks));
+        let hub = Arc::clone(&patients.hub);
+        let rings = tokio::spawn(until(stop.clone(), async move { hub.ring().await }));
         let quarantines = tokio::spawn(until(stop.clone(), quarantine(journal.clone(), found)));
         Ok((
             Self {
                 thread,
                 ticks,
+                rings,
                 quarantines,
             },
             patients,
@@ -226,6 +230,7 @@ impl Folder {
     /// Waits for the helpers, then for the thread. `stop` was given and the journal has ended before.
     pub async fn join(self) {
         let _ = self.ticks.await;
+        let _ = self.rings.await;
         let _ = self.quarantines.await;
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if !matches!(ended, Ok(Ok(()))) {

@@ -6,8 +6,10 @@
 //! Must not know: cursors, readers, the gate.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use prost::Message as _;
 use proto::v1;
 use vitals::PatientId;
 
@@ -29,9 +31,28 @@ pub struct AlertRecord {
     pub key: String,
     /// The state, under its public id.
     pub alert: Arc<v1::Alert>,
+    /// What readers get of it: the state encoded, and the event's id.
+    sent: OnceLock<(Bytes, Bytes)>,
 }
 
 impl AlertRecord {
+    fn sent(&self) -> &(Bytes, Bytes) {
+        self.sent.get_or_init(|| {
+            let id = format!("{}.{}", self.at.position, self.at.index);
+            (self.alert.encode_to_vec().into(), id.into())
+        })
+    }
+
+    /// The state as a message of the contract; encoded once, for who wants it first.
+    pub(super) fn encoded(&self) -> &Bytes {
+        &self.sent().0
+    }
+
+    /// "position.index": stable across resumes and restarts.
+    pub(super) fn event_id(&self) -> &Bytes {
+        &self.sent().1
+    }
+
     fn is_resolved(&self) -> bool {
         self.alert.state == v1::AlertState::Resolved as i32
     }
@@ -79,6 +100,7 @@ impl Alerts {
             peak,
             key,
             alert: Arc::new(alert),
+            sent: OnceLock::new(),
         });
         if record.is_resolved() {
             self.resolved.push_back((id.clone(), at));
@@ -131,6 +153,12 @@ impl Alerts {
         self.ring
             .get(self.ring.partition_point(|record| record.at <= at))
             .cloned()
+    }
+
+    /// Whose alerts changed after `at`.
+    pub(super) fn patients_after(&self, at: At) -> impl Iterator<Item = &PatientId> {
+        let first = self.ring.partition_point(|record| record.at <= at);
+        self.ring.range(first..).map(|record| &record.patient)
     }
 
     /// How many changes lie after `at`.

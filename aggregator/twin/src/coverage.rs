@@ -26,6 +26,18 @@
 
 mod line;
 mod runs;
+crate::canonical_fields! {
+    KindFacts { measured, unable, undated }
+    SourceFacts { kinds, off, links_forgotten, links }
+    Loss { from, to, source, class, readings }
+    StreamFacts { alive, complete, losses_forgotten, losses }
+    Withheld { past, since }
+}
+
+crate::canonical_numbers! {
+    Class { Measured, NotWorn, SensorFault, ClockUnknown, Dropped, Lost, OutOfRange, GatewayDown, Awaited, Forgotten, Withheld, Unassigned }
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -35,7 +47,6 @@ use alloc::vec::Vec;
 
 use vitals::{Absence, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value};
 
-use crate::canonical::Bytes;
 use crate::channel::usable;
 use crate::event::{Gap, Heartbeat, Link};
 use crate::rule;
@@ -203,23 +214,6 @@ impl SourceFacts {
         let links = self.links.iter().filter(|(since, _)| *since <= before);
         !self.off.begins_after(before) || !self.kinds.values().all(of_kind) || links.count() > 1
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.len(self.kinds.len());
-        for (kind, facts) in &self.kinds {
-            to.kind(*kind);
-            facts.measured.encode(to);
-            facts.unable.encode(to);
-            facts.undated.encode(to);
-        }
-        self.off.encode(to);
-        to.option(self.links_forgotten, Bytes::time);
-        to.len(self.links.len());
-        for (since, link) in &self.links {
-            to.time(*since);
-            to.u8(*link as u8);
-        }
-    }
 }
 
 fn says_off(reading: &Reading) -> bool {
@@ -303,20 +297,6 @@ impl StreamFacts {
         let of = move |loss: &&Loss| loss.source == source || loss.source == SourceId(0);
         self.losses.iter().filter(of)
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        self.alive.encode(to);
-        to.option(self.complete, Bytes::time);
-        to.option(self.losses_forgotten, Bytes::time);
-        to.len(self.losses.len());
-        for loss in &self.losses {
-            to.time(loss.from);
-            to.time(loss.to);
-            to.u32(u32::from(loss.source.0));
-            to.u8(loss.class as u8);
-            to.u64(loss.readings);
-        }
-    }
 }
 
 /// By the wire number of `GapReason`.
@@ -357,11 +337,6 @@ impl Withheld {
             runs.insert(since, now.max(since), Span::ZERO);
         }
         runs
-    }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        self.past.encode(to);
-        to.option(self.since, Bytes::time);
     }
 }
 

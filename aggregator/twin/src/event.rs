@@ -188,3 +188,11 @@ pub enum Link {
 
 /// How long a reading of a kind counts as being about *now* (rule data; see `rule.rs`).
 pub type FreshFor = Span;
+
+crate::canonical_numbers! {
+    Link { Connected, Searching, Lost }
+}
+
+crate::canonical_fields! {
+    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented }
+}

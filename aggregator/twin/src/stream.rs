@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 
 use vitals::{GatewayId, Reading, SourceId, Span, Time};
 
-use crate::canonical::Bytes;
 use crate::coverage::{Runs, StreamFacts};
 use crate::device::Device;
 use crate::event::{Assigned, DeviceReport, Heartbeat};
@@ -332,39 +331,6 @@ impl Stream {
     pub(crate) fn set_aside(&mut self, why: Aside) {
         set_aside(&mut self.counters, why, 1);
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.text(self.gateway.as_str());
-        to.len(self.assigned.len());
-        for (address, terms) in &self.assigned {
-            to.text(address);
-            to.len(terms.len());
-            for term in terms {
-                to.time(term.from);
-                to.option(term.to, Bytes::time);
-            }
-        }
-        to.time(self.assigned_at);
-        to.bool(self.revoked);
-        to.bool(self.frozen);
-        to.option(self.lost, Bytes::time);
-        self.order.encode(to);
-        encode_counters(&self.counters, to);
-        to.option(self.heartbeat.as_ref(), |to, heartbeat| {
-            to.time(heartbeat.sent);
-            to.u64(heartbeat.buffer_records);
-            to.u64(heartbeat.readings_decoded);
-        });
-        to.option(self.content, Bytes::time);
-        to.time(self.alive_since);
-        to.bool(self.silent);
-        to.len(self.devices.len());
-        for (source, device) in &self.devices {
-            to.u32(u32::from(source.0));
-            device.encode(to);
-        }
-        self.facts.encode(to);
-    }
 }
 
 /// Counts readings that are set aside.
@@ -380,8 +346,8 @@ pub(crate) fn set_aside(counters: &mut Counters, why: Aside, readings: u64) {
     *reason = reason.saturating_add(readings);
 }
 
-pub(crate) fn encode_counters(counters: &Counters, to: &mut Bytes<'_>) {
-    for count in counters.all() {
-        to.u64(count);
-    }
+crate::canonical_fields! {
+    Term { from, to }
+    Heartbeat { sent, buffer_records, readings_decoded, awake_since, complete_until }
+    Stream { gateway, assigned, assigned_at, revoked, frozen, lost, order, counters, heartbeat, content, alive_since, silent, devices, facts }
 }

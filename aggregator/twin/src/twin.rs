@@ -12,7 +12,7 @@ use vitals::{GatewayId, Kind, StreamId, Time};
 
 use crate::alert::{Alert, AlertChange, AlertId, Condition};
 use crate::body::{Body, BodyDue};
-use crate::canonical::Bytes;
+use crate::canonical::{Canonical, read};
 use crate::coverage::{self, Withheld};
 use crate::event::{Assigned, Batch, Context, Event};
 use crate::life::{Life, Subject};
@@ -21,7 +21,7 @@ use crate::rule;
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due, ShutOut};
 use crate::view::{
-    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView,
+    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView, TallyView,
 };
 
 /// What a step yields. Nothing leaves the process before the entry that made it is durable.
@@ -47,6 +47,10 @@ pub struct Twin {
     body: Body,
     life: Life,
     withheld: Withheld,
+}
+
+crate::canonical_fields! {
+    Twin { known, streams, stray, body, life, withheld }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,24 +95,27 @@ impl Twin {
 
     /// Appends the canonical encoding of the whole state: equal states, equal bytes.
     pub fn canonical_bytes(&self, out: &mut Vec<u8>) {
-        let mut to = Bytes(out);
-        to.u32(crate::FOLD_VERSION);
-        to.time(self.known);
-        to.len(self.streams.len());
-        for (id, stream) in &self.streams {
-            to.bytes(&id.0);
-            stream.encode(&mut to);
-        }
-        stream::encode_counters(&self.stray, &mut to);
-        self.body.encode(&mut to);
-        self.life.encode(&mut to);
-        self.withheld.encode(&mut to);
+        crate::FOLD_VERSION.encode(out);
+        self.encode(out);
+    }
+
+    /// The state that [`Twin::canonical_bytes`] wrote; `None` if these are not such bytes of this fold version.
+    #[must_use]
+    pub fn from_canonical_bytes(bytes: &[u8]) -> Option<Self> {
+        let (version, twin) = read::<(u32, Self)>(bytes)?;
+        (version == crate::FOLD_VERSION).then_some(twin)
     }
 
     /// Channels, by kind.
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelView> {
         self.body.channels(self.known)
+    }
+
+    /// What is added up over a day: steps, energy.
+    #[must_use]
+    pub fn tallies(&self) -> Vec<TallyView> {
+        self.body.tallies(self.known)
     }
 
     /// Scores.

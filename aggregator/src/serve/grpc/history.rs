@@ -10,10 +10,10 @@ use proto::v1::{
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
-use vitals::{Kind, PatientId, StreamId, Time, Wave};
+use vitals::{PatientId, StreamId, Time, Wave};
 
 use super::watch::Events;
-use super::{caller, patient};
+use super::{caller, kinds, patient};
 use crate::gate;
 use crate::journal::{HistoryCursor, Journal, Page, Past};
 use crate::publish::Hub;
@@ -232,16 +232,6 @@ impl WaveAnswer {
             }
         }
     }
-}
-
-fn kinds(numbers: &[i32]) -> Result<Vec<Kind>, Status> {
-    let kinds = numbers.iter().map(|number| {
-        let kind = Kind::from_wire(*number);
-        kind.ok_or_else(|| {
-            error::invalid("kinds", "must be kinds of the contract, not UNSPECIFIED")
-        })
-    });
-    kinds.collect()
 }
 
 fn ordered(from_us: i64, to_us: i64) -> Result<(), Status> {

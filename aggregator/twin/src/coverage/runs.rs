@@ -8,8 +8,6 @@ use alloc::vec::Vec;
 
 use vitals::{Span, Time};
 
-use crate::canonical::Bytes;
-
 /// Stretches in one list: 64 a day for eight days.
 pub(crate) const MOST: usize = 512;
 
@@ -88,15 +86,10 @@ impl Runs {
     pub(crate) const fn forgotten(&self) -> Option<Time> {
         self.forgotten
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.option(self.forgotten, Bytes::time);
-        to.len(self.list.len());
-        for &(begin, end) in &self.list {
-            to.time(begin);
-            to.time(end);
-        }
-    }
+crate::canonical_fields! {
+    Runs { forgotten, list }
 }
 
 #[cfg(test)]
