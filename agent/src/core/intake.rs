@@ -247,6 +247,7 @@ impl Core {
             });
         }
         self.devices_changed = true;
+        self.drop_old_clocks(now);
         self.schedule_commit(now);
         self.erase(&duty.withheld, now);
         self.withheld = duty.withheld;

@@ -417,6 +417,7 @@ impl Core {
             return;
         }
         self.expiry_due = now + LOOK_FOR_EXPIRED;
+        self.drop_old_clocks(now);
         let expired = self.ledger.expired(now - self.settings.buffer_age);
         if expired.is_empty() {
             return;

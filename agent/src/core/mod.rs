@@ -64,6 +64,8 @@ pub enum Event {
     Store(Done),
     /// A renewed certificate chain.
     Renewed(Vec<Vec<u8>>),
+    /// The machine's clock was set.
+    ClockSet,
 }
 
 /// What the core needs to know of the configuration.
@@ -179,7 +181,9 @@ pub struct Core {
     jobs: VecDeque<Job>,
     /// Records being read for sending, in the order of the jobs: live ones may follow backlog. `None` after the
     /// line that asked is gone.
-    loading: VecDeque<Option<Vec<RecordId>>>,
+    loading: VecDeque<Option<delivery::Asked>>,
+    /// The record read last for a piece: its other pieces need no reading.
+    in_pieces: Option<(RecordId, Vec<u8>)>,
     ready: VecDeque<GatewayToCentre>,
     hello_due: bool,
     line_trouble: Option<String>,
@@ -252,6 +256,7 @@ impl Core {
             store_trouble: None,
             jobs: VecDeque::new(),
             loading: VecDeque::new(),
+            in_pieces: None,
             ready: VecDeque::new(),
             hello_due: false,
             line_trouble: None,
@@ -284,6 +289,7 @@ impl Core {
             Event::Uplink(event) => self.uplink(event, now),
             Event::Store(done) => self.store(done, now),
             Event::Renewed(chain) => self.sealing.set_chain(chain),
+            Event::ClockSet => self.clock_set(now),
         }
         self.survive(now);
         self.seal_if_live(now);

@@ -269,7 +269,8 @@ impl Opened {
             disbelieve_list(bounds.dir, beside);
         }
         adopting.changes.streams = found.streams.into_iter().collect();
-        adopting.changes.clocks = found.clocks;
+        let clocks = found.clocks.into_iter();
+        adopting.changes.clocks = clocks.map(|(of, row)| (of, Some(row))).collect();
         // The rows first: from here on the store knows that there is a loss to declare.
         adopting.commit(&mut self.store)?;
         let reached = Cell::new(from);

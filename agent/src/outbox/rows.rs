@@ -220,7 +220,7 @@ pub struct ClockRow {
     /// The device, as its source number.
     #[prost(uint32, tag = "2")]
     pub source: u32,
-    /// When this was kept: of several versions the newest counts.
+    /// When this was kept, to the minute: of several versions the newest counts.
     #[prost(int64, tag = "3")]
     pub kept_at_us: i64,
     /// Its clock's model, as `vitals` gives it.

@@ -98,8 +98,8 @@ pub struct Changes {
     pub close: Vec<u64>,
     /// Streams whose lasting state changed.
     pub streams: Vec<(StreamId, StreamRow)>,
-    /// Clocks of which more is known.
-    pub clocks: BTreeMap<ClockOf, ClockRow>,
+    /// Clocks of which more is known; `None`: nothing is kept any more.
+    pub clocks: BTreeMap<ClockOf, Option<ClockRow>>,
     /// The gateway's counters.
     pub gateway: GatewayRow,
 }
@@ -418,7 +418,11 @@ impl Engine {
             batch.insert(stream_key(*stream).as_slice(), row.to_bytes());
         }
         for (of, row) in &changes.clocks {
-            batch.insert(clock_key(*of).as_slice(), row.to_bytes());
+            let key = clock_key(*of);
+            match row {
+                Some(row) => batch.insert(key.as_slice(), row.to_bytes()),
+                None => batch.remove(key.as_slice()),
+            }
         }
         batch.insert(b"m", changes.gateway.to_bytes());
         let mut removed = changes.remove.chunks(MOST_REMOVED_AT_ONCE);

@@ -97,7 +97,7 @@ enum Command {
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
     },
-    /// Patients: add, list, assign, pause, withdraw, resume.
+    /// Patients: add, list, assign, pause, withdraw, resume, new keys.
     #[command(subcommand)]
     Patient(PatientCommand),
     /// Gateways: token, list, configure, revoke.
@@ -241,6 +241,12 @@ enum PatientCommand {
         /// Delete on the gateways what they have not delivered; it is not taken any more.
         #[arg(long)]
         erase_unsent: bool,
+    },
+    /// Make a new key for the patient: gateways seal to it from their next contact on. What was sealed to the former
+    /// keys still opens; `patient list` shows who has not changed yet.
+    RotateKey {
+        /// The patient's id.
+        patient: String,
     },
     /// The patient agrees (again): devices are read from now on as they were assigned before.
     Resume {
@@ -462,6 +468,10 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
             .set_collection(&patient, Collection::Withdrawn, erase_unsent)
             .await
             .map(|()| "withdrawn: no device is read any more\n".into()),
+        PatientCommand::RotateKey { patient } => office
+            .rotate_key(&patient)
+            .await
+            .map(|rotated| show::rotated(&rotated)),
         PatientCommand::Resume { patient } => office
             .set_collection(&patient, Collection::Given, false)
             .await

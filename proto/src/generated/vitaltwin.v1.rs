@@ -2380,7 +2380,7 @@ pub mod history_service_server {
 /// Gateway to centre. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayToCentre {
-    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<gateway_to_centre::Kind>,
 }
 /// Nested message and enum types in `GatewayToCentre`.
@@ -2393,6 +2393,8 @@ pub mod gateway_to_centre {
         OpenContext(super::OpenContext),
         #[prost(message, tag = "3")]
         Batches(super::SealedBatches),
+        #[prost(message, tag = "4")]
+        Piece(super::RecordPiece),
     }
 }
 /// First message of every connection.
@@ -2436,10 +2438,24 @@ pub struct SealedBatches {
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
+/// A part of one sealed record, for a line so thin that a whole one would keep an alert waiting. The pieces of a
+/// record come in order on one connection, with other messages between them but no other record's pieces; the last
+/// one makes the record whole, and is answered as if it had come so. One that does not continue what came before is
+/// dropped with it, and the gateway sends the record anew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordPiece {
+    /// Bytes of the record before this piece; 0 begins a record and forgets an unfinished one.
+    #[prost(uint32, tag = "1")]
+    pub offset: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub last: bool,
+}
 /// Centre to gateway. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CentreToGateway {
-    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: ::core::option::Option<centre_to_gateway::Kind>,
 }
 /// Nested message and enum types in `CentreToGateway`.
@@ -2454,7 +2470,16 @@ pub mod centre_to_gateway {
         Refusal(super::Refusal),
         #[prost(message, tag = "4")]
         ContextAdmitted(super::ContextAdmitted),
+        #[prost(message, tag = "5")]
+        PieceTaken(super::PieceTaken),
     }
+}
+/// A piece arrived that is not the last of its record: the next one may come. A hint for the line's pace, no receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PieceTaken {
+    /// Bytes of the record that are here.
+    #[prost(uint32, tag = "1")]
+    pub held: u32,
 }
 /// The context is known and may be used; says nothing about any batch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3058,6 +3083,9 @@ pub struct Patient {
     pub collection: i32,
     #[prost(int64, tag = "6")]
     pub collection_since_us: i64,
+    /// How many keys the patient has had; gateways seal to the last.
+    #[prost(uint32, tag = "7")]
+    pub key_generation: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PatientAssignment {
@@ -3070,6 +3098,9 @@ pub struct PatientAssignment {
     pub devices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(int64, tag = "4")]
     pub effective_from_us: i64,
+    /// The newest of the patient's keys that the gateway has sealed to, from 1; 0 before its first word.
+    #[prost(uint32, tag = "5")]
+    pub key_generation: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListPatientsRequest {}
@@ -3150,6 +3181,19 @@ pub struct SetCollectionResponse {
     pub collection: i32,
     #[prost(int64, tag = "2")]
     pub since_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyResponse {
+    #[prost(uint32, tag = "1")]
+    pub key_generation: u32,
+    /// Assignments that were told.
+    #[prost(uint32, tag = "2")]
+    pub assignments: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeCertificateRequest {
@@ -3539,6 +3583,31 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a patient a new key, to which gateways seal from their next contact on. The former keys go on opening.
+        pub async fn rotate_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/RotateKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RotateKey"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
         pub async fn import_records(
             &mut self,
@@ -3697,6 +3766,14 @@ pub mod operator_service_server {
             request: tonic::Request<super::SetCollectionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetCollectionResponse>,
+            tonic::Status,
+        >;
+        /// Gives a patient a new key, to which gateways seal from their next contact on. The former keys go on opening.
+        async fn rotate_key(
+            &self,
+            request: tonic::Request<super::RotateKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateKeyResponse>,
             tonic::Status,
         >;
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
@@ -4107,6 +4184,51 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCollectionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/RotateKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateKeySvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::RotateKeyRequest>
+                    for RotateKeySvc<T> {
+                        type Response = super::RotateKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::rotate_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateKeySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
