@@ -163,7 +163,8 @@ impl Core {
     }
 
     fn fold(&self) -> Result<Fold> {
-        Ok(empty_fold(&self.dir)?.0)
+        let kept = usize::try_from(self.config.alerts_kept).unwrap_or(usize::MAX);
+        Ok(empty_fold(&self.dir, Limits::keeping(kept))?.0)
     }
 
     /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up; and
@@ -262,11 +263,11 @@ impl Core {
 ///
 /// # Errors
 /// When the directory's secret cannot be read.
-pub(crate) fn empty_fold(dir: &CentreDir) -> Result<(Fold, Arc<Hub>)> {
+pub(crate) fn empty_fold(dir: &CentreDir, limits: Limits) -> Result<(Fold, Arc<Hub>)> {
     let secret = dir::read_secret(&dir.serve_key())?;
     let secret = Secret::from_slice(&secret)
         .context("serve.key must hold 32 bytes: restore it from its backup")?;
-    let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), Limits::default()));
+    let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), limits));
     Ok((Fold::new(Arc::clone(&hub), AlertIds::new(secret)), hub))
 }
 

@@ -34,6 +34,9 @@ pub struct Config {
     pub renew_grace_days: u32,
     /// Connections that may be open at once on each port. Default 4096.
     pub max_connections: u32,
+    /// Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show; of
+    /// each about 1 KiB. Alerts that hold are kept whatever their number. Default 8192, at least 64.
+    pub alerts_kept: u32,
     /// Where `/metrics`, `/health` and `/ready` answer, in clear: a loopback address (see METRICS.md). Default: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
@@ -53,6 +56,7 @@ impl Default for Config {
             gateway_burst_kib: 16384,
             renew_grace_days: 90,
             max_connections: 4096,
+            alerts_kept: 8192,
             metrics_listen: None,
             log: "info".into(),
         }
@@ -87,6 +91,10 @@ renew_grace_days = 90
 
 # Connections that may be open at once on each port.
 max_connections = 4096
+
+# Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show: about
+# 2 KiB of memory each. Alerts that hold are kept whatever their number.
+alerts_kept = 8192
 
 # Where /metrics (Prometheus), /health and /ready answer, in clear: an address of this machine only, such as
 # "127.0.0.1:9464". Commented out: nowhere.
@@ -123,6 +131,9 @@ impl Config {
         let value = |key, remedy| Err(ConfigError::Value { key, remedy });
         if config.max_connections == 0 {
             return value("max_connections", "must be at least 1");
+        }
+        if config.alerts_kept < 64 {
+            return value("alerts_kept", "must be at least 64");
         }
         if config.names.iter().any(|name| !is_host(name)) {
             return value(
@@ -220,6 +231,7 @@ mod tests {
             ("listne = \"127.0.0.1:1\"", "listne"),
             ("listen = \"here\"", "listen"),
             ("max_connections = 0", "max_connections"),
+            ("alerts_kept = 3", "alerts_kept"),
             ("names = [\"https://x\"]", "names"),
             ("metrics_listen = \"0.0.0.0:9464\"", "metrics_listen"),
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),

@@ -15,7 +15,7 @@ use vitals::{GatewayId, PatientId, Time};
 use crate::app::empty_fold;
 use crate::dir::CentreDir;
 use crate::journal::{Committed, Content, Entry, Opened, Position, Replay};
-use crate::publish::Hub;
+use crate::publish::{Hub, Limits};
 use crate::registry::Books;
 use crate::vault::Vault;
 
@@ -224,7 +224,7 @@ fn again(
     let vault = Vault::open_to_read(&dir.vault()).context("the vault cannot be read")?;
     let books = Arc::new(Books::new(Arc::new(vault)));
     let replay = Replay::open(&dir.journal(), books)?;
-    let (mut fold, hub) = empty_fold(dir)?;
+    let (mut fold, hub) = empty_fold(dir, Limits::default())?;
     replay.run(end.unwrap_or(replay.next()), |committed| {
         fold.apply(&committed);
         seen(&committed, &hub);

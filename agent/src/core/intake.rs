@@ -105,6 +105,10 @@ impl Core {
                 .add(BEFORE_ASSIGNMENT, early);
         }
         self.count_decoded(stream, kept as u64, now);
+        let stored = is_stored(notification.characteristic);
+        if stored {
+            self.listing.insert(stream);
+        }
         self.survival
             .take((stream, source), &observed.readings, now);
         let lane = self.lane(address, observed.lane, notification.received);
@@ -116,7 +120,6 @@ impl Core {
         let Some(device) = self.devices.get_mut(&address) else {
             return;
         };
-        let stored = is_stored(notification.characteristic);
         device.readings += kept as u64;
         device.last_value = Some(notification.received);
         let contact = observed.contact.or(device.contact);

@@ -178,6 +178,7 @@ impl Core {
                 if let Some(changes) = self.committing.take() {
                     for (id, _) in &changes.put {
                         self.pending.remove(id);
+                        self.let_go(*id);
                     }
                     self.committed = changes.gateway.clone();
                 }
@@ -192,6 +193,9 @@ impl Core {
         }
         if self.has_changes() {
             self.schedule_commit(now);
+        }
+        if !self.held.is_empty() {
+            self.commit_due = Some(now);
         }
     }
 
@@ -236,6 +240,7 @@ impl Core {
         }
         let mut changes = std::mem::take(&mut self.changes);
         self.count_kept();
+        self.listing.clear();
         let unsaved = std::mem::take(&mut self.unsaved);
         changes.put = unsaved
             .into_iter()
@@ -287,6 +292,10 @@ impl Core {
         if error.is_disk_full() {
             self.budget.disk_full(self.ledger.bytes());
         }
+        for id in std::mem::take(&mut self.held) {
+            self.held.insert(id);
+            self.let_go(id);
+        }
         let text = crate::status::describe(error);
         if self.store_trouble.as_ref() != Some(&text) {
             tracing::error!(
@@ -317,9 +326,27 @@ impl Core {
         self.changes.close.extend(since.close);
     }
 
+    /// True for a record of readings that may hold what a device stores: sent before it is durable, it would be
+    /// with the centre and, after a crash, fetched from the device again. While nothing can be written, late is worse
+    /// than twice.
+    pub(super) fn waits_for_disk(&self, entry: &Entry) -> bool {
+        let stub = &entry.stub;
+        stub.count > 0 && self.listing.contains(&stub.stream) && self.store_trouble.is_none()
+    }
+
+    /// A record that waited for the disk is sent.
+    fn let_go(&mut self, id: RecordId) {
+        if self.held.remove(&id)
+            && let Some(entry) = self.ledger.get(id)
+        {
+            self.window.add(id, delivery::class(entry));
+        }
+    }
+
     /// A record is no longer needed, on disk or in memory.
     pub(super) fn forget(&mut self, id: RecordId) {
         self.pending.remove(&id);
+        self.held.remove(&id);
         if !self.unsaved.remove(&id) {
             self.changes.remove.push(id);
         }

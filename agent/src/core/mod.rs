@@ -160,6 +160,10 @@ pub struct Core {
     pending: BTreeMap<RecordId, Vec<u8>>,
     /// Those of them that no commit under way holds.
     unsaved: BTreeSet<RecordId>,
+    /// Those of them that stay here until they are durable, because their device is asked for them again if not.
+    held: BTreeSet<RecordId>,
+    /// Streams that took stored records since the last commit began.
+    listing: BTreeSet<StreamId>,
     changes: Changes,
     committing: Option<Arc<Changes>>,
     committed: GatewayRow,
@@ -238,6 +242,8 @@ impl Core {
             radio_trouble: None,
             pending: BTreeMap::new(),
             unsaved: BTreeSet::new(),
+            held: BTreeSet::new(),
+            listing: BTreeSet::new(),
             changes: Changes::default(),
             committing: None,
             committed: gateway.clone(),
@@ -441,7 +447,10 @@ impl Core {
                         self.counted.insert(sealed.entry.stub.stream);
                         self.ledger.add(sealed.id, sealed.entry);
                         let class = delivery::class(&sealed.entry);
-                        if sealed.gathered {
+                        if self.waits_for_disk(&sealed.entry) {
+                            self.held.insert(sealed.id);
+                            self.commit_due = Some(now);
+                        } else if sealed.gathered {
                             let until = self.parked_until(now);
                             self.window.park(sealed.id, class, until);
                         } else {

@@ -21,7 +21,7 @@ use super::{Core, Event, Settings};
 use crate::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
 use crate::identity::{Identity, Obeyed};
 use crate::outbox::seal::Loss;
-use crate::outbox::store::Store;
+use crate::outbox::store::{Store, StoreError};
 use crate::outbox::writer::{Done, Job};
 use crate::uplink::UplinkEvent;
 use crate::uplink::window::Limits;
@@ -1157,6 +1157,48 @@ fn stored_records_are_asked_for_again_only_if_their_readings_are_not_durable() {
     bench.pass(Span::from_secs(2));
     bench.receipt_all();
     assert_eq!(bench.applied_once(), 9, "each once");
+}
+
+#[test]
+fn a_stored_record_is_sent_once_it_is_durable_so_that_none_is_fetched_and_sent_twice() {
+    let mut bench = Bench::new();
+    let sent = |bench: &mut Bench| {
+        while let Some(message) = bench.core.poll_message(bench.now) {
+            bench.centre.take(message);
+        }
+        bench.centre.applied.len()
+    };
+    let one = {
+        glucose_record(&mut bench, 0);
+        assert_eq!(sent(&mut bench), 0, "the disk does not have it yet");
+        // Killed: the device is asked for it again.
+        bench.restart(1 << 30);
+        bench.connect();
+        glucose_record(&mut bench, 0);
+        // Without waiting for the interval.
+        bench.core.tick(bench.now);
+        bench.pump();
+        sent(&mut bench)
+    };
+    assert!(one > 0, "it came");
+    bench.restart(1 << 30);
+    bench.connect();
+    glucose_record(&mut bench, 0);
+    bench.pass(Span::from_secs(2));
+    assert_eq!(sent(&mut bench), one, "taken before");
+    // While nothing can be written, late is worse than twice.
+    glucose_record(&mut bench, 1);
+    bench.core.tick(bench.now);
+    assert_eq!(sent(&mut bench), one);
+    while bench.core.poll_job().is_some() {}
+    let done = Done::Committed {
+        result: Err(StoreError::Panicked("for this test".into())),
+        free: u64::MAX,
+    };
+    bench.core.handle(Event::Store(done), bench.now);
+    assert_eq!(sent(&mut bench), 2 * one, "sent all the same");
+    glucose_record(&mut bench, 2);
+    assert_eq!(sent(&mut bench), 3 * one, "and so is the next");
 }
 
 impl Bench {

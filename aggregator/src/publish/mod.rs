@@ -36,7 +36,7 @@ pub use view::AlertIds;
 #[cfg(test)]
 mod tests;
 
-/// Bounds of the hub. Not tunable by configuration until somebody needs it.
+/// Bounds of the hub.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Alert changes kept for resuming. At a kilobyte each this is about 8 MiB.
@@ -53,14 +53,22 @@ pub struct Limits {
     pub shared: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// So many changes of alerts, and so many resolved alerts.
+    #[must_use]
+    pub const fn keeping(alerts: usize) -> Self {
         Self {
-            alert_ring: 8192,
-            alert_lag: 2048,
-            resolved_alerts: 10_000,
+            alert_ring: alerts,
+            alert_lag: alerts / 4,
+            resolved_alerts: alerts,
             pending_twins: 64,
             shared: 1024,
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::keeping(8192)
     }
 }

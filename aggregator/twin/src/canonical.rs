@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{
@@ -209,6 +210,16 @@ impl<T: Canonical> Canonical for Option<T> {
 }
 
 impl<T: Canonical> Canonical for Box<T> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        T::encode(self, to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        T::decode(from).map(Self::new)
+    }
+}
+
+impl<T: Canonical> Canonical for Arc<T> {
     fn encode(&self, to: &mut Vec<u8>) {
         T::encode(self, to);
     }

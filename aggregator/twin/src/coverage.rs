@@ -42,6 +42,7 @@ crate::canonical_numbers! {
 mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{Absence, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value};
@@ -201,6 +202,18 @@ impl SourceFacts {
         let over = self.links.partition_point(|&(since, _)| since <= before);
         self.links.drain(..over.saturating_sub(1));
     }
+
+    /// True if [`SourceFacts::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        let before = known - HORIZON;
+        let of_kind = |of: &KindFacts| {
+            [&of.measured, &of.unable, &of.undated]
+                .iter()
+                .all(|runs| runs.begins_after(before))
+        };
+        let links = self.links.iter().filter(|(since, _)| *since <= before);
+        !self.off.begins_after(before) || !self.kinds.values().all(of_kind) || links.count() > 1
+    }
 }
 
 fn says_off(reading: &Reading) -> bool {
@@ -238,8 +251,19 @@ impl StreamFacts {
             let complete = complete.min(sent);
             self.complete = Some(self.complete.map_or(complete, |known| known.max(complete)));
         }
+        self.prune(known);
+    }
+
+    /// Lets go of what no question can reach.
+    pub(crate) fn prune(&mut self, known: Time) {
         self.alive.prune(known - HORIZON);
         self.losses.retain(|loss| loss.to >= known - HORIZON);
+    }
+
+    /// True if [`StreamFacts::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        let before = known - HORIZON;
+        !self.alive.begins_after(before) || self.losses.iter().any(|loss| loss.to < before)
     }
 
     /// The gateway received something: it ran.
@@ -319,7 +343,7 @@ impl Withheld {
 /// The lines of `kinds` (empty: of all that were ever measured) over `[from, to)`, as known at `now`: of each kind
 /// first all sources together, then each that was assigned in that time.
 pub(crate) fn lines(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Withheld,
     kinds: &[Kind],
     (from, to): (Time, Time),
@@ -352,7 +376,7 @@ pub(crate) fn lines(
 
 /// One line per source that ever said anything of `kind` and was assigned in the window.
 fn sources(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Runs,
     kind: Kind,
     window: (Time, Time),
@@ -389,7 +413,7 @@ fn sources(
 
 /// Where nothing of a kind ever came: what can be said of each stream's time.
 fn bare(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Runs,
     kind: Kind,
     window: (Time, Time),
@@ -410,5 +434,5 @@ fn bare(
         };
         sight.cut(window)
     };
-    streams.values().filter_map(cut).collect()
+    streams.values().filter_map(|stream| cut(stream)).collect()
 }

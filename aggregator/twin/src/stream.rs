@@ -230,6 +230,13 @@ impl Stream {
         self.listed().next().is_some()
     }
 
+    /// When the last of its sensors went; `None` while it lasts.
+    pub(crate) fn ended(&self) -> Option<Time> {
+        let ends = |terms: &Vec<Term>| terms.last().and_then(|term| term.to);
+        let last = self.assigned.values().filter_map(ends).max();
+        (!self.lasts()).then(|| last.unwrap_or(self.assigned_at))
+    }
+
     /// Begin of a sensor's present term; `None`: nothing is expected of it. A sensor that no report named yet can
     /// be any of the list.
     pub(crate) fn begin(&self, device: &Device) -> Option<Time> {
@@ -271,9 +278,20 @@ impl Stream {
     /// The gateway ran, and says how far it is.
     pub(crate) fn beat(&mut self, heartbeat: &Heartbeat, known: Time) {
         self.facts.beat(heartbeat, known);
+        self.prune(known);
+    }
+
+    /// Lets go of what no question about coverage can reach. A stream that has ended has no beat that would.
+    pub(crate) fn prune(&mut self, known: Time) {
+        self.facts.prune(known);
         for device in self.devices.values_mut() {
             device.facts.prune(known);
         }
+    }
+
+    /// True if [`Stream::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        self.facts.is_stale(known) || self.devices.values().any(|of| of.facts.is_stale(known))
     }
 
     /// The gateway made something at `at`. Gives true if that ends its silence.

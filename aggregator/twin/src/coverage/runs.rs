@@ -52,7 +52,15 @@ impl Runs {
     pub(crate) fn prune(&mut self, before: Time) {
         if self.list.first().is_some_and(|&(_, end)| end < before) {
             self.list.retain(|&(_, end)| end >= before);
+            if self.list.is_empty() {
+                self.list = Vec::new();
+            }
         }
+    }
+
+    /// True if it holds nothing that ended before.
+    pub(crate) fn begins_after(&self, before: Time) -> bool {
+        self.list.first().is_none_or(|&(_, end)| end >= before)
     }
 
     pub(crate) fn contains(&self, at: Time) -> bool {
