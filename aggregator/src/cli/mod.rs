@@ -28,6 +28,7 @@ use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Accepted, Core};
+use crate::backup;
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
 use crate::lock::{LockError, StoreLock};
@@ -172,6 +173,25 @@ enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Copy the centre while it works: settings, its own keys, journal and snapshots; the patients' keys apart. A file
+    /// `backup.json` at the end says that the copy is complete.
+    Backup {
+        /// An empty or new directory.
+        to: PathBuf,
+        /// Copy the vault as well, into this directory, which belongs in another place: who has both can read
+        /// everything.
+        #[arg(long, value_name = "DIR")]
+        vault: Option<PathBuf>,
+    },
+    /// Make a centre from a backup, in an empty --dir. It begins a new epoch: what was receipted after the backup and is
+    /// not held by gateways any more is lost, and each patient's coverage says so. The old centre must never run again.
+    Restore {
+        /// The backup's directory.
+        from: PathBuf,
+        /// The vault's backup.
+        #[arg(long, value_name = "DIR")]
+        vault: PathBuf,
     },
     /// How the centre is doing.
     Status {
@@ -387,6 +407,21 @@ pub fn run(args: Args) -> Result<()> {
             receipts,
             json,
         } => runtime.block_on(import::run(dir, clock, &file, receipts, json)),
+        Command::Backup { to, vault } => {
+            let manifest = backup::backup(&dir, &to, vault.as_deref())?;
+            if vault.is_none() {
+                let hint = "the patients' keys are not in it: nothing of it can be read without a backup of the vault (--vault)";
+                writeln!(std::io::stderr(), "{hint}").context("standard error")?;
+            }
+            print(&format!("position {}\n", manifest.position))
+        }
+        Command::Restore { from, vault } => {
+            let manifest = backup::restore(&from, &vault, &dir)?;
+            let lock = StoreLock::take(&dir.lock())?;
+            let core = Core::open(lock, dir.clone(), settings(&dir)?, clock)?;
+            let (epoch, first) = runtime.block_on(core.new_epoch())?;
+            print(&show::restored(&manifest, epoch, first))
+        }
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use twin::coverage::Line;
 use vitals::{Kind, PatientId, Time};
 
-use super::alerts::Alerts;
+use super::alerts::{Alerts, KeptAlerts};
 use super::{AlertRecord, At, CursorError, CursorKey, Limits};
 
 /// A patient's number within this process, dense from 0 in order of appearance.
@@ -167,6 +167,17 @@ impl Hub {
         inner.alerts.change(patient, index, at, key, alert);
         inner.alerted = true;
         inner.last = inner.last.max(at);
+    }
+
+    /// What is kept about alerts, for a snapshot.
+    pub(crate) fn keep_alerts(&self) -> KeptAlerts {
+        self.lock().alerts.keep()
+    }
+
+    /// Alerts as a snapshot kept them at the end of the entry at `position`; what is told again up to there is
+    /// known. The hub must be empty.
+    pub(crate) fn restore_alerts(&self, kept: KeptAlerts, position: u64) {
+        self.lock().alerts.restore(kept, At::end_of(position));
     }
 
     /// The entry at `position` is wholly told. Wakes readers.

@@ -20,7 +20,7 @@ mod hub;
 mod reader;
 pub mod view;
 
-pub use alerts::AlertRecord;
+pub use alerts::{AlertRecord, KeptAlerts};
 pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, FilterHash, Stream};
 pub use hub::{Hub, PatientIndex, Source, View};
 pub use reader::{AlertReader, Allowed, Cut, TwinReader};
