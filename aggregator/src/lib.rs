@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod counters;
 pub mod dir;
+pub mod doctor;
 pub mod gate;
 pub mod ingest;
 pub mod journal;

@@ -12,9 +12,9 @@ use proto::clock::Clock;
 use tokio_util::sync::CancellationToken;
 use vitals::Span;
 
-use super::empty_fold;
+use super::{Core, empty_fold};
 use crate::dir::CentreDir;
-use crate::journal::{Journal, Log, Position, known_at};
+use crate::journal::{Entry, Journal, Log, Position, known_at};
 use crate::patient::{Fold, Patients};
 use crate::registry::Books;
 use crate::snapshot::{self, KnownAt, Restored, Snapshots, Why};
@@ -55,6 +55,28 @@ pub(super) fn fold(dir: &CentreDir, books: &Books, log: &Log) -> Result<(Fold, R
         "journal replayed"
     );
     Ok((fold, restored))
+}
+
+impl Core {
+    /// A restored centre goes on: a new epoch, in which every gateway sees that what it was promised before may be
+    /// lost. Gives its number and its first position.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written, or the clock cannot be right.
+    pub async fn new_epoch(mut self) -> Result<(u64, u64)> {
+        self.check_clock(false)?;
+        self.log.replay(Position::START, |_| {})?;
+        self.check_damage(false)?;
+        self.log.leap();
+        let (journal, mut feed) = self.log.start()?;
+        let epoch = self.books.registry().epoch() + 1;
+        let program = env!("CARGO_PKG_VERSION").into();
+        let entry = Entry::EpochStarted { epoch, program };
+        let appended = journal.append(vec![entry.into()]).await?;
+        journal.close().await;
+        while feed.recv().await.is_some() {}
+        Ok((epoch, appended.first.0))
+    }
 }
 
 /// Snapshots of a centre that starts.

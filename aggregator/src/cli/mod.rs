@@ -9,6 +9,8 @@
 
 mod again;
 mod certificate;
+mod copies;
+mod gateway;
 mod import;
 mod init;
 mod office;
@@ -18,7 +20,7 @@ mod telemetry;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -28,9 +30,9 @@ use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Accepted, Core};
-use crate::backup;
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
+use crate::doctor;
 use crate::lock::{LockError, StoreLock};
 use crate::replay::output::Type;
 use office::Office;
@@ -90,6 +92,9 @@ enum Command {
         /// Run although an administrative entry of the journal is lost; a revocation may be gone with it.
         #[arg(long)]
         accept_damage: bool,
+        /// Read config.toml, say what is wrong with it or what is in force, and end.
+        #[arg(long)]
+        check: bool,
         /// Write the CPU time of each stage into this file at the end (for the throughput bench).
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
@@ -192,6 +197,13 @@ enum Command {
         /// The vault's backup.
         #[arg(long, value_name = "DIR")]
         vault: PathBuf,
+    },
+    /// Look at everything that the centre needs (settings, rights, disk, keys, certificates, clock, journal, gateways),
+    /// and say what to do. Changes nothing; ends with 1 if something does not work.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// How the centre is doing.
     Status {
@@ -349,9 +361,13 @@ pub fn run(args: Args) -> Result<()> {
             };
             init::init(&dir, &wanted, clock)
         }
+        Command::Run { check: true, .. } => {
+            print(&toml::to_string(&settings(&dir)?).context("config.toml")?)
+        }
         Command::Run {
             accept_clock,
             accept_damage,
+            check: false,
             stage_times,
         } => {
             let accepted = Accepted {
@@ -367,7 +383,7 @@ pub fn run(args: Args) -> Result<()> {
             })
         }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
-        Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),
+        Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {
             certificate::add_platform(&dir, &name, &out, clock)
         }
@@ -407,20 +423,23 @@ pub fn run(args: Args) -> Result<()> {
             receipts,
             json,
         } => runtime.block_on(import::run(dir, clock, &file, receipts, json)),
-        Command::Backup { to, vault } => {
-            let manifest = backup::backup(&dir, &to, vault.as_deref())?;
-            if vault.is_none() {
-                let hint = "the patients' keys are not in it: nothing of it can be read without a backup of the vault (--vault)";
-                writeln!(std::io::stderr(), "{hint}").context("standard error")?;
-            }
-            print(&format!("position {}\n", manifest.position))
-        }
+        Command::Backup { to, vault } => copies::backup(&dir, &to, vault.as_deref()),
         Command::Restore { from, vault } => {
-            let manifest = backup::restore(&from, &vault, &dir)?;
-            let lock = StoreLock::take(&dir.lock())?;
-            let core = Core::open(lock, dir.clone(), settings(&dir)?, clock)?;
-            let (epoch, first) = runtime.block_on(core.new_epoch())?;
-            print(&show::restored(&manifest, epoch, first))
+            runtime.block_on(copies::restore(&dir, &from, &vault, clock))
+        }
+        Command::Doctor { json } => {
+            let asked = runtime.block_on(office::ask(&dir, clock));
+            let report = doctor::examine(&dir, clock, StoreLock::is_held(&dir.lock()), asked);
+            print(&if json {
+                show::json(&serde_json::to_value(&report)?)?
+            } else {
+                report.to_text() + "\n"
+            })?;
+            anyhow::ensure!(
+                report.exit_code() == 0,
+                "the doctor found something that does not work"
+            );
+            Ok(())
         }
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
@@ -475,59 +494,6 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
     };
     office.close().await;
     print(&answer?)
-}
-
-async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Result<()> {
-    let mut office = Office::open(dir, clock).await?;
-    let answer = match command {
-        GatewayCommand::Token {
-            label,
-            valid_seconds,
-            json,
-        } => match office.token(&label, valid_seconds).await {
-            Ok((token, gateway)) if json => show::json(&show::token_json(&token, &gateway)),
-            Ok((token, _)) => Ok(token + "\n"),
-            Err(error) => Err(error),
-        },
-        GatewayCommand::List { json } => match office.status().await {
-            Ok(status) if json => show::json(&show::gateways_json(&status)),
-            Ok(status) => Ok(show::gateways(&status)),
-            Err(error) => Err(error),
-        },
-        GatewayCommand::Configure {
-            gateway,
-            settings,
-            file,
-            reset: _,
-        } => match settings_text(&settings, file.as_deref()) {
-            Ok(text) => office
-                .configure(&gateway, &text)
-                .await
-                .map(|number| format!("settings {number} are on their way: see `gateway list`\n")),
-            Err(error) => Err(error),
-        },
-        GatewayCommand::Revoke { gateway } => office.revoke(&gateway).await.map(show::revoked),
-    };
-    office.close().await;
-    print(&answer?)
-}
-
-/// Settings as TOML. A value that is no number, boolean or quoted text is taken as text.
-fn settings_text(settings: &[String], file: Option<&Path>) -> Result<String> {
-    if let Some(file) = file {
-        return std::fs::read_to_string(file).with_context(|| file.display().to_string());
-    }
-    let line = |setting: &String| {
-        let (key, value) = setting
-            .split_once('=')
-            .with_context(|| format!("--set {setting}: give KEY=VALUE"))?;
-        let line = format!("{key} = {value}\n");
-        if toml::from_str::<toml::Table>(&line).is_ok() {
-            return Ok(line);
-        }
-        Ok(format!("{key} = {}\n", toml::Value::from(value)))
-    };
-    settings.iter().map(line).collect()
 }
 
 async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {

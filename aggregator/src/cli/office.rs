@@ -283,6 +283,21 @@ pub(super) async fn coverage(
     Ok(answer.map_err(said)?.into_inner())
 }
 
+/// What the running centre says of itself, or why it does not; `None` when none listens.
+pub(super) async fn ask(dir: &CentreDir, clock: Clock) -> Option<Result<CentreStatus, String>> {
+    if !StoreLock::is_held(&dir.lock()) || !dir.ready().exists() {
+        return None;
+    }
+    let asked = async {
+        let channel = call(dir, clock).await??;
+        let status = OperatorServiceClient::new(channel)
+            .status(StatusRequest {})
+            .await;
+        anyhow::Ok(status.map_err(said)?.into_inner())
+    };
+    Some(asked.await.map_err(|error| format!("{error:#}")))
+}
+
 /// A connection to the centre that runs; within: why it does not answer, which may pass.
 async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
     let ready = match dir::read(&dir.ready()) {
