@@ -236,24 +236,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// All counts, in the order of declaration.
-    pub(crate) const fn all(&self) -> [u64; 12] {
-        [
-            self.applied,
-            self.duplicated,
-            self.quarantined,
-            self.quarantined_before_assignment,
-            self.quarantined_unassigned,
-            self.quarantined_future,
-            self.quarantined_ancient,
-            self.quarantined_forgotten,
-            self.declared_lost,
-            self.losses_of_unknown_size,
-            self.malformed,
-            self.unknown_alerts,
-        ]
-    }
-
     /// Adds another's counts.
     pub(crate) const fn add(&mut self, other: &Self) {
         self.applied = self.applied.saturating_add(other.applied);
