@@ -24,6 +24,13 @@ pub struct Config {
     /// Room that stays free on the journal's disk, MiB: with less, batches are refused (gateways keep them) while
     /// the store still works. 0: the disk may become full. Default 256.
     pub disk_free_min_mib: u32,
+    /// Minutes between two snapshots, by the centre's clock: a start reads the newest one and the log since. 0: none
+    /// are made, and a start reads the whole log. Default 10.
+    pub snapshot_minutes: u32,
+    /// Days that batches stay in the journal; older ones that snapshots cover are removed, after the newest snapshot was
+    /// read back. History, `rebuild` and `why` then say "older than what is kept". What people and gateways were allowed and
+    /// did stays for good. 0: everything stays. Needs snapshots. Default 0.
+    pub retention_days: u32,
     /// What one gateway may send on the long run, KiB/s; what is more waits. 0: no limit. Default 2048.
     pub gateway_kib_per_s: u32,
     /// What one gateway may send at once before that limit holds, KiB. Default 16384.
@@ -52,6 +59,8 @@ impl Default for Config {
             names: Vec::new(),
             journal_max_mib: 0,
             disk_free_min_mib: 256,
+            snapshot_minutes: 10,
+            retention_days: 0,
             gateway_kib_per_s: 2048,
             gateway_burst_kib: 16384,
             renew_grace_days: 90,
@@ -80,6 +89,13 @@ journal_max_mib = 0
 # Room in MiB that stays free on the journal's disk: with less, batches are refused and gateways keep them.
 # 0 = the disk may become full.
 disk_free_min_mib = 256
+
+# Minutes between two snapshots: a start reads the newest one and the log since. 0 = none are made.
+snapshot_minutes = 10
+
+# Days that batches stay in the journal; older ones are removed once snapshots cover them. What people and gateways
+# were allowed and did stays for good. 0 = everything stays.
+retention_days = 0
 
 # What one gateway may send on the long run (KiB/s; 0 = no limit) and at once (KiB); what is more waits.
 gateway_kib_per_s = 2048
@@ -148,6 +164,12 @@ impl Config {
             return value(
                 "metrics_listen",
                 "must be a loopback address such as 127.0.0.1:9464: it is in clear; let a collector on this machine send it on",
+            );
+        }
+        if config.retention_days > 0 && config.snapshot_minutes == 0 {
+            return value(
+                "retention_days",
+                "needs snapshots: set snapshot_minutes, too",
             );
         }
         if config.listen == config.mqtt_listen && config.listen.port() != 0 {
@@ -234,6 +256,7 @@ mod tests {
             ("alerts_kept = 3", "alerts_kept"),
             ("names = [\"https://x\"]", "names"),
             ("metrics_listen = \"0.0.0.0:9464\"", "metrics_listen"),
+            ("retention_days = 5\nsnapshot_minutes = 0", "retention_days"),
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
         ] {
             let error = Config::parse(text).expect_err(text).to_string();

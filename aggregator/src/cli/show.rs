@@ -15,6 +15,18 @@ use proto::v1::{
 use serde_json::{Value, json};
 use vitals::Span;
 
+/// What a restore did.
+pub(super) fn restored(manifest: &crate::backup::Manifest, epoch: u64, first: u64) -> String {
+    let known = jiff::Timestamp::from_microsecond(manifest.known_us);
+    let known = known.map_or_else(|_| "an unknown time".to_owned(), |known| known.to_string());
+    format!(
+        "restored: epoch {epoch} begins at position {first}\n\
+         The backup ends at position {} ({known}). What was receipted after it comes again from gateways that still hold\n\
+         it; the rest is lost, and coverage shows that time as \"lost\" for each patient.\n",
+        manifest.position
+    )
+}
+
 /// Per kind and sensor the share of each class, of the time in which a sensor was assigned.
 pub(super) fn coverage(answer: &CoverageResponse) -> String {
     let mut text = String::new();

@@ -21,7 +21,7 @@ use crate::admin::{Admin, AdminParts, Live};
 use crate::ca::{self, Authority};
 use crate::counters::{Counters, Refused, Transport};
 use crate::dir::CentreDir;
-use crate::journal::{Committed, Entry, Journal, Log};
+use crate::journal::{Committed, Entry, Journal, Log, Position};
 use crate::registry::Books;
 use crate::vault::Vault;
 
@@ -77,7 +77,7 @@ impl Rig {
         rig
     }
 
-    async fn open(dir: CentreDir, max_mib: Option<u32>, least_mib: u64) -> Self {
+    pub(crate) async fn open(dir: CentreDir, max_mib: Option<u32>, least_mib: u64) -> Self {
         let clock = Clock::system();
         let authority = Arc::new(Authority::open(&dir, clock).expect("a CA"));
         let books = Arc::new(Books::new(Arc::new(
@@ -85,7 +85,7 @@ impl Rig {
         )));
         let keeper = Arc::clone(&books);
         let log = Log::open(&dir.journal(), max_mib, clock, keeper).expect("a journal");
-        log.replay(|_| {}).expect("it reads");
+        log.replay(Position::START, |_| {}).expect("it reads");
         let (journal, feed) = log.start().expect("it starts");
         if books.registry().epoch() == 0 {
             let epoch = Entry::EpochStarted {

@@ -67,6 +67,19 @@ pub(super) struct Alerts {
     ring: VecDeque<Arc<AlertRecord>>,
     ring_kept: usize,
     dropped: At,
+    /// What is told up to here is known from a snapshot.
+    restored: At,
+}
+
+/// What is kept about alerts, for a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct KeptAlerts {
+    /// The changes from which readers resume, in order.
+    pub ring: Vec<Arc<AlertRecord>>,
+    /// The newest state of each alert, in no order.
+    pub latest: Vec<Arc<AlertRecord>>,
+    /// Place of the newest change that is no longer kept.
+    pub dropped: At,
 }
 
 impl Alerts {
@@ -78,7 +91,33 @@ impl Alerts {
             ring: VecDeque::new(),
             ring_kept,
             dropped: At::START,
+            restored: At::START,
         }
+    }
+
+    pub(super) fn keep(&self) -> KeptAlerts {
+        KeptAlerts {
+            ring: self.ring.iter().cloned().collect(),
+            latest: self.latest.values().cloned().collect(),
+            dropped: self.dropped,
+        }
+    }
+
+    /// Goes on from what was kept; changes up to `upto` that are told again are known.
+    pub(super) fn restore(&mut self, kept: KeptAlerts, upto: At) {
+        let mut resolved: Vec<_> = kept.latest.iter().filter(|of| of.is_resolved()).collect();
+        resolved.sort_by_key(|record| record.at);
+        let resolved = resolved.into_iter();
+        self.resolved = resolved
+            .map(|record| (record.alert.id.clone(), record.at))
+            .collect();
+        let latest = kept.latest.into_iter();
+        self.latest = latest
+            .map(|record| (record.alert.id.clone(), record))
+            .collect();
+        self.ring = kept.ring.into();
+        self.dropped = kept.dropped;
+        self.restored = upto;
     }
 
     /// Takes a change; places never go back.
@@ -90,6 +129,9 @@ impl Alerts {
         key: String,
         alert: v1::Alert,
     ) {
+        if at <= self.restored {
+            return;
+        }
         let before = self.latest.get(&alert.id).map_or(0, |record| record.peak);
         let peak = before.max(alert.priority);
         let id = alert.id.clone();

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use twin::coverage::Line;
 use vitals::{Kind, PatientId, Time};
 
-use super::alerts::Alerts;
+use super::alerts::{Alerts, KeptAlerts};
 use super::bells::{Bell, Bells};
 use super::question::{AlertQuestion, Questions, TwinQuestion};
 use super::{
@@ -185,6 +185,17 @@ impl Hub {
         inner.alerts.change(patient, index, at, key, alert);
         inner.alerted = true;
         inner.last = inner.last.max(at);
+    }
+
+    /// What is kept about alerts, for a snapshot.
+    pub(crate) fn keep_alerts(&self) -> KeptAlerts {
+        self.lock().alerts.keep()
+    }
+
+    /// Alerts as a snapshot kept them at the end of the entry at `position`; what is told again up to there is
+    /// known. The hub must be empty.
+    pub(crate) fn restore_alerts(&self, kept: KeptAlerts, position: u64) {
+        self.lock().alerts.restore(kept, At::end_of(position));
     }
 
     /// The entry at `position` is wholly told.

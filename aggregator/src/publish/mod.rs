@@ -26,7 +26,7 @@ mod question;
 mod reader;
 pub mod view;
 
-pub use alerts::AlertRecord;
+pub use alerts::{AlertRecord, KeptAlerts};
 pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, Stream};
 pub use filter::{AlertFilter, FilterHash, TwinFilter};
 pub use hub::{Hub, PatientIndex, Source, View};

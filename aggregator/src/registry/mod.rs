@@ -8,6 +8,7 @@
 
 mod books;
 mod ranges;
+mod saved;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const FORK_SLACK: Span = Span::from_mins(2);
 /// Everything administrative.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
+    /// The last entry applied.
+    at: Position,
     epoch: u64,
     patients: BTreeMap<PatientId, Patient>,
     gateways: BTreeMap<GatewayId, Gateway>,
@@ -175,8 +178,12 @@ pub struct Context {
 }
 
 impl Registry {
-    /// Takes note of one entry of the log.
+    /// Takes note of one entry of the log; one that it knows already (from a snapshot) changes nothing.
     pub fn apply(&mut self, position: Position, entry: &Entry) {
+        if position <= self.at {
+            return;
+        }
+        self.at = position;
         match entry {
             Entry::EpochStarted { epoch, .. } => self.epoch = *epoch,
             Entry::PatientAdded {
@@ -423,6 +430,12 @@ impl Registry {
         }
         context.newest_data = context.newest_data.max(stub.oldest());
         context.newest_since = context.newest_since.max(stub.oldest());
+    }
+
+    /// The last entry applied.
+    #[must_use]
+    pub const fn at(&self) -> Position {
+        self.at
     }
 
     /// The journal's epoch; 0 before the first entry.

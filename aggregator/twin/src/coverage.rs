@@ -299,6 +299,9 @@ impl StreamFacts {
     }
 }
 
+/// Stands where a gateway's reason stands, and is none of its: the centre itself lost what it was sent.
+pub(crate) const CENTRE_RESTORED: i32 = -1;
+
 /// By the wire number of `GapReason`.
 const fn class_of(reason: i32) -> Class {
     match reason {
@@ -306,7 +309,7 @@ const fn class_of(reason: i32) -> Class {
         1 => Class::GatewayDown,
         // Buffer full, queue full, waited too long: each by a declared policy.
         2 | 5 | 6 => Class::Dropped,
-        // Damaged, refused, and whatever a newer agent declares.
+        // Damaged, refused, lost by the centre, and whatever a newer agent declares.
         _ => Class::Lost,
     }
 }

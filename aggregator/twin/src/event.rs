@@ -50,6 +50,12 @@ pub enum Event {
     },
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
+    /// The centre goes on from a backup: what it was sent from then until now is lost, as far as gateways do not hold
+    /// it still.
+    Restored {
+        /// Known time of the last entry that the backup holds.
+        since: Time,
+    },
 }
 
 /// Facts that no sensor of ours measures.

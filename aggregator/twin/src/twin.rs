@@ -8,13 +8,13 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use vitals::{GatewayId, Kind, StreamId, Time};
+use vitals::{GatewayId, Kind, SourceId, StreamId, Time};
 
 use crate::alert::{Alert, AlertChange, AlertId, Condition};
 use crate::body::{Body, BodyDue};
 use crate::canonical::{Canonical, read};
 use crate::coverage::{self, Withheld};
-use crate::event::{Assigned, Batch, Context, Event};
+use crate::event::{Assigned, Batch, Context, Event, Gap};
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
 use crate::rule;
@@ -291,6 +291,7 @@ impl Twin {
             Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
             Event::Collection { given } => self.withheld.say(*given, known),
             Event::Tick => return false,
+            Event::Restored { since } => self.lose(*since, known),
         }
         true
     }
@@ -328,6 +329,23 @@ impl Twin {
             if !stream.lasts() && stream.is_stale(known) {
                 Arc::make_mut(stream).prune(known);
             }
+        }
+    }
+
+    /// Each stream may have lost readings, nobody knows how many: what is measured of that time comes again.
+    fn lose(&mut self, since: Time, known: Time) {
+        for stream in self.streams.values_mut() {
+            let counters = &mut stream.counters;
+            counters.losses_of_unknown_size = counters.losses_of_unknown_size.saturating_add(1);
+            let gap = Gap {
+                source: SourceId(0),
+                reason: coverage::CENTRE_RESTORED,
+                readings: 0,
+                exact: false,
+                from: since,
+                to: known,
+            };
+            stream.facts.declare(&gap, known);
         }
     }
 

@@ -156,6 +156,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (any::<bool>(), prop::option::of(any::<bool>())).prop_map(|(oxygen_target_88_92, on_oxygen)| {
             Event::Context(twin::event::Context { oxygen_target_88_92, on_oxygen, alert_and_oriented: on_oxygen })
         }),
+        1 => (0i64..4000).prop_map(|since| Event::Restored { since: at(since) }),
         1 => Just(Event::GatewayRevoked { gateway: GatewayId::parse("gw-1").expect("valid") }),
         1 => (0u8..3).prop_map(|stream| Event::StreamFrozen { stream: StreamId([stream; 16]) }),
         2 => Just(Event::Tick),
