@@ -26,7 +26,12 @@ const LAST: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(20);
 
 /// The fold of the whole log.
-pub(super) fn fold(dir: &CentreDir, limits: Limits, books: &Books, log: &Log) -> Result<(Fold, Restored)> {
+pub(super) fn fold(
+    dir: &CentreDir,
+    limits: Limits,
+    books: &Books,
+    log: &Log,
+) -> Result<(Fold, Restored)> {
     let began = Instant::now();
     let (mut fold, _) = empty_fold(dir, limits)?;
     let path = dir.snapshots();
