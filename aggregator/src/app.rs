@@ -32,6 +32,7 @@ use crate::ca::{self, Authority};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::dir::{self, CentreDir};
+use crate::history::{Following, History};
 use crate::ingest::enrol::Enrolment;
 use crate::ingest::grpc::{Addresses, EnrolmentDoor, UplinkDoor};
 use crate::ingest::mqtt::MqttDoor;
@@ -153,6 +154,7 @@ impl Core {
             Closing {
                 journal,
                 folder,
+                following: None,
                 stop,
                 _lock: self.lock,
             },
@@ -233,9 +235,11 @@ impl Core {
         let folding = CancellationToken::new();
         let sealer = Arc::clone(books.vault_handle());
         let (folder, patients) = Folder::start(fold, feed, &journal, sealer, clock, &folding)?;
+        let (history, following) = follow(&dir, &books, &journal)?;
         let closing = Closing {
             journal: journal.clone(),
             folder,
+            following: Some(following),
             stop: folding,
             _lock: lock,
         };
@@ -247,6 +251,7 @@ impl Core {
             books,
             counters,
             journal,
+            history,
             patients,
         };
         let served = house.serve(stop).await;
@@ -272,6 +277,7 @@ pub(crate) fn empty_fold(dir: &CentreDir) -> Result<(Fold, Arc<Hub>)> {
 pub struct Closing {
     journal: Journal,
     folder: Folder,
+    following: Option<Following>,
     stop: CancellationToken,
     _lock: StoreLock,
 }
@@ -282,7 +288,24 @@ impl Closing {
         self.stop.cancel();
         self.journal.close().await;
         self.folder.join().await;
+        if let Some(following) = self.following {
+            // It may be in the middle of a block.
+            let _ = tokio::task::spawn_blocking(move || following.stop()).await;
+        }
     }
+}
+
+/// The history behind the journal.
+fn follow(dir: &CentreDir, books: &Arc<Books>, journal: &Journal) -> Result<(History, Following)> {
+    let vault = Arc::clone(books.vault_handle());
+    let streams = Arc::clone(books);
+    let begins = move |stream| Some(streams.registry().stream(stream)?.from);
+    Ok(History::start(
+        &dir.history(),
+        vault,
+        journal.clone(),
+        Arc::new(begins),
+    )?)
 }
 
 /// The first entry of a journal starts its first epoch.
@@ -305,6 +328,7 @@ struct House {
     books: Arc<Books>,
     counters: Arc<Counters>,
     journal: Journal,
+    history: History,
     patients: Patients,
 }
 
@@ -438,6 +462,7 @@ impl House {
         serve::Parts {
             patients: self.patients.clone(),
             journal: self.journal.clone(),
+            history: self.history.clone(),
             access: Arc::new(access),
             about: About {
                 ca_fingerprint: crate::admin::fingerprint(&self.authority.fingerprint()),

@@ -121,6 +121,12 @@ impl CentreDir {
         self.store().join("journal.db")
     }
 
+    /// The history's database: made of the journal.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.store().join("history.db")
+    }
+
     /// Locked by whoever writes the store.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

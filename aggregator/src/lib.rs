@@ -14,6 +14,7 @@ pub mod config;
 pub mod counters;
 pub mod dir;
 pub mod gate;
+pub mod history;
 pub mod ingest;
 pub mod journal;
 pub mod lock;

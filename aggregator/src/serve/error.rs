@@ -6,6 +6,7 @@ use tonic::metadata::{BinaryMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 
 use crate::gate::Reason;
+use crate::history::HistoryError;
 use crate::journal::JournalError;
 use crate::patient::AcknowledgeError;
 use crate::publish::Cut;
@@ -70,6 +71,16 @@ pub fn journal(error: &JournalError) -> Status {
         JournalError::Read(_) => {
             Status::internal("the centre cannot read its store: an operator has to look at its log")
         }
+    }
+}
+
+/// The history cannot answer.
+#[must_use]
+pub fn history(error: &HistoryError) -> Status {
+    match error {
+        HistoryError::Store(_) | HistoryError::Stopped(_) => Status::internal(error.to_string()),
+        HistoryError::Behind { .. } => Status::unavailable(error.to_string()),
+        HistoryError::Damaged { .. } => Status::data_loss(error.to_string()),
     }
 }
 

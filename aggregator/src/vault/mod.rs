@@ -155,15 +155,8 @@ impl Vault {
         if text.is_empty() {
             return Some(SealedText::default());
         }
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let (key_id, secret) = keys.get(patient)?.last()?;
-        let mut bytes = key_id.0.to_vec();
-        bytes.extend(rest::seal(
-            &rest::patient_key(secret),
-            purpose,
-            text.as_bytes(),
-        ));
-        Some(SealedText(bytes))
+        self.seal_bytes(patient, purpose, text.as_bytes())
+            .map(SealedText)
     }
 
     /// Opens what [`Vault::seal_text`] made; `None` if the key is gone or the bytes are not ours.
@@ -177,10 +170,31 @@ impl Vault {
         if text.0.is_empty() {
             return Some(String::new());
         }
-        let (key_id, sealed) = text.0.split_first_chunk::<8>()?;
-        let secret = self.secret(patient, KeyId(*key_id))?;
-        let plain = rest::open(&rest::patient_key(&secret), purpose, sealed).ok()?;
+        let plain = self.open_bytes(patient, purpose, &text.0)?;
         String::from_utf8(plain.to_vec()).ok()
+    }
+
+    /// Seals bytes about a patient under the newest generation; `None` without a key. `purpose` is bound, as with texts.
+    #[must_use]
+    pub fn seal_bytes(&self, patient: &PatientId, purpose: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let (key_id, secret) = keys.get(patient)?.last()?;
+        let mut sealed = key_id.0.to_vec();
+        sealed.extend(rest::seal(&rest::patient_key(secret), purpose, bytes));
+        Some(sealed)
+    }
+
+    /// Opens what [`Vault::seal_bytes`] made; `None` if the key is gone or the bytes are not ours.
+    #[must_use]
+    pub fn open_bytes(
+        &self,
+        patient: &PatientId,
+        purpose: &str,
+        sealed: &[u8],
+    ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        let (key_id, sealed) = sealed.split_first_chunk::<8>()?;
+        let secret = self.secret(patient, KeyId(*key_id))?;
+        rest::open(&rest::patient_key(&secret), purpose, sealed).ok()
     }
 }
 
