@@ -16,6 +16,7 @@ mod identity;
 mod page;
 mod past;
 mod paths;
+mod research;
 mod service;
 mod streams;
 mod support;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use proto::clock::Clock;
 use proto::text::hex;
 use proto::v1::CoverageRequest;
-use vitals::{PatientId, Span};
+use vitals::{PatientId, Span, Time};
 
 use super::{show, show_past};
 use crate::dir::CentreDir;
@@ -64,14 +64,21 @@ pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
 pub(super) fn rebuild(
     dir: &CentreDir,
     patient: &str,
-    at: Option<u64>,
+    (at, known_at): (Option<u64>, Option<Timestamp>),
     expect: Option<&str>,
     json: bool,
 ) -> Result<()> {
     super::settings(dir)?;
     let patient = PatientId::parse(patient)
         .context("PATIENT: an id as `patient list` shows it, such as p-4k2d")?;
-    let rebuilt = past::rebuild(dir, &patient, at.map(Position))?;
+    let at = match known_at {
+        None => at.map(Position),
+        Some(known) => {
+            let known = Time::from_micros(known.as_microsecond());
+            Some(past::position_at(dir, known)?)
+        }
+    };
+    let rebuilt = past::rebuild(dir, &patient, at)?;
     super::print(&if json {
         show::json(&show_past::rebuilt_json(&rebuilt))?
     } else {

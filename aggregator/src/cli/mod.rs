@@ -9,6 +9,8 @@
 
 mod again;
 mod certificate;
+mod export;
+mod history;
 mod import;
 mod init;
 mod office;
@@ -118,6 +120,9 @@ enum Command {
         /// The entry's position; without it the last one. Twins and alerts carry positions, `status` shows the newest.
         #[arg(long, value_name = "POSITION")]
         at: Option<u64>,
+        /// Instead: the last entry that the centre knew at that time.
+        #[arg(long, value_name = "TIME", conflicts_with = "at")]
+        known_at: Option<jiff::Timestamp>,
         /// End with an error unless the state has this hash (`state_hash` of the twin that the centre published).
         #[arg(long, value_name = "HEX")]
         expect: Option<String>,
@@ -161,6 +166,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A patient's past readings, or minutes and hours with minimum, mean and maximum; also as the centre knew them at an
+    /// earlier time. Needs the running centre.
+    History(history::Arguments),
+    /// Past readings of all patients that the reader may see, one JSON object a line, for research. Needs the running centre. A
+    /// run that was cut goes on where it was when it is repeated.
+    Export(export::Arguments),
     /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
     /// centre. Safe to repeat, with another file for the receipts.
     Import {
@@ -367,9 +378,10 @@ pub fn run(args: Args) -> Result<()> {
         Command::Rebuild {
             patient,
             at,
+            known_at,
             expect,
             json,
-        } => again::rebuild(&dir, &patient, at, expect.as_deref(), json),
+        } => again::rebuild(&dir, &patient, (at, known_at), expect.as_deref(), json),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
         Command::Replay {
             input,
@@ -382,6 +394,8 @@ pub fn run(args: Args) -> Result<()> {
             to,
             json,
         } => runtime.block_on(again::coverage(&dir, clock, patient, (from, to), json)),
+        Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
+        Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
         Command::Import {
             file,
             receipts,

@@ -64,11 +64,17 @@ struct Known {
     changed: bool,
 }
 
+/// Reads the journal.
 pub(super) struct Follower {
-    shared: Arc<Shared>,
-    store: Store,
     journal: Journal,
     begins: Arc<Begins>,
+    keeper: Keeper,
+}
+
+/// Keeps the tail and writes blocks, whoever brings the readings.
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    store: Store,
     /// Read up to here.
     read: u64,
     /// Readings in the tail.
@@ -81,23 +87,11 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        store: Store,
-        journal: Journal,
-        begins: Arc<Begins>,
-        covered: u64,
-    ) -> Self {
+    pub(super) const fn new(keeper: Keeper, journal: Journal, begins: Arc<Begins>) -> Self {
         Self {
-            shared,
-            store,
             journal,
             begins,
-            read: covered,
-            readings: 0,
-            since: None,
-            contexts: HashMap::new(),
-            damaged: HashSet::new(),
+            keeper,
         }
     }
 
@@ -106,7 +100,7 @@ impl Follower {
         while self.wait() {
             if let Err(error) = self.follow() {
                 tracing::error!(%error, "the history stopped");
-                self.shared.call().failed = Some(error.to_string().into());
+                self.keeper.shared.call().failed = Some(error.to_string().into());
                 return;
             }
         }
@@ -114,45 +108,29 @@ impl Follower {
 
     /// Until there is something to do; `false`: stop.
     fn wait(&self) -> bool {
-        let call = self.shared.call();
+        let shared = &self.keeper.shared;
         let idle = |call: &mut super::Call| !call.read && !call.stop;
-        let waited = self.shared.called.wait_timeout_while(call, LOOK, idle);
+        let waited = shared.called.wait_timeout_while(shared.call(), LOOK, idle);
         let (mut call, _) = waited.unwrap_or_else(PoisonError::into_inner);
         call.read = false;
         !call.stop
     }
 
-    fn tell(&self) {
-        let covered = self.shared.tail().covered;
-        let reached = Reached {
-            read: self.read,
-            covered,
-        };
-        self.shared
-            .reached
-            .send_if_modified(|before| std::mem::replace(before, reached) != reached);
-    }
-
     fn follow(&mut self) -> Result<(), HistoryError> {
-        let write = std::mem::take(&mut self.shared.call().write);
+        let write = std::mem::take(&mut self.keeper.shared.call().write);
         loop {
-            let (entries, next) = self.journal.read(Position(self.read + 1))?;
-            let all_read = next.0 <= self.read + 1;
+            let read = self.keeper.read;
+            let (entries, next) = self.journal.read(Position(read + 1))?;
+            let all_read = next.0 <= read + 1;
             for committed in &entries {
                 self.take(committed)?;
             }
-            self.read = self.read.max(next.0.saturating_sub(1));
-            self.tell();
-            let old = self.since.is_some_and(|since| since.elapsed() >= TAIL_AGE);
-            if self.readings >= TAIL_READINGS
-                || self.contexts.len() >= CONTEXTS
-                || old
-                || self.read - self.shared.tail().covered >= ENTRIES
-                || (all_read && write)
-            {
-                self.flush()?;
+            self.keeper.read = read.max(next.0.saturating_sub(1));
+            self.keeper.tell();
+            if self.keeper.is_due() || (all_read && write) {
+                self.keeper.flush()?;
             }
-            if all_read || self.shared.call().stop {
+            if all_read || self.keeper.shared.call().stop {
                 return Ok(());
             }
         }
@@ -172,7 +150,7 @@ impl Follower {
             return Ok(());
         };
         let begin = (self.begins)(batch.stream);
-        let known = self.known(batch)?;
+        let known = self.keeper.known(batch)?;
         let new = known
             .seen
             .admit(batch.number, &content.supersedes, &content.readings);
@@ -180,24 +158,75 @@ impl Follower {
         let Some(received) = new.iter().map(|reading| reading.received).max() else {
             return Ok(());
         };
-        let origin = Origin {
-            stream: batch.stream,
-            source: batch.source,
-        };
         let of = Batch {
             position: committed.position.0,
             known: millis(committed.known),
             received: millis(received),
-            origin,
+            origin: Origin {
+                stream: batch.stream,
+                source: batch.source,
+            },
         };
         let aside = |reading: &Reading| begin.is_none_or(|begin| reading.effective < begin);
         let points = new.iter().map(|reading| point(reading, aside(reading)));
-        let points: Vec<Point> = points.collect();
+        self.keeper.put(&batch.patient, of, points.collect());
+        Ok(())
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>, store: Store, covered: u64) -> Self {
+        Self {
+            shared,
+            store,
+            read: covered,
+            readings: 0,
+            since: None,
+            contexts: HashMap::new(),
+            damaged: HashSet::new(),
+        }
+    }
+
+    fn tell(&self) {
+        let covered = self.shared.tail().covered;
+        let reached = Reached {
+            read: self.read,
+            covered,
+        };
+        self.shared
+            .reached
+            .send_if_modified(|before| std::mem::replace(before, reached) != reached);
+    }
+
+    /// The tail has grown, or waited, for long enough.
+    fn is_due(&self) -> bool {
+        self.readings >= TAIL_READINGS
+            || self.contexts.len() >= CONTEXTS
+            || self.since.is_some_and(|since| since.elapsed() >= TAIL_AGE)
+            || self.read - self.shared.tail().covered >= ENTRIES
+    }
+
+    /// Adds new readings of one batch to the tail.
+    pub(super) fn put(&mut self, patient: &PatientId, batch: Batch, points: Vec<Point>) {
         self.readings += points.len();
         self.since.get_or_insert_with(Instant::now);
         let mut tail = self.shared.tail();
-        let block = tail.patients.entry(batch.patient.clone()).or_default();
-        Arc::make_mut(block).push(of, points);
+        let block = tail.patients.entry(patient.clone()).or_default();
+        Arc::make_mut(block).push(batch, points);
+    }
+
+    /// Adds readings that come from no journal, and writes blocks when that is due.
+    pub(super) fn fill(
+        &mut self,
+        patient: &PatientId,
+        batch: Batch,
+        points: Vec<Point>,
+    ) -> Result<(), HistoryError> {
+        self.read = self.read.max(batch.position);
+        self.put(patient, batch, points);
+        if self.readings >= TAIL_READINGS {
+            self.flush()?;
+        }
         Ok(())
     }
 

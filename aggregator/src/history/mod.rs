@@ -30,7 +30,7 @@ use vitals::{Kind, PatientId, StreamId, Time};
 use crate::journal::{Journal, JournalError, Position};
 use crate::vault::Vault;
 use block::Block;
-use follow::{Follower, Tail};
+use follow::{Follower, Keeper, Tail};
 use rollup::{Rollup, Width};
 pub(crate) use store::Row;
 #[cfg(test)]
@@ -192,6 +192,48 @@ pub struct Following {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// Makes a history without a journal, by the same flushes and merges: for the bench.
+pub struct Filler(Keeper);
+
+impl std::fmt::Debug for Filler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Filler(hidden)")
+    }
+}
+
+impl Filler {
+    /// Opens or creates the file.
+    ///
+    /// # Errors
+    /// [`HistoryError::Store`].
+    pub fn open(path: &Path, vault: Arc<Vault>) -> Result<Self, HistoryError> {
+        let store = Store::open(path)?;
+        let covered = store.covered()?;
+        Ok(Self(History::open(path, vault, store, covered)?.1))
+    }
+
+    /// Adds readings of one batch, whose positions rise.
+    ///
+    /// # Errors
+    /// [`HistoryError::Store`].
+    pub fn fill(
+        &mut self,
+        patient: &PatientId,
+        batch: block::Batch,
+        points: Vec<block::Point>,
+    ) -> Result<(), HistoryError> {
+        self.0.fill(patient, batch, points)
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// [`HistoryError::Store`].
+    pub fn finish(mut self) -> Result<(), HistoryError> {
+        self.0.flush()
+    }
+}
+
 /// Where to look for a patient's readings, as of one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -244,6 +286,25 @@ impl History {
             store = Store::open(path)?;
             covered = store.covered()?;
         }
+        let (history, keeper) = Self::open(path, vault, store, covered)?;
+        let follower = Follower::new(keeper, journal, begins);
+        let thread = std::thread::Builder::new()
+            .name("history".into())
+            .spawn(move || follower.run())
+            .map_err(|error| HistoryError::Store(error.to_string().into()))?;
+        let following = Following {
+            history: history.clone(),
+            thread: Some(thread),
+        };
+        Ok((history, following))
+    }
+
+    fn open(
+        path: &Path,
+        vault: Arc<Vault>,
+        store: Store,
+        covered: u64,
+    ) -> Result<(Self, Keeper), HistoryError> {
         let shared = Arc::new(Shared {
             vault,
             tail: Mutex::new(Tail::after(covered)),
@@ -255,17 +316,8 @@ impl History {
             call: Mutex::default(),
             called: Condvar::new(),
         });
-        let follower = Follower::new(Arc::clone(&shared), store, journal, begins, covered);
-        let thread = std::thread::Builder::new()
-            .name("history".into())
-            .spawn(move || follower.run())
-            .map_err(|error| HistoryError::Store(error.to_string().into()))?;
-        let history = Self(shared);
-        let following = Following {
-            history: history.clone(),
-            thread: Some(thread),
-        };
-        Ok((history, following))
+        let keeper = Keeper::new(Arc::clone(&shared), store, covered);
+        Ok((Self(shared), keeper))
     }
 
     /// The journal up to here lies in blocks: durable, verified, not to be read again by the history.

@@ -3,9 +3,11 @@
 //! * [`latency`]: D-Bus signal to alert at a gRPC subscriber, with a durable journal between.
 //! * [`agent`]: what an agent takes with 10 and 40 devices, an ECG, a backlog; beside peers. [`peer`] runs those,
 //!   [`usage`] reads what processes take.
+//! * [`history`]: bytes a reading on disk, and how long questions about the past take.
 //! * [`throughput`]: readings a second through the aggregator with everything on, and where the time goes.
 
 pub mod agent;
+pub mod history;
 pub mod latency;
 pub mod peer;
 pub mod throughput;

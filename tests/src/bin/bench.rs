@@ -1,4 +1,4 @@
-//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput`.
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|history`.
 
 use std::process::ExitCode;
 
@@ -35,6 +35,15 @@ enum Bench {
         #[arg(long, default_value_t = 4000)]
         messages: usize,
     },
+    /// Bytes a reading on disk in history, beside the information in them; a day by the minute, a year.
+    History {
+        /// Hours of the patients whose bytes are counted.
+        #[arg(long, default_value_t = 48)]
+        hours: i64,
+        /// Days of the patient who is asked about.
+        #[arg(long, default_value_t = 365)]
+        days: i64,
+    },
 }
 
 #[tokio::main]
@@ -42,6 +51,7 @@ async fn main() -> ExitCode {
     let done = match Options::parse().bench {
         Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
         Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
+        Bench::History { hours, days } => e2e::bench::history::run(hours, days).await,
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
     };
     match done {
