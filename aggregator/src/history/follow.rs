@@ -7,6 +7,7 @@
 //! Must not know: who asks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,11 +99,16 @@ impl Follower {
     /// Until it is asked to stop, or something fails.
     pub(super) fn run(mut self) {
         while self.wait() {
-            if let Err(error) = self.follow() {
-                tracing::error!(%error, "the history stopped");
-                self.keeper.shared.call().failed = Some(error.to_string().into());
-                return;
-            }
+            // What is half done lies in memory alone: the next start reads it again.
+            let followed = catch_unwind(AssertUnwindSafe(|| self.follow()));
+            let why: Arc<str> = match followed {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string().into(),
+                Err(_) => "it panicked: report it to the makers".into(),
+            };
+            tracing::error!(%why, "the history stopped");
+            self.keeper.shared.call().failed = Some(why);
+            return;
         }
     }
 

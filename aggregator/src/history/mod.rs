@@ -249,6 +249,34 @@ impl Row {
         self.oldest.saturating_mul(MILLIS_A_MINUTE)
     }
 
+    /// Of a block that lies nowhere.
+    #[cfg(test)]
+    pub(crate) fn for_test(id: i64, block: &Block) -> Self {
+        let (oldest, newest) = block.span().expect("readings");
+        let positions = || block.batches.iter().map(|batch| batch.position);
+        Self {
+            id,
+            level: 0,
+            first: positions().min().expect("batches"),
+            last: positions().max().expect("batches"),
+            known: block
+                .batches
+                .iter()
+                .map(|batch| batch.known)
+                .max()
+                .expect("batches"),
+            oldest: minute(oldest),
+            newest: minute(newest),
+            readings: block.points.len(),
+        }
+    }
+
+    /// Which one it is.
+    #[cfg(test)]
+    pub(crate) const fn number(&self) -> i64 {
+        self.id
+    }
+
     /// Whether all of it was known by then.
     pub(crate) const fn is_known_by(&self, position: u64, known: i64) -> bool {
         self.last <= position && self.known <= known
@@ -364,9 +392,12 @@ impl History {
         let there = reached.wait_for(|reached| at(reached) >= position.0);
         match tokio::time::timeout(REACH, there).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(HistoryError::Behind {
-                at: at(&self.0.reached.borrow()),
-                of: position.0,
+            Ok(Err(_)) | Err(_) => Err(match &self.0.call().failed {
+                Some(why) => HistoryError::Stopped(Arc::clone(why)),
+                None => HistoryError::Behind {
+                    at: at(&self.0.reached.borrow()),
+                    of: position.0,
+                },
             }),
         }
     }

@@ -536,3 +536,176 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::block::Flags;
+    use vitals::{Fixed, Quality, SourceId, StreamId};
+
+    /// A batch of one reading a second, known at `position`.
+    fn block(position: u64, seconds: std::ops::Range<i64>) -> Block {
+        let mut block = Block::default();
+        let batch = Batch {
+            position,
+            known: 1,
+            received: 1,
+            origin: Origin {
+                stream: StreamId([1; 16]),
+                source: SourceId(1),
+            },
+        };
+        let point = |second| Point {
+            batch: 0,
+            kind: Kind::HeartRate,
+            effective: second * 1000,
+            number: Fixed(second),
+            flags: Flags::new(Quality::GOOD, None, false),
+            stamp: None,
+        };
+        block.push(batch, seconds.map(point));
+        block
+    }
+
+    fn question(width: Option<Width>) -> Question {
+        Question {
+            kinds: Vec::new(),
+            from: 0,
+            to: i64::MAX / 1000,
+            max_points: 0,
+            device_times: false,
+            provenance: false,
+            width,
+            limit: Limit {
+                position: u64::MAX,
+                known: i64::MAX,
+            },
+            name: [0; 8],
+        }
+    }
+
+    /// The answer when the parts lie apart first; after `moved` looks they are one block.
+    fn answer(width: Option<Width>, moved: usize) -> Vec<(i64, f64)> {
+        let parts = [block(1, 0..200), block(2, 100..400), block(3, 390..500)];
+        let mut whole = Block::default();
+        parts.iter().for_each(|part| whole.append(part));
+        let mut merge = Merge::new(question(width));
+        let (mut looks, mut told) = (0, Vec::new());
+        while let Some(wanted) = merge.wants() {
+            looks += 1;
+            let merged = looks > moved;
+            let row = |id: i64, block: &Block| Row::for_test(id, block);
+            let found = match wanted {
+                Wanted::Plan(_) if merged => Found::Plan(Plan {
+                    rows: [row(9, &whole)].into(),
+                    tail: None,
+                }),
+                Wanted::Plan(_) => Found::Plan(Plan {
+                    rows: (0..).zip(&parts).map(|(id, part)| row(id, part)).collect(),
+                    tail: None,
+                }),
+                Wanted::Readings(row) => match (row.number(), merged) {
+                    (9, _) => Found::Readings(whole.clone()),
+                    (_, true) => Found::Moved,
+                    (part, false) => {
+                        Found::Readings(parts[usize::try_from(part).expect("small")].clone())
+                    }
+                },
+                Wanted::Sums(rows, width) => {
+                    let sums = rows.iter().map(|row| {
+                        let block = match (row.number(), merged) {
+                            (9, _) => &whole,
+                            (_, true) => return None,
+                            (part, false) => &parts[usize::try_from(part).expect("small")],
+                        };
+                        let mut sums = Rollup::new();
+                        rollup::add(&mut sums, block, width, |_| true);
+                        Some(sums)
+                    });
+                    let sums: Option<Vec<_>> = sums.collect();
+                    sums.map_or(Found::Moved, Found::Sums)
+                }
+            };
+            merge.take(found).expect("few");
+            assert!(looks < 20, "it never ends");
+        }
+        while let Some(chunk) = merge.next_chunk() {
+            told.extend(chunk.effective_us.iter().copied().zip(chunk.value));
+        }
+        told
+    }
+
+    #[test]
+    fn blocks_that_are_merged_under_a_question_change_nothing() {
+        for width in [None, Some(Width::Minute)] {
+            let expected = answer(width, 20);
+            assert_eq!(
+                expected.len(),
+                if width.is_some() { 9 } else { 610 },
+                "control"
+            );
+            for moved in 0..6 {
+                assert_eq!(answer(width, moved), expected, "after {moved} looks");
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_can_be_sorted_is_refused() {
+        let mut merge = Merge::new(question(None));
+        let Some(Wanted::Plan(_)) = merge.wants() else {
+            panic!("a plan first");
+        };
+        // Each reaches from the beginning: nothing can be given before the last one is read.
+        let far = i64::try_from(HELD).expect("fits");
+        let wide = block(1, 0..far / 2 + 1);
+        let rows = (0..3).map(|id| Row::for_test(id, &wide)).collect();
+        merge
+            .take(Found::Plan(Plan { rows, tail: None }))
+            .expect("nothing yet");
+        let two = block(2, 0..far / 2 + 1);
+        assert_eq!(merge.take(Found::Readings(wide)), Ok(()), "control");
+        assert_eq!(merge.take(Found::Readings(two)), Err(TooMany));
+    }
+
+    #[test]
+    fn tokens_are_of_their_question() {
+        let request = HistoryRequest {
+            patient: "p-1".into(),
+            to_us: 5,
+            ..Default::default()
+        };
+        let name = Token::name(&request);
+        let limit = Limit {
+            position: 7,
+            known: 9,
+        };
+        let bytes = Token {
+            name,
+            limit,
+            next: -3,
+        }
+        .encode();
+        let resumed = HistoryRequest {
+            resume: bytes.clone(),
+            ..request.clone()
+        };
+        assert_eq!(Token::name(&resumed), name);
+        assert_eq!(
+            Token::decode(&bytes, name),
+            Some(Token {
+                name,
+                limit,
+                next: -3
+            })
+        );
+        let other = HistoryRequest {
+            to_us: 6,
+            ..request
+        };
+        assert_eq!(Token::decode(&bytes, Token::name(&other)), None);
+        for end in 0..bytes.len() {
+            assert_eq!(Token::decode(&bytes[..end], name), None);
+        }
+    }
+}
