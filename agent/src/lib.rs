@@ -12,8 +12,7 @@
 //!
 //! [`core`] is all of that as one pure machine; [`app`] runs it: radio, line, writer and time around it.
 //! [`identity`], [`mod@enrol`] and [`command`] say who this gateway is and whom it obeys; [`config`],
-//! [`page`], [`status`], [`doctor`], [`telemetry`] and [`cli`] are for people, [`notify`] for systemd. [`decode_cli`] decodes single values for
-//! them.
+//! [`page`], [`status`], [`doctor`], [`telemetry`] and [`cli`] are for people; [`decode_cli`] decodes single values for them.
 //!
 //! What the agent never has: a key that opens anything it wrote before, a patient's name, a reading on disk
 //! in clear.
@@ -31,7 +30,6 @@ pub mod decode_cli;
 pub mod doctor;
 pub mod enrol;
 pub mod identity;
-pub mod notify;
 pub mod outbox;
 pub mod page;
 pub mod remote;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use proto::clock::Clock;
+use proto::notify::Notifier;
 use proto::seal::Secret;
 use proto::v1::enrolment_service_server::EnrolmentServiceServer;
 use proto::v1::operator_service_server::OperatorServiceServer;
@@ -56,6 +57,8 @@ const LINGER: Duration = Duration::from_secs(5);
 const CLOCK_BEHIND: Span = Span::from_mins(10);
 /// A centre that was down for longer than this is rarer than a clock that is wrong.
 const CLOCK_AHEAD: Span = Span::from_mins(400 * 24 * 60);
+/// Between two words to systemd, real time; its watchdog waits for a minute.
+const ALIVE: Duration = Duration::from_secs(5);
 /// Longest request of an operator or of a gateway that enrols, bytes.
 const REQUEST: usize = 64 * 1024;
 
@@ -423,6 +426,7 @@ impl House {
         tokio::join!(
             port.run(front, stop.clone()),
             certificate.keep(stop.clone()),
+            alive(Arc::clone(&admin), stop.clone()),
             watched(metrics, admin, self.clock, stop.clone()),
             mqtt_door.run(stop),
         );
@@ -476,6 +480,29 @@ impl House {
             others,
         }
     }
+}
+
+/// Tells systemd that the centre is ready, and every few seconds that it lives: what is asked for that passes through
+/// the locks of the work, so a centre that hangs on one is not alive.
+async fn alive(admin: Arc<Admin>, stop: CancellationToken) {
+    let systemd = Notifier::from_env();
+    systemd.ready();
+    let mut turns = tokio::time::interval(ALIVE);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turns.tick() => {}
+        }
+        let status = admin.status();
+        if status.store_stopped.is_empty() {
+            let gateways = status.gateways.iter();
+            let connected = gateways.filter(|gateway| !gateway.connected_by.is_empty());
+            systemd.alive(&format!("{} gateways connected", connected.count()));
+        } else {
+            systemd.alive("nothing is taken: look at `vitaltwin-aggregator doctor`");
+        }
+    }
+    systemd.stopping();
 }
 
 /// Answers the machines that watch this one, if any may ask.

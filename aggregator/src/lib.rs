@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod counters;
 pub mod dir;
+pub mod doctor;
 pub mod gate;
 pub mod history;
 pub mod ingest;

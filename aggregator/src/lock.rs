@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 
-use fs4::fs_std::FileExt as _;
+use fs4::fs_std::FileExt;
 
 /// Held for as long as this lives.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ impl StoreLock {
             Err(source) => Err(io(source)),
         }
     }
+
+    /// True while somebody works on the store. Asking makes no file and takes no lock.
+    #[must_use]
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| FileExt::try_lock_shared(&file).is_ok_and(|free| !free))
+    }
 }
 
 #[cfg(test)]
@@ -62,9 +68,15 @@ mod tests {
     fn one_holder_at_a_time() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("lock");
+        assert!(
+            !StoreLock::is_held(&path) && !path.exists(),
+            "asking makes nothing"
+        );
         let held = StoreLock::take(&path).expect("free");
+        assert!(StoreLock::is_held(&path));
         assert!(matches!(StoreLock::take(&path), Err(LockError::Held)));
         drop(held);
+        assert!(!StoreLock::is_held(&path), "a file alone is no holder");
         assert!(StoreLock::take(&path).is_ok());
     }
 }

@@ -9,6 +9,7 @@
 //! * [`topic`]: MQTT topic grammar.
 //! * [`token`]: the line of text with which a gateway enrols.
 //! * [`clock`]: the one clock a process reads, and the test clock that can drive all of them.
+//! * [`report`], [`notify`]: how a process tells people and systemd how it is.
 //! * [`tls`]: the one TLS configuration (rustls, TLS 1.3, aws-lc-rs) for both ends.
 //! * [`cert`]: what a certificate of the house says: role, name, key, issuer.
 //!
@@ -20,6 +21,8 @@
 pub mod carry;
 pub mod cert;
 pub mod clock;
+pub mod notify;
+pub mod report;
 pub mod seal;
 pub mod text;
 pub mod tls;

@@ -1,11 +1,14 @@
-//! The agent as a service: what it tells the service manager, and its package under the real dpkg.
+//! Both programs as services: what they tell the service manager, their packages under the real dpkg, and the centre's
+//! doctor.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::centre::Centre;
 use e2e::gateway::{Gateway, Uplink};
 use e2e::wait::wait_for;
 
@@ -92,18 +95,114 @@ async fn a_radio_that_is_not_there_is_tried_ever_more_seldom() -> Result<()> {
     Ok(())
 }
 
-/// A root file system with nothing but a package database.
-struct Root(PathBuf);
+/// The real centre, likewise; and its doctor, before, while and after it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_centre_tells_its_service_manager_and_its_doctor_how_it_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket)?;
+    let mut centre = Centre::init(&folder.path().join("centre"), &[])?;
+    let said = centre
+        .cli(&["doctor"])
+        .err()
+        .context("there is no journal yet")?;
+    ensure!(format!("{said:#}").contains("fail  journal"), "{said:#}");
+    ensure!(
+        centre
+            .cli(&["run", "--check"])?
+            .contains("disk_free_min_mib = 256")
+    );
+
+    centre.set_envs(&[("NOTIFY_SOCKET".into(), socket.display().to_string())]);
+    centre.start().await?;
+    let before = hear_until(&manager, "READY=1")?;
+    ensure!(before.is_empty(), "said before it was ready: {before:?}");
+    let word = hear(&manager, LONG)?.context("the watchdog was not fed")?;
+    ensure!(word == "WATCHDOG=1\nSTATUS=0 gateways connected", "{word}");
+    let name = "A. Nobody Knows";
+    let patient = centre.cli(&["patient", "add", "--name", name])?;
+    // The harness made the folder, and everybody may look into it.
+    let said = format!(
+        "{:#}",
+        centre
+            .cli(&["doctor"])
+            .err()
+            .context("others can read it")?
+    );
+    ensure!(
+        said.contains("fail  folder") && said.contains("chmod"),
+        "{said}"
+    );
+    std::fs::set_permissions(centre.dir(), std::fs::Permissions::from_mode(0o700))?;
+    let report = centre.cli(&["doctor"])?;
+    ensure!(report.contains("it runs, version"), "{report}");
+    ensure!(!report.contains("fail"), "{report}");
+    ensure!(
+        !report.contains(name) && !report.contains(&patient),
+        "{report}"
+    );
+    centre.stop()?;
+    hear_until(&manager, "STOPPING=1")?;
+    let json: serde_json::Value = serde_json::from_str(&centre.cli(&["doctor", "--json"])?)?;
+    ensure!(json["verdict"] == "warn", "it does not run: {json}");
+
+    // Each of these is found, with its name; mended, all is well again.
+    let dir = centre.dir().to_owned();
+    let key = dir.join("serve.key");
+    std::fs::rename(&key, dir.join("hidden"))?;
+    let said = format!(
+        "{:#}",
+        centre.cli(&["doctor"]).err().context("a key is gone")?
+    );
+    ensure!(
+        said.contains("fail  keys") && said.contains("serve"),
+        "{said}"
+    );
+    std::fs::rename(dir.join("hidden"), &key)?;
+    let config = dir.join("config.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text.replace("max_connections", "max_conections"))?;
+    let said = format!(
+        "{:#}",
+        centre
+            .cli(&["run", "--check"])
+            .err()
+            .context("a typing error")?
+    );
+    ensure!(said.contains("max_conections"), "{said}");
+    std::fs::write(&config, text)?;
+    let (journal, log) = (
+        dir.join("store/journal.db"),
+        dir.join("store/journal.db-wal"),
+    );
+    let whole = (
+        std::fs::read(&journal)?,
+        std::fs::read(&log).unwrap_or_default(),
+    );
+    let mut torn = whole.0.clone();
+    torn[4096..].fill(0x5A);
+    std::fs::write(&journal, torn)?;
+    std::fs::write(&log, "")?;
+    let said = centre.cli(&["doctor"]).err().context("a torn journal")?;
+    let said = format!("{said:#}");
+    ensure!(said.contains("fail  journal"), "{said}");
+    std::fs::write(&journal, whole.0)?;
+    std::fs::write(&log, whole.1)?;
+    centre.cli(&["doctor"]).map(drop)
+}
+
+/// A root file system with nothing but a package database, and the package that is tried in it.
+struct Root(PathBuf, &'static str);
 
 impl Root {
-    fn new(at: PathBuf) -> Result<Self> {
+    fn new(at: PathBuf, package: &'static str) -> Result<Self> {
         for folder in ["info", "updates", "triggers"] {
             std::fs::create_dir_all(at.join("var/lib/dpkg").join(folder))?;
         }
         for file in ["status", "available"] {
             std::fs::write(at.join("var/lib/dpkg").join(file), "")?;
         }
-        Ok(Self(at))
+        Ok(Self(at, package))
     }
 
     /// What dpkg did and said. Scripts run outside with `DPKG_ROOT`, since there is no shell inside; dependencies are
@@ -135,8 +234,9 @@ impl Root {
 
     /// dpkg's own two letters for the package, "ii" if all is well.
     fn state(&self) -> Result<String> {
-        let (_, said) = self.dpkg(&["-l", "vitaltwin-agent"])?;
-        let line = said.lines().find(|line| line.contains(" vitaltwin-agent "));
+        let (_, said) = self.dpkg(&["-l", self.1])?;
+        let name = format!(" {} ", self.1);
+        let line = said.lines().find(|line| line.contains(&name));
         Ok(line.map_or_else(String::new, |line| line[..2].to_owned()))
     }
 
@@ -159,7 +259,7 @@ impl Root {
             .args([
                 "verify",
                 &format!("--root={}", self.0.display()),
-                "vitaltwin-agent.service",
+                &format!("{}.service", self.1),
             ])
             .output();
         Ok(found
@@ -168,27 +268,55 @@ impl Root {
     }
 }
 
-#[test]
-fn the_package_installs_upgrades_and_purges_under_dpkg() -> Result<()> {
+/// Builds a package and installs it; `None`, said why, where this machine cannot.
+fn installed(folder: &Path, build: &str, name: &'static str) -> Result<Option<(Root, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = tempfile::tempdir()?;
-    let built = Command::new(root.join("agent/package/build"))
+    let built = Command::new(root.join(build))
         .arg("/bin/true")
-        .arg(folder.path())
+        .arg(folder)
         .output()?;
     if !built.status.success() {
         let why = String::from_utf8_lossy(&built.stderr);
         eprintln!("skipped: no package can be built here ({})", why.trim());
-        return Ok(());
+        return Ok(None);
     }
     let package = String::from_utf8_lossy(&built.stdout).trim().to_owned();
-    let system = Root::new(folder.path().join("root"))?;
+    let system = Root::new(folder.join("root"), name)?;
     let (installed, said) = system.dpkg(&["-i", &package])?;
     if !installed && said.contains("superuser") {
         eprintln!("skipped: dpkg installs for root alone");
-        return Ok(());
+        return Ok(None);
     }
     ensure!(installed && system.state()? == "ii", "{said}");
+    Ok(Some((system, package)))
+}
+
+/// systemd finds nothing wrong with the package's unit, and would find a wrong word in it.
+fn the_unit_is_right(system: &Root) -> Result<()> {
+    let Some(found) = system.verify()? else {
+        eprintln!("skipped: no systemd on this machine that could look at the unit");
+        return Ok(());
+    };
+    ensure!(found.is_empty(), "systemd says: {found}");
+    let unit = system
+        .0
+        .join("lib/systemd/system")
+        .join(format!("{}.service", system.1));
+    let text = std::fs::read_to_string(&unit)?;
+    std::fs::write(&unit, text.replace("WatchdogSec=60", "WatchdogSec=sixty"))?;
+    let found = system.verify()?.unwrap_or_default();
+    ensure!(found.contains("sixty"), "control: {found:?}");
+    Ok(())
+}
+
+#[test]
+fn the_package_installs_upgrades_and_purges_under_dpkg() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some((system, package)) =
+        installed(folder.path(), "agent/package/build", "vitaltwin-agent")?
+    else {
+        return Ok(());
+    };
     let state = system.0.join("var/lib/vitaltwin-agent");
     let config = system.0.join("etc/vitaltwin-agent/config.toml");
     std::fs::create_dir(state.join("identity"))?;
@@ -205,18 +333,7 @@ fn the_package_installs_upgrades_and_purges_under_dpkg() -> Result<()> {
         system.state()?
     );
 
-    match system.verify()? {
-        None => eprintln!("skipped: no systemd on this machine that could look at the unit"),
-        Some(found) => {
-            ensure!(found.is_empty(), "systemd says: {found}");
-            // The negative control: it would say so.
-            let unit = system.0.join("lib/systemd/system/vitaltwin-agent.service");
-            let text = std::fs::read_to_string(&unit)?;
-            std::fs::write(&unit, text.replace("WatchdogSec=60", "WatchdogSec=sixty"))?;
-            let found = system.verify()?.unwrap_or_default();
-            ensure!(found.contains("sixty"), "control: {found:?}");
-        }
-    }
+    the_unit_is_right(&system)?;
     system.done(&["-r", "vitaltwin-agent"])?;
     ensure!(
         state.join("identity/key.pem").exists(),
@@ -227,5 +344,38 @@ fn the_package_installs_upgrades_and_purges_under_dpkg() -> Result<()> {
     let left = system.0.join("etc/vitaltwin-agent").exists()
         || system.0.join("usr/bin/vitaltwin-agent").exists();
     ensure!(!left, "purging left something");
+    Ok(())
+}
+
+#[test]
+fn the_centres_package_never_removes_what_it_knows_of_patients() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let built = installed(
+        folder.path(),
+        "aggregator/package/build",
+        "vitaltwin-aggregator",
+    )?;
+    let Some((system, package)) = built else {
+        return Ok(());
+    };
+    let state = system.0.join("var/lib/vitaltwin");
+    std::fs::create_dir(state.join("vault"))?;
+    std::fs::write(state.join("config.toml"), "")?;
+    std::fs::write(state.join("vault/kek"), "a secret")?;
+    system.done(&["-i", &package])?;
+    the_unit_is_right(&system)?;
+    let (removed, said) = system.dpkg(&["-P", "vitaltwin-aggregator"])?;
+    ensure!(removed && system.state()? != "ii", "{said}");
+    ensure!(
+        state.join("vault/kek").exists(),
+        "a purge must not lose patients' keys"
+    );
+    ensure!(said.contains("stay in"), "and it says so: {said}");
+    let left = system.0.join("usr/bin/vitaltwin-aggregator").exists()
+        || system
+            .0
+            .join("lib/systemd/system/vitaltwin-aggregator.service")
+            .exists();
+    ensure!(!left, "purging left a program");
     Ok(())
 }

@@ -81,6 +81,12 @@ impl Centre {
         self.envs = envs.to_vec();
     }
 
+    fn has_test_clock(&self) -> bool {
+        self.envs
+            .iter()
+            .any(|(name, _)| name == "VITALTWIN_TEST_CLOCK")
+    }
+
     /// The data folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -93,7 +99,7 @@ impl Centre {
     /// When the command fails; carries what it said.
     pub fn cli(&self, args: &[&str]) -> Result<String> {
         let dir = self.dir.to_string_lossy().into_owned();
-        let test_clock = (!self.envs.is_empty()).then_some("--test-clock");
+        let test_clock = self.has_test_clock().then_some("--test-clock");
         let all = ["--dir", &dir]
             .into_iter()
             .chain(test_clock)
@@ -120,7 +126,7 @@ impl Centre {
         let ready_file = self.dir.join("run/ready.json");
         // A killed centre leaves its file behind.
         drop(std::fs::remove_file(&ready_file));
-        let test_clock = (!self.envs.is_empty()).then_some("--test-clock");
+        let test_clock = self.has_test_clock().then_some("--test-clock");
         let args = ["--dir", &dir]
             .into_iter()
             .chain(test_clock)

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::clock::Clock;
+use proto::notify::Notifier;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::notify::Notifier;
 use crate::page;
 use crate::status::Status;
 use crate::survival::hook::{Hook, WAITING};

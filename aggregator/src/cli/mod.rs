@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
+use crate::doctor;
 use crate::lock::{LockError, StoreLock};
 use crate::replay::output::Type;
 use office::Office;
@@ -91,6 +92,9 @@ enum Command {
         /// Run although an administrative entry of the journal is lost; a revocation may be gone with it.
         #[arg(long)]
         accept_damage: bool,
+        /// Read config.toml, say what is wrong with it or what is in force, and end.
+        #[arg(long)]
+        check: bool,
         /// Write the CPU time of each stage into this file at the end (for the throughput bench).
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
@@ -114,22 +118,7 @@ enum Command {
     },
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
     /// beginning. Works beside a running centre, and on a copy of its directory on another machine.
-    Rebuild {
-        /// The patient's id.
-        patient: String,
-        /// The entry's position; without it the last one. Twins and alerts carry positions, `status` shows the newest.
-        #[arg(long, value_name = "POSITION")]
-        at: Option<u64>,
-        /// Instead: the last entry that the centre knew at that time.
-        #[arg(long, value_name = "TIME", conflicts_with = "at")]
-        known_at: Option<jiff::Timestamp>,
-        /// End with an error unless the state has this hash (`state_hash` of the twin that the centre published).
-        #[arg(long, value_name = "HEX")]
-        expect: Option<String>,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Rebuild(again::RebuildArguments),
     /// Why an alert was raised: what made it change, what it rests on, and the batches that brought those readings.
     Why {
         /// The alert's id, as the page and the streams show it.
@@ -180,6 +169,13 @@ enum Command {
         /// Where the receipts go, for `vitaltwin-agent import-receipts`. Default: FILE.receipts.
         #[arg(long, value_name = "FILE")]
         receipts: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at everything that the centre needs (settings, rights, disk, keys, certificates, clock, journal, gateways),
+    /// and say what to do. Changes nothing; ends with 1 if something does not work.
+    Doctor {
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -340,9 +336,13 @@ pub fn run(args: Args) -> Result<()> {
             };
             init::init(&dir, &wanted, clock)
         }
+        Command::Run { check: true, .. } => {
+            print(&toml::to_string(&settings(&dir)?).context("config.toml")?)
+        }
         Command::Run {
             accept_clock,
             accept_damage,
+            check: false,
             stage_times,
         } => {
             let accepted = Accepted {
@@ -375,13 +375,7 @@ pub fn run(args: Args) -> Result<()> {
             let (link, fingerprint) = signed?;
             print(&show::sign_in(&link, &fingerprint))
         }),
-        Command::Rebuild {
-            patient,
-            at,
-            known_at,
-            expect,
-            json,
-        } => again::rebuild(&dir, &patient, (at, known_at), expect.as_deref(), json),
+        Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
         Command::Replay {
             input,
@@ -401,6 +395,20 @@ pub fn run(args: Args) -> Result<()> {
             receipts,
             json,
         } => runtime.block_on(import::run(dir, clock, &file, receipts, json)),
+        Command::Doctor { json } => {
+            let asked = runtime.block_on(office::ask(&dir, clock));
+            let report = doctor::examine(&dir, clock, StoreLock::is_held(&dir.lock()), asked);
+            print(&if json {
+                show::json(&serde_json::to_value(&report)?)?
+            } else {
+                report.to_text() + "\n"
+            })?;
+            anyhow::ensure!(
+                report.exit_code() == 0,
+                "the doctor found something that does not work"
+            );
+            Ok(())
+        }
         Command::Status { json } => runtime.block_on(async {
             let mut office = Office::open(dir, clock).await?;
             let status = office.status().await;

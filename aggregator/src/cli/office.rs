@@ -305,6 +305,21 @@ pub(super) async fn reader(dir: &CentreDir, reader: &Reader, clock: Clock) -> Re
     channel.context("the centre must run for this: start it with `run`")
 }
 
+/// What the running centre says of itself, or why it does not; `None` when none listens.
+pub(super) async fn ask(dir: &CentreDir, clock: Clock) -> Option<Result<CentreStatus, String>> {
+    if !StoreLock::is_held(&dir.lock()) || !dir.ready().exists() {
+        return None;
+    }
+    let asked = async {
+        let channel = call(dir, clock).await??;
+        let status = OperatorServiceClient::new(channel)
+            .status(StatusRequest {})
+            .await;
+        anyhow::Ok(status.map_err(said)?.into_inner())
+    };
+    Some(asked.await.map_err(|error| format!("{error:#}")))
+}
+
 /// A connection to the centre that runs; within: why it does not answer, which may pass.
 async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
     call_as(dir, &dir.operator(), clock).await

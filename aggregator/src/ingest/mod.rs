@@ -38,7 +38,7 @@ use crate::registry::Books;
 use budget::{Budget, Sent};
 
 pub use budget::Flow;
-pub use room::Room;
+pub use room::{Room, free_bytes};
 pub use sessions::{Seen, Session, Sessions};
 
 /// Messages that a door hands over at once, at most.

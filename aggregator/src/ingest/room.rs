@@ -3,7 +3,7 @@
 //!
 //! Invariant: the disk is asked at most once a second. Must not know: SQLite, what is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,13 +48,21 @@ impl Room {
         match *seen {
             Some((at, free)) if now.duration_since(at) < LOOK => free,
             Some(_) | None => {
-                let disk = rustix::fs::statvfs(&self.folder).ok();
-                let free = disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / MIB);
+                let free = free_bytes(&self.folder).map(|free| free / MIB).ok();
                 *seen = Some((now, free));
                 free
             }
         }
     }
+}
+
+/// What is free for this user on the disk of `folder`, bytes.
+///
+/// # Errors
+/// As the system says.
+pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]

@@ -106,6 +106,31 @@ pub struct Page {
     pub next: Option<HistoryCursor>,
 }
 
+/// What a look at a journal shows, without reading its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// Where the next entry will lie.
+    pub next: Position,
+    /// Known time of the last entry; [`Time::ZERO`] in an empty journal.
+    pub last_known: Time,
+    /// Whether SQLite finds the file's pages in order; `None`: it is too large for that.
+    pub is_sound: Option<bool>,
+}
+
+/// Looks at a journal, beside whoever works on it; page by page up to a size of `most` bytes.
+///
+/// # Errors
+/// [`JournalError::Read`] when there is none, it is no journal, or is newer than this program.
+pub fn examine(path: &Path, most: u64) -> Result<Examined, JournalError> {
+    let reader = Reader::open(path)?;
+    let last = reader.last()?;
+    Ok(Examined {
+        next: last.map_or(Position(1), |(first, count, _)| Position(first.0 + count)),
+        last_known: last.map_or(Time::ZERO, |(_, _, known)| known),
+        is_sound: reader.is_sound(most)?,
+    })
+}
+
 /// What the journal asks of those who keep registry and keys.
 pub trait Keeper: Send + Sync {
     /// Takes note of an entry: replayed or just committed, in order, before anybody else sees it.

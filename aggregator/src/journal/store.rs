@@ -245,6 +245,17 @@ impl Reader {
         row.optional().map_err(explain)
     }
 
+    /// Whether the pages of a file up to `most` bytes are in order; `None`: it is larger.
+    pub(super) fn is_sound(&self, most: u64) -> Result<Option<bool>, StoreError> {
+        let pages: i64 = pragma(&self.connection, "page_count")?;
+        let page: i64 = pragma(&self.connection, "page_size")?;
+        if unsigned(pages).saturating_mul(unsigned(page)) > most {
+            return Ok(None);
+        }
+        let said: String = pragma(&self.connection, "quick_check")?;
+        Ok(Some(said == "ok"))
+    }
+
     /// Groups of `stream` that may hold readings of the minutes `from..=to`, oldest first, each with its row.
     pub(super) fn history(
         &self,

@@ -110,7 +110,7 @@ impl Faults {
     }
 
     /// From the next connect on, discovery of services takes so much longer; what was subscribed on a former link
-    /// comes meanwhile.
+    /// comes meanwhile. A shorter delay told meanwhile ends one that is under way.
     ///
     /// # Errors
     /// [`FaultError::UnknownDevice`].

@@ -289,7 +289,7 @@ impl World {
     /// Service discovery: the daemon first enables again what was subscribed on the former link.
     async fn resolve(self: Arc<Self>, peer: Arc<Peer>, number: u64) {
         tokio::time::sleep(LINK_STEP).await;
-        let (export, hide, wrong_key, delay) = {
+        let (export, hide, wrong_key) = {
             let mut link = peer.link();
             if link.number != number || !link.connected {
                 return;
@@ -299,7 +299,7 @@ impl World {
             link.set_sessions_active(!hide && !wrong_key);
             peer.wake.notify_one();
             let export = !hide && !wrong_key && !std::mem::replace(&mut link.exported, true);
-            (export, hide, wrong_key, link.discovery_delay)
+            (export, hide, wrong_key)
         };
         if wrong_key {
             // Who does not have the key of the bond cannot encrypt, and the kernel ends the link.
@@ -316,7 +316,13 @@ impl World {
         if let Err(error) = outcome {
             tracing::warn!(%error, "cannot show or hide services");
         }
-        tokio::time::sleep(LINK_STEP + delay).await;
+        let started = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(LINK_STEP).await;
+            if started.elapsed() >= peer.link().discovery_delay {
+                break;
+            }
+        }
         {
             let mut link = peer.link();
             if link.number != number || !link.connected {

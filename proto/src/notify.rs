@@ -1,7 +1,7 @@
 //! Tells systemd how the agent is: ready, alive, stopping. Without systemd every call does nothing.
 //!
 //! The protocol is one datagram of `KEY=value` lines to the socket that `NOTIFY_SOCKET` names (sd_notify(3)).
-//! The watchdog is fed by the loop that does the work, so an agent that hangs is started anew.
+//! The watchdog is fed by the loop that does the work, so a program that hangs is started anew.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -30,7 +30,7 @@ impl Notifier {
             None => return Ok(Self(None)),
         };
         let socket = UnixDatagram::unbound()?;
-        // A manager that does not read must not stop the agent.
+        // A manager that does not read must not stop the work.
         socket.set_nonblocking(true)?;
         Ok(Self(Some((socket, address))))
     }
@@ -45,16 +45,15 @@ impl Notifier {
         self.say(&format!("WATCHDOG=1\nSTATUS={status}"));
     }
 
-    /// The agent stops in order.
+    /// It stops in order.
     pub fn stopping(&self) {
         self.say("STOPPING=1\nSTATUS=draining");
     }
 
     fn say(&self, text: &str) {
-        if let Some((socket, address)) = &self.0
-            && let Err(error) = socket.send_to_addr(text.as_bytes(), address)
-        {
-            tracing::debug!(%error, "systemd was not told");
+        if let Some((socket, address)) = &self.0 {
+            // A manager that cannot be told notices by itself: the watchdog is not fed.
+            let _ = socket.send_to_addr(text.as_bytes(), address);
         }
     }
 }
