@@ -334,7 +334,7 @@ impl Twin {
 
     /// Each stream may have lost readings, nobody knows how many: what is measured of that time comes again.
     fn lose(&mut self, since: Time, known: Time) {
-        for stream in self.streams.values_mut() {
+        for stream in self.streams.values_mut().map(Arc::make_mut) {
             let counters = &mut stream.counters;
             counters.losses_of_unknown_size = counters.losses_of_unknown_size.saturating_add(1);
             let gap = Gap {
