@@ -84,7 +84,7 @@ impl Core {
     }
 
     /// Takes over what lay in the store.
-    pub(super) fn take_over(&mut self, opened: &Opened) {
+    pub(super) fn take_over<S>(&mut self, opened: &Opened<S>) {
         for (ordinal, context) in &opened.contexts {
             self.ledger.open(*ordinal, context.clone());
         }
@@ -128,7 +128,7 @@ impl Core {
 
     /// Records were damaged, or the whole store: what is missing is counted as exactly as can be, and bounded by
     /// the time of the contexts.
-    pub(super) fn declare_damage(&mut self, opened: &Opened, now: Time) {
+    pub(super) fn declare_damage<S>(&mut self, opened: &Opened<S>, now: Time) {
         let assigned: BTreeSet<StreamId> = self.sealing.streams().collect();
         let ended = opened.missing.iter();
         for missing in ended.filter(|missing| !assigned.contains(&missing.stream)) {

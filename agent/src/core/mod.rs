@@ -198,11 +198,11 @@ pub struct Core {
 impl Core {
     /// From what was on disk. Declares what a crash or damage may have lost.
     #[must_use]
-    pub fn new(
+    pub fn new<S>(
         settings: Settings,
         identity: &Identity,
         obeyed: Obeyed,
-        opened: &Opened,
+        opened: &Opened<S>,
         overflow: Overflow,
         now: Time,
     ) -> Self {

@@ -4,14 +4,14 @@
 //! counted and reported, and hides no other; nothing is written, so a replay may run beside a centre at work, on what
 //! was durable when it was opened. Must not know: what entries mean.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vitals::Time;
 
 use super::entry::{Committed, Entry, Position};
-use super::store::{Reader, Row};
+use super::store::{Disk, Medium, Row};
 use super::{JournalError, Keeper, Lost, read_row};
 
 /// Rows read at once: at most a few MiB in memory.
@@ -19,7 +19,7 @@ const ROWS: u32 = 64;
 
 /// A journal to read again.
 pub struct Replay {
-    path: PathBuf,
+    medium: Arc<dyn Medium>,
     keeper: Arc<dyn Keeper>,
     next: Position,
     last_known: Time,
@@ -31,7 +31,6 @@ pub struct Replay {
 impl std::fmt::Debug for Replay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Replay")
-            .field("path", &self.path)
             .field("next", &self.next)
             .finish_non_exhaustive()
     }
@@ -43,12 +42,20 @@ impl Replay {
     /// # Errors
     /// [`JournalError::Read`] when there is none, it is no journal, or is newer than this program.
     pub fn open(path: &Path, keeper: Arc<dyn Keeper>) -> Result<Self, JournalError> {
-        let (next, last_known) = match Reader::open(path)?.last()? {
+        Self::on(Arc::new(Disk::of(path, None)), keeper)
+    }
+
+    /// The same on any medium.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn on(medium: Arc<dyn Medium>, keeper: Arc<dyn Keeper>) -> Result<Self, JournalError> {
+        let (next, last_known) = match medium.reader()?.last()? {
             Some((first, count, known)) => (Position(first.0 + count), known),
             None => (Position(1), Time::ZERO),
         };
         Ok(Self {
-            path: path.to_owned(),
+            medium,
             keeper,
             next,
             last_known,
@@ -79,7 +86,7 @@ impl Replay {
     /// # Errors
     /// [`JournalError::Read`].
     pub fn run(&self, end: Position, mut take: impl FnMut(Committed)) -> Result<(), JournalError> {
-        let reader = Reader::open(&self.path)?;
+        let reader = self.medium.reader()?;
         let end = end.min(self.next);
         let mut from = Position(1);
         while from < end {

@@ -75,34 +75,77 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
 }
 
-impl Writer {
-    /// Until it is closed or every handle is gone. Blocks; runs on a thread of its own.
-    pub(super) fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        while let Some(Ask::Append(first)) = asks.blocking_recv() {
-            let (mut entries, mut bytes) = size(&first);
-            let mut group = vec![first];
-            let mut closed = false;
-            while entries < COMMIT_ENTRIES && bytes < COMMIT_BYTES {
-                match asks.try_recv() {
-                    Ok(Ask::Append(request)) => {
-                        let (more_entries, more_bytes) = size(&request);
-                        entries += more_entries;
-                        bytes += more_bytes;
-                        group.push(request);
-                    }
-                    Ok(Ask::Close) => {
-                        closed = true;
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            self.commit(group);
-            if closed {
+/// The writer and what is asked of it.
+pub struct Desk {
+    writer: Writer,
+    asks: mpsc::Receiver<Ask>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk")
+            .field("next", &self.writer.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    pub(super) const fn new(writer: Writer, asks: mpsc::Receiver<Ask>) -> Self {
+        Self { writer, asks }
+    }
+
+    /// On a thread of its own, until it is closed or every handle is gone.
+    pub(super) fn start(self) -> Result<(), JournalError> {
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || self.run())
+            .map_err(|error| JournalError::Read(error.to_string().into()))?;
+        Ok(())
+    }
+
+    fn run(mut self) {
+        while let Some(Ask::Append(first)) = self.asks.blocking_recv() {
+            if self.write_with(first) {
                 break;
             }
         }
     }
+
+    /// Writes one group of what is queued. False: nothing is.
+    pub fn turn(&mut self) -> bool {
+        let Ok(Ask::Append(first)) = self.asks.try_recv() else {
+            return false;
+        };
+        self.write_with(first);
+        true
+    }
+
+    /// Commits a request and those behind it. True: it was closed meanwhile.
+    fn write_with(&mut self, first: Request) -> bool {
+        let (mut entries, mut bytes) = size(&first);
+        let mut group = vec![first];
+        let mut closed = false;
+        while entries < COMMIT_ENTRIES && bytes < COMMIT_BYTES {
+            match self.asks.try_recv() {
+                Ok(Ask::Append(request)) => {
+                    let (more_entries, more_bytes) = size(&request);
+                    entries += more_entries;
+                    bytes += more_bytes;
+                    group.push(request);
+                }
+                Ok(Ask::Close) => {
+                    closed = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.writer.commit(group);
+        closed
+    }
+}
+
+impl Writer {
 
     fn commit(&mut self, group: Vec<Request>) {
         let outcome = self.shared.check().and_then(|()| self.write(&group));

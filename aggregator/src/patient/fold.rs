@@ -17,7 +17,7 @@ use super::event::{Meaning, meaning};
 use super::guarded::Step;
 use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
-use crate::publish::{At, Hub, PatientIndex};
+use crate::publish::{At, Events, Hub, PatientIndex};
 use crate::stages::{Lap, Stage};
 
 /// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`](crate::journal::Entry::Quarantined).
@@ -64,8 +64,8 @@ impl Places {
 }
 
 /// See the module.
-pub struct Fold {
-    hub: Arc<Hub>,
+pub struct Fold<E = Hub> {
+    hub: Arc<E>,
     ids: AlertIds,
     step: Step,
     cells: Vec<Arc<Cell>>,
@@ -81,7 +81,7 @@ pub struct Fold {
     pub(super) shared: Arc<Shared>,
 }
 
-impl std::fmt::Debug for Fold {
+impl<E> std::fmt::Debug for Fold<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fold")
             .field("patients", &self.cells.len())
@@ -89,15 +89,15 @@ impl std::fmt::Debug for Fold {
     }
 }
 
-impl Fold {
+impl<E: Events> Fold<E> {
     /// No patients yet. What happens is told to `hub`.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, ids: AlertIds) -> Self {
+    pub fn new(hub: Arc<E>, ids: AlertIds) -> Self {
         Self::with_step(hub, ids, twin::step)
     }
 
     /// With another function in place of `twin::step`.
-    pub(super) fn with_step(hub: Arc<Hub>, ids: AlertIds, step: Step) -> Self {
+    pub(super) fn with_step(hub: Arc<E>, ids: AlertIds, step: Step) -> Self {
         Self {
             hub,
             ids,
@@ -170,7 +170,7 @@ impl Fold {
     }
 
     /// Where it publishes.
-    pub(super) const fn hub(&self) -> &Arc<Hub> {
+    pub(super) const fn hub(&self) -> &Arc<E> {
         &self.hub
     }
 
@@ -181,7 +181,8 @@ impl Fold {
     }
 
     /// Entries on which a step panicked and which no entry quarantines yet.
-    pub(super) const fn broken(&self) -> &BTreeSet<Quarantine> {
+    #[must_use]
+    pub const fn broken(&self) -> &BTreeSet<Quarantine> {
         &self.broken
     }
 

@@ -19,7 +19,7 @@ use twin::coverage::Line;
 use vitals::{Kind, PatientId, Time};
 
 use super::alerts::Alerts;
-use super::{AlertRecord, At, CursorError, CursorKey, Limits};
+use super::{AlertRecord, At, CursorError, CursorKey, Events, Limits};
 
 /// A patient's number within this process, dense from 0 in order of appearance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,18 +123,19 @@ impl Hub {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // What the fold tells.
+    /// All that was durable at start is told. Wakes readers.
+    pub fn ready(&self) {
+        self.progress.send_modify(|progress| progress.ready = true);
+    }
+}
 
-    /// The journal is in `epoch` from here on: cursors of others are not honoured.
-    pub fn begin_epoch(&self, epoch: u64) {
+/// What the fold tells.
+impl Events for Hub {
+    fn begin_epoch(&self, epoch: u64) {
         self.epoch.store(epoch, Ordering::Release);
     }
 
-    /// A patient exists; `source` yields its states. A patient that is known keeps its index.
-    ///
-    /// # Panics
-    /// Never below four thousand million patients.
-    pub fn add_patient(&self, id: PatientId, source: Arc<dyn Source>) -> PatientIndex {
+    fn add_patient(&self, id: PatientId, source: Arc<dyn Source>) -> PatientIndex {
         let mut inner = self.lock();
         if let Some(index) = inner.by_id.get(&id) {
             return *index;
@@ -149,8 +150,7 @@ impl Hub {
         index
     }
 
-    /// The patient's twin changed at `at`. Call it while the patient's own lock is held.
-    pub fn twin_changed(&self, index: PatientIndex, at: At) {
+    fn twin_changed(&self, index: PatientIndex, at: At) {
         let mut inner = self.lock();
         let before = inner.patients[index.0 as usize].at.replace(at);
         if let Some(before) = before {
@@ -160,8 +160,7 @@ impl Hub {
         inner.last = inner.last.max(at);
     }
 
-    /// The alert that the journal calls `key` changed at `at`.
-    pub fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert) {
+    fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert) {
         let mut inner = self.lock();
         let patient = inner.patients[index.0 as usize].id.clone();
         inner.alerts.change(patient, index, at, key, alert);
@@ -169,8 +168,7 @@ impl Hub {
         inner.last = inner.last.max(at);
     }
 
-    /// The entry at `position` is wholly told. Wakes readers.
-    pub fn folded(&self, position: u64) {
+    fn folded(&self, position: u64) {
         let alerted = {
             let mut inner = self.lock();
             inner.folded = position;
@@ -182,14 +180,10 @@ impl Hub {
         self.progress
             .send_modify(|progress| progress.folded = position);
     }
+}
 
-    /// All that was durable at start is told. Wakes readers.
-    pub fn ready(&self) {
-        self.progress.send_modify(|progress| progress.ready = true);
-    }
-
-    // What readers ask.
-
+/// What readers ask.
+impl Hub {
     /// Wakes when the fold made progress.
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
