@@ -32,10 +32,17 @@ pub(crate) struct Card {
     /// In a file of its own, changed by rename.
     pub(crate) obeyed: Obeyed,
     /// Planted: the oldest record is missing at the next start, and nobody is told.
-    pub(crate) loses_quietly: bool,
+    loses_quietly: bool,
 }
 
 impl Card {
+    pub(crate) fn new(loses_quietly: bool) -> Self {
+        Self {
+            loses_quietly,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn commit(&mut self, changes: &Changes, extent: Extent) {
         if extent == Extent::Nothing {
             return;

@@ -101,10 +101,7 @@ impl House {
         };
         Self {
             number,
-            card: Card {
-                loses_quietly: planted.quiet_loss,
-                ..Card::default()
-            },
+            card: Card::new(planted.quiet_loss),
             running: None,
             life: 0,
             ahead: Span::ZERO,

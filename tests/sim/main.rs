@@ -25,6 +25,8 @@ use world::{Failure, Report, run};
 
 /// Schedules of the gate.
 const GATE: u64 = 300;
+/// Lines of a failure's trace; all of them where one seed is run again.
+const TRACE: usize = 40;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -43,7 +45,9 @@ fn explain(seed: u64, bug: Option<Bug>, failure: &Failure) -> String {
 
 /// A panic of the production code is a failure of the schedule, too.
 fn judged(seed: u64, bug: Option<Bug>) -> Result<Report, Box<Failure>> {
-    catch_unwind(AssertUnwindSafe(|| run(seed, bug))).unwrap_or_else(|panic| {
+    let again = number("VITALTWIN_SIM_SEED").is_some();
+    let kept = if again { usize::MAX } else { TRACE };
+    catch_unwind(AssertUnwindSafe(|| run(seed, bug, kept))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         let what = format!("a panic: {}", text.unwrap_or("no text"));

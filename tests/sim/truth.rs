@@ -185,13 +185,22 @@ impl Truth {
         }
     }
 
-    /// Positions at which readers were shown something.
-    pub(crate) fn was_shown_at(&self, position: Position) -> bool {
-        self.shown.contains_key(&position.0)
-    }
-
-    /// The pure replay stands here: what readers were shown must be this.
-    pub(crate) fn compare(&self, position: Position, states: &States) -> Result<(), Violation> {
+    /// An entry was read again, and the twins that it gives are these.
+    pub(crate) fn replayed(
+        &mut self,
+        committed: &Committed,
+        states: impl Fn() -> States,
+    ) -> Result<(), Violation> {
+        let position = committed.position;
+        if position > self.last {
+            // It was on disk when the store failed: nobody was told, and it counts.
+            self.committed(committed)?;
+        }
+        let stood = self.stood.as_ref().filter(|(at, _)| *at == position);
+        if stood.is_none() && !self.shown.contains_key(&position.0) {
+            return Ok(());
+        }
+        let states = states();
         for (patient, hash) in self.shown.get(&position.0).into_iter().flatten() {
             let stands = states.get(patient);
             if stands.is_none_or(|(at, state)| *at == position.0 && state != hash) {
@@ -199,8 +208,8 @@ impl Truth {
                 return broken(Property::P3, what);
             }
         }
-        match &self.stood {
-            Some((at, stood)) if *at == position && stood != states => {
+        match stood {
+            Some((at, stood)) if *stood != states => {
                 let what = format!("the replay up to {} is not what stood there", at.0);
                 broken(Property::P5, what)
             }

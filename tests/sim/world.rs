@@ -30,8 +30,6 @@ const RECOVERY: Span = Span::from_secs(180);
 const DELIVERY: Span = Span::from_mins(25);
 /// Messages that a line takes before the first has arrived.
 const LINE_LENGTH: usize = 16;
-/// The last of what happened, for whoever looks at a failure.
-const TRACE: usize = 60;
 /// More than any schedule needs.
 const MOST_EVENTS: u64 = 400_000;
 
@@ -157,6 +155,7 @@ pub(crate) struct World {
     is_over: bool,
     crashes: u64,
     trace: VecDeque<String>,
+    kept: usize,
     hash: u64,
 }
 
@@ -165,9 +164,9 @@ thread_local! {
     static HANDS: &'static Hands = Hands::at(START);
 }
 
-/// Runs the schedule of a seed.
-pub(crate) fn run(seed: u64, bug: Option<Bug>) -> Result<Report, Box<Failure>> {
-    let mut world = World::new(seed, bug);
+/// Runs the schedule of a seed, and keeps the last of what happened, so many lines.
+pub(crate) fn run(seed: u64, bug: Option<Bug>, kept: usize) -> Result<Report, Box<Failure>> {
+    let mut world = World::new(seed, bug, kept);
     match world.work() {
         Ok(()) => Ok(world.report()),
         Err(violation) => Err(Box::new(Failure {
@@ -178,7 +177,7 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>) -> Result<Report, Box<Failure>> {
 }
 
 impl World {
-    fn new(seed: u64, bug: Option<Bug>) -> Self {
+    fn new(seed: u64, bug: Option<Bug>, kept: usize) -> Self {
         let mut dice = dice(seed);
         let plan = Plan::of(&mut dice);
         let planted = house::Planted {
@@ -219,6 +218,7 @@ impl World {
             is_over: false,
             crashes: 0,
             trace: VecDeque::new(),
+            kept,
             hash: 0xcbf2_9ce4_8422_2325,
             plan,
         };
@@ -258,13 +258,21 @@ impl World {
         self.dice.random_range(0..count) == 0
     }
 
+    /// What happened is part of the schedule's hash (FNV-1a).
+    fn mix(&mut self, what: u64) {
+        let at = self.now.as_micros().cast_unsigned();
+        for part in [at, what] {
+            self.hash = (self.hash ^ part).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
     fn note(&mut self, what: impl FnOnce() -> String) {
         let at = self.now.since(START).as_micros();
         let line = format!("{:>4}.{:06} {}", at / 1_000_000, at % 1_000_000, what());
         for byte in line.bytes() {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            self.mix(byte.into());
         }
-        if self.trace.len() == TRACE {
+        if self.trace.len() == self.kept {
             self.trace.pop_front();
         }
         self.trace.push_back(line);
@@ -618,13 +626,11 @@ impl World {
             drops_alerts: self.bug == Some(Bug::DroppedAlerts),
             other_time: self.bug == Some(Bug::OtherTime),
         };
-        let (truth, mut found) = (&self.truth, Ok(()));
-        let stood_at = truth.stood.as_ref().map(|(at, _)| *at);
+        let (truth, mut found) = (&mut self.truth, Ok(()));
         let clock = Clock::by_hand(self.hands);
         let centre = Centre::open(&self.shelf, clock, planted, |committed, hub| {
-            let at = committed.position;
-            if found.is_ok() && (truth.was_shown_at(at) || stood_at == Some(at)) {
-                found = truth.compare(at, &states(hub));
+            if found.is_ok() {
+                found = truth.replayed(committed, || states(hub));
             }
         });
         let centre = match centre {
@@ -703,7 +709,7 @@ impl World {
         }
         let stopped = centre.stopped();
         if let Some(first) = first {
-            self.note(|| format!("centre: committed from {}", first.0));
+            self.mix(first.0);
         }
         if stopped.contains("the power went") {
             self.crash_centre("power cut in a commit");
@@ -1011,7 +1017,7 @@ impl World {
     }
 
     /// The whole log again, into a fold that knows nothing.
-    fn replay(&self, last: Position) -> Result<(), Violation> {
+    fn replay(&mut self, last: Position) -> Result<(), Violation> {
         let books = std::sync::Arc::new(Books::new(std::sync::Arc::clone(&Stock::get().vault)));
         let medium = std::sync::Arc::new(self.shelf.clone());
         let Ok(replay) = Replay::on(medium, books) else {
@@ -1021,9 +1027,8 @@ impl World {
         let mut found = Ok(());
         let read = replay.run(last.next(), |committed| {
             fold.apply(&committed);
-            let at = committed.position;
-            if found.is_ok() && (self.truth.was_shown_at(at) || at == last) {
-                found = self.truth.compare(at, &states(&hub));
+            if found.is_ok() {
+                found = self.truth.replayed(&committed, || states(&hub));
             }
         });
         found?;
