@@ -352,9 +352,9 @@ impl Door {
                 let count = self.waiting.len().min(TOGETHER);
                 let messages: Vec<_> = self.waiting.drain(..count).collect();
                 let (ingest, session) = (Arc::clone(ingest), Arc::clone(&self.session));
-                self.busy = Some(Box::pin(async move {
-                    ingest.handle(&session, messages).await
-                }));
+                self.busy = Some(Box::pin(
+                    async move { ingest.handle(&session, messages).await },
+                ));
             }
             let Some(replies) = self.busy.as_mut().and_then(poll) else {
                 return;

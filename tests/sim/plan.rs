@@ -70,17 +70,20 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [(Self, Property); 9] = [
-        (Self::ForgottenSync, Property::P1),
-        (Self::ValuesAgain, Property::P2),
-        (Self::StaleCursor, Property::P3),
-        (Self::QuietLoss, Property::P4),
-        (Self::OtherTime, Property::P5),
-        (Self::DroppedAlerts, Property::P6),
-        (Self::EndlessBackoff, Property::P7),
-        (Self::HangingWriter, Property::P8),
-        (Self::SwappedDevices, Property::P9),
-    ];
+    /// The property that it breaks.
+    pub(crate) const fn breaks(self) -> Property {
+        match self {
+            Self::ForgottenSync => Property::P1,
+            Self::ValuesAgain => Property::P2,
+            Self::StaleCursor => Property::P3,
+            Self::QuietLoss => Property::P4,
+            Self::OtherTime => Property::P5,
+            Self::DroppedAlerts => Property::P6,
+            Self::EndlessBackoff => Property::P7,
+            Self::HangingWriter => Property::P8,
+            Self::SwappedDevices => Property::P9,
+        }
+    }
 }
 
 /// A stretch of time in which a patient's heart is too slow.
@@ -125,6 +128,8 @@ pub(crate) struct Plan {
     pub(crate) trouble: Span,
     /// When the troubles end.
     pub(crate) heal: Time,
+    /// A house without a line from then on until the troubles end.
+    pub(crate) cut: Option<(usize, Time)>,
 }
 
 impl Plan {
@@ -132,7 +137,7 @@ impl Plan {
         let houses = rng.random_range(1..=MOST_HOUSES);
         let count = rng.random_range(houses..=MOST_PATIENTS);
         let patients: Vec<usize> = (0..count).map(|patient| patient % houses).collect();
-        let minutes = rng.random_range(4..=9);
+        let minutes = rng.random_range(4..=7);
         let heal = START + Span::from_mins(minutes);
         let mut episodes = Vec::new();
         for patient in 0..count {
@@ -148,14 +153,15 @@ impl Plan {
         let weather = Weather {
             broker,
             lost: [0, 0, 1, 4][rng.random_range(0..4)],
-            twice: if broker {
-                rng.random_range(0..=20)
-            } else {
-                0
-            },
+            twice: if broker { rng.random_range(0..=20) } else { 0 },
             delay: [(1, 60), (5, 400), (20, 3000)][rng.random_range(0..3)],
         };
+        let cut = (rng.random_range(0..4) == 0).then(|| {
+            let before = Span::from_secs(rng.random_range(195..=minutes * 60 - 30));
+            (rng.random_range(0..houses), heal - before)
+        });
         Self {
+            cut,
             houses,
             patients,
             beat: Span::from_millis(rng.random_range(2500..=4500)),

@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::v1::{self, GapReason};
 use proto::wire::decode_body;
-use vitals::{ContextId, Kind, SourceId, Span, StreamId, Time, Value};
+use vitals::{ContextId, Kind, PatientId, SourceId, Span, StreamId, Time, Value};
 use vitaltwin_aggregator::journal::{Committed, Content, Opened, OpenedBatch, Position};
+use vitaltwin_aggregator::publish::Hub;
 
-use crate::centre::States;
-use crate::plan::{Plan, Property, Violation, broken, whose};
+use crate::centre::{States, states};
+use crate::plan::{Plan, Property, START, Violation, broken, whose};
 use crate::stock::Stock;
 
 /// A gap's times come from stubs and commits: this much is rounding.
 const ROUNDING: Span = Span::from_secs(61);
+/// A stamp is this much before the value is handed over, at most.
+const STAMPING: Span = Span::from_millis(20);
 /// Readings of one episode may be apart by this much and still be one stretch of buckets.
 const BUCKET: Span = Span::from_secs(10);
 
@@ -31,6 +34,8 @@ struct Beat {
     ahead: Span,
     /// Its place in the journal.
     keys: BTreeSet<Key>,
+    /// When it came to lie there first, by the centre's clock.
+    known: Time,
 }
 
 impl Beat {
@@ -74,6 +79,7 @@ impl Truth {
             at,
             ahead: stamped.since(at),
             keys: BTreeSet::new(),
+            known: Time::ZERO,
         };
         self.beats.insert((patient, stamped.as_micros()), beat);
     }
@@ -90,10 +96,10 @@ impl Truth {
         if !self.journaled.insert((batch.context, batch.number)) {
             return broken(Property::P2, "a batch was journaled twice");
         }
-        self.batch(batch)
+        self.batch(batch, committed.known)
     }
 
-    fn batch(&mut self, batch: &OpenedBatch) -> Result<(), Violation> {
+    fn batch(&mut self, batch: &OpenedBatch, known: Time) -> Result<(), Violation> {
         let patients = &Stock::get().patients;
         let patient = patients.iter().position(|(id, ..)| *id == batch.patient);
         let Some(patient) = patient else {
@@ -119,9 +125,14 @@ impl Truth {
             self.readings.entry(patient).or_default().insert(key);
             let stamped = reading.received.as_micros();
             let Some(beat) = self.beats.get_mut(&(patient, stamped)) else {
-                return broken(Property::P2, format!("nobody measured what came at {stamped}"));
+                return broken(
+                    Property::P2,
+                    format!("nobody measured what came at {stamped}"),
+                );
             };
-            beat.keys.insert(key);
+            if beat.keys.insert(key) {
+                beat.known = known;
+            }
             if beat.keys.len() > 1 {
                 let what = format!("patient {patient}: the reading of {stamped} is there twice");
                 return broken(Property::P2, what);
@@ -166,7 +177,10 @@ impl Truth {
         let mut receipted = self.receipted.iter();
         let lost = receipted.find(|(context, number)| !has(*context, *number));
         if let Some((_, number)) = lost {
-            return broken(Property::P1, format!("batch {number} was receipted and is lost"));
+            return broken(
+                Property::P1,
+                format!("batch {number} was receipted and is lost"),
+            );
         }
         if last < self.last {
             let (last, before) = (last.0, self.last.0);
@@ -185,36 +199,33 @@ impl Truth {
         }
     }
 
-    /// An entry was read again, and the twins that it gives are these.
-    pub(crate) fn replayed(
-        &mut self,
-        committed: &Committed,
-        states: impl Fn() -> States,
-    ) -> Result<(), Violation> {
+    /// An entry was read again, and `hub` knows the twins that it gives.
+    pub(crate) fn replayed(&mut self, committed: &Committed, hub: &Hub) -> Result<(), Violation> {
         let position = committed.position;
         if position > self.last {
             // It was on disk when the store failed: nobody was told, and it counts.
             self.committed(committed)?;
         }
-        let stood = self.stood.as_ref().filter(|(at, _)| *at == position);
-        if stood.is_none() && !self.shown.contains_key(&position.0) {
-            return Ok(());
-        }
-        let states = states();
-        for (patient, hash) in self.shown.get(&position.0).into_iter().flatten() {
-            let stands = states.get(patient);
-            if stands.is_none_or(|(at, state)| *at == position.0 && state != hash) {
-                let what = format!("a reader saw a state of {patient} that is not the log's");
-                return broken(Property::P3, what);
-            }
-        }
-        match stood {
-            Some((at, stood)) if *stood != states => {
+        match &self.stood {
+            Some((at, stood)) if *at == position && *stood != states(hub) => {
                 let what = format!("the replay up to {} is not what stood there", at.0);
                 broken(Property::P5, what)
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The last replay stands here: what readers were shown must be what it gives.
+    pub(crate) fn was_so(&self, position: Position, hub: &Hub) -> Result<(), Violation> {
+        for (patient, hash) in self.shown.get(&position.0).into_iter().flatten() {
+            let index = PatientId::parse(patient).and_then(|id| hub.find(&id));
+            let twin = index.map(|index| hub.view(index).twin);
+            if twin.is_none_or(|twin| twin.position != position.0 || twin.state_hash != *hash) {
+                let what = format!("a reader saw a state of {patient} that is not the log's");
+                return broken(Property::P3, what);
+            }
+        }
+        Ok(())
     }
 
     /// Readings measured at or after this (right) time lie in the journal.
@@ -243,7 +254,7 @@ impl Truth {
             let covers_crash = |(of, gap): &&(usize, Gap)| {
                 of == patient
                     && gap.reason == GapReason::AgentStopped
-                    && gap.from - self.set_back <= stamped
+                    && gap.from - self.set_back - STAMPING <= stamped
                     && stamped <= gap.to + self.set_back
             };
             let mut others = self
@@ -251,9 +262,14 @@ impl Truth {
                 .iter()
                 .filter(|(_, gap)| gap.reason != GapReason::AgentStopped);
             if others.find(covers).is_none() && self.gaps.iter().find(covers_crash).is_none() {
+                let second = |at: Time| at.since(START).as_secs_f64();
+                let told = self.gaps.iter().filter(|(of, _)| of == patient);
+                let told: Vec<_> = told
+                    .map(|(_, gap)| (gap.reason, second(gap.from), second(gap.to)))
+                    .collect();
                 let what = format!(
-                    "patient {patient}: the reading of {} is lost and no gap tells",
-                    stamped.as_micros()
+                    "patient {patient}: the reading of {} s is lost and no gap tells: {told:?}",
+                    second(stamped)
                 );
                 return broken(Property::P4, what);
             }
@@ -275,7 +291,10 @@ impl Truth {
                 .filter(around)
                 .map(|(_, beat)| beat)
                 .filter(|beat| {
-                    let (from, to) = (episode.from - Span::from_secs(30), episode.to + Span::from_secs(90));
+                    let (from, to) = (
+                        episode.from - Span::from_secs(30),
+                        episode.to + Span::from_secs(90),
+                    );
                     beat.at >= from && beat.at <= to
                 })
                 .collect();
@@ -288,7 +307,8 @@ impl Truth {
                 .all(|beat| beat.is_at_its_time() && !beat.keys.is_empty());
             let dense = |pair: &[&&Beat]| pair[1].at.since(pair[0].at) <= BUCKET;
             let span = inside.first().zip(inside.last());
-            let long = span.is_some_and(|(first, last)| last.at.since(first.at) >= Span::from_secs(55));
+            let long =
+                span.is_some_and(|(first, last)| last.at.since(first.at) >= Span::from_secs(55));
             if !whole || !long || !inside.windows(2).all(dense) {
                 continue;
             }
@@ -303,7 +323,29 @@ impl Truth {
             let found: Vec<_> = alerts.iter().filter(about).collect();
             let live = found.iter().filter(|alert| !alert.retrospective).count();
             if found.is_empty() {
-                let what = format!("patient {}: an episode has no alert", episode.patient);
+                let (from, to) = (episode.from.since(START), episode.to.since(START));
+                let of = alerts.iter().filter(|alert| alert.patient == patient);
+                let of: Vec<_> = of
+                    .map(|alert| {
+                        (
+                            &alert.condition,
+                            (alert.onset_us - START.as_micros()) / 1_000_000,
+                        )
+                    })
+                    .collect();
+                let came: Vec<_> = inside
+                    .iter()
+                    .map(|beat| {
+                        (
+                            beat.at.since(START).as_secs_f64(),
+                            beat.known.since(START).as_secs_f64(),
+                        )
+                    })
+                    .collect();
+                let what = format!(
+                    "patient {}: the episode {from:?} to {to:?} has no alert: {of:?}; it came {came:?}",
+                    episode.patient
+                );
                 return broken(Property::P6, what);
             }
             if live > 1 {

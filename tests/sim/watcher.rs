@@ -51,7 +51,11 @@ impl Twins {
         most: usize,
         truth: &mut Truth,
     ) -> Result<(), Violation> {
-        let cursor = if self.resumes_stale { &self.stale } else { &self.cursor };
+        let cursor = if self.resumes_stale {
+            &self.stale
+        } else {
+            &self.cursor
+        };
         if self.reader.is_none() {
             (self.resumed, self.swept) = (!cursor.is_empty(), false);
         }

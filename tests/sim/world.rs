@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proto::clock::{Clock, Hands};
 use proto::seal::parse_header;
-use proto::v1::{CentreToGateway, GatewayToCentre, centre_to_gateway as down, gateway_to_centre as up};
+use proto::v1::{
+    CentreToGateway, GatewayToCentre, centre_to_gateway as down, gateway_to_centre as up,
+};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use vitals::{ContextId, Span, StreamId, Time};
@@ -28,6 +30,8 @@ use crate::watcher::{Alerts, Twins};
 const RECOVERY: Span = Span::from_secs(180);
 /// And everything is delivered within this: several of the longest waits to send again (300 s).
 const DELIVERY: Span = Span::from_mins(25);
+/// After the last fault values come more rarely: nothing is learned from them but that they come.
+const CALM_BEAT: Span = Span::from_secs(6);
 /// Messages that a line takes before the first has arrived.
 const LINE_LENGTH: usize = 16;
 /// More than any schedule needs.
@@ -58,6 +62,8 @@ enum Event {
     Operator(u64),
     Read,
     Trouble,
+    /// A house has no line until all is well.
+    Cut(usize),
     Heal,
     Recovered,
     Delivered,
@@ -232,6 +238,9 @@ impl World {
         }
         world.post(Span::from_secs(7), Event::Read);
         world.post(Span::from_secs(20), Event::Trouble);
+        if let Some((house, at)) = world.plan.cut {
+            world.post(at.since(START), Event::Cut(house));
+        }
         let heal = world.plan.heal.since(START);
         world.post(heal, Event::Heal);
         world.post(heal + RECOVERY, Event::Recovered);
@@ -362,6 +371,7 @@ impl World {
             }
             Event::Read => return self.read(),
             Event::Trouble => self.trouble(),
+            Event::Cut(house) => self.cut_off(house, self.plan.heal),
             Event::Heal => self.heal(),
             Event::Recovered => return self.recovered(),
             Event::Delivered => return self.delivered(),
@@ -387,7 +397,8 @@ impl World {
         let until = self.plan.heal + RECOVERY + Span::from_secs(20);
         if now < until {
             let jitter = self.between(0, 300);
-            self.post(self.plan.beat + jitter, Event::Beat(patient));
+            let calm = if self.healed { CALM_BEAT } else { Span::ZERO };
+            self.post(self.plan.beat + calm + jitter, Event::Beat(patient));
         }
         self.after_house(house);
     }
@@ -427,6 +438,13 @@ impl World {
             return;
         }
         self.houses[house].start(self.now);
+        // A radio needs longer to find its sensors than a store to say that a run began.
+        let found = self.now + Span::from_secs(4);
+        for patient in 0..self.plan.patients.len() {
+            if self.plan.patients[patient] == house {
+                self.quiet_until[patient] = self.quiet_until[patient].max(found);
+            }
+        }
         (self.wakes[house], self.card_busy[house]) = (None, false);
         let (life, ahead) = (self.houses[house].life, self.houses[house].ahead);
         self.note(|| format!("house {house}: starts, life {life}, ahead {ahead:?}"));
@@ -630,7 +648,7 @@ impl World {
         let clock = Clock::by_hand(self.hands);
         let centre = Centre::open(&self.shelf, clock, planted, |committed, hub| {
             if found.is_ok() {
-                found = truth.replayed(committed, || states(hub));
+                found = truth.replayed(committed, hub);
             }
         });
         let centre = match centre {
@@ -739,7 +757,9 @@ impl World {
                 let context = ContextId::from_slice(&receipt.context);
                 context.and_then(|context| names.get(&context).copied())
             }
-            Some(down::Kind::Command(_) | down::Kind::Refusal(_) | down::Kind::ContextAdmitted(_))
+            Some(
+                down::Kind::Command(_) | down::Kind::Refusal(_) | down::Kind::ContextAdmitted(_),
+            )
             | None => None,
         };
         // Receipts come in the order of random ids: the dice must not see that.
@@ -848,10 +868,8 @@ impl World {
             }
             3 | 4 => {
                 let long = if self.one_in(3) { 300_000 } else { 60_000 };
-                let span = self.between(5_000, long);
-                self.note(|| format!("house {house}: cut off for {span:?}"));
-                self.line_down(house, "cut off");
-                self.lines[house].cut_until = self.now + span;
+                let until = self.now + self.between(5_000, long);
+                self.cut_off(house, until);
             }
             5 | 6 => {
                 let down = self.between(500, 40_000);
@@ -899,6 +917,14 @@ impl World {
                 let _ = self.acknowledge();
             }
         }
+    }
+
+    fn cut_off(&mut self, house: usize, until: Time) {
+        let span = until.since(self.now);
+        self.note(|| format!("house {house}: cut off for {span:?}"));
+        self.line_down(house, "cut off");
+        let line = &mut self.lines[house];
+        line.cut_until = line.cut_until.max(until);
     }
 
     /// An agent's clock jumps ahead; or its machine comes back in its own past, as one without a battery does.
@@ -999,7 +1025,10 @@ impl World {
             };
             let twin = centre.hub.view(index).twin;
             let counted = |of: &proto::v1::GatewayState| {
-                (of.readings_applied + of.readings_quarantined, of.readings_applied)
+                (
+                    of.readings_applied + of.readings_quarantined,
+                    of.readings_applied,
+                )
             };
             let counted: u64 = twin.gateways.iter().map(|of| counted(of).0).sum();
             let there = self.truth.readings(patient);
@@ -1028,7 +1057,10 @@ impl World {
         let read = replay.run(last.next(), |committed| {
             fold.apply(&committed);
             if found.is_ok() {
-                found = self.truth.replayed(&committed, || states(&hub));
+                found = self.truth.replayed(&committed, &hub);
+            }
+            if found.is_ok() {
+                found = self.truth.was_so(committed.position, &hub);
             }
         });
         found?;

@@ -105,8 +105,9 @@ impl Core {
         self.changes.remove.extend(&opened.safe);
     }
 
-    /// The last run did not end by itself: what came after its last commit is lost.
-    pub(super) fn declare_crash(&mut self, now: Time) {
+    /// The last run did not end by itself: what came after its last commit is lost. Whether a device was connected
+    /// then, the commit does not know: it may have come since, and so may the order to listen to it.
+    pub(super) fn declare_crash<S>(&mut self, opened: &Opened<S>, now: Time) {
         if self.committed.clean || self.committed.committed_at_us == 0 {
             return;
         }
@@ -118,9 +119,8 @@ impl Core {
             to: now,
         };
         for stream in self.sealing.streams().collect::<Vec<_>>() {
-            let row = self.sealing.row_mut(stream);
-            if std::mem::take(&mut row.collecting) {
-                self.dirty.insert(stream);
+            let row = opened.streams.get(&stream);
+            if row.is_none_or(|row| row.collecting) {
                 self.declare(stream, 0, GapReason::AgentStopped, loss);
             }
         }

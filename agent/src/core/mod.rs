@@ -260,7 +260,7 @@ impl Core {
         core.take_over(opened);
         let duty = core.commander.in_force();
         core.assign(duty, now);
-        core.declare_crash(now);
+        core.declare_crash(opened, now);
         core.declare_damage(opened, now);
         (core.gateway.clean, core.gateway.loss_undeclared) = (false, false);
         core.drain_sealing(now);

@@ -65,7 +65,9 @@ impl Ingest {
         }
         let bytes: usize = records.iter().map(Vec::len).sum();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let wait = desk.sent.note(self.parts.flow, bytes, self.parts.clock.moment());
+        let wait = desk
+            .sent
+            .note(self.parts.flow, bytes, self.parts.clock.moment());
         if !wait.is_zero() {
             // It holds its own connection only; what it sends meanwhile stays in its own buffers.
             tokio::time::sleep(wait).await;
@@ -141,7 +143,9 @@ impl Ingest {
         let known = self
             .known(gateway, &stub)
             .map_err(|(reason, detail)| NotTaken::Refused(Some(batch), reason, detail))?;
-        if !self.parts.books.has_opener(stub.context) && !desk.budget.opener(self.parts.clock.moment()) {
+        if !self.parts.books.has_opener(stub.context)
+            && !desk.budget.opener(self.parts.clock.moment())
+        {
             let detail = "too many contexts at once: try again later";
             return refused(Some(batch), RefusalReason::Busy, detail);
         }

@@ -31,8 +31,8 @@ use vitals::{StreamId, Time};
 pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
 use pace::Pace;
 pub use replay::Replay;
-pub use store::{Group, HistoryCursor, Medium, NewRow, Row, Rows, Store, StoreError};
 use store::{Disk, Reader};
+pub use store::{Group, HistoryCursor, Medium, NewRow, Row, Rows, Store, StoreError};
 pub use writer::Desk;
 use writer::{Ask, QUEUE, Request, Shared, Writer};
 

@@ -146,7 +146,6 @@ impl Desk {
 }
 
 impl Writer {
-
     fn commit(&mut self, group: Vec<Request>) {
         let outcome = self.shared.check().and_then(|()| self.write(&group));
         match outcome {
