@@ -162,6 +162,8 @@ pub(crate) struct Centre {
     pub(crate) hub: Arc<Hub>,
     ingest: Arc<Ingest>,
     doors: BTreeMap<usize, Door>,
+    /// What connections that are gone were about: a door finishes what it took, and nobody hears the answer.
+    endings: Vec<Slow<Replies>>,
     acts: Vec<Slow<Result<Appended, JournalError>>>,
     tick: Option<Slow<Result<Appended, JournalError>>>,
     looked: Position,
@@ -209,6 +211,7 @@ impl Centre {
             hub,
             ingest,
             doors: BTreeMap::new(),
+            endings: Vec::new(),
             acts: Vec::new(),
             tick: None,
             looked,
@@ -249,14 +252,16 @@ impl Centre {
             waiting: VecDeque::new(),
             busy: None,
         };
-        self.doors.insert(house, door);
+        let before = self.doors.insert(house, door);
+        self.endings.extend(before.and_then(|door| door.busy));
         true
     }
 
     /// The connection is gone, and the door noticed.
     pub(crate) fn disconnect(&mut self, house: usize, link: u64) {
         if self.link(house) == Some(link) {
-            self.doors.remove(&house);
+            let gone = self.doors.remove(&house);
+            self.endings.extend(gone.and_then(|door| door.busy));
         }
     }
 
@@ -274,6 +279,7 @@ impl Centre {
 
     /// Goes as far as it can without the disk. True: something waits for it.
     pub(crate) fn go_on(&mut self, answers: &mut Vec<Answer>) -> bool {
+        self.endings.retain_mut(|ending| poll(ending).is_none());
         for door in self.doors.values_mut() {
             door.go_on(&self.ingest, answers);
         }
@@ -286,6 +292,7 @@ impl Centre {
         self.tick_if_due();
         self.tick.is_some()
             || !self.acts.is_empty()
+            || !self.endings.is_empty()
             || self.doors.values().any(|door| door.busy.is_some())
     }
 

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_slept_is_no_jump() {
-        let mut pace = Pace::new(START);
+        let mut pace = Pace::new(Clock::system(), START);
         pace.began.1 = Some(HOUR);
         let (moment, clock) = (pace.began.0, Clock::system());
         let morning = START + Span::from_mins(8 * 60);
