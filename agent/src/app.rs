@@ -5,6 +5,7 @@
 //! writer as a thread. Stop: the radio first; what it had handed over is sealed and made durable; the line
 //! then drains within its limit; what is left stays on disk for the next start.
 
+mod clock_set;
 mod home;
 mod renewal;
 mod settings;
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::{Span, Time};
 
+use self::clock_set::{Distance, since_boot};
 use self::home::Home;
 use self::renewal::Renewer;
 use self::settings::{Addresses, Way, settings, starting};
@@ -205,6 +207,8 @@ struct App {
     line_news: mpsc::Receiver<UplinkEvent>,
     line: Option<mpsc::Sender<GatewayToCentre>>,
     line_full: bool,
+    /// By which it is seen that the machine's clock was set.
+    distance: Distance,
     told_why: String,
     stop_line: watch::Sender<bool>,
     driver: Task<()>,
@@ -305,6 +309,7 @@ impl App {
             line_news,
             line: None,
             line_full: false,
+            distance: Distance::default(),
             told_why: String::new(),
             stop_line,
             driver,
@@ -399,11 +404,14 @@ impl App {
             }
             () = room(self.line.as_ref()), if self.line_full => return,
             () = tokio::time::sleep(pause) => {
-                self.core.tick(self.clock.now());
+                let now = self.clock.now();
+                self.watch_clock(now);
+                self.core.tick(now);
                 return;
             }
         };
         let now = self.clock.now();
+        self.watch_clock(now);
         let is_value = matches!(event, Event::Notification(_));
         self.core.handle(event, now);
         if is_value {
@@ -416,6 +424,14 @@ impl App {
         }
         if self.core.next_deadline() <= now {
             self.core.tick(now);
+        }
+    }
+
+    /// Before anything is dated by a clock that was set just now.
+    fn watch_clock(&mut self, now: Time) {
+        // A test clock is not the machine's.
+        if !self.clock.is_test() && self.distance.changed(now, since_boot()) {
+            self.core.handle(Event::ClockSet, now);
         }
     }
 

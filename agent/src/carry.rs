@@ -137,7 +137,7 @@ fn fill(
     at: impl Fn(io::Error) -> HandError,
 ) -> Result<Exported, HandError> {
     let mut writer = Writer::new(BufWriter::new(file), Cargo::Records).map_err(&at)?;
-    let ids: Vec<RecordId> = opened.records.keys().copied().collect();
+    let ids: Vec<RecordId> = opened.records.iter().map(|(id, _)| id).collect();
     let mut exported = Exported::default();
     let mut context = None;
     for some in ids.chunks(TOGETHER) {
@@ -155,7 +155,7 @@ fn fill(
             }
             writer.put(&Frame::Record(record)).map_err(&at)?;
             exported.records += 1;
-            let entry = opened.records.get(&id);
+            let entry = opened.records.get(id);
             exported.readings += entry.map_or(0, |entry| u64::from(entry.stub.count));
         }
         told(exported.records, ids.len() as u64);

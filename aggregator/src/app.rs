@@ -8,6 +8,7 @@
 //! what any part does inside.
 
 mod certificate;
+mod keeping;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,8 +48,10 @@ use crate::serve::access::Access;
 use crate::serve::signin::SignIn;
 use crate::serve::tls::Port;
 use crate::serve::{self, About};
+use crate::snapshot::{Restored, Snapshots};
 use crate::vault::Vault;
 use certificate::ServerCertificate;
+use keeping::Keep;
 
 /// At a stop, streams of gateways have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
@@ -128,8 +131,7 @@ impl Core {
     /// When the journal cannot be read, or the clock cannot be right.
     pub async fn desk(self) -> Result<(Admin, Closing)> {
         self.check_clock(false)?;
-        let mut fold = self.fold()?;
-        self.log.replay(|committed| fold.apply(&committed))?;
+        let (fold, _) = self.fold()?;
         self.check_damage(false)?;
         let (journal, feed) = self.log.start()?;
         begin_epoch(&self.books, &journal).await?;
@@ -157,13 +159,14 @@ impl Core {
                 journal,
                 folder,
                 stop,
-                _lock: self.lock,
+                lock: self.lock,
             },
         ))
     }
 
-    fn fold(&self) -> Result<Fold> {
-        Ok(empty_fold(&self.dir)?.0)
+    fn fold(&self) -> Result<(Fold, Restored)> {
+        let kept = usize::try_from(self.config.alerts_kept).unwrap_or(usize::MAX);
+        keeping::fold(&self.dir, Limits::keeping(kept), &self.books, &self.log)
     }
 
     /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up; and
@@ -216,11 +219,8 @@ impl Core {
     /// When it cannot start; once it listens it ends well.
     pub async fn run(self, stop: CancellationToken, accepted: Accepted) -> Result<()> {
         self.check_clock(accepted.clock)?;
-        let mut fold = self.fold()?;
-        let replayed = self.log.next();
-        self.log.replay(|committed| fold.apply(&committed))?;
+        let (fold, restored) = self.fold()?;
         self.check_damage(accepted.damage)?;
-        tracing::info!(entries = replayed.0 - 1, "journal replayed");
         let Self {
             lock,
             dir,
@@ -236,11 +236,19 @@ impl Core {
         let folding = CancellationToken::new();
         let sealer = Arc::clone(books.vault_handle());
         let (folder, patients) = Folder::start(fold, feed, &journal, sealer, clock, &folding)?;
+        let snapshots = keeping::snapshots(&dir, &books, &patients, &restored);
         let closing = Closing {
             journal: journal.clone(),
             folder,
             stop: folding,
-            _lock: lock,
+            lock,
+        };
+        let keep = Keep {
+            snapshots: Arc::clone(&snapshots),
+            journal: journal.clone(),
+            every: Span::from_mins(i64::from(config.snapshot_minutes)),
+            retention: Span::from_mins(i64::from(config.retention_days) * 24 * 60),
+            clock,
         };
         let house = House {
             dir,
@@ -251,9 +259,18 @@ impl Core {
             counters,
             journal,
             patients,
+            snapshots,
         };
+        // The house may end by itself, too.
+        let ended = stop.child_token();
+        let keeping = tokio::spawn(keep.run(ended.clone()));
         let served = house.serve(stop).await;
-        closing.close().await;
+        ended.cancel();
+        let lock = closing.close().await;
+        if let Ok(keep) = keeping.await {
+            keep.last().await;
+        }
+        drop(lock);
         served
     }
 }
@@ -262,11 +279,11 @@ impl Core {
 ///
 /// # Errors
 /// When the directory's secret cannot be read.
-pub(crate) fn empty_fold(dir: &CentreDir) -> Result<(Fold, Arc<Hub>)> {
+pub(crate) fn empty_fold(dir: &CentreDir, limits: Limits) -> Result<(Fold, Arc<Hub>)> {
     let secret = dir::read_secret(&dir.serve_key())?;
     let secret = Secret::from_slice(&secret)
         .context("serve.key must hold 32 bytes: restore it from its backup")?;
-    let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), Limits::default()));
+    let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), limits));
     Ok((Fold::new(Arc::clone(&hub), AlertIds::new(secret)), hub))
 }
 
@@ -276,15 +293,16 @@ pub struct Closing {
     journal: Journal,
     folder: Folder,
     stop: CancellationToken,
-    _lock: StoreLock,
+    lock: StoreLock,
 }
 
 impl Closing {
-    /// Writes what is queued, folds it, and lets the store go.
-    pub async fn close(self) {
+    /// Writes what is queued and folds it. The store is let go with what this gives back.
+    pub async fn close(self) -> StoreLock {
         self.stop.cancel();
         self.journal.close().await;
         self.folder.join().await;
+        self.lock
     }
 }
 
@@ -309,6 +327,7 @@ struct House {
     counters: Arc<Counters>,
     journal: Journal,
     patients: Patients,
+    snapshots: Arc<Snapshots>,
 }
 
 impl House {
@@ -347,6 +366,7 @@ impl House {
             patients: self.patients.clone(),
             sign_in: Arc::clone(&sign_in),
             page: page.clone(),
+            snapshots: Arc::clone(&self.snapshots),
         };
         let admin = Admin::new(AdminParts {
             books: Arc::clone(&self.books),
@@ -513,6 +533,7 @@ struct Running {
     patients: Patients,
     sign_in: Arc<SignIn>,
     page: String,
+    snapshots: Arc<Snapshots>,
 }
 
 impl Live for Running {
@@ -520,6 +541,9 @@ impl Live for Running {
         fill(&self.patients, status);
         status.watchers = u32::try_from(self.patients.hub().watchers()).unwrap_or(u32::MAX);
         status.server_certificate_expires_us = self.certificate.ends().as_micros();
+        for (why, count) in self.snapshots.health().failed {
+            status.refused.insert(why.into(), count);
+        }
     }
 
     fn sign_in(&self, person: &str) -> Option<String> {

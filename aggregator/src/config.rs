@@ -24,6 +24,13 @@ pub struct Config {
     /// Room that stays free on the journal's disk, MiB: with less, batches are refused (gateways keep them) while
     /// the store still works. 0: the disk may become full. Default 256.
     pub disk_free_min_mib: u32,
+    /// Minutes between two snapshots, by the centre's clock: a start reads the newest one and the log since. 0: none
+    /// are made, and a start reads the whole log. Default 10.
+    pub snapshot_minutes: u32,
+    /// Days that batches stay in the journal; older ones that snapshots cover are removed, after the newest snapshot was
+    /// read back. History, `rebuild` and `why` then say "older than what is kept". What people and gateways were allowed and
+    /// did stays for good. 0: everything stays. Needs snapshots. Default 0.
+    pub retention_days: u32,
     /// What one gateway may send on the long run, KiB/s; what is more waits. 0: no limit. Default 2048.
     pub gateway_kib_per_s: u32,
     /// What one gateway may send at once before that limit holds, KiB. Default 16384.
@@ -34,6 +41,9 @@ pub struct Config {
     pub renew_grace_days: u32,
     /// Connections that may be open at once on each port. Default 4096.
     pub max_connections: u32,
+    /// Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show; of
+    /// each about 1 KiB. Alerts that hold are kept whatever their number. Default 8192, at least 64.
+    pub alerts_kept: u32,
     /// Where `/metrics`, `/health` and `/ready` answer, in clear: a loopback address (see METRICS.md). Default: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
@@ -49,10 +59,13 @@ impl Default for Config {
             names: Vec::new(),
             journal_max_mib: 0,
             disk_free_min_mib: 256,
+            snapshot_minutes: 10,
+            retention_days: 0,
             gateway_kib_per_s: 2048,
             gateway_burst_kib: 16384,
             renew_grace_days: 90,
             max_connections: 4096,
+            alerts_kept: 8192,
             metrics_listen: None,
             log: "info".into(),
         }
@@ -77,6 +90,13 @@ journal_max_mib = 0
 # 0 = the disk may become full.
 disk_free_min_mib = 256
 
+# Minutes between two snapshots: a start reads the newest one and the log since. 0 = none are made.
+snapshot_minutes = 10
+
+# Days that batches stay in the journal; older ones are removed once snapshots cover them. What people and gateways
+# were allowed and did stays for good. 0 = everything stays.
+retention_days = 0
+
 # What one gateway may send on the long run (KiB/s; 0 = no limit) and at once (KiB); what is more waits.
 gateway_kib_per_s = 2048
 gateway_burst_kib = 16384
@@ -87,6 +107,10 @@ renew_grace_days = 90
 
 # Connections that may be open at once on each port.
 max_connections = 4096
+
+# Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show: about
+# 2 KiB of memory each. Alerts that hold are kept whatever their number.
+alerts_kept = 8192
 
 # Where /metrics (Prometheus), /health and /ready answer, in clear: an address of this machine only, such as
 # "127.0.0.1:9464". Commented out: nowhere.
@@ -124,6 +148,9 @@ impl Config {
         if config.max_connections == 0 {
             return value("max_connections", "must be at least 1");
         }
+        if config.alerts_kept < 64 {
+            return value("alerts_kept", "must be at least 64");
+        }
         if config.names.iter().any(|name| !is_host(name)) {
             return value(
                 "names",
@@ -137,6 +164,12 @@ impl Config {
             return value(
                 "metrics_listen",
                 "must be a loopback address such as 127.0.0.1:9464: it is in clear; let a collector on this machine send it on",
+            );
+        }
+        if config.retention_days > 0 && config.snapshot_minutes == 0 {
+            return value(
+                "retention_days",
+                "needs snapshots: set snapshot_minutes, too",
             );
         }
         if config.listen == config.mqtt_listen && config.listen.port() != 0 {
@@ -220,8 +253,10 @@ mod tests {
             ("listne = \"127.0.0.1:1\"", "listne"),
             ("listen = \"here\"", "listen"),
             ("max_connections = 0", "max_connections"),
+            ("alerts_kept = 3", "alerts_kept"),
             ("names = [\"https://x\"]", "names"),
             ("metrics_listen = \"0.0.0.0:9464\"", "metrics_listen"),
+            ("retention_days = 5\nsnapshot_minutes = 0", "retention_days"),
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
         ] {
             let error = Config::parse(text).expect_err(text).to_string();

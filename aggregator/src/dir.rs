@@ -121,6 +121,12 @@ impl CentreDir {
         self.store().join("journal.db")
     }
 
+    /// The snapshots beside the journal.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.store().join("snapshots.db")
+    }
+
     /// Locked by whoever writes the store.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod ca;
 pub mod cli;
 pub mod config;
@@ -25,5 +26,6 @@ pub mod publish;
 pub mod registry;
 pub mod replay;
 pub mod serve;
+pub mod snapshot;
 mod stages;
 pub mod vault;

@@ -1,5 +1,5 @@
 //! What the centre knew at any position of its journal, and why it raised an alert: the journal read again, by the
-//! production fold, from its beginning.
+//! production fold, from its beginning; where that was removed, from the oldest snapshot that serves.
 //!
 //! Promises: nothing is written and no lock is taken, so both run beside a centre at work, or on a copy of its
 //! directory on another machine; the same position gives the same state hash as the centre published there, as long
@@ -15,8 +15,9 @@ use vitals::{GatewayId, PatientId, Time};
 use crate::app::empty_fold;
 use crate::dir::CentreDir;
 use crate::journal::{Committed, Content, Entry, Opened, Position, Replay};
-use crate::publish::Hub;
+use crate::publish::{Hub, Limits};
 use crate::registry::Books;
+use crate::snapshot;
 use crate::vault::Vault;
 
 /// A twin as it was.
@@ -139,7 +140,9 @@ pub fn why(dir: &CentreDir, id: &str) -> Result<Why> {
         });
     })?;
     let alert = raised.with_context(|| {
-        format!("no alert {id} in this journal: ids are shown by the page and by AlertService")
+        format!(
+            "no alert {id} in what this journal keeps: ids are shown by the page and by AlertService"
+        )
     })?;
     let batches = sources(dir, &alert)?;
     Ok(Why {
@@ -223,9 +226,25 @@ fn again(
 ) -> Result<(Replay, Arc<Hub>)> {
     let vault = Vault::open_to_read(&dir.vault()).context("the vault cannot be read")?;
     let books = Arc::new(Books::new(Arc::new(vault)));
-    let replay = Replay::open(&dir.journal(), books)?;
-    let (mut fold, hub) = empty_fold(dir)?;
-    replay.run(end.unwrap_or(replay.next()), |committed| {
+    let replay = Replay::open(&dir.journal(), Arc::clone(&books) as _)?;
+    let (mut fold, hub) = empty_fold(dir, Limits::default())?;
+    let end = end.unwrap_or(replay.next());
+    let mut after = Position::START;
+    if let Some((below, known)) = replay.removed() {
+        // What was folded from them is in the snapshots alone.
+        let upto = Position(end.0.saturating_sub(1));
+        let known_at = |position| replay.known_at(position);
+        let restored = snapshot::restore(&dir.snapshots(), &books, &mut fold, &known_at, upto);
+        after = restored.begin.with_context(|| {
+            format!(
+                "older than what is kept: batches before position {} (known before {} us) were removed, and no snapshot is as old as position {}",
+                below.0,
+                known.as_micros(),
+                upto.0
+            )
+        })?;
+    }
+    replay.run(after, end, |committed| {
         fold.apply(&committed);
         seen(&committed, &hub);
     })?;

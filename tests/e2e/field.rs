@@ -7,13 +7,14 @@ use e2e::centre::Centre;
 use e2e::client::{all_readings, clock_of};
 use e2e::gateway::{Gateway, Uplink};
 use e2e::hand::HandGateway;
+use e2e::proxy::Weather;
 use e2e::wait::wait_for;
 use e2e::world::{World, days_later};
 use proto::clock::Clock;
 use proto::seal::SigningKey;
 
 use crate::buffer::{assigned, fill_buffer};
-use crate::paths::{LONG, one_patient, quiet_world};
+use crate::paths::{LONG, one_patient, quiet_world, settle, world_behind_proxy};
 
 /// A gateway was switched off for a month with readings on its disk. Its certificate ended on the first day.
 async fn a_month_off(uplink: Uplink) -> Result<()> {
@@ -318,5 +319,82 @@ async fn each_step_to_a_first_reading_names_the_next_one() -> Result<()> {
     world.centre.stop()?;
     let away = said(third.enrol(&token));
     ensure!(away.contains("does the centre run"), "{away}");
+    Ok(())
+}
+
+/// Generations of the patient's key, and the one that the gateway has sealed to.
+fn keys(world: &World) -> Result<(u64, u64)> {
+    let listed = world.centre.cli(&["patient", "list", "--json"])?;
+    let listed: serde_json::Value = serde_json::from_str(&listed)?;
+    let patient = &listed["patients"][0];
+    let generation = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+    Ok((
+        generation(&patient["key_generation"]),
+        generation(&patient["assignments"][0]["key_generation"]),
+    ))
+}
+
+/// A patient's key changes several times while readings come: on a line, without one, and while the agent is off.
+async fn keys_rotate(uplink: Uplink) -> Result<()> {
+    let (_folder, mut world, proxy) = world_behind_proxy("one.toml", 20.0, uplink, "").await?;
+    let patient = world.patients.values().next().cloned().unwrap_or_default();
+    let rotate = |world: &World| {
+        world
+            .centre
+            .cli(&["patient", "rotate-key", &patient])
+            .map(drop)
+    };
+    let sealed_to = async |world: &World, wanted: u64| {
+        wait_for(&format!("key {wanted}"), LONG, async || {
+            Ok((keys(world)? == (wanted, wanted)).then_some(()))
+        })
+        .await
+    };
+    let more = async |world: &mut World, count: u64| {
+        let home = world.gateway("home")?;
+        let decoded = home.count("/readings_decoded");
+        home.wait_decoded(decoded + count, LONG).await.map(drop)
+    };
+    more(&mut world, 50).await?;
+    sealed_to(&world, 1).await?;
+    for generation in 2..=4 {
+        rotate(&world)?;
+        sealed_to(&world, generation).await?;
+        more(&mut world, 50).await?;
+    }
+    // Without a line the gateway cannot hear of it, and goes on sealing to the last key that it knows.
+    proxy.set(Weather {
+        cut: true,
+        ..Weather::default()
+    });
+    more(&mut world, 100).await?;
+    rotate(&world)?;
+    more(&mut world, 100).await?;
+    ensure!(keys(&world)? == (5, 4), "{:?}", keys(&world)?);
+    let listed = world.centre.cli(&["patient", "list"])?;
+    ensure!(listed.contains("seals to key 4 of 5"), "{listed}");
+    // Nor while it is off; and the centre starts anew in between.
+    world.gateway("home")?.stop_agent()?;
+    rotate(&world)?;
+    world.centre.stop()?;
+    proxy.lead_to(match uplink {
+        Uplink::Grpc => world.centre.start().await?.grpc,
+        Uplink::Mqtt | Uplink::MqttElseGrpc => world.centre.start().await?.mqtt,
+    });
+    proxy.set(Weather::default());
+    world.gateway("home")?.start_agent()?;
+    more(&mut world, 50).await?;
+    sealed_to(&world, 6).await?;
+    let status = settle(&mut world)?;
+    ensure!(status["readings_declared_lost"] == 0, "{status}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_rotate_under_load_and_nothing_is_lost() -> Result<()> {
+    for uplink in [Uplink::Grpc, Uplink::Mqtt] {
+        let story = keys_rotate(uplink).await;
+        story.with_context(|| format!("by {}", uplink.name()))?;
+    }
     Ok(())
 }

@@ -17,22 +17,13 @@ use rand_chacha::ChaCha8Rng;
 use crate::paths::{plan, settle};
 use crate::support::{SOON, Small};
 
-/// Sets one key of the centre's `config.toml`.
-fn set(small: &Small, key: &str, value: u64) -> Result<()> {
-    let file = small.centre.dir().join("config.toml");
-    let text = std::fs::read_to_string(&file)?;
-    let kept = text.lines().filter(|line| !line.starts_with(key));
-    let lines: Vec<&str> = kept.collect();
-    std::fs::write(&file, format!("{key} = {value}\n{}\n", lines.join("\n"))).context("config.toml")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_journal_receipts_nothing_and_says_so() -> Result<()> {
     let mut small = Small::new().await?;
     let (uplink, assignment) = small.uplink().await?;
     drop(uplink);
     small.centre.stop()?;
-    set(&small, "journal_max_mib", 1)?;
+    small.centre.set("journal_max_mib", 1)?;
     small.centre.start().await?;
     let gateway = small.gateway.at(small.centre.ready()?.grpc);
     let mut uplink = gateway.connect().await?;
@@ -72,7 +63,7 @@ async fn a_full_journal_receipts_nothing_and_says_so() -> Result<()> {
     ensure!(!why.is_empty(), "a stopped store must say so: {status}");
     // With room again everything that was receipted is still there, and the rest is taken.
     small.centre.kill()?;
-    set(&small, "journal_max_mib", 1000)?;
+    small.centre.set("journal_max_mib", 1000)?;
     small.centre.start().await?;
     let journaled = small.centre.status()?["batches_journaled"].as_u64();
     ensure!(

@@ -122,7 +122,11 @@ const ADAPTERS: [(&str, &[&str]); 7] = [
     ("hpke", &["proto/src/seal/crypto.rs"]),
     (
         "rusqlite",
-        &["aggregator/src/journal/store", "aggregator/src/vault/store"],
+        &[
+            "aggregator/src/journal/store",
+            "aggregator/src/snapshot/store",
+            "aggregator/src/vault/store",
+        ],
     ),
     (
         "rcgen",

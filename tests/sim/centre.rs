@@ -183,7 +183,7 @@ impl Centre {
         let keeper = Arc::clone(&books);
         let log = Log::on(Arc::new(shelf.clone()), clock, keeper)?;
         let (mut fold, tape, hub) = empty_fold(planted.drops_alerts);
-        log.replay(|committed| {
+        log.replay(Position::START, |committed| {
             fold.apply(&committed);
             seen(&committed, &hub);
         })?;

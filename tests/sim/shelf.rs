@@ -114,6 +114,12 @@ impl Rows for Shelf {
         Ok(last.map(|row| (row.first, row.count, row.known)))
     }
 
+    fn row_of(&self, position: Position) -> Result<Option<Row>, StoreError> {
+        let disk = self.lock();
+        let holds = |row: &&NewRow| (row.first.0..row.first.0 + row.count).contains(&position.0);
+        Ok(disk.rows.iter().find(holds).map(read))
+    }
+
     fn history(
         &self,
         stream: StreamId,

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proto::v1::{self, alert_event, twin_event};
-use vitaltwin_aggregator::publish::{AlertReader, At, Hub, TwinReader};
+use proto::v1;
+use vitaltwin_aggregator::publish::event::{AlertKind, TwinKind};
+use vitaltwin_aggregator::publish::{AlertFilter, AlertReader, At, Hub, TwinFilter, TwinReader};
 
 use crate::centre::Told;
 use crate::plan::{Property, Violation, broken};
@@ -59,28 +60,28 @@ impl Twins {
         if self.reader.is_none() {
             (self.resumed, self.swept) = (!cursor.is_empty(), false);
         }
-        let make = || TwinReader::new(Arc::clone(hub), Vec::new(), cursor);
+        let make = || TwinReader::new(Arc::clone(hub), &TwinFilter::default(), cursor);
         let mut reader = self.reader.take().unwrap_or_else(make);
         for _ in 0..most {
             let Some(event) = reader.next(&anybody) else {
                 break;
             };
             if !event.cursor.is_empty() {
-                self.stale = std::mem::replace(&mut self.cursor, event.cursor);
+                self.stale = std::mem::replace(&mut self.cursor, event.cursor.to_vec());
             }
             match event.kind {
-                Some(twin_event::Kind::Change(twin)) => self.state(&twin, false, truth)?,
-                Some(twin_event::Kind::Snapshot(twin)) => {
+                Some(TwinKind::Change(twin)) => self.state(&read(&twin), false, truth)?,
+                Some(TwinKind::Snapshot(twin)) => {
                     self.swept = true;
-                    self.state(&twin, true, truth)?;
+                    self.state(&read(&twin), true, truth)?;
                 }
-                Some(twin_event::Kind::SnapshotEnd(end)) => {
+                Some(TwinKind::SnapshotEnd(end)) => {
                     if self.resumed {
                         let what = format!("a cursor of this journal is refused: {}", end.reason);
                         return broken(Property::P3, what);
                     }
                 }
-                Some(twin_event::Kind::KeepAlive(_)) | None => {}
+                Some(TwinKind::KeepAlive(_)) | None => {}
             }
         }
         self.reader = Some(reader);
@@ -137,7 +138,7 @@ impl Alerts {
                 self.at = tape.last().map(Told::at);
             }
         }
-        let make = || AlertReader::new(Arc::clone(hub), Vec::new(), 0, &self.cursor);
+        let make = || AlertReader::new(Arc::clone(hub), &AlertFilter::default(), &self.cursor);
         let mut reader = self.reader.take().unwrap_or_else(make);
         for _ in 0..most {
             let event = match reader.next(&anybody) {
@@ -149,24 +150,26 @@ impl Alerts {
                 }
             };
             if !event.cursor.is_empty() {
-                self.cursor = event.cursor;
+                self.cursor = event.cursor.to_vec();
             }
             match event.kind {
-                Some(alert_event::Kind::Change(alert)) => {
+                Some(AlertKind::Change(alert)) => {
+                    let alert: v1::Alert = read(&alert);
                     let at = parse(&event.event_id);
                     self.change(at, tape)?;
                     self.told.insert(alert.id.clone(), alert);
                 }
-                Some(alert_event::Kind::Snapshot(alert)) => {
+                Some(AlertKind::Snapshot(alert)) => {
+                    let alert: v1::Alert = read(&alert);
                     self.told.insert(alert.id.clone(), alert);
                 }
-                Some(alert_event::Kind::SnapshotEnd(end)) => {
+                Some(AlertKind::SnapshotEnd(end)) => {
                     if self.resumed {
                         let what = format!("a cursor of this journal is refused: {}", end.reason);
                         return broken(Property::P3, what);
                     }
                 }
-                Some(alert_event::Kind::KeepAlive(_)) | None => {}
+                Some(AlertKind::KeepAlive(_)) | None => {}
             }
         }
         self.reader = Some(reader);
@@ -191,7 +194,13 @@ impl Alerts {
     }
 }
 
-fn parse(event_id: &str) -> Option<At> {
+/// What a client reads.
+fn read<M: prost::Message + Default>(bytes: &[u8]) -> M {
+    M::decode(bytes).expect("a message of the contract")
+}
+
+fn parse(event_id: &[u8]) -> Option<At> {
+    let event_id = std::str::from_utf8(event_id).ok()?;
     let (position, index) = event_id.split_once('.')?;
     Some(At {
         position: position.parse().ok()?,

@@ -1054,7 +1054,7 @@ impl World {
         };
         let (mut fold, tape, hub) = empty_fold(self.bug == Some(Bug::DroppedAlerts));
         let mut found = Ok(());
-        let read = replay.run(last.next(), |committed| {
+        let read = replay.run(Position::START, last.next(), |committed| {
             fold.apply(&committed);
             if found.is_ok() {
                 found = self.truth.replayed(&committed, &hub);

@@ -76,6 +76,19 @@ impl Centre {
         Ok(centre)
     }
 
+    /// Sets one key of `config.toml`, for the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn set(&self, key: &str, value: u64) -> Result<()> {
+        let file = self.dir.join("config.toml");
+        let text = std::fs::read_to_string(&file).context("config.toml")?;
+        let kept = text.lines().filter(|line| !line.starts_with(key));
+        let lines: Vec<&str> = kept.collect();
+        std::fs::write(&file, format!("{key} = {value}\n{}\n", lines.join("\n")))
+            .context("config.toml")
+    }
+
     /// Another clock for the next start and the next commands.
     pub fn set_envs(&mut self, envs: &[(String, String)]) {
         self.envs = envs.to_vec();

@@ -18,8 +18,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::Streaming;
+use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic_web::{GrpcWebCall, GrpcWebClientService};
 use vitals::{Kind, Quality, Span, Time};
+
+type Whole = fn(http::Request<GrpcWebCall<Body>>) -> http::Request<Body>;
+
+/// A line that speaks gRPC-web.
+pub type Web = GrpcWebClientService<tower::util::MapRequest<Channel, Whole>>;
 
 /// One connection to the centre.
 #[derive(Clone, Debug)]
@@ -84,6 +91,12 @@ impl Client {
         })
     }
 
+    /// The line itself.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// The twins' service.
     #[must_use]
     pub fn twins(&self) -> TwinServiceClient<Channel> {
@@ -100,6 +113,14 @@ impl Client {
     #[must_use]
     pub fn history(&self) -> HistoryServiceClient<Channel> {
         HistoryServiceClient::new(self.channel.clone())
+    }
+
+    /// The same line spoken as a page speaks it: gRPC-web.
+    #[must_use]
+    pub fn web(&self) -> Web {
+        let whole: Whole = |request| request.map(Body::new);
+        let channel = tower::util::MapRequest::new(self.channel.clone(), whole);
+        GrpcWebClientService::new(channel)
     }
 
     /// What operators do.
@@ -141,8 +162,8 @@ impl Client {
     /// As the call.
     pub async fn watch_twins(&self, cursor: Vec<u8>) -> Result<Streaming<v1::TwinEvent>> {
         let request = v1::WatchTwinsRequest {
-            patients: Vec::new(),
             cursor,
+            ..Default::default()
         };
         Ok(self.twins().watch(request).await?.into_inner())
     }

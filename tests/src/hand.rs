@@ -256,6 +256,8 @@ impl HandUplink {
                     Some(Down::Refusal(refusal)) => heard.refusals.push(refusal),
                     Some(Down::Command(command)) => heard.commands.push(command),
                     Some(Down::ContextAdmitted(admitted)) => heard.admitted.push(admitted.context),
+                    // Nothing is sent in pieces by hand.
+                    Some(Down::PieceTaken(_)) => {}
                     None => bail!("the centre ended the stream"),
                 }
             }

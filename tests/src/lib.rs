@@ -3,7 +3,8 @@
 //! * [`process`]: a child process with its log, to be stopped, killed and waited for.
 //! * [`centre`], [`gateway`]: an aggregator and its command line; a gateway machine (a private D-Bus, the
 //!   wearables on it, an agent).
-//! * [`client`]: a reader of the centre, as a telemedicine platform would be one.
+//! * [`client`]: a reader of the centre, as a telemedicine platform would be one; [`watcher`]: what one saw that goes away
+//!   and comes back, and whether it is what happened.
 //! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends.
 //! * [`rogue`]: a centre that lies.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
@@ -25,4 +26,5 @@ pub mod proxy;
 pub mod rogue;
 pub mod soak;
 pub mod wait;
+pub mod watcher;
 pub mod world;

@@ -218,7 +218,8 @@ impl UplinkService for Service {
                             .unwrap_or_else(std::sync::PoisonError::into_inner);
                         seen.records.extend(batches.records);
                     }
-                    Some(Up::Hello(_)) | None => {}
+                    // It answers no piece, as a centre from before them.
+                    Some(Up::Hello(_) | Up::Piece(_)) | None => {}
                 }
                 for answer in answers {
                     if sender

@@ -6,9 +6,12 @@
 //! Must not know: seals, stores, uplinks.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufWriter, Write as _};
+use std::io::BufRead as _;
+use std::os::fd::AsFd as _;
 
 use proto::clock::Clock;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +26,8 @@ use crate::ble::btleplug::Bluetooth;
 const QUEUE: usize = 1024;
 /// Places of them that values leave to everything else.
 const RESERVED: usize = 128;
+/// Bytes that are written at once: less than what the pipe holds, so that no write waits in a quiet house.
+const AT_ONCE: usize = 32 * 1024;
 /// Exit code of a worker that tells why it ended.
 const TROUBLE: u8 = 3;
 
@@ -106,8 +111,6 @@ pub fn run(clock: Clock) -> std::io::Result<u8> {
     let (stop, stop_wanted) = watch::channel(false);
     let reader = std::thread::Builder::new().name("orders".into());
     reader.spawn(move || obey(&devices, &pins, &stop))?;
-    let writer = std::thread::Builder::new().name("pipe".into());
-    let writer = writer.spawn(move || write(told))?;
     let out = Out {
         queue,
         overflow: Overflow::default(),
@@ -121,11 +124,16 @@ pub fn run(clock: Clock) -> std::io::Result<u8> {
         .enable_all()
         .max_blocking_threads(4)
         .build()?;
-    let code = runtime.block_on(play(setup, clock, out, orders))?;
+    let code = runtime.block_on(async {
+        let pipe = std::io::stdout().as_fd().try_clone_to_owned()?;
+        let writer = tokio::spawn(write(told, pipe::Sender::from_owned_fd(pipe)?));
+        let code = play(setup, clock, out, orders).await;
+        let _pipe_closed = writer.await;
+        code
+    });
     // Hanging calls of libdbus must not hold the process.
     runtime.shutdown_background();
-    let _pipe_closed = writer.join();
-    Ok(code)
+    code
 }
 
 async fn play(setup: Setup, clock: Clock, out: Out, orders: Orders) -> std::io::Result<u8> {
@@ -167,20 +175,22 @@ fn obey(
     std::process::exit(0);
 }
 
-/// Writes until all senders are gone, or the pipe.
-fn write(mut told: mpsc::Receiver<Up>) {
-    let mut pipe = BufWriter::new(std::io::stdout());
-    while let Some(up) = told.blocking_recv() {
+/// Writes until all senders are gone, or the pipe. On the loop's own thread: a thread of its own would be woken for each
+/// value. What came in one turn of the loop goes out in one write.
+async fn write(mut told: mpsc::Receiver<Up>, mut pipe: pipe::Sender) {
+    let mut lines = Vec::new();
+    while let Some(up) = told.recv().await {
         let mut next = Some(up);
         while let Some(up) = next {
-            if pipe.write_all(up.to_line().as_bytes()).is_err() {
-                return;
-            }
-            next = told.try_recv().ok();
+            lines.extend_from_slice(up.to_line().as_bytes());
+            next = (lines.len() < AT_ONCE)
+                .then(|| told.try_recv().ok())
+                .flatten();
         }
-        if pipe.flush().is_err() {
+        if pipe.write_all(&lines).await.is_err() {
             return;
         }
+        lines.clear();
     }
 }
 

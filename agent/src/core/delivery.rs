@@ -1,9 +1,11 @@
 //! Delivery: what goes to the centre, and what its receipts, refusals and orders do.
 
+use std::ops::Range;
+
 use prost::Message as _;
 use proto::seal::Lane;
 use proto::v1::{
-    CentreToGateway, GapReason, GatewayToCentre, Hello, OpenContext, Receipt, Refusal,
+    CentreToGateway, GapReason, GatewayToCentre, Hello, OpenContext, Receipt, RecordPiece, Refusal,
     RefusalReason, SealedBatches, SignedCommand, centre_to_gateway as down,
     gateway_to_centre as up,
 };
@@ -20,6 +22,24 @@ use crate::status::describe;
 use crate::uplink::UplinkEvent;
 use crate::uplink::budget::Allowance;
 use crate::uplink::window::{Class, Refused, Send};
+
+/// What is being read from disk for the line.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Records.
+    Whole(Vec<RecordId>),
+    /// A piece of one.
+    Piece(RecordId, Range<usize>),
+}
+
+impl Asked {
+    fn ids(&self) -> &[RecordId] {
+        match self {
+            Self::Whole(ids) => ids,
+            Self::Piece(id, _) => std::slice::from_ref(id),
+        }
+    }
+}
 
 impl Core {
     /// The next message for the line, if one is due. Call it only when the line takes one more.
@@ -58,8 +78,13 @@ impl Core {
                     }
                     // Those in memory as well: a commit may be under way, and they may be on disk alone when
                     // the answer comes.
-                    self.jobs.push_back(Job::Load(ids.clone()));
-                    self.loading.push_back(Some(ids));
+                    self.load(Asked::Whole(ids));
+                }
+                Some(Send::Piece(id, range)) => {
+                    if let Some(piece) = self.piece_in_memory(id, &range) {
+                        return Some(piece);
+                    }
+                    self.load(Asked::Piece(id, range));
                 }
                 None => return self.ready.pop_front(),
             }
@@ -96,6 +121,10 @@ impl Core {
                 Some(down::Kind::Receipt(receipt)) => self.receipt(&receipt, now),
                 Some(down::Kind::Command(signed)) => self.command(&signed, now),
                 Some(down::Kind::Refusal(refusal)) => self.refusal(&refusal, now),
+                Some(down::Kind::PieceTaken(taken)) => {
+                    let held = usize::try_from(taken.held).unwrap_or(usize::MAX);
+                    self.window.piece_taken(held, now);
+                }
                 Some(down::Kind::ContextAdmitted(admitted)) => {
                     // Only a hint: a centre that does not know it after all says so, and gets the header.
                     let context = ContextId::from_slice(&admitted.context);
@@ -126,28 +155,50 @@ impl Core {
             }
         };
         // The line that asked is gone: the window has these records as backlog again.
-        let Some(ids) = asked else {
+        let Some(asked) = asked else {
             return;
         };
+        let ids = asked.ids();
         let mut found: std::collections::BTreeMap<_, _> = found.into_iter().collect();
         let mut records = Vec::with_capacity(ids.len());
         let mut damaged = Vec::new();
         for id in ids {
-            if self.ledger.get(id).is_none() {
+            if self.ledger.get(*id).is_none() {
                 continue;
             }
-            match self.pending.get(&id).cloned().or_else(|| found.remove(&id)) {
+            match self.pending.get(id).cloned().or_else(|| found.remove(id)) {
                 Some(record) => records.push(record),
-                None => damaged.push(id),
+                None => damaged.push(*id),
             }
         }
         if !damaged.is_empty() {
             self.changes.aside.extend(&damaged);
             self.drop_records(&damaged, GapReason::BufferDamaged, "buffer_damaged", now);
         }
-        if !records.is_empty() {
-            self.ready.push_back(batches(records));
+        match asked {
+            Asked::Whole(_) if records.is_empty() => {}
+            Asked::Whole(_) => self.ready.push_back(batches(records)),
+            Asked::Piece(id, range) => {
+                self.in_pieces = records.pop().map(|record| (id, record));
+                self.ready.extend(self.piece_in_memory(id, &range));
+            }
         }
+    }
+
+    fn load(&mut self, asked: Asked) {
+        self.jobs.push_back(Job::Load(asked.ids().to_vec()));
+        self.loading.push_back(Some(asked));
+    }
+
+    /// A piece of a record that is in memory, or was read for the piece before.
+    fn piece_in_memory(&self, id: RecordId, range: &Range<usize>) -> Option<GatewayToCentre> {
+        let read = self.in_pieces.as_ref().filter(|(read, _)| *read == id);
+        let record = self.pending.get(&id).or(read.map(|(_, record)| record))?;
+        Some(message(up::Kind::Piece(RecordPiece {
+            offset: u32::try_from(range.start).ok()?,
+            data: record.get(range.clone())?.to_vec(),
+            last: range.end == record.len(),
+        })))
     }
 
     fn in_memory(&self, ids: &[RecordId]) -> Option<GatewayToCentre> {
@@ -211,7 +262,7 @@ impl Core {
             }
             if row.context == id.0 {
                 (row.receipted, row.receipt_epoch) = (number, epoch);
-                self.dirty.insert(stream);
+                self.counted.insert(stream);
             }
         }
         self.close_if_over(ordinal);
@@ -302,6 +353,9 @@ impl Core {
         };
         let context = ContextId::from_slice(&refusal.context);
         let ordinal = context.and_then(|context| self.ledger.ordinal(context));
+        if matches!(refused, Refused::Record(_)) && refusal.context.is_empty() {
+            self.window.piece_refused(now);
+        }
         // Everything may rest without a context; for one that is not kept here there is nothing to delay.
         if refused == Refused::Everything || ordinal.is_some() {
             self.window.refused(ordinal.unwrap_or(0), refused, now);

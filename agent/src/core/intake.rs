@@ -105,6 +105,10 @@ impl Core {
                 .add(BEFORE_ASSIGNMENT, early);
         }
         self.count_decoded(stream, kept as u64, now);
+        let stored = is_stored(notification.characteristic);
+        if stored {
+            self.listing.insert(stream);
+        }
         self.survival
             .take((stream, source), &observed.readings, now);
         let lane = self.lane(address, observed.lane, notification.received);
@@ -116,7 +120,6 @@ impl Core {
         let Some(device) = self.devices.get_mut(&address) else {
             return;
         };
-        let stored = is_stored(notification.characteristic);
         device.readings += kept as u64;
         device.last_value = Some(notification.received);
         let contact = observed.contact.or(device.contact);
@@ -243,6 +246,7 @@ impl Core {
             });
         }
         self.devices_changed = true;
+        self.drop_old_clocks(now);
         self.schedule_commit(now);
         self.erase(&duty.withheld, now);
         self.withheld = duty.withheld;
@@ -331,7 +335,7 @@ impl Core {
     /// Nothing measured before this waits here: neither in a record without a receipt nor for its seal.
     fn complete_until(&self, stream: StreamId, now: Time) -> Time {
         let of_stream =
-            |(_, entry): &(RecordId, &Entry)| entry.stub.stream == stream && entry.stub.count > 0;
+            |(_, entry): &(RecordId, Entry)| entry.stub.stream == stream && entry.stub.count > 0;
         let kept = self.ledger.iter().filter(of_stream);
         let oldest = kept.map(|(_, entry)| entry.stub.oldest()).min();
         let sealed = now - UNSEALED;
@@ -410,7 +414,7 @@ impl Core {
         if readings > 0 {
             self.sealing.row_mut(stream).readings_decoded += readings;
             self.gateway.readings_decoded += readings;
-            self.dirty.insert(stream);
+            self.counted.insert(stream);
             self.schedule_commit(now);
         }
     }

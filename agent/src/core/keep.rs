@@ -20,6 +20,9 @@ use crate::outbox::writer::{Done, Job};
 /// fails; then the oldest dense readings go first, declared.
 const MANY_PENDING_BYTES: usize = 256 * 1024;
 const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
+/// How long counts and positions wait for their commit while all records have their receipts: each commit costs the
+/// flash 25 KB and more, whatever it holds.
+const COUNTS: Span = Span::from_secs(10);
 /// How often the oldest are looked for: their age is told by the minute.
 const LOOK_FOR_EXPIRED: Span = Span::from_secs(60);
 /// The budget never falls below this, however full the disk is.
@@ -92,9 +95,9 @@ impl Core {
             let epoch = row.highest_epoch.max(row.receipt_epoch);
             self.ledger.raise_epoch(*stream, epoch);
         }
-        for (id, entry) in &opened.records {
-            self.ledger.add(*id, *entry);
-            self.window.add_backlog(*id, delivery::class(entry));
+        for (id, entry) in opened.records.iter() {
+            self.ledger.add(id, entry);
+            self.window.add_backlog(id, delivery::class(&entry));
         }
         let over: Vec<u64> = self.ledger.empty_contexts().collect();
         for ordinal in over {
@@ -175,6 +178,7 @@ impl Core {
                 if let Some(changes) = self.committing.take() {
                     for (id, _) in &changes.put {
                         self.pending.remove(id);
+                        self.let_go(*id);
                     }
                     self.committed = changes.gateway.clone();
                 }
@@ -190,9 +194,19 @@ impl Core {
         if self.has_changes() {
             self.schedule_commit(now);
         }
+        if !self.held.is_empty() {
+            self.commit_due = Some(now);
+        }
     }
 
     pub(super) fn has_changes(&self) -> bool {
+        self.is_pressing()
+            || !self.counted.is_empty()
+            || self.gateway.readings_receipted != self.committed.readings_receipted
+    }
+
+    /// Something changed that is promised within the commit interval: anything but counts and positions.
+    fn is_pressing(&self) -> bool {
         let changes = &self.changes;
         !(self.unsaved.is_empty()
             && self.dirty.is_empty()
@@ -203,7 +217,6 @@ impl Core {
             && changes.put_aside.is_empty()
             && changes.close.is_empty())
             || self.gateway.clean != self.committed.clean
-            || self.gateway.readings_receipted != self.committed.readings_receipted
             || self.day.is_worth_keeping(&self.committed.spent)
     }
 
@@ -220,13 +233,20 @@ impl Core {
         if !self.has_changes() {
             return;
         }
+        let age = now.since(Time::from_micros(self.committed.committed_at_us));
+        if !self.is_pressing() && (Span::ZERO..COUNTS).contains(&age) {
+            self.commit_due = Some(now + (COUNTS - age));
+            return;
+        }
         let mut changes = std::mem::take(&mut self.changes);
         self.count_kept();
+        self.listing.clear();
         let unsaved = std::mem::take(&mut self.unsaved);
         changes.put = unsaved
             .into_iter()
             .filter_map(|id| self.pending.get(&id).map(|record| (id, record.clone())))
             .collect();
+        self.dirty.append(&mut self.counted);
         for stream in std::mem::take(&mut self.dirty) {
             let position = self.sealing.position(stream);
             let row = self.sealing.row_mut(stream);
@@ -272,6 +292,10 @@ impl Core {
         if error.is_disk_full() {
             self.budget.disk_full(self.ledger.bytes());
         }
+        for id in std::mem::take(&mut self.held) {
+            self.held.insert(id);
+            self.let_go(id);
+        }
         let text = crate::status::describe(error);
         if self.store_trouble.as_ref() != Some(&text) {
             tracing::error!(
@@ -302,9 +326,27 @@ impl Core {
         self.changes.close.extend(since.close);
     }
 
+    /// True for a record of readings that may hold what a device stores: sent before it is durable, it would be
+    /// with the centre and, after a crash, fetched from the device again. While nothing can be written, late is worse
+    /// than twice.
+    pub(super) fn waits_for_disk(&self, entry: &Entry) -> bool {
+        let stub = &entry.stub;
+        stub.count > 0 && self.listing.contains(&stub.stream) && self.store_trouble.is_none()
+    }
+
+    /// A record that waited for the disk is sent.
+    fn let_go(&mut self, id: RecordId) {
+        if self.held.remove(&id)
+            && let Some(entry) = self.ledger.get(id)
+        {
+            self.window.add(id, delivery::class(entry));
+        }
+    }
+
     /// A record is no longer needed, on disk or in memory.
     pub(super) fn forget(&mut self, id: RecordId) {
         self.pending.remove(&id);
+        self.held.remove(&id);
         if !self.unsaved.remove(&id) {
             self.changes.remove.push(id);
         }
@@ -375,6 +417,7 @@ impl Core {
             return;
         }
         self.expiry_due = now + LOOK_FOR_EXPIRED;
+        self.drop_old_clocks(now);
         let expired = self.ledger.expired(now - self.settings.buffer_age);
         if expired.is_empty() {
             return;

@@ -64,6 +64,8 @@ pub enum Event {
     Store(Done),
     /// A renewed certificate chain.
     Renewed(Vec<Vec<u8>>),
+    /// The machine's clock was set.
+    ClockSet,
 }
 
 /// What the core needs to know of the configuration.
@@ -158,6 +160,10 @@ pub struct Core {
     pending: BTreeMap<RecordId, Vec<u8>>,
     /// Those of them that no commit under way holds.
     unsaved: BTreeSet<RecordId>,
+    /// Those of them that stay here until they are durable, because their device is asked for them again if not.
+    held: BTreeSet<RecordId>,
+    /// Streams that took stored records since the last commit began.
+    listing: BTreeSet<StreamId>,
     changes: Changes,
     committing: Option<Arc<Changes>>,
     committed: GatewayRow,
@@ -165,6 +171,8 @@ pub struct Core {
     commit_due: Option<Time>,
     /// The streams whose row differs from what is on disk.
     dirty: BTreeSet<StreamId>,
+    /// Those of which only counts and positions differ: they wait for the next commit that something else needs.
+    counted: BTreeSet<StreamId>,
     budget: keep::Budget,
     /// When to look next for what waited too long.
     expiry_due: Time,
@@ -173,7 +181,9 @@ pub struct Core {
     jobs: VecDeque<Job>,
     /// Records being read for sending, in the order of the jobs: live ones may follow backlog. `None` after the
     /// line that asked is gone.
-    loading: VecDeque<Option<Vec<RecordId>>>,
+    loading: VecDeque<Option<delivery::Asked>>,
+    /// The record read last for a piece: its other pieces need no reading.
+    in_pieces: Option<(RecordId, Vec<u8>)>,
     ready: VecDeque<GatewayToCentre>,
     hello_due: bool,
     line_trouble: Option<String>,
@@ -232,17 +242,21 @@ impl Core {
             radio_trouble: None,
             pending: BTreeMap::new(),
             unsaved: BTreeSet::new(),
+            held: BTreeSet::new(),
+            listing: BTreeSet::new(),
             changes: Changes::default(),
             committing: None,
             committed: gateway.clone(),
             gateway,
             commit_due: Some(now),
             dirty: BTreeSet::new(),
+            counted: BTreeSet::new(),
             budget: keep::Budget::new(settings.buffer_bytes, settings.keep_free_bytes),
             expiry_due: now,
             store_trouble: None,
             jobs: VecDeque::new(),
             loading: VecDeque::new(),
+            in_pieces: None,
             ready: VecDeque::new(),
             hello_due: false,
             line_trouble: None,
@@ -275,6 +289,7 @@ impl Core {
             Event::Uplink(event) => self.uplink(event, now),
             Event::Store(done) => self.store(done, now),
             Event::Renewed(chain) => self.sealing.set_chain(chain),
+            Event::ClockSet => self.clock_set(now),
         }
         self.survive(now);
         self.seal_if_live(now);
@@ -429,10 +444,13 @@ impl Core {
                     Output::Superseded(ids) => self.superseded(&ids),
                     Output::Sealed(sealed) => {
                         self.gateway.readings_sealed += u64::from(sealed.entry.stub.count);
-                        self.dirty.insert(sealed.entry.stub.stream);
+                        self.counted.insert(sealed.entry.stub.stream);
                         self.ledger.add(sealed.id, sealed.entry);
                         let class = delivery::class(&sealed.entry);
-                        if sealed.gathered {
+                        if self.waits_for_disk(&sealed.entry) {
+                            self.held.insert(sealed.id);
+                            self.commit_due = Some(now);
+                        } else if sealed.gathered {
                             let until = self.parked_until(now);
                             self.window.park(sealed.id, class, until);
                         } else {
@@ -481,7 +499,8 @@ impl Core {
         } else {
             self.settings.commit_interval
         };
-        self.commit_due.get_or_insert(now + interval);
+        let due = now + interval;
+        self.commit_due = Some(self.commit_due.map_or(due, |known| known.min(due)));
     }
 
     fn declare(&mut self, stream: StreamId, source: u16, reason: GapReason, loss: Loss) {

@@ -15,9 +15,12 @@ use crate::ble::Notification;
 use crate::ble::records::{Marks, Profile};
 use crate::outbox::rows::RecordsRow;
 
-/// Pieces of one kind that are remembered; beyond it the oldest spot checks, or the newest records, are
-/// forgotten (they may then come twice, never get lost).
+/// Pieces of one kind that are remembered; beyond it the newest are forgotten (they may then come twice, never get
+/// lost).
 const MOST_PIECES: usize = 128;
+/// Stamps of spot checks that are remembered, three bytes each: more than oximeters for the home store. Beyond it the
+/// oldest are forgotten, and come again with each link.
+const MOST_SPOTS: usize = 512;
 
 /// Numbers that were taken, as disjoint ranges in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,11 +85,11 @@ pub(crate) struct TakenRecords {
     monitor: Taken,
     /// The monitor's session, as the device writes it.
     session: Vec<u8>,
-    /// How many spot checks with each stamp were taken: an oximeter's records have no numbers, and two
+    /// How many spot checks with each stamp, seconds, were taken: an oximeter's records have no numbers, and two
     /// measurements may have one stamp.
     spots: BTreeMap<u64, u64>,
-    /// How many with each stamp came on this link.
-    heard: BTreeMap<u64, u64>,
+    /// The stamp that came last on this link, and how often in a row.
+    told: (u64, u64),
 }
 
 /// What of a value is new.
@@ -129,7 +132,7 @@ impl TakenRecords {
             Ok(Characteristic::PlxSpotCheck) => {
                 let spot = SpotCheck::decode(value).ok();
                 let stamp = spot.and_then(|spot| spot.time?.as_if_utc());
-                let stamp = stamp.and_then(|time| u64::try_from(time.as_micros()).ok());
+                let stamp = stamp.and_then(|time| u64::try_from(time.as_micros() / 1_000_000).ok());
                 stamp.map_or(Fresh::Whole, |stamp| self.take_spot(stamp))
             }
             _ => Fresh::Whole,
@@ -154,16 +157,20 @@ impl TakenRecords {
         }
     }
 
-    /// The second value with one stamp on one link is a second measurement; on the next link both come again.
+    /// The second value in a row with one stamp is a second measurement. One that comes again after others was told
+    /// before: measured while the link came up and then listed, or listed once more by a run that was tried again.
     fn take_spot(&mut self, stamp: u64) -> Fresh {
-        let heard = self.heard.entry(stamp).or_insert(0);
-        *heard += 1;
+        let row = match self.told {
+            (last, row) if last == stamp => row + 1,
+            _ => 1,
+        };
+        self.told = (stamp, row);
         let taken = self.spots.entry(stamp).or_insert(0);
-        if *heard <= *taken {
+        if row <= *taken {
             return Fresh::Nothing;
         }
-        *taken = *heard;
-        if self.spots.len() > MOST_PIECES {
+        *taken = row;
+        if self.spots.len() > MOST_SPOTS {
             self.spots.pop_first();
         }
         Fresh::Whole
@@ -171,7 +178,7 @@ impl TakenRecords {
 
     /// The link is down: on the next one the device may send everything again.
     pub(crate) fn link_lost(&mut self) {
-        self.heard.clear();
+        self.told = (0, 0);
     }
 
     /// The device sent everything that it has.
@@ -220,11 +227,7 @@ impl TakenRecords {
             announced: self.announced.map(u32::from),
             monitor,
             session: self.session.clone(),
-            spots: self
-                .spots
-                .iter()
-                .flat_map(|(stamp, count)| [*stamp, *count])
-                .collect(),
+            spots: spots_to_row(&self.spots),
         })
     }
 
@@ -235,14 +238,29 @@ impl TakenRecords {
             announced: row.announced.and_then(|number| u16::try_from(number).ok()),
             monitor: Taken::from_row(&row.monitor),
             session: row.session.clone(),
-            spots: row
-                .spots
-                .chunks_exact(2)
-                .map(|pair| (pair[0], pair[1]))
-                .collect(),
-            heard: BTreeMap::new(),
+            spots: spots_from_row(&row.spots),
+            told: (0, 0),
         }
     }
+}
+
+/// Each stamp as the seconds since the one before it, followed by its count.
+fn spots_to_row(spots: &BTreeMap<u64, u64>) -> Vec<u64> {
+    let mut before = 0;
+    let step = |(stamp, count): (&u64, &u64)| {
+        let since = stamp - std::mem::replace(&mut before, *stamp);
+        [since, *count]
+    };
+    spots.iter().flat_map(step).collect()
+}
+
+fn spots_from_row(row: &[u64]) -> BTreeMap<u64, u64> {
+    let mut stamp = 0_u64;
+    let pairs = row.chunks_exact(2).map(|pair| {
+        stamp = stamp.saturating_add(pair[0]);
+        (stamp, pair[1])
+    });
+    pairs.collect()
 }
 
 /// True for a value that changes what [`TakenRecords`] keeps.
@@ -366,14 +384,49 @@ mod tests {
         assert_eq!(taken.take(&monitor(&[1])), Fresh::Whole);
     }
 
+    /// SpO2 97, pulse 72, at that minute and second.
+    fn spot_at(minute: u8, second: u8) -> Notification {
+        let mut value = vec![0x01, 97, 0, 72, 0];
+        value.extend([0xEA, 0x07, 11, 22, 8, minute, second]);
+        notification(Characteristic::PlxSpotCheck, value)
+    }
+
+    #[test]
+    fn a_spot_check_that_is_told_live_and_listed_on_one_link_is_one() {
+        let mut taken = TakenRecords::default();
+        let listed = |taken: &mut TakenRecords| -> Vec<Fresh> {
+            [30, 35, 40]
+                .map(|minute| taken.take(&spot_at(minute, 0)))
+                .into()
+        };
+        // Measured while the link came up; the device lists it after its older ones.
+        assert_eq!(taken.take(&spot_at(40, 0)), Fresh::Whole);
+        let first = listed(&mut taken);
+        assert_eq!(first, [Fresh::Whole, Fresh::Whole, Fresh::Nothing]);
+        // The run was aborted and asks for all of them again.
+        assert_eq!(listed(&mut taken), vec![Fresh::Nothing; 3]);
+        assert_eq!(
+            taken.take(&spot_at(45, 0)),
+            Fresh::Whole,
+            "control: a new one"
+        );
+    }
+
+    #[test]
+    fn a_memory_full_of_spot_checks_comes_again_in_vain() {
+        let all =
+            || (0..=255).flat_map(|n| [spot_at(n % 60, n / 60), spot_at(n % 60, 10 + n / 60)]);
+        let mut taken = TakenRecords::default();
+        assert!(all().all(|spot| taken.take(&spot) == Fresh::Whole));
+        let row = taken.to_row(1).expect("kept");
+        assert!(prost::Message::encoded_len(&row) < 2048);
+        let mut taken = TakenRecords::from_row(&row);
+        assert!(all().all(|spot| taken.take(&spot) == Fresh::Nothing));
+    }
+
     #[test]
     fn two_spot_checks_with_one_stamp_are_two_and_come_again_in_vain() {
-        let spot = || {
-            // SpO2 97, pulse 72, with a time.
-            let mut value = vec![0x01, 97, 0, 72, 0];
-            value.extend([0xEA, 0x07, 11, 22, 8, 30, 0]);
-            notification(Characteristic::PlxSpotCheck, value)
-        };
+        let spot = || spot_at(30, 0);
         let mut taken = TakenRecords::default();
         assert_eq!(taken.take(&spot()), Fresh::Whole);
         assert_eq!(taken.take(&spot()), Fresh::Whole);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use proto::seal::receipt::{Range, make, tags_hash};
-use proto::seal::{KeyId, Opener, PatientSecret, SigningKey, command, parse_header, tag_of};
+use proto::seal::{
+    KeyId, Lane, Opener, PatientSecret, SigningKey, command, parse_header, parse_stub, tag_of,
+};
 use proto::v1::{
     self, CentreToGateway, GapReason, GatewayToCentre, RefusalReason, centre_to_gateway as down,
     gateway_to_centre as up,
@@ -19,7 +21,7 @@ use super::{Core, Event, Settings};
 use crate::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
 use crate::identity::{Identity, Obeyed};
 use crate::outbox::seal::Loss;
-use crate::outbox::store::Store;
+use crate::outbox::store::{Store, StoreError};
 use crate::outbox::writer::{Done, Job};
 use crate::uplink::UplinkEvent;
 use crate::uplink::window::Limits;
@@ -43,6 +45,14 @@ struct Centre {
     epoch: u64,
     /// Tags by context and number.
     tags: BTreeMap<(ContextId, u64), [u8; 16]>,
+    /// What is sealed to a former key does not open any more, as if it had been destroyed.
+    destroys_keys: bool,
+    /// Records that did not open.
+    closed: u32,
+    /// A record that came in part.
+    partial: Vec<u8>,
+    /// Pieces that came.
+    pieces: u32,
     /// Readings applied, with how often they came under different numbers.
     applied: BTreeMap<(ContextId, SourceId, Kind, u64), u32>,
     gaps: Vec<v1::Gap>,
@@ -59,35 +69,57 @@ struct Centre {
 
 impl Centre {
     fn rotate_key(&mut self) {
-        let number = self.keys.len() as u64 + 1;
-        self.key_id = KeyId(number.to_be_bytes());
+        let before = u64::from_be_bytes(self.key_id.0);
+        self.key_id = KeyId((before + 1).to_be_bytes());
+        if self.destroys_keys {
+            self.keys.clear();
+            self.openers.clear();
+        }
         self.keys.insert(self.key_id, PatientSecret::generate());
     }
 
-    fn take(&mut self, message: GatewayToCentre) {
+    /// Takes a message; what it says to a piece at once.
+    fn take(&mut self, message: GatewayToCentre) -> Option<down::Kind> {
         self.bytes += message.encoded_len() as u64;
         match message.kind.expect("a kind") {
             up::Kind::Hello(hello) => self.hellos.push(hello.command_number),
             up::Kind::OpenContext(open) => {
                 let header = parse_header(&open.header).expect("a header");
-                let opener =
-                    Opener::new(&self.keys[&header.key_id], &header).expect("the patient's");
-                self.openers.insert(header.context, opener);
+                if let Some(key) = self.keys.get(&header.key_id) {
+                    let opener = Opener::new(key, &header).expect("the patient's");
+                    self.openers.insert(header.context, opener);
+                }
             }
             up::Kind::Batches(batches) => {
                 for record in batches.records {
                     self.record(&record);
                 }
             }
+            up::Kind::Piece(piece) => {
+                self.pieces += 1;
+                if piece.offset == 0 {
+                    self.partial.clear();
+                }
+                assert_eq!(piece.offset as usize, self.partial.len(), "in order");
+                self.partial.extend(piece.data);
+                if !piece.last {
+                    let held = u32::try_from(self.partial.len()).expect("small");
+                    return Some(down::Kind::PieceTaken(v1::PieceTaken { held }));
+                }
+                let record = std::mem::take(&mut self.partial);
+                self.record(&record);
+            }
         }
+        None
     }
 
     fn record(&mut self, record: &[u8]) {
         let stub = proto::seal::parse_stub(record).expect("whole");
-        let opener = self
-            .openers
-            .get(&stub.context)
-            .expect("the header came first");
+        let Some(opener) = self.openers.get(&stub.context) else {
+            assert!(self.destroys_keys, "the header came first");
+            self.closed += 1;
+            return;
+        };
         let opened = opener.open(record).expect("authentic");
         let tag = tag_of(record).expect("whole");
         let known = self.old.contains(&(stub.context, stub.number));
@@ -174,6 +206,10 @@ impl Bench {
             openers: BTreeMap::new(),
             epoch: 1,
             tags: BTreeMap::new(),
+            destroys_keys: false,
+            closed: 0,
+            partial: Vec::new(),
+            pieces: 0,
             applied: BTreeMap::new(),
             gaps: Vec::new(),
             heartbeats: Vec::new(),
@@ -265,7 +301,9 @@ impl Bench {
             if self.connected
                 && let Some(message) = self.core.poll_message(self.now)
             {
-                self.centre.take(message);
+                if let Some(answer) = self.centre.take(message) {
+                    self.say(answer);
+                }
                 continue;
             }
             let Some(job) = self.core.poll_job() else {
@@ -284,6 +322,11 @@ impl Bench {
 
     /// One heart rate, then the time until the next; the core ticks when it asked to.
     fn beat(&mut self) {
+        self.value();
+        self.pass(Span::from_secs(1));
+    }
+
+    fn value(&mut self) {
         self.energy += 1;
         let [low, high] = self.energy.to_le_bytes();
         let notification = Notification {
@@ -296,7 +339,6 @@ impl Bench {
         self.core
             .handle(Event::Notification(notification), self.now);
         self.pump();
-        self.pass(Span::from_secs(1));
     }
 
     fn pass(&mut self, span: Span) {
@@ -446,7 +488,7 @@ fn an_outage_is_caught_up_from_disk_and_memory_live_first() {
     while first.is_none() {
         match bench.core.poll_message(bench.now).expect("live").kind {
             Some(up::Kind::Batches(batches)) => first = Some(batches.records),
-            kind => bench.centre.take(GatewayToCentre { kind }),
+            kind => drop(bench.centre.take(GatewayToCentre { kind })),
         }
     }
     let records = first.expect("found");
@@ -537,6 +579,35 @@ fn a_crash_right_after_a_connect_says_so() {
     }
     assert_eq!(bench.applied_once(), 0, "it is lost");
     assert_eq!(bench.gaps(GapReason::AgentStopped).len(), 1);
+}
+
+#[test]
+fn while_all_is_receipted_counts_alone_write_seldom() {
+    let mut bench = Bench::new();
+    bench.receipt_all();
+    let commits = |bench: &mut Bench, receipts: bool| {
+        let before = bench.core.gateway.commits;
+        for _ in 0..60 {
+            bench.value();
+            if receipts {
+                bench.receipt_all();
+            }
+            bench.pass(Span::from_secs(1));
+        }
+        bench.core.gateway.commits - before
+    };
+    let live = commits(&mut bench, true);
+    assert!((5..=9).contains(&live), "{live}");
+    // The control: what has no receipt is on disk within the interval.
+    let unsure = commits(&mut bench, false);
+    assert!(unsure >= 55, "{unsure}");
+    // And no count is lost at the end.
+    let decoded = bench.decoded();
+    bench.core.stop(bench.now);
+    bench.pump();
+    assert!(bench.core.is_durable());
+    bench.restart(1 << 30);
+    assert_eq!(bench.core.status(bench.now).readings_decoded, decoded);
 }
 
 #[test]
@@ -664,10 +735,74 @@ fn what_waits_too_long_is_dropped_and_declared_exactly() {
     assert_eq!(bench.applied_once() as u64 + declared, bench.decoded());
 }
 
-/// Keys change, contexts grow old, the line comes and goes, and readings never pause.
+/// What a line of 2 kbit/s carries next; the time that it takes passes, then the centre answers.
+fn thinly(bench: &mut Bench) -> Option<up::Kind> {
+    // What is read from disk for the line comes with the next call.
+    let message = (0..3).find_map(|_| {
+        let message = bench.core.poll_message(bench.now);
+        if message.is_none() {
+            bench.pump();
+        }
+        message
+    })?;
+    let took = i64::try_from(message.encoded_len() * 4).expect("small");
+    bench.pass(Span::from_millis(took));
+    let kind = message.kind.clone();
+    if let Some(answer) = bench.centre.take(message) {
+        bench.say(answer);
+    }
+    for receipt in bench.centre.receipts(&bench.core) {
+        bench.say(down::Kind::Receipt(receipt));
+    }
+    kind
+}
+
 #[test]
-fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
+fn on_a_thin_line_records_go_in_pieces_and_a_spot_check_between_them() {
     let mut bench = Bench::new();
+    bench.receipt_all();
+    bench.disconnect();
+    // Intervals that differ: nothing of it can be deflated away.
+    let mut jitter = 7_i64;
+    for _ in 0..5000 {
+        bench.beat();
+        jitter = jitter * 7919 % 10_007;
+        bench.pass(Span::from_millis(jitter % 500));
+    }
+    bench.connect();
+    // Its pump carries nothing from here on: the line below does.
+    bench.connected = false;
+    let (mut spot, mut raised) = (None, false);
+    for n in 0..4000 {
+        let kind = thinly(&mut bench);
+        if bench.centre.pieces == 3 && !raised {
+            raised = true;
+            glucose_record(&mut bench, 1);
+            spot = Some(n);
+        }
+        if let Some(up::Kind::Batches(batches)) = &kind
+            && let Some(raised) = spot
+        {
+            let stub = parse_stub(&batches.records[0]).expect("whole");
+            assert_eq!(stub.lane, Lane::Alert, "nothing else goes before it");
+            assert!(n - raised <= 3, "not before {} messages", n - raised);
+            spot = None;
+        }
+        if kind.is_none() {
+            bench.pass(Span::from_secs(1));
+        }
+        if bench.core.is_drained() {
+            break;
+        }
+    }
+    assert!(raised && spot.is_none());
+    assert!(bench.core.is_drained());
+    assert!(bench.centre.pieces > 20, "{} pieces", bench.centre.pieces);
+    assert_eq!(bench.applied_once() as u64, bench.decoded());
+}
+
+/// Keys change, contexts grow old, the line comes and goes, and readings never pause.
+fn rotate_under_load(bench: &mut Bench) {
     for hour in 1..=200_u64 {
         if hour % 7 == 0 {
             bench.disconnect();
@@ -694,6 +829,12 @@ fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
         bench.pass(Span::from_secs(1));
         bench.receipt_all();
     }
+}
+
+#[test]
+fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
+    let mut bench = Bench::new();
+    rotate_under_load(&mut bench);
     assert!(bench.core.is_drained());
     assert_eq!(bench.applied_once() as u64, bench.decoded());
     assert!(bench.centre.gaps.is_empty(), "{:?}", bench.centre.gaps);
@@ -702,6 +843,16 @@ fn rotation_of_keys_and_contexts_under_load_loses_nothing() {
         keys > 5 && contexts > keys,
         "the control: {keys} keys, {contexts} contexts"
     );
+}
+
+#[test]
+fn control_where_a_former_key_is_destroyed_what_was_sealed_to_it_is_not_delivered() {
+    let mut bench = Bench::new();
+    bench.centre.destroys_keys = true;
+    rotate_under_load(&mut bench);
+    assert!(bench.centre.closed > 0);
+    assert!(!bench.core.is_drained(), "and the gateway keeps it");
+    assert!((bench.applied_once() as u64) < bench.decoded());
 }
 
 /// After a clean end a damaged store's loss is known to the reading, by source; after another end, as far as its
@@ -1033,6 +1184,48 @@ fn stored_records_are_asked_for_again_only_if_their_readings_are_not_durable() {
     bench.pass(Span::from_secs(2));
     bench.receipt_all();
     assert_eq!(bench.applied_once(), 9, "each once");
+}
+
+#[test]
+fn a_stored_record_is_sent_once_it_is_durable_so_that_none_is_fetched_and_sent_twice() {
+    let mut bench = Bench::new();
+    let sent = |bench: &mut Bench| {
+        while let Some(message) = bench.core.poll_message(bench.now) {
+            bench.centre.take(message);
+        }
+        bench.centre.applied.len()
+    };
+    let one = {
+        glucose_record(&mut bench, 0);
+        assert_eq!(sent(&mut bench), 0, "the disk does not have it yet");
+        // Killed: the device is asked for it again.
+        bench.restart(1 << 30);
+        bench.connect();
+        glucose_record(&mut bench, 0);
+        // Without waiting for the interval.
+        bench.core.tick(bench.now);
+        bench.pump();
+        sent(&mut bench)
+    };
+    assert!(one > 0, "it came");
+    bench.restart(1 << 30);
+    bench.connect();
+    glucose_record(&mut bench, 0);
+    bench.pass(Span::from_secs(2));
+    assert_eq!(sent(&mut bench), one, "taken before");
+    // While nothing can be written, late is worse than twice.
+    glucose_record(&mut bench, 1);
+    bench.core.tick(bench.now);
+    assert_eq!(sent(&mut bench), one);
+    while bench.core.poll_job().is_some() {}
+    let done = Done::Committed {
+        result: Err(StoreError::Panicked("for this test".into())),
+        free: u64::MAX,
+    };
+    bench.core.handle(Event::Store(done), bench.now);
+    assert_eq!(sent(&mut bench), 2 * one, "sent all the same");
+    glucose_record(&mut bench, 2);
+    assert_eq!(sent(&mut bench), 3 * one, "and so is the next");
 }
 
 impl Bench {
@@ -1411,4 +1604,82 @@ fn what_is_known_of_a_clock_outlives_the_agent() {
     let (clock, reading) = dated(true);
     assert_eq!(clock, None);
     assert_eq!(reading.effective, at(0));
+}
+
+/// The meter's clock is read: it shows this hour, at :06:40.
+fn read_clock(bench: &mut Bench, hour: u8) {
+    let read = Notification {
+        device: DEVICE,
+        service: vitals::gatt::uuid(0x1805),
+        characteristic: vitals::gatt::uuid(0x2A2B),
+        value: vec![0xEB, 0x07, 1, 15, hour, 6, 40, 5, 0, 0],
+        received: bench.now,
+    };
+    bench.core.handle(Event::Notification(read), bench.now);
+}
+
+/// A gateway without a battery clock stands an hour behind when it reads the clock of a meter that is right; then the
+/// network tells it the time.
+#[test]
+fn what_was_learnt_of_a_clock_before_the_gateway_knew_the_time_is_forgotten() {
+    let dated = |told: bool, dies: bool| {
+        let mut bench = Bench::new();
+        bench.pass(Span::from_secs(400));
+        read_clock(&mut bench, 9);
+        bench.pass(Span::from_secs(2));
+        bench.now = at(4002);
+        if told {
+            bench.core.handle(Event::ClockSet, bench.now);
+        }
+        bench.pass(Span::from_secs(2));
+        if dies {
+            bench.restart(1 << 30);
+            bench.connect();
+        }
+        let known = bench.core.status(bench.now).devices[0].clock.is_some();
+        // Of 08:00:00 by its clock, which is right.
+        glucose_record(&mut bench, 7);
+        bench.pass(Span::from_secs(2));
+        let came = bench.centre.glucose.pop().map(|reading| reading.effective);
+        (known, came)
+    };
+    assert_eq!(dated(true, false), (false, Some(at(0))));
+    assert_eq!(dated(true, true), (false, Some(at(0))), "nor kept");
+    // Control: nobody said that the clock was set. It seems to be of 07:00, before the meter was assigned.
+    assert_eq!(dated(false, true), (true, None));
+}
+
+#[test]
+fn a_clock_is_kept_while_its_device_is_assigned_and_used() {
+    let kept = |bench: &mut Bench| {
+        bench.pass(Span::from_secs(2));
+        bench.restart(1 << 30);
+        bench.core.clocks.len()
+    };
+    let mut bench = Bench::new();
+    bench.pass(Span::from_secs(4000));
+    read_clock(&mut bench, 9);
+    assert_eq!(kept(&mut bench), 1);
+    let row = bench.core.clocks.values().next().expect("one");
+    assert_eq!(row.kept_at_us % 60_000_000, 0, "to the minute");
+    bench.now = bench.now + Span::from_mins(80 * 24 * 60);
+    bench.beat();
+    assert_eq!(kept(&mut bench), 1);
+    bench.now = bench.now + Span::from_mins(11 * 24 * 60);
+    bench.beat();
+    assert_eq!(kept(&mut bench), 0, "not met for a quarter of a year");
+    // Of a device that is somebody else's now.
+    let mut bench = Bench::new();
+    bench.pass(Span::from_secs(4000));
+    read_clock(&mut bench, 9);
+    assert_eq!(kept(&mut bench), 1);
+    bench.connect();
+    let command = v1::Command {
+        gateway: "g-1".into(),
+        number: 9,
+        kind: Some(v1::command::Kind::Assignments(v1::AssignmentList::default())),
+    };
+    let signed = command::sign(&bench.centre.command_key, &command);
+    bench.say(down::Kind::Command(signed));
+    assert_eq!(kept(&mut bench), 0);
 }

@@ -14,6 +14,7 @@ use proto::v1;
 use vitals::{ContextId, StreamId, Time};
 
 use super::RecordId;
+use super::records::Records;
 
 /// Tags of receipted records kept per context: a late range may cover old and new records at once.
 const RECENT_TAGS: usize = 1024;
@@ -88,7 +89,6 @@ pub struct Receipted {
 #[derive(Debug)]
 struct State {
     context: Context,
-    records: BTreeMap<u64, Entry>,
     lanes: [usize; 5],
     recent: BTreeMap<u64, [u8; 16]>,
     receipted: u64,
@@ -123,12 +123,12 @@ impl Kept {
 #[derive(Debug, Default)]
 pub struct Ledger {
     contexts: BTreeMap<u64, State>,
+    records: Records,
     ordinals: HashMap<ContextId, u64>,
     streams: BTreeMap<StreamId, Kept>,
     /// The highest journal epoch whose receipt was acted upon.
     epochs: BTreeMap<StreamId, u64>,
     bytes: u64,
-    records: usize,
 }
 
 impl Ledger {
@@ -137,7 +137,6 @@ impl Ledger {
         self.ordinals.insert(context.id, ordinal);
         let state = State {
             context,
-            records: BTreeMap::new(),
             lanes: [0; 5],
             recent: BTreeMap::new(),
             receipted: 0,
@@ -149,7 +148,10 @@ impl Ledger {
     /// The context is over and has no records: nothing of it needs keeping.
     pub fn close(&mut self, ordinal: u64) {
         if let Some(state) = self.contexts.remove(&ordinal) {
-            debug_assert!(state.records.is_empty(), "a context outlives its records");
+            debug_assert!(
+                !self.records.has_any_of(ordinal),
+                "a context outlives its records"
+            );
             self.ordinals.remove(&state.context.id);
         }
     }
@@ -168,10 +170,8 @@ impl Ledger {
 
     /// Contexts without records.
     pub fn empty_contexts(&self) -> impl Iterator<Item = u64> + '_ {
-        self.contexts
-            .iter()
-            .filter(|(_, state)| state.records.is_empty())
-            .map(|(ordinal, _)| *ordinal)
+        let ordinals = self.contexts.keys().copied();
+        ordinals.filter(|ordinal| !self.records.has_any_of(*ordinal))
     }
 
     /// Contexts kept.
@@ -206,9 +206,8 @@ impl Ledger {
             debug_assert!(false, "a record follows its context");
             return;
         };
-        if state.records.insert(id.number, entry).is_none() {
+        if self.records.insert(id, entry) {
             state.lanes[entry.stub.lane as usize] += 1;
-            self.records += 1;
             self.bytes += entry.stub.record_size() as u64;
             let (kept, more) = (
                 self.streams.entry(entry.stub.stream).or_default(),
@@ -224,9 +223,8 @@ impl Ledger {
     /// Removes a record whose loss the caller declares.
     pub fn remove(&mut self, id: RecordId) -> Option<Entry> {
         let state = self.contexts.get_mut(&id.ordinal)?;
-        let entry = state.records.remove(&id.number)?;
+        let entry = self.records.remove(id)?;
         state.lanes[entry.stub.lane as usize] -= 1;
-        self.records -= 1;
         self.bytes -= entry.stub.record_size() as u64;
         if let Some(kept) = self.streams.get_mut(&entry.stub.stream) {
             let less = Kept::of(&entry);
@@ -240,20 +238,20 @@ impl Ledger {
 
     /// What is known of a record.
     #[must_use]
-    pub fn get(&self, id: RecordId) -> Option<&Entry> {
-        self.contexts.get(&id.ordinal)?.records.get(&id.number)
+    pub fn get(&self, id: RecordId) -> Option<Entry> {
+        self.records.get(id)
     }
 
     /// Records that have no receipt.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.records
+        self.records.len()
     }
 
     /// True if every record has its receipt.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.records == 0
+        self.records.is_empty()
     }
 
     /// Bytes of the records that have no receipt.
@@ -263,19 +261,8 @@ impl Ledger {
     }
 
     /// All records, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = (RecordId, &Entry)> + '_ {
-        self.contexts.iter().flat_map(|(ordinal, state)| {
-            let ordinal = *ordinal;
-            state.records.iter().map(move |(number, entry)| {
-                (
-                    RecordId {
-                        ordinal,
-                        number: *number,
-                    },
-                    entry,
-                )
-            })
-        })
+    pub fn iter(&self) -> impl Iterator<Item = (RecordId, Entry)> + '_ {
+        self.records.iter()
     }
 
     /// Takes a receipt: verifies it, and removes what it covers.
@@ -308,7 +295,7 @@ impl Ledger {
         let mut unjudged = 0;
         let mut numbers = Vec::new();
         for range in &verified.ranges {
-            match state.judge(range)? {
+            match state.judge((ordinal, &self.records), range)? {
                 Some(found) => numbers.extend(found),
                 None => unjudged += 1,
             }
@@ -328,17 +315,14 @@ impl Ledger {
                 .contexts
                 .iter()
                 .filter(|(_, s)| s.lanes[lane as usize] > 0);
-            for (ordinal, state) in of_lane {
-                for (number, entry) in &state.records {
+            for (ordinal, _) in of_lane {
+                for (id, entry) in self.records.of(*ordinal) {
                     if freed >= bytes {
                         return victims;
                     }
                     if entry.stub.lane == lane {
                         freed += entry.stub.record_size() as u64;
-                        victims.push(RecordId {
-                            ordinal: *ordinal,
-                            number: *number,
-                        });
+                        victims.push(id);
                     }
                 }
             }
@@ -349,7 +333,7 @@ impl Ledger {
     /// Waveforms and dense vitals whose newest reading is older than this.
     #[must_use]
     pub fn expired(&self, before: Time) -> Vec<RecordId> {
-        let expires = |(_, entry): &(RecordId, &Entry)| {
+        let expires = |(_, entry): &(RecordId, Entry)| {
             matches!(entry.stub.lane, Lane::Waveform | Lane::Vitals) && entry.stub.newest() < before
         };
         self.iter().filter(expires).map(|(id, _)| id).collect()
@@ -360,11 +344,12 @@ impl Ledger {
     pub fn oldest_by_lane(&self, stream: StreamId) -> Vec<(Lane, ContextId, u64)> {
         let of_stream = |lane: Lane| {
             self.contexts
-                .values()
-                .filter(|state| state.context.stream == stream && state.lanes[lane as usize] > 0)
-                .find_map(|state| {
-                    let (number, _) = state.records.iter().find(|(_, e)| e.stub.lane == lane)?;
-                    Some((lane, state.context.id, *number))
+                .iter()
+                .filter(|(_, of)| of.context.stream == stream && of.lanes[lane as usize] > 0)
+                .find_map(|(ordinal, state)| {
+                    let mut records = self.records.of(*ordinal);
+                    let (id, _) = records.find(|(_, entry)| entry.stub.lane == lane)?;
+                    Some((lane, state.context.id, id.number))
                 })
         };
         Lane::ALL.into_iter().filter_map(of_stream).collect()
@@ -413,20 +398,24 @@ impl Ledger {
 
 impl State {
     /// Numbers of the range that are still here, if the range is authentic; `None` if it cannot be judged.
-    fn judge(&self, range: &receipt::Range) -> Result<Option<Vec<u64>>, ReceiptFault> {
+    fn judge(
+        &self,
+        (ordinal, records): (u64, &Records),
+        range: &receipt::Range,
+    ) -> Result<Option<Vec<u64>>, ReceiptFault> {
         if range.last - range.first >= LONGEST_RANGE {
             return Err(ReceiptFault::Malformed);
         }
-        let here: Vec<u64> = self
-            .records
-            .range(range.first..=range.last)
-            .map(|(number, _)| *number)
+        let here: Vec<u64> = records
+            .range(ordinal, range.first, range.last)
+            .map(|(id, _)| id.number)
             .collect();
         if here.is_empty() {
             return Ok(Some(here));
         }
         let tag = |number| {
-            let entry = self.records.get(&number).map(|entry| entry.tag);
+            let entry = records.get(RecordId { ordinal, number });
+            let entry = entry.map(|entry| entry.tag);
             entry.or_else(|| self.recent.get(&number).copied())
         };
         let tags: Option<Vec<[u8; 16]>> = (range.first..=range.last).map(tag).collect();

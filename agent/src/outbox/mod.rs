@@ -4,6 +4,7 @@
 //! * [`seal`]: opens contexts to patients' keys, batches readings, seals them.
 //! * [`minute`]: PURE. Small records of an open minute, which become one without a line.
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
+//! * [`records`]: PURE. What the ledger knows of each record, packed.
 //! * [`store`]: the only file that names sled; [`writer`]: the one thread that owns it.
 //! * [`rows`]: PURE. What lies in the store besides sealed records.
 //! * `reserve`: room to give up when the disk is full.
@@ -42,6 +43,7 @@ pub mod assignment;
 pub mod ledger;
 mod mark;
 pub mod minute;
+pub mod records;
 mod recover;
 mod reserve;
 pub mod rows;

@@ -173,7 +173,7 @@ impl Opened {
             .and_then(|tally| tally.list.as_ref());
         // In the order of their keys.
         let is_damaged = |id: &RecordId| self.damaged.binary_search(id).is_ok();
-        let is_there = |id: &RecordId| self.records.contains_key(id) || is_damaged(id);
+        let is_there = |id: &RecordId| self.records.contains(*id) || is_damaged(id);
         let listed = list.is_none_or(|list| list.keys().all(is_there));
         // Without its context nobody can open a record; an older copy of the row may be found.
         let has_context = |id: &RecordId| self.contexts.contains_key(&id.ordinal);
@@ -269,7 +269,8 @@ impl Opened {
             disbelieve_list(bounds.dir, beside);
         }
         adopting.changes.streams = found.streams.into_iter().collect();
-        adopting.changes.clocks = found.clocks;
+        let clocks = found.clocks.into_iter();
+        adopting.changes.clocks = clocks.map(|(of, row)| (of, Some(row))).collect();
         // The rows first: from here on the store knows that there is a loss to declare.
         adopting.commit(&mut self.store)?;
         let reached = Cell::new(from);
@@ -320,9 +321,9 @@ impl Opened {
             });
         }
         if let Some(list) = list {
-            let safe = |id: &&RecordId| !list.contains_key(id);
-            self.safe = self.records.keys().filter(safe).copied().collect();
-            self.records.retain(|id, _| list.contains_key(id));
+            let safe = |id: &RecordId| !list.contains_key(id);
+            self.safe = self.records.iter().map(|(id, _)| id).filter(safe).collect();
+            self.records.retain(|id| list.contains_key(&id));
             self.missing = tally::missing_of_list(&list, &self.records);
         } else {
             let exact = !self.more_may_be_missing;
@@ -539,7 +540,7 @@ mod tests {
         drop(opened);
         let opened = bench.open();
         assert!(opened.set_aside.is_some(), "noticed");
-        assert!(opened.records.contains_key(&id(7)), "fetched");
+        assert!(opened.records.contains(id(7)), "fetched");
         assert_eq!(opened.records.len(), 20);
         assert_eq!(opened.missing.iter().map(|m| m.readings).sum::<u64>(), 0);
     }
@@ -573,7 +574,7 @@ mod tests {
                 fs::rename(dir.join("elsewhere/outbox"), dir.join(STORE)).expect("moved");
             }
             let opened = bench.open();
-            let there: Vec<_> = opened.records.keys().copied().collect();
+            let there: Vec<_> = opened.records.iter().map(|(id, _)| id).collect();
             assert_eq!(there, ids, "half adopted: {half}");
             assert!(opened.more_may_be_missing);
             assert_eq!(folders(&dir, WAITING), 0);
@@ -609,8 +610,8 @@ mod tests {
         commit(&mut bench, &mut opened, 1, records);
         let bytes: usize = opened
             .records
-            .values()
-            .map(|entry| entry.stub.record_size())
+            .iter()
+            .map(|(_, entry)| entry.stub.record_size())
             .sum();
         assert!(bytes > 2 * A_PIECE, "several pieces");
         drop(opened);

@@ -192,8 +192,9 @@ pub struct RecordsRow {
     /// That session's start, as the device writes it.
     #[prost(bytes = "vec", tag = "6")]
     pub session: Vec<u8>,
-    /// Stamps of an oximeter's spot checks, microseconds, each followed by how many have it.
-    #[prost(uint64, repeated, tag = "7")]
+    /// Stamps of an oximeter's spot checks, in order, each as the seconds since the one before it (the first: since
+    /// 1970), followed by how many have it. (Tag 7 held microseconds.)
+    #[prost(uint64, repeated, tag = "8")]
     pub spots: Vec<u64>,
 }
 
@@ -219,7 +220,7 @@ pub struct ClockRow {
     /// The device, as its source number.
     #[prost(uint32, tag = "2")]
     pub source: u32,
-    /// When this was kept: of several versions the newest counts.
+    /// When this was kept, to the minute: of several versions the newest counts.
     #[prost(int64, tag = "3")]
     pub kept_at_us: i64,
     /// Its clock's model, as `vitals` gives it.

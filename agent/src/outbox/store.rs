@@ -23,6 +23,7 @@ use vitals::{Span, StreamId, Time};
 use super::RecordId;
 use super::ledger::{Context, Entry};
 use super::mark::Mark;
+use super::records::Records;
 use super::recover;
 use super::reserve::Reserve;
 use super::rows::{ClockOf, ClockRow, ContextRow, GatewayRow, Row as _, StreamRow};
@@ -32,6 +33,9 @@ use crate::identity::{own_dir, write_atomically};
 /// sled's page cache. The outbox writes once and reads once: a cache helps it little, and the agent has
 /// 20 MiB for everything.
 const CACHE_BYTES: u64 = 1 << 20;
+/// How often sled's own thread turns. It syncs the whole file each time, which is a write of the file system's journal,
+/// and nothing waits for it; half of its time goes into the collection of old segments, whatever the time is.
+const FLUSHER_MS: u64 = 10_000;
 /// Deletions in one batch: larger ones stall sled.
 const MOST_REMOVED_AT_ONCE: usize = 400;
 /// How often, and how long apart, a locked store is tried: two seconds in all.
@@ -94,8 +98,8 @@ pub struct Changes {
     pub close: Vec<u64>,
     /// Streams whose lasting state changed.
     pub streams: Vec<(StreamId, StreamRow)>,
-    /// Clocks of which more is known.
-    pub clocks: BTreeMap<ClockOf, ClockRow>,
+    /// Clocks of which more is known; `None`: nothing is kept any more.
+    pub clocks: BTreeMap<ClockOf, Option<ClockRow>>,
     /// The gateway's counters.
     pub gateway: GatewayRow,
 }
@@ -125,7 +129,7 @@ pub struct Opened<S = Store> {
     /// Contexts by place.
     pub contexts: BTreeMap<u64, Context>,
     /// Whole records, by what their stubs say.
-    pub records: BTreeMap<RecordId, Entry>,
+    pub records: Records,
     /// Streams.
     pub streams: BTreeMap<StreamId, StreamRow>,
     /// What is known of devices' clocks.
@@ -230,7 +234,7 @@ impl Store {
                     mark: Mark::of(dir),
                 },
                 contexts: BTreeMap::new(),
-                records: BTreeMap::new(),
+                records: Records::default(),
                 streams: BTreeMap::new(),
                 clocks: BTreeMap::new(),
                 gateway: None,
@@ -358,7 +362,7 @@ impl Engine {
             .mode(sled::Mode::LowSpace)
             .cache_capacity(CACHE_BYTES)
             // Keeps sled's collection of old segments going; commits do not wait for it.
-            .flush_every_ms(Some(500))
+            .flush_every_ms(Some(FLUSHER_MS))
             .use_compression(false);
         let mut tries = 0..LOCK_TRIES;
         let db = loop {
@@ -414,7 +418,11 @@ impl Engine {
             batch.insert(stream_key(*stream).as_slice(), row.to_bytes());
         }
         for (of, row) in &changes.clocks {
-            batch.insert(clock_key(*of).as_slice(), row.to_bytes());
+            let key = clock_key(*of);
+            match row {
+                Some(row) => batch.insert(key.as_slice(), row.to_bytes()),
+                None => batch.remove(key.as_slice()),
+            }
         }
         batch.insert(b"m", changes.gateway.to_bytes());
         let mut removed = changes.remove.chunks(MOST_REMOVED_AT_ONCE);
@@ -517,7 +525,8 @@ pub(super) fn put_tally(dir: &Path, tally: &Tally) {
 
 /// The record is the one that its key says.
 fn is_its_own(id: RecordId, entry: &Entry, context: &Context) -> bool {
-    entry.stub.number == id.number && entry.stub.context == context.id
+    let stub = entry.stub;
+    stub.number == id.number && stub.context == context.id && stub.stream == context.stream
 }
 
 /// Runs what may panic inside sled; a panic is an error like another.
@@ -690,7 +699,7 @@ pub(super) mod tests {
         drop(opened);
         let mut opened = bench.open();
         assert!(opened.set_aside.is_none() && opened.damaged.is_empty());
-        let numbers: Vec<u64> = opened.records.keys().map(|id| id.number).collect();
+        let numbers: Vec<u64> = opened.records.iter().map(|(id, _)| id.number).collect();
         assert_eq!(numbers, (602..=1000).collect::<Vec<_>>());
         assert_eq!(
             opened.gateway.as_ref().map(|row| row.readings_decoded),
@@ -806,17 +815,17 @@ pub(super) mod tests {
         fs::write(bench.store_file(), bytes).expect("written");
         let opened = bench.open();
         assert!(
-            !opened.records.contains_key(&id(40)),
+            !opened.records.contains(id(40)),
             "never sent as if it were whole"
         );
         // sled's own checksum covers a page: it either lost that page, or we found the record damaged.
         assert!(
             opened.set_aside.is_some() || !opened.damaged.is_empty() || opened.records.len() < 100
         );
-        for (id, entry) in &opened.records {
+        for (id, entry) in opened.records.iter() {
             let number = usize::try_from(id.number).expect("small");
             let whole = Entry::of(&changes.put[number - 1].1).expect("whole");
-            assert_eq!(*entry, whole);
+            assert_eq!(entry, whole);
         }
     }
 

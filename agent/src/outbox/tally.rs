@@ -13,6 +13,7 @@ use vitals::StreamId;
 
 use super::RecordId;
 use super::ledger::Entry;
+use super::records::Records;
 use super::rows::{self, GatewayRow, ListRow, Row as _, StreamRow};
 
 /// Records that a list names at most: with more, a clean end is counted like an unclean one.
@@ -164,13 +165,10 @@ fn read_list(row: &ListRow, list: &mut BTreeMap<RecordId, Listed>) {
 
 /// Of the records in the list, what is not `there`: exact, by source.
 #[must_use]
-pub fn missing_of_list(
-    list: &BTreeMap<RecordId, Listed>,
-    there: &BTreeMap<RecordId, Entry>,
-) -> Vec<Missing> {
+pub fn missing_of_list(list: &BTreeMap<RecordId, Listed>, there: &Records) -> Vec<Missing> {
     let mut missing: BTreeMap<(StreamId, u16), Missing> = BTreeMap::new();
     for (id, listed) in list {
-        if there.contains_key(id) {
+        if there.contains(*id) {
             continue;
         }
         let of_source = missing
@@ -193,11 +191,11 @@ pub fn missing_of_list(
 #[must_use]
 pub fn missing_of_rows(
     rows: &BTreeMap<StreamId, StreamRow>,
-    there: &BTreeMap<RecordId, Entry>,
+    there: &Records,
     exact: bool,
 ) -> Vec<Missing> {
     let mut held: BTreeMap<StreamId, (u64, u64)> = BTreeMap::new();
-    for entry in there.values() {
+    for (_, entry) in there.iter() {
         let (readings, gaps) = held.entry(entry.stub.stream).or_default();
         *readings += u64::from(entry.stub.count);
         *gaps += u64::from(entry.stub.lane == Lane::Gap);
@@ -247,22 +245,22 @@ mod tests {
         Entry { tag: [0; 16], stub }
     }
 
-    fn records(count: u64) -> BTreeMap<RecordId, Entry> {
-        let mut records: BTreeMap<_, _> = (1..=count)
+    fn records(count: u64) -> Records {
+        let mut records: Records = (1..=count)
             .map(|number| (id(number), entry(number, Lane::Vitals, 5)))
             .collect();
         records.insert(id(count + 1), entry(count + 1, Lane::Gap, 0));
         records
     }
 
-    fn tally(records: &BTreeMap<RecordId, Entry>) -> Tally {
+    fn tally(records: &Records) -> Tally {
         let row = StreamRow {
             stream: STREAM.0.to_vec(),
             readings_kept: 5 * (records.len() as u64 - 1),
             gap_records_kept: 1,
             ..StreamRow::default()
         };
-        let listed = |(id, entry): (&RecordId, &Entry)| (*id, Listed::of(entry));
+        let listed = |(id, entry): (RecordId, Entry)| (id, Listed::of(&entry));
         Tally {
             gateway: GatewayRow {
                 commits: 8,
@@ -301,7 +299,7 @@ mod tests {
         assert_eq!(missing_of_rows(&tally.streams, &all, true), []);
         let mut some = all.clone();
         for number in [3, 4, 9] {
-            some.remove(&id(number));
+            some.remove(id(number));
         }
         let missing = |source, exact| Missing {
             stream: STREAM,
@@ -319,7 +317,7 @@ mod tests {
             [missing(0, false)]
         );
         // With a gap record, what it declared is gone as well.
-        some.remove(&id(21));
+        some.remove(id(21));
         assert_eq!(missing_of_list(list, &some), [missing(2, false)]);
         assert_eq!(
             missing_of_rows(&tally.streams, &some, true),

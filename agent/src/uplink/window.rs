@@ -5,14 +5,21 @@
 //! (who removes for authentic receipts and declared drops only), and a lost connection puts what was in
 //! flight back; a context's header precedes its records, unless the centre said that it knows the context; an
 //! unsigned refusal delays, it never removes; what has no alert in it goes out only while little is on its
-//! way (`pace.rs`), so that an alert never waits behind more than a moment of other data; on a metered line what the
+//! way (`pace.rs`), so that an alert never waits behind more than a moment of other data; what is larger than that goes
+//! out in pieces (`window/cut.rs`), with alerts between them; on a metered line what the
 //! budget does not let go waits here (`budget.rs`).
 //! Must not know: transports, stores, bytes of records, clocks.
 
+mod choose;
+mod cut;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use vitals::{Span, Time};
 
+use self::choose::{Origin, goes_with};
+use self::cut::{Cut, Pieces, piece};
 use super::budget::Allowance;
 use super::pace::Pace;
 use crate::outbox::RecordId;
@@ -70,6 +77,9 @@ pub enum Send {
     Open(u64),
     /// These records, in this order, in one message.
     Records(Vec<RecordId>),
+    /// These bytes of a record that the line does not carry in a moment. Its other pieces follow in order, and no
+    /// other record's come between.
+    Piece(RecordId, Range<usize>),
 }
 
 /// What an unsigned refusal asks for.
@@ -120,6 +130,10 @@ pub struct Window {
     due: BTreeSet<(Time, RecordId)>,
     live_flights: usize,
     pace: Pace,
+    /// The record that goes out in pieces now.
+    cut: Option<Cut>,
+    /// Whether the centre of this connection puts pieces together.
+    pieces: Pieces,
     /// What the line's budget lets go now, and whether it has one.
     allowance: Allowance,
     metered: bool,
@@ -146,6 +160,8 @@ impl Window {
             due: BTreeSet::new(),
             live_flights: 0,
             pace: Pace::new(),
+            cut: None,
+            pieces: Pieces::Untried,
             allowance: Allowance::All,
             metered: false,
         }
@@ -233,6 +249,7 @@ impl Window {
         self.connected = true;
         self.opened.clone_from(&self.admitted);
         self.pace = Pace::new();
+        self.pieces = Pieces::Untried;
     }
 
     /// The centre knows this context.
@@ -256,6 +273,7 @@ impl Window {
         self.due.clear();
         self.live_flights = 0;
         self.flight_bytes = 0;
+        self.cut = None;
         for (id, flight) in std::mem::take(&mut self.flights) {
             self.add_backlog(id, flight.class);
         }
@@ -373,16 +391,26 @@ impl Window {
         }
         self.held.retain(|_, until| now < *until);
         self.unpark(now);
-        let most = self.limits.message_bytes.min(self.pace.room().max(1));
+        self.give_up_cut(now);
+        let room = self.pace.room();
+        let most = self.limits.message_bytes.min(room.max(1));
+        let whole = self.pieces.whole(room);
         let mut records = Vec::new();
         let mut bytes = 0;
         let mut began = None;
-        while let Some((mut id, mut class, mut from)) = self.candidate(now, backlog_too, began) {
+        // While one record goes out in pieces, only what needs none goes between them.
+        let cut = self.cut.as_ref().map(Cut::id);
+        let goes = |id| cut.is_none_or(|cut| cut == id) || size(id) <= whole;
+        while let Some((mut id, mut class, mut from)) =
+            self.candidate(now, backlog_too, began, &goes)
+        {
             let mut more = size(id);
-            let waits = class != Class::Urgent && from != Origin::Flight && self.flight_bytes > 0;
-            if waits && self.flight_bytes + more > self.pace.room() {
+            let on_its_way = matches!(from, Origin::Flight | Origin::Cut);
+            let waits = class != Class::Urgent && !on_its_way && self.flight_bytes > 0;
+            let first = if more > whole { piece(room) } else { more };
+            if waits && self.flight_bytes + first > room {
                 // What is sent again has its room; if it waited for more, a lost receipt would stop all.
-                let again = self.unreceipted(now, backlog_too);
+                let again = self.unreceipted(now, backlog_too, &goes);
                 let Some(again) = again.filter(|again| goes_with(began, again)) else {
                     break;
                 };
@@ -393,6 +421,12 @@ impl Window {
                 if records.is_empty() {
                     self.opened.insert(id.ordinal);
                     return Some(Send::Open(id.ordinal));
+                }
+                break;
+            }
+            if more > whole {
+                if records.is_empty() {
+                    return self.send_piece((id, class, from), more, now);
                 }
                 break;
             }
@@ -445,60 +479,11 @@ impl Window {
         }
     }
 
-    /// The next record to send and where it is taken from: urgent ones, live ones, those to be sent again,
-    /// backlog. A message is of one origin and urgency (`began`), so that nothing rides in front of what is
-    /// more urgent.
-    fn candidate(
-        &self,
-        now: Time,
-        backlog_too: bool,
-        began: Option<(Origin, bool)>,
-    ) -> Option<(RecordId, Class, Origin)> {
-        let urgent = |(_, class, _): &(RecordId, Class, Origin)| *class == Class::Urgent;
-        let waiting = || self.next_backlog().filter(|_| backlog_too);
-        let first = self
-            .next_live()
-            .filter(urgent)
-            .or_else(|| waiting().filter(urgent))
-            .or_else(|| self.next_live())
-            .or_else(|| self.unreceipted(now, backlog_too))
-            .or_else(waiting);
-        first.filter(|next| goes_with(began, next))
-    }
-
-    /// What was sent and has had no receipt for too long.
-    fn unreceipted(&self, now: Time, backlog_too: bool) -> Option<(RecordId, Class, Origin)> {
-        let waited = self
-            .due
-            .iter()
-            .take_while(|(due, _)| backlog_too && *due <= now);
-        let mut may_go = waited.filter_map(|(_, id)| {
-            let flight = self.flights.get(id)?;
-            let may_go = self.may_go(flight.class, flight.live);
-            may_go.then_some((*id, flight.class, Origin::Flight))
-        });
-        may_go.next()
-    }
-
-    fn next_live(&self) -> Option<(RecordId, Class, Origin)> {
-        let mut live = self.live.iter();
-        live.find(|(class, id)| !self.held.contains_key(&id.ordinal) && self.may_go(*class, true))
-            .filter(|_| self.live_flights < self.limits.live_in_flight)
-            .map(|(class, id)| (*id, *class, Origin::Live))
-    }
-
-    fn next_backlog(&self) -> Option<(RecordId, Class, Origin)> {
-        if self.flights.len() - self.live_flights >= self.limits.backlog_in_flight {
-            return None;
-        }
-        let ((class, ordinal), numbers) = self.backlog.iter().find(|((class, ordinal), _)| {
-            !self.held.contains_key(ordinal) && self.may_go(*class, false)
-        })?;
-        let id = RecordId {
-            ordinal: *ordinal,
-            number: *numbers.first()?,
-        };
-        Some((id, *class, Origin::Backlog))
+    /// How long a receipt is waited for.
+    fn patience(&self, behind: usize, attempts: u32) -> Span {
+        let patience = self.pace.patience(self.limits.retry_first, behind);
+        let delay = patience.as_micros() << attempts.min(20);
+        Span::from_micros(delay.min(self.limits.retry_longest.as_micros()))
     }
 
     fn take_off(&mut self, id: RecordId, class: Class, from: Origin, bytes: usize, now: Time) {
@@ -511,16 +496,13 @@ impl Window {
                 self.take_backlog(id, class);
                 None
             }
-            Origin::Flight => self.land(id),
+            Origin::Flight | Origin::Cut => self.land(id),
         };
         let attempts = before.map_or(0, |flight| flight.attempts + 1);
         let behind = self.flight_bytes + bytes;
-        let patience = self.pace.patience(self.limits.retry_first, behind);
-        let delay = patience.as_micros() << attempts.min(20);
-        let delay = delay.min(self.limits.retry_longest.as_micros());
         let flight = Flight {
             class,
-            due: now + Span::from_micros(delay),
+            due: now + self.patience(behind, attempts),
             attempts,
             live: before.map_or(from == Origin::Live, |flight| flight.live),
             sent: before.map_or(now, |flight| flight.sent),
@@ -553,6 +535,7 @@ impl Window {
 
     fn land(&mut self, id: RecordId) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
+        self.cut = self.cut.take().filter(|cut| cut.id() != id);
         self.due.remove(&(flight.due, id));
         self.live_flights -= usize::from(flight.live);
         self.flight_bytes -= flight.bytes;
@@ -586,18 +569,6 @@ impl Window {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Live,
-    Flight,
-    Backlog,
-}
-
-/// One message holds records of one origin and urgency.
-fn goes_with(began: Option<(Origin, bool)>, next: &(RecordId, Class, Origin)) -> bool {
-    began.is_none_or(|began| began == (next.2, next.1 == Class::Urgent))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -624,6 +595,19 @@ mod tests {
         std::iter::from_fn(|| window.next(now, true, |_| 100)).collect()
     }
 
+    /// One record in three is larger than what a fresh line takes at once.
+    fn mixed(id: RecordId) -> usize {
+        if id.number.is_multiple_of(3) {
+            5000
+        } else {
+            100
+        }
+    }
+
+    fn all_mixed(window: &mut Window, now: Time) -> Vec<Send> {
+        std::iter::from_fn(|| window.next(now, true, mixed)).collect()
+    }
+
     #[test]
     fn a_lost_receipt_stops_nothing_that_waits_behind_it() {
         let mut window = window();
@@ -641,6 +625,86 @@ mod tests {
         window.receipted([id(1, 1)].into_iter(), at(1001));
         let next = window.next(at(1001), true, |_| whole_room);
         assert_eq!(next, Some(Send::Records(vec![id(1, 2)])));
+    }
+
+    /// A record of 4000 bytes on a line whose first record of 500 took two seconds.
+    fn cut_on_a_thin_line() -> (Window, fn(RecordId) -> usize) {
+        let size: fn(RecordId) -> usize = |id| if id.number == 1 { 4000 } else { 500 };
+        let mut window = Window::new(Limits::default());
+        window.connected();
+        window.add(id(1, 2), Class::Vitals);
+        window.add_backlog(id(1, 1), Class::Vitals);
+        assert_eq!(window.next(at(0), true, size), Some(Send::Open(1)));
+        let first = Some(Send::Records(vec![id(1, 2)]));
+        assert_eq!(window.next(at(0), false, size), first);
+        window.receipted([id(1, 2)].into_iter(), at(2));
+        let piece = Some(Send::Piece(id(1, 1), 0..448));
+        assert_eq!(window.next(at(2), true, size), piece);
+        assert_eq!(window.next(at(2), true, size), None, "one at a time");
+        (window, size)
+    }
+
+    #[test]
+    fn what_the_line_does_not_carry_in_a_moment_goes_in_pieces_with_others_between() {
+        let (mut window, size) = cut_on_a_thin_line();
+        window.add(id(1, 3), Class::Urgent);
+        window.add(id(1, 4), Class::Vitals);
+        let alert = Some(Send::Records(vec![id(1, 3)]));
+        assert_eq!(window.next(at(3), true, size), alert, "at once");
+        window.piece_taken(4000, at(4));
+        assert_eq!(window.next(at(4), true, size), None, "a number of no piece");
+        window.piece_taken(448, at(4));
+        window.receipted([id(1, 3)].into_iter(), at(5));
+        let live = Some(Send::Records(vec![id(1, 4)]));
+        assert_eq!(window.next(at(5), true, size), live, "live before backlog");
+        window.receipted([id(1, 4)].into_iter(), at(7));
+        let mut from = 448;
+        for n in 0..20 {
+            let now = at(8 + 2 * n);
+            let Some(Send::Piece(piece, range)) = window.next(now, true, size) else {
+                panic!("its other pieces follow");
+            };
+            assert_eq!((piece, range.start), (id(1, 1), from));
+            from = range.end;
+            if from == 4000 {
+                break;
+            }
+            window.piece_taken(from, now + Span::from_secs(2));
+        }
+        assert_eq!((from, window.len()), (4000, 1));
+        window.receipted([id(1, 1)].into_iter(), at(60));
+        assert!(window.is_empty());
+        assert_eq!(window.flight_bytes, 0);
+    }
+
+    #[test]
+    fn a_centre_that_answers_no_piece_gets_the_record_whole() {
+        let (mut window, size) = cut_on_a_thin_line();
+        let whole = Some(Send::Records(vec![id(1, 1)]));
+        assert_eq!(window.next(at(1000), true, size), whole);
+        // One that did answer gets it in pieces again.
+        let (mut window, size) = cut_on_a_thin_line();
+        window.piece_taken(448, at(4));
+        let next = window.next(at(4), true, size);
+        assert_eq!(next, Some(Send::Piece(id(1, 1), 448..896)));
+        let anew = window.next(at(1000), true, size);
+        assert_eq!(anew, Some(Send::Piece(id(1, 1), 0..448)));
+        // One that says so is not waited for.
+        let (mut window, size) = cut_on_a_thin_line();
+        window.piece_refused(at(3));
+        assert_eq!(window.next(at(4), true, size), None);
+        assert_eq!(window.next(at(8), true, size), whole);
+        // A record that is gone takes its pieces with it, and so does a connection.
+        let (mut window, _) = cut_on_a_thin_line();
+        window.remove(id(1, 1));
+        assert!(window.cut.is_none() && window.flight_bytes == 0);
+        let (mut window, size) = cut_on_a_thin_line();
+        window.disconnected();
+        assert_eq!((window.len(), window.flight_bytes), (1, 0));
+        window.connected();
+        assert_eq!(window.next(at(9), true, size), Some(Send::Open(1)));
+        let first = window.next(at(9), true, size);
+        assert_eq!(first, Some(Send::Piece(id(1, 1), 0..1024)));
     }
 
     #[test]
@@ -743,7 +807,7 @@ mod tests {
                 .into_iter()
                 .filter_map(|send| match send {
                     Send::Records(ids) => Some(ids),
-                    Send::Open(_) => None,
+                    Send::Open(_) | Send::Piece(..) => None,
                 })
                 .flatten()
                 .map(|id| id.number)
@@ -921,7 +985,7 @@ mod tests {
             let mut present: BTreeSet<RecordId> = BTreeSet::new();
             let mut next = BTreeMap::new();
             let mut opened: BTreeSet<u64> = BTreeSet::new();
-            let mut now = at(0);
+            let (mut now, mut held) = (at(0), 0);
             for step in steps {
                 match step {
                     Step::Add(ordinal, kind) => {
@@ -932,6 +996,9 @@ mod tests {
                     }
                     // Receipts come in any order, for anything that was ever added.
                     Step::Receipt(pick) => {
+                        if pick % 2 == 0 {
+                            window.piece_taken(held, now);
+                        }
                         if let Some(id) = present.iter().nth(pick % present.len().max(1)).copied() {
                             present.remove(&id);
                             window.remove(id);
@@ -954,13 +1021,18 @@ mod tests {
                     }
                     Step::Wait(seconds) => now = now + Span::from_secs(seconds),
                 }
-                for send in all(&mut window, now) {
+                for send in all_mixed(&mut window, now) {
                     match send {
                         Send::Open(ordinal) => { opened.insert(ordinal); }
                         Send::Records(ids) => for id in ids {
                             prop_assert!(present.contains(&id));
                             prop_assert!(opened.contains(&id.ordinal));
                         },
+                        Send::Piece(id, range) => {
+                            prop_assert!(present.contains(&id) && opened.contains(&id.ordinal));
+                            prop_assert!(range.end <= mixed(id) && !range.is_empty());
+                            held = range.end;
+                        }
                     }
                 }
                 prop_assert_eq!(window.len(), present.len());
@@ -968,19 +1040,36 @@ mod tests {
                 prop_assert!(window.flights.len() - window.live_flights <= 4, "backlog is bounded");
             }
             // The line works from now on, and the centre receipts all that it gets.
+            window.disconnected();
             window.connected();
-            for _ in 0..200 {
+            let mut whole = 0;
+            for _ in 0..1000 {
                 now = now + Span::from_secs(400);
-                for send in all(&mut window, now) {
-                    if let Send::Records(ids) = send {
-                        for id in ids {
-                            window.remove(id);
-                            present.remove(&id);
+                for send in all_mixed(&mut window, now) {
+                    let through = match send {
+                        Send::Open(_) => Vec::new(),
+                        Send::Records(ids) => ids,
+                        Send::Piece(id, range) => {
+                            if range.start == 0 {
+                                whole = 0;
+                            }
+                            prop_assert_eq!(range.start, whole, "in order");
+                            whole = range.end;
+                            if whole < mixed(id) {
+                                window.piece_taken(whole, now);
+                                continue;
+                            }
+                            vec![id]
                         }
+                    };
+                    for id in through {
+                        window.remove(id);
+                        present.remove(&id);
                     }
                 }
             }
             prop_assert!(present.is_empty() && window.is_empty());
+            prop_assert_eq!(window.flight_bytes, 0);
         }
     }
 }

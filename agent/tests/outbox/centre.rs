@@ -10,7 +10,8 @@ use proto::seal::{
     KeyId, Opener, PatientSecret, SigningKey, command, parse_header, parse_stub, tag_of,
 };
 use proto::v1::{
-    self, CentreToGateway, GatewayToCentre, centre_to_gateway as down, gateway_to_centre as up,
+    self, CentreToGateway, GatewayToCentre, PieceTaken, SealedBatches, centre_to_gateway as down,
+    gateway_to_centre as up,
 };
 use proto::wire::decode_body;
 use vitals::{ContextId, Kind, Reading, SourceId, StreamId, Time, Value};
@@ -29,6 +30,8 @@ pub(crate) struct Centre {
     newest_key: KeyId,
     commands: u64,
     openers: BTreeMap<ContextId, Opener>,
+    /// A record that came in part.
+    partial: Vec<u8>,
     /// Each record once, with its markers.
     pub(crate) records: BTreeMap<(ContextId, u64), Vec<u64>>,
     /// Where each marker was first applied.
@@ -58,6 +61,7 @@ impl Centre {
             newest_key: KeyId([0; 8]),
             commands: 0,
             openers: BTreeMap::new(),
+            partial: Vec::new(),
             records: BTreeMap::new(),
             applied: BTreeMap::new(),
             twice: Vec::new(),
@@ -118,6 +122,20 @@ impl Centre {
                 let opener = Opener::new(patient, &header).expect("the patient's");
                 self.openers.entry(header.context).or_insert(opener);
                 Vec::new()
+            }
+            up::Kind::Piece(piece) => {
+                if piece.offset == 0 {
+                    self.partial.clear();
+                }
+                assert_eq!(piece.offset as usize, self.partial.len(), "in order");
+                self.partial.extend(piece.data);
+                if piece.last {
+                    let records = vec![std::mem::take(&mut self.partial)];
+                    let whole = up::Kind::Batches(SealedBatches { records });
+                    return self.take(GatewayToCentre { kind: Some(whole) }, receipts);
+                }
+                let held = u32::try_from(self.partial.len()).expect("small");
+                vec![answer(down::Kind::PieceTaken(PieceTaken { held }))]
             }
             up::Kind::Batches(batches) => {
                 let mut ranges: BTreeMap<ContextId, Vec<Range>> = BTreeMap::new();

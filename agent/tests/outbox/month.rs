@@ -37,7 +37,7 @@ struct Home {
 }
 
 impl Home {
-    fn new() -> Self {
+    fn new(commit_interval: Span) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (home, dir) = (folder.path(), folder.path().join("agent"));
         let centre = Centre::new();
@@ -47,8 +47,7 @@ impl Home {
         let (_, who) = identity(home, &dir);
         let opened = Store::open(&dir, at(0)).expect("opens");
         let settings = Settings {
-            // A commit of full seconds; at one second the month's commits take an hour of real time.
-            commit_interval: Span::from_secs(10),
+            commit_interval,
             ..settings(1 << 30)
         };
         let overflow = Overflow::default();
@@ -204,7 +203,8 @@ fn resident_kib() -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn a_month_offline_is_held_and_drained_in_order_with_live_data_first() {
     let seconds = crate::count("VITALTWIN_OFFLINE_HOURS", 3) * 3600;
-    let mut home = Home::new();
+    // At one second the month's commits take an hour of real time.
+    let mut home = Home::new(Span::from_secs(10));
     home.beat();
     home.pass(Span::from_secs(60));
     let (before, memory) = (home.core.status(home.now), resident_kib());
@@ -251,4 +251,44 @@ fn a_month_offline_is_held_and_drained_in_order_with_live_data_first() {
     assert_eq!(home.centre.readings, decoded, "all of them, each once");
     // Only what of the last hours was not yet merged may be out of turn.
     assert!(home.centre.backwards <= 2 * 3600 * VITALS);
+}
+
+/// What a short line took and never answered is not merged: each value is a record of its own, and what is known of it
+/// lies in memory.
+#[test]
+fn small_records_that_wait_take_little_memory_and_are_there_after_a_restart() {
+    let count = crate::count("VITALTWIN_BACKLOG", 500);
+    let mut home = Home::new(Span::from_secs(3600));
+    home.beat();
+    home.pass(Span::from_secs(60));
+    let memory = resident_kib();
+    let mut waiting = 0;
+    while waiting < count {
+        home.line(true);
+        home.value(DEVICE, HEART_RATE, vec![0, 62]);
+        home.line(false);
+        home.pump();
+        home.pass(Span::from_secs(1));
+        waiting = home.core.status(home.now).buffer.records as u64;
+    }
+    home.core.commit_now(home.now);
+    home.pump();
+    let status = home.core.status(home.now);
+    assert!(status.readings_dropped.is_empty());
+    println!(
+        "{} records ({} bytes) wait: resident {} KiB, before {memory} KiB",
+        status.buffer.records,
+        status.buffer.bytes,
+        resident_kib(),
+    );
+    let Home {
+        folder,
+        store,
+        core,
+        now,
+        ..
+    } = home;
+    drop((store, core));
+    let opened = Store::open(&folder.path().join("agent"), now).expect("opens");
+    assert_eq!(opened.records.len(), status.buffer.records);
 }

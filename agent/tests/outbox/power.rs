@@ -173,7 +173,7 @@ impl Disk {
         for context in opened.contexts.values() {
             centre.open(&context.header);
         }
-        let ids: Vec<_> = opened.records.keys().copied().collect();
+        let ids: Vec<_> = opened.records.iter().map(|(id, _)| id).collect();
         let records = opened.store.load(&ids).map_err(|error| error.to_string())?;
         let mut there: BTreeSet<u64> = BTreeSet::new();
         for (_, record) in &records {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::seal::crypto;
+use proto::seal::{KeyId, PatientPublic, crypto};
 use proto::token::EnrolmentToken;
 use proto::v1::{self, CentreStatus, PatientAssignment};
 use vitals::{GatewayId, PatientId, Span, StreamId, Time};
@@ -140,11 +140,7 @@ impl Admin {
         let patient =
             PatientId::parse(&format!("p-{}", random_text(20))).expect("letters and digits");
         let books = &self.parts.books;
-        let (key_id, public) = {
-            let (books, patient) = (Arc::clone(books), patient.clone());
-            let made = tokio::task::spawn_blocking(move || books.vault().generate(&patient)).await;
-            made.map_err(|error| AdminError::Conflict(error.to_string()))??
-        };
+        let (key_id, public) = self.generate(&patient).await?;
         let sealed = books
             .seal_name(&patient, &name)
             .expect("its key was made just now");
@@ -165,6 +161,13 @@ impl Admin {
         Ok(self.describe(&patient))
     }
 
+    /// A new key of a patient, durable in the vault.
+    async fn generate(&self, patient: &PatientId) -> Result<(KeyId, PatientPublic), AdminError> {
+        let (books, patient) = (Arc::clone(&self.parts.books), patient.clone());
+        let made = tokio::task::spawn_blocking(move || books.vault().generate(&patient)).await;
+        Ok(made.map_err(|error| AdminError::Conflict(error.to_string()))??)
+    }
+
     /// All patients.
     #[must_use]
     pub fn patients(&self) -> Vec<v1::Patient> {
@@ -180,24 +183,25 @@ impl Admin {
 
     fn describe(&self, patient: &PatientId) -> v1::Patient {
         let books = &self.parts.books;
-        let (test_data, streams) = {
+        let (test_data, keys, streams) = {
             let registry = books.registry();
-            let test_data = registry
-                .patient(patient)
-                .is_some_and(|patient| patient.test_data);
+            let of = registry.patient(patient);
+            let test_data = of.is_some_and(|of| of.test_data);
+            let keys = of.map_or(0, |of| of.keys.len());
             let streams: Vec<_> = registry
                 .streams_of(patient)
-                .map(|(stream, of)| (stream, of.gateway.clone(), of.from))
+                .map(|(stream, of)| (stream, of.gateway.clone(), of.from, of.sealed_to))
                 .collect();
-            (test_data, streams)
+            (test_data, keys, streams)
         };
         let assignments = streams
             .into_iter()
-            .map(|(stream, gateway, from)| PatientAssignment {
+            .map(|(stream, gateway, from, sealed_to)| PatientAssignment {
                 gateway: gateway.as_str().into(),
                 stream: stream.to_string(),
                 devices: books.devices(stream),
                 effective_from_us: from.as_micros(),
+                key_generation: sealed_to,
             });
         let will = self.will(patient);
         v1::Patient {
@@ -207,6 +211,7 @@ impl Admin {
             assignments: assignments.collect(),
             collection: will.collection.into(),
             collection_since_us: will.since.as_micros(),
+            key_generation: u32::try_from(keys).unwrap_or(u32::MAX),
         }
     }
 
@@ -232,6 +237,12 @@ impl Admin {
         }
         let place = self.place(&patient, &gateway, &devices)?;
         let (stream, _, from) = place;
+        let sealed_to = self
+            .parts
+            .books
+            .registry()
+            .stream(stream)
+            .map_or(0, |of| of.sealed_to);
         let draft = self.assigned(&patient, &gateway, place, devices.clone())?;
         self.parts.journal.append(vec![draft]).await?;
         Ok(PatientAssignment {
@@ -239,6 +250,7 @@ impl Admin {
             stream: stream.to_string(),
             devices,
             effective_from_us: from.as_micros(),
+            key_generation: sealed_to,
         })
     }
 

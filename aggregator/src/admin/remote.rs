@@ -1,4 +1,4 @@
-//! Acts at a distance: settings of a gateway, and whether a patient's devices may be read.
+//! Acts at a distance: settings of a gateway, whether a patient's devices may be read, and to which key they are sealed.
 //!
 //! Invariants: what a patient says becomes one append, with the ends and begins of assignments that follow from it, so
 //! that no batch lies between them; a pause or withdrawal ends every stream of the patient, and giving it again begins
@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use proto::v1::Collection;
+use proto::v1::{self, Collection};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use super::{Admin, AdminError};
 use crate::journal::{Draft, Entry, Opened};
-use crate::registry::Will;
+use crate::registry::{Stream, Will};
 
 /// Bytes of settings that a gateway takes.
 const LONGEST_SETTINGS: usize = 4096;
@@ -101,6 +101,56 @@ impl Admin {
         Ok(since)
     }
 
+    /// Gives a patient a new key, and tells it to every gateway that collects for the patient. What was and is sealed to
+    /// the former ones still opens: the journal holds it, and gateways hold more of it.
+    ///
+    /// # Errors
+    /// [`AdminError`]; then nothing has changed that anybody would see.
+    pub async fn rotate_key(&self, patient: &str) -> Result<v1::RotateKeyResponse, AdminError> {
+        let patient = self.patient(patient)?;
+        let _one = self.assigning.lock().await;
+        let (key_id, public) = self.generate(&patient).await?;
+        let key = Entry::KeyAdded {
+            patient: patient.clone(),
+            key_id: key_id.0,
+            public_key: public.0,
+        };
+        let mut live = self.live(&patient);
+        // Whoever was revoked is told nothing, and is not let in again by the way.
+        live.retain(|(_, of, _)| self.parts.books.registry().may_write(&of.gateway));
+        let assignments = u32::try_from(live.len()).unwrap_or(u32::MAX);
+        let told = live.into_iter().map(|(stream, of, devices)| {
+            // The same devices from the same begin on.
+            let place = (stream, key_id.0, of.from);
+            self.assigned(&patient, &of.gateway, place, devices)
+        });
+        let drafts: Result<Vec<Draft>, _> = std::iter::once(Ok(key.into())).chain(told).collect();
+        self.parts.journal.append(drafts?).await?;
+        let registry = self.parts.books.registry();
+        let keys = registry.patient(&patient).map_or(0, |of| of.keys.len());
+        tracing::info!(assignments, "a patient has a new key");
+        Ok(v1::RotateKeyResponse {
+            key_generation: u32::try_from(keys).unwrap_or(u32::MAX),
+            assignments,
+        })
+    }
+
+    /// The patient's streams that are collected, with their devices.
+    fn live(&self, patient: &PatientId) -> Vec<(StreamId, Stream, Vec<String>)> {
+        let books = &self.parts.books;
+        let own: Vec<_> = {
+            let registry = books.registry();
+            let own = registry.streams_of(patient).filter(|(_, of)| !of.frozen);
+            own.map(|(stream, of)| (stream, of.clone())).collect()
+        };
+        let with_devices = own
+            .into_iter()
+            .map(|(stream, of)| (stream, of, books.devices(stream)));
+        with_devices
+            .filter(|(.., devices)| !devices.is_empty())
+            .collect()
+    }
+
     /// What a patient allows.
     pub(super) fn will(&self, patient: &PatientId) -> Will {
         let registry = self.parts.books.registry();
@@ -114,21 +164,12 @@ impl Admin {
         patient: &PatientId,
         will: &Will,
     ) -> Result<(Vec<StreamId>, Vec<Draft>), AdminError> {
-        let books = &self.parts.books;
-        let live: Vec<_> = {
-            let registry = books.registry();
-            let own = registry.streams_of(patient).filter(|(_, of)| !of.frozen);
-            own.map(|(stream, of)| (stream, of.clone())).collect()
-        };
-        let live: Vec<_> = live
-            .into_iter()
-            .filter(|(stream, _)| !books.devices(*stream).is_empty())
-            .collect();
+        let live = self.live(patient);
         let before = will.withheld.iter().map(|of| of.stream);
         let streams = before
-            .chain(live.iter().map(|(stream, _)| *stream))
+            .chain(live.iter().map(|(stream, ..)| *stream))
             .collect();
-        let end = |(stream, of): (StreamId, crate::registry::Stream)| {
+        let end = |(stream, of, _): (StreamId, Stream, Vec<String>)| {
             let place = (stream, of.key_id.0, of.from);
             self.assigned(patient, &of.gateway, place, Vec::new())
         };

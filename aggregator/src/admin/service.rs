@@ -11,8 +11,8 @@ use proto::v1::{
     ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest,
     CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
     ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
-    RevokeGatewayRequest, RevokeGatewayResponse, SetCollectionRequest, SetCollectionResponse,
-    StatusRequest,
+    RevokeGatewayRequest, RevokeGatewayResponse, RotateKeyRequest, RotateKeyResponse,
+    SetCollectionRequest, SetCollectionResponse, StatusRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -131,6 +131,14 @@ impl OperatorService for OperatorDoor {
             collection: collection.into(),
             since_us: since.as_micros(),
         }))
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<RotateKeyRequest>,
+    ) -> Result<Response<RotateKeyResponse>, Status> {
+        let rotated = self.admin.rotate_key(&request.into_inner().patient).await;
+        rotated.map(Response::new).map_err(status_of)
     }
 
     async fn import_records(

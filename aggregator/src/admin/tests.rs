@@ -1,9 +1,10 @@
 //! What the operators' desk takes, and what it refuses with which words.
 
+use proto::seal::{Predecessor, Sealer};
 use proto::v1::Collection;
 
 use super::*;
-use crate::ingest::rig::Rig;
+use crate::ingest::rig::{Rig, batches, receipted, seal};
 use crate::journal::Opened;
 
 #[tokio::test]
@@ -281,6 +282,71 @@ async fn no_device_is_assigned_for_a_time_that_has_passed() {
         }
     }
     assert_eq!(lists, [1, 2, 0, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_new_key_is_told_to_the_gateways_and_the_former_ones_go_on_opening() {
+    let rig = Rig::new().await;
+    let (home, lost) = (rig.gateway().await, rig.gateway().await);
+    let first = rig.assign(&home).await;
+    let at_lost = rig
+        .admin
+        .assign(&first.patient, lost.id.as_str(), &first.devices)
+        .await;
+    at_lost.expect("assigned");
+    rig.admin.revoke(lost.id.as_str()).await.expect("revoked");
+    let session = rig.session(&home);
+    let keys = |rig: &Rig| {
+        let patient = rig.admin.patients().remove(0);
+        let mut of = patient.assignments.into_iter();
+        let sealed_to = of.find(|of| of.gateway == home.id.as_str());
+        (
+            patient.key_generation,
+            sealed_to.expect("assigned").key_generation,
+        )
+    };
+    let now = Clock::system().now();
+    let (open, mut before) = home.open(&first, None, now);
+    rig.say(&session, open).await;
+    assert_eq!(keys(&rig), (1, 1));
+    let (_, number) = rig.ingest.commands(&home.id, 0);
+
+    let rotated = rig.admin.rotate_key(&first.patient).await.expect("rotated");
+    assert_eq!(
+        (rotated.key_generation, rotated.assignments),
+        (2, 1),
+        "not the gateway that was revoked"
+    );
+    assert!(!rig.ingest.may_write(&lost.id));
+    let (commands, newer) = rig.ingest.commands(&home.id, number);
+    assert!(commands.len() == 1 && newer > number);
+    let second = rig.assigned(&home, &first.patient);
+    assert_eq!(
+        (&second.devices, second.stream),
+        (&first.devices, first.stream)
+    );
+    assert_ne!(second.key_id, first.key_id);
+    assert_eq!(keys(&rig), (2, 1), "it did not seal to it yet");
+    // What is sealed to the former key is taken: of its context, and of one that was opened before the gateway heard.
+    let after = |sealer: &Sealer| Predecessor {
+        context: sealer.context(),
+        durable: 0,
+        durable_at: Time::ZERO,
+        receipted: 0,
+        receipt_epoch: 0,
+    };
+    let (open, mut between) = home.open(&first, Some(after(&before)), now);
+    rig.say(&session, open).await;
+    let (open, mut newest) = home.open(&second, Some(after(&between)), now);
+    rig.say(&session, open).await;
+    assert_eq!(keys(&rig), (2, 2));
+    for sealer in [&mut before, &mut between, &mut newest] {
+        let record = seal(sealer);
+        let answers = rig.say(&session, batches(vec![record.clone()])).await;
+        assert!(receipted(&answers, sealer, &[record]));
+    }
+    let unknown = rig.admin.rotate_key("p-nobody").await;
+    assert!(matches!(unknown, Err(AdminError::NotFound { .. })));
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@
 
 mod again;
 mod certificate;
+mod copies;
+mod gateway;
 mod import;
 mod init;
 mod office;
@@ -18,7 +20,7 @@ mod telemetry;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -97,7 +99,7 @@ enum Command {
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
     },
-    /// Patients: add, list, assign, pause, withdraw, resume.
+    /// Patients: add, list, assign, pause, withdraw, resume, new keys.
     #[command(subcommand)]
     Patient(PatientCommand),
     /// Gateways: token, list, configure, revoke.
@@ -177,6 +179,25 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copy the centre while it works: settings, its own keys, journal and snapshots; the patients' keys apart. A file
+    /// `backup.json` at the end says that the copy is complete.
+    Backup {
+        /// An empty or new directory.
+        to: PathBuf,
+        /// Copy the vault as well, into this directory, which belongs in another place: who has both can read
+        /// everything.
+        #[arg(long, value_name = "DIR")]
+        vault: Option<PathBuf>,
+    },
+    /// Make a centre from a backup, in an empty --dir. It begins a new epoch: what was receipted after the backup and is
+    /// not held by gateways any more is lost, and each patient's coverage says so. The old centre must never run again.
+    Restore {
+        /// The backup's directory.
+        from: PathBuf,
+        /// The vault's backup.
+        #[arg(long, value_name = "DIR")]
+        vault: PathBuf,
+    },
     /// Look at everything that the centre needs (settings, rights, disk, keys, certificates, clock, journal, gateways),
     /// and say what to do. Changes nothing; ends with 1 if something does not work.
     Doctor {
@@ -241,6 +262,12 @@ enum PatientCommand {
         /// Delete on the gateways what they have not delivered; it is not taken any more.
         #[arg(long)]
         erase_unsent: bool,
+    },
+    /// Make a new key for the patient: gateways seal to it from their next contact on. What was sealed to the former
+    /// keys still opens; `patient list` shows who has not changed yet.
+    RotateKey {
+        /// The patient's id.
+        patient: String,
     },
     /// The patient agrees (again): devices are read from now on as they were assigned before.
     Resume {
@@ -362,7 +389,7 @@ pub fn run(args: Args) -> Result<()> {
             })
         }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
-        Command::Gateway(command) => runtime.block_on(gateway(command, dir, clock)),
+        Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {
             certificate::add_platform(&dir, &name, &out, clock)
         }
@@ -402,6 +429,10 @@ pub fn run(args: Args) -> Result<()> {
             receipts,
             json,
         } => runtime.block_on(import::run(dir, clock, &file, receipts, json)),
+        Command::Backup { to, vault } => copies::backup(&dir, &to, vault.as_deref()),
+        Command::Restore { from, vault } => {
+            runtime.block_on(copies::restore(&dir, &from, &vault, clock))
+        }
         Command::Doctor { json } => {
             let asked = runtime.block_on(office::ask(&dir, clock));
             let report = doctor::examine(&dir, clock, StoreLock::is_held(&dir.lock()), asked);
@@ -462,6 +493,10 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
             .set_collection(&patient, Collection::Withdrawn, erase_unsent)
             .await
             .map(|()| "withdrawn: no device is read any more\n".into()),
+        PatientCommand::RotateKey { patient } => office
+            .rotate_key(&patient)
+            .await
+            .map(|rotated| show::rotated(&rotated)),
         PatientCommand::Resume { patient } => office
             .set_collection(&patient, Collection::Given, false)
             .await
@@ -469,59 +504,6 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
     };
     office.close().await;
     print(&answer?)
-}
-
-async fn gateway(command: GatewayCommand, dir: CentreDir, clock: Clock) -> Result<()> {
-    let mut office = Office::open(dir, clock).await?;
-    let answer = match command {
-        GatewayCommand::Token {
-            label,
-            valid_seconds,
-            json,
-        } => match office.token(&label, valid_seconds).await {
-            Ok((token, gateway)) if json => show::json(&show::token_json(&token, &gateway)),
-            Ok((token, _)) => Ok(token + "\n"),
-            Err(error) => Err(error),
-        },
-        GatewayCommand::List { json } => match office.status().await {
-            Ok(status) if json => show::json(&show::gateways_json(&status)),
-            Ok(status) => Ok(show::gateways(&status)),
-            Err(error) => Err(error),
-        },
-        GatewayCommand::Configure {
-            gateway,
-            settings,
-            file,
-            reset: _,
-        } => match settings_text(&settings, file.as_deref()) {
-            Ok(text) => office
-                .configure(&gateway, &text)
-                .await
-                .map(|number| format!("settings {number} are on their way: see `gateway list`\n")),
-            Err(error) => Err(error),
-        },
-        GatewayCommand::Revoke { gateway } => office.revoke(&gateway).await.map(show::revoked),
-    };
-    office.close().await;
-    print(&answer?)
-}
-
-/// Settings as TOML. A value that is no number, boolean or quoted text is taken as text.
-fn settings_text(settings: &[String], file: Option<&Path>) -> Result<String> {
-    if let Some(file) = file {
-        return std::fs::read_to_string(file).with_context(|| file.display().to_string());
-    }
-    let line = |setting: &String| {
-        let (key, value) = setting
-            .split_once('=')
-            .with_context(|| format!("--set {setting}: give KEY=VALUE"))?;
-        let line = format!("{key} = {value}\n");
-        if toml::from_str::<toml::Table>(&line).is_ok() {
-            return Ok(line);
-        }
-        Ok(format!("{key} = {}\n", toml::Value::from(value)))
-    };
-    settings.iter().map(line).collect()
 }
 
 async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {

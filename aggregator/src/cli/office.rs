@@ -18,7 +18,8 @@ use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
     ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, Patient, PatientAssignment,
-    RevokeCertificateRequest, RevokeGatewayRequest, SetCollectionRequest, StatusRequest,
+    RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
+    SetCollectionRequest, StatusRequest,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -203,6 +204,19 @@ impl Office {
                     erase_unsent,
                 };
                 client.set_collection(request).await.map(drop).map_err(said)
+            }
+        }
+    }
+
+    pub(super) async fn rotate_key(&mut self, patient: &str) -> Result<RotateKeyResponse> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.rotate_key(patient).await?),
+            Self::Running(client) => {
+                let request = RotateKeyRequest {
+                    patient: patient.into(),
+                };
+                let rotated = client.rotate_key(request).await.map_err(said)?;
+                Ok(rotated.into_inner())
             }
         }
     }

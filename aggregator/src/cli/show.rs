@@ -10,10 +10,22 @@ use jiff::Timestamp;
 use proto::cert::Role;
 use proto::v1::{
     CentreStatus, Collection, ConfigurationOutcome, CoverageClass, CoverageLine, CoverageResponse,
-    CoverageStretch, GatewayStatus, Kind, Patient, PatientAssignment,
+    CoverageStretch, GatewayStatus, Kind, Patient, PatientAssignment, RotateKeyResponse,
 };
 use serde_json::{Value, json};
 use vitals::Span;
+
+/// What a restore did.
+pub(super) fn restored(manifest: &crate::backup::Manifest, epoch: u64, first: u64) -> String {
+    let known = jiff::Timestamp::from_microsecond(manifest.known_us);
+    let known = known.map_or_else(|_| "an unknown time".to_owned(), |known| known.to_string());
+    format!(
+        "restored: epoch {epoch} begins at position {first}\n\
+         The backup ends at position {} ({known}). What was receipted after it comes again from gateways that still hold\n\
+         it; the rest is lost, and coverage shows that time as \"lost\" for each patient.\n",
+        manifest.position
+    )
+}
 
 /// Per kind and sensor the share of each class, of the time in which a sensor was assigned.
 pub(super) fn coverage(answer: &CoverageResponse) -> String {
@@ -144,9 +156,22 @@ pub(super) fn patients(patients: &[Patient]) -> String {
                 &mut text,
                 &format!("    {}", assigned(assignment).trim_end()),
             );
+            let (sealed_to, newest) = (assignment.key_generation, patient.key_generation);
+            if (1..newest).contains(&sealed_to) && !assignment.devices.is_empty() {
+                let still =
+                    format!("        seals to key {sealed_to} of {newest} until its next contact");
+                line(&mut text, &still);
+            }
         }
     }
     text
+}
+
+pub(super) fn rotated(rotated: &RotateKeyResponse) -> String {
+    format!(
+        "key {} is in force; gateways told: {}\n",
+        rotated.key_generation, rotated.assignments
+    )
 }
 
 pub(super) fn patients_json(patients: &[Patient]) -> Value {
@@ -157,11 +182,13 @@ pub(super) fn patients_json(patients: &[Patient]) -> Value {
             "test_data": patient.test_data,
             "collection": collection(patient.collection()),
             "collection_since_us": patient.collection_since_us,
+            "key_generation": patient.key_generation,
             "assignments": patient.assignments.iter().map(|assignment| json!({
                 "gateway": assignment.gateway,
                 "stream": assignment.stream,
                 "devices": assignment.devices,
                 "effective_from_us": assignment.effective_from_us,
+                "key_generation": assignment.key_generation,
             })).collect::<Vec<_>>(),
         })
     };

@@ -107,7 +107,9 @@ fn told(replies: Replies, known: u64) -> ImportRecordsResponse {
                 *told.refused.entry(name.to_ascii_lowercase()).or_insert(0) += 1;
             }
             Some(
-                centre_to_gateway::Kind::Command(_) | centre_to_gateway::Kind::ContextAdmitted(_),
+                centre_to_gateway::Kind::Command(_)
+                | centre_to_gateway::Kind::ContextAdmitted(_)
+                | centre_to_gateway::Kind::PieceTaken(_),
             )
             | None => {}
         }
@@ -128,7 +130,11 @@ mod tests {
     fn opened(message: GatewayToCentre) -> OpenContext {
         match message.kind {
             Some(gateway_to_centre::Kind::OpenContext(open)) => open,
-            Some(gateway_to_centre::Kind::Hello(_) | gateway_to_centre::Kind::Batches(_))
+            Some(
+                gateway_to_centre::Kind::Hello(_)
+                | gateway_to_centre::Kind::Batches(_)
+                | gateway_to_centre::Kind::Piece(_),
+            )
             | None => panic!("a context"),
         }
     }

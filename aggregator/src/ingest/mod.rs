@@ -17,6 +17,7 @@ pub mod enrol;
 pub mod grpc;
 mod import;
 pub mod mqtt;
+mod pieces;
 mod room;
 mod sessions;
 
@@ -26,8 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use proto::clock::Clock;
 use proto::seal::SigningKey;
 use proto::v1::{
-    CentreToGateway, Command, GatewayToCentre, Hello, Refusal, RefusalReason, SealedBatches,
-    SignedCommand, centre_to_gateway, gateway_to_centre,
+    CentreToGateway, Command, GatewayToCentre, Hello, PieceTaken, RecordPiece, Refusal,
+    RefusalReason, SealedBatches, SignedCommand, centre_to_gateway, gateway_to_centre,
 };
 use vitals::{ContextId, GatewayId};
 
@@ -35,6 +36,7 @@ use crate::counters::{Counters, Refused};
 use crate::journal::{Journal, JournalError};
 use crate::registry::Books;
 use budget::{Budget, Sent};
+use pieces::{Piece, Pieces};
 
 pub use budget::Flow;
 pub use room::{Room, free_bytes};
@@ -83,6 +85,7 @@ pub struct Ingest {
 struct Desk {
     budget: Budget,
     sent: Sent,
+    pieces: Pieces,
     /// How often a batch of an admitted context did not open.
     forged: HashMap<(ContextId, u64), u32>,
 }
@@ -142,6 +145,9 @@ impl Ingest {
                 gateway_to_centre::Kind::Batches(SealedBatches { records: more }) => {
                     records.extend(more);
                 }
+                gateway_to_centre::Kind::Piece(piece) => {
+                    records.extend(self.piece(session, &mut desk, &piece, &mut replies));
+                }
                 gateway_to_centre::Kind::OpenContext(open) => {
                     self.take(
                         session,
@@ -159,6 +165,31 @@ impl Ingest {
         }
         self.take(session, &mut desk, records, &mut replies).await;
         replies
+    }
+
+    /// A piece of a record; the record once it is whole.
+    fn piece(
+        &self,
+        session: &Session,
+        desk: &mut Desk,
+        piece: &RecordPiece,
+        replies: &mut Replies,
+    ) -> Option<Vec<u8>> {
+        match desk.pieces.take(session.id(), piece) {
+            Piece::Whole(record) => return Some(record),
+            Piece::Held(held) => replies.messages.push(CentreToGateway {
+                kind: Some(centre_to_gateway::Kind::PieceTaken(PieceTaken { held })),
+            }),
+            Piece::OutOfPlace => {
+                let detail = "a piece that continues nothing: send the record anew";
+                self.refuse(replies, None, RefusalReason::Malformed, detail);
+            }
+            Piece::TooLarge => {
+                let detail = "a record has at most 4096 bytes";
+                self.refuse(replies, None, RefusalReason::TooLarge, detail);
+            }
+        }
+        None
     }
 
     fn hello(&self, session: &Session, desk: &mut Desk, hello: Hello, replies: &mut Replies) {

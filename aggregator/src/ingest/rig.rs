@@ -9,7 +9,8 @@ use proto::seal::{
 };
 use proto::v1::{
     self, AssignmentList, BatchBody, CentreStatus, CentreToGateway, Command, GatewayToCentre,
-    Hello, OpenContext, RefusalReason, SealedBatches, centre_to_gateway, gateway_to_centre,
+    Hello, OpenContext, RecordPiece, RefusalReason, SealedBatches, centre_to_gateway,
+    gateway_to_centre,
 };
 use tokio::sync::mpsc;
 use vitals::{ContextId, GatewayId, Span, StreamId, Time};
@@ -20,7 +21,7 @@ use crate::admin::{Admin, AdminParts, Live};
 use crate::ca::{self, Authority};
 use crate::counters::{Counters, Refused, Transport};
 use crate::dir::CentreDir;
-use crate::journal::{Committed, Entry, Journal, Log};
+use crate::journal::{Committed, Entry, Journal, Log, Position};
 use crate::registry::Books;
 use crate::vault::Vault;
 
@@ -76,7 +77,7 @@ impl Rig {
         rig
     }
 
-    async fn open(dir: CentreDir, max_mib: Option<u32>, least_mib: u64) -> Self {
+    pub(crate) async fn open(dir: CentreDir, max_mib: Option<u32>, least_mib: u64) -> Self {
         let clock = Clock::system();
         let authority = Arc::new(Authority::open(&dir, clock).expect("a CA"));
         let books = Arc::new(Books::new(Arc::new(
@@ -84,7 +85,7 @@ impl Rig {
         )));
         let keeper = Arc::clone(&books);
         let log = Log::open(&dir.journal(), max_mib, clock, keeper).expect("a journal");
-        log.replay(|_| {}).expect("it reads");
+        log.replay(Position::START, |_| {}).expect("it reads");
         let (journal, feed) = log.start().expect("it starts");
         if books.registry().epoch() == 0 {
             let epoch = Entry::EpochStarted {
@@ -330,6 +331,24 @@ pub(crate) fn batches(records: Vec<Vec<u8>>) -> GatewayToCentre {
     }
 }
 
+/// A record in pieces of `size` bytes.
+pub(crate) fn pieces(record: &[u8], size: usize) -> Vec<GatewayToCentre> {
+    let piece = |(n, data): (usize, &[u8])| RecordPiece {
+        offset: u32::try_from(n * size).expect("small"),
+        data: data.to_vec(),
+        last: n * size + data.len() == record.len(),
+    };
+    let message = |piece| GatewayToCentre {
+        kind: Some(gateway_to_centre::Kind::Piece(piece)),
+    };
+    record
+        .chunks(size)
+        .enumerate()
+        .map(piece)
+        .map(message)
+        .collect()
+}
+
 /// Seals the sealer's next number: one reading at `at`, claimed by the stub; the body is empty but sound.
 pub(crate) fn seal_at(sealer: &mut Sealer, at: Time) -> Vec<u8> {
     let label = label(sealer.next_number(), at);
@@ -358,6 +377,7 @@ pub(crate) enum Said {
     Command,
     Refused(RefusalReason),
     Admitted(ContextId),
+    Held(u32),
 }
 
 pub(crate) fn said(answers: &[CentreToGateway]) -> Vec<Said> {
@@ -376,6 +396,7 @@ pub(crate) fn said(answers: &[CentreToGateway]) -> Vec<Said> {
         centre_to_gateway::Kind::ContextAdmitted(admitted) => {
             Said::Admitted(context(&admitted.context))
         }
+        centre_to_gateway::Kind::PieceTaken(taken) => Said::Held(taken.held),
     };
     answers.iter().map(one).collect()
 }

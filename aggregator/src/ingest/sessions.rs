@@ -115,6 +115,12 @@ impl Sessions {
 }
 
 impl Session {
+    /// Which of the process's connections it is.
+    #[must_use]
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Whose connection it is.
     #[must_use]
     pub const fn gateway(&self) -> &GatewayId {

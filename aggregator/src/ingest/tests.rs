@@ -7,8 +7,8 @@ use vitals::{ContextId, Span, Time};
 
 use super::enrol::EnrolError;
 use super::rig::{
-    Gateway, Rig, Said, batches, hello, label, list_of, open_message, receipted, said, seal,
-    seal_at,
+    Gateway, Rig, Said, batches, hello, label, list_of, open_message, pieces, receipted, said,
+    seal, seal_at,
 };
 use super::*;
 use crate::journal::{Content, Draft, Entry, Opened};
@@ -58,6 +58,55 @@ async fn what_is_sealed_is_journaled_opened_and_receipted() {
         (5, 5)
     );
     assert_eq!(status.readings_receipted["grpc"], 5);
+}
+
+#[tokio::test]
+async fn a_record_in_pieces_is_taken_once_whole_and_others_pass_between() {
+    let (mut rig, gateway, assigned) = one_patient().await;
+    let session = rig.session(&gateway);
+    let (open, mut sealer) = gateway.open(&assigned, None, Clock::system().now());
+    rig.say(&session, open).await;
+    let (large, alert) = (seal(&mut sealer), seal(&mut sealer));
+    let mut parts = pieces(&large, 50);
+    let last = parts.pop().expect("several");
+    for (n, part) in parts.clone().into_iter().enumerate() {
+        let answers = said(&rig.say(&session, part).await);
+        assert_eq!(
+            answers,
+            [Said::Held(50 * (u32::try_from(n).expect("few") + 1))]
+        );
+    }
+    let answers = rig.say(&session, batches(vec![alert.clone()])).await;
+    assert!(receipted(&answers, &sealer, &[alert]), "between the pieces");
+    assert_eq!(rig.journaled(), [2]);
+    let answers = rig.say(&session, last.clone()).await;
+    assert_eq!(
+        said(&answers),
+        [Said::Receipt(sealer.context(), vec![(1, 1)])]
+    );
+    assert_eq!(rig.journaled(), [1]);
+    // A piece of nothing, and one of a record that began on another connection.
+    let out_of_place = [Said::Refused(Reason::Malformed)];
+    assert_eq!(said(&rig.say(&session, last.clone()).await), out_of_place);
+    for part in parts {
+        rig.say(&session, part).await;
+    }
+    let newer = rig.session(&gateway);
+    assert_eq!(said(&rig.say(&newer, last).await), out_of_place);
+    // What is put together is judged as any other record.
+    let mut bad = large;
+    bad[80] ^= 1;
+    for part in pieces(&bad, 60) {
+        let answers = said(&rig.say(&newer, part).await);
+        assert!(
+            matches!(
+                answers[..],
+                [Said::Held(_) | Said::Refused(Reason::Malformed)]
+            ),
+            "{answers:?}"
+        );
+    }
+    assert_eq!(rig.journaled(), [0u64; 0]);
 }
 
 #[tokio::test]

@@ -77,6 +77,15 @@ impl Frame<'_> {
     }
 }
 
+impl Frame<'_> {
+    /// Whether it stays when its row is removed: everything but batches and ticks. Of a row of format 1 the kind is
+    /// read from the frame.
+    pub(super) fn is_lasting(&self) -> bool {
+        let kind = self.kind.or_else(|| self.bytes.get(1).copied());
+        !matches!(kind, Some(BATCH | TICK))
+    }
+}
+
 /// The frames of a row, in order; `None` if its header is damaged (then every entry of the row is).
 pub(super) fn split_row(first: Position, row: &[u8]) -> Option<Vec<Frame<'_>>> {
     let (magic, rest) = row.split_first_chunk::<4>()?;

@@ -16,6 +16,7 @@ mod codec;
 mod entry;
 mod pace;
 mod replay;
+mod retention;
 mod store;
 mod writer;
 
@@ -30,9 +31,10 @@ use vitals::{StreamId, Time};
 
 pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
 use pace::Pace;
-pub use replay::Replay;
+pub use replay::{Replay, known_at};
+pub use retention::{Removed, copy, last};
 use store::{Disk, Reader};
-pub use store::{Group, HistoryCursor, Medium, NewRow, Row, Rows, Store, StoreError};
+pub use store::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 pub use writer::Desk;
 use writer::{Ask, QUEUE, Request, Shared, Writer};
 
@@ -50,6 +52,9 @@ pub enum JournalError {
     /// A write failed before; nothing is taken until the centre is started again.
     #[error("the store stopped: {0}")]
     StoreStopped(Arc<str>),
+    /// Old entries could not be removed; they are all still there.
+    #[error("old entries of the journal cannot be removed: {0}")]
+    NotRemoved(Arc<str>),
     /// The store could not be opened or read.
     #[error("the journal cannot be read: {0}")]
     Read(Arc<str>),
@@ -83,6 +88,8 @@ pub struct Status {
     pub stopped: String,
     /// Entries whose checksum did not hold when they were read.
     pub damaged: u64,
+    /// Batches before this position were removed, and the known time of the last one; `None`: everything is kept.
+    pub removed: Option<(Position, Time)>,
 }
 
 /// Which part of a stream's past is asked for: batches of the other are not even opened.
@@ -147,6 +154,8 @@ pub struct Log {
     clock: Clock,
     keeper: Arc<dyn Keeper>,
     replay: Replay,
+    /// The next entry lies here at least.
+    leap: Position,
 }
 
 impl std::fmt::Debug for Log {
@@ -188,6 +197,7 @@ impl Log {
             clock,
             keeper,
             replay,
+            leap: Position::START,
         })
     }
 
@@ -203,12 +213,25 @@ impl Log {
         self.replay.last_known()
     }
 
-    /// Every entry in order, through the keeper and then to `take`. Damaged entries are skipped and counted.
+    /// Every entry after `after` in order, through the keeper and then to `take`. Damaged entries are skipped and
+    /// counted. The keeper knows what stood at `after`, or later.
     ///
     /// # Errors
     /// [`JournalError::Read`].
-    pub fn replay(&self, take: impl FnMut(Committed)) -> Result<(), JournalError> {
-        self.replay.run(self.replay.next(), take)
+    pub fn replay(&self, after: Position, take: impl FnMut(Committed)) -> Result<(), JournalError> {
+        self.replay.run(after, self.replay.next(), take)
+    }
+
+    /// Batches before this position were removed, and the known time of the last one; `None`: nothing ever was.
+    #[must_use]
+    pub const fn removed(&self) -> Option<(Position, Time)> {
+        self.replay.removed()
+    }
+
+    /// Known time of an entry; `None` if it is not there or damaged.
+    #[must_use]
+    pub fn known_at(&self, position: Position) -> Option<Time> {
+        self.replay.known_at(position)
     }
 
     /// After a replay: where the first damaged entry lies that was, or may have been, administrative. Without it
@@ -216,6 +239,15 @@ impl Log {
     #[must_use]
     pub fn lost_administrative(&self) -> Option<Position> {
         self.replay.lost_administrative()
+    }
+
+    /// A new epoch after a restore: the next entry lies behind every position that the former life may have given out
+    /// since the last entry here. Known time rises by a microsecond an entry at least, so as many positions as
+    /// microseconds have passed are more than enough; gateways obey only numbers above those that they have seen.
+    pub fn leap(&mut self) {
+        let passed = self.clock.now().since(self.replay.last_known());
+        let passed = u64::try_from(passed.as_micros()).unwrap_or(0);
+        self.leap = Position(self.replay.next().0.saturating_add(passed));
     }
 
     /// Starts the writer. The feed holds what is committed from now on.
@@ -239,9 +271,10 @@ impl Log {
             clock: self.clock,
             pace: Pace::new(self.clock, self.clock.now()),
             keeper: self.keeper,
-            next: self.replay.next(),
+            next: self.replay.next().max(self.leap),
             last_known: self.replay.last_known(),
             damaged: self.replay.damaged(),
+            removed: self.replay.removed(),
         };
         Ok(seat.take(store, reader))
     }
@@ -255,6 +288,7 @@ struct Seat {
     next: Position,
     last_known: Time,
     damaged: Arc<AtomicU64>,
+    removed: Option<(Position, Time)>,
 }
 
 impl Seat {
@@ -270,6 +304,9 @@ impl Seat {
         shared
             .known
             .store(self.last_known.as_micros(), Ordering::Release);
+        if let Some((below, known)) = self.removed {
+            shared.note_removed(below, known);
+        }
         let writer = Writer {
             store,
             clock: self.clock,
@@ -345,6 +382,7 @@ impl Journal {
             known: Time::from_micros(self.shared.known.load(Ordering::Acquire)),
             stopped,
             damaged: self.damaged.load(Ordering::Relaxed),
+            removed: self.shared.removed(),
         }
     }
 
@@ -479,6 +517,12 @@ const fn minute(time: Time) -> i64 {
 #[cfg(test)]
 pub(crate) fn damage(path: &Path, first: u64, at: usize) {
     store::damage(path, Position(first), at);
+}
+
+/// Says that the file has this version of tables.
+#[cfg(test)]
+pub(crate) fn set_tables(path: &Path, version: u32) {
+    store::set_tables(path, version);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The log read from its beginning, in order, up to any position.
+//! The log read in order, from any position up to any other.
 //!
 //! Invariants: entries reach the keeper and the taker in position order, each once; a damaged entry is skipped,
 //! counted and reported, and hides no other; nothing is written, so a replay may run beside a centre at work, on what
@@ -7,15 +7,32 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 
 use vitals::Time;
 
+use super::codec::decode_entry;
 use super::entry::{Committed, Entry, Position};
-use super::store::{Disk, Medium, Row};
+use super::store::{Disk, Medium, Row, Rows};
 use super::{JournalError, Keeper, Lost, read_row};
 
 /// Rows read at once: at most a few MiB in memory.
 const ROWS: u32 = 64;
+/// Rows that are opened and wait for the fold.
+const AHEAD: usize = 16;
+
+/// Known time of an entry of the journal in this file; `None` if it is not there or damaged.
+#[must_use]
+pub fn known_at(path: &Path, position: Position) -> Option<Time> {
+    known_on(&Disk::of(path, None), position)
+}
+
+fn known_on(medium: &dyn Medium, position: Position) -> Option<Time> {
+    let row = medium.reader().and_then(|reader| reader.row_of(position));
+    let entries = read_row(&row.ok()??, |_, _, _| {});
+    let found = entries.into_iter().find(|(at, ..)| *at == position);
+    found.map(|(_, known, _)| known)
+}
 
 /// A journal to read again.
 pub struct Replay {
@@ -23,6 +40,7 @@ pub struct Replay {
     keeper: Arc<dyn Keeper>,
     next: Position,
     last_known: Time,
+    removed: Option<(Position, Time)>,
     damaged: Arc<AtomicU64>,
     /// Position of the first damaged entry that may have been administrative; 0: none so far.
     lost: AtomicU64,
@@ -50,7 +68,9 @@ impl Replay {
     /// # Errors
     /// As [`Self::open`].
     pub fn on(medium: Arc<dyn Medium>, keeper: Arc<dyn Keeper>) -> Result<Self, JournalError> {
-        let (next, last_known) = match medium.reader()?.last()? {
+        let reader = medium.reader()?;
+        let removed = reader.removed()?;
+        let (next, last_known) = match reader.last()? {
             Some((first, count, known)) => (Position(first.0 + count), known),
             None => (Position(1), Time::ZERO),
         };
@@ -59,6 +79,7 @@ impl Replay {
             keeper,
             next,
             last_known,
+            removed,
             damaged: Arc::default(),
             lost: AtomicU64::new(0),
         })
@@ -76,49 +97,123 @@ impl Replay {
         self.last_known
     }
 
+    /// Known time of an entry; `None` if it is not there or damaged.
+    #[must_use]
+    pub fn known_at(&self, position: Position) -> Option<Time> {
+        known_on(&*self.medium, position)
+    }
+
+    /// Batches before this position were removed, and the known time of the last one; `None`: nothing ever was.
+    #[must_use]
+    pub const fn removed(&self) -> Option<(Position, Time)> {
+        self.removed
+    }
+
     /// The count of damaged entries, which goes on counting.
     pub(super) fn damaged(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.damaged)
     }
 
-    /// Every entry before `end` in order, through the keeper and then to `take`.
+    /// Every entry after `after` and before `end` in order, through the keeper and then to `take`. What `keeper`
+    /// knows must be what stood at `after`, or later. Reading and opening run ahead of `take` on a thread of their
+    /// own, by a few rows.
     ///
     /// # Errors
     /// [`JournalError::Read`].
-    pub fn run(&self, end: Position, mut take: impl FnMut(Committed)) -> Result<(), JournalError> {
+    pub fn run(
+        &self,
+        after: Position,
+        end: Position,
+        mut take: impl FnMut(Committed),
+    ) -> Result<(), JournalError> {
         let reader = self.medium.reader()?;
+        std::thread::scope(|scope| {
+            let (send, opened) = std::sync::mpsc::sync_channel(AHEAD);
+            let ahead = scope.spawn(move || self.read_ahead(&*reader, after, end, &send));
+            for committed in opened.into_iter().flatten() {
+                take(committed);
+            }
+            ahead.join().unwrap_or_else(|_| {
+                let text = "an entry of the journal made this program panic";
+                Err(JournalError::Read(text.into()))
+            })
+        })
+    }
+
+    fn read_ahead(
+        &self,
+        reader: &dyn Rows,
+        after: Position,
+        end: Position,
+        opened: &SyncSender<Vec<Committed>>,
+    ) -> Result<(), JournalError> {
         let end = end.min(self.next);
-        let mut from = Position(1);
+        let mut from = after.next();
+        if let Some((below, _)) = self.removed {
+            while from < below.min(end) {
+                let kept = reader.kept(from, ROWS)?;
+                let Some((last, _)) = kept.last() else { break };
+                from = last.next();
+                let kept = kept.into_iter().filter(|(position, _)| *position < end);
+                let entries =
+                    kept.filter_map(|(position, frame)| match decode_entry(position, &frame) {
+                        Ok((known, entry)) => Some((position, known, entry)),
+                        Err(error) => {
+                            tracing::error!(position = position.0, %error, "damaged entry");
+                            self.report_damage(position, 1, Lost::Anything);
+                            None
+                        }
+                    });
+                if opened
+                    .send(entries.map(|entry| self.tell(entry)).collect())
+                    .is_err()
+                {
+                    return Ok(());
+                }
+            }
+            from = from.max(below);
+        }
+        // The row in which it lies may begin before it.
+        let mut rows: Vec<Row> = reader.row_of(from)?.into_iter().collect();
         while from < end {
-            let rows = reader.rows(from, ROWS)?;
+            if rows.is_empty() {
+                rows = reader.rows(from, ROWS)?;
+            }
             if rows.is_empty() {
                 self.report_damage(from, end.0 - from.0, Lost::Anything);
                 return Ok(());
             }
-            for row in rows {
+            for row in std::mem::take(&mut rows) {
                 if row.first >= end {
                     return Ok(());
                 }
-                if row.first > from {
+                let entries = self.read(&row);
+                let leaps = matches!(entries.first(), Some((_, _, Entry::EpochStarted { .. })));
+                if row.first > from && !leaps {
                     self.report_damage(from, row.first.0 - from.0, Lost::Anything);
                 }
+                let entries = entries.into_iter();
+                let entries = entries.filter(|(position, ..)| (from..end).contains(position));
+                let committed: Vec<_> = entries.map(|entry| self.tell(entry)).collect();
                 from = Position(row.first.0 + row.count);
-                for (position, known, entry) in self.read(&row) {
-                    if position >= end {
-                        return Ok(());
-                    }
-                    self.keeper.apply(position, known, &entry);
-                    let body = self.keeper.unseal(&entry);
-                    take(Committed {
-                        position,
-                        known,
-                        entry: Arc::new(entry),
-                        body,
-                    });
+                if opened.send(committed).is_err() {
+                    // Whoever took them is gone.
+                    return Ok(());
                 }
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, (position, known, entry): (Position, Time, Entry)) -> Committed {
+        self.keeper.apply(position, known, &entry);
+        let body = self.keeper.unseal(&entry);
+        Committed {
+            position,
+            known,
+            entry: Arc::new(entry),
+            body,
+        }
     }
 
     fn read(&self, row: &Row) -> Vec<(Position, Time, Entry)> {

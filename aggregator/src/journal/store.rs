@@ -3,9 +3,11 @@
 //! `commits(first, count, known, frames)`: one row a group commit (`codec.rs`). `history(stream, wide, oldest,
 //! first, newest)`: which rows hold batches of a stream, by whole minutes of effective time; a row's batches are
 //! grouped by the hour of their oldest reading, and groups longer than [`NARROW_MINUTES`] are kept apart as *wide*,
-//! so that a query never scans more than it needs.
+//! so that a query never scans more than it needs. `kept(position, frame)`: entries of removed rows that stay for good.
+//! `removed(below, known)`, one row: up to where rows were removed, and the known time of the last entry that was.
 //!
-//! Invariants: rows are only ever added; a commit that returned is on disk. Must not know: what entries mean.
+//! Invariants: rows are added at the end and removed from the beginning, never changed; a row and what is kept of it
+//! change places in one transaction; a commit that returned is on disk. Must not know: what entries mean.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +18,8 @@ use super::entry::Position;
 
 /// Marks the file as ours (`VTJ1`).
 const APPLICATION_ID: i32 = 0x5654_4A31;
-/// Version of the tables and rows; 2 reads 1 (`codec.rs`).
-const TABLES: i32 = 2;
+/// Version of the tables and rows; 3 (rows may be removed) reads 2 and 1 (`codec.rs`).
+const TABLES: i32 = 3;
 /// Longest span of a group that is looked for near its oldest minute only.
 const NARROW_MINUTES: i64 = 120;
 /// A reader waits this long for a lock that SQLite takes while it recovers or checkpoints.
@@ -89,6 +91,21 @@ impl Group {
     }
 }
 
+/// A row to remove, and what stays of it.
+#[derive(Debug)]
+pub struct Removal {
+    /// Position of its first entry.
+    pub first: Position,
+    /// After its last entry.
+    pub end: Position,
+    /// Known time of its last entry.
+    pub known: Time,
+    /// The entries that stay.
+    pub kept: Vec<(Position, Vec<u8>)>,
+    /// As they were indexed.
+    pub groups: Vec<Group>,
+}
+
 /// A row as read.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -133,6 +150,14 @@ pub trait Store: Send {
     /// # Errors
     /// Whether it is durable is not known; the store is not asked again in this life.
     fn commit(&mut self, row: &NewRow) -> Result<(), StoreError>;
+
+    /// Removes the oldest rows, given in order. All of them or, with an error, none.
+    ///
+    /// # Errors
+    /// The medium's; or it is one from which nothing is removed.
+    fn remove(&mut self, _: &[Removal]) -> Result<(), StoreError> {
+        Err(StoreError::new("nothing is removed from this medium"))
+    }
 }
 
 /// What readers need of a medium.
@@ -148,6 +173,37 @@ pub trait Rows: Send {
     /// # Errors
     /// The medium's.
     fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError>;
+
+    /// The row that holds an entry; `None` if there is none.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn row_of(&self, position: Position) -> Result<Option<Row>, StoreError>;
+
+    /// Up to where rows were removed, and the known time of the last entry that was; `None`: nothing ever was.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn removed(&self) -> Result<Option<(Position, Time)>, StoreError> {
+        Ok(None)
+    }
+
+    /// Entries kept of removed rows, from a position on, in order, at most so many.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn kept(&self, _: Position, _: u32) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The oldest rows whose entries all lie before a position and were known before a time, each with the known time
+    /// of its last entry, at most so many; none where nothing is removed.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn oldest(&self, _: Position, _: Time, _: u32) -> Result<Vec<(Row, Time)>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Groups of `stream` that may hold readings of the minutes `from..=to`, oldest first, each with its row.
     ///
@@ -224,7 +280,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     if tables > TABLES {
         return Err(StoreError(format!(
-            "the journal was written by a newer program (tables {tables}, known here: {TABLES})"
+            "the journal was written by a newer release (tables {tables}, known here: {TABLES}): install that release again, or restore a backup made with this one"
         )));
     }
     Ok(())
@@ -234,7 +290,7 @@ const CREATE: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA application_id = 0x56544A31;
-    PRAGMA user_version = 2;
+    PRAGMA user_version = 3;
     CREATE TABLE IF NOT EXISTS commits (
         first INTEGER PRIMARY KEY, count INTEGER NOT NULL, known INTEGER NOT NULL, frames BLOB NOT NULL
     ) STRICT;
@@ -242,6 +298,10 @@ const CREATE: &str = "
         stream BLOB NOT NULL, wide INTEGER NOT NULL, oldest INTEGER NOT NULL, first INTEGER NOT NULL,
         newest INTEGER NOT NULL, PRIMARY KEY (stream, wide, oldest, first)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS kept (position INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS removed (
+        one INTEGER PRIMARY KEY CHECK (one = 1), below INTEGER NOT NULL, known INTEGER NOT NULL
+    ) STRICT;
 ";
 
 impl Store for Sqlite {
@@ -281,6 +341,45 @@ impl Store for Sqlite {
         }
         transaction.commit().map_err(explain)
     }
+
+    fn remove(&mut self, rows: &[Removal]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(explain)?;
+        for row in rows {
+            let Removal {
+                first,
+                end,
+                known,
+                kept,
+                groups,
+            } = row;
+            for (position, frame) in kept {
+                transaction
+                    .prepare_cached("INSERT INTO kept (position, frame) VALUES (?1, ?2)")
+                    .and_then(|mut insert| insert.execute(params![signed(position.0), frame]))
+                    .map_err(explain)?;
+            }
+            for group in groups {
+                let sql = "DELETE FROM history WHERE stream = ?1 AND wide = ?2 AND oldest = ?3 AND first = ?4";
+                let (stream, wide, oldest) = (group.stream.0, group.wide, group.oldest);
+                transaction
+                    .prepare_cached(sql)
+                    .and_then(|mut delete| {
+                        delete.execute(params![stream, wide, oldest, signed(first.0)])
+                    })
+                    .map_err(explain)?;
+            }
+            transaction
+                .prepare_cached("DELETE FROM commits WHERE first = ?1")
+                .and_then(|mut delete| delete.execute(params![signed(first.0)]))
+                .map_err(explain)?;
+            let sql = "INSERT OR REPLACE INTO removed (one, below, known) VALUES (1, ?1, ?2)";
+            transaction
+                .prepare_cached(sql)
+                .and_then(|mut set| set.execute(params![signed(end.0), known.as_micros()]))
+                .map_err(explain)?;
+        }
+        transaction.commit().map_err(explain)
+    }
 }
 
 /// A reading connection of its own, never in the way of the writer.
@@ -297,6 +396,14 @@ impl Reader {
         connection.busy_timeout(BUSY).map_err(explain)?;
         check(&connection, path)?;
         Ok(Self { connection })
+    }
+
+    /// A whole copy in another file, as of now; the writer goes on.
+    pub(super) fn copy_to(&self, path: &str) -> Result<(), StoreError> {
+        self.connection
+            .execute("VACUUM INTO ?1", params![path])
+            .map_err(explain)?;
+        Ok(())
     }
 
     /// Whether the pages of a file up to `most` bytes are in order; `None`: it is larger.
@@ -323,6 +430,71 @@ impl Rows for Reader {
             .query_map(params![signed(from.0), limit], read_row)
             .map_err(explain)?;
         rows.collect::<Result<_, _>>().map_err(explain)
+    }
+
+    fn removed(&self) -> Result<Option<(Position, Time)>, StoreError> {
+        // A journal that an older release made, opened to read.
+        let sql = "SELECT count(*) FROM sqlite_master WHERE name = 'removed'";
+        let there: i64 = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(explain)?;
+        if there == 0 {
+            return Ok(None);
+        }
+        let row = self
+            .connection
+            .query_row("SELECT below, known FROM removed", [], |row| {
+                let below = Position(unsigned(row.get(0)?));
+                Ok((below, Time::from_micros(row.get(1)?)))
+            });
+        row.optional().map_err(explain)
+    }
+
+    fn kept(&self, from: Position, limit: u32) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT position, frame FROM kept WHERE position >= ?1 ORDER BY position LIMIT ?2",
+            )
+            .map_err(explain)?;
+        let rows = select
+            .query_map(params![signed(from.0), limit], |row| {
+                Ok((Position(unsigned(row.get(0)?)), row.get(1)?))
+            })
+            .map_err(explain)?;
+        rows.collect::<Result<_, _>>().map_err(explain)
+    }
+
+    fn oldest(
+        &self,
+        before: Position,
+        known: Time,
+        limit: u32,
+    ) -> Result<Vec<(Row, Time)>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT first, count, frames, known FROM commits WHERE first + count <= ?1 AND known < ?2 \
+                 ORDER BY first LIMIT ?3",
+            )
+            .map_err(explain)?;
+        let rows = select
+            .query_map(params![signed(before.0), known.as_micros(), limit], |row| {
+                Ok((read_row(row)?, Time::from_micros(row.get(3)?)))
+            })
+            .map_err(explain)?;
+        rows.collect::<Result<_, _>>().map_err(explain)
+    }
+
+    fn row_of(&self, position: Position) -> Result<Option<Row>, StoreError> {
+        let row = self.connection.query_row(
+            "SELECT first, count, frames FROM commits WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+            params![signed(position.0)],
+            read_row,
+        );
+        let row = row.optional().map_err(explain)?;
+        Ok(row.filter(|row| position.0 < row.first.0 + row.count))
     }
 
     fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError> {
@@ -451,4 +623,12 @@ pub(super) fn damage(path: &Path, first: Position, at: usize) {
     connection
         .execute(update, params![signed(first.0), frames])
         .expect("the row is there");
+}
+
+/// Says that the file has this version of tables.
+#[cfg(test)]
+pub(super) fn set_tables(path: &Path, version: u32) {
+    let connection = Connection::open(path).expect("the journal exists");
+    let set = format!("PRAGMA user_version = {version}");
+    connection.execute_batch(&set).expect("a test's own SQL");
 }

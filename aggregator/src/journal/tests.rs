@@ -94,7 +94,7 @@ fn replayed(path: &Path) -> (Vec<Committed>, u64) {
     let keeper = Arc::new(Notes::default());
     let log = Log::open(path, None, Clock::system(), keeper).expect("it opens");
     let mut all = Vec::new();
-    log.replay(|committed| all.push(committed))
+    log.replay(Position::START, |committed| all.push(committed))
         .expect("it reads");
     (all, log.replay.damaged().load(Ordering::Relaxed))
 }
@@ -186,6 +186,7 @@ async fn a_clock_that_jumps_ahead_stops_the_store_before_anything_is_written() {
             next: log.next(),
             last_known: log.last_known(),
             damaged: log.replay.damaged(),
+            removed: None,
         };
         let reader = Reader::open(&place.path).expect("the file exists");
         let (journal, feed, desk) = seat.take(log.store, Box::new(reader));
@@ -253,6 +254,10 @@ impl store::Store for Failing {
             }
         }
     }
+
+    fn remove(&mut self, _: &[store::Removal]) -> Result<(), StoreError> {
+        Err(StoreError::for_test("the disk failed"))
+    }
 }
 
 async fn append_ten(good: u32) -> (usize, Status, usize) {
@@ -265,6 +270,7 @@ async fn append_ten(good: u32) -> (usize, Status, usize) {
         next: log.next(),
         last_known: log.last_known(),
         damaged: log.replay.damaged(),
+        removed: None,
     };
     let store = Box::new(Failing {
         inner: log.store,
@@ -281,7 +287,9 @@ async fn append_ten(good: u32) -> (usize, Status, usize) {
                 assert_eq!(at.first, Position(number));
             }
             Err(JournalError::StoreStopped(reason)) => assert_eq!(&*reason, "the disk failed"),
-            Err(JournalError::Read(reason)) => panic!("{reason}"),
+            Err(JournalError::Read(reason) | JournalError::NotRemoved(reason)) => {
+                panic!("{reason}")
+            }
         }
     }
     let status = journal.status();
@@ -439,7 +447,7 @@ async fn a_lost_revocation_is_told_from_a_lost_batch() {
     drop((journal, feed));
     let lost = || {
         let log = place.open(None);
-        log.replay(|_| {}).expect("it reads");
+        log.replay(Position::START, |_| {}).expect("it reads");
         log.lost_administrative()
     };
     assert_eq!(lost(), None, "control: undamaged");
@@ -541,4 +549,73 @@ fn kill_at_any_moment_loses_nothing_acknowledged() {
         acknowledged > 300,
         "each life went on where the last one ended"
     );
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_removes_nothing_and_stops_nothing() {
+    let place = Place::new();
+    let log = place.open(None);
+    let seat = Seat {
+        clock: log.clock,
+        pace: Pace::new(log.clock.now()),
+        keeper: Arc::clone(&log.keeper),
+        next: log.next(),
+        last_known: log.last_known(),
+        damaged: log.replay.damaged(),
+        removed: None,
+    };
+    let store = Box::new(Failing {
+        inner: log.store,
+        good: 100,
+    });
+    let reader = Reader::open(&place.path).expect("the file exists");
+    let (journal, _feed) = seat.start(store, reader).expect("it starts");
+    for number in 1..=5 {
+        let appended = journal.append(vec![batch(number, 1, 0)]).await;
+        appended.expect("durable");
+    }
+    let forever = Time::from_micros(i64::MAX);
+    let removed = journal.remove(Position(4), forever).await;
+    assert!(
+        matches!(removed, Err(JournalError::NotRemoved(_))),
+        "{removed:?}"
+    );
+    assert!(journal.status().stopped.is_empty() && journal.status().removed.is_none());
+    let appended = journal.append(vec![batch(6, 1, 0)]).await;
+    assert_eq!(appended.expect("it takes entries").first, Position(6));
+    journal.close().await;
+    drop(journal);
+    let (all, damaged) = place.replayed();
+    assert_eq!((all.len(), damaged), (6, 0));
+}
+
+/// History and replay know what is gone; what stays keeps its position.
+#[tokio::test]
+async fn what_is_removed_is_neither_damage_nor_history() {
+    let place = Place::new();
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    for number in 1..=9 {
+        let mut drafts = vec![batch(number, 10, 0)];
+        if number % 3 == 0 {
+            let revoked = Entry::GatewayRevoked { gateway: gateway() };
+            drafts.push(revoked.into());
+        }
+        journal.append(drafts).await.expect("durable");
+    }
+    let everything = (Time::ZERO, Time::from_micros(i64::MAX));
+    let found = || journal.history(STREAM, everything, None, Past::Readings);
+    assert_eq!(found().await.expect("it reads").batches.len(), 9, "control");
+    let forever = Time::from_micros(i64::MAX);
+    // Positions 1 to 8 hold six batches and two revocations; the row that ends at 8 is not wholly before it.
+    let removed = journal.remove(Position(8), forever).await.expect("removed");
+    assert_eq!((removed.entries, removed.kept), (5, 1));
+    assert_eq!(found().await.expect("it reads").batches.len(), 4);
+    journal.close().await;
+    drop(journal);
+    let (all, damaged) = place.replayed();
+    let places: Vec<_> = all.iter().map(|committed| committed.position.0).collect();
+    assert_eq!((places, damaged), (vec![4, 7, 8, 9, 10, 11, 12], 0));
+    let log = place.open(None);
+    assert_eq!(log.removed().map(|(below, _)| below), Some(Position(7)));
+    assert_eq!(log.next(), Position(13), "it goes on where it was");
 }

@@ -14,7 +14,7 @@ use vitals::{Span, Time};
 use super::codec::encode_row;
 use super::entry::{Committed, Draft, Entry, Position};
 use super::pace::Pace;
-use super::store::{Group, NewRow, Store};
+use super::store::{Group, NewRow, Removal, Store};
 use super::{Appended, JournalError, Keeper};
 use crate::stages::{Lap, Stage};
 
@@ -29,6 +29,8 @@ const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) enum Ask {
     Append(Request),
+    /// Removes the oldest rows.
+    Remove(Vec<Removal>, oneshot::Sender<Result<(), JournalError>>),
     /// Finish what is queued before this, then end.
     Close,
 }
@@ -46,9 +48,24 @@ pub(super) struct Shared {
     pub(super) position: AtomicU64,
     pub(super) known: std::sync::atomic::AtomicI64,
     pub(super) stopped: OnceLock<Arc<str>>,
+    /// Up to where entries were removed, and the known time of the last one.
+    removed: std::sync::Mutex<Option<(Position, Time)>>,
 }
 
 impl Shared {
+    pub(super) fn note_removed(&self, below: Position, known: Time) {
+        *self.lock_removed() = Some((below, known));
+    }
+
+    pub(super) fn removed(&self) -> Option<(Position, Time)> {
+        *self.lock_removed()
+    }
+
+    fn lock_removed(&self) -> std::sync::MutexGuard<'_, Option<(Position, Time)>> {
+        let removed = self.removed.lock();
+        removed.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     pub(super) fn check(&self) -> Result<(), JournalError> {
         match self.stopped.get() {
             None => Ok(()),
@@ -104,24 +121,33 @@ impl Desk {
     }
 
     fn run(mut self) {
-        while let Some(Ask::Append(first)) = self.asks.blocking_recv() {
-            if self.write_with(first) {
+        while let Some(ask) = self.asks.blocking_recv() {
+            if self.carry_out(ask) {
                 break;
             }
         }
     }
 
-    /// Writes one group of what is queued. False: nothing is.
+    /// Carries out one thing that is asked, with what is queued behind it. False: nothing is.
     pub fn turn(&mut self) -> bool {
-        let Ok(Ask::Append(first)) = self.asks.try_recv() else {
+        let Ok(ask) = self.asks.try_recv() else {
             return false;
         };
-        self.write_with(first);
+        self.carry_out(ask);
         true
     }
 
-    /// Commits a request and those behind it. True: it was closed meanwhile.
-    fn write_with(&mut self, first: Request) -> bool {
+    /// True: it was closed meanwhile.
+    fn carry_out(&mut self, ask: Ask) -> bool {
+        let first = match ask {
+            Ask::Append(first) => first,
+            Ask::Remove(rows, reply) => {
+                self.writer.remove(&rows, reply);
+                return false;
+            }
+            Ask::Close => return true,
+        };
+        let mut removal = None;
         let (mut entries, mut bytes) = size(&first);
         let mut group = vec![first];
         let mut closed = false;
@@ -133,6 +159,10 @@ impl Desk {
                     bytes += more_bytes;
                     group.push(request);
                 }
+                Ok(Ask::Remove(rows, reply)) => {
+                    removal = Some((rows, reply));
+                    break;
+                }
                 Ok(Ask::Close) => {
                     closed = true;
                     break;
@@ -141,11 +171,27 @@ impl Desk {
             }
         }
         self.writer.commit(group);
+        if let Some((rows, reply)) = removal {
+            self.writer.remove(&rows, reply);
+        }
         closed
     }
 }
 
 impl Writer {
+    /// A removal that fails has changed nothing, and is no reason to stop: if the disk is bad, the next commit says so.
+    fn remove(&mut self, rows: &[Removal], reply: oneshot::Sender<Result<(), JournalError>>) {
+        let removed = self.shared.check().and_then(|()| {
+            let removed = self.store.remove(rows);
+            removed.map_err(|error| JournalError::NotRemoved(error.to_string().into()))
+        });
+        if let (Ok(()), Some(last)) = (&removed, rows.last()) {
+            self.shared.note_removed(last.end, last.known);
+        }
+        // A caller that is gone needs no answer.
+        let _ = reply.send(removed);
+    }
+
     fn commit(&mut self, group: Vec<Request>) {
         let outcome = self.shared.check().and_then(|()| self.write(&group));
         match outcome {
@@ -275,7 +321,7 @@ fn size(request: &Request) -> (usize, usize) {
     (request.drafts.len(), bytes.sum())
 }
 
-fn add_to_index(groups: &mut Vec<Group>, record: &[u8]) {
+pub(super) fn add_to_index(groups: &mut Vec<Group>, record: &[u8]) {
     let Some(group) = super::group_of(record) else {
         return;
     };

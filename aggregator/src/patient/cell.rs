@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::v1;
 use twin::AlertId;
 use twin::coverage::Line;
-use vitals::{Kind, PatientId, Time};
+use vitals::{GatewayId, Kind, PatientId, StreamId, Time};
 
 use super::guarded::{Guarded, Step};
 use crate::publish::view::{self, AlertIds, Frame};
@@ -35,6 +35,44 @@ pub(super) struct State {
     pub(super) places: BTreeMap<AlertId, u64>,
     /// Alerts of the centre itself about this patient that hold, by the journal's name.
     pub(super) own: BTreeMap<String, v1::Alert>,
+    /// Streams that were ever assigned to this patient, and who collects them.
+    pub(super) streams: BTreeMap<StreamId, GatewayId>,
+    pub(super) counts: Counts,
+    /// A step panicked, or a deadline did not move on: time alone does not wake it.
+    pub(super) asleep: bool,
+    /// What the log says up to this position is in the state already: it came from a snapshot.
+    pub(super) upto: u64,
+    pub(super) save: Save,
+}
+
+/// What the fold counts of a patient itself, besides what the twin counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) readings_quarantined: u64,
+    pub(super) entries_quarantined: u64,
+}
+
+/// What a snapshot must know of a patient's part.
+#[derive(Debug, Default)]
+pub(super) struct Save {
+    /// Changes so far.
+    pub(super) touched: u64,
+    /// How many of them lie in a snapshot; `None`: it never did.
+    pub(super) kept: Option<u64>,
+    /// The snapshot that is being made, and the places that were taken since it began.
+    pub(super) pass: u64,
+    pub(super) taken: Vec<At>,
+}
+
+impl Save {
+    /// Something changes during a snapshot (0: none is being made).
+    pub(super) fn touch(&mut self, pass: u64) {
+        self.touched += 1;
+        if self.pass != pass {
+            self.pass = pass;
+            self.taken.clear();
+        }
+    }
 }
 
 impl Cell {
@@ -47,6 +85,11 @@ impl Cell {
             built: None,
             places: BTreeMap::new(),
             own: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            counts: Counts::default(),
+            asleep: false,
+            upto: 0,
+            save: Save::default(),
         };
         Self {
             id,
@@ -76,6 +119,24 @@ impl Cell {
 }
 
 impl State {
+    /// Place, known time and number of the newest published change.
+    pub(super) const fn newest(&self) -> (At, Time, u64) {
+        (self.at, self.known, self.changes)
+    }
+
+    /// As it was when a snapshot was made.
+    pub(super) fn set_newest(&mut self, (at, known, changes): (At, Time, u64)) {
+        (self.at, self.known, self.changes) = (at, known, changes);
+        self.built = None;
+    }
+
+    /// A place was taken for a change of this patient.
+    pub(super) fn took(&mut self, at: At) {
+        if self.save.pass > 0 {
+            self.save.taken.push(at);
+        }
+    }
+
     /// The state now standing is published at `at`.
     pub(super) fn published(&mut self, at: At, known: Time) {
         self.at = at;

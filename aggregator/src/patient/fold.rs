@@ -6,7 +6,8 @@
 //! Must not know: threads, the journal's handle, clocks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use proto::v1;
 use twin::{Effect, Event, State};
@@ -15,6 +16,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 use super::cell::Cell;
 use super::event::{Meaning, meaning};
 use super::guarded::Step;
+use super::saved::{SavedPatient, Saver};
 use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
 use crate::publish::{At, Events, Hub, PatientIndex};
@@ -29,18 +31,37 @@ pub struct Quarantine {
     pub patient: PatientId,
 }
 
-/// What the fold counts itself, besides what each twin counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) readings_quarantined: u64,
-    pub(super) entries_quarantined: u64,
-}
-
-/// What the fold shares with those who ask for sums.
+/// What the fold shares with those who ask for sums or make snapshots.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) cells: RwLock<Vec<Arc<Cell>>>,
-    pub(super) counts: RwLock<Counts>,
+    /// The last position that is wholly folded. Held while an entry is folded: whoever holds it finds every twin
+    /// at that position.
+    at: Mutex<u64>,
+    /// The snapshot that is being made; 0: none.
+    pub(super) pass: AtomicU64,
+    /// Panicked, and not yet seen as an entry.
+    broken: Mutex<BTreeSet<Quarantine>>,
+}
+
+impl Shared {
+    /// Entries on which a step panicked and which no entry quarantines yet.
+    pub(super) fn broken(&self) -> MutexGuard<'_, BTreeSet<Quarantine>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of one patient, as positions.
+    pub(super) fn broken_of(&self, patient: &PatientId) -> Vec<u64> {
+        let broken = self.broken();
+        let of = broken.iter().filter(|broken| broken.patient == *patient);
+        of.map(|broken| broken.position).collect()
+    }
+
+    /// Holds the fold between two entries. Keep it for one twin only.
+    pub(super) fn hold(&self) -> MutexGuard<'_, u64> {
+        // The fold catches what panics under it.
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Next free place within the entry that is being folded. Twins and alerts share one count: places are told
@@ -49,11 +70,17 @@ struct Places {
     position: u64,
     known: Time,
     next: u32,
+    /// Taken in this entry by twins that came from a snapshot made after it.
+    skip: Vec<u32>,
+    pass: u64,
     lap: Lap,
 }
 
 impl Places {
     fn take(&mut self) -> At {
+        while self.skip.contains(&self.next) {
+            self.next += 1;
+        }
         let at = At {
             position: self.position,
             index: self.next,
@@ -74,10 +101,11 @@ pub struct Fold<E = Hub> {
     deadlines: Vec<Option<Time>>,
     collects: BTreeMap<GatewayId, BTreeSet<PatientIndex>>,
     streams: BTreeMap<StreamId, PatientIndex>,
-    /// Panicked, and not yet seen as an entry.
-    broken: BTreeSet<Quarantine>,
-    counts: Counts,
+    /// Places that twins from a snapshot took in entries that are folded again for the others.
+    taken: BTreeSet<At>,
     effects: Vec<Effect>,
+    /// Of the last entry that was folded.
+    last_known: Time,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -86,6 +114,14 @@ impl<E> std::fmt::Debug for Fold<E> {
         f.debug_struct("Fold")
             .field("patients", &self.cells.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Fold {
+    /// What a snapshot is made from.
+    #[must_use]
+    pub fn saver(&self) -> Saver {
+        Saver::new(Arc::clone(&self.hub), Arc::clone(&self.shared))
     }
 }
 
@@ -108,9 +144,9 @@ impl<E: Events> Fold<E> {
             deadlines: Vec::new(),
             collects: BTreeMap::new(),
             streams: BTreeMap::new(),
-            broken: BTreeSet::new(),
-            counts: Counts::default(),
+            taken: BTreeSet::new(),
             effects: Vec::new(),
+            last_known: Time::ZERO,
             shared: Arc::default(),
         }
     }
@@ -118,13 +154,16 @@ impl<E: Events> Fold<E> {
     /// Folds the next entry.
     pub fn apply(&mut self, committed: &Committed) {
         let (position, known) = (committed.position.0, committed.known);
+        let shared = Arc::clone(&self.shared);
+        let mut at = shared.hold();
         let mut places = Places {
             position,
             known,
             next: 0,
+            skip: self.skip(position),
+            pass: shared.pass.load(Ordering::Relaxed),
             lap: Lap::sample(),
         };
-        let counts_before = self.counts;
         self.fire(&mut places);
         let meaning = meaning(committed);
         places.lap.end(Stage::Readings);
@@ -155,22 +194,78 @@ impl<E: Events> Fold<E> {
             Meaning::Quarantined { patient, position } => {
                 self.quarantined(patient, position, &mut places);
             }
-            Meaning::Epoch(epoch) => self.hub.begin_epoch(epoch),
+            Meaning::Epoch(epoch) => {
+                self.hub.begin_epoch(epoch);
+                if epoch > 1 {
+                    self.restored(&mut places);
+                }
+            }
             Meaning::Nothing => {}
         }
-        if counts_before != self.counts {
-            *self
-                .shared
-                .counts
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = self.counts;
-        }
         self.hub.folded(position);
+        *at = position;
+        self.last_known = known;
         places.lap.end(Stage::Publish);
     }
 
+    /// Goes on from a snapshot that was begun at `position`, which was known at `known`: entries up to there are not folded again, and later
+    /// ones only into those twins that were saved before them. The fold must be empty.
+    pub fn restore(&mut self, (position, known): (u64, Time), saved: Vec<SavedPatient>) {
+        self.last_known = known;
+        for saved in saved {
+            let patient = saved.patient.clone();
+            let index = PatientIndex(u32::try_from(self.cells.len()).unwrap_or(u32::MAX));
+            for (stream, gateway) in &saved.streams {
+                self.streams.insert(*stream, index);
+                self.collects
+                    .entry(gateway.clone())
+                    .or_default()
+                    .insert(index);
+            }
+            let broken = saved.broken.iter().map(|position| Quarantine {
+                position: *position,
+                patient: patient.clone(),
+            });
+            self.shared.broken().extend(broken);
+            let taken = saved.taken.iter().filter(|at| at.position > position);
+            self.taken.extend(taken);
+            let cell = Arc::new(Cell::restored(saved, self.ids.clone(), self.step));
+            let (at, deadline) = {
+                let state = cell.lock();
+                let deadline = state.guarded.twin().next_deadline();
+                (state.newest().0, deadline.filter(|_| !state.asleep))
+            };
+            let added = self
+                .hub
+                .add_patient(patient.clone(), Arc::clone(&cell) as _);
+            debug_assert_eq!(added, index, "patients are saved in their order");
+            self.by_id.insert(patient, index);
+            self.shared
+                .cells
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(&cell));
+            self.hub.twin_changed(index, at);
+            self.cells.push(cell);
+            self.deadlines.push(None);
+            self.set_deadline(index, deadline);
+        }
+        *self.shared.hold() = position;
+        self.hub.folded(position);
+    }
+
+    fn skip(&mut self, position: u64) -> Vec<u32> {
+        let begin = At { position, index: 0 };
+        let of_entry = self.taken.range(begin..=At::end_of(position));
+        let skip = of_entry.map(|at| at.index).collect();
+        if self.taken.last().is_some_and(|last| *last < begin) {
+            self.taken.clear();
+        }
+        skip
+    }
+
     /// Where it publishes.
-    pub(super) const fn hub(&self) -> &Arc<E> {
+    pub(crate) const fn hub(&self) -> &Arc<E> {
         &self.hub
     }
 
@@ -182,8 +277,16 @@ impl<E: Events> Fold<E> {
 
     /// Entries on which a step panicked and which no entry quarantines yet.
     #[must_use]
-    pub const fn broken(&self) -> &BTreeSet<Quarantine> {
-        &self.broken
+    pub fn broken(&self) -> MutexGuard<'_, BTreeSet<Quarantine>> {
+        self.shared.broken()
+    }
+
+    /// The centre goes on from a backup: whatever it knew after the entry before this one is lost.
+    fn restored(&mut self, places: &mut Places) {
+        let since = self.last_known;
+        for index in (0..).map(PatientIndex).take(self.cells.len()) {
+            self.step(index, Event::Restored { since }, places.known, places);
+        }
     }
 
     /// Every deadline up to the entry's known time.
@@ -200,6 +303,7 @@ impl<E: Events> Fold<E> {
                 tracing::error!(
                     "a deadline did not move on when it fired; it waits for the next event"
                 );
+                self.cells[index.0 as usize].lock().asleep = true;
                 self.set_deadline(index, None);
             }
         }
@@ -225,7 +329,9 @@ impl<E: Events> Fold<E> {
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&cell));
         let mut state = cell.lock();
+        state.save.touch(places.pass);
         let at = places.take();
+        state.took(at);
         state.published(at, places.known);
         self.hub.twin_changed(index, at);
         drop(state);
@@ -253,11 +359,15 @@ impl<E: Events> Fold<E> {
                 .entry(assigned.gateway.clone())
                 .or_default()
                 .insert(index);
+            let mut state = self.cells[index.0 as usize].lock();
+            let (stream, gateway) = (assigned.stream, assigned.gateway.clone());
+            state.streams.insert(stream, gateway);
         }
         if !self.step(index, event, places.known, places)
             && let Some(Opened::Batch(batch)) = committed.body.as_deref()
         {
-            self.counts.readings_quarantined += u64::from(batch.readings);
+            let mut state = self.cells[index.0 as usize].lock();
+            state.counts.readings_quarantined += u64::from(batch.readings);
         }
     }
 
@@ -265,6 +375,10 @@ impl<E: Events> Fold<E> {
     fn step(&mut self, index: PatientIndex, event: Event, now: Time, places: &mut Places) -> bool {
         let cell = Arc::clone(&self.cells[index.0 as usize]);
         let mut state = cell.lock();
+        if places.position <= state.upto {
+            return true;
+        }
+        state.save.touch(places.pass);
         let mut effects = std::mem::take(&mut self.effects);
         places.lap.end(Stage::Publish);
         let result = state.guarded.step(event, now, &mut effects);
@@ -275,6 +389,7 @@ impl<E: Events> Fold<E> {
                 Effect::TwinChanged => changed = true,
                 Effect::Alert(change) => {
                     let (alert, at) = (&change.alert, places.take());
+                    state.took(at);
                     if alert.state == State::Resolved {
                         state.places.remove(&alert.id);
                     } else {
@@ -289,10 +404,12 @@ impl<E: Events> Fold<E> {
         self.effects = effects;
         if changed {
             let at = places.take();
+            state.took(at);
             state.published(at, places.known);
             self.hub.twin_changed(index, at);
         }
         let deadline = state.guarded.twin().next_deadline();
+        state.asleep = result.is_err();
         drop(state);
         if result.is_err() {
             let quarantine = Quarantine {
@@ -303,7 +420,7 @@ impl<E: Events> Fold<E> {
                 position = places.position,
                 "the fold of an entry panicked; it is quarantined"
             );
-            self.broken.insert(quarantine);
+            self.shared.broken().insert(quarantine);
             // What panicked may be the deadline itself: the next event of this patient decides.
             self.set_deadline(index, None);
             return false;
@@ -327,7 +444,13 @@ impl<E: Events> Fold<E> {
         let Some(index) = self.by_id.get(&patient).copied() else {
             return;
         };
-        self.counts.entries_quarantined += 1;
+        {
+            let mut state = self.cells[index.0 as usize].lock();
+            if places.position <= state.upto {
+                return;
+            }
+            state.counts.entries_quarantined += 1;
+        }
         let key = format!("q-{position}");
         let summary = "An entry of the journal could not be processed and was set aside: \
                        this patient's values may be incomplete. Report it to the makers of this software.";
@@ -345,7 +468,9 @@ impl<E: Events> Fold<E> {
             model: "fold/1".into(),
             ..Default::default()
         };
-        self.broken.remove(&Quarantine { position, patient });
+        self.shared
+            .broken()
+            .remove(&Quarantine { position, patient });
         self.publish_own(index, key, alert, places);
     }
 
@@ -361,7 +486,11 @@ impl<E: Events> Fold<E> {
         let Some(index) = self.by_id.get(patient).copied() else {
             return;
         };
-        let found = self.cells[index.0 as usize].lock().own.get(&key).cloned();
+        let found = {
+            let state = self.cells[index.0 as usize].lock();
+            let again = places.position <= state.upto;
+            state.own.get(&key).filter(|_| !again).cloned()
+        };
         let Some(mut alert) = found else { return };
         alert.state = v1::AlertState::Resolved as i32;
         alert.acknowledged_us = places.known.as_micros();
@@ -380,7 +509,9 @@ impl<E: Events> Fold<E> {
     ) {
         let cell = &self.cells[index.0 as usize];
         let mut state = cell.lock();
+        state.save.touch(places.pass);
         let at = places.take();
+        state.took(at);
         alert.patient = cell.id.reveal().to_owned();
         alert.position = at.position;
         alert.test_data = cell.test_data;
@@ -391,6 +522,7 @@ impl<E: Events> Fold<E> {
         }
         self.hub.alert_changed(index, at, key, alert);
         let at = places.take();
+        state.took(at);
         state.published(at, places.known);
         self.hub.twin_changed(index, at);
     }

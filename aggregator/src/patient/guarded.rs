@@ -39,6 +39,16 @@ impl Guarded {
         }
     }
 
+    /// Goes on from a state that a snapshot kept.
+    pub(super) fn from_twin(step: Step, twin: Twin) -> Self {
+        Self {
+            step,
+            copy: twin.clone(),
+            twin,
+            since: Vec::new(),
+        }
+    }
+
     pub(super) const fn twin(&self) -> &Twin {
         &self.twin
     }

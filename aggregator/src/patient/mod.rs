@@ -16,9 +16,11 @@ mod event;
 mod fold;
 mod guarded;
 mod run;
+mod saved;
 
 #[cfg(test)]
 mod tests;
 
 pub use fold::{Fold, Quarantine};
 pub use run::{AcknowledgeError, Folder, NoteSealer, Patients, Totals};
+pub use saved::{SavedPatient, Saver, Taken, Unreadable};

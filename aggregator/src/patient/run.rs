@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use vitals::{PatientId, Time};
 
 use super::fold::{Fold, Quarantine, Shared};
+use super::saved::Saver;
 use crate::journal::{Committed, Draft, Entry, Journal, JournalError, Position, SealedText};
 use crate::publish::{AlertRecord, Hub};
 use crate::vault::Vault;
@@ -94,6 +95,12 @@ impl Patients {
         &self.hub
     }
 
+    /// What a snapshot is made from.
+    #[must_use]
+    pub fn saver(&self) -> Saver {
+        Saver::new(Arc::clone(&self.hub), Arc::clone(&self.shared))
+    }
+
     /// Sums over all patients.
     #[must_use]
     pub fn totals(&self) -> Totals {
@@ -103,19 +110,17 @@ impl Patients {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let counts = *self
-            .shared
-            .counts
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
         let mut totals = Totals {
             patients: u32::try_from(cells.len()).unwrap_or(u32::MAX),
-            quarantined: counts.readings_quarantined,
-            entries_quarantined: counts.entries_quarantined,
             ..Totals::default()
         };
         for cell in cells {
-            let counters = cell.lock().guarded.twin().counters();
+            let (counters, counts) = {
+                let state = cell.lock();
+                (state.guarded.twin().counters(), state.counts)
+            };
+            totals.quarantined += counts.readings_quarantined;
+            totals.entries_quarantined += counts.entries_quarantined;
             totals.applied += counters.applied;
             totals.duplicated += counters.duplicated;
             totals.declared_lost += counters.declared_lost;
@@ -167,6 +172,7 @@ impl Patients {
 pub struct Folder {
     thread: std::thread::JoinHandle<()>,
     ticks: tokio::task::JoinHandle<()>,
+    rings: tokio::task::JoinHandle<()>,
     quarantines: tokio::task::JoinHandle<()>,
 }
 
@@ -212,11 +218,14 @@ impl Folder {
         let hub = Arc::clone(&patients.hub);
         let ticks = ticks(journal.clone(), clock, deadlines, hub);
         let ticks = tokio::spawn(until(stop.clone(), ticks));
+        let hub = Arc::clone(&patients.hub);
+        let rings = tokio::spawn(until(stop.clone(), async move { hub.ring().await }));
         let quarantines = tokio::spawn(until(stop.clone(), quarantine(journal.clone(), found)));
         Ok((
             Self {
                 thread,
                 ticks,
+                rings,
                 quarantines,
             },
             patients,
@@ -226,6 +235,7 @@ impl Folder {
     /// Waits for the helpers, then for the thread. `stop` was given and the journal has ended before.
     pub async fn join(self) {
         let _ = self.ticks.await;
+        let _ = self.rings.await;
         let _ = self.quarantines.await;
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if !matches!(ended, Ok(Ok(()))) {
@@ -242,7 +252,7 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
 }
 
 fn report(fold: &Fold, broken: &mpsc::Sender<Quarantine>) {
-    for quarantine in fold.broken() {
+    for quarantine in fold.broken().iter() {
         if broken.try_send(quarantine.clone()).is_err() {
             tracing::error!(
                 "too many quarantines at once; the rest is found again at the next start"

@@ -6,8 +6,10 @@
 //! Must not know: cursors, readers, the gate.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use prost::Message as _;
 use proto::v1;
 use vitals::PatientId;
 
@@ -29,9 +31,28 @@ pub struct AlertRecord {
     pub key: String,
     /// The state, under its public id.
     pub alert: Arc<v1::Alert>,
+    /// What readers get of it: the state encoded, and the event's id.
+    sent: OnceLock<(Bytes, Bytes)>,
 }
 
 impl AlertRecord {
+    fn sent(&self) -> &(Bytes, Bytes) {
+        self.sent.get_or_init(|| {
+            let id = format!("{}.{}", self.at.position, self.at.index);
+            (self.alert.encode_to_vec().into(), id.into())
+        })
+    }
+
+    /// The state as a message of the contract; encoded once, for who wants it first.
+    pub(super) fn encoded(&self) -> &Bytes {
+        &self.sent().0
+    }
+
+    /// "position.index": stable across resumes and restarts.
+    pub(super) fn event_id(&self) -> &Bytes {
+        &self.sent().1
+    }
+
     fn is_resolved(&self) -> bool {
         self.alert.state == v1::AlertState::Resolved as i32
     }
@@ -46,6 +67,19 @@ pub(super) struct Alerts {
     ring: VecDeque<Arc<AlertRecord>>,
     ring_kept: usize,
     dropped: At,
+    /// What is told up to here is known from a snapshot.
+    restored: At,
+}
+
+/// What is kept about alerts, for a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct KeptAlerts {
+    /// The changes from which readers resume, in order.
+    pub ring: Vec<Arc<AlertRecord>>,
+    /// The newest state of each alert, in no order.
+    pub latest: Vec<Arc<AlertRecord>>,
+    /// Place of the newest change that is no longer kept.
+    pub dropped: At,
 }
 
 impl Alerts {
@@ -57,7 +91,33 @@ impl Alerts {
             ring: VecDeque::new(),
             ring_kept,
             dropped: At::START,
+            restored: At::START,
         }
+    }
+
+    pub(super) fn keep(&self) -> KeptAlerts {
+        KeptAlerts {
+            ring: self.ring.iter().cloned().collect(),
+            latest: self.latest.values().cloned().collect(),
+            dropped: self.dropped,
+        }
+    }
+
+    /// Goes on from what was kept; changes up to `upto` that are told again are known.
+    pub(super) fn restore(&mut self, kept: KeptAlerts, upto: At) {
+        let mut resolved: Vec<_> = kept.latest.iter().filter(|of| of.is_resolved()).collect();
+        resolved.sort_by_key(|record| record.at);
+        let resolved = resolved.into_iter();
+        self.resolved = resolved
+            .map(|record| (record.alert.id.clone(), record.at))
+            .collect();
+        let latest = kept.latest.into_iter();
+        self.latest = latest
+            .map(|record| (record.alert.id.clone(), record))
+            .collect();
+        self.ring = kept.ring.into();
+        self.dropped = kept.dropped;
+        self.restored = upto;
     }
 
     /// Takes a change; places never go back.
@@ -69,6 +129,9 @@ impl Alerts {
         key: String,
         alert: v1::Alert,
     ) {
+        if at <= self.restored {
+            return;
+        }
         let before = self.latest.get(&alert.id).map_or(0, |record| record.peak);
         let peak = before.max(alert.priority);
         let id = alert.id.clone();
@@ -79,6 +142,7 @@ impl Alerts {
             peak,
             key,
             alert: Arc::new(alert),
+            sent: OnceLock::new(),
         });
         if record.is_resolved() {
             self.resolved.push_back((id.clone(), at));
@@ -131,6 +195,12 @@ impl Alerts {
         self.ring
             .get(self.ring.partition_point(|record| record.at <= at))
             .cloned()
+    }
+
+    /// Whose alerts changed after `at`.
+    pub(super) fn patients_after(&self, at: At) -> impl Iterator<Item = &PatientId> {
+        let first = self.ring.partition_point(|record| record.at <= at);
+        self.ring.range(first..).map(|record| &record.patient)
     }
 
     /// How many changes lie after `at`.

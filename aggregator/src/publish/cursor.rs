@@ -16,8 +16,9 @@
 //! Must not know: gRPC, patients' state.
 
 use proto::seal::Secret;
-use proto::seal::crypto::{Sha256, equal, hmac_sha256};
-use vitals::PatientId;
+use proto::seal::crypto::{equal, hmac_sha256};
+
+use super::FilterHash;
 
 const VERSION: u8 = 1;
 const CLEAR: usize = 30;
@@ -67,30 +68,6 @@ impl Stream {
             Self::Twins => 1,
             Self::Alerts => 2,
         }
-    }
-}
-
-/// What a reader asked for, as a short hash: a cursor holds for the same question only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FilterHash([u8; 8]);
-
-impl FilterHash {
-    /// Of a set of patients (any order; empty = all) and a lowest priority (0 = all).
-    #[must_use]
-    pub fn of(patients: &[PatientId], priority_at_least: i32) -> Self {
-        let mut names: Vec<&str> = patients.iter().map(PatientId::reveal).collect();
-        names.sort_unstable();
-        names.dedup();
-        let mut hash = Sha256::default();
-        hash.update(b"vitaltwin filter v1\0");
-        hash.update(&priority_at_least.to_be_bytes());
-        for name in names {
-            hash.update(name.as_bytes());
-            hash.update(b"\0");
-        }
-        let mut short = [0; 8];
-        short.copy_from_slice(&hash.finish()[..8]);
-        Self(short)
     }
 }
 
@@ -194,30 +171,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NONE: FilterHash = FilterHash([0; 8]);
+
     fn key() -> CursorKey {
         CursorKey::new(Secret::new([7; 32]))
     }
 
-    fn patients(names: &[&str]) -> Vec<PatientId> {
-        names
-            .iter()
-            .map(|name| PatientId::parse(name).expect("a patient id"))
-            .collect()
-    }
-
-    #[test]
-    fn filter_hash_ignores_order_and_repeats_and_nothing_else() {
-        let of = |names: &[&str], priority| FilterHash::of(&patients(names), priority);
-        assert_eq!(of(&["a", "b"], 0), of(&["b", "a", "b"], 0));
-        assert_ne!(of(&["a", "b"], 0), of(&["ab"], 0));
-        assert_ne!(of(&["a"], 0), of(&["a"], 1));
-        assert_ne!(of(&[], 0), of(&["a"], 0));
-    }
-
     #[test]
     fn each_refusal_has_its_reason() {
-        let filter = FilterHash::of(&[], 0);
-        let other = FilterHash::of(&[], 3);
+        let filter = NONE;
+        let other = FilterHash([3; 8]);
         let at = At {
             position: 9,
             index: 2,
@@ -242,8 +205,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_was_encoded_is_decoded(epoch: u64, position: u64, index: u32, priority in 0..4) {
-            let filter = FilterHash::of(&[], priority);
+        fn what_was_encoded_is_decoded(epoch: u64, position: u64, index: u32, filter: [u8; 8]) {
+            let filter = FilterHash(filter);
             let at = At { position, index };
             let cursor = key().encode(Stream::Alerts, epoch, filter, at);
             prop_assert_eq!(cursor.len(), CURSOR_BYTES);
@@ -252,7 +215,7 @@ mod tests {
 
         #[test]
         fn any_changed_byte_is_refused(place in 0..CURSOR_BYTES, flip in 1..=255_u8) {
-            let filter = FilterHash::of(&[], 0);
+            let filter = NONE;
             let mut cursor = key().encode(Stream::Alerts, 3, filter, At { position: 5, index: 0 });
             cursor[place] ^= flip;
             let got = key().decode(Stream::Alerts, 3, filter, &cursor);
@@ -261,7 +224,7 @@ mod tests {
 
         #[test]
         fn foreign_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let got = key().decode(Stream::Alerts, 3, FilterHash::of(&[], 0), &bytes);
+            let got = key().decode(Stream::Alerts, 3, NONE, &bytes);
             prop_assert_eq!(got, Err(CursorError::NotOurs));
         }
     }

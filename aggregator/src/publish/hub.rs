@@ -8,18 +8,29 @@
 //!
 //! Must not know: how a state is computed, who may see it, gRPC.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, RangeBounds as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use proto::v1;
 use tokio::sync::watch;
 use twin::coverage::Line;
 use vitals::{Kind, PatientId, Time};
 
-use super::alerts::Alerts;
-use super::{AlertRecord, At, CursorError, CursorKey, Events, Limits};
+use super::alerts::{Alerts, KeptAlerts};
+use super::bells::{Bell, Bells};
+use super::question::{AlertQuestion, Questions, TwinQuestion};
+use super::{
+    AlertFilter, AlertRecord, At, CursorError, CursorKey, Events, FilterHash, Limits, Stream,
+    TwinFilter,
+};
+
+/// Readers of twins are woken no faster than this; states that change faster are conflated. Bounds what is built
+/// and looked at, however many read.
+const TWIN_ROUND: Duration = Duration::from_millis(4);
 
 /// A patient's number within this process, dense from 0 in order of appearance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +91,10 @@ pub struct Hub {
     /// Journal position of the newest entry that changed an alert: most entries do not, and then nobody who
     /// waits for alerts is woken.
     alerted: watch::Sender<u64>,
+    twin_bells: Arc<Bells>,
+    alert_bells: Arc<Bells>,
+    twin_questions: Questions<TwinFilter, TwinQuestion>,
+    alert_questions: Questions<AlertFilter, AlertQuestion>,
     cursors: CursorKey,
     epoch: AtomicU64,
     limits: Limits,
@@ -112,6 +127,10 @@ impl Hub {
             inner: Mutex::new(inner),
             progress,
             alerted,
+            twin_bells: Arc::default(),
+            alert_bells: Arc::default(),
+            twin_questions: Questions::default(),
+            alert_questions: Questions::default(),
             cursors,
             epoch: AtomicU64::new(0),
             limits,
@@ -184,26 +203,103 @@ impl Events for Hub {
 
 /// What readers ask.
 impl Hub {
-    /// Wakes when the fold made progress.
-    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    /// What is kept about alerts, for a snapshot.
+    pub(crate) fn keep_alerts(&self) -> KeptAlerts {
+        self.lock().alerts.keep()
     }
 
-    /// Wakes when alerts changed.
-    pub(super) fn alerted(&self) -> watch::Receiver<u64> {
-        self.alerted.subscribe()
+    /// Alerts as a snapshot kept them at the end of the entry at `position`; what is told again up to there is
+    /// known. The hub must be empty.
+    pub(crate) fn restore_alerts(&self, kept: KeptAlerts, position: u64) {
+        self.lock().alerts.restore(kept, At::end_of(position));
+    }
+
+    /// Wakes readers whenever the fold told something that may concern them; never ends. The fold itself wakes this
+    /// one task, however many read: readers of alerts at once, readers of twins in rounds.
+    pub async fn ring(&self) {
+        let (mut alerted, mut progress) = (self.alerted.subscribe(), self.progress.subscribe());
+        // What was told before the first reader came needs no bell: a reader looks before it waits.
+        let (mut alerts, mut twins) = (At::START, At::START);
+        let (mut due, mut next_round) = (false, tokio::time::Instant::now());
+        loop {
+            tokio::select! {
+                // The senders live in `self`: the waits cannot fail.
+                _ = alerted.changed() => alerts = self.ring_alerts(alerts),
+                _ = progress.changed(), if !due => due = true,
+                () = tokio::time::sleep_until(next_round), if due => {
+                    due = false;
+                    next_round = tokio::time::Instant::now() + TWIN_ROUND;
+                    twins = self.ring_twins(twins);
+                }
+            }
+        }
+    }
+
+    /// Wakes who may want what of twins was told after `told`; how far that is.
+    fn ring_twins(&self, told: At) -> At {
+        let inner = self.lock();
+        let changed = inner
+            .changed
+            .range((Bound::Excluded(told), Bound::Unbounded));
+        let patients: Vec<_> = changed
+            .map(|(_, index)| inner.patients[index.0 as usize].id.clone())
+            .collect();
+        let last = inner.last;
+        drop(inner);
+        if !patients.is_empty() {
+            self.twin_bells.ring(patients.iter());
+        }
+        last
+    }
+
+    /// As [`Self::ring_twins`], for alerts.
+    fn ring_alerts(&self, told: At) -> At {
+        let inner = self.lock();
+        let patients: Vec<_> = inner.alerts.patients_after(told).cloned().collect();
+        let last = inner.last;
+        drop(inner);
+        self.alert_bells.ring(patients.iter());
+        last
+    }
+
+    /// A bell for who reads the twins of these patients (nobody named: all).
+    pub(super) fn twin_bell(&self, patients: &BTreeSet<PatientId>) -> Bell {
+        self.twin_bells.hang(patients)
+    }
+
+    /// A bell for who reads the alerts of these patients (nobody named: all).
+    pub(super) fn alert_bell(&self, patients: &BTreeSet<PatientId>) -> Bell {
+        self.alert_bells.hang(patients)
+    }
+
+    /// What all who ask this about twins share.
+    pub(super) fn twin_question(&self, filter: &TwinFilter) -> Arc<TwinQuestion> {
+        let make = |filter| TwinQuestion::new(filter, self.limits.shared);
+        self.twin_questions.of(filter, make)
+    }
+
+    /// What all who ask this about alerts share.
+    pub(super) fn alert_question(&self, filter: &AlertFilter) -> Arc<AlertQuestion> {
+        let make = |filter| AlertQuestion::new(filter, self.limits.shared);
+        self.alert_questions.of(filter, make)
+    }
+
+    /// The cursor that resumes after `at`.
+    pub(super) fn cursor(&self, stream: Stream, filter: FilterHash, at: At) -> Bytes {
+        self.cursors.encode(stream, self.epoch(), filter, at).into()
     }
 
     /// Waits until all that was durable at start is folded.
     pub async fn wait_ready(&self) {
         // The sender lives in `self`: the wait cannot fail.
-        let _ = self.progress().wait_for(|progress| progress.ready).await;
+        let mut progress = self.progress.subscribe();
+        let _ = progress.wait_for(|progress| progress.ready).await;
     }
 
     /// Waits until the entry at `position` is folded.
     pub async fn wait_folded(&self, position: u64) {
-        let _ = self
-            .progress()
+        let mut progress = self.progress.subscribe();
+        let _ = progress
             .wait_for(|progress| progress.folded >= position)
             .await;
     }
@@ -217,7 +313,7 @@ impl Hub {
     /// How many readers wait on this hub (open streams).
     #[must_use]
     pub fn watchers(&self) -> usize {
-        self.progress.receiver_count() + self.alerted.receiver_count()
+        self.twin_bells.listening() + self.alert_bells.listening()
     }
 
     /// The patient's index and id, if there is such a patient.
@@ -268,7 +364,7 @@ impl Hub {
     /// `limit`; and, when these are all of them, the place up to which a reader that has them is complete.
     pub(super) fn changed(
         &self,
-        wanted: &[PatientId],
+        wanted: &BTreeSet<PatientId>,
         range: (Bound<At>, Bound<At>),
         limit: usize,
     ) -> (Vec<(At, PatientIndex)>, Option<At>) {

@@ -4,24 +4,31 @@
 //! builds no message. Readers ([`TwinReader`], [`AlertReader`]) pull at their own pace:
 //!
 //! * twin states are *conflated*: a reader gets the newest state of each patient that changed, with a count of
-//!   those it did not get; the message is built when a reader wants it, once for all readers;
+//!   those it did not get; the message is built and encoded when a reader wants it, once for all readers that asked
+//!   the same question (`question`);
 //! * alert changes are never conflated: they wait in a bounded ring, and a reader that falls behind it is cut
 //!   off with its cursor.
 //!
 //! Invariants: places are (journal position, index within the entry), so a replay of the journal gives the same
 //! places; events of one reader come in the order of their places; nothing is published before its entry is
-//! durable (the fold sees durable entries only); every queue here is bounded by [`Limits`].
+//! durable (the fold sees durable entries only); every queue here is bounded by [`Limits`]; the fold never waits
+//! for readers and wakes none of them itself ([`Hub::ring`] does).
 //!
 //! Must not know: gRPC, who may see what (readers ask a closure given to them), how a twin is computed.
 
 mod alerts;
+mod bells;
 mod cursor;
+pub mod event;
+mod filter;
 mod hub;
+mod question;
 mod reader;
 pub mod view;
 
-pub use alerts::AlertRecord;
-pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, FilterHash, Stream};
+pub use alerts::{AlertRecord, KeptAlerts};
+pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, Stream};
+pub use filter::{AlertFilter, FilterHash, TwinFilter};
 pub use hub::{Hub, PatientIndex, Source, View};
 pub use reader::{AlertReader, Allowed, Cut, TwinReader};
 pub use view::AlertIds;
@@ -49,11 +56,11 @@ pub trait Events: Send + Sync {
     /// The alert that the journal calls `key` changed at `at`.
     fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert);
 
-    /// The entry at `position` is wholly told. Wakes readers.
+    /// The entry at `position` is wholly told.
     fn folded(&self, position: u64);
 }
 
-/// Bounds of the hub. Not tunable by configuration until somebody needs it.
+/// Bounds of the hub.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Alert changes kept for resuming. At a kilobyte each this is about 8 MiB.
@@ -63,18 +70,29 @@ pub struct Limits {
     pub alert_lag: usize,
     /// Resolved alerts kept for lists; the oldest go first.
     pub resolved_alerts: usize,
-    /// Patients that may wait for a reader at once before it gets them as one sweep; so many built messages a
+    /// Patients that may wait for a reader at once before it gets them as one sweep; so many encoded states a
     /// slow reader can hold in memory.
     pub pending_twins: usize,
+    /// Encoded states, or cursors, kept for all readers of one question.
+    pub shared: usize,
+}
+
+impl Limits {
+    /// So many changes of alerts, and so many resolved alerts.
+    #[must_use]
+    pub const fn keeping(alerts: usize) -> Self {
+        Self {
+            alert_ring: alerts,
+            alert_lag: alerts / 4,
+            resolved_alerts: alerts,
+            pending_twins: 64,
+            shared: 1024,
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            alert_ring: 8192,
-            alert_lag: 2048,
-            resolved_alerts: 10_000,
-            pending_twins: 64,
-        }
+        Self::keeping(8192)
     }
 }

@@ -11,7 +11,7 @@ use proto::text::hex;
 use proto::v1;
 use twin::event::Link;
 use twin::view::{
-    ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView,
+    ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView, TallyView,
 };
 use twin::{Alert, AlertId, Evidence, Twin};
 use vitals::{PatientId, Time};
@@ -90,6 +90,7 @@ pub fn twin(
         test_data: frame.test_data,
         state_hash: hash[..16].to_vec(),
         rhythm: Some(rhythm(state.rhythm())),
+        tallies: state.tallies().into_iter().map(tally).collect(),
     }
 }
 
@@ -161,6 +162,26 @@ fn channel(channel: ChannelView) -> v1::Channel {
         count: channel.count,
         stale: channel.stale,
         fresh_for_us: channel.fresh_for.as_micros(),
+        disagreement: channel.disagreement.map(|other| v1::Disagreement {
+            source: other.source.0.into(),
+            value: other.value,
+            effective_us: other.effective.as_micros(),
+            since_us: other.since.as_micros(),
+        }),
+    }
+}
+
+fn tally(tally: TallyView) -> v1::Tally {
+    let source = |(_, source, last_day): (_, vitals::SourceId, _)| v1::TallySource {
+        source: source.0.into(),
+        last_day,
+    };
+    v1::Tally {
+        name: tally.name.to_owned(),
+        unit: tally.unit.to_owned(),
+        last_hour: tally.last_hour,
+        last_day: tally.last_day,
+        sources: tally.sources.into_iter().map(source).collect(),
     }
 }
 

@@ -187,6 +187,47 @@ impl Books {
         }))
     }
 
+    /// The registry as of now, for a snapshot.
+    #[must_use]
+    pub fn keep(&self) -> Registry {
+        self.registry().clone()
+    }
+
+    /// The openers in memory, each with whose it is, for a snapshot.
+    #[must_use]
+    pub fn keep_openers(&self) -> Vec<(PatientId, Arc<Opener>)> {
+        let openers: Vec<_> = {
+            let openers = self.lock_openers();
+            let kept = openers.by_context.values();
+            kept.map(|kept| Arc::clone(&kept.opener)).collect()
+        };
+        let registry = self.registry();
+        let whose = |opener: Arc<Opener>| {
+            let patient = registry.stream(opener.stream())?.patient.clone();
+            Some((patient, opener))
+        };
+        openers.into_iter().filter_map(whose).collect()
+    }
+
+    /// Goes on from a snapshot; entries up to the registry's position change nothing more.
+    pub fn restore(&self, registry: Registry, openers: Vec<Opener>) {
+        {
+            let mut cache = self.lock_openers();
+            for opener in openers {
+                let context = opener.context();
+                if let Some(of) = registry.context(context) {
+                    cache.put(context, &of.gateway, &Arc::new(opener));
+                }
+            }
+        }
+        let at = registry.at();
+        *self
+            .registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = registry;
+        self.changed.send_replace(at);
+    }
+
     fn lock_openers(&self) -> std::sync::MutexGuard<'_, Openers> {
         self.openers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@
 
 mod books;
 mod ranges;
+mod saved;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const FORK_SLACK: Span = Span::from_mins(2);
 /// Everything administrative.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
+    /// The last entry applied.
+    at: Position,
     epoch: u64,
     patients: BTreeMap<PatientId, Patient>,
     gateways: BTreeMap<GatewayId, Gateway>,
@@ -134,8 +137,10 @@ pub struct Stream {
     pub patient: PatientId,
     /// Collected by whom.
     pub gateway: GatewayId,
-    /// Key generation that the agent seals to.
+    /// Key that the agent is to seal to.
     pub key_id: KeyId,
+    /// The newest of the patient's keys that it did seal to, from 1; 0 before its first context.
+    pub sealed_to: u32,
     /// Bluetooth addresses, sealed (`Books::devices`).
     pub devices: SealedText,
     /// When its first devices were assigned: readings from this effective time on.
@@ -173,8 +178,12 @@ pub struct Context {
 }
 
 impl Registry {
-    /// Takes note of one entry of the log.
+    /// Takes note of one entry of the log; one that it knows already (from a snapshot) changes nothing.
     pub fn apply(&mut self, position: Position, entry: &Entry) {
+        if position <= self.at {
+            return;
+        }
+        self.at = position;
         match entry {
             Entry::EpochStarted { epoch, .. } => self.epoch = *epoch,
             Entry::PatientAdded {
@@ -245,12 +254,14 @@ impl Registry {
             } => {
                 let former = self.streams.get(stream);
                 let frozen = former.is_some_and(|former| former.frozen);
+                let sealed_to = former.map_or(0, |former| former.sealed_to);
                 // Its first devices; each that came later has a begin of its own (the fold knows).
                 let from = former.map_or(*from, |former| former.from.min(*from));
                 let assigned = Stream {
                     patient: patient.clone(),
                     gateway: gateway.clone(),
                     key_id: KeyId(*key_id),
+                    sealed_to,
                     devices: devices.clone(),
                     from,
                     frozen,
@@ -347,6 +358,7 @@ impl Registry {
             context,
             predecessor,
             opened_at,
+            key_id,
             ..
         }) = parse_header(header)
         else {
@@ -355,6 +367,13 @@ impl Registry {
         };
         if self.contexts.contains_key(&context) {
             return;
+        }
+        if let Some(of) = self.streams.get_mut(&stream)
+            && let Some(patient) = self.patients.get(&of.patient)
+            && let Some(place) = patient.keys.iter().position(|(id, _)| *id == key_id)
+        {
+            let generation = u32::try_from(place + 1).unwrap_or(u32::MAX);
+            of.sealed_to = of.sealed_to.max(generation);
         }
         let begins = predecessor.map_or(opened_at, |before| opened_at.max(before.durable_at));
         let predecessor = predecessor.map(|before| before.context);
@@ -411,6 +430,12 @@ impl Registry {
         }
         context.newest_data = context.newest_data.max(stub.oldest());
         context.newest_since = context.newest_since.max(stub.oldest());
+    }
+
+    /// The last entry applied.
+    #[must_use]
+    pub const fn at(&self) -> Position {
+        self.at
     }
 
     /// The journal's epoch; 0 before the first entry.

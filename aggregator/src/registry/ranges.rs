@@ -64,6 +64,10 @@ impl RangeSet {
     }
 }
 
+twin::canonical_fields! {
+    RangeSet { ranges }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -4,6 +4,7 @@
 
 use tonic::metadata::{BinaryMetadataValue, MetadataMap};
 use tonic::{Code, Status};
+use vitals::Time;
 
 use crate::gate::Reason;
 use crate::journal::JournalError;
@@ -67,10 +68,19 @@ pub fn journal(error: &JournalError) -> Status {
         JournalError::StoreStopped(_) => Status::unavailable(
             "the centre cannot write to its store: an operator has to look at `status`, mend the disk and restart",
         ),
-        JournalError::Read(_) => {
+        JournalError::Read(_) | JournalError::NotRemoved(_) => {
             Status::internal("the centre cannot read its store: an operator has to look at its log")
         }
     }
+}
+
+/// The time that is asked about lies before what this centre keeps.
+#[must_use]
+pub fn not_kept(kept_since: Time) -> Status {
+    Status::out_of_range(format!(
+        "older than what is kept: this centre removed what it knew before {} us (Unix time); ask for a later time, or an operator for a backup",
+        kept_since.as_micros()
+    ))
 }
 
 /// An alert could not be acknowledged.

@@ -78,24 +78,39 @@ pub fn front(parts: Parts) -> Front {
         others,
     } = parts;
     let hub = Arc::clone(patients.hub());
-    let twins = Twins {
+    let twins = Arc::new(Twins {
         hub: Arc::clone(&hub),
         access: Arc::clone(&access),
-    };
-    let alerts = AlertsApi {
+    });
+    let alerts = Arc::new(AlertsApi {
         patients,
         access: Arc::clone(&access),
-    };
+    });
     let history = History::new(hub, journal, Arc::clone(&access));
     let routes = others
-        .add_service(TwinServiceServer::new(twins).max_decoding_message_size(REQUEST))
-        .add_service(AlertServiceServer::new(alerts).max_decoding_message_size(REQUEST))
+        .add_service(
+            TwinServiceServer::from_arc(Arc::clone(&twins)).max_decoding_message_size(REQUEST),
+        )
+        .add_service(
+            AlertServiceServer::from_arc(Arc::clone(&alerts)).max_decoding_message_size(REQUEST),
+        )
         .add_service(HistoryServiceServer::new(history).max_decoding_message_size(REQUEST));
-    Front::new(grpc_router(routes, &access), page::routes(access, about))
+    let streams = |router| {
+        let router = grpc::route(router, twins, REQUEST);
+        grpc::route(router, alerts, REQUEST)
+    };
+    Front::new(
+        grpc_router(routes, streams, &access),
+        page::routes(access, about),
+    )
 }
 
 /// gRPC with health and reflection, behind the guard, for native and for web callers.
-fn grpc_router(routes: Routes, access: &Arc<Access>) -> Router {
+fn grpc_router(
+    routes: Routes,
+    streams: impl FnOnce(Router) -> Router,
+    access: &Arc<Access>,
+) -> Router {
     // The reporter is not kept: a centre that answers at all is serving, and `status` says the rest.
     let (_, health) = tonic_health::server::health_reporter();
     let reflection = || {
@@ -104,11 +119,12 @@ fn grpc_router(routes: Routes, access: &Arc<Access>) -> Router {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let sound = "the contract's descriptors were made by its compiler";
-    routes
+    let services = routes
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))
         .add_service(reflection().build_v1alpha().expect(sound))
-        .into_axum_router()
+        .into_axum_router();
+    streams(services)
         .layer(middleware::from_fn_with_state(
             Arc::clone(access),
             guard::guard,

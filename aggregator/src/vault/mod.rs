@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use proto::seal::{KeyId, PatientPublic, PatientSecret, Secret, crypto, rest};
 use vitals::PatientId;
+use zeroize::Zeroizing;
 
 use crate::dir::{self, DirError};
 use crate::journal::SealedText;
@@ -155,15 +156,32 @@ impl Vault {
         if text.is_empty() {
             return Some(SealedText::default());
         }
+        self.seal(patient, purpose, text.as_bytes()).map(SealedText)
+    }
+
+    /// Seals bytes about a patient under the newest generation. `None` without a key.
+    #[must_use]
+    pub fn seal(&self, patient: &PatientId, purpose: &str, plain: &[u8]) -> Option<Vec<u8>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let (key_id, secret) = keys.get(patient)?.last()?;
+        let (key_id, key) = (*key_id, rest::patient_key(secret));
+        drop(keys);
         let mut bytes = key_id.0.to_vec();
-        bytes.extend(rest::seal(
-            &rest::patient_key(secret),
-            purpose,
-            text.as_bytes(),
-        ));
-        Some(SealedText(bytes))
+        bytes.extend(rest::seal(&key, purpose, plain));
+        Some(bytes)
+    }
+
+    /// Opens what [`Vault::seal`] made; `None` if the key is gone or the bytes are not ours.
+    #[must_use]
+    pub fn open_sealed(
+        &self,
+        patient: &PatientId,
+        purpose: &str,
+        bytes: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (key_id, sealed) = bytes.split_first_chunk::<8>()?;
+        let secret = self.secret(patient, KeyId(*key_id))?;
+        rest::open(&rest::patient_key(&secret), purpose, sealed).ok()
     }
 
     /// Opens what [`Vault::seal_text`] made; `None` if the key is gone or the bytes are not ours.
@@ -177,11 +195,19 @@ impl Vault {
         if text.0.is_empty() {
             return Some(String::new());
         }
-        let (key_id, sealed) = text.0.split_first_chunk::<8>()?;
-        let secret = self.secret(patient, KeyId(*key_id))?;
-        let plain = rest::open(&rest::patient_key(&secret), purpose, sealed).ok()?;
+        let plain = self.open_sealed(patient, purpose, &text.0)?;
         String::from_utf8(plain.to_vec()).ok()
     }
+}
+
+/// A whole copy of the wrapped keys in another file, as of now; the key that wraps them is not in it.
+///
+/// # Errors
+/// [`VaultError::Store`].
+pub fn copy(path: &Path, to: &Path) -> Result<(), VaultError> {
+    let to = to.to_str();
+    let to = to.ok_or_else(|| VaultError::Store("the path is not UTF-8".into()))?;
+    Ok(VaultStore::open_to_read(path)?.copy_to(to)?)
 }
 
 fn purpose(patient: &str, key_id: KeyId) -> String {

@@ -61,6 +61,12 @@ impl VaultStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// A whole copy in another file, as of now.
+    pub(super) fn copy_to(&self, path: &str) -> Result<(), StoreError> {
+        self.connection.execute("VACUUM INTO ?1", params![path])?;
+        Ok(())
+    }
+
     pub(super) fn add(&self, row: &Row) -> Result<(), StoreError> {
         self.connection.execute(
             "INSERT INTO keys (patient, key_id, wrapped) VALUES (?1, ?2, ?3)",

@@ -46,6 +46,12 @@ pub enum Condition {
     HeartRateLow = 5,
     /// NEWS2 reached a level that asks for a response.
     EarlyWarningScore = 6,
+    /// Glucose is below its limit.
+    GlucoseLow = 7,
+    /// Glucose is above its limit.
+    GlucoseHigh = 8,
+    /// Glucose is foreseen to fall below its limit.
+    GlucoseFalling = 9,
     /// The sensor says it is not on the body, or has not been able to measure.
     SensorOff = 20,
     /// A sensor's battery is nearly empty.
@@ -80,6 +86,9 @@ impl Condition {
             Self::HeartRateHigh => "heart_rate_high",
             Self::HeartRateLow => "heart_rate_low",
             Self::EarlyWarningScore => "early_warning_score",
+            Self::GlucoseLow => "glucose_low",
+            Self::GlucoseHigh => "glucose_high",
+            Self::GlucoseFalling => "glucose_falling",
             Self::SensorOff => "sensor_off",
             Self::BatteryLow => "battery_low",
             Self::DeviceSilent => "device_silent",
@@ -99,7 +108,10 @@ impl Condition {
             | Self::OxygenSaturationLow
             | Self::HeartRateHigh
             | Self::HeartRateLow
-            | Self::EarlyWarningScore => Category::Physiological,
+            | Self::EarlyWarningScore
+            | Self::GlucoseLow
+            | Self::GlucoseHigh
+            | Self::GlucoseFalling => Category::Physiological,
             Self::SensorOff
             | Self::BatteryLow
             | Self::DeviceSilent
@@ -249,4 +261,14 @@ pub struct AlertChange {
     pub at: Time,
     /// The alert as it is now.
     pub alert: Alert,
+}
+
+crate::canonical_fields! {
+    AlertId { 0 }
+}
+
+crate::canonical_numbers! {
+    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
+    Priority { Low, Medium, High }
+    State { Active, Acknowledged, Resolved }
 }

@@ -8,8 +8,6 @@
 
 use vitals::{Fixed, Kind, Span, Time};
 
-use crate::canonical::Bytes;
-
 /// Residuals beyond this many standard deviations are pulled in (Huber).
 const CLIP: f64 = 2.5;
 /// Mean square of a standard normal clipped at 2.5: the spread is corrected by it.
@@ -164,19 +162,11 @@ impl Baseline {
         self.level += weight * clipped;
         self.variance += weight * (clipped * clipped / CLIPPED_VARIANCE - self.variance);
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.f64(self.level);
-        to.f64(self.variance);
-        to.u32(self.points);
-        to.time(self.first);
-        to.time(self.last);
-        for minute in [self.live, self.late] {
-            to.i64(minute.index);
-            to.i64(minute.sum);
-            to.i64(minute.count);
-        }
-    }
+crate::canonical_fields! {
+    Minute { index, sum, count }
+    Baseline { level, variance, points, first, last, live, late }
 }
 
 #[cfg(test)]

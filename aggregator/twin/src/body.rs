@@ -7,6 +7,7 @@
 mod findings;
 mod shown;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -16,6 +17,8 @@ use crate::alert::Condition;
 use crate::channel::{Channel, Origin, Role, usable};
 use crate::event::Context;
 use crate::forecast::Foresight;
+use crate::fusion::{Tallied, Tally};
+use crate::glucose::Glucose;
 use crate::life::{Life, Subject};
 use crate::news2::{Inputs, Parameter, Score};
 use crate::rhythm::{self, Beat, Beats, Judgement};
@@ -36,6 +39,7 @@ pub(crate) enum BodyDue {
     Spot(Kind),
     Past(usize),
     RhythmPast,
+    GlucosePast,
     Warning,
 }
 
@@ -44,6 +48,10 @@ pub(crate) enum BodyDue {
 pub(crate) struct Body {
     context: Context,
     channels: BTreeMap<Kind, Channel>,
+    tallies: BTreeMap<Tallied, Tally>,
+    glucose: Option<Box<Glucose>>,
+    /// The monitor that it is of.
+    glucose_of: Option<Origin>,
     beats: Beats,
     beats_past: rhythm::Past,
     /// The source of the beats, and the runs known, newest last.
@@ -89,12 +97,17 @@ impl Body {
         out: &mut Vec<Effect>,
     ) {
         let kind = reading.kind;
+        self.tally(origin, reading, effective);
         let channel = self
             .channels
             .entry(kind)
             .or_insert_with(|| Channel::new(kind));
         let role = channel.take(origin, reading, effective, known);
         if role == Role::Aside {
+            return;
+        }
+        if kind == Kind::InterstitialGlucose || kind == Kind::BloodGlucose {
+            self.sweet(origin, reading, role, effective, known, life, out);
             return;
         }
         if reading.quality.has(Quality::RELEASED) {
@@ -112,6 +125,51 @@ impl Body {
             self.beat(origin, context, reading, effective, known, life, out);
         } else if channel.window.is_some() {
             self.track(reading, role, effective, known, life, out);
+        }
+    }
+
+    /// Additive kinds: every source counts, whichever leads.
+    fn tally(&mut self, origin: Origin, reading: &Reading, effective: Time) {
+        if let (Some(what), Some(fixed)) = (Tallied::of(reading.kind), usable(reading)) {
+            let scale = 10_i64.pow(u32::from(reading.kind.info().decimals));
+            let tally = self.tallies.entry(what).or_default();
+            tally.take(reading.kind, origin, fixed.0 / scale, effective);
+        }
+    }
+
+    /// Glucose of the source that leads.
+    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
+    fn sweet(
+        &mut self,
+        origin: Origin,
+        reading: &Reading,
+        role: Role,
+        effective: Time,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(fixed) = usable(reading) else { return };
+        let (kind, quality) = (reading.kind, reading.quality);
+        let live = role == Role::Newest
+            && !quality.has(Quality::RELEASED)
+            && known.since(effective) < rule::fresh_for(kind);
+        let value = fixed.to_f64(kind);
+        if kind == Kind::BloodGlucose {
+            let alone = !self.is_fresh(Kind::InterstitialGlucose, known);
+            let said = live.then(|| Glucose::spot(effective, value, quality, alone));
+            said.flatten()
+                .into_iter()
+                .for_each(|said| said.to(life, known, out));
+            return;
+        }
+        let glucose = self.glucose.get_or_insert_default();
+        if self.glucose_of.is_some_and(|of| of != origin) {
+            glucose.restart();
+        }
+        self.glucose_of = Some(origin);
+        for said in glucose.take(effective, value, quality, known, live) {
+            said.to(life, known, out);
         }
     }
 
@@ -149,8 +207,11 @@ impl Body {
             .beats_past
             .deadline()
             .map(|at| (at, BodyDue::RhythmPast));
+        let glucose = self.glucose.as_ref().and_then(|glucose| glucose.deadline());
+        let glucose = glucose.map(|at| (at, BodyDue::GlucosePast));
         let warning = self.warning.deadline().map(|at| (at, BodyDue::Warning));
-        channels.chain(pasts).chain(rhythm).chain(warning).min()
+        let models = rhythm.into_iter().chain(glucose).chain(warning);
+        channels.chain(pasts).chain(models).min()
     }
 
     pub(crate) fn fire(&mut self, due: BodyDue, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
@@ -175,6 +236,10 @@ impl Body {
                 if let Some(episode) = self.beats_past.flush() {
                     findings::find_fibrillation(&episode, now, life, out);
                 }
+            }
+            BodyDue::GlucosePast => {
+                let told = self.glucose.as_mut().and_then(|glucose| glucose.flush());
+                told.into_iter().for_each(|said| said.to(life, now, out));
             }
             BodyDue::Warning => self.judge_score(now, life, out),
         }
@@ -514,8 +579,13 @@ impl Body {
     }
 
     fn score(&self, now: Time) -> Score {
+        Score::of(&self.inputs(now))
+    }
+
+    /// What bedside scores are made of.
+    fn inputs(&self, now: Time) -> Inputs {
         let value = |kind| self.observation(kind, now).map(|(value, _)| value);
-        Score::of(&Inputs {
+        Inputs {
             respiration: value(Kind::RespiratoryRate),
             oxygen_saturation: value(Kind::OxygenSaturation),
             on_oxygen: self.context.on_oxygen.ok_or("not known"),
@@ -524,7 +594,7 @@ impl Body {
             alert: self.context.alert_and_oriented.ok_or("not known"),
             temperature: value(Kind::BodyTemperature),
             scale_2: self.context.oxygen_target_88_92,
-        })
+        }
     }
 
     fn parameter_time(&self, parameter: Parameter, now: Time) -> (Time, Quality) {

@@ -1,84 +1,417 @@
-//! The state as bytes: equal states, equal bytes. Big-endian, fixed widths, lengths before lists, one byte
-//! before every option, one NaN. The aggregator hashes these bytes; nothing reads them back.
+//! State as bytes and back: equal states, equal bytes. Big-endian, fixed widths, lengths before lists, one byte
+//! before every option, one NaN. The aggregator hashes these bytes, and its snapshots are made of them.
+//!
+//! Invariants: what is written reads back as the same state; reading is total (`None` for bytes that nothing
+//! wrote) and takes no more memory than the bytes warrant. A type names its fields once, for both directions
+//! ([`canonical_fields!`](crate::canonical_fields)); the compiler sees to it that none is forgotten.
 
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use vitals::{Kind, Quality, Time, Value};
+use vitals::{
+    Absence, ContextId, Fixed, GatewayId, Kind, PatientId, Quality, SourceId, Span, StreamId, Time,
+    Value,
+};
 
-/// Appends canonical bytes.
-#[derive(Debug)]
-pub(crate) struct Bytes<'a>(pub(crate) &'a mut Vec<u8>);
+/// What has canonical bytes.
+pub trait Canonical: Sized {
+    /// Appends the bytes.
+    fn encode(&self, to: &mut Vec<u8>);
 
-impl Bytes<'_> {
-    pub(crate) fn u8(&mut self, value: u8) {
-        self.0.push(value);
+    /// Reads them and leaves what follows; `None` if they are not such bytes.
+    fn decode(from: &mut &[u8]) -> Option<Self>;
+}
+
+/// The whole of `bytes` as a value; `None` if something is left over.
+#[must_use]
+pub fn read<T: Canonical>(mut bytes: &[u8]) -> Option<T> {
+    let value = T::decode(&mut bytes)?;
+    bytes.is_empty().then_some(value)
+}
+
+/// Canonical bytes of structs: their fields in the order named.
+#[macro_export]
+macro_rules! canonical_fields {
+    ($($type:ty { $($field:tt),* $(,)? })*) => {$(
+        impl $crate::canonical::Canonical for $type {
+            fn encode(&self, to: &mut $crate::canonical::Buffer) {
+                $($crate::canonical::Canonical::encode(&self.$field, to);)*
+            }
+
+            fn decode(from: &mut &[u8]) -> Option<Self> {
+                Some(Self { $($field: $crate::canonical::Canonical::decode(from)?,)* })
+            }
+        }
+    )*};
+}
+
+/// Canonical bytes of enums without content: their number.
+#[macro_export]
+macro_rules! canonical_numbers {
+    ($($type:ident { $($name:ident),* $(,)? })*) => {$(
+        impl $crate::canonical::Canonical for $type {
+            fn encode(&self, to: &mut $crate::canonical::Buffer) {
+                to.push(match self { $(Self::$name => Self::$name as u8,)* });
+            }
+
+            fn decode(from: &mut &[u8]) -> Option<Self> {
+                let number = u8::decode(from)?;
+                $(if number == Self::$name as u8 { return Some(Self::$name); })*
+                None
+            }
+        }
+    )*};
+}
+
+/// Where bytes are appended.
+pub type Buffer = Vec<u8>;
+
+/// Texts that a state holds by reference. One that is missing here can be written, but not read.
+const WORDS: [&str; 10] = [
+    crate::words::THRESHOLDS,
+    crate::words::TECHNICAL,
+    crate::news2::MODEL,
+    crate::rhythm::MODEL,
+    crate::glucose::MODEL,
+    crate::forecast::MODEL,
+    crate::forecast::NO_DATA,
+    crate::forecast::OTHER_SENSOR,
+    crate::trend::TOO_SHORT,
+    crate::trend::TOO_MANY_GAPS,
+];
+
+fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = from.split_at_checked(length)?;
+    *from = rest;
+    Some(taken)
+}
+
+fn encode_len(length: usize, to: &mut Vec<u8>) {
+    // Every collection of a state is bounded, far below this.
+    u32::try_from(length).unwrap_or(u32::MAX).encode(to);
+}
+
+fn decode_len(from: &mut &[u8]) -> Option<usize> {
+    usize::try_from(u32::decode(from)?).ok()
+}
+
+/// Every element takes a byte at least: no more room is made than that many bytes are there.
+fn decode_list<T: Canonical, L: FromIterator<T>>(from: &mut &[u8]) -> Option<L> {
+    let length = decode_len(from)?;
+    if length > from.len() {
+        return None;
+    }
+    (0..length).map(|_| T::decode(from)).collect()
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl Canonical for $type {
+            fn encode(&self, to: &mut Vec<u8>) {
+                to.extend_from_slice(&self.to_be_bytes());
+            }
+
+            fn decode(from: &mut &[u8]) -> Option<Self> {
+                let bytes = take(from, size_of::<Self>())?;
+                bytes.try_into().ok().map(Self::from_be_bytes)
+            }
+        }
+    )*};
+}
+
+integers!(u8, u16, u32, u64, i32, i64);
+
+impl Canonical for usize {
+    fn encode(&self, to: &mut Vec<u8>) {
+        (*self as u64).encode(to);
     }
 
-    pub(crate) fn bool(&mut self, value: bool) {
-        self.u8(u8::from(value));
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        u64::decode(from)?.try_into().ok()
+    }
+}
+
+impl Canonical for bool {
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.push(u8::from(*self));
     }
 
-    pub(crate) fn u32(&mut self, value: u32) {
-        self.0.extend_from_slice(&value.to_be_bytes());
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        match u8::decode(from)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
+}
 
-    pub(crate) fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    pub(crate) fn i64(&mut self, value: i64) {
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    pub(crate) fn len(&mut self, length: usize) {
-        self.u64(length as u64);
-    }
-
-    pub(crate) fn f64(&mut self, value: f64) {
-        let bits = if value.is_nan() {
+impl Canonical for f64 {
+    fn encode(&self, to: &mut Vec<u8>) {
+        let bits = if self.is_nan() {
             0x7ff8_0000_0000_0000
         } else {
-            value.to_bits()
+            self.to_bits()
         };
-        self.u64(bits);
+        bits.encode(to);
     }
 
-    pub(crate) fn bytes(&mut self, value: &[u8]) {
-        self.len(value.len());
-        self.0.extend_from_slice(value);
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        u64::decode(from).map(Self::from_bits)
+    }
+}
+
+impl Canonical for String {
+    fn encode(&self, to: &mut Vec<u8>) {
+        encode_len(self.len(), to);
+        to.extend_from_slice(self.as_bytes());
     }
 
-    pub(crate) fn text(&mut self, value: &str) {
-        self.bytes(value.as_bytes());
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        let length = decode_len(from)?;
+        let text = core::str::from_utf8(take(from, length)?).ok()?;
+        Some(text.into())
+    }
+}
+
+impl Canonical for &'static str {
+    fn encode(&self, to: &mut Vec<u8>) {
+        debug_assert!(
+            WORDS.contains(self),
+            "{self:?} could not be read from a snapshot"
+        );
+        encode_len(self.len(), to);
+        to.extend_from_slice(self.as_bytes());
     }
 
-    pub(crate) fn time(&mut self, value: Time) {
-        self.i64(value.as_micros());
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        let text = String::decode(from)?;
+        WORDS.into_iter().find(|word| *word == text)
+    }
+}
+
+impl<T: Canonical> Canonical for Option<T> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.is_some().encode(to);
+        if let Some(value) = self {
+            value.encode(to);
+        }
     }
 
-    pub(crate) fn kind(&mut self, value: Kind) {
-        self.u8(value as u8);
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(if bool::decode(from)? {
+            Some(T::decode(from)?)
+        } else {
+            None
+        })
+    }
+}
+
+impl<T: Canonical> Canonical for Box<T> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        T::encode(self, to);
     }
 
-    pub(crate) fn quality(&mut self, value: Quality) {
-        self.u32(value.bits());
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        T::decode(from).map(Self::new)
+    }
+}
+
+impl<T: Canonical> Canonical for Arc<T> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        T::encode(self, to);
     }
 
-    pub(crate) fn value(&mut self, value: Value) {
-        match value {
-            Value::Measured(fixed) => {
-                self.u8(0);
-                self.i64(fixed.0);
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        T::decode(from).map(Self::new)
+    }
+}
+
+impl<T: Canonical, E: Canonical> Canonical for Result<T, E> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.is_ok().encode(to);
+        match self {
+            Ok(value) => value.encode(to),
+            Err(error) => error.encode(to),
+        }
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(if bool::decode(from)? {
+            Ok(T::decode(from)?)
+        } else {
+            Err(E::decode(from)?)
+        })
+    }
+}
+
+macro_rules! lists {
+    ($($list:ident $(: $order:ident)?),*) => {$(
+        impl<T: Canonical $(+ $order)?> Canonical for $list<T> {
+            fn encode(&self, to: &mut Vec<u8>) {
+                encode_len(self.len(), to);
+                self.iter().for_each(|element| element.encode(to));
             }
-            Value::Absent(absence) => self.u8(absence as u8),
+
+            fn decode(from: &mut &[u8]) -> Option<Self> {
+                decode_list(from)
+            }
+        }
+    )*};
+}
+
+lists!(Vec, VecDeque, BTreeSet: Ord);
+
+impl<K: Canonical + Ord, V: Canonical> Canonical for BTreeMap<K, V> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        encode_len(self.len(), to);
+        for (key, value) in self {
+            key.encode(to);
+            value.encode(to);
         }
     }
 
-    /// An option: a byte, then what is inside.
-    pub(crate) fn option<T>(&mut self, value: Option<T>, inside: impl FnOnce(&mut Self, T)) {
-        self.bool(value.is_some());
-        if let Some(value) = value {
-            inside(self, value);
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        decode_list::<(K, V), Self>(from)
+    }
+}
+
+impl<T: Canonical, const N: usize> Canonical for [T; N] {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.iter().for_each(|element| element.encode(to));
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        let list: Option<Vec<T>> = (0..N).map(|_| T::decode(from)).collect();
+        list?.try_into().ok()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $index:tt),*))*) => {$(
+        impl<$($name: Canonical),*> Canonical for ($($name,)*) {
+            fn encode(&self, to: &mut Vec<u8>) {
+                $(self.$index.encode(to);)*
+            }
+
+            fn decode(from: &mut &[u8]) -> Option<Self> {
+                Some(($($name::decode(from)?,)*))
+            }
         }
+    )*};
+}
+
+tuples! { (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
+
+impl Canonical for Time {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.as_micros().encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        i64::decode(from).map(Self::from_micros)
+    }
+}
+
+impl Canonical for Span {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.as_micros().encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        i64::decode(from).map(Self::from_micros)
+    }
+}
+
+impl Canonical for Kind {
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.push(*self as u8);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Self::from_wire(u8::decode(from)?.into())
+    }
+}
+
+impl Canonical for Quality {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.bits().encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        u32::decode(from).map(Self::from_bits)
+    }
+}
+
+impl Canonical for Value {
+    fn encode(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Measured(fixed) => {
+                to.push(0);
+                fixed.0.encode(to);
+            }
+            Self::Absent(absence) => to.push(*absence as u8),
+        }
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        match u8::decode(from)? {
+            0 => i64::decode(from).map(|fixed| Self::Measured(Fixed(fixed))),
+            absence => Absence::from_wire(absence.into()).map(Self::Absent),
+        }
+    }
+}
+
+impl Canonical for GatewayId {
+    fn encode(&self, to: &mut Vec<u8>) {
+        encode_len(self.as_str().len(), to);
+        to.extend_from_slice(self.as_str().as_bytes());
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Self::parse(&String::decode(from)?)
+    }
+}
+
+impl Canonical for PatientId {
+    fn encode(&self, to: &mut Vec<u8>) {
+        encode_len(self.reveal().len(), to);
+        to.extend_from_slice(self.reveal().as_bytes());
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Self::parse(&String::decode(from)?)
+    }
+}
+
+impl Canonical for StreamId {
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        take(from, 16).and_then(Self::from_slice)
+    }
+}
+
+impl Canonical for ContextId {
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        take(from, 16).and_then(Self::from_slice)
+    }
+}
+
+impl Canonical for SourceId {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.0.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        u16::decode(from).map(Self)
     }
 }

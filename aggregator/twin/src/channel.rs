@@ -1,16 +1,17 @@
 //! One kind of measurement: the latest value, which source leads, what is usual, and the last half hour.
 //!
-//! *Latest* goes by effective time: late data never replace newer data. One source leads a kind; another
+//! *Latest* goes by effective time: late data never replace newer data. One source leads a kind (`fusion` has the
+//! policies); another
 //! takes over only when the leader has had nothing usable for the kind's freshness limit, or so little that
 //! the other sent [`rule::TAKE_OVER_AFTER`] readings meanwhile. So two sensors that disagree do not look like
 //! a body that jumps. Readings of other sources are counted and kept
 //! in the journal, and move nothing here.
 
-use vitals::{Fixed, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
+use vitals::{Fixed, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value};
 
 use crate::baseline::Baseline;
-use crate::canonical::Bytes;
 use crate::forecast::{self, Forecaster};
+use crate::fusion::{Policy, Rivalry, policy};
 use crate::rule;
 use crate::view::ChannelView;
 use crate::window::Window;
@@ -47,8 +48,11 @@ pub(crate) struct Channel {
     usable: Option<Time>,
     /// Value of it.
     usable_value: f64,
+    /// The time between it and the one before it.
+    pace: Option<Span>,
     /// Another source, and how much it sent that is newer than `usable`.
     rival: Option<(Origin, u32)>,
+    rivalry: Rivalry,
     count: u64,
     baseline: Baseline,
     /// Time has been noticed to pass the freshness limit of `latest` and of `usable`.
@@ -67,7 +71,9 @@ impl Channel {
             latest: None,
             usable: None,
             usable_value: 0.0,
+            pace: None,
             rival: None,
+            rivalry: Rivalry::default(),
             count: 0,
             baseline: Baseline::default(),
             stale: false,
@@ -98,10 +104,13 @@ impl Channel {
         {
             return Role::Aside;
         }
-        if self.latest.is_some_and(|latest| latest.origin != origin)
-            && !self.takes_over(origin, effective, number)
-        {
-            return Role::Aside;
+        if self.latest.is_some_and(|latest| latest.origin != origin) {
+            if !advert {
+                self.compare(origin, effective, number);
+            }
+            if !self.takes_over(origin, effective, number) {
+                return Role::Aside;
+            }
         }
         if let Some(fixed) = number {
             self.baseline.take(self.kind, effective, fixed);
@@ -120,6 +129,7 @@ impl Channel {
         }
         if self.latest.is_some_and(|latest| latest.origin != origin) {
             self.restart();
+            (self.usable, self.pace) = (None, None);
         }
         self.latest = Some(Latest {
             origin,
@@ -206,6 +216,7 @@ impl Channel {
             count: self.count,
             stale: known.since(latest.effective) >= rule::fresh_for(self.kind),
             fresh_for: rule::fresh_for(self.kind),
+            disagreement: self.rivalry.view(self.kind, latest.origin, known),
         })
     }
 
@@ -225,10 +236,28 @@ impl Channel {
             Some(_) | None => 1,
         };
         self.rival = Some((origin, sent));
+        // A measurement that stands for hours is followed by the next one, whoever takes it; but a leader that streams is
+        // not interrupted by a spot check of something else (a patch under the arm, a thermometer in the ear).
+        let streams = self.pace.is_some_and(|pace| pace <= rule::joins(self.kind));
+        if policy(self.kind) == Policy::Interval
+            && (!streams || effective.since(usable) >= rule::joins(self.kind))
+        {
+            return true;
+        }
         sent >= rule::TAKE_OVER_AFTER || effective.since(usable) >= rule::fresh_for(self.kind)
     }
 
+    /// Another source's number beside the leader's.
+    fn compare(&mut self, origin: Origin, effective: Time, number: Option<Fixed>) {
+        if let (Some(fixed), Some(latest), Some(usable)) = (number, self.latest, self.usable) {
+            let leader = (latest.origin, self.usable_value, usable);
+            let other = (origin, fixed.to_f64(self.kind), effective);
+            self.rivalry.compare(self.kind, leader, other);
+        }
+    }
+
     fn set_usable(&mut self, effective: Time, fixed: Fixed, known: Time) {
+        self.pace = self.usable.map(|before| effective.since(before));
         self.usable = Some(effective);
         self.rival = None;
         self.usable_value = fixed.to_f64(self.kind);
@@ -244,34 +273,6 @@ impl Channel {
             forecaster.restart();
         }
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.kind(self.kind);
-        to.option(self.latest, |to, latest| {
-            to.bytes(&latest.origin.0.0);
-            to.u32(u32::from(latest.origin.1.0));
-            to.value(latest.value);
-            to.time(latest.effective);
-            to.time(latest.received);
-            to.quality(latest.quality);
-        });
-        to.option(self.usable, Bytes::time);
-        to.f64(self.usable_value);
-        to.option(self.rival, |to, (origin, sent)| {
-            to.bytes(&origin.0.0);
-            to.u32(u32::from(origin.1.0));
-            to.u32(sent);
-        });
-        to.u64(self.count);
-        self.baseline.encode(to);
-        to.bool(self.stale);
-        to.bool(self.usable_stale);
-        to.option(self.lone, Bytes::time);
-        to.option(self.window.as_ref(), |to, window| window.encode(to));
-        to.option(self.forecaster.as_ref(), |to, forecaster| {
-            forecaster.encode(to);
-        });
-    }
 }
 
 /// The number, if models may use it.
@@ -280,4 +281,9 @@ pub(crate) fn usable(reading: &Reading) -> Option<Fixed> {
         Value::Measured(fixed) if reading.quality.usable() => Some(fixed),
         Value::Measured(_) | Value::Absent(_) => None,
     }
+}
+
+crate::canonical_fields! {
+    Latest { origin, value, effective, received, quality }
+    Channel { kind, latest, usable, usable_value, pace, rival, rivalry, count, baseline, stale, usable_stale, lone, window, forecaster }
 }

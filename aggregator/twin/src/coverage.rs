@@ -26,15 +26,27 @@
 
 mod line;
 mod runs;
+crate::canonical_fields! {
+    KindFacts { measured, unable, undated }
+    SourceFacts { kinds, off, links_forgotten, links }
+    Loss { from, to, source, class, readings }
+    StreamFacts { alive, complete, losses_forgotten, losses }
+    Withheld { past, since }
+}
+
+crate::canonical_numbers! {
+    Class { Measured, NotWorn, SensorFault, ClockUnknown, Dropped, Lost, OutOfRange, GatewayDown, Awaited, Forgotten, Withheld, Unassigned }
+}
+
 #[cfg(test)]
 mod tests;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{Absence, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value};
 
-use crate::canonical::Bytes;
 use crate::channel::usable;
 use crate::event::{Gap, Heartbeat, Link};
 use crate::rule;
@@ -191,21 +203,16 @@ impl SourceFacts {
         self.links.drain(..over.saturating_sub(1));
     }
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.len(self.kinds.len());
-        for (kind, facts) in &self.kinds {
-            to.kind(*kind);
-            facts.measured.encode(to);
-            facts.unable.encode(to);
-            facts.undated.encode(to);
-        }
-        self.off.encode(to);
-        to.option(self.links_forgotten, Bytes::time);
-        to.len(self.links.len());
-        for (since, link) in &self.links {
-            to.time(*since);
-            to.u8(*link as u8);
-        }
+    /// True if [`SourceFacts::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        let before = known - HORIZON;
+        let of_kind = |of: &KindFacts| {
+            [&of.measured, &of.unable, &of.undated]
+                .iter()
+                .all(|runs| runs.begins_after(before))
+        };
+        let links = self.links.iter().filter(|(since, _)| *since <= before);
+        !self.off.begins_after(before) || !self.kinds.values().all(of_kind) || links.count() > 1
     }
 }
 
@@ -244,8 +251,19 @@ impl StreamFacts {
             let complete = complete.min(sent);
             self.complete = Some(self.complete.map_or(complete, |known| known.max(complete)));
         }
+        self.prune(known);
+    }
+
+    /// Lets go of what no question can reach.
+    pub(crate) fn prune(&mut self, known: Time) {
         self.alive.prune(known - HORIZON);
         self.losses.retain(|loss| loss.to >= known - HORIZON);
+    }
+
+    /// True if [`StreamFacts::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        let before = known - HORIZON;
+        !self.alive.begins_after(before) || self.losses.iter().any(|loss| loss.to < before)
     }
 
     /// The gateway received something: it ran.
@@ -279,21 +297,10 @@ impl StreamFacts {
         let of = move |loss: &&Loss| loss.source == source || loss.source == SourceId(0);
         self.losses.iter().filter(of)
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        self.alive.encode(to);
-        to.option(self.complete, Bytes::time);
-        to.option(self.losses_forgotten, Bytes::time);
-        to.len(self.losses.len());
-        for loss in &self.losses {
-            to.time(loss.from);
-            to.time(loss.to);
-            to.u32(u32::from(loss.source.0));
-            to.u8(loss.class as u8);
-            to.u64(loss.readings);
-        }
-    }
 }
+
+/// Stands where a gateway's reason stands, and is none of its: the centre itself lost what it was sent.
+pub(crate) const CENTRE_RESTORED: i32 = -1;
 
 /// By the wire number of `GapReason`.
 const fn class_of(reason: i32) -> Class {
@@ -302,7 +309,7 @@ const fn class_of(reason: i32) -> Class {
         1 => Class::GatewayDown,
         // Buffer full, queue full, waited too long: each by a declared policy.
         2 | 5 | 6 => Class::Dropped,
-        // Damaged, refused, and whatever a newer agent declares.
+        // Damaged, refused, lost by the centre, and whatever a newer agent declares.
         _ => Class::Lost,
     }
 }
@@ -334,17 +341,12 @@ impl Withheld {
         }
         runs
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        self.past.encode(to);
-        to.option(self.since, Bytes::time);
-    }
 }
 
 /// The lines of `kinds` (empty: of all that were ever measured) over `[from, to)`, as known at `now`: of each kind
 /// first all sources together, then each that was assigned in that time.
 pub(crate) fn lines(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Withheld,
     kinds: &[Kind],
     (from, to): (Time, Time),
@@ -377,7 +379,7 @@ pub(crate) fn lines(
 
 /// One line per source that ever said anything of `kind` and was assigned in the window.
 fn sources(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Runs,
     kind: Kind,
     window: (Time, Time),
@@ -414,7 +416,7 @@ fn sources(
 
 /// Where nothing of a kind ever came: what can be said of each stream's time.
 fn bare(
-    streams: &BTreeMap<StreamId, Stream>,
+    streams: &BTreeMap<StreamId, Arc<Stream>>,
     withheld: &Runs,
     kind: Kind,
     window: (Time, Time),
@@ -435,5 +437,5 @@ fn bare(
         };
         sight.cut(window)
     };
-    streams.values().filter_map(cut).collect()
+    streams.values().filter_map(|stream| cut(stream)).collect()
 }

@@ -7,7 +7,6 @@ use alloc::string::String;
 
 use vitals::{Absence, Kind, Quality, Reading, Span, Time, Value};
 
-use crate::canonical::Bytes;
 use crate::channel::usable;
 use crate::coverage::SourceFacts;
 use crate::event::{DeviceReport, Link};
@@ -259,34 +258,6 @@ impl Device {
             self.battery = Some((at, percent.min(100)));
         }
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.text(&self.name);
-        to.text(&self.model);
-        to.text(&self.address);
-        to.option(self.link, |to, link| to.u8(link as u8));
-        to.time(self.since);
-        to.option(self.battery, |to, (at, percent)| {
-            to.time(at);
-            to.u8(percent);
-        });
-        to.option(self.contact, Bytes::bool);
-        to.option(self.measured, Bytes::time);
-        to.option(self.heard, Bytes::time);
-        to.f64(self.interval);
-        to.u32(self.notifications);
-        to.option(self.off, |to, off| {
-            to.option(off.kind, Bytes::kind);
-            to.time(off.since);
-            to.time(off.seen);
-            to.bool(off.said);
-            to.option(off.back, Bytes::time);
-            to.bool(off.judged);
-        });
-        to.option(self.body, Bytes::time);
-        to.option(self.bad_clock, Bytes::time);
-        self.facts.encode(to);
-    }
 }
 
 fn cut(text: &str) -> String {
@@ -294,4 +265,9 @@ fn cut(text: &str) -> String {
         .filter(|c| !c.is_control())
         .take(TEXT)
         .collect()
+}
+
+crate::canonical_fields! {
+    Off { kind, since, seen, said, back, judged }
+    Device { name, model, address, link, since, battery, contact, measured, heard, interval, notifications, off, body, bad_clock, facts }
 }

@@ -50,6 +50,12 @@ pub enum Event {
     },
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
+    /// The centre goes on from a backup: what it was sent from then until now is lost, as far as gateways do not hold
+    /// it still.
+    Restored {
+        /// Known time of the last entry that the backup holds.
+        since: Time,
+    },
 }
 
 /// Facts that no sensor of ours measures.
@@ -188,3 +194,11 @@ pub enum Link {
 
 /// How long a reading of a kind counts as being about *now* (rule data; see `rule.rs`).
 pub type FreshFor = Span;
+
+crate::canonical_numbers! {
+    Link { Connected, Searching, Lost }
+}
+
+crate::canonical_fields! {
+    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented }
+}

@@ -14,7 +14,6 @@ use alloc::vec::Vec;
 
 use vitals::{Kind, Time};
 
-use crate::canonical::Bytes;
 use crate::trend::{CLIP, FARTHEST, NEEDED, NEEDED_RECENT, SHRINK};
 pub use crate::trend::{Fit, Predict, Rule, rule};
 use crate::view::{ForecastPoint, ForecastView};
@@ -22,6 +21,10 @@ use crate::window::Window;
 
 /// Name and version.
 pub const MODEL: &str = "damped-trend-aci/1";
+/// Why there is no forecast, for people.
+pub(crate) const NO_DATA: &str = "no data yet";
+/// See above.
+pub(crate) const OTHER_SENSOR: &str = "another sensor took over";
 /// Horizons, in buckets: 5, 10, 15, 20 and 30 minutes.
 pub const HORIZONS: [i64; 5] = [30, 60, 90, 120, FARTHEST];
 /// Share of the outcomes that the intervals are meant to hold.
@@ -62,7 +65,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let miss_rate = 1.0 - COVERAGE;
         Self {
             scores: VecDeque::new(),
@@ -81,7 +84,7 @@ impl Ledger {
         clippy::cast_precision_loss,
         reason = "an index into at most 100 scores"
     )]
-    fn width(&self) -> f64 {
+    pub(crate) fn width(&self) -> f64 {
         if self.scores.len() < SCORES_NEEDED {
             return FIRST_WIDTH;
         }
@@ -96,7 +99,15 @@ impl Ledger {
         }
     }
 
-    fn score(&mut self, truth: f64, value: f64, spread: f64, half: f64, persistence: f64) {
+    /// A label came.
+    pub(crate) fn score(
+        &mut self,
+        truth: f64,
+        value: f64,
+        spread: f64,
+        half: f64,
+        persistence: f64,
+    ) {
         let error = libm::fabs(truth - value);
         let inside = error <= half;
         self.scored += 1;
@@ -149,7 +160,7 @@ impl Forecaster {
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
-            fit: Err("no data yet"),
+            fit: Err(NO_DATA),
             waiting: VecDeque::new(),
             ledgers: core::array::from_fn(|_| Ledger::new()),
             looked: i64::MIN,
@@ -223,7 +234,7 @@ impl Forecaster {
     pub fn restart(&mut self) {
         self.waiting.clear();
         (self.coming, self.clear) = (0, 0);
-        self.fit = Err("another sensor took over");
+        self.fit = Err(OTHER_SENSOR);
     }
 
     /// For readers. `stale`: the channel has no fresh usable reading.
@@ -330,52 +341,6 @@ impl Forecaster {
             self.waiting.pop_front();
         }
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.kind(self.kind);
-        match &self.fit {
-            Ok(fit) => {
-                to.bool(true);
-                to.i64(fit.at);
-                for part in [
-                    fit.level,
-                    fit.slope,
-                    fit.level_variance,
-                    fit.covariance,
-                    fit.slope_variance,
-                    fit.sigma,
-                    fit.moved,
-                    fit.usual,
-                ] {
-                    to.f64(part);
-                }
-            }
-            Err(reason) => {
-                to.bool(false);
-                to.text(reason);
-            }
-        }
-        to.len(self.waiting.len());
-        for waiting in &self.waiting {
-            to.i64(waiting.made);
-            for list in [waiting.value, waiting.spread, waiting.half] {
-                list.into_iter().for_each(|part| to.f64(part));
-            }
-            to.f64(waiting.persistence);
-        }
-        for ledger in &self.ledgers {
-            to.len(ledger.scores.len());
-            ledger.scores.iter().for_each(|score| to.f64(*score));
-            to.f64(ledger.miss_rate);
-            to.u64(ledger.scored);
-            to.u64(ledger.covered);
-            to.f64(ledger.error);
-            to.f64(ledger.persistence_error);
-        }
-        to.i64(self.looked);
-        to.u32(self.coming);
-        to.u32(self.clear);
-    }
 }
 
 fn is_coming(fit: &Fit, rule: &Rule, predict: &Predict) -> bool {
@@ -396,4 +361,10 @@ pub fn definition(kind: Kind) -> String {
          needed {NEEDED} {NEEDED_RECENT} clip {CLIP} shrink {SHRINK} horizons {HORIZONS:?}",
         rule(kind)
     )
+}
+
+crate::canonical_fields! {
+    Waiting { made, value, spread, half, persistence }
+    Ledger { scores, miss_rate, scored, covered, error, persistence_error }
+    Forecaster { kind, fit, waiting, ledgers, looked, coming, clear }
 }

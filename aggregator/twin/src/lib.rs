@@ -2,10 +2,10 @@
 //! gives effects; the same log gives the same twin and the same alerts, bit for bit.
 //!
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
-//! ours), `channel` (latest value, freshness, which source leads) with [`baseline`] (what is usual for this
-//! person) and [`window`] (the last half hour), then the models [`news2`], [`rhythm`] and [`forecast`] (on a [`trend`]), the
+//! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
+//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
 //! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
-//! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; `canonical` writes the state as bytes.
+//! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
 //! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
@@ -18,13 +18,16 @@ extern crate std;
 
 pub mod alert;
 pub mod baseline;
+pub mod bedside;
 mod body;
-mod canonical;
+pub mod canonical;
 mod channel;
 pub mod coverage;
 mod device;
 pub mod event;
 pub mod forecast;
+pub mod fusion;
+pub mod glucose;
 mod life;
 mod local;
 pub mod news2;
@@ -50,4 +53,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 8;
+pub const FOLD_VERSION: u32 = 12;

@@ -14,7 +14,7 @@ use vitals::{SourceId, Span, StreamId, Time};
 use crate::alert::{
     Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
 };
-use crate::canonical::Bytes;
+use crate::canonical::Canonical;
 use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
@@ -269,30 +269,6 @@ impl Life {
         }
         self.recent.push_back(alert);
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.u64(self.last);
-        to.u64(self.unknown);
-        self.local.encode(to);
-        to.len(self.active.len());
-        for ((_, subject), alert) in &self.active {
-            match subject {
-                Subject::Patient => to.u8(0),
-                Subject::Stream(stream) => {
-                    to.u8(1);
-                    to.bytes(&stream.0);
-                }
-                Subject::Source(stream, source) => {
-                    to.u8(2);
-                    to.bytes(&stream.0);
-                    to.u32(u32::from(source.0));
-                }
-            }
-            encode_alert(alert, to);
-        }
-        to.len(self.recent.len());
-        self.recent.iter().for_each(|alert| encode_alert(alert, to));
-    }
 }
 
 /// Takes over what another word about the same episode adds; true if it added anything.
@@ -311,36 +287,34 @@ fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
     })));
 }
 
-fn encode_alert(alert: &Alert, to: &mut Bytes<'_>) {
-    to.u64(alert.id.0);
-    to.u8(alert.condition as u8);
-    to.u8(alert.priority as u8);
-    to.u8(alert.state as u8);
-    to.time(alert.onset);
-    to.time(alert.raised);
-    to.option(alert.acknowledged.as_ref(), |to, acknowledgement| {
-        to.time(acknowledgement.at);
-        to.text(&acknowledgement.by);
-        to.text(&acknowledgement.note);
-    });
-    to.option(alert.resolved, Bytes::time);
-    to.text(&alert.summary);
-    to.text(&alert.plain_summary);
-    to.len(alert.evidence.len());
-    for evidence in &alert.evidence {
-        to.option(evidence.kind, Bytes::kind);
-        to.text(&evidence.label);
-        to.option(evidence.value, Bytes::f64);
-        to.option(evidence.limit, Bytes::f64);
-        to.time(evidence.effective);
-        to.quality(evidence.quality);
-        to.f64(evidence.contribution);
+impl Canonical for Subject {
+    fn encode(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Patient => to.push(0),
+            Self::Stream(stream) => {
+                to.push(1);
+                stream.encode(to);
+            }
+            Self::Source(stream, source) => {
+                to.push(2);
+                (*stream, *source).encode(to);
+            }
+        }
     }
-    to.text(alert.model);
-    to.bytes(&alert.model_hash);
-    to.option(alert.expected, Bytes::time);
-    to.option(alert.probability, Bytes::f64);
-    to.text(&alert.subject);
-    to.bool(alert.retrospective);
-    to.option(alert.told_locally, Bytes::time);
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(match u8::decode(from)? {
+            0 => Self::Patient,
+            1 => Self::Stream(StreamId::decode(from)?),
+            2 => Self::Source(StreamId::decode(from)?, SourceId::decode(from)?),
+            _ => return None,
+        })
+    }
+}
+
+crate::canonical_fields! {
+    Acknowledgement { at, by, note }
+    Evidence { kind, label, value, limit, effective, quality, contribution }
+    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally }
+    Life { last, unknown, local, active, recent }
 }

@@ -12,7 +12,6 @@ use alloc::collections::BTreeMap;
 use vitals::Time;
 
 use crate::alert::Condition;
-use crate::canonical::Bytes;
 use crate::event::LocalAlert;
 use crate::life::{Draft, SAME_EPISODE};
 use crate::{rule, words};
@@ -87,20 +86,6 @@ impl Waiting {
         let (told, _) = self.0.remove(&{ *condition })?;
         Some((words::told(&told, true)?, told.until()))
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.len(self.0.len());
-        for (told, due) in self.0.values() {
-            to.u8(told.condition as u8);
-            to.kind(told.kind);
-            to.f64(told.value);
-            to.f64(told.limit);
-            for time in [told.onset, told.raised, told.as_of, *due] {
-                to.time(time);
-            }
-            to.option(told.resolved, Bytes::time);
-        }
-    }
 }
 
 fn join(draft: &mut Draft, told: &LocalAlert) {
@@ -108,4 +93,9 @@ fn join(draft: &mut Draft, told: &LocalAlert) {
     draft.told_locally = Some(told.raised);
     // The gateway tells of nothing less.
     draft.priority = crate::alert::Priority::High;
+}
+
+crate::canonical_fields! {
+    LocalAlert { condition, kind, value, limit, onset, raised, as_of, resolved }
+    Waiting { 0 }
 }

@@ -18,7 +18,7 @@ pub const SOURCE: &str =
     "RCP National Early Warning Score (NEWS) 2, 2017; parameters not measured give an interval";
 
 /// One step of the chart: up to and including `to` (in units of the rounding) it is `points`.
-type Step = (i64, u8);
+pub(crate) type Step = (i64, u8);
 
 const RESPIRATION: [Step; 5] = [(8, 3), (11, 1), (20, 0), (24, 2), (i64::MAX, 3)];
 const OXYGEN_1: [Step; 4] = [(91, 3), (93, 2), (95, 1), (i64::MAX, 0)];
@@ -286,7 +286,7 @@ fn oxygen_saturation(inputs: &Inputs) -> (Input<u8>, Option<f64>) {
     numeric(inputs.oxygen_saturation, whole, 1.0, steps)
 }
 
-fn look_up(steps: &[Step], value: i64) -> u8 {
+pub(crate) fn look_up(steps: &[Step], value: i64) -> u8 {
     steps
         .iter()
         .find(|(to, _)| value <= *to)
@@ -297,7 +297,7 @@ fn look_up(steps: &[Step], value: i64) -> u8 {
     clippy::cast_possible_truncation,
     reason = "casts saturate; vital signs are small numbers"
 )]
-fn whole(value: f64) -> i64 {
+pub(crate) fn whole(value: f64) -> i64 {
     libm::round(value) as i64
 }
 
@@ -306,7 +306,7 @@ fn whole(value: f64) -> i64 {
     clippy::cast_possible_truncation,
     reason = "casts saturate; vital signs are small numbers"
 )]
-fn tenths(value: f64) -> i64 {
+pub(crate) fn tenths(value: f64) -> i64 {
     libm::round(value * 10.0 + 1e-9) as i64
 }
 
@@ -321,6 +321,10 @@ pub fn definition() -> String {
         crate::rule::NEWS2_URGENT,
         crate::rule::NEWS2_EMERGENCY
     )
+}
+
+crate::canonical_numbers! {
+    Parameter { Respiration, OxygenSaturation, Oxygen, Systolic, Pulse, Consciousness, Temperature }
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ use alloc::vec::Vec;
 
 use vitals::{ContextId, Kind, Reading, SourceId};
 
-use crate::canonical::Bytes;
-
 /// Contexts remembered in full, per stream. An agent opens one per start and day: more than half a year.
 pub const MAX_CONTEXTS: usize = 256;
 /// Older contexts remembered by id alone, per stream.
@@ -96,15 +94,6 @@ impl Ranges {
     #[must_use]
     pub fn ranges(&self) -> usize {
         self.list.len()
-    }
-
-    fn encode(&self, to: &mut Bytes<'_>) {
-        to.option(self.forgotten, Bytes::u64);
-        to.len(self.list.len());
-        for &(first, last) in &self.list {
-            to.u64(first);
-            to.u64(last);
-        }
     }
 }
 
@@ -198,26 +187,12 @@ impl Order {
             self.forgotten.push_back(oldest);
         }
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.len(self.contexts.len());
-        for (context, seen) in &self.contexts {
-            to.bytes(&context.0);
-            to.u64(seen.used);
-            seen.numbers.encode(to);
-            to.len(seen.sequences.len());
-            for ((source, kind), ranges) in &seen.sequences {
-                to.u32(u32::from(source.0));
-                to.kind(*kind);
-                ranges.encode(to);
-            }
-        }
-        to.len(self.forgotten.len());
-        for context in &self.forgotten {
-            to.bytes(&context.0);
-        }
-        to.u64(self.uses);
-    }
+crate::canonical_fields! {
+    Ranges { forgotten, list }
+    Seen { used, numbers, sequences }
+    Order { contexts, forgotten, uses }
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use alloc::string::String;
 
 use vitals::{Span, Time};
 
-use crate::canonical::Bytes;
 use crate::rule::{RHYTHM_CLEAR, RHYTHM_HOLD};
 
 /// Name and version.
@@ -302,18 +301,6 @@ impl Beats {
             begin,
         })
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.len(self.kept.len());
-        for kept in &self.kept {
-            to.time(kept.beat.at);
-            to.option(kept.beat.tenth_ms, Bytes::i64);
-            to.u64(kept.beat.sequence);
-            to.u64(kept.beat.run);
-            to.u8(kept.verdict as u8);
-        }
-        to.option(self.dirty_from, Bytes::len);
-    }
 }
 
 fn neighbours(before: &Kept, after: &Kept) -> bool {
@@ -441,16 +428,17 @@ impl Past {
             .take()
             .map(|(onset, end, worst)| Episode { onset, end, worst })
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        self.beats.encode(to);
-        to.option(self.episode, |to, (onset, end, worst)| {
-            to.time(onset);
-            to.time(end);
-            to.f64(worst);
-        });
-        to.time(self.fed);
-    }
+crate::canonical_fields! {
+    Beat { at, tenth_ms, sequence, run }
+    Kept { beat, symbol, word, verdict }
+    Beats { kept, dirty_from }
+    Past { beats, episode, fed }
+}
+
+crate::canonical_numbers! {
+    Verdict { Unknown, Other, Fibrillation }
 }
 
 #[cfg(test)]

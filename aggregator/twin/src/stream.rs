@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 
 use vitals::{GatewayId, Reading, SourceId, Span, Time};
 
-use crate::canonical::Bytes;
 use crate::coverage::{Runs, StreamFacts};
 use crate::device::Device;
 use crate::event::{Assigned, DeviceReport, Heartbeat};
@@ -231,6 +230,13 @@ impl Stream {
         self.listed().next().is_some()
     }
 
+    /// When the last of its sensors went; `None` while it lasts.
+    pub(crate) fn ended(&self) -> Option<Time> {
+        let ends = |terms: &Vec<Term>| terms.last().and_then(|term| term.to);
+        let last = self.assigned.values().filter_map(ends).max();
+        (!self.lasts()).then(|| last.unwrap_or(self.assigned_at))
+    }
+
     /// Begin of a sensor's present term; `None`: nothing is expected of it. A sensor that no report named yet can
     /// be any of the list.
     pub(crate) fn begin(&self, device: &Device) -> Option<Time> {
@@ -272,9 +278,20 @@ impl Stream {
     /// The gateway ran, and says how far it is.
     pub(crate) fn beat(&mut self, heartbeat: &Heartbeat, known: Time) {
         self.facts.beat(heartbeat, known);
+        self.prune(known);
+    }
+
+    /// Lets go of what no question about coverage can reach. A stream that has ended has no beat that would.
+    pub(crate) fn prune(&mut self, known: Time) {
+        self.facts.prune(known);
         for device in self.devices.values_mut() {
             device.facts.prune(known);
         }
+    }
+
+    /// True if [`Stream::prune`] has something to let go of.
+    pub(crate) fn is_stale(&self, known: Time) -> bool {
+        self.facts.is_stale(known) || self.devices.values().any(|of| of.facts.is_stale(known))
     }
 
     /// The gateway made something at `at`. Gives true if that ends its silence.
@@ -314,39 +331,6 @@ impl Stream {
     pub(crate) fn set_aside(&mut self, why: Aside) {
         set_aside(&mut self.counters, why, 1);
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.text(self.gateway.as_str());
-        to.len(self.assigned.len());
-        for (address, terms) in &self.assigned {
-            to.text(address);
-            to.len(terms.len());
-            for term in terms {
-                to.time(term.from);
-                to.option(term.to, Bytes::time);
-            }
-        }
-        to.time(self.assigned_at);
-        to.bool(self.revoked);
-        to.bool(self.frozen);
-        to.option(self.lost, Bytes::time);
-        self.order.encode(to);
-        encode_counters(&self.counters, to);
-        to.option(self.heartbeat.as_ref(), |to, heartbeat| {
-            to.time(heartbeat.sent);
-            to.u64(heartbeat.buffer_records);
-            to.u64(heartbeat.readings_decoded);
-        });
-        to.option(self.content, Bytes::time);
-        to.time(self.alive_since);
-        to.bool(self.silent);
-        to.len(self.devices.len());
-        for (source, device) in &self.devices {
-            to.u32(u32::from(source.0));
-            device.encode(to);
-        }
-        self.facts.encode(to);
-    }
 }
 
 /// Counts readings that are set aside.
@@ -362,8 +346,8 @@ pub(crate) fn set_aside(counters: &mut Counters, why: Aside, readings: u64) {
     *reason = reason.saturating_add(readings);
 }
 
-pub(crate) fn encode_counters(counters: &Counters, to: &mut Bytes<'_>) {
-    for count in counters.all() {
-        to.u64(count);
-    }
+crate::canonical_fields! {
+    Term { from, to }
+    Heartbeat { sent, buffer_records, readings_decoded, awake_since, complete_until }
+    Stream { gateway, assigned, assigned_at, revoked, frozen, lost, order, counters, heartbeat, content, alive_since, silent, devices, facts }
 }

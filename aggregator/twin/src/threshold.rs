@@ -5,7 +5,6 @@
 
 use vitals::{Span, Time};
 
-use crate::canonical::Bytes;
 use crate::rhythm::Episode;
 use crate::rule::{self, Level, Side, Threshold};
 use crate::window::{BUCKET, Window};
@@ -187,18 +186,10 @@ impl Past {
         let hold = rule.levels.first()?.hold;
         (end.since(onset) >= hold + BUCKET).then_some(Episode { onset, end, worst })
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.i64(self.bucket);
-        to.f64(self.sum);
-        to.f64(self.count);
-        to.option(self.run, |to, (begin, last, worst)| {
-            to.i64(begin);
-            to.i64(last);
-            to.f64(worst);
-        });
-        to.time(self.fed);
-    }
+crate::canonical_fields! {
+    Past { bucket, sum, count, run, fed }
 }
 
 #[cfg(test)]

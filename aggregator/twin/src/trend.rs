@@ -9,6 +9,10 @@ use vitals::Kind;
 
 use crate::window::Window;
 
+/// Why a window cannot be fitted, for people.
+pub(crate) const TOO_SHORT: &str = "less than three minutes of data";
+/// See above.
+pub(crate) const TOO_MANY_GAPS: &str = "too many gaps in the last three minutes";
 /// Measured buckets that a fit needs: three minutes.
 pub(crate) const NEEDED: usize = 18;
 /// Of the last 18 buckets at least this many must be measured.
@@ -163,14 +167,14 @@ impl Fit {
             .filter_map(|index| Some((index, window.mean(index)?)))
             .collect();
         if measured.len() < NEEDED {
-            return Err("less than three minutes of data");
+            return Err(TOO_SHORT);
         }
         let recent = measured
             .iter()
             .filter(|(index, _)| last - index < NEEDED as i64)
             .count();
         if recent < NEEDED_RECENT {
-            return Err("too many gaps in the last three minutes");
+            return Err(TOO_MANY_GAPS);
         }
         let sigma = spread(&measured).max(rule.floor);
         let mut fit = Self::start(&measured, sigma);
@@ -328,4 +332,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
     let middle = values.len() / 2;
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+crate::canonical_fields! {
+    Fit { at, level, slope, level_variance, covariance, slope_variance, sigma, moved, usual }
 }

@@ -5,22 +5,23 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use vitals::{GatewayId, Kind, StreamId, Time};
+use vitals::{GatewayId, Kind, SourceId, StreamId, Time};
 
 use crate::alert::{Alert, AlertChange, AlertId, Condition};
 use crate::body::{Body, BodyDue};
-use crate::canonical::Bytes;
+use crate::canonical::{Canonical, read};
 use crate::coverage::{self, Withheld};
-use crate::event::{Assigned, Batch, Context, Event};
+use crate::event::{Assigned, Batch, Context, Event, Gap};
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
 use crate::rule;
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due, ShutOut};
 use crate::view::{
-    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView,
+    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView, TallyView,
 };
 
 /// What a step yields. Nothing leaves the process before the entry that made it is durable.
@@ -39,12 +40,17 @@ const MAX_FIRED: usize = 10_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Twin {
     known: Time,
-    streams: BTreeMap<StreamId, Stream>,
-    /// Readings on streams that are not this patient's.
+    /// Shared with copies of this twin until one of them changes: most have ended, and are never touched again.
+    streams: BTreeMap<StreamId, Arc<Stream>>,
+    /// Readings on streams that are not this patient's, or were and are forgotten.
     stray: Counters,
     body: Body,
     life: Life,
     withheld: Withheld,
+}
+
+crate::canonical_fields! {
+    Twin { known, streams, stray, body, life, withheld }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,24 +95,27 @@ impl Twin {
 
     /// Appends the canonical encoding of the whole state: equal states, equal bytes.
     pub fn canonical_bytes(&self, out: &mut Vec<u8>) {
-        let mut to = Bytes(out);
-        to.u32(crate::FOLD_VERSION);
-        to.time(self.known);
-        to.len(self.streams.len());
-        for (id, stream) in &self.streams {
-            to.bytes(&id.0);
-            stream.encode(&mut to);
-        }
-        stream::encode_counters(&self.stray, &mut to);
-        self.body.encode(&mut to);
-        self.life.encode(&mut to);
-        self.withheld.encode(&mut to);
+        crate::FOLD_VERSION.encode(out);
+        self.encode(out);
+    }
+
+    /// The state that [`Twin::canonical_bytes`] wrote; `None` if these are not such bytes of this fold version.
+    #[must_use]
+    pub fn from_canonical_bytes(bytes: &[u8]) -> Option<Self> {
+        let (version, twin) = read::<(u32, Self)>(bytes)?;
+        (version == crate::FOLD_VERSION).then_some(twin)
     }
 
     /// Channels, by kind.
     #[must_use]
     pub fn channels(&self) -> Vec<ChannelView> {
         self.body.channels(self.known)
+    }
+
+    /// What is added up over a day: steps, energy.
+    #[must_use]
+    pub fn tallies(&self) -> Vec<TallyView> {
+        self.body.tallies(self.known)
     }
 
     /// Scores.
@@ -136,7 +145,7 @@ impl Twin {
     /// Sensors, by stream and number.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceView> {
-        let of_stream = |(id, stream): (&StreamId, &Stream)| {
+        let of_stream = |(id, stream): (&StreamId, &Arc<Stream>)| {
             let id = *id;
             let view =
                 move |(source, device): (&vitals::SourceId, &crate::device::Device)| DeviceView {
@@ -171,7 +180,7 @@ impl Twin {
     /// Gateways' streams.
     #[must_use]
     pub fn gateways(&self) -> Vec<GatewayView> {
-        let view = |(id, stream): (&StreamId, &Stream)| GatewayView {
+        let view = |(id, stream): (&StreamId, &Arc<Stream>)| GatewayView {
             gateway: stream.gateway.clone(),
             stream: *id,
             last_heartbeat: stream.heartbeat.as_ref().map(|heartbeat| heartbeat.sent),
@@ -238,7 +247,7 @@ impl Twin {
                 Item::Body(due) => self.body.fire(due, now, &mut self.life, out),
                 Item::Local => self.life.settle_local(now, out),
                 Item::Stream(id, due) => {
-                    if let Some(stream) = self.streams.get_mut(&id) {
+                    if let Some(stream) = self.streams.get_mut(&id).map(Arc::make_mut) {
                         technical::fire(id, stream, due, now, &mut self.life, out);
                     }
                 }
@@ -257,7 +266,7 @@ impl Twin {
                 number,
                 readings,
             } => {
-                let Some(stream) = self.streams.get_mut(stream) else {
+                let Some(stream) = self.streams.get_mut(stream).map(Arc::make_mut) else {
                     self.stray.malformed = self.stray.malformed.saturating_add(*readings);
                     return true;
                 };
@@ -282,25 +291,67 @@ impl Twin {
             Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
             Event::Collection { given } => self.withheld.say(*given, known),
             Event::Tick => return false,
+            Event::Restored { since } => self.lose(*since, known),
         }
         true
     }
 
     fn assign(&mut self, assigned: &Assigned, known: Time, out: &mut Vec<Effect>) {
-        match self.streams.get_mut(&assigned.stream) {
+        match self.streams.get_mut(&assigned.stream).map(Arc::make_mut) {
             Some(stream) => {
                 stream.assign(assigned, known);
                 technical::expect_no_more(assigned.stream, stream, known, &mut self.life, out);
             }
             None => {
+                self.forget_ended(known);
                 self.streams
-                    .insert(assigned.stream, Stream::new(assigned, known));
+                    .insert(assigned.stream, Arc::new(Stream::new(assigned, known)));
             }
         }
     }
 
+    /// Lets go of streams that ended so long ago that nothing of theirs is taken any more, however late it comes: their
+    /// counts stay. And of what no question can reach in those that ended later.
+    fn forget_ended(&mut self, known: Time) {
+        let over = |stream: &Stream| {
+            let ended = stream.ended();
+            stream.lost.is_none() && ended.is_some_and(|at| known.since(at) > rule::MAX_AGE)
+        };
+        let stray = &mut self.stray;
+        self.streams.retain(|_, stream| {
+            let goes = over(stream);
+            if goes {
+                stray.add(&stream.counters);
+            }
+            !goes
+        });
+        for stream in self.streams.values_mut() {
+            if !stream.lasts() && stream.is_stale(known) {
+                Arc::make_mut(stream).prune(known);
+            }
+        }
+    }
+
+    /// Each stream may have lost readings, nobody knows how many: what is measured of that time comes again.
+    fn lose(&mut self, since: Time, known: Time) {
+        for stream in self.streams.values_mut().map(Arc::make_mut) {
+            let counters = &mut stream.counters;
+            counters.losses_of_unknown_size = counters.losses_of_unknown_size.saturating_add(1);
+            let gap = Gap {
+                source: SourceId(0),
+                reason: coverage::CENTRE_RESTORED,
+                readings: 0,
+                exact: false,
+                from: since,
+                to: known,
+            };
+            stream.facts.declare(&gap, known);
+        }
+    }
+
     fn revoke(&mut self, gateway: &GatewayId, known: Time, out: &mut Vec<Effect>) {
-        let of = |(id, stream): (&StreamId, &Stream)| (stream.gateway == *gateway).then_some(*id);
+        let of =
+            |(id, stream): (&StreamId, &Arc<Stream>)| (stream.gateway == *gateway).then_some(*id);
         let ids: Vec<StreamId> = self.streams.iter().filter_map(of).collect();
         self.shut_out(&ids, ShutOut::Revoked, known, out);
     }
@@ -308,7 +359,7 @@ impl Twin {
     fn shut_out(&mut self, ids: &[StreamId], why: ShutOut, known: Time, out: &mut Vec<Effect>) {
         let mut ended = Vec::new();
         for id in ids {
-            let Some(stream) = self.streams.get_mut(id) else {
+            let Some(stream) = self.streams.get_mut(id).map(Arc::make_mut) else {
                 continue;
             };
             if stream.lasts() {
@@ -324,7 +375,7 @@ impl Twin {
             if self.is_covered(id, known) {
                 continue;
             }
-            if let Some(stream) = self.streams.get_mut(&id) {
+            if let Some(stream) = self.streams.get_mut(&id).map(Arc::make_mut) {
                 technical::not_monitored(id, stream, why, known, &mut self.life, out);
             }
         }
@@ -337,7 +388,7 @@ impl Twin {
         };
         let mut sensors = stream.ended_at(at);
         sensors.all(|sensor| {
-            let mut lists = self.streams.values().flat_map(Stream::listed);
+            let mut lists = self.streams.values().flat_map(|stream| stream.listed());
             lists.any(|listed| listed == sensor)
         })
     }
@@ -349,17 +400,17 @@ impl Twin {
             .streams
             .get(&heard)
             .filter(|stream| stream.lasts())
-            .map(Stream::assigned_at)
+            .map(|stream| stream.assigned_at())
         else {
             return;
         };
-        let lost = |(id, stream): (&StreamId, &Stream)| stream.lost.map(|at| (*id, at));
+        let lost = |(id, stream): (&StreamId, &Arc<Stream>)| stream.lost.map(|at| (*id, at));
         let lost: Vec<(StreamId, Time)> = self.streams.iter().filter_map(lost).collect();
         for (id, at) in lost {
             if assigned_at <= at && !self.is_covered(id, at) {
                 continue;
             }
-            if let Some(stream) = self.streams.get_mut(&id) {
+            if let Some(stream) = self.streams.get_mut(&id).map(Arc::make_mut) {
                 stream.lost = None;
             }
             let subject = Subject::Stream(id);
@@ -370,7 +421,7 @@ impl Twin {
 
     fn batch(&mut self, batch: &Batch, known: Time, out: &mut Vec<Effect>) {
         let count = batch.readings.len() as u64;
-        let Some(stream) = self.streams.get_mut(&batch.stream) else {
+        let Some(stream) = self.streams.get_mut(&batch.stream).map(Arc::make_mut) else {
             stream::set_aside(&mut self.stray, Aside::Unassigned, count);
             return;
         };
@@ -398,7 +449,7 @@ impl Twin {
     }
 
     fn take(&mut self, batch: &Batch, partly: bool, known: Time, out: &mut Vec<Effect>) {
-        let Some(stream) = self.streams.get_mut(&batch.stream) else {
+        let Some(stream) = self.streams.get_mut(&batch.stream).map(Arc::make_mut) else {
             return;
         };
         let id = batch.stream;
@@ -506,3 +557,45 @@ impl Twin {
 
 /// The kind whose readings say what the pulse is, best first.
 pub(crate) const PULSE: [Kind; 2] = [Kind::HeartRate, Kind::PulseRate];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_shares_the_streams_that_do_not_change() {
+        let at = |seconds: i64| Time::from_micros(1_795_219_200_000_000 + seconds * 1_000_000);
+        let [former, present] = [StreamId([1; 16]), StreamId([2; 16])];
+        let assigned = |stream, devices: &[&str]| {
+            Event::Assigned(Assigned {
+                stream,
+                gateway: GatewayId::parse("gw-1").expect("valid"),
+                devices: devices.iter().map(|address| (*address).into()).collect(),
+                from: at(0),
+            })
+        };
+        let (mut twin, mut out) = (Twin::new(), Vec::new());
+        for (second, event) in [
+            (0, assigned(former, &["AA:BB:CC:DD:EE:01"])),
+            (9, assigned(former, &[])),
+            (10, assigned(present, &["AA:BB:CC:DD:EE:01"])),
+        ] {
+            step(&mut twin, &event, at(second), &mut out);
+        }
+        let copy = twin.clone();
+        let malformed = Event::Malformed {
+            stream: present,
+            context: vitals::ContextId([3; 16]),
+            number: 1,
+            readings: 1,
+        };
+        step(&mut twin, &malformed, at(11), &mut out);
+        let shared = |id| Arc::ptr_eq(&twin.streams[&id], &copy.streams[&id]);
+        assert!(shared(former));
+        assert!(!shared(present), "control: this one changed");
+        assert_eq!(
+            copy.streams[&present].counters.malformed, 0,
+            "and its copy did not"
+        );
+    }
+}

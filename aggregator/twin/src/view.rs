@@ -37,6 +37,38 @@ pub struct ChannelView {
     pub stale: bool,
     /// Limit of freshness.
     pub fresh_for: Span,
+    /// Another source that has lastingly said something else.
+    pub disagreement: Option<DisagreementView>,
+}
+
+/// Another source of a kind says something else than the one that leads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DisagreementView {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its number.
+    pub source: SourceId,
+    /// What it said last, in the kind's unit.
+    pub value: f64,
+    /// When.
+    pub effective: Time,
+    /// Since when they differ.
+    pub since: Time,
+}
+
+/// What is added up over the sources that count it, none twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TallyView {
+    /// `steps` or `energy_expended`.
+    pub name: &'static str,
+    /// UCUM.
+    pub unit: &'static str,
+    /// The last hour, to ten minutes.
+    pub last_hour: u64,
+    /// The last 24 hours.
+    pub last_day: u64,
+    /// What each source counted in the last 24 hours.
+    pub sources: Vec<(StreamId, SourceId, u64)>,
 }
 
 /// A score with an interval over what is missing.
@@ -204,24 +236,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// All counts, in the order of declaration.
-    pub(crate) const fn all(&self) -> [u64; 12] {
-        [
-            self.applied,
-            self.duplicated,
-            self.quarantined,
-            self.quarantined_before_assignment,
-            self.quarantined_unassigned,
-            self.quarantined_future,
-            self.quarantined_ancient,
-            self.quarantined_forgotten,
-            self.declared_lost,
-            self.losses_of_unknown_size,
-            self.malformed,
-            self.unknown_alerts,
-        ]
-    }
-
     /// Adds another's counts.
     pub(crate) const fn add(&mut self, other: &Self) {
         self.applied = self.applied.saturating_add(other.applied);
@@ -249,4 +263,8 @@ impl Counters {
         self.malformed = self.malformed.saturating_add(other.malformed);
         self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
     }
+}
+
+crate::canonical_fields! {
+    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts }
 }

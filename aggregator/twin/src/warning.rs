@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 use vitals::{Kind, Quality, Time};
 
 use crate::alert::{Condition, Evidence, Priority};
-use crate::canonical::Bytes;
 use crate::life::Draft;
 use crate::news2::{self, Parameter, Score};
 use crate::rule::{self, NEWS2_EMERGENCY, NEWS2_HOLD, NEWS2_URGENT, fingerprint};
@@ -83,17 +82,6 @@ impl Warning {
             .flatten()
             .min()
             .map(|since| since + NEWS2_HOLD)
-    }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        for time in [self.urgent, self.emergency, self.calm] {
-            to.option(time, Bytes::time);
-        }
-        to.len(self.scored.len());
-        self.scored
-            .iter()
-            .for_each(|parameter| to.u8(*parameter as u8));
-        to.option(self.raised, |to, priority| to.u8(priority as u8));
     }
 }
 
@@ -188,6 +176,10 @@ pub(crate) const fn concerns(kind: Kind) -> bool {
 }
 
 const _: () = assert!(rule::NEWS2_URGENT < rule::NEWS2_EMERGENCY);
+
+crate::canonical_fields! {
+    Warning { urgent, emergency, calm, scored, raised }
+}
 
 #[cfg(test)]
 mod tests {

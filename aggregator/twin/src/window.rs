@@ -8,8 +8,6 @@ use alloc::collections::VecDeque;
 
 use vitals::{Fixed, Kind, Span, Time};
 
-use crate::canonical::Bytes;
-
 /// Length of a bucket.
 pub const BUCKET: Span = Span::from_secs(10);
 /// Buckets kept: half an hour.
@@ -200,23 +198,16 @@ impl Window {
         }
         (count > 0.0).then(|| sum / count)
     }
-
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.kind(self.kind);
-        to.i64(self.newest);
-        to.time(self.at);
-        to.len(self.buckets.len());
-        for bucket in &self.buckets {
-            for part in [bucket.sum, bucket.count, bucket.lowest, bucket.highest] {
-                to.i64(part);
-            }
-        }
-    }
 }
 
 /// How many steps of a kind's resolution make one unit: 10 for one decimal.
 pub(crate) fn per_unit(kind: Kind) -> f64 {
     libm::round(1.0 / Fixed(1).to_f64(kind))
+}
+
+crate::canonical_fields! {
+    Bucket { sum, count, lowest, highest }
+    Window { kind, newest, at, buckets }
 }
 
 #[cfg(test)]

@@ -16,6 +16,11 @@ use crate::life::Draft;
 use crate::rhythm;
 use crate::rule::{self, Level, Side, Threshold, fingerprint};
 
+/// Names the threshold rules.
+pub(crate) const THRESHOLDS: &str = "thresholds/1";
+/// Names the technical rules.
+pub(crate) const TECHNICAL: &str = "technical/2";
+
 /// What a threshold rule found.
 pub(crate) struct Beyond<'a> {
     pub(crate) rule: &'a Threshold,
@@ -74,7 +79,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             quality: found.quality,
             contribution: 1.0,
         }],
-        model: "thresholds/1",
+        model: THRESHOLDS,
         model_hash: fingerprint(&rule::definition(found.scale_2)),
         expected: None,
         probability: None,
@@ -287,7 +292,10 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::OxygenSaturationLow
         | Condition::HeartRateHigh
         | Condition::HeartRateLow
-        | Condition::EarlyWarningScore => (Priority::Low, ""),
+        | Condition::EarlyWarningScore
+        | Condition::GlucoseLow
+        | Condition::GlucoseHigh
+        | Condition::GlucoseFalling => (Priority::Low, ""),
     };
     let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
     let evidence: Vec<Evidence> = vec![Evidence {
@@ -306,7 +314,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         summary: format!("{subject}: {detail}."),
         plain_summary: plain.into(),
         evidence,
-        model: "technical/2",
+        model: TECHNICAL,
         model_hash: fingerprint(&rule::technical_definition()),
         expected: None,
         probability: None,

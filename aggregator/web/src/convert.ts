@@ -106,6 +106,7 @@ function channel(from: twinWire.Channel): Channel {
     count: Number(from.count),
     stale: from.stale,
     freshFor: ms(from.freshForUs),
+    disagreement: from.disagreement ? { value: from.disagreement.value, since: ms(from.disagreement.sinceUs) } : null,
   };
 }
 
@@ -199,6 +200,7 @@ export function twin(from: twinWire.Twin): Twin {
           source: from.rhythm.source,
         }
       : null,
+    tallies: from.tallies.map((tally) => ({ name: tally.name, lastHour: Number(tally.lastHour), lastDay: Number(tally.lastDay) })),
   };
 }
 

@@ -65,6 +65,15 @@ export interface Channel {
   readonly count: number;
   readonly stale: boolean;
   readonly freshFor: number;
+  /** What another source of this kind says, where the two have lastingly differed. */
+  readonly disagreement: { readonly value: number; readonly since: number } | null;
+}
+
+/** What is added up over all sources that count it, none twice. */
+export interface Tally {
+  readonly name: string;
+  readonly lastHour: number;
+  readonly lastDay: number;
 }
 
 export interface ScorePart {
@@ -153,6 +162,7 @@ export interface Twin {
   readonly testData: boolean;
   readonly stateHash: string;
   readonly rhythm: Rhythm | null;
+  readonly tallies: readonly Tally[];
 }
 
 export interface Session {

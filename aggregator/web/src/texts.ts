@@ -57,6 +57,9 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   oxygen_saturation_low: "Oxygen saturation low",
   heart_rate_high: "Heart rate high",
   heart_rate_low: "Heart rate low",
+  glucose_low: "Glucose low",
+  glucose_high: "Glucose high",
+  glucose_falling: "Glucose falling",
   early_warning_score: "Early warning score raised",
   sensor_off: "Sensor off the body",
   battery_low: "Battery low",
@@ -207,6 +210,11 @@ export const texts = {
     good: "good signal",
     others: (count: number) => (count === 1 ? "1 other patient waits" : `${count} other patients wait`),
     noValues: "No live values yet.",
+    disagrees: (value: string) => `another sensor says ${value}`,
+    tally: (name: string, day: number, hour: number) => {
+      const of = name === "steps" ? "Steps" : "Energy spent (kJ)";
+      return `${of}: ${day.toLocaleString("en-GB")} in 24 hours, ${hour.toLocaleString("en-GB")} in the last hour`;
+    },
   },
 
   alerts: {
@@ -313,6 +321,7 @@ export const texts = {
     points: (points: number) => (points === 1 ? "1 point" : `${points} points`),
     none: "No score yet.",
     missingPart: "missing",
+    other: (name: string, low: number, high: number) => `${name === "qsofa" ? "qSOFA" : name.toUpperCase()} ${low === high ? low : `${low} to ${high}`}`,
   },
 
   rhythm: {

@@ -13,7 +13,7 @@ test("a twin through its wire bytes keeps values, absences and times", () => {
     position: 7n,
     knownUs: 1_700_000_000_123_456n,
     channels: [
-      { kind: Kind.OXYGEN_SATURATION, value: 97, effectiveUs: 1_700_000_000_000_000n, freshForUs: 60_000_000n, band: { low: 95, high: 99 } },
+      { kind: Kind.OXYGEN_SATURATION, value: 97, effectiveUs: 1_700_000_000_000_000n, freshForUs: 60_000_000n, band: { low: 95, high: 99 }, disagreement: { source: 2, value: 82, sinceUs: 1_699_999_000_000_000n } },
       { kind: Kind.HEART_RATE, absence: 6 },
     ],
     scores: [{ name: "news2", low: 1, high: 9, parts: [{ name: "pulse", points: 0 }, { name: "air or oxygen", missingReason: "not known" }] }],
@@ -23,6 +23,7 @@ test("a twin through its wire bytes keeps values, absences and times", () => {
   const twin = convert.twin(fromBinary(TwinSchema, toBinary(TwinSchema, wire)));
   assert.equal(twin.known, 1_700_000_000_123.456);
   assert.deepEqual([twin.channels[0]?.value, twin.channels[0]?.freshFor, twin.channels[0]?.band], [97, 60_000, { low: 95, high: 99 }]);
+  assert.deepEqual([twin.channels[0]?.disagreement, twin.channels[1]?.disagreement], [{ value: 82, since: 1_699_999_000_000 }, null]);
   assert.deepEqual([twin.channels[1]?.value, twin.channels[1]?.absence, twin.channels[1]?.band], [null, 6, null]);
   assert.deepEqual(twin.scores[0]?.parts.map((part) => part.points), [0, null]);
   assert.deepEqual([twin.forecasts[0]?.crosses, twin.forecasts[0]?.coverageObserved], [null, null]);

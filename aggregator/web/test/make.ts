@@ -45,6 +45,7 @@ export function twin(from: Partial<Twin>): Twin {
     testData: false,
     stateHash: "",
     rhythm: null,
+    tallies: [],
     ...from,
   };
 }
@@ -63,6 +64,7 @@ export function channel(from: Partial<Channel>): Channel {
     count: 1,
     stale: false,
     freshFor: 0,
+    disagreement: null,
     ...from,
   };
 }

@@ -272,13 +272,19 @@ pub struct ListAlertsResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchAlertsRequest {
+    /// Empty: all patients that the caller may see. At most 1000.
     #[prost(string, repeated, tag = "1")]
     pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Opaque; from AlertEvent.cursor. It holds for the filter that it was given for, as WatchTwinsRequest.cursor.
     #[prost(bytes = "vec", tag = "2")]
     pub cursor: ::prost::alloc::vec::Vec<u8>,
-    /// Only this priority and more urgent ones; UNSPECIFIED = all.
+    /// Only alerts that have or had this priority or a more urgent one; UNSPECIFIED = all. Who knows an alert also
+    /// learns that it became less urgent.
     #[prost(enumeration = "Priority", tag = "3")]
     pub priority_at_least: i32,
+    /// Only alerts about the body, or only those about devices and the way of the data; UNSPECIFIED = both.
+    #[prost(enumeration = "Category", tag = "4")]
+    pub category: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AlertEvent {
@@ -628,7 +634,7 @@ pub mod alert_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// As TwinService.Watch; alert changes are never conflated: a reader too slow for them is cut off with
-        /// its cursor (status RESOURCE_EXHAUSTED).
+        /// its cursor (status RESOURCE_EXHAUSTED, the cursor in the trailer vitaltwin-cursor-bin).
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchAlertsRequest>,
@@ -708,7 +714,7 @@ pub mod alert_service_server {
             + std::marker::Send
             + 'static;
         /// As TwinService.Watch; alert changes are never conflated: a reader too slow for them is cut off with
-        /// its cursor (status RESOURCE_EXHAUSTED).
+        /// its cursor (status RESOURCE_EXHAUSTED, the cursor in the trailer vitaltwin-cursor-bin).
         async fn watch(
             &self,
             request: tonic::Request<super::WatchAlertsRequest>,
@@ -2374,7 +2380,7 @@ pub mod history_service_server {
 /// Gateway to centre. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayToCentre {
-    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<gateway_to_centre::Kind>,
 }
 /// Nested message and enum types in `GatewayToCentre`.
@@ -2387,6 +2393,8 @@ pub mod gateway_to_centre {
         OpenContext(super::OpenContext),
         #[prost(message, tag = "3")]
         Batches(super::SealedBatches),
+        #[prost(message, tag = "4")]
+        Piece(super::RecordPiece),
     }
 }
 /// First message of every connection.
@@ -2430,10 +2438,24 @@ pub struct SealedBatches {
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
+/// A part of one sealed record, for a line so thin that a whole one would keep an alert waiting. The pieces of a
+/// record come in order on one connection, with other messages between them but no other record's pieces; the last
+/// one makes the record whole, and is answered as if it had come so. One that does not continue what came before is
+/// dropped with it, and the gateway sends the record anew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordPiece {
+    /// Bytes of the record before this piece; 0 begins a record and forgets an unfinished one.
+    #[prost(uint32, tag = "1")]
+    pub offset: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub last: bool,
+}
 /// Centre to gateway. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CentreToGateway {
-    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "centre_to_gateway::Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: ::core::option::Option<centre_to_gateway::Kind>,
 }
 /// Nested message and enum types in `CentreToGateway`.
@@ -2448,7 +2470,16 @@ pub mod centre_to_gateway {
         Refusal(super::Refusal),
         #[prost(message, tag = "4")]
         ContextAdmitted(super::ContextAdmitted),
+        #[prost(message, tag = "5")]
+        PieceTaken(super::PieceTaken),
     }
+}
+/// A piece arrived that is not the last of its record: the next one may come. A hint for the line's pace, no receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PieceTaken {
+    /// Bytes of the record that are here.
+    #[prost(uint32, tag = "1")]
+    pub held: u32,
 }
 /// The context is known and may be used; says nothing about any batch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3052,6 +3083,9 @@ pub struct Patient {
     pub collection: i32,
     #[prost(int64, tag = "6")]
     pub collection_since_us: i64,
+    /// How many keys the patient has had; gateways seal to the last.
+    #[prost(uint32, tag = "7")]
+    pub key_generation: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PatientAssignment {
@@ -3064,6 +3098,9 @@ pub struct PatientAssignment {
     pub devices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(int64, tag = "4")]
     pub effective_from_us: i64,
+    /// The newest of the patient's keys that the gateway has sealed to, from 1; 0 before its first word.
+    #[prost(uint32, tag = "5")]
+    pub key_generation: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListPatientsRequest {}
@@ -3144,6 +3181,19 @@ pub struct SetCollectionResponse {
     pub collection: i32,
     #[prost(int64, tag = "2")]
     pub since_us: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyResponse {
+    #[prost(uint32, tag = "1")]
+    pub key_generation: u32,
+    /// Assignments that were told.
+    #[prost(uint32, tag = "2")]
+    pub assignments: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeCertificateRequest {
@@ -3533,6 +3583,31 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a patient a new key, to which gateways seal from their next contact on. The former keys go on opening.
+        pub async fn rotate_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/RotateKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RotateKey"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
         pub async fn import_records(
             &mut self,
@@ -3691,6 +3766,14 @@ pub mod operator_service_server {
             request: tonic::Request<super::SetCollectionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetCollectionResponse>,
+            tonic::Status,
+        >;
+        /// Gives a patient a new key, to which gateways seal from their next contact on. The former keys go on opening.
+        async fn rotate_key(
+            &self,
+            request: tonic::Request<super::RotateKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateKeyResponse>,
             tonic::Status,
         >;
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
@@ -4116,6 +4199,51 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/vitaltwin.v1.OperatorService/RotateKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateKeySvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::RotateKeyRequest>
+                    for RotateKeySvc<T> {
+                        type Response = super::RotateKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::rotate_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/vitaltwin.v1.OperatorService/ImportRecords" => {
                     #[allow(non_camel_case_types)]
                     struct ImportRecordsSvc<T: OperatorService>(pub Arc<T>);
@@ -4361,19 +4489,33 @@ pub struct ListTwinsResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchTwinsRequest {
-    /// Empty: all patients that the caller may see.
+    /// Empty: all patients that the caller may see. At most 1000.
     #[prost(string, repeated, tag = "1")]
     pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Opaque; from TwinEvent.cursor.
+    /// Opaque; from TwinEvent.cursor. It holds for the filter that it was given for: with another one (any of the
+    /// other fields; order and repeats do not count) a snapshot comes, and its end says why.
     #[prost(bytes = "vec", tag = "2")]
     pub cursor: ::prost::alloc::vec::Vec<u8>,
+    /// Only channels and forecasts of these kinds; empty: all. The other parts are not about kinds: leave them out
+    /// with `parts`.
+    #[prost(enumeration = "Kind", repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Only these parts of a twin; empty: all. Patient, position, known time, the mark of test data and the hash of
+    /// the whole state always come. A state that differs from the one before in nothing that was asked for is not sent.
+    #[prost(enumeration = "TwinPart", repeated, tag = "4")]
+    pub parts: ::prost::alloc::vec::Vec<i32>,
+    /// At least so many milliseconds between one look for changes and the next: a patient who changes faster comes in
+    /// the newest state, with the count of those left out. 0: as fast as they come. At most 3600000, an hour.
+    #[prost(uint32, tag = "5")]
+    pub min_interval_ms: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TwinEvent {
     /// Resume after this event with this.
     #[prost(bytes = "vec", tag = "1")]
     pub cursor: ::prost::alloc::vec::Vec<u8>,
-    /// States that a slow reader did not get because newer ones of the same patient replaced them.
+    /// States that this stream left out because newer ones of the same patient replaced them: the reader was slow, or
+    /// asked for a minimum interval.
     #[prost(uint64, tag = "6")]
     pub conflated: u64,
     #[prost(oneof = "twin_event::Kind", tags = "2, 3, 4, 5")]
@@ -4437,6 +4579,8 @@ pub struct Twin {
     /// What the rhythm model says.
     #[prost(message, optional, tag = "12")]
     pub rhythm: ::core::option::Option<Rhythm>,
+    #[prost(message, repeated, tag = "13")]
+    pub tallies: ::prost::alloc::vec::Vec<Tally>,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Channel {
@@ -4470,6 +4614,49 @@ pub struct Channel {
     /// Limit of freshness, microseconds.
     #[prost(int64, tag = "12")]
     pub fresh_for_us: i64,
+    /// Another source of this kind has lastingly said something else. All its readings are in the history.
+    #[prost(message, optional, tag = "13")]
+    pub disagreement: ::core::option::Option<Disagreement>,
+}
+/// What a source says that does not lead.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Disagreement {
+    /// Its number within its stream.
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    #[prost(int64, tag = "3")]
+    pub effective_us: i64,
+    /// Since when they differ.
+    #[prost(int64, tag = "4")]
+    pub since_us: i64,
+}
+/// What is added up over the sources that count it. Two that count the same are not summed: in every ten minutes the one
+/// that counted most counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Tally {
+    /// "steps" or "energy_expended".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// UCUM.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+    /// The last hour and the last 24 hours before the twin's known time, to ten minutes; no more than was measured.
+    #[prost(uint64, tag = "3")]
+    pub last_hour: u64,
+    #[prost(uint64, tag = "4")]
+    pub last_day: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub sources: ::prost::alloc::vec::Vec<TallySource>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TallySource {
+    /// Its number within its stream.
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(uint64, tag = "2")]
+    pub last_day: u64,
 }
 /// A score with an interval over what is missing or stale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4605,6 +4792,51 @@ pub struct GatewayState {
     /// Declared losses of which the gateway could not say how many readings they took.
     #[prost(uint64, tag = "11")]
     pub losses_of_unknown_size: u64,
+}
+/// A part of Twin that a reader may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TwinPart {
+    Unspecified = 0,
+    Channels = 1,
+    Scores = 2,
+    Forecasts = 3,
+    Alerts = 4,
+    Devices = 5,
+    Gateways = 6,
+    Rhythm = 7,
+}
+impl TwinPart {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TWIN_PART_UNSPECIFIED",
+            Self::Channels => "TWIN_PART_CHANNELS",
+            Self::Scores => "TWIN_PART_SCORES",
+            Self::Forecasts => "TWIN_PART_FORECASTS",
+            Self::Alerts => "TWIN_PART_ALERTS",
+            Self::Devices => "TWIN_PART_DEVICES",
+            Self::Gateways => "TWIN_PART_GATEWAYS",
+            Self::Rhythm => "TWIN_PART_RHYTHM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TWIN_PART_UNSPECIFIED" => Some(Self::Unspecified),
+            "TWIN_PART_CHANNELS" => Some(Self::Channels),
+            "TWIN_PART_SCORES" => Some(Self::Scores),
+            "TWIN_PART_FORECASTS" => Some(Self::Forecasts),
+            "TWIN_PART_ALERTS" => Some(Self::Alerts),
+            "TWIN_PART_DEVICES" => Some(Self::Devices),
+            "TWIN_PART_GATEWAYS" => Some(Self::Gateways),
+            "TWIN_PART_RHYTHM" => Some(Self::Rhythm),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod twin_service_client {
@@ -4746,6 +4978,8 @@ pub mod twin_service_client {
         /// With a cursor: what came after it, with no gap and no duplicate; a cursor that cannot be honoured
         /// (unknown epoch, changed filter, older than retention) gives an explicit snapshot again.
         /// Twin states are conflated for a slow reader, with counts.
+        /// The other fields of the request are the filter; the rights of the caller are asked for each message all the
+        /// same. A filter that does not hold is refused with INVALID_ARGUMENT, which names the field and what it must be.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchTwinsRequest>,
@@ -4806,6 +5040,8 @@ pub mod twin_service_server {
         /// With a cursor: what came after it, with no gap and no duplicate; a cursor that cannot be honoured
         /// (unknown epoch, changed filter, older than retention) gives an explicit snapshot again.
         /// Twin states are conflated for a slow reader, with counts.
+        /// The other fields of the request are the filter; the rights of the caller are asked for each message all the
+        /// same. A filter that does not hold is refused with INVALID_ARGUMENT, which names the field and what it must be.
         async fn watch(
             &self,
             request: tonic::Request<super::WatchTwinsRequest>,

@@ -24,7 +24,8 @@ pub struct Rates {
     /// Context switches of all threads a second, asked for or not: each is a wake-up of somebody.
     pub wakeups: f64,
     /// Bytes that the kernel was given to write to a disk, a second: whole pages, each once however often it is changed
-    /// before it goes out, without those thrown away before; without what the file system adds.
+    /// before it goes out, without those thrown away before; without what the file system adds. A kernel with large
+    /// folios counts a whole one for a changed byte, so this is an upper bound: [`CountedDisk`] says what is so.
     pub written: f64,
     /// Length, seconds.
     pub seconds: f64,
@@ -123,7 +124,8 @@ fn field(file: &Path, name: &str) -> Result<u64> {
     number.with_context(|| format!("{name} in {}", file.display()))
 }
 
-/// A disk of its own, where this user may mount one: a file with ext4 on a loop device. Its counter tells what reaches a
+/// A disk of its own, where this user may mount one: a file with ext4 on a loop device, in blocks of 4 KiB as on any
+/// real one (`mkfs` takes smaller ones for so small a disk, and the figure is then half). Its counter tells what reaches a
 /// device, the file system's own writes among it.
 #[derive(Debug)]
 pub struct CountedDisk {
@@ -138,7 +140,7 @@ impl CountedDisk {
     /// When the folder cannot be made.
     pub fn new(image: &Path, at: &Path) -> Result<Option<Self>> {
         std::fs::create_dir_all(at)?;
-        let script = "truncate -s 256M \"$0\" && mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 \"$0\" \
+        let script = "truncate -s 256M \"$0\" && mkfs.ext4 -q -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 \"$0\" \
                       && device=$(losetup --find --show --direct-io=on \"$0\") && mount \"$device\" \"$1\" && rmdir \"$1/lost+found\" && chmod 0700 \"$1\" && echo \"$device\"";
         let made = std::process::Command::new("sh")
             .args(["-c", script])

@@ -1,5 +1,6 @@
-//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput`.
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|fanout`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,32 @@ enum Bench {
         #[arg(long, default_value_t = 4000)]
         messages: usize,
     },
+    /// Messages a second to many readers, beside raw tonic in the same shape.
+    Fanout {
+        /// Streams and the connections that they share, "streams/connections".
+        #[arg(long, value_parser = shape, default_values = ["1000/1000", "10000/100"])]
+        shapes: Vec<(usize, usize)>,
+        /// Seconds to look at, for each side of each shape.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// The raw server of `fanout`, started by it.
+    #[command(hide = true)]
+    FanoutRaw {
+        /// The centre whose certificate it shows.
+        dir: PathBuf,
+    },
+}
+
+fn shape(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(streams, connections)| {
+        Some((streams.parse().ok()?, connections.parse().ok()?))
+    });
+    let fits =
+        |(streams, connections): &(usize, usize)| *connections > 0 && streams % connections == 0;
+    parts.filter(fits).ok_or_else(|| {
+        "two numbers, as in 10000/100: streams, and the connections that share them evenly".into()
+    })
 }
 
 #[tokio::main]
@@ -43,6 +70,8 @@ async fn main() -> ExitCode {
         Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
         Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
+        Bench::Fanout { shapes, seconds } => e2e::bench::fanout::run(&shapes, seconds).await,
+        Bench::FanoutRaw { dir } => e2e::bench::fanout::raw::serve(&dir).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

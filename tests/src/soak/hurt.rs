@@ -55,6 +55,7 @@ impl Stage {
             Trouble::CentreKilled => self.world.centre.kill()?,
             Trouble::CentreStopped => self.world.centre.stop()?,
             Trouble::Paused => self.patients("pause")?,
+            Trouble::KeysRotated => self.patients("rotate-key")?,
             Trouble::Configured => self.configure()?,
         }
         Ok(())
@@ -96,6 +97,7 @@ impl Stage {
             | Trouble::DaemonRestarted
             | Trouble::DaemonAfresh
             | Trouble::LinksDropped
+            | Trouble::KeysRotated
             | Trouble::Configured => {}
         }
         Ok(())

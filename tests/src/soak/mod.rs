@@ -8,7 +8,8 @@
 //!
 //! Real processes on a test clock. Who of them is let alone: the agent of the home `steady` runs from the first to the
 //! last minute (its radio worker, Bluetooth daemon, bus, line and centre do not), and the centre is ended in the first
-//! half only. What grows in these two lives is a leak; in short lives it would not show.
+//! half only, and once near the end (`verdict` says why). What grows in these two lives is a leak; in short lives it
+//! would not show.
 
 mod hurt;
 pub mod sample;

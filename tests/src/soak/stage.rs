@@ -11,12 +11,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use vitals::Kind;
 
 use super::hurt::CUT;
 use super::sample::{self, Sample, centre_counts, counts, taken};
 use super::trouble::{Lane, Trouble, Whose};
 use super::verdict::Last;
 use super::{Options, Plant};
+use crate::centre::Centre;
 use crate::client::all_readings;
 use crate::gateway::{Bench, Gateway, Uplink};
 use crate::process::children;
@@ -30,10 +32,17 @@ const LANES: [&str; 4] = ["steady", "rough", "small", "centre"];
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /// Size of the small disk.
 const SMALL_DISK: &str = "size=64m,mode=0700";
+/// What the centre keeps of the past of alerts, so few that it is full from the first minutes on: what still fills up
+/// grows like a leak.
+const ALERTS_KEPT: u64 = 64;
 /// A service manager's patience before it starts an agent again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Calm before the end, so that lines come up and clocks agree again.
 const CALM: Duration = Duration::from_secs(30);
+/// For this share of the run the centre is ended now and then; the life that is judged comes after.
+const MORTAL: f64 = 0.45;
+/// After this share of the run the centre is started anew, to see what its log alone makes it hold.
+const ANEW: f64 = 0.92;
 /// Longest wait for the last record to be delivered.
 const DRAIN: Duration = Duration::from_secs(300);
 
@@ -44,6 +53,7 @@ enum Act {
     Begin(usize),
     End(usize, Trouble),
     Plant(Plant),
+    Anew,
 }
 
 /// Everything that runs.
@@ -98,7 +108,9 @@ impl Stage {
             envs: fast_clock(options.speed),
             uplinks: uplinks.into(),
         };
-        let mut world = World::build(&dir, plan).await?;
+        let centre = Centre::init(&dir.join("centre"), &plan.envs)?;
+        centre.set("alerts_kept", ALERTS_KEPT)?;
+        let mut world = World::build_around(&dir, plan, centre).await?;
         let ready = world.centre.ready()?.clone();
         let mut lines = BTreeMap::new();
         for (name, gateway) in &mut world.gateways {
@@ -164,6 +176,7 @@ impl Stage {
             let pause = self.lanes[lane].pause(whose);
             self.schedule(pause, Act::Begin(lane));
         }
+        self.schedule(self.options.length().mul_f64(ANEW), Act::Anew);
         if let Some(plant) = self.options.plant {
             self.schedule(self.options.length() / 2, Act::Plant(plant));
         }
@@ -221,6 +234,11 @@ impl Stage {
                 self.end(LANES[lane], trouble).await?;
             }
             Act::Plant(plant) => self.plant(plant)?,
+            Act::Anew => {
+                self.note("the centre is started anew on its log");
+                self.begin("centre", Trouble::CentreStopped)?;
+                self.end("centre", Trouble::CentreStopped).await?;
+            }
         }
         Ok(())
     }
@@ -235,7 +253,7 @@ impl Stage {
             "steady" => Whose::Steady,
             "rough" => Whose::Rough,
             "small" => Whose::Small,
-            _ if self.began.elapsed() < self.options.length() / 2 => Whose::Centre,
+            _ if self.began.elapsed() < self.options.length().mul_f64(MORTAL) => Whose::Centre,
             _ => Whose::CentreSpared,
         }
     }
@@ -396,10 +414,10 @@ impl Stage {
         let client = self.world.centre.client().await?;
         for patient in self.world.patients.values() {
             let mut readings = all_readings(&client, patient).await?;
-            let all = readings.len();
             readings.sort_unstable();
-            readings.dedup();
-            last.in_history += all as u64;
+            last.in_history += readings.len() as u64;
+            let again = readings.windows(2).filter(|pair| pair[0] == pair[1]);
+            let twice: Vec<_> = again.map(|pair| pair[0]).collect();
             let twin = client.twin(patient).await?;
             let streams = twin.gateways.iter();
             let kept = streams
@@ -408,8 +426,13 @@ impl Stage {
             let mut plan = self.world.scenario.patients.iter();
             let home = plan.find(|plan| self.world.patients.get(&plan.name) == Some(patient));
             let home = home.context("a patient of the scenario")?.gateway.clone();
+            for (kind, source, _, _) in twice {
+                let kind =
+                    Kind::from_wire(kind).map_or_else(String::new, |kind| format!("{kind:?}"));
+                let what = format!("{home}: {kind} of source {source}");
+                *last.twice.entry(what).or_default() += 1;
+            }
             last.kept.insert(home, kept);
-            last.twice += (all - readings.len()) as u64;
         }
         self.world.centre.stop()?;
         Ok(last)

@@ -52,6 +52,8 @@ pub enum Trouble {
     CentreStopped,
     /// A patient wants a pause until the end.
     Paused,
+    /// Every patient gets a new key.
+    KeysRotated,
     /// The operator changes a setting of a gateway from afar.
     Configured,
 }
@@ -82,6 +84,7 @@ impl Trouble {
             Self::CentreKilled => "centre killed",
             Self::CentreStopped => "centre stopped",
             Self::Paused => "patient paused",
+            Self::KeysRotated => "keys rotated",
             Self::Configured => "configured from afar",
         }
     }
@@ -126,9 +129,10 @@ const CENTRE: &[Trouble] = &[
     Trouble::CentreKilled,
     Trouble::CentreStopped,
     Trouble::Paused,
+    Trouble::KeysRotated,
     Trouble::Configured,
 ];
-const SPARED: &[Trouble] = &[Trouble::Paused, Trouble::Configured];
+const SPARED: &[Trouble] = &[Trouble::Paused, Trouble::KeysRotated, Trouble::Configured];
 
 /// Longest jump of a running clock, seconds of the wall: the test clock makes hours of it.
 const LONGEST_STEP_S: i64 = 300;

@@ -3,6 +3,10 @@
 //! Flat means: over the second half of each long life of a process, the middle of all slopes between two samples
 //! (Theil and Sen) is below a bound. That line ignores single peaks, and a process that grows to its working size and
 //! stays there is flat.
+//!
+//! The centre's memory is judged otherwise. It keeps eight days of coverage, which is as long as the run: it fills up all
+//! the time, by design, to a bound that the tests of `twin` hold. But all that it keeps is a fold of its log, so it is
+//! started anew near the end: what it held after its long life and does not hold again is a leak.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,6 +16,8 @@ use serde::Serialize;
 
 use super::sample::{Counts, Sample, Taken};
 
+/// Its name among the processes.
+const CENTRE: &str = "centre";
 /// A life shorter than this share of the run says nothing about leaks.
 const LONG_LIFE: f64 = 0.4;
 /// And so do fewer samples in its second half.
@@ -20,6 +26,8 @@ const FEWEST: usize = 8;
 const SETTLED_S: f64 = 1800.0;
 /// Resident KiB that a process may gain over the length of the run, if the second half of its life went on like that.
 const MOST_KIB: f64 = 2048.0;
+/// Newest samples of a life of the centre whose middle says what it holds.
+const NEWEST: usize = 5;
 /// Handles and threads likewise.
 const MOST_HANDLES: f64 = 4.0;
 
@@ -28,8 +36,8 @@ const MOST_HANDLES: f64 = 4.0;
 pub struct Last {
     /// The last sample, everything drained.
     pub sample: Sample,
-    /// Readings that the history gives twice.
-    pub twice: u64,
+    /// Readings that the history gives once more than they were measured, by home, kind and source.
+    pub twice: BTreeMap<String, u64>,
     /// Readings that the history gives: those with a number.
     pub in_history: u64,
     /// Readings that the twin applied or quarantined, by home.
@@ -59,6 +67,7 @@ pub struct Verdict {
     /// For people.
     pub growths: Vec<Growth>,
     books: String,
+    centre: String,
 }
 
 impl Verdict {
@@ -71,12 +80,13 @@ impl Verdict {
         };
         verdict.failures.extend(last.seen.iter().cloned());
         verdict.judge_growth();
+        verdict.judge_centre(samples);
         verdict.judge_books(samples, last);
         verdict
     }
 
     fn judge_growth(&mut self) {
-        for who in ["steady/agent", "centre"] {
+        for who in ["steady/agent", CENTRE] {
             if !self.growths.iter().any(|growth| growth.who == who) {
                 self.failures
                     .push(format!("no long life of {who} was seen"));
@@ -89,7 +99,7 @@ impl Verdict {
                 } else {
                     MOST_HANDLES
                 };
-                let settled = what != "KiB" || growth.lived_s >= SETTLED_S;
+                let settled = what != "KiB" || growth.lived_s >= SETTLED_S && growth.who != CENTRE;
                 if grown > most && settled {
                     self.failures.push(format!(
                         "{} is not flat: {first} to {last} {what}, {grown:.0} over the run's length (at most {most})",
@@ -97,6 +107,36 @@ impl Verdict {
                     ));
                 }
             }
+        }
+    }
+
+    /// The last life began on the log of the one before it.
+    fn judge_centre(&mut self, samples: &[Sample]) {
+        let mut lives: Vec<(u32, f64, Vec<u64>)> = Vec::new();
+        for sample in samples {
+            let Some(taken) = sample.processes.get(CENTRE) else {
+                continue;
+            };
+            match lives.last_mut() {
+                Some((pid, _, held)) if *pid == taken.pid => held.push(taken.anon_kib),
+                Some(_) | None => lives.push((taken.pid, sample.at_s, vec![taken.anon_kib])),
+            }
+        }
+        let [.., (_, began, long), (_, ended, anew)] = lives.as_slice() else {
+            return;
+        };
+        let (Some(long), Some(anew)) = (newest(long), newest(anew)) else {
+            return;
+        };
+        let lived_s = ended - began;
+        self.centre = format!(
+            "the centre held {long} KiB after {lived_s:.0} s, and {anew} KiB anew on the same log"
+        );
+        #[expect(clippy::cast_precision_loss, reason = "KiB are far below 2^53")]
+        let leaked = long as f64 - anew as f64;
+        if leaked > MOST_KIB && lived_s >= SETTLED_S {
+            self.failures
+                .push(format!("{} (at most {MOST_KIB} KiB more)", self.centre));
         }
     }
 
@@ -148,10 +188,12 @@ impl Verdict {
                 centre.applied, centre.journaled
             ),
         );
-        fail(
-            last.twice > 0,
-            format!("{} readings twice in the history", last.twice),
-        );
+        for (what, count) in &last.twice {
+            fail(
+                true,
+                format!("{count} readings twice in the history, {what}"),
+            );
+        }
         for why in fallen(samples, &last.sample) {
             fail(true, why);
         }
@@ -164,7 +206,7 @@ impl Verdict {
             centre.declared_lost,
             centre.losses_of_unknown_size,
             last.in_history,
-            last.twice
+            last.twice.values().sum::<u64>()
         );
     }
 
@@ -189,7 +231,7 @@ impl Verdict {
                 rows.join(", ")
             );
         }
-        let _fine = writeln!(text, "books: {}", self.books);
+        let _fine = writeln!(text, "{}\nbooks: {}", self.centre, self.books);
         for failure in &self.failures {
             let _fine = writeln!(text, "FAILED: {failure}");
         }
@@ -200,6 +242,16 @@ impl Verdict {
         };
         text
     }
+}
+
+/// The middle of the newest samples; `None` for a life with fewer.
+fn newest(held: &[u64]) -> Option<u64> {
+    let mut newest = held
+        .len()
+        .checked_sub(NEWEST)
+        .map(|from| held[from..].to_vec())?;
+    newest.sort_unstable();
+    newest.get(NEWEST / 2).copied()
 }
 
 /// Counts that may never fall, and did: what an agent had receipted when it was looked at must stay in its books and
@@ -348,6 +400,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_log_makes_the_centre_hold_is_no_leak_and_what_it_does_not_hold_again_is() {
+        let judge = |held: fn(u64, bool) -> u64| {
+            let (mut samples, last) = run(|_| 30, 1000);
+            for (minute, sample) in (0..).zip(&mut samples) {
+                let anew = minute >= 92;
+                let taken = sample.processes.get_mut(CENTRE).expect("there");
+                (taken.pid, taken.anon_kib) = (7 + u32::from(anew), held(minute, anew));
+            }
+            Verdict::of(&samples, &last, RUN).failures.join("; ")
+        };
+        assert_eq!(judge(|minute, _| 9000 + 60 * minute), "", "it fills up");
+        let leaked = judge(|minute, anew| 9000 + if anew { 0 } else { 60 * minute });
+        assert!(leaked.contains("anew on the same log"), "{leaked}");
+    }
+
+    #[test]
     fn lost_doubled_and_forgotten_readings_are_seen() {
         let failures = |change: fn(&mut Last)| {
             let (samples, mut last) = run(|_| 30, 1000);
@@ -357,7 +425,12 @@ mod tests {
         assert_eq!(failures(|_| {}), "");
         let lost = failures(|last| last.sample.centre.applied -= 1);
         assert!(lost.contains("1000 decoded and kept, 999"), "{lost}");
-        assert!(failures(|last| last.twice = 1).contains("twice"));
+        assert!(
+            failures(|last| {
+                last.twice.insert("steady".into(), 1);
+            })
+            .contains("twice")
+        );
         assert!(failures(|last| last.sample.centre.applied += 1).contains("1001 applied"));
         let (samples, last) = run(|_| 30, 400);
         let forgot = Verdict::of(&samples, &last, RUN).failures.join("; ");

@@ -222,7 +222,7 @@ async fn a_gateway_delivers_by_a_client_that_people_use() {
 fn covers(answers: &[CentreToGateway], batches: u64) -> bool {
     let ranges = said(answers).into_iter().flat_map(|said| match said {
         Said::Receipt(_, ranges) => ranges,
-        Said::Command | Said::Refused(_) | Said::Admitted(_) => vec![],
+        Said::Command | Said::Refused(_) | Said::Admitted(_) | Said::Held(_) => vec![],
     });
     ranges.map(|(first, last)| last - first + 1).sum::<u64>() == batches
 }

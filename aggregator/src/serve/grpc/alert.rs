@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use proto::v1::alert_service_server::AlertService;
 use proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, GetAlertRequest, ListAlertsRequest, ListAlertsResponse,
-    Priority, WatchAlertsRequest,
+    AcknowledgeRequest, Alert, AlertState, Category, GetAlertRequest, ListAlertsRequest,
+    ListAlertsResponse, Priority, WatchAlertsRequest,
 };
 use tonic::{Request, Response, Status};
 
 use super::watch::{self, Events};
-use super::{caller, patients, stopping};
+use super::{Watched, caller, patients, stopping};
 use crate::gate::Kind;
 use crate::patient::Patients;
-use crate::publish::{AlertReader, AlertRecord};
+use crate::publish::event::AlertEvent;
+use crate::publish::{AlertFilter, AlertReader, AlertRecord};
 use crate::serve::access::{Access, Caller};
 use crate::serve::error;
 
@@ -149,27 +150,9 @@ impl AlertService for AlertsApi {
 
     async fn watch(
         &self,
-        request: Request<WatchAlertsRequest>,
+        _: Request<WatchAlertsRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = caller(&request)?;
-        let stopping = stopping(&request);
-        let asked = request.into_inner();
-        let patients = patients(&asked.patients)?;
-        let priority = Priority::try_from(asked.priority_at_least).map_err(|_| {
-            error::invalid(
-                "priority_at_least",
-                "must be one of the contract's priorities",
-            )
-        })?;
-        let hub = Arc::clone(self.patients.hub());
-        hub.wait_ready().await;
-        let reader = AlertReader::new(hub, patients, priority as i32, &asked.cursor);
-        Ok(Response::new(watch::stream(
-            reader,
-            Arc::clone(&self.access),
-            caller,
-            stopping,
-        )))
+        Err(super::answered_beside())
     }
 
     async fn acknowledge(
@@ -188,6 +171,45 @@ impl AlertService for AlertsApi {
         let record = done.map_err(|failed| error::acknowledge(&failed))?;
         Ok(Response::new(Alert::clone(&record.alert)))
     }
+}
+
+impl Watched for Arc<AlertsApi> {
+    const PATH: &'static str = "/vitaltwin.v1.AlertService/Watch";
+    type Request = WatchAlertsRequest;
+    type Event = AlertEvent;
+
+    async fn watch(
+        self,
+        request: Request<WatchAlertsRequest>,
+    ) -> Result<Response<Events<AlertEvent>>, Status> {
+        let caller = caller(&request)?;
+        let stopping = stopping(&request);
+        let asked = request.into_inner();
+        let filter = filter(&asked)?;
+        let hub = Arc::clone(self.patients.hub());
+        hub.wait_ready().await;
+        let reader = AlertReader::new(hub, &filter, &asked.cursor);
+        let access = Arc::clone(&self.access);
+        Ok(Response::new(watch::stream(
+            reader, access, caller, stopping,
+        )))
+    }
+}
+
+fn filter(asked: &WatchAlertsRequest) -> Result<AlertFilter, Status> {
+    let priority = Priority::try_from(asked.priority_at_least).map_err(|_| {
+        error::invalid(
+            "priority_at_least",
+            "must be one of the contract's priorities",
+        )
+    })?;
+    let category = Category::try_from(asked.category)
+        .map_err(|_| error::invalid("category", "must be one of the contract's categories"))?;
+    Ok(AlertFilter {
+        patients: patients(&asked.patients)?.into_iter().collect(),
+        priority_at_least: priority as i32,
+        category: category as i32,
+    })
 }
 
 #[cfg(test)]

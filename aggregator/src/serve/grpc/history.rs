@@ -10,10 +10,10 @@ use proto::v1::{
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
-use vitals::{Kind, PatientId, StreamId, Time, Wave};
+use vitals::{PatientId, StreamId, Time, Wave};
 
 use super::watch::Events;
-use super::{caller, patient};
+use super::{caller, kinds, patient};
 use crate::gate;
 use crate::journal::{HistoryCursor, Journal, Page, Past};
 use crate::publish::Hub;
@@ -84,7 +84,29 @@ struct Reader {
     turns: Arc<Semaphore>,
 }
 
+/// Says on an answer from which known time on this centre keeps what it was sent, in microseconds since the Unix
+/// epoch: what was known before is not in the answer.
+const KEPT_SINCE: &str = "vitaltwin-kept-since-us";
+
 impl Reader {
+    /// An answer, marked if it lacks what is no longer kept; refused if all of the time asked for is older.
+    fn marked<T>(&self, (from_us, to_us): (i64, i64), answer: T) -> Result<Response<T>, Status> {
+        let removed = self.journal.status().removed;
+        let mut answer = Response::new(answer);
+        // What was known then was measured before.
+        if let Some((_, since)) = removed
+            && from_us < since.as_micros()
+        {
+            if to_us <= since.as_micros() {
+                return Err(error::not_kept(since));
+            }
+            answer
+                .metadata_mut()
+                .insert(KEPT_SINCE, since.as_micros().into());
+        }
+        Ok(answer)
+    }
+
     /// Asked before every answer: a right can be taken back meanwhile.
     fn may(&self) -> Result<(), Status> {
         let check = self
@@ -132,19 +154,20 @@ impl HistoryService for History {
     ) -> Result<Response<Self::QueryStream>, Status> {
         let asked = request.get_ref();
         let (reader, streams) = self.admit(&request, &asked.patient)?;
+        let question = question(asked)?;
+        let marked = reader.marked((asked.from_us, asked.to_us), ())?;
         let answer = Answer {
             reader,
-            merge: Merge::new(question(asked)?, streams),
+            merge: Merge::new(question, streams),
         };
-        Ok(Response::new(Box::pin(unfold(
-            Some(answer),
-            |answer| async move {
+        Ok(marked.map(|()| -> Self::QueryStream {
+            Box::pin(unfold(Some(answer), |answer| async move {
                 let mut answer = answer?;
                 let chunk = answer.next().await?;
                 let goes_on = chunk.is_ok();
                 Some((chunk, goes_on.then_some(answer)))
-            },
-        ))))
+            }))
+        }))
     }
 
     async fn coverage(
@@ -180,19 +203,20 @@ impl HistoryService for History {
     ) -> Result<Response<Self::WaveformsStream>, Status> {
         let asked = request.get_ref();
         let (reader, streams) = self.admit(&request, &asked.patient)?;
+        let question = wave_question(asked)?;
+        let marked = reader.marked((asked.from_us, asked.to_us), ())?;
         let answer = WaveAnswer {
             reader,
-            blocks: Blocks::new(wave_question(asked)?, streams),
+            blocks: Blocks::new(question, streams),
         };
-        Ok(Response::new(Box::pin(unfold(
-            Some(answer),
-            |answer| async move {
+        Ok(marked.map(|()| -> Self::WaveformsStream {
+            Box::pin(unfold(Some(answer), |answer| async move {
                 let mut answer = answer?;
                 let chunk = answer.next().await?;
                 let goes_on = chunk.is_ok();
                 Some((chunk, goes_on.then_some(answer)))
-            },
-        ))))
+            }))
+        }))
     }
 }
 
@@ -232,16 +256,6 @@ impl WaveAnswer {
             }
         }
     }
-}
-
-fn kinds(numbers: &[i32]) -> Result<Vec<Kind>, Status> {
-    let kinds = numbers.iter().map(|number| {
-        let kind = Kind::from_wire(*number);
-        kind.ok_or_else(|| {
-            error::invalid("kinds", "must be kinds of the contract, not UNSPECIFIED")
-        })
-    });
-    kinds.collect()
 }
 
 fn ordered(from_us: i64, to_us: i64) -> Result<(), Status> {

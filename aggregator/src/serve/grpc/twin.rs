@@ -1,20 +1,27 @@
 //! `TwinService`: the newest state of patients, and its changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
-use proto::v1::{GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, WatchTwinsRequest};
+use proto::v1::{
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, TwinPart, WatchTwinsRequest,
+};
 use tonic::{Request, Response, Status};
 
 use super::watch::{self, Events};
-use super::{caller, patient, patients, stopping};
+use super::{Watched, caller, patient, patients, stopping};
 use crate::gate::Kind;
-use crate::publish::{Hub, TwinReader};
+use crate::publish::event::TwinEvent;
+use crate::publish::{Hub, TwinFilter, TwinReader};
 use crate::serve::access::Access;
 use crate::serve::error;
 
 /// Twins in one page of a list, at most and by default.
 const PAGE: usize = 1000;
+/// Longest interval between looks that a reader may ask for.
+const LONGEST_INTERVAL_MS: u32 = 3_600_000;
 
 pub(in crate::serve) struct Twins {
     pub(in crate::serve) hub: Arc<Hub>,
@@ -81,19 +88,61 @@ impl TwinService for Twins {
 
     async fn watch(
         &self,
-        request: Request<WatchTwinsRequest>,
+        _: Request<WatchTwinsRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(super::answered_beside())
+    }
+}
+
+impl Watched for Arc<Twins> {
+    const PATH: &'static str = "/vitaltwin.v1.TwinService/Watch";
+    type Request = WatchTwinsRequest;
+    type Event = TwinEvent;
+
+    async fn watch(
+        self,
+        request: Request<WatchTwinsRequest>,
+    ) -> Result<Response<Events<TwinEvent>>, Status> {
         let caller = caller(&request)?;
         let stopping = stopping(&request);
         let asked = request.into_inner();
-        let patients = patients(&asked.patients)?;
+        let filter = filter(&asked)?;
         self.hub.wait_ready().await;
-        let reader = TwinReader::new(Arc::clone(&self.hub), patients, &asked.cursor);
+        let reader = TwinReader::new(Arc::clone(&self.hub), &filter, &asked.cursor);
+        let access = Arc::clone(&self.access);
         Ok(Response::new(watch::stream(
-            reader,
-            Arc::clone(&self.access),
-            caller,
-            stopping,
+            reader, access, caller, stopping,
         )))
     }
+}
+
+fn filter(asked: &WatchTwinsRequest) -> Result<TwinFilter, Status> {
+    let part = |number: &i32| {
+        let part = TwinPart::try_from(*number).ok();
+        part.filter(|part| *part != TwinPart::Unspecified)
+            .ok_or_else(|| {
+                error::invalid("parts", "must be parts of the contract, not UNSPECIFIED")
+            })
+    };
+    let parts: BTreeSet<_> = asked.parts.iter().map(part).collect::<Result<_, _>>()?;
+    let kinds: BTreeSet<_> = super::kinds(&asked.kinds)?.into_iter().collect();
+    let about_kinds = [TwinPart::Channels, TwinPart::Forecasts];
+    if !kinds.is_empty() && !parts.is_empty() && !about_kinds.iter().any(|p| parts.contains(p)) {
+        return Err(error::invalid(
+            "kinds",
+            "only channels and forecasts have kinds: ask for these parts too, or leave kinds empty",
+        ));
+    }
+    if asked.min_interval_ms > LONGEST_INTERVAL_MS {
+        return Err(error::invalid(
+            "min_interval_ms",
+            "at most 3600000, an hour",
+        ));
+    }
+    Ok(TwinFilter {
+        patients: patients(&asked.patients)?.into_iter().collect(),
+        kinds,
+        parts,
+        interval: Duration::from_millis(asked.min_interval_ms.into()),
+    })
 }

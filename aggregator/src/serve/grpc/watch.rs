@@ -8,42 +8,37 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
-use futures_util::stream::unfold;
-use proto::v1;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 use vitals::PatientId;
 
 use crate::counters::{Counters, Refused};
 use crate::gate::{Kind, Reason};
+use crate::publish::event::{AlertEvent, TwinEvent};
 use crate::publish::{AlertReader, Allowed, TwinReader};
 use crate::serve::access::{Access, Caller};
 use crate::serve::error;
 use crate::serve::peer::Stopping;
 
-/// A stream's type in the generated traits.
-pub(super) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+/// A stream's type.
+pub(in crate::serve) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Nothing else was for so long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Rights are looked at so often while nothing happens. Half of the two seconds that are promised.
 const RIGHTS: Duration = Duration::from_secs(1);
-/// Rounds of twin states for one reader come no faster than this for long; states that change faster are
-/// conflated. Bounds the messages built for one reader.
-const TWIN_ROUND: Duration = Duration::from_millis(4);
-/// So many rounds may come at once after a pause: a burst of sensors must not wait in line.
-const BURST: u32 = 16;
 
 /// What a stream reads from.
-pub(super) trait Reader: Send + 'static {
+pub(super) trait Reader: Send + Unpin + 'static {
     /// What it gives.
     type Event: Send + 'static;
     /// What the gate is asked for.
     const KIND: Kind;
-    /// Shortest time between rounds in the long run; zero: none.
-    const ROUND: Duration;
 
     /// The next event, if there is one now. An error ends the stream.
     fn next(
@@ -51,35 +46,38 @@ pub(super) trait Reader: Send + 'static {
         allowed: Allowed<'_>,
         counters: &Counters,
     ) -> Result<Option<Self::Event>, Status>;
-    /// Waits until there may be one.
-    fn changed(&mut self) -> impl Future<Output = ()> + Send;
+    /// Ready when there may be one.
+    fn poll_changed(&self, context: &mut Context<'_>) -> Poll<()>;
     /// Says that the line works.
     fn keep_alive(&self) -> Self::Event;
+    /// Shortest time between two looks for events, as the reader asked.
+    fn interval(&self) -> Duration;
 }
 
 impl Reader for TwinReader {
-    type Event = v1::TwinEvent;
+    type Event = TwinEvent;
     const KIND: Kind = Kind::Twin;
-    const ROUND: Duration = TWIN_ROUND;
 
     fn next(&mut self, allowed: Allowed<'_>, _: &Counters) -> Result<Option<Self::Event>, Status> {
         Ok(Self::next(self, allowed))
     }
 
-    async fn changed(&mut self) {
-        Self::changed(self).await;
+    fn poll_changed(&self, context: &mut Context<'_>) -> Poll<()> {
+        Self::poll_changed(self, context)
     }
 
     fn keep_alive(&self) -> Self::Event {
         Self::keep_alive(self)
     }
+
+    fn interval(&self) -> Duration {
+        Self::interval(self)
+    }
 }
 
 impl Reader for AlertReader {
-    type Event = v1::AlertEvent;
+    type Event = AlertEvent;
     const KIND: Kind = Kind::Alert;
-    /// An alert leaves as soon as its entry is durable.
-    const ROUND: Duration = Duration::ZERO;
 
     fn next(
         &mut self,
@@ -92,12 +90,17 @@ impl Reader for AlertReader {
         })
     }
 
-    async fn changed(&mut self) {
-        Self::changed(self).await;
+    fn poll_changed(&self, context: &mut Context<'_>) -> Poll<()> {
+        Self::poll_changed(self, context)
     }
 
     fn keep_alive(&self) -> Self::Event {
         Self::keep_alive(self)
+    }
+
+    /// An alert leaves as soon as its entry is durable.
+    fn interval(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -106,9 +109,17 @@ struct Watch<R> {
     access: Arc<Access>,
     caller: Caller,
     stopping: Stopping,
-    quiet_since: tokio::time::Instant,
-    /// When the next round would be due if rounds came evenly.
-    even: tokio::time::Instant,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When to look again although nobody rang: for rights, the keep-alive, the end of the interval.
+    timer: Pin<Box<Sleep>>,
+    /// Something may have changed since the reader was asked last.
+    look: bool,
+    /// The reader gave something since it was last idle.
+    spoke: bool,
+    quiet_since: Instant,
+    /// End of the interval that the reader asked for, while that runs.
+    due: Option<Instant>,
+    ended: bool,
 }
 
 /// The stream of `reader` for `caller`.
@@ -118,43 +129,54 @@ pub(super) fn stream<R: Reader>(
     caller: Caller,
     stopping: Stopping,
 ) -> Events<R::Event> {
-    let now = tokio::time::Instant::now();
-    let watch = Watch {
+    let stopped = Box::pin(stopping.0.clone().cancelled_owned());
+    Box::pin(Watch {
         reader,
         access,
         caller,
         stopping,
-        quiet_since: now,
-        even: now,
-    };
-    Box::pin(unfold(Some(watch), |watch| async move {
-        let mut watch = watch?;
-        let event = watch.next().await;
-        let goes_on = event.is_ok();
-        Some((event, goes_on.then_some(watch)))
-    }))
+        stopped,
+        timer: Box::pin(tokio::time::sleep(RIGHTS)),
+        look: true,
+        spoke: true,
+        quiet_since: Instant::now(),
+        due: None,
+        ended: false,
+    })
 }
 
 impl<R: Reader> Watch<R> {
-    async fn next(&mut self) -> Result<R::Event, Status> {
-        loop {
-            if self.stopping.0.is_cancelled() {
-                return Err(error::stopping());
-            }
-            self.still_allowed()?;
+    /// What there is to say now.
+    fn next(&mut self) -> Result<Option<R::Event>, Status> {
+        if self.stopping.0.is_cancelled() {
+            return Err(error::stopping());
+        }
+        if self.look && self.due.is_none() {
             let (access, caller) = (&self.access, &self.caller);
             let allowed =
                 |patient: &PatientId| access.check(caller, Some(patient), R::KIND).is_ok();
             if let Some(event) = self.reader.next(&allowed, access.counters())? {
-                self.quiet_since = tokio::time::Instant::now();
-                return Ok(event);
+                self.spoke = true;
+                return Ok(Some(event));
             }
-            if self.quiet_since.elapsed() >= KEEP_ALIVE {
-                self.quiet_since = tokio::time::Instant::now();
-                return Ok(self.reader.keep_alive());
+            self.look = false;
+            let interval = self.reader.interval();
+            if !interval.is_zero() {
+                let now = Instant::now();
+                self.due = Some(now + interval);
+                self.set_timer(now);
             }
-            self.wait().await;
         }
+        self.still_allowed()?;
+        let now = Instant::now();
+        if std::mem::take(&mut self.spoke) {
+            self.quiet_since = now;
+        }
+        if now - self.quiet_since >= KEEP_ALIVE {
+            self.quiet_since = now;
+            return Ok(Some(self.reader.keep_alive()));
+        }
+        Ok(None)
     }
 
     fn still_allowed(&self) -> Result<(), Status> {
@@ -166,19 +188,52 @@ impl<R: Reader> Watch<R> {
             })
     }
 
-    async fn wait(&mut self) {
-        let keep_alive = KEEP_ALIVE.saturating_sub(self.quiet_since.elapsed());
-        tokio::select! {
-            () = self.reader.changed() => {}
-            () = tokio::time::sleep(keep_alive.min(RIGHTS)) => {}
-            () = self.stopping.0.cancelled() => return,
+    /// Ready when it is time to look again.
+    fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.due.is_none() && self.reader.poll_changed(context).is_ready() {
+            self.look = true;
+            return Poll::Ready(());
         }
-        if !R::ROUND.is_zero() {
-            let now = tokio::time::Instant::now();
-            if let Some(early) = self.even.checked_duration_since(now + R::ROUND * BURST) {
-                tokio::time::sleep(early).await;
+        if self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if self.due.is_some_and(|due| due <= now) {
+                self.due = None;
             }
-            self.even = self.even.max(now) + R::ROUND;
+            // Also when nobody rang: what concerns others moves the cursor on.
+            self.look = true;
+            self.set_timer(now);
+            return Poll::Ready(());
+        }
+        self.stopped.as_mut().poll(context)
+    }
+
+    fn set_timer(&mut self, now: Instant) {
+        let rights = now + RIGHTS;
+        let next = self.due.map_or(rights, |due| due.min(rights));
+        self.timer.as_mut().reset(next);
+    }
+}
+
+impl<R: Reader> Stream for Watch<R> {
+    type Item = Result<R::Event, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        loop {
+            match this.next() {
+                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(None) => {}
+                Err(status) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(status)));
+                }
+            }
+            if this.poll_wait(context).is_pending() {
+                return Poll::Pending;
+            }
         }
     }
 }

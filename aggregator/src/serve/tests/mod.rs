@@ -1,6 +1,7 @@
 //! The port from outside: who gets in, what strangers see, streams that end and resume.
 
 mod past;
+mod readers;
 mod rig;
 
 use std::time::Duration;
@@ -327,7 +328,7 @@ async fn signing_out_ends_open_streams_with_the_reason() {
     };
     let mut request = tonic::Request::new(v1::WatchTwinsRequest::default());
     request.extensions_mut().insert(caller);
-    let stream = v1::twin_service_server::TwinService::watch(&twins, request).await;
+    let stream = super::grpc::Watched::watch(std::sync::Arc::new(twins), request).await;
     let mut stream = stream.expect("signed in").into_inner();
     for _ in 0..2 {
         assert!(soon(stream.next()).await.expect("a snapshot").is_ok());
@@ -375,7 +376,7 @@ async fn a_revoked_platform_loses_its_open_stream_and_no_other_does() {
     };
     let mut request = tonic::Request::new(v1::WatchTwinsRequest::default());
     request.extensions_mut().insert(caller);
-    let stream = v1::twin_service_server::TwinService::watch(&twins, request).await;
+    let stream = super::grpc::Watched::watch(std::sync::Arc::new(twins), request).await;
     let mut stream = stream.expect("its certificate holds").into_inner();
     for _ in 0..2 {
         assert!(soon(stream.next()).await.expect("a snapshot").is_ok());
@@ -609,7 +610,7 @@ async fn twins_are_listed_page_by_page_and_watched_by_name() {
     let channel = soon(channel(address, own)).await.expect("a channel");
     let request = v1::WatchTwinsRequest {
         patients: vec!["p-c".into()],
-        cursor: Vec::new(),
+        ..Default::default()
     };
     let stream = TwinServiceClient::new(channel).watch(request).await;
     let mut stream = stream.expect("a stream").into_inner();

@@ -21,7 +21,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::ca::Authority;
 use crate::dir::CentreDir;
-use crate::journal::{Draft, Entry, Journal, Log, Opened};
+use crate::journal::{Draft, Entry, Journal, Log, Opened, Position};
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
@@ -91,7 +91,7 @@ impl Rig {
             Limits::default(),
         ));
         let mut fold = Fold::new(hub, AlertIds::new(Secret::new([5; 32])));
-        log.replay(|committed| fold.apply(&committed))
+        log.replay(Position::START, |committed| fold.apply(&committed))
             .expect("a replay");
         let (journal, feed) = log.start().expect("a writer");
         let stop = CancellationToken::new();

@@ -5,16 +5,22 @@ use alloc::vec::Vec;
 use vitals::{Kind, Time};
 
 use super::Body;
-use crate::canonical::Bytes;
 use crate::channel::Channel;
-use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView};
-use crate::{news2, rhythm, rule};
+use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView, TallyView};
+use crate::{bedside, news2, rhythm, rule};
 
 impl Body {
     pub(crate) fn channels(&self, known: Time) -> Vec<ChannelView> {
         self.channels
             .values()
             .filter_map(|channel| channel.view(known))
+            .collect()
+    }
+
+    pub(crate) fn tallies(&self, known: Time) -> Vec<TallyView> {
+        let tallies = self.tallies.iter();
+        tallies
+            .map(|(what, tally)| tally.view(*what, known))
             .collect()
     }
 
@@ -28,13 +34,27 @@ impl Body {
             at: known,
             source: news2::SOURCE,
         };
-        alloc::vec![view]
+        let inputs = self.inputs(known);
+        alloc::vec![
+            view,
+            bedside::qsofa(&inputs, known),
+            bedside::mews(&inputs, known)
+        ]
     }
 
     pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
         let view =
             |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
-        self.channels.values().filter_map(view).collect()
+        let stale = !self.is_fresh(Kind::InterstitialGlucose, known);
+        let glucose = self
+            .glucose
+            .as_ref()
+            .and_then(|glucose| glucose.view(stale));
+        self.channels
+            .values()
+            .filter_map(view)
+            .chain(glucose)
+            .collect()
     }
 
     pub(crate) fn rhythm(&self, known: Time) -> RhythmView {
@@ -63,33 +83,8 @@ impl Body {
             source: rhythm::SOURCE,
         }
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.bool(self.context.oxygen_target_88_92);
-        to.option(self.context.on_oxygen, Bytes::bool);
-        to.option(self.context.alert_and_oriented, Bytes::bool);
-        to.len(self.channels.len());
-        self.channels
-            .values()
-            .for_each(|channel| channel.encode(to));
-        self.beats.encode(to);
-        self.beats_past.encode(to);
-        to.option(self.beats_of, |to, (stream, source)| {
-            to.bytes(&stream.0);
-            to.u32(u32::from(source.0));
-        });
-        to.len(self.runs.len());
-        for ((stream, context, source), run) in &self.runs {
-            to.bytes(&stream.0);
-            to.bytes(&context.0);
-            to.u32(u32::from(source.0));
-            to.u64(*run);
-        }
-        to.u64(self.last_run);
-        self.pasts.iter().for_each(|past| past.encode(to));
-        self.warning.encode(to);
-        to.len(self.late.len());
-        self.late.iter().for_each(|kind| to.kind(*kind));
-        to.bool(self.score_due);
-    }
+crate::canonical_fields! {
+    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
 }

@@ -8,8 +8,6 @@ use alloc::vec::Vec;
 
 use vitals::{Span, Time};
 
-use crate::canonical::Bytes;
-
 /// Stretches in one list: 64 a day for eight days.
 pub(crate) const MOST: usize = 512;
 
@@ -54,7 +52,15 @@ impl Runs {
     pub(crate) fn prune(&mut self, before: Time) {
         if self.list.first().is_some_and(|&(_, end)| end < before) {
             self.list.retain(|&(_, end)| end >= before);
+            if self.list.is_empty() {
+                self.list = Vec::new();
+            }
         }
+    }
+
+    /// True if it holds nothing that ended before.
+    pub(crate) fn begins_after(&self, before: Time) -> bool {
+        self.list.first().is_none_or(|&(_, end)| end >= before)
     }
 
     pub(crate) fn contains(&self, at: Time) -> bool {
@@ -80,15 +86,10 @@ impl Runs {
     pub(crate) const fn forgotten(&self) -> Option<Time> {
         self.forgotten
     }
+}
 
-    pub(crate) fn encode(&self, to: &mut Bytes<'_>) {
-        to.option(self.forgotten, Bytes::time);
-        to.len(self.list.len());
-        for &(begin, end) in &self.list {
-            to.time(begin);
-            to.time(end);
-        }
-    }
+crate::canonical_fields! {
+    Runs { forgotten, list }
 }
 
 #[cfg(test)]

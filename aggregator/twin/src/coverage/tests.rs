@@ -59,7 +59,7 @@ fn reading(second: i64, absent: Option<bool>, bits: u32) -> Reading {
 }
 
 /// A stream of one sensor, assigned from second 50 on, that was told these facts.
-fn told(facts: &[Fact]) -> BTreeMap<StreamId, Stream> {
+fn told(facts: &[Fact]) -> BTreeMap<StreamId, Arc<Stream>> {
     let known = at(1000);
     let assigned = Assigned {
         stream: StreamId([1; 16]),
@@ -113,7 +113,7 @@ fn told(facts: &[Fact]) -> BTreeMap<StreamId, Stream> {
             ),
         }
     }
-    BTreeMap::from([(assigned.stream, stream)])
+    BTreeMap::from([(assigned.stream, Arc::new(stream))])
 }
 
 /// What is wrong with stretches that should tile a window; the checker of these tests.
@@ -231,7 +231,7 @@ fn what_is_kept_is_bounded_and_what_was_let_go_is_said() {
         (runs::MOST, MOST_LINKS, MOST_LOSSES)
     );
     let mut streams = told(&[]);
-    let one = streams.get_mut(&StreamId([1; 16])).expect("just told");
+    let one = Arc::make_mut(streams.get_mut(&StreamId([1; 16])).expect("just told"));
     one.devices.entry(SOURCE).or_default().facts = facts;
     let window = (at(60), at(2000 * 30));
     let lines = lines(

@@ -1,9 +1,9 @@
 //! What each stretch of time was, from the log of a patient's day.
 
 use twin::coverage::{Class, HORIZON, Line, Stretch};
-use twin::event::{Gap, Heartbeat, Link};
+use twin::event::{Assigned, Gap, Heartbeat, Link};
 use twin::{Event, Twin};
-use vitals::{Absence, Kind, Quality, Reading, SourceId, Span};
+use vitals::{Absence, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId};
 
 use super::support::{OXIMETER, STRAP, World, absent, at, batch, pulse, reading, report, seconds};
 
@@ -240,6 +240,55 @@ fn nothing_known_yet_is_awaited_and_too_long_ago_is_forgotten() {
     let (horizon, now) = (HORIZON.as_micros() / 1_000_000, 30 * 24 * 3600);
     let told = story(&world.twin, Kind::HeartRate, (10, now), now);
     assert_eq!(told[0], (10, now - horizon, Class::Forgotten));
+}
+
+#[test]
+fn what_ended_streams_hold_of_coverage_is_let_go_with_its_horizon() {
+    const DAY: i64 = 86_400;
+    /// A patient who pauses so often.
+    const LASTS: i64 = 36_000;
+    let mut world = World::new();
+    let assigned = |n: u8, devices: &[&str]| {
+        Event::Assigned(Assigned {
+            stream: StreamId([n; 16]),
+            gateway: GatewayId::parse("gw-1").expect("valid"),
+            devices: devices.iter().map(|address| (*address).into()).collect(),
+            from: at(0),
+        })
+    };
+    world.event(1, assigned(1, &[]));
+    let mut sizes = Vec::new();
+    for n in 2..=77 {
+        let begin = i64::from(n - 2) * LASTS + 2;
+        world.event(begin, assigned(n, &["AA:BB:CC:DD:EE:01"]));
+        for known in (begin..begin + LASTS - 10).step_by(600) {
+            let sequence = u64::try_from((known - begin) / 600).expect("small");
+            let reading = Reading {
+                sequence,
+                ..pulse(known, 64.0)
+            };
+            let mut news = batch(0, vec![reading]);
+            news.stream = StreamId([n; 16]);
+            let link = [Link::Connected, Link::Lost][usize::from(known / 600 % 2 == 1)];
+            news.devices = vec![report(STRAP, link, known)];
+            world.send(known, news);
+        }
+        world.event(begin + LASTS - 1, assigned(n, &[]));
+        let mut bytes = Vec::new();
+        world.twin.canonical_bytes(&mut bytes);
+        sizes.push((begin, bytes.len()));
+    }
+    let after = |days: i64| {
+        let late = sizes.iter().find(|(begin, _)| *begin > days * DAY);
+        late.expect("a month").1
+    };
+    let streams = usize::try_from(10 * DAY / LASTS).expect("small");
+    let (filling, full) = (after(8) / streams, (after(30) - after(20)) / streams);
+    assert!(
+        filling > 1000,
+        "control: {filling} bytes a stream while it fills"
+    );
+    assert!(full < 700, "{full} bytes a stream that ended");
 }
 
 #[test]

@@ -17,7 +17,27 @@ fn replay(log: &[(Time, Event)]) -> (Vec<u8>, Vec<Effect>) {
         step(&mut twin, event, *known, &mut effects);
     }
     twin.canonical_bytes(&mut bytes);
+    reads_back(&twin, &bytes);
     (bytes, effects)
+}
+
+/// A snapshot of any state is that state, and goes on as it would; nothing less is taken for one.
+fn reads_back(twin: &Twin, bytes: &[u8]) {
+    let mut again = Twin::from_canonical_bytes(bytes).expect("what was written reads back");
+    assert!(&again == twin, "a field was lost");
+    let (mut twin, later) = (twin.clone(), twin.known() + Span::from_mins(45));
+    let (mut effects, mut effects_again) = (Vec::new(), Vec::new());
+    step(&mut twin, &Event::Tick, later, &mut effects);
+    step(&mut again, &Event::Tick, later, &mut effects_again);
+    assert_eq!(effects, effects_again);
+    assert!(Twin::from_canonical_bytes(&bytes[..bytes.len() - 1]).is_none());
+    assert!(Twin::from_canonical_bytes(&[bytes, &[0]].concat()).is_none());
+    let mut newer = bytes.to_vec();
+    newer[3] += 1;
+    assert!(
+        Twin::from_canonical_bytes(&newer).is_none(),
+        "another fold version"
+    );
 }
 
 fn any_reading() -> impl Strategy<Value = Reading> {
@@ -136,6 +156,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (any::<bool>(), prop::option::of(any::<bool>())).prop_map(|(oxygen_target_88_92, on_oxygen)| {
             Event::Context(twin::event::Context { oxygen_target_88_92, on_oxygen, alert_and_oriented: on_oxygen })
         }),
+        1 => (0i64..4000).prop_map(|since| Event::Restored { since: at(since) }),
         1 => Just(Event::GatewayRevoked { gateway: GatewayId::parse("gw-1").expect("valid") }),
         1 => (0u8..3).prop_map(|stream| Event::StreamFrozen { stream: StreamId([stream; 16]) }),
         2 => Just(Event::Tick),

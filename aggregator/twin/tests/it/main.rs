@@ -3,6 +3,8 @@
 mod alerts;
 mod coverage;
 mod determinism;
+mod fusion;
+mod glucose;
 mod local;
 mod models;
 mod order;

@@ -254,3 +254,29 @@ fn contexts_are_apart() {
     world.event(4, Event::Batch(other));
     assert_eq!(world.twin.counters().applied, 2);
 }
+
+#[test]
+fn a_stream_that_ended_a_year_ago_is_forgotten_and_its_counts_stay() {
+    const DAY: i64 = 24 * 3600;
+    let mut world = World::new();
+    world.readings(2, vec![pulse(1, 70.0)]);
+    let assigned = |stream: u8, devices: &[&str]| {
+        Event::Assigned(Assigned {
+            stream: StreamId([stream; 16]),
+            gateway: GatewayId::parse("gw-1").expect("valid"),
+            devices: devices.iter().map(|address| (*address).into()).collect(),
+            from: at(0),
+        })
+    };
+    world.event(10, assigned(1, &[]));
+    let known = |world: &World| world.twin.gateways().len();
+    world.event(365 * DAY, assigned(2, &["AA:BB:CC:DD:EE:01"]));
+    assert_eq!(known(&world), 2, "its backlog may still come");
+    world.readings(365 * DAY, vec![pulse(2, 70.0)]);
+    assert_eq!(world.twin.counters().applied, 2, "and is taken");
+    world.event(367 * DAY, assigned(3, &["AA:BB:CC:DD:EE:01"]));
+    assert_eq!(known(&world), 2, "the second one has not ended");
+    world.readings(367 * DAY, vec![pulse(3, 70.0)]);
+    let counters = world.twin.counters();
+    assert_eq!((counters.applied, counters.quarantined), (2, 1));
+}

@@ -25,11 +25,12 @@ export class ScorePanel {
   readonly #views = new Map<string, PartView>();
   readonly #source = h("p", { class: "source" });
   readonly #none = h("p", { class: "muted" }, texts.score.none);
+  readonly #others = h("p", { class: "hint" });
   readonly #body: HTMLElement;
 
   constructor() {
     const track = h("span", { class: "score-track", "aria-hidden": "true" }, this.#range);
-    this.#body = h("div", {}, h("p", { class: "score-head" }, this.#total, this.#spoken, track), this.#missing, this.#parts, this.#source);
+    this.#body = h("div", {}, h("p", { class: "score-head" }, this.#total, this.#spoken, track), this.#missing, this.#parts, this.#source, this.#others);
     this.root = panel(texts.score.title, "panel-score", this.#none, this.#body);
   }
 
@@ -45,6 +46,9 @@ export class ScorePanel {
     text(this.#missing, texts.score.missing(score.parts.filter((part) => part.points === null).length));
     reconcile(this.#parts, this.#views, score.parts, (part) => part.name, (part) => new PartView(part), (view, part) => view.update(part));
     text(this.#source, score.source);
+    const others = (twin?.scores ?? []).filter((other) => other !== score);
+    text(this.#others, others.map((other) => texts.score.other(other.name, other.low, other.high)).join(" · "));
+    set(this.#others, "title", others.map((other) => other.source).join("\n"));
   }
 }
 

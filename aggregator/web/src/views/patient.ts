@@ -33,6 +33,7 @@ export class PatientView implements View {
   readonly #tiles = h("ul", { class: "tiles" });
   readonly #tileViews = new Map<string, Tile>();
   readonly #noTiles = h("p", { class: "muted" }, words.noValues);
+  readonly #tallies = h("p", { class: "muted tallies", hidden: true });
   readonly #trends: TrendsSection;
   readonly #score = new ScorePanel();
   readonly #rhythm = new RhythmPanel();
@@ -58,7 +59,7 @@ export class PatientView implements View {
       this.#content,
     );
     this.#content.append(
-      section("now", words.now, this.#noTiles, this.#tiles),
+      section("now", words.now, this.#noTiles, this.#tiles, this.#tallies),
       h(
         "div",
         { class: "patient-main" },
@@ -101,6 +102,9 @@ export class PatientView implements View {
     text(this.#resolvedCount, String(resolved.length));
     this.#resolved.update(resolved.slice(0, 50));
     this.#updateTiles(twin);
+    const tallies = (twin?.tallies ?? []).map((tally) => words.tally(tally.name, tally.lastDay, tally.lastHour));
+    show(this.#tallies, tallies.length > 0);
+    text(this.#tallies, tallies.join(" · "));
     this.#trends.update(twin, open);
     this.#score.update(twin);
     this.#rhythm.update(twin);
@@ -178,7 +182,8 @@ class Tile {
     const age = time.span(now - channel.effective);
     text(this.#age, stale ? words.stale(age) : words.age(age));
     set(this.#age, "title", time.full(channel.effective));
-    const remarks = channel.value === null ? [texts.absence(channel.absence)] : texts.quality(channel.quality);
+    const remarks = channel.value === null ? [texts.absence(channel.absence)] : [...texts.quality(channel.quality)];
+    if (channel.disagreement) remarks.push(words.disagrees(amount(channel.kind, channel.disagreement.value)));
     text(this.#note, remarks.join(", "));
     toggle(this.#note, "remark", remarks.length > 0);
     const { band } = channel;

@@ -69,9 +69,7 @@ impl Sequences {
         *next = next.saturating_add(1);
         taken
     }
-}
 
-impl Sequences {
     /// The next number of this source's waveform blocks; every call counts.
     fn take_block(&mut self, source: SourceId, wave: Wave) -> u64 {
         let next = self.blocks.entry((source, wave)).or_default();
@@ -118,6 +116,11 @@ impl Memory {
     #[must_use]
     pub const fn counter(&self) -> &DeviceClock {
         &self.counter
+    }
+
+    /// The gateway's own clock was wrong: what was learnt against it is worth nothing.
+    pub fn forget_clocks(&mut self) {
+        (self.clock, self.counter) = Default::default();
     }
 
     /// What was known of its clocks before the gateway started anew, and of which session the second one was.

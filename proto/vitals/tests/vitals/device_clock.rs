@@ -202,20 +202,62 @@ fn the_truth_lies_within_what_is_said_and_time_does_not_fall() {
     assert!(would_fail > 20, "{would_fail}");
 }
 
-/// A gateway that starts anew between any two meetings dates every record as one that never did.
+/// A gateway that starts anew between any two meetings dates every record soundly, and nearly as sharply as one that
+/// never did, although it keeps no moment closer than to the minute.
 #[test]
-fn a_model_that_was_kept_judges_as_before() {
-    let times = |life: &[Checked]| -> Vec<Judged> { life.iter().map(|one| one.judged).collect() };
+fn a_model_that_was_kept_judges_nearly_as_before() {
     let kept = |clock: DeviceClock| {
-        DeviceClock::from_numbers(&clock.to_numbers()).expect("its own numbers")
+        let numbers = clock.to_numbers();
+        let kept = DeviceClock::from_numbers(&numbers).expect("its own numbers");
+        assert_eq!(kept.to_numbers(), numbers, "what was kept is kept as it is");
+        kept
     };
+    let close = |life: &[Checked]| {
+        let close = |one: &&Checked| one.judged.uncertainty.as_micros() <= 5 * 60 * SECOND;
+        life.iter().filter(close).count()
+    };
+    let (mut before, mut after, mut wrong) = (0, 0, 0);
     for seed in 0..lives() / 4 {
         let drift = Dice(seed ^ 0xD1F7).between(-1_400, 1_400);
-        let whole = times(&life(seed, drift));
-        assert_eq!(times(&life_with(seed, drift, kept)), whole, "seed {seed}");
-        // Control: one that forgets does not.
+        let life_kept = life_with(seed, drift, kept);
+        for one in &life_kept {
+            let said = one.judged.uncertainty.as_micros();
+            assert!(
+                off(one) <= said,
+                "seed {seed}: off by {} us, said {said}",
+                off(one)
+            );
+        }
+        before += close(&life(seed, drift));
+        after += close(&life_kept);
         let forgotten = life_with(seed, drift, |_| DeviceClock::default());
-        assert_ne!(times(&forgotten), whole, "seed {seed}");
+        let is_wrong = |one: &&Checked| off(one) > one.judged.uncertainty.as_micros();
+        wrong += forgotten.iter().filter(is_wrong).count();
+    }
+    println!("within five minutes: {before}, kept {after}; forgotten, {wrong} are wrong");
+    assert!(after * 100 >= before * 98, "{after} of {before}");
+    // Control: one that forgets knows of no change, and is too bold.
+    assert!(wrong > 100, "{wrong}");
+}
+
+/// What lies in clear names no moment closer than the records beside it do.
+#[test]
+fn what_is_kept_names_no_moment_closer_than_to_the_minute() {
+    let mut clock = DeviceClock::default();
+    let start = Time::from_micros(START + 1_234_567);
+    for n in 0..6 {
+        let now = start + Span::from_secs(n * 1_237);
+        // Set once, so that there are two epochs.
+        let behind = if n < 3 { 9 } else { 3_609 };
+        clock.read(now - Span::from_secs(behind), now);
+        clock.judge(claim(now - Span::from_secs(behind)), now);
+    }
+    let numbers = clock.to_numbers();
+    let moments = numbers.iter().filter(|n| **n > START / 2 && **n < i64::MAX);
+    let moments: Vec<_> = moments.collect();
+    assert!(moments.len() >= 5, "{numbers:?}");
+    for moment in moments {
+        assert_eq!(moment % (60 * SECOND), 0, "{numbers:?}");
     }
 }
 
@@ -226,8 +268,8 @@ fn numbers_that_no_clock_gave_are_refused() {
     let now = Time::from_micros(START);
     clock.read(now - Span::from_secs(9), now);
     let numbers = clock.to_numbers();
-    assert_eq!(DeviceClock::from_numbers(&numbers), Some(clock));
-    for length in [1, 10, 12, numbers.len() - 1] {
+    assert!(DeviceClock::from_numbers(&numbers).is_some());
+    for length in [1, 6, 8, numbers.len() - 1] {
         assert_eq!(DeviceClock::from_numbers(&numbers[..length]), None);
     }
     let mut dice = Dice(3);

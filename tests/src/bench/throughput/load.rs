@@ -82,7 +82,7 @@ pub(super) async fn send_all(mut load: Load) -> Result<()> {
                     .sum::<u64>();
             }
             Down::Refusal(refusal) => anyhow::bail!("refused: {refusal:?}"),
-            Down::Command(_) | Down::ContextAdmitted(_) => {}
+            Down::Command(_) | Down::ContextAdmitted(_) | Down::PieceTaken(_) => {}
         }
     }
     Ok(())

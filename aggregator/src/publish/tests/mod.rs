@@ -1,33 +1,51 @@
 //! The hub and its readers against a small log told by hand: resume, conflation, sweeps, cuts, restarts.
 
+mod filters;
+mod many;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use proptest::prelude::*;
+use prost::Message as _;
 use proto::seal::Secret;
 use proto::v1::{self, alert_event, twin_event};
 use vitals::{Kind, PatientId, Time};
 
 use super::*;
 
-/// A patient whose state is just its place.
+/// A patient whose state is its place and the newest value of each kind.
 #[derive(Debug)]
 struct Fake {
     id: String,
-    state: Mutex<(At, u64)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    at: At,
+    changes: u64,
+    values: BTreeMap<i32, f64>,
 }
 
 impl Source for Fake {
     fn view(&self) -> View {
-        let (at, changes) = *self.state.lock().expect("no test panics here");
+        let state = self.state.lock().expect("no test panics here");
+        let channel = |(kind, value): (&i32, &f64)| v1::Channel {
+            kind: *kind,
+            value: Some(*value),
+            ..Default::default()
+        };
         let twin = v1::Twin {
             patient: self.id.clone(),
-            position: at.position,
+            position: state.at.position,
+            channels: state.values.iter().map(channel).collect(),
             ..Default::default()
         };
         View {
-            at,
-            changes,
+            at: state.at,
+            changes: state.changes,
             twin: Arc::new(twin),
         }
     }
@@ -48,11 +66,16 @@ const SMALL: Limits = Limits {
     alert_lag: 4,
     resolved_alerts: 4,
     pending_twins: 3,
+    shared: 2,
 };
 
 impl Rig {
     fn new(names: &[&str]) -> Self {
-        let hub = Arc::new(Hub::new(CursorKey::new(Secret::new([1; 32])), SMALL));
+        Self::with(names, SMALL)
+    }
+
+    fn with(names: &[&str], limits: Limits) -> Self {
+        let hub = Arc::new(Hub::new(CursorKey::new(Secret::new([1; 32])), limits));
         hub.begin_epoch(1);
         let mut rig = Self {
             hub,
@@ -60,7 +83,7 @@ impl Rig {
         };
         for (number, name) in names.iter().enumerate() {
             let id = PatientId::parse(name).expect("a patient id");
-            let state = Mutex::new((At::START, 0));
+            let state = Mutex::default();
             let fake = Arc::new(Fake {
                 id: (*name).to_owned(),
                 state,
@@ -77,11 +100,23 @@ impl Rig {
 
     /// One entry that changes one twin.
     fn twin(&self, position: u64, name: &str) {
+        self.change(position, name, |_| {});
+    }
+
+    /// One entry that brings one twin a value.
+    fn value(&self, position: u64, name: &str, kind: Kind, value: f64) {
+        self.change(position, name, |state| {
+            state.values.insert(kind.wire(), value);
+        });
+    }
+
+    fn change(&self, position: u64, name: &str, how: impl FnOnce(&mut State)) {
         let (fake, index) = &self.patients[name];
         let mut state = fake.state.lock().expect("no test panics here");
-        let at = At { position, index: 0 };
-        *state = (at, state.1 + 1);
-        self.hub.twin_changed(*index, at);
+        state.at = At { position, index: 0 };
+        state.changes += 1;
+        how(&mut state);
+        self.hub.twin_changed(*index, state.at);
         drop(state);
         self.hub.folded(position);
     }
@@ -103,17 +138,40 @@ impl Rig {
     }
 
     fn twins(&self, cursor: &[u8]) -> TwinReader {
-        TwinReader::new(Arc::clone(&self.hub), Vec::new(), cursor)
+        self.twins_of(&TwinFilter::default(), cursor)
     }
 
     fn alerts(&self, cursor: &[u8]) -> AlertReader {
-        AlertReader::new(Arc::clone(&self.hub), Vec::new(), 0, cursor)
+        self.alerts_of(&AlertFilter::default(), cursor)
     }
+
+    fn twins_of(&self, filter: &TwinFilter, cursor: &[u8]) -> TwinReader {
+        TwinReader::new(Arc::clone(&self.hub), filter, cursor)
+    }
+
+    fn alerts_of(&self, filter: &AlertFilter, cursor: &[u8]) -> AlertReader {
+        AlertReader::new(Arc::clone(&self.hub), filter, cursor)
+    }
+}
+
+/// The event as a client reads it.
+fn twin_event(event: &event::TwinEvent) -> v1::TwinEvent {
+    v1::TwinEvent::decode(event.encode_to_vec().as_slice()).expect("the contract's bytes")
+}
+
+/// The event as a client reads it.
+fn alert_event(event: &event::AlertEvent) -> v1::AlertEvent {
+    v1::AlertEvent::decode(event.encode_to_vec().as_slice()).expect("the contract's bytes")
+}
+
+fn only(name: &str) -> BTreeSet<PatientId> {
+    [PatientId::parse(name).expect("a patient id")].into()
 }
 
 const ALL: Allowed<'static> = &|_| true;
 
-fn show_twin(event: &v1::TwinEvent) -> String {
+fn show_twin(event: &event::TwinEvent) -> String {
+    let event = twin_event(event);
     match event.kind.as_ref().expect("every event has a kind") {
         twin_event::Kind::Snapshot(twin) => format!("snapshot {}@{}", twin.patient, twin.position),
         twin_event::Kind::SnapshotEnd(end) => format!("end({})", end.reason),
@@ -133,7 +191,8 @@ fn drain_twins(reader: &mut TwinReader) -> Vec<String> {
         .collect()
 }
 
-fn show_alert(event: &v1::AlertEvent) -> String {
+fn show_alert(event: &event::AlertEvent) -> String {
+    let event = alert_event(event);
     match event.kind.as_ref().expect("every event has a kind") {
         alert_event::Kind::Snapshot(alert) => format!("snapshot {}", alert.id),
         alert_event::Kind::SnapshotEnd(end) => format!("end({})", end.reason),
@@ -199,8 +258,11 @@ fn a_cursor_resumes_exactly_after_its_event() {
 #[test]
 fn a_keep_alive_moves_a_filtered_reader_on() {
     let rig = Rig::new(&["a", "b"]);
-    let only_b = vec![PatientId::parse("b").expect("a patient id")];
-    let reader = |cursor: &[u8]| TwinReader::new(Arc::clone(&rig.hub), only_b.clone(), cursor);
+    let only_b = TwinFilter {
+        patients: only("b"),
+        ..TwinFilter::default()
+    };
+    let reader = |cursor: &[u8]| rig.twins_of(&only_b, cursor);
     let mut first = reader(&[]);
     assert_eq!(drain_twins(&mut first), ["snapshot b@2", "end()"]);
     rig.twin(3, "a");
@@ -224,7 +286,7 @@ fn a_cursor_that_cannot_be_honoured_gives_a_snapshot_with_the_reason() {
         "control"
     );
 
-    let mut tampered = end.clone();
+    let mut tampered = end.to_vec();
     tampered[20] ^= 1;
     let reason = CursorError::NotOurs.to_string();
     assert_eq!(
@@ -232,7 +294,7 @@ fn a_cursor_that_cannot_be_honoured_gives_a_snapshot_with_the_reason() {
         format!("end({reason})")
     );
 
-    let filter = FilterHash::of(&[], 0);
+    let filter = TwinFilter::default().hash();
     let made = |epoch, at| rig.hub.cursors().encode(Stream::Twins, epoch, filter, at);
     let other_epoch = made(
         2,
@@ -259,10 +321,29 @@ fn a_cursor_that_cannot_be_honoured_gives_a_snapshot_with_the_reason() {
         format!("end({reason})")
     );
 
-    let only_a = vec![PatientId::parse("a").expect("a patient id")];
-    let mut filtered = TwinReader::new(Arc::clone(&rig.hub), only_a, &end);
+    let others = [
+        TwinFilter {
+            patients: only("a"),
+            ..TwinFilter::default()
+        },
+        TwinFilter {
+            kinds: [Kind::HeartRate].into(),
+            ..TwinFilter::default()
+        },
+        TwinFilter {
+            parts: [v1::TwinPart::Channels].into(),
+            ..TwinFilter::default()
+        },
+        TwinFilter {
+            interval: Duration::from_secs(1),
+            ..TwinFilter::default()
+        },
+    ];
     let reason = CursorError::OtherFilter.to_string();
-    assert_eq!(drain_twins(&mut filtered)[1], format!("end({reason})"));
+    for other in others {
+        let mut filtered = rig.twins_of(&other, &end);
+        assert_eq!(drain_twins(&mut filtered)[1], format!("end({reason})"));
+    }
 }
 
 #[test]
@@ -319,7 +400,11 @@ fn alerts_come_all_and_in_order() {
 fn a_priority_filter_also_learns_that_an_alert_became_less_urgent() {
     use v1::AlertState::Active;
     let rig = Rig::new(&["a"]);
-    let mut urgent = AlertReader::new(Arc::clone(&rig.hub), Vec::new(), 3, &[]);
+    let filter = AlertFilter {
+        priority_at_least: 3,
+        ..AlertFilter::default()
+    };
+    let mut urgent = rig.alerts_of(&filter, &[]);
     assert_eq!(drain_alerts(&mut urgent).expect("not cut"), ["end()"]);
     rig.alert(2, "a", "x", 2, Active);
     rig.alert(3, "a", "x", 3, Active);
@@ -447,7 +532,7 @@ proptest! {
         let mut pending: Vec<(String, u64)> = Vec::new();
         let mut read = |reader: &mut TwinReader, cursor: &mut Vec<u8>, many: usize| {
             for _ in 0..many {
-                let Some(event) = reader.next(ALL) else { break };
+                let Some(event) = reader.next(ALL).map(|event| twin_event(&event)) else { break };
                 follow(&mut known, &event);
                 if let Some(twin_event::Kind::Change(twin) | twin_event::Kind::Snapshot(twin)) = &event.kind {
                     let state = (twin.patient.clone(), twin.position);
@@ -455,7 +540,7 @@ proptest! {
                     pending.push(state);
                 }
                 *cursor = event.cursor;
-                let filter = FilterHash::of(&[], 0);
+                let filter = TwinFilter::default().hash();
                 if let Ok(at) = CursorKey::new(Secret::new([1; 32])).decode(Stream::Twins, 1, filter, cursor) {
                     covered.extend(pending.extract_if(.., |state| state.1 <= at.position));
                 }
@@ -482,7 +567,7 @@ proptest! {
         let known = read(&mut reader, &mut cursor, 1000);
         for name in names {
             let (fake, _) = &rig.patients[name];
-            let newest = fake.state.lock().expect("no test panics here").0.position;
+            let newest = fake.state.lock().expect("no test panics here").at.position;
             prop_assert_eq!(known.get(name), Some(&newest));
         }
     }

@@ -1,0 +1,280 @@
+//! What a reader asked for. The patients say whom it hears of; the rest says how much of them.
+//!
+//! Invariants: two filters that ask for the same are equal, whatever the order and the repeats in which they were
+//! written; the hash of a filter that names nothing new is the one that it had before there was anything new, so
+//! that cursors live through an upgrade.
+//!
+//! Must not know: the contract's requests and how they are refused, cursors.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proto::seal::crypto::Sha256;
+use proto::v1::{self, TwinPart};
+use vitals::{Kind, PatientId};
+
+/// A filter as a short hash: a cursor holds for the same question only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterHash(pub(super) [u8; 8]);
+
+/// Which twins, and how much of them. The default asks for everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TwinFilter {
+    /// Of these patients; empty = all.
+    pub patients: BTreeSet<PatientId>,
+    /// Channels and forecasts of these kinds; empty = all.
+    pub kinds: BTreeSet<Kind>,
+    /// These parts; empty = all.
+    pub parts: BTreeSet<TwinPart>,
+    /// At least so long between one look for changes and the next.
+    pub interval: Duration,
+}
+
+/// Which alerts. The default asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct AlertFilter {
+    /// Of these patients; empty = all.
+    pub patients: BTreeSet<PatientId>,
+    /// Those that have or had at least this priority, as the contract numbers them; 0 = all.
+    pub priority_at_least: i32,
+    /// Of this category alone, as the contract numbers them; 0 = all.
+    pub category: i32,
+}
+
+/// Is this one of those who were asked for? Nobody named means all.
+pub(super) fn names(patients: &BTreeSet<PatientId>, patient: &PatientId) -> bool {
+    patients.is_empty() || patients.contains(patient)
+}
+
+fn begin(patients: &BTreeSet<PatientId>, priority_at_least: i32) -> Sha256 {
+    let mut hash = Sha256::default();
+    hash.update(b"vitaltwin filter v1\0");
+    hash.update(&priority_at_least.to_be_bytes());
+    for patient in patients {
+        hash.update(patient.reveal().as_bytes());
+        hash.update(b"\0");
+    }
+    hash
+}
+
+/// Adds numbers under a name; nothing when there are none. No patient's id begins with the byte 1.
+fn add(hash: &mut Sha256, name: &[u8], numbers: impl Iterator<Item = u64>) {
+    for (n, number) in numbers.enumerate() {
+        if n == 0 {
+            hash.update(b"\x01");
+            hash.update(name);
+        }
+        hash.update(&number.to_be_bytes());
+    }
+}
+
+fn short(hash: Sha256) -> FilterHash {
+    let mut short = [0; 8];
+    short.copy_from_slice(&hash.finish()[..8]);
+    FilterHash(short)
+}
+
+impl TwinFilter {
+    /// Its hash.
+    #[must_use]
+    pub fn hash(&self) -> FilterHash {
+        let mut hash = begin(&self.patients, 0);
+        let kinds = self
+            .kinds
+            .iter()
+            .map(|kind| kind.wire().unsigned_abs().into());
+        add(&mut hash, b"kinds", kinds);
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| (*part as i32).unsigned_abs().into());
+        add(&mut hash, b"parts", parts);
+        let interval = u64::try_from(self.interval.as_micros()).unwrap_or(u64::MAX);
+        add(
+            &mut hash,
+            b"interval",
+            (interval > 0).then_some(interval).into_iter(),
+        );
+        short(hash)
+    }
+
+    /// Does it ask for less than whole twins?
+    pub(super) fn narrows(&self) -> bool {
+        !self.kinds.is_empty() || !self.parts.is_empty()
+    }
+
+    /// What it leaves of a twin.
+    pub(super) fn narrow(&self, twin: &v1::Twin) -> v1::Twin {
+        let wants = |part| self.parts.is_empty() || self.parts.contains(&part);
+        let kind = |number: i32| {
+            self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.wire() == number)
+        };
+        fn some<T: Clone>(wanted: bool, of: &[T], which: impl Fn(&T) -> bool) -> Vec<T> {
+            if !wanted {
+                return Vec::new();
+            }
+            of.iter().filter(|one| which(one)).cloned().collect()
+        }
+        v1::Twin {
+            patient: twin.patient.clone(),
+            position: twin.position,
+            known_us: twin.known_us,
+            channels: some(wants(TwinPart::Channels), &twin.channels, |one| {
+                kind(one.kind)
+            }),
+            scores: some(wants(TwinPart::Scores), &twin.scores, |_| true),
+            forecasts: some(wants(TwinPart::Forecasts), &twin.forecasts, |one| {
+                kind(one.kind)
+            }),
+            alerts: some(wants(TwinPart::Alerts), &twin.alerts, |_| true),
+            devices: some(wants(TwinPart::Devices), &twin.devices, |_| true),
+            gateways: some(wants(TwinPart::Gateways), &twin.gateways, |_| true),
+            test_data: twin.test_data,
+            state_hash: twin.state_hash.clone(),
+            rhythm: twin.rhythm.clone().filter(|_| wants(TwinPart::Rhythm)),
+            tallies: some(wants(TwinPart::Channels), &twin.tallies, |_| {
+                self.kinds.is_empty()
+            }),
+        }
+    }
+}
+
+impl AlertFilter {
+    /// Its hash.
+    #[must_use]
+    pub fn hash(&self) -> FilterHash {
+        let mut hash = begin(&self.patients, self.priority_at_least);
+        let category = u64::from(self.category.unsigned_abs());
+        add(
+            &mut hash,
+            b"category",
+            (category > 0).then_some(category).into_iter(),
+        );
+        short(hash)
+    }
+
+    /// Is this the category that was asked for?
+    pub(super) const fn takes(&self, category: i32) -> bool {
+        self.category == 0 || self.category == category
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<PatientId> {
+        let id = |name: &&str| PatientId::parse(name).expect("a patient id");
+        names.iter().map(id).collect()
+    }
+
+    #[test]
+    fn the_hash_ignores_order_and_repeats_and_nothing_else() {
+        let of = |names: &[&str]| TwinFilter {
+            patients: set(names),
+            ..TwinFilter::default()
+        };
+        assert_eq!(of(&["a", "b"]).hash(), of(&["b", "a", "b"]).hash());
+        let mut different = vec![
+            of(&[]),
+            of(&["a"]),
+            of(&["a", "b"]),
+            of(&["ab"]),
+            of(&["kinds"]),
+        ];
+        for kinds in [
+            vec![Kind::HeartRate],
+            vec![Kind::HeartRate, Kind::RrInterval],
+        ] {
+            let kinds = kinds.into_iter().collect();
+            different.push(TwinFilter { kinds, ..of(&[]) });
+        }
+        for part in [TwinPart::Channels, TwinPart::Scores] {
+            let parts = [part].into();
+            different.push(TwinFilter { parts, ..of(&[]) });
+        }
+        for ms in [1, 2] {
+            let interval = Duration::from_millis(ms);
+            different.push(TwinFilter {
+                interval,
+                ..of(&[])
+            });
+        }
+        let mut hashes: Vec<[u8; 8]> = different.iter().map(|one| one.hash().0).collect();
+        for priority_at_least in [1, 2] {
+            for category in [0, 1, 2] {
+                let filter = AlertFilter {
+                    priority_at_least,
+                    category,
+                    ..AlertFilter::default()
+                };
+                hashes.push(filter.hash().0);
+            }
+        }
+        let all = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), all);
+    }
+
+    #[test]
+    fn cursors_of_the_release_before_the_filters_still_hold() {
+        // Computed by that release: sha256("vitaltwin filter v1\0" | priority | names), first eight bytes.
+        let of_all = proto::seal::crypto::sha256(&[b"vitaltwin filter v1\0", &[0; 4]]);
+        assert_eq!(TwinFilter::default().hash().0, of_all[..8]);
+        assert_eq!(AlertFilter::default().hash().0, of_all[..8]);
+    }
+
+    #[test]
+    fn a_twin_is_narrowed_to_what_was_asked_for() {
+        let channel = |kind: Kind| v1::Channel {
+            kind: kind.wire(),
+            ..v1::Channel::default()
+        };
+        let forecast = |kind: Kind| v1::Forecast {
+            kind: kind.wire(),
+            ..v1::Forecast::default()
+        };
+        let whole = v1::Twin {
+            patient: "a".into(),
+            position: 3,
+            known_us: 4,
+            channels: vec![channel(Kind::HeartRate), channel(Kind::OxygenSaturation)],
+            scores: vec![v1::Score::default()],
+            forecasts: vec![forecast(Kind::HeartRate), forecast(Kind::OxygenSaturation)],
+            alerts: vec![v1::Alert::default()],
+            devices: vec![v1::DeviceState::default()],
+            gateways: vec![v1::GatewayState::default()],
+            test_data: true,
+            state_hash: vec![7; 16],
+            rhythm: Some(v1::Rhythm::default()),
+            tallies: vec![v1::Tally::default()],
+        };
+        assert_eq!(TwinFilter::default().narrow(&whole), whole, "control");
+        let filter = TwinFilter {
+            kinds: [Kind::HeartRate].into(),
+            parts: [TwinPart::Channels, TwinPart::Rhythm].into(),
+            ..TwinFilter::default()
+        };
+        let narrow = v1::Twin {
+            channels: vec![channel(Kind::HeartRate)],
+            scores: Vec::new(),
+            forecasts: Vec::new(),
+            alerts: Vec::new(),
+            devices: Vec::new(),
+            gateways: Vec::new(),
+            tallies: Vec::new(),
+            ..whole.clone()
+        };
+        assert_eq!(filter.narrow(&whole), narrow);
+        let only_kinds = TwinFilter {
+            parts: BTreeSet::new(),
+            ..filter
+        };
+        let got = only_kinds.narrow(&whole);
+        assert_eq!(
+            (got.channels.len(), got.forecasts.len(), got.scores.len()),
+            (1, 1, 1)
+        );
+    }
+}

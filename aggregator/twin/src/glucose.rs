@@ -1,0 +1,526 @@
+//! Glucose under the skin, as a continuous monitor sees it every few minutes: where it will be in 30 and 60 minutes, and
+//! whether it is, or soon will be, too low or too high.
+//!
+//! Forecast: for each horizon an autoregression learned for this person alone while it runs (recursive least squares with
+//! forgetting; the last six differences of five minutes and the level), which is what individual linear models in the
+//! literature are (Prendin et al. 2021: within 3 % of the best nonlinear ones). Without what was learned it is persistence,
+//! the baseline that it is shown beside. Intervals: adaptive conformal inference, as in [`crate::forecast`], fed only when the
+//! label has come. It knows no meal, insulin or exercise, and abstains until it has learned for three hours, and after gaps.
+//!
+//! Rules: below 70 mg/dL (level 1), below 54 (level 2), above 250 (level 2), by the international consensus on time in range
+//! (Battelino et al. 2019, Diabetes Care 42:1593), with hysteresis. Low now is judged on readings, never on the forecast.
+//!
+//! Must not know: what alerts look like to readers, patients, other kinds.
+
+mod learn;
+mod words;
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+use vitals::{Kind, Quality, Span, Time};
+
+use crate::alert::{Condition, Priority};
+use crate::forecast::{COVERAGE, Ledger};
+use crate::life::{Draft, Life, Subject};
+use crate::rule;
+use crate::twin::Effect;
+use crate::view::{ForecastPoint, ForecastView};
+use learn::{FEATURES, FORGETTING, LAGS, OPEN, Recursive};
+use words::{Shown, falling, high, low, past};
+
+/// Name and version.
+pub const MODEL: &str = "glucose-rls/1";
+/// Horizons, in slots: 30 and 60 minutes.
+pub const HORIZONS: [usize; 2] = [6, 12];
+
+/// Monitors measure once in this time; of those that measure more often one reading in each counts.
+const SLOT: Span = Span::from_mins(5);
+/// A reading that comes so much early still opens the next slot.
+const EARLY: Span = Span::from_secs(30);
+/// Enough to learn from the label of the farthest horizon.
+const RING: usize = HORIZONS[1] + LAGS + 1;
+/// Gaps up to this many slots are bridged by a line, for what the forecast rests on only: never a label.
+const BRIDGED: i64 = 2;
+/// Labels learned before it forecasts: three hours.
+const NEEDED: u64 = 36;
+/// Variance of the errors before any was seen: 20 and 30 mg/dL, wider than what is published for either horizon.
+const FIRST_VARIANCE: [f64; 2] = [400.0, 900.0];
+/// What monitors can show, mg/dL.
+const RANGE: (f64, f64) = (40.0, 400.0);
+
+/// Consensus limits, mg/dL.
+const LOW: f64 = 70.0;
+const VERY_LOW: f64 = 54.0;
+const HIGH: f64 = 250.0;
+/// Inside again: this far, for this long.
+const LOW_CLEAR: f64 = 75.0;
+const HIGH_CLEAR: f64 = 240.0;
+const CLEAR_HOLD: Span = Span::from_mins(10);
+/// Two readings of a monitor, so one that lies on the sensor does not ring. Below [`VERY_LOW`] one is enough.
+const LOW_HOLD: Span = Span::from_mins(4);
+const HIGH_HOLD: Span = Span::from_mins(15);
+/// Runs of readings further apart than this are two.
+const APART: Span = Span::from_mins(16);
+/// A low is foreseen when it is likelier than not in half an hour, twice in a row, and off again below the other.
+const FORESEEN: f64 = 0.5;
+const FORESEEN_OFF: f64 = 0.15;
+const FORESEEN_TIMES: u8 = 2;
+const FORESEEN_OFF_TIMES: u8 = 3;
+
+/// What to do about alerts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Say {
+    Raise(Draft),
+    Resolve(Condition),
+    /// Found in data that came late, with its end.
+    Find(Draft, Time),
+}
+
+impl Say {
+    /// Does it.
+    pub(crate) fn to(self, life: &mut Life, now: Time, out: &mut Vec<Effect>) {
+        match self {
+            Self::Raise(draft) => life.raise(Subject::Patient, draft, now, out),
+            Self::Resolve(condition) => life.resolve(condition, Subject::Patient, now, out),
+            Self::Find(draft, end) => life.finding(draft, end, now, out),
+        }
+    }
+}
+
+/// What is expected at both horizons, mg/dL.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ahead {
+    /// Expected values.
+    pub value: [f64; 2],
+    /// Half-widths of the intervals.
+    pub half: [f64; 2],
+    /// Standard deviations of the errors so far.
+    pub spread: [f64; 2],
+}
+
+/// A forecast that waits for its labels; the slot it was made in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Waiting {
+    made: i64,
+    now: f64,
+    ahead: Ahead,
+}
+
+/// How long readings have been beyond a limit, or back inside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Run {
+    since: Option<Time>,
+    clear: Option<Time>,
+    last: Time,
+    worst: f64,
+}
+
+impl Run {
+    /// Takes a reading that is (not) beyond, (not) well inside again. `worse`: the further one of two.
+    fn take(
+        &mut self,
+        at: Time,
+        value: f64,
+        beyond: bool,
+        inside: bool,
+        worse: fn(f64, f64) -> f64,
+    ) {
+        if at.since(self.last) > APART {
+            (self.since, self.clear) = (None, None);
+        }
+        self.last = at;
+        self.worst = match self.since {
+            Some(_) if beyond => worse(self.worst, value),
+            Some(_) | None => value,
+        };
+        self.since = beyond.then(|| self.since.unwrap_or(at));
+        self.clear = inside.then(|| self.clear.unwrap_or(at));
+    }
+
+    fn held(&self, hold: Span) -> Option<Time> {
+        self.since.filter(|since| self.last.since(*since) >= hold)
+    }
+
+    fn is_clear(&self) -> bool {
+        self.clear
+            .is_some_and(|clear| self.last.since(clear) >= CLEAR_HOLD)
+    }
+}
+
+/// What is known of one person's glucose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glucose {
+    /// When the newest slot was measured, and its number.
+    newest: Option<Time>,
+    slot: i64,
+    /// Value, and whether it was measured; oldest first, at most [`RING`].
+    ring: VecDeque<(Option<f64>, bool)>,
+    models: [Recursive; 2],
+    ledgers: [Ledger; 2],
+    /// At most one a slot up to the farther horizon.
+    waiting: VecDeque<Waiting>,
+    low: Run,
+    high: Run,
+    coming: u8,
+    off: u8,
+    /// A low in data that came late: onset, end, worst, known time of the last word.
+    past: Option<(Time, Time, f64, Time)>,
+}
+
+impl Default for Glucose {
+    fn default() -> Self {
+        Self {
+            newest: None,
+            slot: 0,
+            ring: VecDeque::new(),
+            models: FIRST_VARIANCE.map(Recursive::new),
+            ledgers: core::array::from_fn(|_| Ledger::new()),
+            waiting: VecDeque::new(),
+            low: Run::default(),
+            high: Run::default(),
+            coming: 0,
+            off: 0,
+            past: None,
+        }
+    }
+}
+
+impl Glucose {
+    /// A usable reading of the monitor that leads, mg/dL. `live`: about now, and the newest.
+    pub(crate) fn take(
+        &mut self,
+        at: Time,
+        value: f64,
+        quality: Quality,
+        known: Time,
+        live: bool,
+    ) -> Vec<Say> {
+        let mut said = Vec::new();
+        if !live {
+            self.follow_past(at, value, known, &mut said);
+        }
+        if self.newest.is_some_and(|newest| at < newest) {
+            return said;
+        }
+        let opened = self.place(at, value);
+        self.low
+            .take(at, value, value < LOW, value >= LOW_CLEAR, f64::min);
+        self.high
+            .take(at, value, value > HIGH, value <= HIGH_CLEAR, f64::max);
+        if opened {
+            self.learn();
+            self.promise();
+            self.foresee();
+        }
+        if live {
+            self.judge(at, value, quality, &mut said);
+        }
+        said
+    }
+
+    /// A single measurement by a drop of blood, mg/dL, about now. `alone`: no monitor speaks.
+    pub(crate) fn spot(at: Time, value: f64, quality: Quality, alone: bool) -> Option<Say> {
+        let shown = Shown {
+            kind: Kind::BloodGlucose,
+            onset: at,
+            at,
+            value,
+            quality,
+        };
+        if value < VERY_LOW {
+            Some(Say::Raise(low(&shown, Priority::High)))
+        } else if value < LOW {
+            Some(Say::Raise(low(&shown, Priority::Medium)))
+        } else if value > HIGH {
+            Some(Say::Raise(high(&shown)))
+        } else {
+            alone.then_some(Say::Resolve(Condition::GlucoseLow))
+        }
+    }
+
+    /// When a low of the past is told if no more of it comes.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.past.map(|(.., fed)| fed + rule::FINDING_AFTER)
+    }
+
+    /// No more of it came.
+    pub(crate) fn flush(&mut self) -> Option<Say> {
+        let (onset, end, worst, _) = self.past.take()?;
+        let shown = Shown {
+            kind: Kind::InterstitialGlucose,
+            onset,
+            at: end,
+            value: worst,
+            quality: Quality::GOOD,
+        };
+        Some(Say::Find(past(&shown), end))
+    }
+
+    /// Another monitor leads: what was promised cannot be scored by it. What was learned of the person stays.
+    pub(crate) fn restart(&mut self) {
+        self.newest = None;
+        self.ring.clear();
+        self.waiting.clear();
+        (self.low, self.high) = (Run::default(), Run::default());
+        (self.coming, self.off) = (0, 0);
+    }
+
+    /// The forecasts' ledgers, in the order of [`HORIZONS`].
+    #[must_use]
+    pub const fn ledgers(&self) -> &[Ledger; 2] {
+        &self.ledgers
+    }
+
+    /// For readers; `None` before the first reading. `stale`: nothing fresh came.
+    #[must_use]
+    pub fn view(&self, stale: bool) -> Option<ForecastView> {
+        let made = self.newest?;
+        let sum = |of: fn(&Ledger) -> f64| self.ledgers.iter().map(of).sum::<f64>();
+        let scored: u64 = self.ledgers.iter().map(|ledger| ledger.scored).sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let mean = |sum: f64| (scored > 0).then(|| sum / scored as f64);
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let covered = sum(|ledger| ledger.covered as f64);
+        let ahead = if stale {
+            Err("no fresh data")
+        } else {
+            self.ahead()
+        };
+        let (points, abstained) = match ahead {
+            Ok(ahead) => (points(made, &ahead), ""),
+            Err(why) => (Vec::new(), why),
+        };
+        let crosses = points
+            .iter()
+            .find(|point| point.value < LOW)
+            .map(|point| point.at);
+        Some(ForecastView {
+            kind: Kind::InterstitialGlucose,
+            made,
+            points,
+            abstained,
+            model: MODEL,
+            coverage_nominal: COVERAGE,
+            coverage_observed: mean(covered),
+            scored,
+            crosses,
+            threshold: Some(LOW),
+            error: mean(sum(|ledger| ledger.error)),
+            persistence_error: mean(sum(|ledger| ledger.persistence_error)),
+        })
+    }
+
+    /// Expected values, half-widths and spreads at both horizons, or why there are none.
+    ///
+    /// # Errors
+    /// Why it abstains, for people.
+    pub fn ahead(&self) -> Result<Ahead, &'static str> {
+        if self.models.iter().any(|model| model.learned < NEEDED) {
+            return Err("still learning this person (three hours of readings)");
+        }
+        let (features, now) = self.features(0).ok_or("gaps in the last half hour")?;
+        let value = core::array::from_fn(|h| {
+            (now + self.models[h].change(&features)).clamp(RANGE.0, RANGE.1)
+        });
+        let spread: [f64; 2] = core::array::from_fn(|h| libm::sqrt(self.models[h].variance));
+        let half = core::array::from_fn(|h| self.ledgers[h].width() * spread[h]);
+        Ok(Ahead {
+            value,
+            half,
+            spread,
+        })
+    }
+
+    /// Puts a reading into its slot; false if that is taken.
+    fn place(&mut self, at: Time, value: f64) -> bool {
+        let Some(newest) = self.newest else {
+            self.newest = Some(at);
+            self.push((Some(value), true));
+            return true;
+        };
+        let steps = (at.since(newest) + EARLY)
+            .as_micros()
+            .div_euclid(SLOT.as_micros());
+        if steps < 1 {
+            return false;
+        }
+        let before = self.ring.back().and_then(|(value, _)| *value);
+        let missing = steps - 1;
+        if missing >= RING as i64 {
+            self.ring.clear();
+        } else {
+            for step in 1..=missing {
+                #[expect(clippy::cast_precision_loss, reason = "small counts")]
+                let share = step as f64 / steps as f64;
+                let line = before.map(|before| before + (value - before) * share);
+                self.push((line.filter(|_| missing <= BRIDGED), false));
+            }
+        }
+        self.push((Some(value), true));
+        self.newest = Some(at);
+        self.slot = self.slot.saturating_add(steps);
+        true
+    }
+
+    fn push(&mut self, slot: (Option<f64>, bool)) {
+        if self.ring.len() >= RING {
+            self.ring.pop_front();
+        }
+        self.ring.push_back(slot);
+    }
+
+    /// The value so many slots ago.
+    fn back(&self, slots: usize) -> Option<(f64, bool)> {
+        let at = self.ring.len().checked_sub(slots + 1)?;
+        let (value, measured) = self.ring.get(at)?;
+        value.map(|value| (value, *measured))
+    }
+
+    /// What a forecast made so many slots ago rests on, and the value then.
+    fn features(&self, ago: usize) -> Option<([f64; FEATURES], f64)> {
+        let (now, _) = self.back(ago)?;
+        let mut features = [0.0; FEATURES];
+        for (lag, feature) in features.iter_mut().take(LAGS).enumerate() {
+            *feature = self.back(ago + lag)?.0 - self.back(ago + lag + 1)?.0;
+        }
+        // Far from the middle it comes back; a tenth, so that the weights are of one size.
+        features[LAGS] = (now - 120.0) / 10.0;
+        Some((features, now))
+    }
+
+    fn learn(&mut self) {
+        let Some((label, true)) = self.back(0) else {
+            return;
+        };
+        for (h, slots) in HORIZONS.into_iter().enumerate() {
+            if let Some((features, then)) = self.features(slots) {
+                self.models[h].learn(&features, label - then);
+            }
+        }
+        let slot = self.slot;
+        for waiting in &self.waiting {
+            for (h, slots) in HORIZONS.into_iter().enumerate() {
+                if waiting.made + slots as i64 == slot {
+                    let Ahead {
+                        value,
+                        half,
+                        spread,
+                    } = waiting.ahead;
+                    self.ledgers[h].score(label, value[h], spread[h], half[h], waiting.now);
+                }
+            }
+        }
+        self.waiting
+            .retain(|waiting| waiting.made + (HORIZONS[1] as i64) > slot);
+    }
+
+    fn promise(&mut self) {
+        if let (Ok(ahead), Some((now, _))) = (self.ahead(), self.back(0)) {
+            self.waiting.push_back(Waiting {
+                made: self.slot,
+                now,
+                ahead,
+            });
+        }
+    }
+
+    /// Probability of a low in half an hour.
+    fn probability(&self) -> Option<f64> {
+        let Ahead { value, spread, .. } = self.ahead().ok()?;
+        Some(0.5 * libm::erfc((value[0] - LOW) / (spread[0] * core::f64::consts::SQRT_2)))
+    }
+
+    fn foresee(&mut self) {
+        let probability = self.probability();
+        let coming = probability.is_some_and(|probability| probability >= FORESEEN);
+        let off = probability.is_some_and(|probability| probability < FORESEEN_OFF);
+        self.coming = if coming {
+            self.coming.saturating_add(1)
+        } else {
+            0
+        };
+        self.off = if off { self.off.saturating_add(1) } else { 0 };
+    }
+
+    fn judge(&self, at: Time, value: f64, quality: Quality, said: &mut Vec<Say>) {
+        let shown = |onset| Shown {
+            kind: Kind::InterstitialGlucose,
+            onset,
+            at,
+            value,
+            quality,
+        };
+        if value < VERY_LOW {
+            said.push(Say::Raise(low(
+                &shown(self.low.since.unwrap_or(at)),
+                Priority::High,
+            )));
+        } else if let Some(onset) = self.low.held(LOW_HOLD) {
+            said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
+        } else if self.low.is_clear() {
+            said.push(Say::Resolve(Condition::GlucoseLow));
+        }
+        if let Some(onset) = self.high.held(HIGH_HOLD) {
+            said.push(Say::Raise(high(&shown(onset))));
+        } else if self.high.is_clear() {
+            said.push(Say::Resolve(Condition::GlucoseHigh));
+        }
+        if value < LOW {
+            // What was foreseen has come.
+            said.push(Say::Resolve(Condition::GlucoseFalling));
+        } else if self.coming >= FORESEEN_TIMES
+            && let (Some(probability), Ok(ahead)) = (self.probability(), self.ahead())
+        {
+            said.push(Say::Raise(falling(&shown(at), ahead.value[0], probability)));
+        } else if self.off >= FORESEEN_OFF_TIMES {
+            said.push(Say::Resolve(Condition::GlucoseFalling));
+        }
+    }
+
+    /// Late data: an episode of lows is told once, when it ends or no more of it comes.
+    fn follow_past(&mut self, at: Time, value: f64, known: Time, said: &mut Vec<Say>) {
+        if let Some((onset, end, ..)) = self.past
+            && (value >= LOW || at.since(end) > APART || at < onset)
+        {
+            said.extend(self.flush());
+        }
+        if value < LOW {
+            self.past = Some(match self.past {
+                Some((onset, end, worst, _)) => (onset, end.max(at), worst.min(value), known),
+                None => (at, at, value, known),
+            });
+        }
+    }
+}
+
+fn points(made: Time, ahead: &Ahead) -> Vec<ForecastPoint> {
+    let Ahead { value, half, .. } = ahead;
+    let point = |h: usize| ForecastPoint {
+        at: made + Span::from_mins(5 * HORIZONS[h] as i64),
+        value: value[h],
+        low: (value[h] - half[h]).max(RANGE.0),
+        high: (value[h] + half[h]).min(RANGE.1),
+    };
+    vec![point(0), point(1)]
+}
+
+/// The definition, for the hash that alerts carry.
+#[must_use]
+pub fn definition() -> String {
+    format!(
+        "{MODEL} slot {SLOT:?} {EARLY:?} lags {LAGS} horizons {HORIZONS:?} bridged {BRIDGED} needed {NEEDED} forgetting \
+         {FORGETTING} open {OPEN} first {FIRST_VARIANCE:?} range {RANGE:?} low {LOW} {VERY_LOW} {LOW_CLEAR} {LOW_HOLD:?} high \
+         {HIGH} {HIGH_CLEAR} {HIGH_HOLD:?} clear {CLEAR_HOLD:?} apart {APART:?} foreseen {FORESEEN} {FORESEEN_TIMES} \
+         {FORESEEN_OFF} {FORESEEN_OFF_TIMES} coverage {COVERAGE}"
+    )
+}
+
+crate::canonical_fields! {
+    Waiting { made, now, ahead }
+    Ahead { value, half, spread }
+    Run { since, clear, last, worst }
+    Glucose { newest, slot, ring, models, ledgers, waiting, low, high, coming, off, past }
+}

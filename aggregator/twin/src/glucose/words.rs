@@ -1,0 +1,104 @@
+//! What alerts about glucose say, once for clinicians and once in plain words. No word here names a patient.
+
+use alloc::string::String;
+use alloc::{format, vec};
+
+use vitals::{Kind, Quality, Span, Time};
+
+use super::{HIGH, LOW, MODEL, VERY_LOW, definition};
+use crate::alert::{Condition, Evidence, Priority};
+use crate::life::Draft;
+use crate::rule::fingerprint;
+
+/// The reading that an alert rests on.
+pub(super) struct Shown {
+    pub(super) kind: Kind,
+    pub(super) onset: Time,
+    pub(super) at: Time,
+    pub(super) value: f64,
+    pub(super) quality: Quality,
+}
+
+fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) -> Draft {
+    Draft {
+        condition,
+        priority,
+        onset: shown.onset,
+        summary: String::new(),
+        plain_summary: String::new(),
+        evidence: vec![Evidence {
+            kind: Some(shown.kind),
+            label: "Glucose".into(),
+            value: Some(shown.value),
+            limit: Some(limit),
+            effective: shown.at,
+            quality: shown.quality,
+            contribution: 1.0,
+        }],
+        model: MODEL,
+        model_hash: fingerprint(&definition()),
+        expected: None,
+        probability: None,
+        subject: String::new(),
+        told_locally: None,
+    }
+}
+
+pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
+    let limit = if priority == Priority::High {
+        VERY_LOW
+    } else {
+        LOW
+    };
+    Draft {
+        summary: format!("Glucose {:.0} mg/dL, below {limit} mg/dL.", shown.value),
+        plain_summary:
+            "The sugar in the blood is too low. Follow what was agreed for this, and measure again."
+                .into(),
+        ..draft(shown, Condition::GlucoseLow, priority, limit)
+    }
+}
+
+pub(super) fn past(shown: &Shown) -> Draft {
+    Draft {
+        summary: format!(
+            "Glucose was below {LOW} mg/dL (lowest {:.0}), seen in data that came late.",
+            shown.value
+        ),
+        plain_summary: "The sugar in the blood was too low for a while; the readings arrived late."
+            .into(),
+        ..draft(shown, Condition::GlucoseLow, Priority::Medium, LOW)
+    }
+}
+
+pub(super) fn high(shown: &Shown) -> Draft {
+    Draft {
+        summary: format!("Glucose {:.0} mg/dL, above {HIGH} mg/dL.", shown.value),
+        plain_summary: "The sugar in the blood is too high.".into(),
+        ..draft(shown, Condition::GlucoseHigh, Priority::Medium, HIGH)
+    }
+}
+
+pub(super) fn falling(shown: &Shown, ahead: f64, probability: f64) -> Draft {
+    let half_hour = Span::from_mins(30);
+    let mut draft = Draft {
+        summary: format!(
+            "Glucose {:.0} mg/dL, expected at {ahead:.0} in 30 min: below {LOW} with a probability of {:.0} %.",
+            shown.value,
+            probability * 100.0
+        ),
+        plain_summary: "The sugar in the blood is falling and may soon be too low.".into(),
+        expected: Some(shown.at + half_hour),
+        probability: Some(probability),
+        ..draft(shown, Condition::GlucoseFalling, Priority::Medium, LOW)
+    };
+    let expected = Evidence {
+        label: "Glucose expected in 30 min".into(),
+        value: Some(ahead),
+        contribution: 1.0,
+        ..draft.evidence[0].clone()
+    };
+    draft.evidence[0].contribution = 0.0;
+    draft.evidence.push(expected);
+    draft
+}

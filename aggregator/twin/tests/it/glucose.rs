@@ -1,0 +1,199 @@
+//! Glucose through the fold: rules on readings, the forecast beside its baseline, and what it says when it does not know.
+
+use twin::alert::{Change, Condition, Priority};
+use twin::glucose::MODEL;
+use vitals::{Kind, Quality, Reading};
+
+use crate::support::{STRAP, World, batch, reading};
+
+fn monitor(minute: i64, value: f64) -> Reading {
+    reading(STRAP, Kind::InterstitialGlucose, minute * 60, value)
+}
+
+fn changes(world: &World, condition: Condition) -> Vec<(Change, Priority)> {
+    let of = world
+        .changes
+        .iter()
+        .filter(|change| change.alert.condition == condition);
+    of.map(|change| (change.what, change.alert.priority))
+        .collect()
+}
+
+#[test]
+fn one_reading_below_54_rings_and_one_below_70_waits_for_a_second() {
+    let mut world = World::new();
+    world.live([monitor(5, 90.0), monitor(10, 66.0), monitor(15, 92.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [],
+        "somebody lay on the sensor"
+    );
+    world.live([monitor(20, 66.0), monitor(25, 64.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::Medium)]
+    );
+    world.live([monitor(30, 52.0)]);
+    let expected = [
+        (Change::Raised, Priority::Medium),
+        (Change::Updated, Priority::High),
+    ];
+    assert_eq!(changes(&world, Condition::GlucoseLow), expected);
+    // 72 is inside, and not well inside; ten minutes at 75 or more end it.
+    world.live([monitor(35, 72.0), monitor(40, 76.0), monitor(45, 80.0)]);
+    assert_eq!(changes(&world, Condition::GlucoseLow).len(), 2);
+    world.live([monitor(50, 90.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow)[2].0,
+        Change::Resolved
+    );
+    world.live([monitor(55, 41.0)]);
+    let last = world
+        .changes
+        .iter()
+        .rfind(|change| change.alert.condition == Condition::GlucoseLow)
+        .expect("at once");
+    assert_eq!(
+        (last.what, last.alert.priority),
+        (Change::Raised, Priority::High)
+    );
+    assert!(!last.alert.plain_summary.is_empty() && last.alert.model == MODEL);
+}
+
+#[test]
+fn a_drop_of_blood_counts_by_itself() {
+    let mut world = World::new();
+    let drop = |minute: i64, value| reading(STRAP, Kind::BloodGlucose, minute * 60, value);
+    world.live([drop(5, 62.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::Medium)]
+    );
+    world.live([drop(20, 85.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow)[1].0,
+        Change::Resolved
+    );
+    // While a monitor still sees a low, a finger that was just licked clean of juice does not end it.
+    world.live([monitor(30, 60.0), monitor(35, 60.0), drop(36, 140.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow)
+            .last()
+            .map(|last| last.0),
+        Some(Change::Raised)
+    );
+}
+
+#[test]
+fn high_must_last_and_a_gap_begins_it_anew() {
+    let mut world = World::new();
+    world.live([
+        monitor(5, 260.0),
+        monitor(10, 260.0),
+        monitor(30, 260.0),
+        monitor(40, 262.0),
+    ]);
+    assert_eq!(changes(&world, Condition::GlucoseHigh), []);
+    world.live([monitor(45, 270.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseHigh),
+        [(Change::Raised, Priority::Medium)]
+    );
+}
+
+#[test]
+fn a_low_in_the_backlog_is_one_finding_and_raises_nothing() {
+    let mut world = World::new();
+    let night = (1..=60).map(|slot| {
+        let value = if (20..30).contains(&slot) {
+            58.0
+        } else {
+            110.0
+        };
+        Reading {
+            received: monitor(305, 0.0).received,
+            ..monitor(slot * 5, value)
+        }
+    });
+    world.send(330 * 60, batch(0, night.collect()));
+    world.event(340 * 60, twin::Event::Tick);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Finding, Priority::Medium)]
+    );
+    let found = &world.changes.last().expect("one").alert;
+    assert!(
+        found.retrospective && found.summary.contains("58"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_is_not_usable_moves_nothing() {
+    let mut world = World::new();
+    let bad = |minute| Reading {
+        quality: Quality::IMPLAUSIBLE,
+        ..monitor(minute, 41.0)
+    };
+    world.live([bad(5), bad(10), bad(15)]);
+    assert_eq!(changes(&world, Condition::GlucoseLow), []);
+    assert!(world.twin.forecasts().is_empty());
+}
+
+#[test]
+fn it_says_why_it_does_not_know_and_then_beats_persistence() {
+    let mut world = World::new();
+    let wave = |slot: i64| {
+        130.0 + 40.0 * libm::sin(slot as f64 / 9.0) + 15.0 * libm::sin(slot as f64 / 5.0)
+    };
+    let forecast = |world: &World| world.twin.forecasts().pop().expect("the monitor speaks");
+    world.live((1..=40).map(|slot| monitor(slot * 5, wave(slot))));
+    assert!(
+        forecast(&world).abstained.contains("learning"),
+        "{:?}",
+        forecast(&world)
+    );
+    world.live((41..=400).map(|slot| monitor(slot * 5, wave(slot))));
+    let view = forecast(&world);
+    assert_eq!((view.points.len(), view.abstained), (2, ""));
+    assert!(view.error < view.persistence_error, "{view:?}");
+    let [half_hour, hour] = [406, 412].map(wave);
+    assert!((view.points[0].low..=view.points[0].high).contains(&half_hour));
+    assert!((view.points[1].low..=view.points[1].high).contains(&hour));
+    // After a gap of half an hour it knows the level, and not where that goes.
+    world.live([monitor(406 * 5, wave(406))]);
+    assert!(forecast(&world).abstained.contains("gaps"));
+    world.event(410 * 300, twin::Event::Tick);
+    assert!(forecast(&world).abstained.contains("fresh"));
+}
+
+#[test]
+fn a_steady_fall_is_foreseen_once_and_gives_way_to_the_low() {
+    let mut world = World::new();
+    let wave = |slot: i64| 120.0 + 35.0 * libm::sin(slot as f64 / 12.0);
+    world.live((1..=300).map(|slot| monitor(slot * 5, wave(slot))));
+    assert_eq!(
+        changes(&world, Condition::GlucoseFalling),
+        [],
+        "it turns at 85 each time, and that is known"
+    );
+    let from = wave(300);
+    world.live(
+        (301..=340).map(|slot| monitor(slot * 5, (from - 2.5 * (slot - 300) as f64).max(60.0))),
+    );
+    let falling = changes(&world, Condition::GlucoseFalling);
+    assert_eq!(
+        falling,
+        [
+            (Change::Raised, Priority::Medium),
+            (Change::Resolved, Priority::Medium)
+        ]
+    );
+    let raised = world
+        .changes
+        .iter()
+        .find(|change| change.alert.condition == Condition::GlucoseFalling);
+    let (raised, low) = (raised.expect("one"), changes(&world, Condition::GlucoseLow));
+    assert!(raised.alert.expected.is_some() && raised.alert.probability >= Some(0.5));
+    assert_eq!(low, [(Change::Raised, Priority::Medium)]);
+}
