@@ -34,6 +34,7 @@ use crate::ca::{self, Authority};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::dir::{self, CentreDir};
+use crate::history::{Following, History};
 use crate::ingest::enrol::Enrolment;
 use crate::ingest::grpc::{Addresses, EnrolmentDoor, UplinkDoor};
 use crate::ingest::mqtt::MqttDoor;
@@ -158,6 +159,7 @@ impl Core {
             Closing {
                 journal,
                 folder,
+                following: None,
                 stop,
                 lock: self.lock,
             },
@@ -237,15 +239,18 @@ impl Core {
         let sealer = Arc::clone(books.vault_handle());
         let (folder, patients) = Folder::start(fold, feed, &journal, sealer, clock, &folding)?;
         let snapshots = keeping::snapshots(&dir, &books, &patients, &restored);
+        let (history, following) = follow(&dir, &books, &journal)?;
         let closing = Closing {
             journal: journal.clone(),
             folder,
+            following: Some(following),
             stop: folding,
             lock,
         };
         let keep = Keep {
             snapshots: Arc::clone(&snapshots),
             journal: journal.clone(),
+            history: history.clone(),
             every: Span::from_mins(i64::from(config.snapshot_minutes)),
             retention: Span::from_mins(i64::from(config.retention_days) * 24 * 60),
             clock,
@@ -258,6 +263,7 @@ impl Core {
             books,
             counters,
             journal,
+            history,
             patients,
             snapshots,
         };
@@ -292,6 +298,7 @@ pub(crate) fn empty_fold(dir: &CentreDir, limits: Limits) -> Result<(Fold, Arc<H
 pub struct Closing {
     journal: Journal,
     folder: Folder,
+    following: Option<Following>,
     stop: CancellationToken,
     lock: StoreLock,
 }
@@ -302,8 +309,25 @@ impl Closing {
         self.stop.cancel();
         self.journal.close().await;
         self.folder.join().await;
+        if let Some(following) = self.following {
+            // It may be in the middle of a block.
+            let _ = tokio::task::spawn_blocking(move || following.stop()).await;
+        }
         self.lock
     }
+}
+
+/// The history behind the journal.
+fn follow(dir: &CentreDir, books: &Arc<Books>, journal: &Journal) -> Result<(History, Following)> {
+    let vault = Arc::clone(books.vault_handle());
+    let streams = Arc::clone(books);
+    let begins = move |stream| Some(streams.registry().stream(stream)?.from);
+    Ok(History::start(
+        &dir.history(),
+        vault,
+        journal.clone(),
+        Arc::new(begins),
+    )?)
 }
 
 /// The first entry of a journal starts its first epoch.
@@ -326,6 +350,7 @@ struct House {
     books: Arc<Books>,
     counters: Arc<Counters>,
     journal: Journal,
+    history: History,
     patients: Patients,
     snapshots: Arc<Snapshots>,
 }
@@ -462,6 +487,7 @@ impl House {
         serve::Parts {
             patients: self.patients.clone(),
             journal: self.journal.clone(),
+            history: self.history.clone(),
             access: Arc::new(access),
             about: About {
                 ca_fingerprint: crate::admin::fingerprint(&self.authority.fingerprint()),

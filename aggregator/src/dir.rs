@@ -127,6 +127,12 @@ impl CentreDir {
         self.store().join("snapshots.db")
     }
 
+    /// The history's database: made of the journal.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.store().join("history.db")
+    }
+
     /// Locked by whoever writes the store.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

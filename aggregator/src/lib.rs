@@ -16,6 +16,7 @@ pub mod counters;
 pub mod dir;
 pub mod doctor;
 pub mod gate;
+pub mod history;
 pub mod ingest;
 pub mod journal;
 pub mod lock;

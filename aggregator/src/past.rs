@@ -116,6 +116,22 @@ pub fn rebuild(dir: &CentreDir, patient: &PatientId, at: Option<Position>) -> Re
     })
 }
 
+/// The last entry that was known by then.
+///
+/// # Errors
+/// When the directory cannot be read, or nothing was known yet.
+pub fn position_at(dir: &CentreDir, known: Time) -> Result<Position> {
+    let vault = Vault::open_to_read(&dir.vault()).context("the vault cannot be read")?;
+    let replay = Replay::open(&dir.journal(), Arc::new(Books::new(Arc::new(vault))))?;
+    let mut at = None;
+    replay.run(Position::START, replay.next(), |committed: Committed| {
+        if committed.known <= known {
+            at = Some(committed.position);
+        }
+    })?;
+    at.context("this journal begins later")
+}
+
 /// Why an alert was raised, by its public id.
 ///
 /// # Errors

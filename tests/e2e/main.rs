@@ -17,6 +17,7 @@ mod identity;
 mod page;
 mod past;
 mod paths;
+mod research;
 mod restore;
 mod service;
 mod streams;

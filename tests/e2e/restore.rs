@@ -187,7 +187,7 @@ async fn a_start_with_and_without_a_snapshot() -> Result<()> {
 async fn a_lost_centre_goes_on_from_its_backup_and_names_what_is_gone() -> Result<()> {
     let small = Small::new().await?;
     let folder = tempfile::tempdir()?;
-    let (mut up, assignment) = small.uplink().await?;
+    let (up, assignment) = small.uplink().await?;
     let (header, mut sealer) = small.gateway.open_context(&assignment, small.clock.now())?;
     up.send(Up::OpenContext(header.clone())).await?;
     let mut records = Vec::new();

@@ -113,7 +113,7 @@ fn files_stay_short() {
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
-const ADAPTERS: [(&str, &[&str]); 7] = [
+const ADAPTERS: [(&str, &[&str]); 8] = [
     (
         "btleplug",
         &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
@@ -123,11 +123,13 @@ const ADAPTERS: [(&str, &[&str]); 7] = [
     (
         "rusqlite",
         &[
+            "aggregator/src/history/store",
             "aggregator/src/journal/store",
             "aggregator/src/snapshot/store",
             "aggregator/src/vault/store",
         ],
     ),
+    ("pco", &["aggregator/src/history/column.rs"]),
     (
         "rcgen",
         &[

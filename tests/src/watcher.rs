@@ -182,12 +182,14 @@ mod tests {
             let said = verdict(&steps).expect_err("a fault was planted");
             assert!(said.contains(says), "{said}");
         }
-        let mut silent = Record::default();
-        silent.steps = vec![
-            Step::Snapshot(String::new()),
-            change(0),
-            Step::Snapshot("x".into()),
-        ];
+        let silent = Record {
+            steps: vec![
+                Step::Snapshot(String::new()),
+                change(0),
+                Step::Snapshot("x".into()),
+            ],
+            ..Record::default()
+        };
         assert!(
             silent
                 .verdict(&happened)

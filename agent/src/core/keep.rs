@@ -339,7 +339,7 @@ impl Core {
         if self.held.remove(&id)
             && let Some(entry) = self.ledger.get(id)
         {
-            self.window.add(id, delivery::class(entry));
+            self.window.add(id, delivery::class(&entry));
         }
     }
 

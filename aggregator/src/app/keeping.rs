@@ -14,6 +14,7 @@ use vitals::Span;
 
 use super::{Core, empty_fold};
 use crate::dir::CentreDir;
+use crate::history::History;
 use crate::journal::{Entry, Journal, Log, Position, known_at};
 use crate::patient::{Fold, Patients};
 use crate::publish::Limits;
@@ -108,6 +109,7 @@ pub(super) fn snapshots(
 pub(super) struct Keep {
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) journal: Journal,
+    pub(super) history: History,
     /// Between two snapshots; zero: none are taken.
     pub(super) every: Span,
     /// What is older is removed; zero: nothing is.
@@ -118,7 +120,11 @@ pub(super) struct Keep {
 impl Keep {
     /// Until `stop`; then gives itself back for [`Keep::last`].
     pub(super) async fn run(self, stop: CancellationToken) -> Self {
-        while self.every > Span::ZERO {
+        if self.every <= Span::ZERO {
+            stop.cancelled().await;
+            return self;
+        }
+        loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(self.clock.real(self.every)) => {}
@@ -166,6 +172,8 @@ impl Keep {
         let snapshots = Arc::clone(&self.snapshots);
         let verified = tokio::task::spawn_blocking(move || snapshots.verify()).await;
         let Ok(Ok(covered)) = verified else { return };
+        // What is not in blocks yet would be gone from the history for good.
+        let covered = covered.min(self.history.covered());
         let (mut entries, mut kept) = (0, 0);
         while !stop.is_cancelled() {
             match self.journal.remove(covered, before).await {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use proto::clock::Clock;
 use proto::text::hex;
 use proto::v1::CoverageRequest;
-use vitals::{PatientId, Span};
+use vitals::{PatientId, Span, Time};
 
 use super::{show, show_past};
 use crate::dir::CentreDir;
@@ -61,23 +61,44 @@ pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn rebuild(
-    dir: &CentreDir,
-    patient: &str,
+/// Which twin to make again.
+#[derive(Debug, clap::Args)]
+pub(super) struct RebuildArguments {
+    /// The patient's id.
+    patient: String,
+    /// The entry's position; without it the last one. Twins and alerts carry positions, `status` shows the newest.
+    #[arg(long, value_name = "POSITION")]
     at: Option<u64>,
-    expect: Option<&str>,
+    /// Instead: the last entry that the centre knew at that time.
+    #[arg(long, value_name = "TIME", conflicts_with = "at")]
+    known_at: Option<Timestamp>,
+    /// End with an error unless the state has this hash (`state_hash` of the twin that the centre published).
+    #[arg(long, value_name = "HEX")]
+    expect: Option<String>,
+    /// As JSON.
+    #[arg(long)]
     json: bool,
-) -> Result<()> {
+}
+
+pub(super) fn rebuild(dir: &CentreDir, asked: &RebuildArguments) -> Result<()> {
     super::settings(dir)?;
-    let patient = PatientId::parse(patient)
+    let patient = PatientId::parse(&asked.patient)
         .context("PATIENT: an id as `patient list` shows it, such as p-4k2d")?;
-    let rebuilt = past::rebuild(dir, &patient, at.map(Position))?;
-    super::print(&if json {
+    let at = match asked.known_at {
+        None => asked.at.map(Position),
+        Some(known) => {
+            let known = Time::from_micros(known.as_microsecond());
+            Some(past::position_at(dir, known)?)
+        }
+    };
+    let rebuilt = past::rebuild(dir, &patient, at)?;
+    super::print(&if asked.json {
         show::json(&show_past::rebuilt_json(&rebuilt))?
     } else {
         show_past::rebuilt(&rebuilt)
     })?;
     let hash = hex(&rebuilt.twin.state_hash);
+    let expect = asked.expect.as_deref();
     if let Some(expected) = expect.filter(|expected| !expected.eq_ignore_ascii_case(&hash)) {
         anyhow::bail!(
             "the state's hash is {hash}, not {expected}: another position, another fold version (this program's is {}), or a damaged journal",

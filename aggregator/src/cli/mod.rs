@@ -10,7 +10,9 @@
 mod again;
 mod certificate;
 mod copies;
+mod export;
 mod gateway;
+mod history;
 mod import;
 mod init;
 mod office;
@@ -118,19 +120,7 @@ enum Command {
     },
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
     /// beginning. Works beside a running centre, and on a copy of its directory on another machine.
-    Rebuild {
-        /// The patient's id.
-        patient: String,
-        /// The entry's position; without it the last one. Twins and alerts carry positions, `status` shows the newest.
-        #[arg(long, value_name = "POSITION")]
-        at: Option<u64>,
-        /// End with an error unless the state has this hash (`state_hash` of the twin that the centre published).
-        #[arg(long, value_name = "HEX")]
-        expect: Option<String>,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Rebuild(again::RebuildArguments),
     /// Why an alert was raised: what made it change, what it rests on, and the batches that brought those readings.
     Why {
         /// The alert's id, as the page and the streams show it.
@@ -167,6 +157,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A patient's past readings, or minutes and hours with minimum, mean and maximum; also as the centre knew them at an
+    /// earlier time. Needs the running centre.
+    History(history::Arguments),
+    /// Past readings of all patients that the reader may see, one JSON object a line, for research. Needs the running centre. A
+    /// run that was cut goes on where it was when it is repeated.
+    Export(export::Arguments),
     /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
     /// centre. Safe to repeat, with another file for the receipts.
     Import {
@@ -406,12 +402,7 @@ pub fn run(args: Args) -> Result<()> {
             let (link, fingerprint) = signed?;
             print(&show::sign_in(&link, &fingerprint))
         }),
-        Command::Rebuild {
-            patient,
-            at,
-            expect,
-            json,
-        } => again::rebuild(&dir, &patient, at, expect.as_deref(), json),
+        Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
         Command::Replay {
             input,
@@ -424,6 +415,8 @@ pub fn run(args: Args) -> Result<()> {
             to,
             json,
         } => runtime.block_on(again::coverage(&dir, clock, patient, (from, to), json)),
+        Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
+        Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
         Command::Import {
             file,
             receipts,

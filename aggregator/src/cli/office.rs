@@ -3,7 +3,7 @@
 //! Invariants: exactly one of both, decided by the store's lock; a centre that is starting is waited for. Must not
 //! know: what is printed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -278,7 +278,7 @@ impl Office {
 }
 
 /// What the centre said, without gRPC's wrapping.
-fn said(status: Status) -> anyhow::Error {
+pub(super) fn said(status: Status) -> anyhow::Error {
     if status.message().is_empty() {
         return anyhow::anyhow!("the centre answered {:?}", status.code());
     }
@@ -291,10 +291,32 @@ pub(super) async fn coverage(
     clock: Clock,
     request: CoverageRequest,
 ) -> Result<CoverageResponse> {
-    let channel = call(dir, clock).await?;
-    let channel = channel.context("the centre must run for this: start it with `run`")?;
+    let channel = reader(dir, &Reader::default(), clock).await?;
     let answer = HistoryServiceClient::new(channel).coverage(request).await;
     Ok(answer.map_err(said)?.into_inner())
+}
+
+/// Who reads at which centre.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Reader {
+    /// Read as the one whose cert.pem, key.pem and ca.pem lie in this folder, such as that of `platform add`.
+    /// Default: as the operator.
+    #[arg(long = "as", value_name = "FOLDER")]
+    identity: Option<PathBuf>,
+    /// The centre's gRPC address. Default: the one that runs in --dir.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+}
+
+/// A connection to the running centre.
+pub(super) async fn reader(dir: &CentreDir, reader: &Reader, clock: Clock) -> Result<Channel> {
+    let operator = dir.operator();
+    let identity = reader.identity.as_deref().unwrap_or(&operator);
+    if let Some(address) = &reader.address {
+        return connect(address, identity, clock).await?;
+    }
+    let channel = call_as(dir, identity, clock).await?;
+    channel.context("the centre must run for this: start it with `run`")
 }
 
 /// What the running centre says of itself, or why it does not; `None` when none listens.
@@ -314,6 +336,10 @@ pub(super) async fn ask(dir: &CentreDir, clock: Clock) -> Option<Result<CentreSt
 
 /// A connection to the centre that runs; within: why it does not answer, which may pass.
 async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
+    call_as(dir, &dir.operator(), clock).await
+}
+
+async fn call_as(dir: &CentreDir, identity: &Path, clock: Clock) -> Result<Result<Channel>> {
     let ready = match dir::read(&dir.ready()) {
         Ok(ready) => ready,
         Err(error) => return Ok(Err(error.into())),
@@ -322,12 +348,16 @@ async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
         Ok(ready) => ready,
         Err(error) => return Ok(Err(error).with_context(|| dir.ready().display().to_string())),
     };
-    let mut tls = credentials(&dir.operator(), clock)?;
+    connect(&ready.grpc, identity, clock).await
+}
+
+async fn connect(address: &str, identity: &Path, clock: Clock) -> Result<Result<Channel>> {
+    let mut tls = credentials(identity, clock)?;
     tls.alpn_protocols = vec![proto::tls::ALPN_H2.to_vec()];
     let connector = TlsConnector::from(std::sync::Arc::new(tls));
-    let address = ready.grpc.clone();
+    let called = address.to_owned();
     let connect = tower::service_fn(move |_: Uri| {
-        let (connector, address) = (connector.clone(), address.clone());
+        let (connector, address) = (connector.clone(), called.clone());
         async move {
             let host = host_port(&address).map_or(address.as_str(), |(host, _)| host);
             let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
@@ -335,10 +365,10 @@ async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
             connector.connect(name, socket).await.map(TokioIo::new)
         }
     });
-    let endpoint = Endpoint::from_shared(format!("http://{}", ready.grpc))?.timeout(CALL);
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?.timeout(CALL);
     // Not there (yet): a file that a killed centre left behind, or one that is just stopping.
     let channel = endpoint.connect_with_connector(connect).await;
-    Ok(channel.with_context(|| format!("connecting to {}", ready.grpc)))
+    Ok(channel.with_context(|| format!("connecting to {address}")))
 }
 
 /// The operator's certificate, key and CA; an error names the file and the remedy.

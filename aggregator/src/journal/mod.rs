@@ -40,6 +40,8 @@ use writer::{Ask, QUEUE, Request, Shared, Writer};
 
 /// Rows in one page of history.
 const PAGE_ROWS: u32 = 64;
+/// Rows read at once by [`Journal::read`]; one has at most a few MiB.
+const READ_ROWS: u32 = 16;
 /// Committed entries that wait for the fold; beyond it the writer waits, and with it every gateway.
 const FEED: usize = 4096;
 /// Why nothing is taken when the writer's thread is gone.
@@ -403,6 +405,30 @@ impl Journal {
         let page = move || journal.page(stream, minutes, after, past);
         let page = tokio::task::spawn_blocking(page).await;
         page.map_err(|error| JournalError::Read(error.to_string().into()))?
+    }
+
+    /// What was committed from `from` on, opened, a few rows at a time, and where to go on; nothing is left when that
+    /// is `from`. `from` must be where a row begins: 1, or what this gave before. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    pub fn read(&self, from: Position) -> Result<(Vec<Committed>, Position), JournalError> {
+        let rows = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            reader.rows(from, READ_ROWS)?
+        };
+        let next = rows
+            .last()
+            .map_or(from, |row| Position(row.first.0 + row.count));
+        // The start's replay has counted what is damaged.
+        let entries = rows.iter().flat_map(|row| read_row(row, |_, _, _| {}));
+        let committed = entries.map(|(position, known, entry)| Committed {
+            position,
+            known,
+            body: self.keeper.unseal(&entry),
+            entry: Arc::new(entry),
+        });
+        Ok((committed.collect(), next))
     }
 
     fn page(

@@ -36,6 +36,25 @@ pub struct AlertRecord {
 }
 
 impl AlertRecord {
+    /// One that nobody has been sent yet.
+    pub(crate) fn new(
+        (patient, index): (PatientId, PatientIndex),
+        at: At,
+        peak: i32,
+        key: String,
+        alert: Arc<v1::Alert>,
+    ) -> Self {
+        Self {
+            patient,
+            index,
+            at,
+            peak,
+            key,
+            alert,
+            sent: OnceLock::new(),
+        }
+    }
+
     fn sent(&self) -> &(Bytes, Bytes) {
         self.sent.get_or_init(|| {
             let id = format!("{}.{}", self.at.position, self.at.index);
@@ -135,15 +154,9 @@ impl Alerts {
         let before = self.latest.get(&alert.id).map_or(0, |record| record.peak);
         let peak = before.max(alert.priority);
         let id = alert.id.clone();
-        let record = Arc::new(AlertRecord {
-            patient,
-            index,
-            at,
-            peak,
-            key,
-            alert: Arc::new(alert),
-            sent: OnceLock::new(),
-        });
+        let whose = (patient, index);
+        let record = AlertRecord::new(whose, at, peak, key, Arc::new(alert));
+        let record = Arc::new(record);
         if record.is_resolved() {
             self.resolved.push_back((id.clone(), at));
         }

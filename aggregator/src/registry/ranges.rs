@@ -57,6 +57,23 @@ impl RangeSet {
         self.ranges.len()
     }
 
+    /// The ranges, first and last of each, lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.ranges.iter().map(|(first, last)| (*first, *last))
+    }
+
+    /// A set of these ranges; `None` unless they rise and do not touch.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = (u64, u64)>) -> Option<Self> {
+        let mut set = Self::default();
+        let mut free = Some(0);
+        for (first, last) in ranges {
+            (first <= last && free.is_some_and(|free| free <= first)).then_some(())?;
+            set.ranges.insert(first, last);
+            free = last.checked_add(2);
+        }
+        (set.len() <= Self::MOST).then_some(set)
+    }
+
     /// Whether nothing was inserted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -71,6 +71,7 @@ impl Canonical for Stream {
         self.patient.encode(to);
         self.gateway.encode(to);
         self.key_id.0.encode(to);
+        self.sealed_to.encode(to);
         self.devices.encode(to);
         self.from.encode(to);
         self.frozen.encode(to);
@@ -81,6 +82,7 @@ impl Canonical for Stream {
             patient: Canonical::decode(from)?,
             gateway: Canonical::decode(from)?,
             key_id: KeyId(Canonical::decode(from)?),
+            sealed_to: Canonical::decode(from)?,
             devices: Canonical::decode(from)?,
             from: Canonical::decode(from)?,
             frozen: Canonical::decode(from)?,

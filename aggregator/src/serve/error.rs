@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use vitals::Time;
 
 use crate::gate::Reason;
+use crate::history::HistoryError;
 use crate::journal::JournalError;
 use crate::patient::AcknowledgeError;
 use crate::publish::Cut;
@@ -81,6 +82,16 @@ pub fn not_kept(kept_since: Time) -> Status {
         "older than what is kept: this centre removed what it knew before {} us (Unix time); ask for a later time, or an operator for a backup",
         kept_since.as_micros()
     ))
+}
+
+/// The history cannot answer.
+#[must_use]
+pub fn history(error: &HistoryError) -> Status {
+    match error {
+        HistoryError::Store(_) | HistoryError::Stopped(_) => Status::internal(error.to_string()),
+        HistoryError::Behind { .. } => Status::unavailable(error.to_string()),
+        HistoryError::Damaged { .. } => Status::data_loss(error.to_string()),
+    }
 }
 
 /// An alert could not be acknowledged.

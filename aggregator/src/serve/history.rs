@@ -1,175 +1,388 @@
-//! Past readings: sealed batches from the journal's index, merged into effective-time order, each reading once.
+//! PURE. Past readings of one patient: blocks and tail of the history, merged into effective-time order, each reading
+//! once; or stretches of time with minimum, mean and maximum.
 //!
-//! There is no second copy of the data: a question opens the batches again. Pages of several streams are merged
-//! by their watermark ("nothing older comes from here"), so that only readings which may still be preceded are
-//! held.
+//! Blocks are taken by their oldest reading; what is older than the next block's oldest is complete and is given, so
+//! that only readings which may still be preceded are held. A block that was merged while the question ran is no harm:
+//! the rest is planned anew, and what was given is left out.
 //!
-//! Invariants: readings come in effective-time order, chunk after chunk, within a chunk of one kind and source;
-//! a reading that lies in several batches (resent, merged) comes once; nothing outside the assignment comes; at
-//! most [`HELD`] readings are held, else the question is refused.
+//! Invariants: an answer is as of one [`Limit`]; for the same limit and question it is the same, however often it is
+//! cut and resumed, whatever was written or merged meanwhile; within a chunk there is one kind and one sensor; what was
+//! set aside or has no number does not come; at most [`HELD`] readings are held, else the question is refused.
 //!
 //! Must not know: gRPC's server, the gate, SQLite.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use proto::v1::HistoryChunk;
-use proto::wire;
-use vitals::{ContextId, DeviceTime, Kind, SourceId, Span, StreamId, Time};
+use proto::seal::crypto::Sha256;
+use proto::text::hex;
+use proto::v1::{HistoryChunk, HistoryRequest};
+use vitals::Kind;
 
-use super::StreamOf;
-use crate::journal::{Committed, Content, HistoryCursor, Opened, Page};
+use super::thin::Thinned;
+use crate::history::block::{Batch, Block, Origin, Point, Stamp, UNKNOWN};
+use crate::history::rollup::{self, Place, Rollup, Sum, Width};
+use crate::history::{Plan, Row};
 
-/// Readings that wait for older ones, at most: about 50 MiB.
+/// Readings that wait for older ones, at most: about 60 MiB.
 const HELD: usize = 400_000;
 /// Readings in one answer, roughly: 50 KiB encoded.
 const CHUNK: usize = 2048;
+/// Blocks whose sums are read at once.
+const SUMS: usize = 64;
 
-/// What was asked.
+/// What the centre knew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    /// Journal position of the last entry.
+    pub(super) position: u64,
+    /// Its time at the latest, ms.
+    pub(super) known: i64,
+}
+
+/// What was asked. Times in milliseconds.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     /// Empty: all.
     pub(super) kinds: Vec<Kind>,
     /// From this effective time...
-    pub(super) from: Time,
+    pub(super) from: i64,
     /// ...up to, without, this one.
-    pub(super) to: Time,
+    pub(super) to: i64,
     /// Per kind; 0 = all.
     pub(super) max_points: usize,
     /// Also what the devices' own clocks said.
     pub(super) device_times: bool,
+    /// Also which batch brought it.
+    pub(super) provenance: bool,
+    /// Stretches of time instead of readings.
+    pub(super) width: Option<Width>,
+    /// As of when.
+    pub(super) limit: Limit,
+    /// Names the question in the tokens of its answer.
+    pub(super) name: [u8; 8],
 }
 
 /// More readings lie across each other than can be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
+/// Where an answer goes on: version (1) || name of the question (8) || limit: position (8), known (8) || effective time
+/// (8), ms; big-endian. It gives no right and says nothing that its bearer was not told, so nothing authenticates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    name: [u8; 8],
+    /// As of when the answer is.
+    pub(super) limit: Limit,
+    /// Everything before was given, ms.
+    pub(super) next: i64,
+}
+
+const TOKEN: u8 = 1;
+
+impl Token {
+    /// The name of a question, whatever its token says.
+    pub(super) fn name(request: &HistoryRequest) -> [u8; 8] {
+        use prost::Message as _;
+        let bare = HistoryRequest {
+            resume: Vec::new(),
+            ..request.clone()
+        };
+        let mut hash = Sha256::default();
+        hash.update(b"vitaltwin history v1\0");
+        hash.update(&bare.encode_to_vec());
+        let mut short = [0; 8];
+        short.copy_from_slice(&hash.finish()[..8]);
+        short
+    }
+
+    fn encode(self) -> Vec<u8> {
+        let mut bytes = vec![TOKEN];
+        bytes.extend(self.name);
+        bytes.extend(self.limit.position.to_be_bytes());
+        bytes.extend(self.limit.known.to_be_bytes());
+        bytes.extend(self.next.to_be_bytes());
+        bytes
+    }
+
+    /// `None`: not ours, or of another question.
+    pub(super) fn decode(bytes: &[u8], name: [u8; 8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        let (its_name, rest) = rest.split_first_chunk::<8>()?;
+        let (position, rest) = rest.split_first_chunk()?;
+        let (known, rest) = rest.split_first_chunk()?;
+        let next = i64::from_be_bytes(rest.try_into().ok()?);
+        (*version == TOKEN && *its_name == name).then_some(Self {
+            name,
+            limit: Limit {
+                position: u64::from_be_bytes(*position),
+                known: i64::from_be_bytes(*known),
+            },
+            next,
+        })
+    }
+}
+
 /// What makes a reading that reading, in the order in which readings are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    effective: Time,
-    stream: StreamId,
-    context: ContextId,
-    source: SourceId,
+    effective: i64,
+    position: u64,
     kind: Kind,
-    sequence: u64,
+    /// Among those of its kind in its batch.
+    index: u32,
+}
+
+/// What is told of a reading or of a stretch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Told {
+    pub(super) effective: i64,
+    pub(super) value: f64,
+    pub(super) quality: u32,
+    pub(super) origin: Origin,
+    stamp: Option<Stamp>,
+    batch: Option<Batch>,
+    sum: Option<Extremes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Point {
-    effective: Time,
-    source: SourceId,
-    value: f64,
-    quality: u32,
-    device: Option<DeviceTime>,
+struct Extremes {
+    low: f64,
+    high: f64,
+    count: u32,
+    left_out: u32,
 }
 
-/// What is told of a reading: its number, its quality, its device's clock.
-type Held = (f64, u32, Option<DeviceTime>);
-
-/// One stream, as far as it was read.
-#[derive(Debug)]
-struct Source {
-    of: StreamOf,
-    after: Option<HistoryCursor>,
-    /// Nothing older comes from here; `None`: nothing comes at all.
-    watermark: Option<Time>,
+/// What is to be looked up next.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// Where readings of these times lie, ms.
+    Plan((i64, i64)),
+    /// These blocks' sums.
+    Sums(Vec<Row>, Width),
+    /// This block's readings.
+    Readings(Row),
 }
 
-/// A running question. Ask [`Merge::wants`] what to load, give it to [`Merge::take`], until it wants nothing.
+/// What was found.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    Plan(Plan),
+    Sums(Vec<Rollup>),
+    Readings(Block),
+    /// A block was merged meanwhile.
+    Moved,
+}
+
+/// A running question. Ask [`Merge::wants`] what to look up, give it to [`Merge::take`], until it wants nothing.
 #[derive(Debug)]
 pub(super) struct Merge {
     question: Question,
-    sources: Vec<Source>,
-    held: BTreeMap<Key, Held>,
+    plan: Option<Plan>,
+    points: BTreeMap<Key, Told>,
+    sums: Rollup,
+    given_point: Option<Key>,
+    given_sum: Option<Place>,
+    done: bool,
     out: Output,
 }
 
 impl Merge {
-    pub(super) fn new(question: Question, streams: Vec<StreamOf>) -> Self {
-        let begin = Some(Time::from_micros(i64::MIN));
-        let source = |of| Source {
-            of,
-            after: None,
-            watermark: begin,
-        };
-        let sources = streams.into_iter().map(source).collect();
-        let out = Output::new(question.max_points, question.device_times);
+    pub(super) fn new(question: Question) -> Self {
+        let out = Output::new(&question);
         Self {
             question,
-            sources,
-            held: BTreeMap::new(),
+            plan: None,
+            points: BTreeMap::new(),
+            sums: Rollup::new(),
+            given_point: None,
+            given_sum: None,
+            done: false,
             out,
         }
     }
 
-    /// The page to load next; `None`: all was read.
-    pub(super) fn wants(&self) -> Option<(StreamId, (Time, Time), Option<HistoryCursor>)> {
-        let open = self
-            .sources
-            .iter()
-            .filter_map(|source| Some((source.watermark?, source)));
-        let (_, source) = open.min_by_key(|(watermark, _)| *watermark)?;
-        Some((
-            source.of.stream,
-            (self.question.from, self.question.to),
-            source.after,
-        ))
+    /// What to look up next; `None`: all was given.
+    pub(super) fn wants(&mut self) -> Option<Wanted> {
+        if self.done {
+            return None;
+        }
+        let limit = self.question.limit;
+        let Some(plan) = &self.plan else {
+            return Some(Wanted::Plan((self.begin(), self.question.to - 1)));
+        };
+        let whole = |row: &&Row| row.is_known_by(limit.position, limit.known);
+        if let Some(width) = self.question.width {
+            let rows: Vec<Row> = plan
+                .rows
+                .iter()
+                .take(SUMS)
+                .take_while(whole)
+                .cloned()
+                .collect();
+            if !rows.is_empty() {
+                return Some(Wanted::Sums(rows, width));
+            }
+        }
+        plan.rows.front().cloned().map(Wanted::Readings)
     }
 
-    /// Takes the page that was wanted for `stream`.
-    pub(super) fn take(&mut self, stream: StreamId, page: &Page) -> Result<(), TooMany> {
-        let Some(source) = self
-            .sources
-            .iter_mut()
-            .find(|source| source.of.stream == stream)
-        else {
-            return Ok(());
-        };
-        source.after = page.next;
-        source.watermark = page.next.and(page.oldest_left);
-        let from = source.of.from.max(self.question.from);
-        for batch in &page.batches {
-            hold(
-                &mut self.held,
-                batch,
-                (from, self.question.to),
-                &self.question.kinds,
-            );
-        }
-        let watermark = self
-            .sources
-            .iter()
-            .filter_map(|source| source.watermark)
-            .min();
-        while let Some(entry) = self.held.first_entry() {
-            if watermark.is_some_and(|watermark| entry.key().effective >= watermark) {
-                break;
+    /// What was not given yet begins here, ms.
+    fn begin(&self) -> i64 {
+        let point = self.given_point.map(|key| key.effective);
+        let sum = self.given_sum.zip(self.question.width);
+        let sum = sum.map(|(place, width)| place.number * width.millis());
+        point
+            .or(sum)
+            .map_or(self.question.from, |given| given.max(self.question.from))
+    }
+
+    /// Takes what was wanted.
+    pub(super) fn take(&mut self, found: Found) -> Result<(), TooMany> {
+        match found {
+            Found::Moved => {
+                self.plan = None;
+                self.points.clear();
+                self.sums.clear();
+                return Ok(());
             }
-            let (key, (value, quality, device)) = entry.remove_entry();
-            let Key {
-                effective,
-                source,
-                kind,
-                ..
-            } = key;
-            self.out.push(
-                kind,
-                Point {
-                    effective,
-                    source,
-                    value,
-                    quality,
-                    device,
-                },
-            );
+            Found::Plan(mut plan) => {
+                if let Some(tail) = plan.tail.take() {
+                    self.hold(&tail);
+                }
+                let limit = self.question.limit;
+                plan.rows.retain(|row| row.begins_by(limit.position));
+                self.plan = Some(plan);
+            }
+            Found::Sums(all) => {
+                for sums in all {
+                    self.hold_sums(sums);
+                    self.pop();
+                }
+            }
+            Found::Readings(block) => {
+                self.hold(&block);
+                self.pop();
+            }
         }
-        if self.held.len() > HELD {
+        let next = self.plan.as_ref().and_then(|plan| plan.rows.front());
+        let watermark = next.map(Row::oldest_ms);
+        self.give(watermark);
+        if self.points.len() + self.sums.len() > HELD {
             return Err(TooMany);
         }
         if watermark.is_none() {
+            self.done = true;
             self.out.finish();
         }
         Ok(())
+    }
+
+    fn pop(&mut self) {
+        if let Some(plan) = &mut self.plan {
+            plan.rows.pop_front();
+        }
+    }
+
+    fn hold(&mut self, block: &Block) {
+        let Question {
+            kinds,
+            from,
+            to,
+            limit,
+            ..
+        } = &self.question;
+        let wanted = |point: &Point| {
+            let batch = block.batch(point);
+            (*from..*to).contains(&point.effective)
+                && (kinds.is_empty() || kinds.contains(&point.kind))
+                && batch.position <= limit.position
+                && batch.known <= limit.known
+        };
+        if let Some(width) = self.question.width {
+            let mut sums = Rollup::new();
+            rollup::add(&mut sums, block, width, wanted);
+            self.hold_sums(sums);
+            return;
+        }
+        let mut counts: (u32, BTreeMap<Kind, u32>) = (u32::MAX, BTreeMap::new());
+        for point in &block.points {
+            if counts.0 != point.batch {
+                counts = (point.batch, BTreeMap::new());
+            }
+            let count = counts.1.entry(point.kind).or_default();
+            let index = std::mem::replace(count, *count + 1);
+            if !point.flags.is_told() || !wanted(point) {
+                continue;
+            }
+            let batch = block.batch(point);
+            let key = Key {
+                effective: point.effective,
+                position: batch.position,
+                kind: point.kind,
+                index,
+            };
+            if self.given_point.is_some_and(|given| key <= given) {
+                continue;
+            }
+            let told = Told {
+                effective: point.effective,
+                value: point.number.to_f64(point.kind),
+                quality: point.flags.quality().bits(),
+                origin: batch.origin,
+                stamp: point.stamp,
+                batch: Some(*batch),
+                sum: None,
+            };
+            self.points.insert(key, told);
+        }
+    }
+
+    fn hold_sums(&mut self, sums: Rollup) {
+        let Question {
+            kinds,
+            from,
+            to,
+            width: Some(width),
+            ..
+        } = &self.question
+        else {
+            return;
+        };
+        for (place, sum) in sums {
+            let wanted = (*from..*to).contains(&(place.number * width.millis()))
+                && (kinds.is_empty() || kinds.contains(&place.kind))
+                && self.given_sum.is_none_or(|given| place > given);
+            if wanted {
+                self.sums
+                    .entry(place)
+                    .and_modify(|held| held.join(&sum))
+                    .or_insert(sum);
+            }
+        }
+    }
+
+    /// Gives what nothing older than `watermark` (ms) can precede any more; `None`: all.
+    fn give(&mut self, watermark: Option<i64>) {
+        while let Some(entry) = self.points.first_entry() {
+            if watermark.is_some_and(|watermark| entry.key().effective >= watermark) {
+                break;
+            }
+            let (key, told) = entry.remove_entry();
+            self.given_point = Some(key);
+            self.out.push(key.kind, told);
+        }
+        let Some(width) = self.question.width else {
+            return;
+        };
+        while let Some(entry) = self.sums.first_entry() {
+            let end = (entry.key().number + 1) * width.millis();
+            if watermark.is_some_and(|watermark| end > watermark) {
+                break;
+            }
+            let (place, sum) = entry.remove_entry();
+            self.given_sum = Some(place);
+            self.out.push(place.kind, stretch(&place, &sum, width));
+        }
     }
 
     /// The next answer, if one is complete.
@@ -178,36 +391,22 @@ impl Merge {
     }
 }
 
-fn hold(
-    held: &mut BTreeMap<Key, Held>,
-    committed: &Committed,
-    (from, to): (Time, Time),
-    kinds: &[Kind],
-) {
-    let Some(Opened::Batch(batch)) = committed.body.as_deref() else {
-        return;
-    };
-    let Content::Body(body) = &batch.content else {
-        return;
-    };
-    let Ok(content) = wire::decode_body(batch.source, batch.number, body) else {
-        return;
-    };
-    for reading in content.readings {
-        let wanted = (from..to).contains(&reading.effective)
-            && (kinds.is_empty() || kinds.contains(&reading.kind));
-        let Some(value) = reading.number().filter(|_| wanted) else {
-            continue;
-        };
-        let key = Key {
-            effective: reading.effective,
-            stream: batch.stream,
-            context: batch.context,
-            source: reading.source,
-            kind: reading.kind,
-            sequence: reading.sequence,
-        };
-        held.insert(key, (value, reading.quality.bits(), reading.device));
+fn stretch(place: &Place, sum: &Sum, width: Width) -> Told {
+    let unit = 10_f64.powi(place.kind.info().decimals.into());
+    let number = |fixed: i64| vitals::Fixed(fixed).to_f64(place.kind);
+    Told {
+        effective: place.number * width.millis(),
+        value: sum.mean().map_or(0.0, |mean| mean / unit),
+        quality: sum.quality,
+        origin: place.origin,
+        stamp: None,
+        batch: None,
+        sum: Some(Extremes {
+            low: number(sum.low),
+            high: number(sum.high),
+            count: sum.count,
+            left_out: sum.left_out,
+        }),
     }
 }
 
@@ -216,404 +415,297 @@ fn hold(
 struct Output {
     max_points: usize,
     device_times: bool,
-    open: BTreeMap<(Kind, SourceId), Vec<Point>>,
+    provenance: bool,
+    token: Token,
+    open: BTreeMap<(Kind, Origin), Vec<Told>>,
     count: usize,
+    /// Of the last one that was put there.
+    last: i64,
     thinned: BTreeMap<Kind, Thinned>,
     ready: VecDeque<HistoryChunk>,
 }
 
 impl Output {
-    const fn new(max_points: usize, device_times: bool) -> Self {
+    fn new(question: &Question) -> Self {
         Self {
-            max_points,
-            device_times,
+            max_points: question.max_points,
+            device_times: question.device_times,
+            provenance: question.provenance,
+            token: Token {
+                name: question.name,
+                limit: question.limit,
+                next: question.from,
+            },
             open: BTreeMap::new(),
             count: 0,
+            last: question.from,
             thinned: BTreeMap::new(),
             ready: VecDeque::new(),
         }
     }
 
-    fn push(&mut self, kind: Kind, point: Point) {
+    fn push(&mut self, kind: Kind, told: Told) {
         if self.max_points > 0 {
             let limit = self.max_points;
-            self.thinned
+            let thinned = self
+                .thinned
                 .entry(kind)
-                .or_insert_with(|| Thinned::new(limit))
-                .push(point);
+                .or_insert_with(|| Thinned::new(limit));
+            thinned.push(told);
             return;
         }
-        self.put(kind, point, false);
+        // Between two times the answer can be cut; where hostile data have one time only, it is cut anyhow.
+        if self.count >= CHUNK && (told.effective > self.last || self.count >= 4 * CHUNK) {
+            let whole = told.effective > self.last;
+            self.flush(false, whole.then_some(self.last + 1));
+        }
+        self.put(kind, told);
     }
 
-    fn put(&mut self, kind: Kind, point: Point, thinned: bool) {
-        self.open
-            .entry((kind, point.source))
-            .or_default()
-            .push(point);
+    fn put(&mut self, kind: Kind, told: Told) {
+        self.last = told.effective;
+        self.open.entry((kind, told.origin)).or_default().push(told);
         self.count += 1;
-        if self.count >= CHUNK {
-            self.flush(thinned);
+    }
+
+    /// Everything open becomes chunks; `next`: all before it was given then.
+    fn flush(&mut self, thinned: bool, next: Option<i64>) {
+        self.count = 0;
+        for ((kind, origin), told) in std::mem::take(&mut self.open) {
+            let chunk = self.chunk(kind, origin, &told, thinned);
+            self.ready.push_back(chunk);
+        }
+        if let (Some(next), Some(last)) = (next, self.ready.back_mut()) {
+            last.resume = Token { next, ..self.token }.encode();
         }
     }
 
-    fn flush(&mut self, thinned: bool) {
-        self.count = 0;
-        for ((kind, source), points) in std::mem::take(&mut self.open) {
-            let told = || points.iter().filter(|_| self.device_times);
-            let device_us = told().map(|point| point.device.map_or(0, |d| d.stamp.as_micros()));
-            let unsure = |point: &Point| match point.device {
-                Some(device) if device.uncertainty < Span::MAX => device.uncertainty.as_micros(),
-                Some(_) => -1,
-                None => 0,
-            };
-            let (device_us, uncertainty_us) = (device_us.collect(), told().map(unsure).collect());
-            self.ready.push_back(HistoryChunk {
-                kind: kind.wire(),
-                source: source.0.into(),
-                effective_us: points
-                    .iter()
-                    .map(|point| point.effective.as_micros())
-                    .collect(),
-                value: points.iter().map(|point| point.value).collect(),
-                quality: points.iter().map(|point| point.quality).collect(),
-                thinned,
-                device_us,
-                uncertainty_us,
-            });
+    fn chunk(&self, kind: Kind, origin: Origin, told: &[Told], thinned: bool) -> HistoryChunk {
+        let micros = |millis: i64| millis.saturating_mul(1000);
+        let stamps = || {
+            told.iter()
+                .filter(|_| self.device_times)
+                .map(|one| one.stamp)
+        };
+        let unsure = |stamp: Stamp| match stamp.uncertainty {
+            UNKNOWN => UNKNOWN,
+            known => micros(known),
+        };
+        let batches = || {
+            told.iter()
+                .filter(|_| self.provenance)
+                .filter_map(|one| one.batch)
+        };
+        let sums = || told.iter().filter_map(|one| one.sum);
+        HistoryChunk {
+            kind: kind.wire(),
+            source: origin.source.0.into(),
+            stream: hex(&origin.stream.0),
+            effective_us: told.iter().map(|one| micros(one.effective)).collect(),
+            value: told.iter().map(|one| one.value).collect(),
+            quality: told.iter().map(|one| one.quality).collect(),
+            thinned,
+            device_us: stamps()
+                .map(|stamp| stamp.map_or(0, |stamp| micros(stamp.stamp)))
+                .collect(),
+            uncertainty_us: stamps().map(|stamp| stamp.map_or(0, unsure)).collect(),
+            low: sums().map(|sum| sum.low).collect(),
+            high: sums().map(|sum| sum.high).collect(),
+            count: sums().map(|sum| sum.count).collect(),
+            left_out: sums().map(|sum| sum.left_out).collect(),
+            position: batches().map(|batch| batch.position).collect(),
+            known_us: batches().map(|batch| micros(batch.known)).collect(),
+            received_us: batches().map(|batch| micros(batch.received)).collect(),
+            resume: Vec::new(),
         }
     }
 
     fn finish(&mut self) {
         for (kind, thinned) in std::mem::take(&mut self.thinned) {
             let was_thinned = thinned.width.is_some();
-            for point in thinned.into_points() {
-                self.put(kind, point, was_thinned);
+            for told in thinned.into_told() {
+                self.put(kind, told);
+                if self.count >= CHUNK {
+                    self.flush(was_thinned, None);
+                }
             }
-            self.flush(was_thinned);
+            self.flush(was_thinned, None);
         }
-        self.flush(false);
-    }
-}
-
-/// At most `limit` points of one kind: all of them, or the lowest and highest of each of `limit / 2` equal
-/// stretches of time. The stretches double when data go on beyond the last one.
-#[derive(Debug)]
-struct Thinned {
-    limit: usize,
-    points: Vec<Point>,
-    /// Width of a stretch, microseconds, once thinning began.
-    width: Option<i64>,
-    start: Time,
-    stretches: BTreeMap<i64, (Point, Point)>,
-}
-
-impl Thinned {
-    const fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            points: Vec::new(),
-            width: None,
-            start: Time::ZERO,
-            stretches: BTreeMap::new(),
+        if self.max_points == 0 {
+            self.flush(false, Some(self.last + 1));
         }
-    }
-
-    fn push(&mut self, point: Point) {
-        if let Some(width) = self.width {
-            self.merge(width, point);
-            return;
-        }
-        self.points.push(point);
-        if self.points.len() <= self.limit {
-            return;
-        }
-        let points = std::mem::take(&mut self.points);
-        self.start = points.first().map_or(Time::ZERO, |first| first.effective);
-        let length = point.effective.since(self.start).as_micros();
-        let width = length / self.buckets() + 1;
-        self.width = Some(width);
-        for point in points {
-            self.merge(width, point);
-        }
-    }
-
-    fn buckets(&self) -> i64 {
-        i64::try_from(self.limit / 2).unwrap_or(i64::MAX).max(1)
-    }
-
-    fn merge(&mut self, mut width: i64, point: Point) {
-        let offset = point.effective.since(self.start).as_micros();
-        while offset / width >= self.buckets() {
-            width = width.saturating_mul(2);
-            self.width = Some(width);
-            for (number, (low, high)) in std::mem::take(&mut self.stretches) {
-                self.put(number / 2, low);
-                self.put(number / 2, high);
-            }
-        }
-        self.put(offset / width, point);
-    }
-
-    fn put(&mut self, number: i64, point: Point) {
-        let (low, high) = self.stretches.entry(number).or_insert((point, point));
-        if point.value < low.value {
-            *low = point;
-        }
-        if point.value > high.value {
-            *high = point;
-        }
-    }
-
-    fn into_points(self) -> Vec<Point> {
-        let mut points = self.points;
-        for (low, high) in self.stretches.into_values() {
-            let (first, second) = if low.effective <= high.effective {
-                (low, high)
-            } else {
-                (high, low)
-            };
-            points.push(first);
-            if second != first {
-                points.push(second);
-            }
-        }
-        points
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::history::block::Flags;
+    use vitals::{Fixed, Quality, SourceId, StreamId};
 
-    fn reading(stream: u8, sequence: u64, seconds: i64) -> vitals::Reading {
-        let kind = if stream == 1 {
-            Kind::HeartRate
-        } else {
-            Kind::OxygenSaturation
+    /// A batch of one reading a second, known at `position`.
+    fn block(position: u64, seconds: std::ops::Range<i64>) -> Block {
+        let mut block = Block::default();
+        let batch = Batch {
+            position,
+            known: 1,
+            received: 1,
+            origin: Origin {
+                stream: StreamId([1; 16]),
+                source: SourceId(1),
+            },
         };
-        vitals::Reading {
-            kind,
-            value: vitals::Value::Measured(vitals::Fixed(500 + seconds)),
-            source: SourceId(1),
-            sequence,
-            effective: Time::from_micros(seconds * 1_000_000),
-            received: Time::from_micros(seconds * 1_000_000),
-            quality: vitals::Quality::GOOD,
-            device: None,
-        }
+        let point = |second| Point {
+            batch: 0,
+            kind: Kind::HeartRate,
+            effective: second * 1000,
+            number: Fixed(second),
+            flags: Flags::new(Quality::GOOD, None, false),
+            stamp: None,
+        };
+        block.push(batch, seconds.map(point));
+        block
     }
 
-    /// A journaled batch with readings at these seconds; the sequence of a reading is its second.
-    fn batch(stream: u8, number: u64, seconds: std::ops::Range<i64>) -> Committed {
-        let readings: Vec<_> = seconds
-            .map(|at| reading(stream, at.cast_unsigned(), at))
-            .collect();
-        let body = proto::v1::BatchBody {
-            columns: wire::encode_columns(&readings),
-            ..Default::default()
-        };
-        let opened = crate::journal::OpenedBatch {
-            stream: StreamId([stream; 16]),
-            patient: vitals::PatientId::parse("p-1").expect("a patient id"),
-            context: ContextId([stream; 16]),
-            number,
-            lane: 2,
-            source: SourceId(1),
-            readings: u16::try_from(readings.len()).expect("few"),
-            content: Content::Body(body),
-        };
-        let gateway = vitals::GatewayId::parse("g-1").expect("a gateway id");
-        let record = Vec::new();
-        let entry = crate::journal::Entry::Batch { gateway, record };
-        Committed {
-            position: crate::journal::Position(number),
-            known: Time::from_micros(i64::try_from(number).expect("small")),
-            entry: std::sync::Arc::new(entry),
-            body: Some(std::sync::Arc::new(Opened::Batch(opened))),
-        }
-    }
-
-    /// Pages of one batch each, in the order given; the next page's oldest is the next batch's first second.
-    type Pages = Vec<(u8, Vec<(i64, Committed)>)>;
-
-    /// (kind, second) of every reading of the answer.
-    fn answer(question: Question, from: i64, pages: Pages) -> Vec<(i32, i64)> {
-        let of = |(stream, _): &(u8, _)| StreamOf {
-            stream: StreamId([*stream; 16]),
-            from: Time::from_micros(from * 1_000_000),
-        };
-        let mut merge = Merge::new(question, pages.iter().map(of).collect());
-        let mut left: BTreeMap<StreamId, VecDeque<(i64, Committed)>> = pages
-            .into_iter()
-            .map(|(stream, pages)| (StreamId([stream; 16]), pages.into()))
-            .collect();
-        let mut got = Vec::new();
-        while let Some((stream, _, _)) = merge.wants() {
-            let pages = left.get_mut(&stream).expect("one of ours");
-            let batches = pages
-                .pop_front()
-                .map(|(_, batch)| batch)
-                .into_iter()
-                .collect();
-            let oldest = pages
-                .front()
-                .map(|(oldest, _)| Time::from_micros(oldest * 1_000_000));
-            let next = oldest.map(|_| HistoryCursor::default());
-            merge
-                .take(
-                    stream,
-                    &Page {
-                        batches,
-                        oldest_left: oldest,
-                        next,
-                    },
-                )
-                .expect("few readings");
-            while let Some(chunk) = merge.next_chunk() {
-                assert!(!chunk.thinned);
-                let seconds = chunk.effective_us.iter().map(|at| at / 1_000_000);
-                got.extend(seconds.map(|at| (chunk.kind, at)));
-            }
-        }
-        got
-    }
-
-    fn all(from: i64, to: i64) -> Question {
-        let (from, to) = (
-            Time::from_micros(from * 1_000_000),
-            Time::from_micros(to * 1_000_000),
-        );
+    fn question(width: Option<Width>) -> Question {
         Question {
             kinds: Vec::new(),
-            from,
-            to,
+            from: 0,
+            to: i64::MAX / 1000,
             max_points: 0,
             device_times: false,
+            provenance: false,
+            width,
+            limit: Limit {
+                position: u64::MAX,
+                known: i64::MAX,
+            },
+            name: [0; 8],
+        }
+    }
+
+    /// The answer when the parts lie apart first; after `moved` looks they are one block.
+    fn answer(width: Option<Width>, moved: usize) -> Vec<(i64, f64)> {
+        let parts = [block(1, 0..200), block(2, 100..400), block(3, 390..500)];
+        let mut whole = Block::default();
+        parts.iter().for_each(|part| whole.append(part));
+        let mut merge = Merge::new(question(width));
+        let (mut looks, mut told) = (0, Vec::new());
+        while let Some(wanted) = merge.wants() {
+            looks += 1;
+            let merged = looks > moved;
+            let row = |id: i64, block: &Block| Row::for_test(id, block);
+            let found = match wanted {
+                Wanted::Plan(_) if merged => Found::Plan(Plan {
+                    rows: [row(9, &whole)].into(),
+                    tail: None,
+                }),
+                Wanted::Plan(_) => Found::Plan(Plan {
+                    rows: (0..).zip(&parts).map(|(id, part)| row(id, part)).collect(),
+                    tail: None,
+                }),
+                Wanted::Readings(row) => match (row.number(), merged) {
+                    (9, _) => Found::Readings(whole.clone()),
+                    (_, true) => Found::Moved,
+                    (part, false) => {
+                        Found::Readings(parts[usize::try_from(part).expect("small")].clone())
+                    }
+                },
+                Wanted::Sums(rows, width) => {
+                    let sums = rows.iter().map(|row| {
+                        let block = match (row.number(), merged) {
+                            (9, _) => &whole,
+                            (_, true) => return None,
+                            (part, false) => &parts[usize::try_from(part).expect("small")],
+                        };
+                        let mut sums = Rollup::new();
+                        rollup::add(&mut sums, block, width, |_| true);
+                        Some(sums)
+                    });
+                    let sums: Option<Vec<_>> = sums.collect();
+                    sums.map_or(Found::Moved, Found::Sums)
+                }
+            };
+            merge.take(found).expect("few");
+            assert!(looks < 20, "it never ends");
+        }
+        while let Some(chunk) = merge.next_chunk() {
+            told.extend(chunk.effective_us.iter().copied().zip(chunk.value));
+        }
+        told
+    }
+
+    #[test]
+    fn blocks_that_are_merged_under_a_question_change_nothing() {
+        for width in [None, Some(Width::Minute)] {
+            let expected = answer(width, 20);
+            assert_eq!(
+                expected.len(),
+                if width.is_some() { 9 } else { 610 },
+                "control"
+            );
+            for moved in 0..6 {
+                assert_eq!(answer(width, moved), expected, "after {moved} looks");
+            }
         }
     }
 
     #[test]
-    fn each_reading_once_in_order_within_range_and_assignment() {
-        let heart = Kind::HeartRate.wire();
-        let pages = || -> Pages {
-            vec![(
-                1,
-                vec![
-                    (0, batch(1, 1, 0..10)),
-                    // Resent, merged and late: the same readings again, and what lay between.
-                    (0, batch(1, 7, 5..25)),
-                    (20, batch(1, 3, 20..30)),
-                ],
-            )]
+    fn more_than_can_be_sorted_is_refused() {
+        let mut merge = Merge::new(question(None));
+        let Some(Wanted::Plan(_)) = merge.wants() else {
+            panic!("a plan first");
         };
-        let seconds = |range: std::ops::Range<i64>| range.map(|at| (heart, at)).collect::<Vec<_>>();
-        assert_eq!(answer(all(0, 100), 0, pages()), seconds(0..30));
-        assert_eq!(answer(all(7, 22), 0, pages()), seconds(7..22));
-        assert_eq!(
-            answer(all(0, 100), 12, pages()),
-            seconds(12..30),
-            "not before the assignment"
-        );
+        // Each reaches from the beginning: nothing can be given before the last one is read.
+        let far = i64::try_from(HELD).expect("fits");
+        let wide = block(1, 0..far / 2 + 1);
+        let rows = (0..3).map(|id| Row::for_test(id, &wide)).collect();
+        merge
+            .take(Found::Plan(Plan { rows, tail: None }))
+            .expect("nothing yet");
+        let two = block(2, 0..far / 2 + 1);
+        assert_eq!(merge.take(Found::Readings(wide)), Ok(()), "control");
+        assert_eq!(merge.take(Found::Readings(two)), Err(TooMany));
     }
 
     #[test]
-    fn streams_are_merged_and_kinds_chosen() {
-        let (heart, oxygen) = (Kind::HeartRate.wire(), Kind::OxygenSaturation.wire());
-        let pages = || -> Pages {
-            vec![
-                (1, vec![(0, batch(1, 1, 0..5)), (5, batch(1, 2, 5..9))]),
-                (2, vec![(3, batch(2, 1, 3..7))]),
-            ]
+    fn tokens_are_of_their_question() {
+        let request = HistoryRequest {
+            patient: "p-1".into(),
+            to_us: 5,
+            ..Default::default()
         };
-        let mut both = answer(all(0, 100), 0, pages());
-        let (mut hearts, mut oxygens) = (both.clone(), both.clone());
-        hearts.retain(|(kind, _)| *kind == heart);
-        oxygens.retain(|(kind, _)| *kind == oxygen);
-        assert!(hearts.is_sorted() && oxygens.is_sorted());
-        both.sort_unstable();
-        assert_eq!(both.len(), 9 + 4);
-        let one = Question {
-            kinds: vec![Kind::OxygenSaturation],
-            ..all(0, 100)
+        let name = Token::name(&request);
+        let limit = Limit {
+            position: 7,
+            known: 9,
         };
-        assert_eq!(
-            answer(one, 0, pages()),
-            (3..7).map(|at| (oxygen, at)).collect::<Vec<_>>()
-        );
-    }
-
-    fn point(seconds: i64, value: f64) -> Point {
-        let effective = Time::from_micros(seconds * 1_000_000);
-        Point {
-            effective,
-            source: SourceId(1),
-            value,
-            quality: 0,
-            device: None,
+        let bytes = Token {
+            name,
+            limit,
+            next: -3,
         }
-    }
-
-    #[test]
-    fn what_a_device_said_itself_is_told_to_who_asks() {
-        let said = |stamp, uncertainty| Point {
-            device: Some(DeviceTime {
-                stamp: Time::from_micros(stamp),
-                uncertainty,
-            }),
-            ..point(1, 36.6)
+        .encode();
+        let resumed = HistoryRequest {
+            resume: bytes.clone(),
+            ..request.clone()
         };
-        let chunk = |device_times| {
-            let mut out = Output::new(0, device_times);
-            for point in [
-                point(0, 1.0),
-                said(7, Span::from_secs(2)),
-                said(8, Span::MAX),
-            ] {
-                out.push(Kind::BodyTemperature, point);
-            }
-            out.finish();
-            out.ready.pop_front().expect("three points")
+        assert_eq!(Token::name(&resumed), name);
+        assert_eq!(
+            Token::decode(&bytes, name),
+            Some(Token {
+                name,
+                limit,
+                next: -3
+            })
+        );
+        let other = HistoryRequest {
+            to_us: 6,
+            ..request
         };
-        let asked = chunk(true);
-        assert_eq!(asked.device_us, [0, 7, 8]);
-        assert_eq!(asked.uncertainty_us, [0, 2_000_000, -1]);
-        let plain = chunk(false);
-        assert!(plain.device_us.is_empty() && plain.uncertainty_us.is_empty());
-        assert_eq!(plain.value.len(), 3);
-    }
-
-    #[test]
-    fn few_points_stay_as_they_are() {
-        let mut thinned = Thinned::new(4);
-        (0..4).for_each(|n| thinned.push(point(n, 1.0)));
-        assert!(thinned.width.is_none());
-        assert_eq!(thinned.into_points().len(), 4);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn thinning_keeps_the_extremes_the_order_and_the_limit(
-            values in proptest::collection::vec(0..1000_i32, 1..400),
-            gaps in proptest::collection::vec(0..90_i64, 400),
-            limit in 2..40_usize,
-        ) {
-            let mut thinned = Thinned::new(limit);
-            let mut seconds = 1_700_000_000;
-            for (value, gap) in values.iter().zip(gaps) {
-                seconds += gap;
-                thinned.push(point(seconds, f64::from(*value)));
-            }
-            let points = thinned.into_points();
-            prop_assert!(points.len() <= limit.max(2));
-            prop_assert!(points.is_sorted_by_key(|point| point.effective));
-            let all = || points.iter().map(|point| point.value);
-            let (low, high) = (all().fold(f64::MAX, f64::min), all().fold(f64::MIN, f64::max));
-            prop_assert_eq!(low, f64::from(*values.iter().min().expect("not empty")));
-            prop_assert_eq!(high, f64::from(*values.iter().max().expect("not empty")));
+        assert_eq!(Token::decode(&bytes, Token::name(&other)), None);
+        for end in 0..bytes.len() {
+            assert_eq!(Token::decode(&bytes[..end], name), None);
         }
     }
 }

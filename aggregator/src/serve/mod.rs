@@ -20,6 +20,7 @@ mod history;
 mod page;
 pub mod peer;
 pub mod signin;
+mod thin;
 pub mod tls;
 mod waveforms;
 
@@ -57,8 +58,10 @@ const REQUEST: usize = 256 * 1024;
 pub struct Parts {
     /// Twins, alerts, acknowledging.
     pub patients: Patients,
-    /// History is read from it.
+    /// Waveforms are read from it.
     pub journal: Journal,
+    /// Past readings.
+    pub history: crate::history::History,
     /// Who asks and may they.
     pub access: Arc<Access>,
     /// What the page says about the centre.
@@ -73,6 +76,7 @@ pub fn front(parts: Parts) -> Front {
     let Parts {
         patients,
         journal,
+        history,
         access,
         about,
         others,
@@ -86,7 +90,7 @@ pub fn front(parts: Parts) -> Front {
         patients,
         access: Arc::clone(&access),
     });
-    let history = History::new(hub, journal, Arc::clone(&access));
+    let history = History::new(hub, journal, history, Arc::clone(&access));
     let routes = others
         .add_service(
             TwinServiceServer::from_arc(Arc::clone(&twins)).max_decoding_message_size(REQUEST),

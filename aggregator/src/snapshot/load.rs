@@ -254,14 +254,8 @@ fn alerts(header: &Header, pieces: Vec<AlertPiece>, vault: &Vault) -> Result<Kep
 fn record(at: At, patient: PatientId, mut plain: &[u8]) -> Option<AlertRecord> {
     let (index, peak, key) = Canonical::decode(&mut plain)?;
     let alert = Arc::new(v1::Alert::decode(plain).ok()?);
-    Some(AlertRecord {
-        patient,
-        index: PatientIndex(index),
-        at,
-        peak,
-        key,
-        alert,
-    })
+    let whose = (patient, PatientIndex(index));
+    Some(AlertRecord::new(whose, at, peak, key, alert))
 }
 
 fn opener(piece: &OpenerPiece, vault: &Vault) -> Option<Opener> {

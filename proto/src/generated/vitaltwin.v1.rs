@@ -1740,9 +1740,24 @@ pub struct HistoryRequest {
     /// 0 = all.
     #[prost(uint32, tag = "5")]
     pub max_points: u32,
-    /// Also what the devices' own clocks said.
+    /// Also what the devices' own clocks said. Raw readings only.
     #[prost(bool, tag = "6")]
     pub device_times: bool,
+    /// Not RAW: `max_points` must be 0, and `from_us` and `to_us` are widened to whole stretches.
+    #[prost(enumeration = "Resolution", tag = "7")]
+    pub resolution: i32,
+    /// As it was known then: what the centre came to know later (than the end of that millisecond) is left out. 0 = now.
+    #[prost(int64, tag = "8")]
+    pub known_at_us: i64,
+    /// The same by position in the journal, as twins and alerts carry it; 0 = the last one.
+    #[prost(uint64, tag = "9")]
+    pub known_at_position: u64,
+    /// Also where each reading came from and when it was known. Raw readings only; `max_points` must be 0.
+    #[prost(bool, tag = "10")]
+    pub provenance: bool,
+    /// Go on after the chunk that carried this. The rest of the request must be the same.
+    #[prost(bytes = "vec", tag = "11")]
+    pub resume: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HistoryChunk {
@@ -1755,6 +1770,7 @@ pub struct HistoryChunk {
     pub effective_us: ::prost::alloc::vec::Vec<i64>,
     #[prost(double, repeated, tag = "4")]
     pub value: ::prost::alloc::vec::Vec<f64>,
+    /// Bits of vitals::Quality.
     #[prost(uint32, repeated, tag = "5")]
     pub quality: ::prost::alloc::vec::Vec<u32>,
     /// True where `max_points` thinned the readings.
@@ -1766,6 +1782,32 @@ pub struct HistoryChunk {
     pub device_us: ::prost::alloc::vec::Vec<i64>,
     #[prost(int64, repeated, tag = "8")]
     pub uncertainty_us: ::prost::alloc::vec::Vec<i64>,
+    /// Hexadecimal, as in DeviceState: source numbers mean something within it only.
+    #[prost(string, tag = "9")]
+    pub stream: ::prost::alloc::string::String,
+    /// Parallel lists, filled unless the resolution is RAW. `effective_us` is then where the stretch begins, `value` the
+    /// mean of what may be used, `low` and `high` its extremes, `count` how many readings that were; `left_out` had
+    /// a number, too, but a flag that takes its meaning away. `quality` has the flags of all of them. Where `count` is 0
+    /// there is no mean and no extreme.
+    #[prost(double, repeated, tag = "10")]
+    pub low: ::prost::alloc::vec::Vec<f64>,
+    #[prost(double, repeated, tag = "11")]
+    pub high: ::prost::alloc::vec::Vec<f64>,
+    #[prost(uint32, repeated, tag = "12")]
+    pub count: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint32, repeated, tag = "13")]
+    pub left_out: ::prost::alloc::vec::Vec<u32>,
+    /// Parallel lists, filled if `provenance` was asked for: the journal entry that brought the reading, when that was
+    /// known to the centre, and when the gateway had the last reading of its batch; to the millisecond.
+    #[prost(uint64, repeated, tag = "14")]
+    pub position: ::prost::alloc::vec::Vec<u64>,
+    #[prost(int64, repeated, tag = "15")]
+    pub known_us: ::prost::alloc::vec::Vec<i64>,
+    #[prost(int64, repeated, tag = "16")]
+    pub received_us: ::prost::alloc::vec::Vec<i64>,
+    /// Opaque; gives no right. Empty where the answer cannot be cut: then a later chunk has one.
+    #[prost(bytes = "vec", tag = "17")]
+    pub resume: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WaveformRequest {
@@ -1840,6 +1882,40 @@ pub struct CoverageStretch {
     /// stretch declare; at least so many. A record that reaches into two stretches counts in both.
     #[prost(uint64, tag = "4")]
     pub readings: u64,
+}
+/// How fine an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Resolution {
+    /// As RAW.
+    Unspecified = 0,
+    Raw = 1,
+    Minute = 2,
+    Hour = 3,
+}
+impl Resolution {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESOLUTION_UNSPECIFIED",
+            Self::Raw => "RESOLUTION_RAW",
+            Self::Minute => "RESOLUTION_MINUTE",
+            Self::Hour => "RESOLUTION_HOUR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESOLUTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESOLUTION_RAW" => Some(Self::Raw),
+            "RESOLUTION_MINUTE" => Some(Self::Minute),
+            "RESOLUTION_HOUR" => Some(Self::Hour),
+            _ => None,
+        }
+    }
 }
 /// What a moment was. How one is told from another: the table in aggregator/twin/src/coverage.rs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -2003,7 +2079,9 @@ pub mod history_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Streams readings in effective-time order, [from, to). Bounded memory at both ends.
+        /// Streams readings in effective-time order, [from, to), or stretches of time with minimum, mean and maximum.
+        /// Bounded memory at both ends. An answer is as of one moment of the centre's knowledge, and a chunk's `resume`
+        /// goes on with the very same answer later: no gap, no duplicate. Effective times are told to the millisecond.
         pub async fn query(
             &mut self,
             request: impl tonic::IntoRequest<super::HistoryRequest>,
@@ -2099,7 +2177,9 @@ pub mod history_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Streams readings in effective-time order, [from, to). Bounded memory at both ends.
+        /// Streams readings in effective-time order, [from, to), or stretches of time with minimum, mean and maximum.
+        /// Bounded memory at both ends. An answer is as of one moment of the centre's knowledge, and a chunk's `resume`
+        /// goes on with the very same answer later: no gap, no duplicate. Effective times are told to the millisecond.
         async fn query(
             &self,
             request: tonic::Request<super::HistoryRequest>,

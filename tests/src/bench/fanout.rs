@@ -205,7 +205,7 @@ impl Load {
                     self.receipted += ranges.map(|r| r.last - r.first + 1).sum::<u64>();
                 }
                 Down::Refusal(refusal) => anyhow::bail!("refused: {refusal:?}"),
-                Down::Command(_) | Down::ContextAdmitted(_) => {}
+                Down::Command(_) | Down::ContextAdmitted(_) | Down::PieceTaken(_) => {}
             }
         }
         Ok(())

@@ -4,10 +4,12 @@
 //! * [`agent`]: what an agent takes with 10 and 40 devices, an ECG, a backlog; beside peers. [`peer`] runs those,
 //!   [`usage`] reads what processes take.
 //! * [`fanout`]: messages a second to many readers, beside raw tonic in the same shape.
+//! * [`history`]: bytes a reading on disk, and how long questions about the past take.
 //! * [`throughput`]: readings a second through the aggregator with everything on, and where the time goes.
 
 pub mod agent;
 pub mod fanout;
+pub mod history;
 pub mod latency;
 pub mod peer;
 pub mod throughput;

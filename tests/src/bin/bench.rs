@@ -1,4 +1,4 @@
-//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|fanout`.
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|fanout|history`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +45,15 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Bytes a reading on disk in history, beside the information in them; a day by the minute, a year.
+    History {
+        /// Hours of the patients whose bytes are counted.
+        #[arg(long, default_value_t = 48)]
+        hours: i64,
+        /// Days of the patient who is asked about.
+        #[arg(long, default_value_t = 365)]
+        days: i64,
+    },
     /// The raw server of `fanout`, started by it.
     #[command(hide = true)]
     FanoutRaw {
@@ -69,6 +78,7 @@ async fn main() -> ExitCode {
     let done = match Options::parse().bench {
         Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
         Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
+        Bench::History { hours, days } => e2e::bench::history::run(hours, days).await,
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
         Bench::Fanout { shapes, seconds } => e2e::bench::fanout::run(&shapes, seconds).await,
         Bench::FanoutRaw { dir } => e2e::bench::fanout::raw::serve(&dir).await,

@@ -6,20 +6,23 @@ use std::time::Duration;
 use futures_util::stream::unfold;
 use proto::v1::history_service_server::HistoryService;
 use proto::v1::{
-    CoverageRequest, CoverageResponse, HistoryChunk, HistoryRequest, WaveformChunk, WaveformRequest,
+    CoverageRequest, CoverageResponse, HistoryChunk, HistoryRequest, Resolution, WaveformChunk,
+    WaveformRequest,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
-use vitals::{PatientId, StreamId, Time, Wave};
+use vitals::{Kind, PatientId, StreamId, Time, Wave};
 
 use super::watch::Events;
 use super::{caller, kinds, patient};
 use crate::gate;
-use crate::journal::{HistoryCursor, Journal, Page, Past};
+use crate::history::rollup::Width;
+use crate::history::{self, HistoryError};
+use crate::journal::{HistoryCursor, Journal, Page, Past, Position};
 use crate::publish::Hub;
 use crate::serve::access::{Access, Caller};
 use crate::serve::coverage;
-use crate::serve::history::{Merge, Question, TooMany};
+use crate::serve::history::{Found, Limit, Merge, Question, Token, TooMany, Wanted};
 use crate::serve::waveforms::{Blocks, WaveQuestion};
 use crate::serve::{StreamOf, error};
 
@@ -34,15 +37,22 @@ const MAX_POINTS: u32 = 20_000;
 pub(in crate::serve) struct History {
     hub: Arc<Hub>,
     journal: Journal,
+    readings: history::History,
     access: Arc<Access>,
     turns: Arc<Semaphore>,
 }
 
 impl History {
-    pub(in crate::serve) fn new(hub: Arc<Hub>, journal: Journal, access: Arc<Access>) -> Self {
+    pub(in crate::serve) fn new(
+        hub: Arc<Hub>,
+        journal: Journal,
+        readings: history::History,
+        access: Arc<Access>,
+    ) -> Self {
         Self {
             hub,
             journal,
+            readings,
             access,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -67,6 +77,7 @@ impl History {
         let reader = Reader {
             patient,
             journal: self.journal.clone(),
+            readings: self.readings.clone(),
             access: Arc::clone(&self.access),
             caller,
             turns: Arc::clone(&self.turns),
@@ -79,6 +90,7 @@ impl History {
 struct Reader {
     patient: PatientId,
     journal: Journal,
+    readings: history::History,
     access: Arc<Access>,
     caller: Caller,
     turns: Arc<Semaphore>,
@@ -115,26 +127,69 @@ impl Reader {
         check.map_err(error::denied)
     }
 
+    /// Held for the reading only: a client that does not read keeps nobody else waiting.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Status> {
+        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(error::busy("questions about the past")),
+        }
+    }
+
     async fn page(
         &self,
         stream: StreamId,
         range: (Time, Time),
         after: Option<HistoryCursor>,
-        past: Past,
     ) -> Result<Page, Status> {
-        // Held for the reading only: a client that does not read keeps nobody else waiting.
-        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Err(error::busy("questions about the past"));
-        };
-        let page = self.journal.history(stream, range, after, past).await;
+        let _turn = self.turn().await?;
+        let page = self
+            .journal
+            .history(stream, range, after, Past::Waveforms)
+            .await;
         page.map_err(|failed| error::journal(&failed))
     }
+
+    async fn look_up(&self, wanted: Wanted, kinds: Vec<Kind>) -> Result<Found, Status> {
+        let _turn = self.turn().await?;
+        let (readings, patient) = (self.readings.clone(), self.patient.clone());
+        let found =
+            tokio::task::spawn_blocking(move || look_up(&readings, &patient, wanted, &kinds));
+        match found.await {
+            Ok(found) => found.map_err(|failed| error::history(&failed)),
+            Err(_) => Err(Status::internal(
+                "reading the history failed: report it to the makers",
+            )),
+        }
+    }
+}
+
+fn look_up(
+    history: &history::History,
+    patient: &PatientId,
+    wanted: Wanted,
+    kinds: &[Kind],
+) -> Result<Found, HistoryError> {
+    Ok(match wanted {
+        Wanted::Plan(times) => Found::Plan(history.plan(patient, times)?),
+        Wanted::Readings(row) => match history.readings(patient, &row, kinds)? {
+            Some(block) => Found::Readings(block),
+            None => Found::Moved,
+        },
+        Wanted::Sums(rows, width) => {
+            let sums = rows
+                .iter()
+                .map(|row| history.sums(patient, row, width, kinds));
+            let sums: Option<Vec<_>> = sums.collect::<Result<_, _>>()?;
+            sums.map_or(Found::Moved, Found::Sums)
+        }
+    })
 }
 
 /// An answer about readings in the making.
 struct Answer {
     reader: Reader,
+    kinds: Vec<Kind>,
     merge: Merge,
 }
 
@@ -153,12 +208,15 @@ impl HistoryService for History {
         request: Request<HistoryRequest>,
     ) -> Result<Response<Self::QueryStream>, Status> {
         let asked = request.get_ref();
-        let (reader, streams) = self.admit(&request, &asked.patient)?;
-        let question = question(asked)?;
+        let (reader, _) = self.admit(&request, &asked.patient)?;
+        let question = question(asked, self.journal.status().position)?;
         let marked = reader.marked((asked.from_us, asked.to_us), ())?;
+        let reached = self.readings.reach(Position(question.limit.position)).await;
+        reached.map_err(|failed| error::history(&failed))?;
         let answer = Answer {
             reader,
-            merge: Merge::new(question, streams),
+            kinds: question.kinds.clone(),
+            merge: Merge::new(question),
         };
         Ok(marked.map(|()| -> Self::QueryStream {
             Box::pin(unfold(Some(answer), |answer| async move {
@@ -246,11 +304,7 @@ impl WaveAnswer {
                 return Some(Ok(chunk));
             }
             let (stream, range, after) = self.blocks.wants()?;
-            match self
-                .reader
-                .page(stream, range, after, Past::Waveforms)
-                .await
-            {
+            match self.reader.page(stream, range, after).await {
                 Ok(page) => self.blocks.take(&page),
                 Err(status) => return Some(Err(status)),
             }
@@ -265,7 +319,7 @@ fn ordered(from_us: i64, to_us: i64) -> Result<(), Status> {
     Ok(())
 }
 
-fn question(asked: &HistoryRequest) -> Result<Question, Status> {
+fn question(asked: &HistoryRequest, newest: Position) -> Result<Question, Status> {
     let kinds = kinds(&asked.kinds)?;
     ordered(asked.from_us, asked.to_us)?;
     if asked.max_points == 1 || asked.max_points > MAX_POINTS {
@@ -274,12 +328,72 @@ fn question(asked: &HistoryRequest) -> Result<Question, Status> {
             "must be 0 (all), or from 2 to 20000",
         ));
     }
+    let width = match Resolution::try_from(asked.resolution) {
+        Ok(Resolution::Unspecified | Resolution::Raw) => None,
+        Ok(Resolution::Minute) => Some(Width::Minute),
+        Ok(Resolution::Hour) => Some(Width::Hour),
+        Err(_) => {
+            let hint = "must be RAW, MINUTE or HOUR";
+            return Err(error::invalid("resolution", hint));
+        }
+    };
+    let whole = asked.max_points == 0;
+    if width.is_some() && !whole {
+        let hint = "must be 0 with this resolution";
+        return Err(error::invalid("max_points", hint));
+    }
+    if asked.provenance && (width.is_some() || !whole) {
+        let hint = "is there for all raw readings only: max_points 0";
+        return Err(error::invalid("provenance", hint));
+    }
+    if asked.device_times && width.is_some() {
+        let hint = "are there for raw readings only";
+        return Err(error::invalid("device_times", hint));
+    }
+    let mut limit = Limit {
+        position: match asked.known_at_position {
+            0 => newest.0,
+            asked => asked.min(newest.0),
+        },
+        known: match asked.known_at_us {
+            0 => i64::MAX,
+            asked => asked.div_euclid(1000),
+        },
+    };
+    // The first whole millisecond in the range, and the first one after it.
+    let up = |micros: i64| micros.div_euclid(1000) + i64::from(micros.rem_euclid(1000) > 0);
+    let (mut from, mut to) = match width {
+        None => (asked.from_us.div_euclid(1000), up(asked.to_us)),
+        Some(width) => {
+            let millis = width.millis();
+            let begin = asked.from_us.div_euclid(1000).div_euclid(millis) * millis;
+            (
+                begin,
+                (up(asked.to_us) + millis - 1).div_euclid(millis) * millis,
+            )
+        }
+    };
+    let name = Token::name(asked);
+    if !asked.resume.is_empty() {
+        let token = Token::decode(&asked.resume, name).ok_or_else(|| {
+            let hint = "is not from an answer to this question: ask from the beginning";
+            error::invalid("resume", hint)
+        })?;
+        limit = token.limit;
+        limit.position = limit.position.min(newest.0);
+        from = from.max(token.next);
+        to = to.max(from);
+    }
     Ok(Question {
         kinds,
-        from: Time::from_micros(asked.from_us),
-        to: Time::from_micros(asked.to_us),
+        from,
+        to,
         max_points: asked.max_points as usize,
         device_times: asked.device_times,
+        provenance: asked.provenance,
+        width,
+        limit,
+        name,
     })
 }
 
@@ -292,24 +406,15 @@ impl Answer {
             if let Some(chunk) = self.merge.next_chunk() {
                 return Some(Ok(chunk));
             }
-            if let Err(status) = self.load().await? {
-                return Some(Err(status));
+            let wanted = self.merge.wants()?;
+            let found = match self.reader.look_up(wanted, self.kinds.clone()).await {
+                Ok(found) => found,
+                Err(status) => return Some(Err(status)),
+            };
+            if let Err(TooMany) = self.merge.take(found) {
+                let hint = "too many readings lie across each other: ask for a shorter time";
+                return Some(Err(error::invalid("to_us", hint)));
             }
         }
-    }
-
-    /// Reads one page; `None`: all was read.
-    async fn load(&mut self) -> Option<Result<(), Status>> {
-        let (stream, range, after) = self.merge.wants()?;
-        let page = match self.reader.page(stream, range, after, Past::Readings).await {
-            Ok(page) => page,
-            Err(status) => return Some(Err(status)),
-        };
-        Some(self.merge.take(stream, &page).map_err(|TooMany| {
-            error::invalid(
-                "to_us",
-                "too many readings lie across each other: ask for a shorter time",
-            )
-        }))
     }
 }

@@ -1,5 +1,6 @@
 //! The port from outside: who gets in, what strangers see, streams that end and resume.
 
+mod blocks;
 mod past;
 mod readers;
 mod rig;

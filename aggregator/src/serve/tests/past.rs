@@ -15,12 +15,12 @@ use crate::serve::front::Wire;
 
 const PATH: &str = "/vitaltwin.v1.HistoryService/Query";
 
-fn gateway() -> GatewayId {
+pub(super) fn gateway() -> GatewayId {
     GatewayId::parse("g-1").expect("a gateway id")
 }
 
 /// Opens a context as an admitted gateway would.
-async fn open(rig: &Rig, patient: &PatientId, stream: StreamId) -> Sealer {
+pub(super) async fn open(rig: &Rig, patient: &PatientId, stream: StreamId) -> Sealer {
     let (key_id, public_key) = {
         let registry = rig.books.registry();
         let known = registry.patient(patient).expect("added before");
@@ -49,6 +49,11 @@ async fn open(rig: &Rig, patient: &PatientId, stream: StreamId) -> Sealer {
     ])
     .await;
     sealer
+}
+
+/// History tells times to the millisecond.
+pub(super) fn whole_second(at: Time) -> Time {
+    Time::from_micros(at.as_micros().div_euclid(1_000_000) * 1_000_000)
 }
 
 /// One reading a second from `from` on; the value is the count.
@@ -86,7 +91,10 @@ async fn journal(rig: &Rig, sealer: &mut Sealer, readings: &[Reading]) {
 }
 
 /// The chunks of an answer, or its status.
-async fn ask(rig: &Rig, request: v1::HistoryRequest) -> Result<Vec<v1::HistoryChunk>, Code> {
+pub(super) async fn ask(
+    rig: &Rig,
+    request: v1::HistoryRequest,
+) -> Result<Vec<v1::HistoryChunk>, Code> {
     let (code, bytes) = rig
         .call(PATH, &request, Wire::Native, Some(rig.operator()), &[])
         .await;
@@ -107,7 +115,7 @@ async fn ask(rig: &Rig, request: v1::HistoryRequest) -> Result<Vec<v1::HistoryCh
 async fn readings_come_back_as_they_were_each_once_and_after_a_restart() {
     let mut rig = Rig::new().await;
     let patient = rig.patient("p-1").await;
-    let from = rig.clock.now() - Span::from_mins(120);
+    let from = whole_second(rig.clock.now() - Span::from_mins(120));
     let stream = rig.assign(&patient, "g-1", from).await;
     let mut sealer = open(&rig, &patient, stream).await;
     let all = readings(from, 6_000);
@@ -121,7 +129,7 @@ async fn readings_come_back_as_they_were_each_once_and_after_a_restart() {
         from_us: from.as_micros(),
         to_us: (from + Span::from_secs(5_000)).as_micros(),
         max_points,
-        device_times: false,
+        ..Default::default()
     };
     let chunks = ask(&rig, question(0)).await.expect("an answer");
     let times: Vec<i64> = chunks

@@ -21,6 +21,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::ca::Authority;
 use crate::dir::CentreDir;
+use crate::history::{Following, History};
 use crate::journal::{Draft, Entry, Journal, Log, Opened, Position};
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
@@ -46,6 +47,8 @@ pub(super) struct Rig {
     pub(super) front: Front,
     authority: Authority,
     folding: Folder,
+    following: Following,
+    pub(super) history: History,
     pub(super) stop: CancellationToken,
 }
 
@@ -104,9 +107,19 @@ impl Rig {
             ca_fingerprint: "AA:BB".into(),
             test_data: Arc::new(|| true),
         };
+        let streams = Arc::clone(&books);
+        let begins = move |stream| Some(streams.registry().stream(stream)?.from);
+        let (history, following) = History::start(
+            &dir.history(),
+            Arc::clone(books.vault_handle()),
+            journal.clone(),
+            Arc::new(begins),
+        )
+        .expect("a history");
         let front = front(Parts {
             patients: patients.clone(),
             journal: journal.clone(),
+            history: history.clone(),
             access: Arc::clone(&access),
             about,
             others: Routes::default(),
@@ -121,12 +134,19 @@ impl Rig {
             front,
             authority,
             folding,
+            following,
+            history,
             stop,
         }
     }
 
     /// The same centre after a clean stop and a start.
     pub(super) async fn restart(self) -> Self {
+        self.restart_after(|_| {}).await
+    }
+
+    /// The same, with something done to its files while it is down.
+    pub(super) async fn restart_after(self, meanwhile: impl FnOnce(&CentreDir)) -> Self {
         let Self {
             folder,
             clock,
@@ -135,6 +155,7 @@ impl Rig {
             front,
             access,
             folding,
+            following,
             stop,
             ..
         } = self;
@@ -142,7 +163,14 @@ impl Rig {
         drop((patients, front, access));
         journal.close().await;
         folding.join().await;
+        following.stop();
+        meanwhile(&CentreDir::new(folder.path()));
         Self::open(folder, clock)
+    }
+
+    /// Its files.
+    pub(super) fn dir(&self) -> CentreDir {
+        CentreDir::new(self.folder.path())
     }
 
     /// Appends, and waits until it is folded.

@@ -1,0 +1,274 @@
+//! `export`: past readings of a whole cohort into a file, one JSON object a line.
+//!
+//! The cohort is who the reader may see, by the same two services that anybody reads with: the gate is asked for each
+//! patient and each message. All of it is as of one journal position, whenever and however often the run was cut: beside
+//! the file lies its progress, written after what it vouches for is on disk, and a repeated run goes on from there.
+//!
+//! Invariants: the file is mode 0600 and never overwritten; nothing lies in it twice; a patient who could not be read is
+//! named at the end and makes the run fail. Must not know: where readings lie.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use proto::clock::Clock;
+use proto::v1::history_service_client::HistoryServiceClient;
+use proto::v1::twin_service_client::TwinServiceClient;
+use proto::v1::{HistoryRequest, ListTwinsRequest};
+use serde::{Deserialize, Serialize};
+use tonic::Code;
+use tonic::transport::Channel;
+use vitals::Span;
+
+use super::history::{Question, line};
+use super::office::{self, Reader};
+use crate::dir::{self, CentreDir};
+
+/// Octets between two marks of progress.
+const MARK: u64 = 1024 * 1024;
+
+/// See the module.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The file; its progress lies in FILE.progress until it is whole.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// This patient only (repeat it for more). Default: all that the reader may see.
+    #[arg(long = "patient", value_name = "ID")]
+    patients: Vec<String>,
+    #[command(flatten)]
+    question: Question,
+    #[command(flatten)]
+    reader: Reader,
+}
+
+/// What is done of an export.
+#[derive(Debug, Serialize, Deserialize)]
+struct Progress {
+    /// What was asked, as the command line said it: another question is another file.
+    question: String,
+    /// Who is asked about.
+    patients: Vec<String>,
+    /// As of which journal position.
+    known_at_position: u64,
+    /// Until when, so that a question without an end stays the same.
+    to_us: i64,
+    /// So many patients are done...
+    done: usize,
+    /// ...and of the next one everything before this token.
+    resume: Vec<u8>,
+    /// Octets of the file that this vouches for.
+    bytes: u64,
+    /// Lines in them.
+    lines: u64,
+    /// Patients who could not be read, and why.
+    refused: Vec<(String, String)>,
+}
+
+pub(super) async fn run(dir: &CentreDir, clock: Clock, asked: &Arguments) -> Result<()> {
+    let channel = office::reader(dir, &asked.reader, clock).await?;
+    let mut beside = asked.out.clone().into_os_string();
+    beside.push(".progress");
+    let beside = PathBuf::from(beside);
+    let question = format!("{:?} {:?}", asked.patients, asked.question);
+    let mut progress = if beside.exists() {
+        let progress: Progress = serde_json::from_slice(&dir::read(&beside)?)
+            .with_context(|| beside.display().to_string())?;
+        ensure!(
+            progress.question == question,
+            "{} was begun with other options: repeat those, or give another --out",
+            asked.out.display()
+        );
+        progress
+    } else {
+        ensure!(
+            !asked.out.exists(),
+            "{} is there already and is not overwritten: give another --out",
+            asked.out.display()
+        );
+        let progress = begin(&channel, asked, question, clock).await?;
+        mark(&beside, &progress)?;
+        progress
+    };
+    let mut out = open(&asked.out, progress.bytes)?;
+    while let Some(patient) = progress.patients.get(progress.done).cloned() {
+        if let Err(error) = one(&channel, asked, &patient, &mut progress, &mut out, &beside).await {
+            return Err(error.context("the export was cut: repeat the command, and it goes on"));
+        }
+        progress.done += 1;
+        progress.resume.clear();
+        save(&mut out, &mut progress, &beside)?;
+        eprint(&format!(
+            "{} of {} patients, {} lines",
+            progress.done,
+            progress.patients.len(),
+            progress.lines
+        ));
+    }
+    if !progress.refused.is_empty() {
+        for (patient, why) in &progress.refused {
+            eprint(&format!("{patient}: {why}"));
+        }
+        bail!(
+            "{} of {} patients could not be read; the rest is in {}, and {} tells of it",
+            progress.refused.len(),
+            progress.patients.len(),
+            asked.out.display(),
+            beside.display()
+        );
+    }
+    std::fs::remove_file(&beside).with_context(|| beside.display().to_string())
+}
+
+/// Who is asked about, and as of when.
+async fn begin(
+    channel: &Channel,
+    asked: &Arguments,
+    question: String,
+    clock: Clock,
+) -> Result<Progress> {
+    let mut client = TwinServiceClient::new(channel.clone());
+    let (mut patients, mut position, mut page_token) = (Vec::new(), 0, String::new());
+    loop {
+        let request = ListTwinsRequest {
+            page_size: 0,
+            page_token,
+        };
+        let listed = client
+            .list(request)
+            .await
+            .map_err(office::said)?
+            .into_inner();
+        for twin in listed.twins {
+            position = position.max(twin.position);
+            patients.push(twin.patient);
+        }
+        page_token = listed.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    if !asked.patients.is_empty() {
+        let missing = asked
+            .patients
+            .iter()
+            .filter(|id| !patients.contains(id))
+            .count();
+        ensure!(
+            missing == 0,
+            "--patient: {missing} of them are not among those that you may see"
+        );
+        patients.clone_from(&asked.patients);
+    }
+    let now = clock.now().as_micros();
+    Ok(Progress {
+        question,
+        patients,
+        known_at_position: position,
+        to_us: asked.question.request("", now, Span::ZERO).to_us,
+        done: 0,
+        resume: Vec::new(),
+        bytes: 0,
+        lines: 0,
+        refused: Vec::new(),
+    })
+}
+
+/// The rest of one patient.
+async fn one(
+    channel: &Channel,
+    asked: &Arguments,
+    patient: &str,
+    progress: &mut Progress,
+    out: &mut BufWriter<File>,
+    beside: &Path,
+) -> Result<()> {
+    let everything = Span::from_micros(progress.to_us);
+    let request = HistoryRequest {
+        known_at_position: progress.known_at_position,
+        resume: progress.resume.clone(),
+        ..asked.question.request(patient, progress.to_us, everything)
+    };
+    let answer = HistoryServiceClient::new(channel.clone())
+        .query(request)
+        .await;
+    let mut chunks = match answer {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return refused(status, patient, progress),
+    };
+    let mut written = 0;
+    loop {
+        let chunk = match chunks.message().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok(()),
+            Err(status) => return refused(status, patient, progress),
+        };
+        for index in 0..chunk.effective_us.len() {
+            let text = line(patient, &chunk, index).to_string();
+            writeln!(out, "{text}").with_context(|| asked.out.display().to_string())?;
+            written += text.len() as u64 + 1;
+            progress.lines += 1;
+        }
+        if !chunk.resume.is_empty() && written >= MARK {
+            written = 0;
+            progress.resume = chunk.resume;
+            save(out, progress, beside)?;
+        }
+    }
+}
+
+/// What one may not see is left out and told at the end; anything else cuts the run.
+fn refused(status: tonic::Status, patient: &str, progress: &mut Progress) -> Result<()> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other code is a failure"
+    )]
+    match status.code() {
+        Code::PermissionDenied | Code::NotFound | Code::DataLoss => {
+            let why = office::said(status).to_string();
+            progress.refused.push((patient.into(), why));
+            Ok(())
+        }
+        _ => Err(office::said(status)),
+    }
+}
+
+/// The file as far as it is vouched for.
+fn open(path: &Path, bytes: u64) -> Result<BufWriter<File>> {
+    let open = || {
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::Start(bytes))?;
+        Ok::<_, std::io::Error>(file)
+    };
+    let file = open().with_context(|| path.display().to_string())?;
+    Ok(BufWriter::new(file))
+}
+
+/// What was written is durable first, then it is vouched for.
+fn save(out: &mut BufWriter<File>, progress: &mut Progress, beside: &Path) -> Result<()> {
+    let write = |out: &mut BufWriter<File>| {
+        out.flush()?;
+        out.get_ref().sync_data()?;
+        out.stream_position()
+    };
+    progress.bytes = write(out).context("--out")?;
+    mark(beside, progress)
+}
+
+fn mark(beside: &Path, progress: &Progress) -> Result<()> {
+    Ok(dir::write_private(beside, &serde_json::to_vec(progress)?)?)
+}
+
+/// Progress for people; standard error may be closed.
+fn eprint(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
