@@ -9,6 +9,7 @@ use vitals::StreamId;
 use vitaltwin_agent::identity::Obeyed;
 use vitaltwin_agent::outbox::RecordId;
 use vitaltwin_agent::outbox::ledger::{Context, Entry};
+use vitaltwin_agent::outbox::records::Records;
 use vitaltwin_agent::outbox::rows::{ClockOf, ClockRow, GatewayRow, StreamRow};
 use vitaltwin_agent::outbox::store::{Changes, Opened};
 use vitaltwin_agent::outbox::tally::missing_of_rows;
@@ -53,8 +54,12 @@ impl Card {
             self.records.remove(id);
         }
         self.streams.extend(changes.streams.iter().cloned());
-        self.clocks
-            .extend(changes.clocks.iter().map(|(of, row)| (*of, row.clone())));
+        for (of, row) in &changes.clocks {
+            match row {
+                Some(row) => self.clocks.insert(*of, row.clone()),
+                None => self.clocks.remove(of),
+            };
+        }
         self.gateway = Some(changes.gateway.clone());
         if extent == Extent::All {
             for id in &changes.remove {
@@ -96,7 +101,7 @@ impl Card {
         {
             row.readings_kept -= u64::from(lost.stub.count).min(row.readings_kept);
         }
-        let mut records = BTreeMap::new();
+        let mut records = Records::default();
         let mut damaged = Vec::new();
         for (id, record) in &self.records {
             match (Entry::of(record), self.contexts.get(&id.ordinal)) {

@@ -758,7 +758,10 @@ impl World {
                 context.and_then(|context| names.get(&context).copied())
             }
             Some(
-                down::Kind::Command(_) | down::Kind::Refusal(_) | down::Kind::ContextAdmitted(_),
+                down::Kind::Command(_)
+                | down::Kind::Refusal(_)
+                | down::Kind::ContextAdmitted(_)
+                | down::Kind::PieceTaken(_),
             )
             | None => None,
         };
