@@ -111,19 +111,21 @@ impl Core {
     /// The last run did not end by itself: what came after its last commit is lost. Whether a device was connected
     /// then, the commit does not know: it may have come since, and so may the order to listen to it.
     pub(super) fn declare_crash<S>(&mut self, opened: &Opened<S>, now: Time) {
-        if self.committed.clean || self.committed.committed_at_us == 0 {
+        if self.committed.clean {
             return;
         }
-        let from = Time::from_micros(self.committed.committed_at_us).min(now);
-        let loss = Loss {
-            readings: 0,
-            exact: false,
-            from,
-            to: now,
-        };
+        let committed = Time::from_micros(self.committed.committed_at_us);
         for stream in self.sealing.streams().collect::<Vec<_>>() {
             let row = opened.streams.get(&stream);
             if row.is_none_or(|row| row.collecting) {
+                // Before the first commit of all there may have been readings since the order to listen.
+                let from = committed.max(self.sealing.counts_from(stream)).min(now);
+                let loss = Loss {
+                    readings: 0,
+                    exact: false,
+                    from,
+                    to: now,
+                };
                 self.declare(stream, 0, GapReason::AgentStopped, loss);
             }
         }
