@@ -3,9 +3,11 @@
 //! Invariants: within a process `now` never goes back and never stands still, or deadlines would not come:
 //! when the machine's clock is set back, time runs at half speed until the machine has caught up
 //! ([`Clock::ahead_of_machine`] tells by how much it is ahead); when it is set forward, time follows. Two
-//! processes that were given the same test clock read the same time at the same moment.
+//! processes that were given the same test clock read the same time at the same moment. A clock that is moved by
+//! hand ([`Hands`]) is for simulations; no command line leads to it.
 //! Nothing else in the house may ask the operating system for the time of day.
 
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +26,48 @@ static STEADY: Mutex<Option<(Steady, Instant)>> = Mutex::new(None);
 /// Where a process gets its time from. Cheap to copy; pass it by value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clock {
-    test: Option<TestClock>,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Source {
+    Machine,
+    Test(TestClock),
+    Hand(&'static Hands),
+}
+
+/// A clock that stands until its owner moves it: both the time of day and the machine's own sense of how much time
+/// passed, which a clock that was set wrong does not change.
+#[derive(Debug)]
+pub struct Hands {
+    now_us: AtomicI64,
+    passed_us: AtomicU64,
+    began: Instant,
+}
+
+impl Hands {
+    /// A clock that reads `now`. It lives as long as the process: clocks are copied everywhere.
+    #[must_use]
+    pub fn at(now: Time) -> &'static Self {
+        Box::leak(Box::new(Self {
+            now_us: AtomicI64::new(now.as_micros()),
+            passed_us: AtomicU64::new(0),
+            began: Instant::now(),
+        }))
+    }
+
+    /// It reads `now` from here on, and `passed` has passed since it was made.
+    pub fn set(&self, now: Time, passed: Duration) {
+        let passed = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        self.now_us.store(now.as_micros(), Ordering::Relaxed);
+        self.passed_us.store(passed, Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for Hands {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
 }
 
 /// `test = test_us + (wall - wall_us) * rate`.
@@ -62,7 +105,15 @@ impl Clock {
     /// The machine's own clock.
     #[must_use]
     pub const fn system() -> Self {
-        Self { test: None }
+        let source = Source::Machine;
+        Self { source }
+    }
+
+    /// A clock that stands until it is moved.
+    #[must_use]
+    pub const fn by_hand(hands: &'static Hands) -> Self {
+        let source = Source::Hand(hands);
+        Self { source }
     }
 
     /// A test clock that reads `test` when the wall reads `wall` and runs `rate` times as fast.
@@ -78,7 +129,8 @@ impl Clock {
             test_us: test.as_micros(),
             rate,
         };
-        Ok(Self { test: Some(test) })
+        let source = Source::Test(test);
+        Ok(Self { source })
     }
 
     /// From the environment: the system's clock, or the test clock in [`TEST_CLOCK_VARIABLE`] when (and only
@@ -122,14 +174,35 @@ impl Clock {
     /// The text that gives another process this clock; `None` for the system's clock.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
-        self.test
-            .map(|t| format!("{}:{}:{}", t.wall_us, t.test_us, t.rate))
+        let t = self.test_clock()?;
+        Some(format!("{}:{}:{}", t.wall_us, t.test_us, t.rate))
+    }
+
+    const fn test_clock(&self) -> Option<TestClock> {
+        match self.source {
+            Source::Test(test) => Some(test),
+            Source::Machine | Source::Hand(_) => None,
+        }
     }
 
     /// The time now. Never earlier than any time given before in this process by an equal clock.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.at_wall(wall_now())
+        match self.source {
+            Source::Hand(hands) => Time::from_micros(hands.now_us.load(Ordering::Relaxed)),
+            Source::Machine | Source::Test(_) => self.at_wall(wall_now()),
+        }
+    }
+
+    /// The moment now, by which the machine measures how long something took, whatever its clock is set to.
+    #[must_use]
+    pub fn moment(&self) -> Instant {
+        match self.source {
+            Source::Hand(hands) => {
+                hands.began + Duration::from_micros(hands.passed_us.load(Ordering::Relaxed))
+            }
+            Source::Machine | Source::Test(_) => Instant::now(),
+        }
     }
 
     /// What this clock reads when the wall clock reads `wall`. For the few figures that are wall times by
@@ -141,9 +214,9 @@ impl Clock {
         reason = "a test clock runs for days, not for the 285 years that lose microseconds; the cast saturates"
     )]
     pub fn at_wall(&self, wall: Time) -> Time {
-        match self.test {
-            None => wall,
-            Some(t) => {
+        match self.source {
+            Source::Machine | Source::Hand(_) => wall,
+            Source::Test(t) => {
                 let elapsed = wall.as_micros().saturating_sub(t.wall_us) as f64;
                 Time::from_micros(t.test_us.saturating_add((elapsed * t.rate) as i64))
             }
@@ -155,11 +228,11 @@ impl Clock {
     pub fn real(&self, span: Span) -> Duration {
         let micros = u64::try_from(span.as_micros()).unwrap_or(0);
         let plain = Duration::from_micros(micros);
-        match self.test {
-            None => plain,
-            Some(_) if micros == 0 => plain,
+        match self.source {
+            Source::Machine | Source::Hand(_) => plain,
+            Source::Test(_) if micros == 0 => plain,
             // A microsecond more, so that who sleeps for it does not wake just before.
-            Some(t) => plain
+            Source::Test(t) => plain
                 .div_f64(t.rate)
                 .saturating_add(Duration::from_micros(1)),
         }
@@ -176,13 +249,13 @@ impl Clock {
     /// True when a test clock drives this process.
     #[must_use]
     pub const fn is_test(&self) -> bool {
-        self.test.is_some()
+        matches!(self.source, Source::Test(_))
     }
 
     /// For every screen: empty for the system's clock, else what drives the process.
     #[must_use]
     pub fn describe(&self) -> String {
-        self.test
+        self.test_clock()
             .map_or_else(String::new, |t| format!("TEST CLOCK, rate {}", t.rate))
     }
 
@@ -294,6 +367,18 @@ mod tests {
             Ok(clock)
         );
         assert!(clock.describe().contains("TEST CLOCK") && Clock::system().describe().is_empty());
+    }
+
+    #[test]
+    fn a_clock_moved_by_hand_reads_what_it_was_set_to() {
+        let hands = Hands::at(Time::from_micros(5));
+        let (clock, other) = (Clock::by_hand(hands), Clock::by_hand(Hands::at(Time::ZERO)));
+        let began = clock.moment();
+        assert_eq!((clock.now(), clock.moment()), (Time::from_micros(5), began));
+        hands.set(Time::from_micros(9), Duration::from_secs(1));
+        assert_eq!(clock.now(), Time::from_micros(9));
+        assert_eq!(clock.moment(), began + Duration::from_secs(1));
+        assert!(clock != other && !clock.is_test() && clock.to_text().is_none());
     }
 
     #[test]

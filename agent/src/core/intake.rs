@@ -163,8 +163,6 @@ impl Core {
                     device.contact = None;
                     device.records.link_lost();
                 }
-                let stream = device.stream;
-                self.mark_collecting(stream, now);
                 self.report(address);
             }
             RadioEvent::About(address, about) => {
@@ -224,6 +222,7 @@ impl Core {
             .retain(|address, device| assigned.get(address) == Some(&device.stream));
         for (address, stream) in assigned {
             let source = self.sealing.source(stream, address);
+            self.sealing.row_mut(stream).collecting = true;
             self.dirty.insert(stream);
             self.unassigned.remove(&address);
             let row = self.sealing.rows().get(&stream);
@@ -409,20 +408,6 @@ impl Core {
             contact: device.contact,
         };
         self.sealing.report(device.stream, report);
-    }
-
-    /// A crash may lose readings of a stream only while one of its devices is connected.
-    fn mark_collecting(&mut self, stream: StreamId, now: Time) {
-        let collecting = self
-            .devices
-            .values()
-            .any(|device| device.stream == stream && device.link == LinkState::Connected);
-        let row = self.sealing.row_mut(stream);
-        if row.collecting != collecting {
-            row.collecting = collecting;
-            self.dirty.insert(stream);
-            self.schedule_commit(now);
-        }
     }
 
     fn count_decoded(&mut self, stream: StreamId, readings: u64, now: Time) {

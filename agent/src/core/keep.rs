@@ -87,7 +87,7 @@ impl Core {
     }
 
     /// Takes over what lay in the store.
-    pub(super) fn take_over(&mut self, opened: &Opened) {
+    pub(super) fn take_over<S>(&mut self, opened: &Opened<S>) {
         for (ordinal, context) in &opened.contexts {
             self.ledger.open(*ordinal, context.clone());
         }
@@ -108,22 +108,24 @@ impl Core {
         self.changes.remove.extend(&opened.safe);
     }
 
-    /// The last run did not end by itself: what came after its last commit is lost.
-    pub(super) fn declare_crash(&mut self, now: Time) {
-        if self.committed.clean || self.committed.committed_at_us == 0 {
+    /// The last run did not end by itself: what came after its last commit is lost. Whether a device was connected
+    /// then, the commit does not know: it may have come since, and so may the order to listen to it.
+    pub(super) fn declare_crash<S>(&mut self, opened: &Opened<S>, now: Time) {
+        if self.committed.clean {
             return;
         }
-        let from = Time::from_micros(self.committed.committed_at_us).min(now);
-        let loss = Loss {
-            readings: 0,
-            exact: false,
-            from,
-            to: now,
-        };
+        let committed = Time::from_micros(self.committed.committed_at_us);
         for stream in self.sealing.streams().collect::<Vec<_>>() {
-            let row = self.sealing.row_mut(stream);
-            if std::mem::take(&mut row.collecting) {
-                self.dirty.insert(stream);
+            let row = opened.streams.get(&stream);
+            if row.is_none_or(|row| row.collecting) {
+                // Before the first commit of all there may have been readings since the order to listen.
+                let from = committed.max(self.sealing.counts_from(stream)).min(now);
+                let loss = Loss {
+                    readings: 0,
+                    exact: false,
+                    from,
+                    to: now,
+                };
                 self.declare(stream, 0, GapReason::AgentStopped, loss);
             }
         }
@@ -131,7 +133,7 @@ impl Core {
 
     /// Records were damaged, or the whole store: what is missing is counted as exactly as can be, and bounded by
     /// the time of the contexts.
-    pub(super) fn declare_damage(&mut self, opened: &Opened, now: Time) {
+    pub(super) fn declare_damage<S>(&mut self, opened: &Opened<S>, now: Time) {
         let assigned: BTreeSet<StreamId> = self.sealing.streams().collect();
         let ended = opened.missing.iter();
         for missing in ended.filter(|missing| !assigned.contains(&missing.stream)) {

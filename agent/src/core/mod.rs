@@ -208,11 +208,11 @@ pub struct Core {
 impl Core {
     /// From what was on disk. Declares what a crash or damage may have lost.
     #[must_use]
-    pub fn new(
+    pub fn new<S>(
         settings: Settings,
         identity: &Identity,
         obeyed: Obeyed,
-        opened: &Opened,
+        opened: &Opened<S>,
         overflow: Overflow,
         now: Time,
     ) -> Self {
@@ -274,7 +274,7 @@ impl Core {
         core.take_over(opened);
         let duty = core.commander.in_force();
         core.assign(duty, now);
-        core.declare_crash(now);
+        core.declare_crash(opened, now);
         core.declare_damage(opened, now);
         (core.gateway.clean, core.gateway.loss_undeclared) = (false, false);
         core.drain_sealing(now);

@@ -555,6 +555,33 @@ fn a_crash_loses_at_most_what_came_after_the_last_commit_and_says_so() {
 }
 
 #[test]
+fn a_crash_right_after_a_connect_says_so() {
+    let mut bench = Bench::new();
+    let link = |state| Event::Radio(RadioEvent::Link(DEVICE, state));
+    bench.core.handle(link(LinkState::Lost), bench.now);
+    // The last commit knows of no connected device.
+    bench.pass(Span::from_secs(5));
+    bench.disconnect();
+    bench.core.handle(link(LinkState::Connected), bench.now);
+    let value = Notification {
+        device: DEVICE,
+        service: 0,
+        characteristic: HEART_RATE,
+        value: vec![0, 72],
+        received: bench.now,
+    };
+    bench.core.handle(Event::Notification(value), bench.now);
+    bench.restart(1 << 30);
+    bench.connect();
+    for _ in 0..5 {
+        bench.pass(Span::from_secs(1));
+        bench.receipt_all();
+    }
+    assert_eq!(bench.applied_once(), 0, "it is lost");
+    assert_eq!(bench.gaps(GapReason::AgentStopped).len(), 1);
+}
+
+#[test]
 fn while_all_is_receipted_counts_alone_write_seldom() {
     let mut bench = Bench::new();
     bench.receipt_all();

@@ -147,7 +147,7 @@ pub struct StreamRow {
     /// Scalar readings decoded since enrolment.
     #[prost(uint64, tag = "7")]
     pub readings_decoded: u64,
-    /// A device of the stream was connected at the last commit: a crash may have lost readings.
+    /// Devices of the stream were listened to at the last commit: a crash may have lost readings.
     #[prost(bool, tag = "8")]
     pub collecting: bool,
     /// Devices as [`super::seal::Sealing::source`] hides them (a stolen disk shows no address); the place in

@@ -123,9 +123,9 @@ impl Patience {
 
 /// A store that opened, and what lay in it.
 #[derive(Debug)]
-pub struct Opened {
+pub struct Opened<S = Store> {
     /// The store.
-    pub store: Store,
+    pub store: S,
     /// Contexts by place.
     pub contexts: BTreeMap<u64, Context>,
     /// Whole records, by what their stubs say.

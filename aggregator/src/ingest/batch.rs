@@ -65,7 +65,9 @@ impl Ingest {
         }
         let bytes: usize = records.iter().map(Vec::len).sum();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let wait = desk.sent.note(self.parts.flow, bytes, Instant::now());
+        let wait = desk
+            .sent
+            .note(self.parts.flow, bytes, self.parts.clock.moment());
         if !wait.is_zero() {
             // It holds its own connection only; what it sends meanwhile stays in its own buffers.
             tokio::time::sleep(wait).await;
@@ -94,7 +96,7 @@ impl Ingest {
                         RefusalReason::Forged,
                         "the tag does not verify",
                     );
-                    if forged_too_often(desk, batch) {
+                    if forged_too_often(desk, batch, self.parts.clock.moment()) {
                         hopeless.entry(batch.0).or_default().push(batch.1);
                     }
                 }
@@ -141,7 +143,9 @@ impl Ingest {
         let known = self
             .known(gateway, &stub)
             .map_err(|(reason, detail)| NotTaken::Refused(Some(batch), reason, detail))?;
-        if !self.parts.books.has_opener(stub.context) && !desk.budget.opener(Instant::now()) {
+        if !self.parts.books.has_opener(stub.context)
+            && !desk.budget.opener(self.parts.clock.moment())
+        {
             let detail = "too many contexts at once: try again later";
             return refused(Some(batch), RefusalReason::Busy, detail);
         }
@@ -286,14 +290,14 @@ fn unreadable(error: &SealError) -> NotTaken {
     NotTaken::Refused(None, RefusalReason::Malformed, detail)
 }
 
-fn forged_too_often(desk: &mut Desk, batch: Batch) -> bool {
+fn forged_too_often(desk: &mut Desk, batch: Batch, now: Instant) -> bool {
     if desk.forged.len() >= FORGED_REMEMBERED && !desk.forged.contains_key(&batch) {
         desk.forged.clear();
     }
     let times = desk.forged.entry(batch).or_default();
     *times = times.saturating_add(1);
     // Over budget it is ordered some later time that it comes.
-    let enough = *times >= FORGED_BEFORE_SET_ASIDE && desk.budget.order(Instant::now());
+    let enough = *times >= FORGED_BEFORE_SET_ASIDE && desk.budget.order(now);
     if enough {
         desk.forged.remove(&batch);
     }

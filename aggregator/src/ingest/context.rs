@@ -4,8 +4,6 @@
 //! of that patient; certificate dates are not asked, because backlog outlives certificates, revocation is. An
 //! admission is an entry of the journal before it is answered. Must not know: batches.
 
-use std::time::Instant;
-
 use proto::seal::{ContextHeader, SealError, verify_header};
 use proto::v1::{self, CentreToGateway, OpenContext, RefusalReason, centre_to_gateway};
 use vitals::{ContextId, GatewayId};
@@ -84,7 +82,7 @@ impl Ingest {
         if self.may_open(gateway, &parsed, open).map_err(refusal)? {
             return Ok(Judged::Known(context));
         }
-        if !desk.budget.context(Instant::now()) {
+        if !desk.budget.context(self.parts.clock.moment()) {
             return Err(refusal((
                 RefusalReason::Busy,
                 "too many contexts: try again later",

@@ -23,7 +23,6 @@ mod sessions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use proto::clock::Clock;
 use proto::seal::SigningKey;
@@ -195,7 +194,7 @@ impl Ingest {
 
     fn hello(&self, session: &Session, desk: &mut Desk, hello: Hello, replies: &mut Replies) {
         let gateway = session.gateway();
-        if !desk.budget.hello(Instant::now()) {
+        if !desk.budget.hello(self.parts.clock.moment()) {
             let detail = "too many hellos: try again later";
             return self.refuse(replies, None, RefusalReason::Busy, detail);
         }

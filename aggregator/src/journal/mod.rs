@@ -1,7 +1,8 @@
 //! The log: the one place where anything that can change a twin becomes durable.
 //!
 //! [`Log::open`] -> [`Log::replay`] (every entry in order) -> [`Log::start`] (the writer's thread; a [`Journal`]
-//! handle to append with, and the feed of what was committed).
+//! handle to append with, and the feed of what was committed). What it lies on is a [`Medium`]: a file, in SQLite;
+//! or, where a simulation moves time by hand ([`Log::by_hand`]), memory.
 //!
 //! Invariants: [`Journal::append`] returns only after the entries are synced to disk; the feed delivers every
 //! committed entry once, in position order, after it is durable; known time strictly increases; after a failed
@@ -19,7 +20,7 @@ mod retention;
 mod store;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,8 +33,9 @@ pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position,
 use pace::Pace;
 pub use replay::{Replay, known_at};
 pub use retention::{Removed, copy, last};
-pub use store::HistoryCursor;
-use store::{Group, Reader, Row, Sqlite, StoreError};
+use store::{Disk, Reader};
+pub use store::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
+pub use writer::Desk;
 use writer::{Ask, QUEUE, Request, Shared, Writer};
 
 /// Rows in one page of history.
@@ -149,8 +151,8 @@ pub trait Keeper: Send + Sync {
 
 /// A journal that is open but takes nothing yet.
 pub struct Log {
-    path: PathBuf,
-    store: Sqlite,
+    medium: Arc<dyn Medium>,
+    store: Box<dyn Store>,
     clock: Clock,
     keeper: Arc<dyn Keeper>,
     replay: Replay,
@@ -177,10 +179,22 @@ impl Log {
         clock: Clock,
         keeper: Arc<dyn Keeper>,
     ) -> Result<Self, JournalError> {
-        let store = Sqlite::open(path, max_mib)?;
-        let replay = Replay::open(path, Arc::clone(&keeper))?;
+        Self::on(Arc::new(Disk::of(path, max_mib)), clock, keeper)
+    }
+
+    /// The same on any medium.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn on(
+        medium: Arc<dyn Medium>,
+        clock: Clock,
+        keeper: Arc<dyn Keeper>,
+    ) -> Result<Self, JournalError> {
+        let store = medium.writer()?;
+        let replay = Replay::on(Arc::clone(&medium), Arc::clone(&keeper))?;
         Ok(Self {
-            path: path.to_owned(),
+            medium,
             store,
             clock,
             keeper,
@@ -243,18 +257,28 @@ impl Log {
     /// # Errors
     /// [`JournalError::Read`] if a reading connection or the thread cannot be had.
     pub fn start(self) -> Result<(Journal, mpsc::Receiver<Committed>), JournalError> {
-        let reader = Reader::open(&self.path)?;
-        let store = Box::new(self.store);
+        let (journal, feed, desk) = self.by_hand()?;
+        desk.start()?;
+        Ok((journal, feed))
+    }
+
+    /// The same without a thread: what is queued is written when [`Desk::turn`] is called.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`] if a reader cannot be had.
+    pub fn by_hand(self) -> Result<(Journal, mpsc::Receiver<Committed>, Desk), JournalError> {
+        let reader = self.medium.reader()?;
+        let store = self.store;
         let seat = Seat {
             clock: self.clock,
-            pace: Pace::new(self.clock.now()),
+            pace: Pace::new(self.clock, self.clock.now()),
             keeper: self.keeper,
             next: self.replay.next().max(self.leap),
             last_known: self.replay.last_known(),
             damaged: self.replay.damaged(),
             removed: self.replay.removed(),
         };
-        seat.start(store, reader)
+        Ok(seat.take(store, reader))
     }
 }
 
@@ -270,11 +294,11 @@ struct Seat {
 }
 
 impl Seat {
-    fn start(
+    fn take(
         self,
-        store: Box<dyn store::Store>,
-        reader: Reader,
-    ) -> Result<(Journal, mpsc::Receiver<Committed>), JournalError> {
+        store: Box<dyn Store>,
+        reader: Box<dyn Rows>,
+    ) -> (Journal, mpsc::Receiver<Committed>, Desk) {
         let (requests, queue) = mpsc::channel(QUEUE);
         let (feed, committed) = mpsc::channel(FEED);
         let shared = Arc::new(Shared::default());
@@ -295,10 +319,6 @@ impl Seat {
             feed,
             shared: Arc::clone(&shared),
         };
-        std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run(queue))
-            .map_err(|error| JournalError::Read(error.to_string().into()))?;
         let reader = Arc::new(Mutex::new(reader));
         let journal = Journal {
             requests,
@@ -307,7 +327,7 @@ impl Seat {
             reader,
             damaged: self.damaged,
         };
-        Ok((journal, committed))
+        (journal, committed, Desk::new(writer, queue))
     }
 }
 
@@ -317,7 +337,7 @@ pub struct Journal {
     requests: mpsc::Sender<Ask>,
     shared: Arc<Shared>,
     keeper: Arc<dyn Keeper>,
-    reader: Arc<Mutex<Reader>>,
+    reader: Arc<Mutex<Box<dyn Rows>>>,
     damaged: Arc<AtomicU64>,
 }
 

@@ -33,8 +33,8 @@ pub(super) struct Pace {
 
 impl Pace {
     /// From now on, with a clock that reads `now`.
-    pub(super) fn new(now: Time) -> Self {
-        let moment = Instant::now();
+    pub(super) fn new(clock: Clock, now: Time) -> Self {
+        let moment = clock.moment();
         Self {
             began: (moment, uptime()),
             last: (moment, now),
@@ -44,7 +44,7 @@ impl Pace {
 
     /// Compares; after an error nothing has changed, and the next comparison fails too.
     pub(super) fn check(&mut self, clock: Clock, now: Time) -> Result<(), Jumped> {
-        self.compare(clock, now, Instant::now(), uptime)
+        self.compare(clock, now, clock.moment(), uptime)
     }
 
     fn compare(
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_runs_with_time_passes_and_one_that_jumps_does_not() {
-        let mut pace = Pace::new(START);
+        let mut pace = Pace::new(Clock::system(), START);
         let (moment, clock) = (pace.began.0, Clock::system());
         let up = pace.began.1.map(|up| up + HOUR);
         let awake = || up;
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_slept_is_no_jump() {
-        let mut pace = Pace::new(START);
+        let mut pace = Pace::new(Clock::system(), START);
         pace.began.1 = Some(HOUR);
         let (moment, clock) = (pace.began.0, Clock::system());
         let morning = START + Span::from_mins(8 * 60);
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_fast_test_clock_is_no_jump() {
         let fast = Clock::test(START, START, 1000.0).expect("rate in range");
-        let mut pace = Pace::new(START);
+        let mut pace = Pace::new(fast, START);
         let moment = pace.began.0 + Duration::from_secs(4);
         let later = START + Span::from_mins(60);
         assert_eq!(pace.compare(fast, later, moment, || None), Ok(()));

@@ -4,7 +4,7 @@
 //! counted and reported, and hides no other; nothing is written, so a replay may run beside a centre at work, on what
 //! was durable when it was opened. Must not know: what entries mean.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -13,7 +13,7 @@ use vitals::Time;
 
 use super::codec::decode_entry;
 use super::entry::{Committed, Entry, Position};
-use super::store::{Reader, Row};
+use super::store::{Disk, Medium, Row, Rows};
 use super::{JournalError, Keeper, Lost, read_row};
 
 /// Rows read at once: at most a few MiB in memory.
@@ -24,7 +24,11 @@ const AHEAD: usize = 16;
 /// Known time of an entry of the journal in this file; `None` if it is not there or damaged.
 #[must_use]
 pub fn known_at(path: &Path, position: Position) -> Option<Time> {
-    let row = Reader::open(path).and_then(|reader| reader.row_of(position));
+    known_on(&Disk::of(path, None), position)
+}
+
+fn known_on(medium: &dyn Medium, position: Position) -> Option<Time> {
+    let row = medium.reader().and_then(|reader| reader.row_of(position));
     let entries = read_row(&row.ok()??, |_, _, _| {});
     let found = entries.into_iter().find(|(at, ..)| *at == position);
     found.map(|(_, known, _)| known)
@@ -32,7 +36,7 @@ pub fn known_at(path: &Path, position: Position) -> Option<Time> {
 
 /// A journal to read again.
 pub struct Replay {
-    path: PathBuf,
+    medium: Arc<dyn Medium>,
     keeper: Arc<dyn Keeper>,
     next: Position,
     last_known: Time,
@@ -45,7 +49,6 @@ pub struct Replay {
 impl std::fmt::Debug for Replay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Replay")
-            .field("path", &self.path)
             .field("next", &self.next)
             .finish_non_exhaustive()
     }
@@ -57,14 +60,22 @@ impl Replay {
     /// # Errors
     /// [`JournalError::Read`] when there is none, it is no journal, or is newer than this program.
     pub fn open(path: &Path, keeper: Arc<dyn Keeper>) -> Result<Self, JournalError> {
-        let reader = Reader::open(path)?;
+        Self::on(Arc::new(Disk::of(path, None)), keeper)
+    }
+
+    /// The same on any medium.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn on(medium: Arc<dyn Medium>, keeper: Arc<dyn Keeper>) -> Result<Self, JournalError> {
+        let reader = medium.reader()?;
         let removed = reader.removed()?;
         let (next, last_known) = match reader.last()? {
             Some((first, count, known)) => (Position(first.0 + count), known),
             None => (Position(1), Time::ZERO),
         };
         Ok(Self {
-            path: path.to_owned(),
+            medium,
             keeper,
             next,
             last_known,
@@ -89,7 +100,7 @@ impl Replay {
     /// Known time of an entry; `None` if it is not there or damaged.
     #[must_use]
     pub fn known_at(&self, position: Position) -> Option<Time> {
-        known_at(&self.path, position)
+        known_on(&*self.medium, position)
     }
 
     /// Batches before this position were removed, and the known time of the last one; `None`: nothing ever was.
@@ -115,10 +126,10 @@ impl Replay {
         end: Position,
         mut take: impl FnMut(Committed),
     ) -> Result<(), JournalError> {
-        let reader = Reader::open(&self.path)?;
+        let reader = self.medium.reader()?;
         std::thread::scope(|scope| {
             let (send, opened) = std::sync::mpsc::sync_channel(AHEAD);
-            let ahead = scope.spawn(move || self.read_ahead(&reader, after, end, &send));
+            let ahead = scope.spawn(move || self.read_ahead(&*reader, after, end, &send));
             for committed in opened.into_iter().flatten() {
                 take(committed);
             }
@@ -131,7 +142,7 @@ impl Replay {
 
     fn read_ahead(
         &self,
-        reader: &Reader,
+        reader: &dyn Rows,
         after: Position,
         end: Position,
         opened: &SyncSender<Vec<Committed>>,

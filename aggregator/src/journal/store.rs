@@ -9,7 +9,7 @@
 //! Invariants: rows are added at the end and removed from the beginning, never changed; a row and what is kept of it
 //! change places in one transaction; a commit that returned is on disk. Must not know: what entries mean.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 use vitals::{StreamId, Time};
@@ -25,39 +25,45 @@ const NARROW_MINUTES: i64 = 120;
 /// A reader waits this long for a lock that SQLite takes while it recovers or checkpoints.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// What SQLite said, for people.
+/// What the medium said, for people.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct StoreError(String);
+pub struct StoreError(String);
 
-#[cfg(test)]
 impl StoreError {
-    pub(super) fn for_test(text: &str) -> Self {
+    /// With these words.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 }
 
 /// A row to write.
-#[derive(Debug)]
-pub(super) struct NewRow {
-    pub(super) first: Position,
-    pub(super) count: u64,
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Position of its first entry.
+    pub first: Position,
+    /// How many entries it holds.
+    pub count: u64,
     /// Known time of its last entry.
-    pub(super) known: Time,
-    pub(super) frames: Vec<u8>,
-    pub(super) groups: Vec<Group>,
+    pub known: Time,
+    /// The entries, each with its checksum (`codec.rs`).
+    pub frames: Vec<u8>,
+    /// For the history index.
+    pub groups: Vec<Group>,
 }
 
 /// Batches of one stream in one row whose oldest reading lies in the same hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) stream: StreamId,
+pub struct Group {
+    /// Which.
+    pub stream: StreamId,
     /// Whole minutes since the Unix epoch.
-    pub(super) oldest: i64,
+    pub oldest: i64,
     /// Whole minutes, rounded up.
-    pub(super) newest: i64,
-    /// Its batches span more than [`NARROW_MINUTES`] each.
-    pub(super) wide: bool,
+    pub newest: i64,
+    /// Its batches span more than two hours each.
+    pub wide: bool,
 }
 
 impl Group {
@@ -87,40 +93,156 @@ impl Group {
 
 /// A row to remove, and what stays of it.
 #[derive(Debug)]
-pub(super) struct Removal {
-    pub(super) first: Position,
+pub struct Removal {
+    /// Position of its first entry.
+    pub first: Position,
     /// After its last entry.
-    pub(super) end: Position,
+    pub end: Position,
     /// Known time of its last entry.
-    pub(super) known: Time,
-    pub(super) kept: Vec<(Position, Vec<u8>)>,
+    pub known: Time,
+    /// The entries that stay.
+    pub kept: Vec<(Position, Vec<u8>)>,
     /// As they were indexed.
-    pub(super) groups: Vec<Group>,
+    pub groups: Vec<Group>,
 }
 
 /// A row as read.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) first: Position,
-    pub(super) count: u64,
-    pub(super) frames: Vec<u8>,
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Position of its first entry.
+    pub first: Position,
+    /// How many entries it holds.
+    pub count: u64,
+    /// The entries, each with its checksum (`codec.rs`).
+    pub frames: Vec<u8>,
 }
 
 /// Where a history query goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistoryCursor {
-    oldest: i64,
-    first: i64,
-    wide: bool,
+    /// The group's oldest minute.
+    pub oldest: i64,
+    /// Position of its row.
+    pub first: i64,
+    /// See [`Group::wide`].
+    pub wide: bool,
 }
 
-/// What the writer needs of a store; tests put a failing one in its place.
-pub(super) trait Store: Send {
+/// What a journal lies on: a file ([`Disk`]), memory in a simulation, a stream of a message system past one machine.
+pub trait Medium: Send + Sync {
+    /// For the one who writes.
+    ///
+    /// # Errors
+    /// It cannot be written, or was written by a newer program.
+    fn writer(&self) -> Result<Box<dyn Store>, StoreError>;
+
+    /// For one of those who read, beside the writer.
+    ///
+    /// # Errors
+    /// It cannot be read, or was written by a newer program.
+    fn reader(&self) -> Result<Box<dyn Rows>, StoreError>;
+}
+
+/// What the writer needs of a medium.
+pub trait Store: Send {
     /// Returns when the row is durable.
+    ///
+    /// # Errors
+    /// Whether it is durable is not known; the store is not asked again in this life.
     fn commit(&mut self, row: &NewRow) -> Result<(), StoreError>;
 
     /// Removes the oldest rows, given in order. All of them or, with an error, none.
-    fn remove(&mut self, rows: &[Removal]) -> Result<(), StoreError>;
+    ///
+    /// # Errors
+    /// The medium's; or it is one from which nothing is removed.
+    fn remove(&mut self, _: &[Removal]) -> Result<(), StoreError> {
+        Err(StoreError::new("nothing is removed from this medium"))
+    }
+}
+
+/// What readers need of a medium.
+pub trait Rows: Send {
+    /// Rows with `first >= from`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn rows(&self, from: Position, limit: u32) -> Result<Vec<Row>, StoreError>;
+
+    /// First position, length and known time of the last row; `None` in an empty journal.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError>;
+
+    /// The row that holds an entry; `None` if there is none.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn row_of(&self, position: Position) -> Result<Option<Row>, StoreError>;
+
+    /// Up to where rows were removed, and the known time of the last entry that was; `None`: nothing ever was.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn removed(&self) -> Result<Option<(Position, Time)>, StoreError> {
+        Ok(None)
+    }
+
+    /// Entries kept of removed rows, from a position on, in order, at most so many.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn kept(&self, _: Position, _: u32) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The oldest rows whose entries all lie before a position and were known before a time, each with the known time
+    /// of its last entry, at most so many; none where nothing is removed.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn oldest(&self, _: Position, _: Time, _: u32) -> Result<Vec<(Row, Time)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Groups of `stream` that may hold readings of the minutes `from..=to`, oldest first, each with its row.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn history(
+        &self,
+        stream: StreamId,
+        minutes: (i64, i64),
+        after: Option<HistoryCursor>,
+        limit: u32,
+    ) -> Result<Vec<(Group, HistoryCursor, Row)>, StoreError>;
+}
+
+/// A file.
+#[derive(Debug)]
+pub(super) struct Disk {
+    path: PathBuf,
+    max_mib: Option<u32>,
+}
+
+impl Disk {
+    /// `max_mib` bounds the file (a write beyond it fails as on a full disk).
+    pub(super) fn of(path: &Path, max_mib: Option<u32>) -> Self {
+        Self {
+            path: path.to_owned(),
+            max_mib,
+        }
+    }
+}
+
+impl Medium for Disk {
+    fn writer(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(Sqlite::open(&self.path, self.max_mib)?))
+    }
+
+    fn reader(&self) -> Result<Box<dyn Rows>, StoreError> {
+        Ok(Box::new(Reader::open(&self.path)?))
+    }
 }
 
 /// The writing connection.
@@ -130,8 +252,8 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens or creates; `max_mib` bounds the file (a write beyond it fails as on a full disk).
-    pub(super) fn open(path: &Path, max_mib: Option<u32>) -> Result<Self, StoreError> {
+    /// Opens or creates.
+    fn open(path: &Path, max_mib: Option<u32>) -> Result<Self, StoreError> {
         let connection = Connection::open(path).map_err(explain)?;
         check(&connection, path)?;
         connection.busy_timeout(BUSY).map_err(explain)?;
@@ -276,8 +398,28 @@ impl Reader {
         Ok(Self { connection })
     }
 
-    /// Rows with `first >= from`, in order, at most `limit`.
-    pub(super) fn rows(&self, from: Position, limit: u32) -> Result<Vec<Row>, StoreError> {
+    /// A whole copy in another file, as of now; the writer goes on.
+    pub(super) fn copy_to(&self, path: &str) -> Result<(), StoreError> {
+        self.connection
+            .execute("VACUUM INTO ?1", params![path])
+            .map_err(explain)?;
+        Ok(())
+    }
+
+    /// Whether the pages of a file up to `most` bytes are in order; `None`: it is larger.
+    pub(super) fn is_sound(&self, most: u64) -> Result<Option<bool>, StoreError> {
+        let pages: i64 = pragma(&self.connection, "page_count")?;
+        let page: i64 = pragma(&self.connection, "page_size")?;
+        if unsigned(pages).saturating_mul(unsigned(page)) > most {
+            return Ok(None);
+        }
+        let said: String = pragma(&self.connection, "quick_check")?;
+        Ok(Some(said == "ok"))
+    }
+}
+
+impl Rows for Reader {
+    fn rows(&self, from: Position, limit: u32) -> Result<Vec<Row>, StoreError> {
         let mut select = self
             .connection
             .prepare_cached(
@@ -290,8 +432,7 @@ impl Reader {
         rows.collect::<Result<_, _>>().map_err(explain)
     }
 
-    /// Up to where rows were removed, and the known time of the last entry that was; `None`: nothing ever was.
-    pub(super) fn removed(&self) -> Result<Option<(Position, Time)>, StoreError> {
+    fn removed(&self) -> Result<Option<(Position, Time)>, StoreError> {
         // A journal that an older release made, opened to read.
         let sql = "SELECT count(*) FROM sqlite_master WHERE name = 'removed'";
         let there: i64 = self
@@ -310,12 +451,7 @@ impl Reader {
         row.optional().map_err(explain)
     }
 
-    /// Entries kept of removed rows, from `from` on, in order, at most `limit`.
-    pub(super) fn kept(
-        &self,
-        from: Position,
-        limit: u32,
-    ) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
+    fn kept(&self, from: Position, limit: u32) -> Result<Vec<(Position, Vec<u8>)>, StoreError> {
         let mut select = self
             .connection
             .prepare_cached(
@@ -330,9 +466,7 @@ impl Reader {
         rows.collect::<Result<_, _>>().map_err(explain)
     }
 
-    /// The oldest rows whose entries all lie before `before` and were known before `known`, each with the known time
-    /// of its last entry.
-    pub(super) fn oldest(
+    fn oldest(
         &self,
         before: Position,
         known: Time,
@@ -353,16 +487,7 @@ impl Reader {
         rows.collect::<Result<_, _>>().map_err(explain)
     }
 
-    /// A whole copy in another file, as of now; the writer goes on.
-    pub(super) fn copy_to(&self, path: &str) -> Result<(), StoreError> {
-        self.connection
-            .execute("VACUUM INTO ?1", params![path])
-            .map_err(explain)?;
-        Ok(())
-    }
-
-    /// The row that holds an entry; `None` if there is none.
-    pub(super) fn row_of(&self, position: Position) -> Result<Option<Row>, StoreError> {
+    fn row_of(&self, position: Position) -> Result<Option<Row>, StoreError> {
         let row = self.connection.query_row(
             "SELECT first, count, frames FROM commits WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
             params![signed(position.0)],
@@ -372,8 +497,7 @@ impl Reader {
         Ok(row.filter(|row| position.0 < row.first.0 + row.count))
     }
 
-    /// The last row without its frames; `None` in an empty journal.
-    pub(super) fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError> {
+    fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError> {
         let row = self.connection.query_row(
             "SELECT first, count, known FROM commits ORDER BY first DESC LIMIT 1",
             [],
@@ -388,19 +512,7 @@ impl Reader {
         row.optional().map_err(explain)
     }
 
-    /// Whether the pages of a file up to `most` bytes are in order; `None`: it is larger.
-    pub(super) fn is_sound(&self, most: u64) -> Result<Option<bool>, StoreError> {
-        let pages: i64 = pragma(&self.connection, "page_count")?;
-        let page: i64 = pragma(&self.connection, "page_size")?;
-        if unsigned(pages).saturating_mul(unsigned(page)) > most {
-            return Ok(None);
-        }
-        let said: String = pragma(&self.connection, "quick_check")?;
-        Ok(Some(said == "ok"))
-    }
-
-    /// Groups of `stream` that may hold readings of the minutes `from..=to`, oldest first, each with its row.
-    pub(super) fn history(
+    fn history(
         &self,
         stream: StreamId,
         (from, to): (i64, i64),

@@ -181,7 +181,7 @@ async fn a_clock_that_jumps_ahead_stops_the_store_before_anything_is_written() {
         let now = log.clock.now();
         let seat = Seat {
             clock: log.clock,
-            pace: Pace::new(now).since(now - vitals::Span::from_mins(minutes)),
+            pace: Pace::new(Clock::system(), now).since(now - vitals::Span::from_mins(minutes)),
             keeper: Arc::clone(&log.keeper),
             next: log.next(),
             last_known: log.last_known(),
@@ -189,7 +189,8 @@ async fn a_clock_that_jumps_ahead_stops_the_store_before_anything_is_written() {
             removed: None,
         };
         let reader = Reader::open(&place.path).expect("the file exists");
-        let (journal, feed) = seat.start(Box::new(log.store), reader).expect("it starts");
+        let (journal, feed, desk) = seat.take(log.store, Box::new(reader));
+        desk.start().expect("it starts");
         let appended = journal.append(vec![Entry::Tick.into()]).await;
         assert_eq!(appended.is_ok(), good);
         let stopped = journal.status().stopped;
@@ -235,7 +236,7 @@ async fn a_damaged_entry_is_skipped_counted_and_hides_no_other() {
 
 /// Fails at the commit whose turn it is; `u32::MAX`: never.
 struct Failing {
-    inner: Sqlite,
+    inner: Box<dyn store::Store>,
     good: u32,
 }
 
@@ -249,7 +250,7 @@ impl store::Store for Failing {
             // Only this one write fails: the store must not take the next one all the same.
             None => {
                 self.good = u32::MAX;
-                Err(StoreError::for_test("the disk failed"))
+                Err(StoreError::new("the disk failed"))
             }
         }
     }
@@ -264,7 +265,7 @@ async fn append_ten(good: u32) -> (usize, Status, usize) {
     let log = place.open(None);
     let seat = Seat {
         clock: log.clock,
-        pace: Pace::new(log.clock.now()),
+        pace: Pace::new(log.clock, log.clock.now()),
         keeper: Arc::clone(&log.keeper),
         next: log.next(),
         last_known: log.last_known(),
@@ -276,7 +277,8 @@ async fn append_ten(good: u32) -> (usize, Status, usize) {
         good,
     });
     let reader = Reader::open(&place.path).expect("the file exists");
-    let (journal, mut feed) = seat.start(store, reader).expect("it starts");
+    let (journal, mut feed, desk) = seat.take(store, Box::new(reader));
+    desk.start().expect("it starts");
     let mut durable = 0;
     for number in 1..=10 {
         match journal.append(vec![batch(number, 1, 0)]).await {

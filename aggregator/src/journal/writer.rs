@@ -92,51 +92,93 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
 }
 
-impl Writer {
-    /// Until it is closed or every handle is gone. Blocks; runs on a thread of its own.
-    pub(super) fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        while let Some(ask) = asks.blocking_recv() {
-            let first = match ask {
-                Ask::Append(first) => first,
-                Ask::Remove(rows, reply) => {
-                    self.remove(&rows, reply);
-                    continue;
-                }
-                Ask::Close => return,
-            };
-            let mut removal = None;
-            let (mut entries, mut bytes) = size(&first);
-            let mut group = vec![first];
-            let mut closed = false;
-            while entries < COMMIT_ENTRIES && bytes < COMMIT_BYTES {
-                match asks.try_recv() {
-                    Ok(Ask::Append(request)) => {
-                        let (more_entries, more_bytes) = size(&request);
-                        entries += more_entries;
-                        bytes += more_bytes;
-                        group.push(request);
-                    }
-                    Ok(Ask::Remove(rows, reply)) => {
-                        removal = Some((rows, reply));
-                        break;
-                    }
-                    Ok(Ask::Close) => {
-                        closed = true;
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            self.commit(group);
-            if let Some((rows, reply)) = removal {
-                self.remove(&rows, reply);
-            }
-            if closed {
+/// The writer and what is asked of it.
+pub struct Desk {
+    writer: Writer,
+    asks: mpsc::Receiver<Ask>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk")
+            .field("next", &self.writer.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    pub(super) const fn new(writer: Writer, asks: mpsc::Receiver<Ask>) -> Self {
+        Self { writer, asks }
+    }
+
+    /// On a thread of its own, until it is closed or every handle is gone.
+    pub(super) fn start(self) -> Result<(), JournalError> {
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || self.run())
+            .map_err(|error| JournalError::Read(error.to_string().into()))?;
+        Ok(())
+    }
+
+    fn run(mut self) {
+        while let Some(ask) = self.asks.blocking_recv() {
+            if self.carry_out(ask) {
                 break;
             }
         }
     }
 
+    /// Carries out one thing that is asked, with what is queued behind it. False: nothing is.
+    pub fn turn(&mut self) -> bool {
+        let Ok(ask) = self.asks.try_recv() else {
+            return false;
+        };
+        self.carry_out(ask);
+        true
+    }
+
+    /// True: it was closed meanwhile.
+    fn carry_out(&mut self, ask: Ask) -> bool {
+        let first = match ask {
+            Ask::Append(first) => first,
+            Ask::Remove(rows, reply) => {
+                self.writer.remove(&rows, reply);
+                return false;
+            }
+            Ask::Close => return true,
+        };
+        let mut removal = None;
+        let (mut entries, mut bytes) = size(&first);
+        let mut group = vec![first];
+        let mut closed = false;
+        while entries < COMMIT_ENTRIES && bytes < COMMIT_BYTES {
+            match self.asks.try_recv() {
+                Ok(Ask::Append(request)) => {
+                    let (more_entries, more_bytes) = size(&request);
+                    entries += more_entries;
+                    bytes += more_bytes;
+                    group.push(request);
+                }
+                Ok(Ask::Remove(rows, reply)) => {
+                    removal = Some((rows, reply));
+                    break;
+                }
+                Ok(Ask::Close) => {
+                    closed = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.writer.commit(group);
+        if let Some((rows, reply)) = removal {
+            self.writer.remove(&rows, reply);
+        }
+        closed
+    }
+}
+
+impl Writer {
     /// A removal that fails has changed nothing, and is no reason to stop: if the disk is bad, the next commit says so.
     fn remove(&mut self, rows: &[Removal], reply: oneshot::Sender<Result<(), JournalError>>) {
         let removed = self.shared.check().and_then(|()| {

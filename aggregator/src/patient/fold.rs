@@ -19,7 +19,7 @@ use super::guarded::Step;
 use super::saved::{SavedPatient, Saver};
 use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
-use crate::publish::{At, Hub, PatientIndex};
+use crate::publish::{At, Events, Hub, PatientIndex};
 use crate::stages::{Lap, Stage};
 
 /// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`](crate::journal::Entry::Quarantined).
@@ -91,8 +91,8 @@ impl Places {
 }
 
 /// See the module.
-pub struct Fold {
-    hub: Arc<Hub>,
+pub struct Fold<E = Hub> {
+    hub: Arc<E>,
     ids: AlertIds,
     step: Step,
     cells: Vec<Arc<Cell>>,
@@ -109,7 +109,7 @@ pub struct Fold {
     pub(super) shared: Arc<Shared>,
 }
 
-impl std::fmt::Debug for Fold {
+impl<E> std::fmt::Debug for Fold<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fold")
             .field("patients", &self.cells.len())
@@ -118,14 +118,22 @@ impl std::fmt::Debug for Fold {
 }
 
 impl Fold {
+    /// What a snapshot is made from.
+    #[must_use]
+    pub fn saver(&self) -> Saver {
+        Saver::new(Arc::clone(&self.hub), Arc::clone(&self.shared))
+    }
+}
+
+impl<E: Events> Fold<E> {
     /// No patients yet. What happens is told to `hub`.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, ids: AlertIds) -> Self {
+    pub fn new(hub: Arc<E>, ids: AlertIds) -> Self {
         Self::with_step(hub, ids, twin::step)
     }
 
     /// With another function in place of `twin::step`.
-    pub(super) fn with_step(hub: Arc<Hub>, ids: AlertIds, step: Step) -> Self {
+    pub(super) fn with_step(hub: Arc<E>, ids: AlertIds, step: Step) -> Self {
         Self {
             hub,
             ids,
@@ -200,12 +208,6 @@ impl Fold {
         places.lap.end(Stage::Publish);
     }
 
-    /// What a snapshot is made from.
-    #[must_use]
-    pub fn saver(&self) -> Saver {
-        Saver::new(Arc::clone(&self.hub), Arc::clone(&self.shared))
-    }
-
     /// Goes on from a snapshot that was begun at `position`, which was known at `known`: entries up to there are not folded again, and later
     /// ones only into those twins that were saved before them. The fold must be empty.
     pub fn restore(&mut self, (position, known): (u64, Time), saved: Vec<SavedPatient>) {
@@ -263,7 +265,7 @@ impl Fold {
     }
 
     /// Where it publishes.
-    pub(crate) const fn hub(&self) -> &Arc<Hub> {
+    pub(crate) const fn hub(&self) -> &Arc<E> {
         &self.hub
     }
 
@@ -274,7 +276,8 @@ impl Fold {
     }
 
     /// Entries on which a step panicked and which no entry quarantines yet.
-    pub(super) fn broken(&self) -> MutexGuard<'_, BTreeSet<Quarantine>> {
+    #[must_use]
+    pub fn broken(&self) -> MutexGuard<'_, BTreeSet<Quarantine>> {
         self.shared.broken()
     }
 

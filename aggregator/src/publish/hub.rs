@@ -24,7 +24,8 @@ use super::alerts::{Alerts, KeptAlerts};
 use super::bells::{Bell, Bells};
 use super::question::{AlertQuestion, Questions, TwinQuestion};
 use super::{
-    AlertFilter, AlertRecord, At, CursorError, CursorKey, FilterHash, Limits, Stream, TwinFilter,
+    AlertFilter, AlertRecord, At, CursorError, CursorKey, Events, FilterHash, Limits, Stream,
+    TwinFilter,
 };
 
 /// Readers of twins are woken no faster than this; states that change faster are conflated. Bounds what is built
@@ -141,18 +142,19 @@ impl Hub {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // What the fold tells.
+    /// All that was durable at start is told. Wakes readers.
+    pub fn ready(&self) {
+        self.progress.send_modify(|progress| progress.ready = true);
+    }
+}
 
-    /// The journal is in `epoch` from here on: cursors of others are not honoured.
-    pub fn begin_epoch(&self, epoch: u64) {
+/// What the fold tells.
+impl Events for Hub {
+    fn begin_epoch(&self, epoch: u64) {
         self.epoch.store(epoch, Ordering::Release);
     }
 
-    /// A patient exists; `source` yields its states. A patient that is known keeps its index.
-    ///
-    /// # Panics
-    /// Never below four thousand million patients.
-    pub fn add_patient(&self, id: PatientId, source: Arc<dyn Source>) -> PatientIndex {
+    fn add_patient(&self, id: PatientId, source: Arc<dyn Source>) -> PatientIndex {
         let mut inner = self.lock();
         if let Some(index) = inner.by_id.get(&id) {
             return *index;
@@ -167,8 +169,7 @@ impl Hub {
         index
     }
 
-    /// The patient's twin changed at `at`. Call it while the patient's own lock is held.
-    pub fn twin_changed(&self, index: PatientIndex, at: At) {
+    fn twin_changed(&self, index: PatientIndex, at: At) {
         let mut inner = self.lock();
         let before = inner.patients[index.0 as usize].at.replace(at);
         if let Some(before) = before {
@@ -178,8 +179,7 @@ impl Hub {
         inner.last = inner.last.max(at);
     }
 
-    /// The alert that the journal calls `key` changed at `at`.
-    pub fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert) {
+    fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert) {
         let mut inner = self.lock();
         let patient = inner.patients[index.0 as usize].id.clone();
         inner.alerts.change(patient, index, at, key, alert);
@@ -187,19 +187,7 @@ impl Hub {
         inner.last = inner.last.max(at);
     }
 
-    /// What is kept about alerts, for a snapshot.
-    pub(crate) fn keep_alerts(&self) -> KeptAlerts {
-        self.lock().alerts.keep()
-    }
-
-    /// Alerts as a snapshot kept them at the end of the entry at `position`; what is told again up to there is
-    /// known. The hub must be empty.
-    pub(crate) fn restore_alerts(&self, kept: KeptAlerts, position: u64) {
-        self.lock().alerts.restore(kept, At::end_of(position));
-    }
-
-    /// The entry at `position` is wholly told.
-    pub fn folded(&self, position: u64) {
+    fn folded(&self, position: u64) {
         let alerted = {
             let mut inner = self.lock();
             inner.folded = position;
@@ -211,13 +199,20 @@ impl Hub {
         self.progress
             .send_modify(|progress| progress.folded = position);
     }
+}
 
-    /// All that was durable at start is told.
-    pub fn ready(&self) {
-        self.progress.send_modify(|progress| progress.ready = true);
+/// What readers ask.
+impl Hub {
+    /// What is kept about alerts, for a snapshot.
+    pub(crate) fn keep_alerts(&self) -> KeptAlerts {
+        self.lock().alerts.keep()
     }
 
-    // What readers ask.
+    /// Alerts as a snapshot kept them at the end of the entry at `position`; what is told again up to there is
+    /// known. The hub must be empty.
+    pub(crate) fn restore_alerts(&self, kept: KeptAlerts, position: u64) {
+        self.lock().alerts.restore(kept, At::end_of(position));
+    }
 
     /// Wakes readers whenever the fold told something that may concern them; never ends. The fold itself wakes this
     /// one task, however many read: readers of alerts at once, readers of twins in rounds.

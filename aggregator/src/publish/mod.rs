@@ -33,8 +33,32 @@ pub use hub::{Hub, PatientIndex, Source, View};
 pub use reader::{AlertReader, Allowed, Cut, TwinReader};
 pub use view::AlertIds;
 
+use std::sync::Arc;
+
+use proto::v1;
+use vitals::PatientId;
+
 #[cfg(test)]
 mod tests;
+
+/// Where the fold tells, in log order, what changed: the [`Hub`] of this process; in a simulation a tape beside it;
+/// past one machine a stream of a message system, from which the hubs of the readers' machines are fed.
+pub trait Events: Send + Sync {
+    /// The journal is in `epoch` from here on: cursors of others are not honoured.
+    fn begin_epoch(&self, epoch: u64);
+
+    /// A patient exists; `source` yields its states. A patient that is known keeps its index.
+    fn add_patient(&self, id: PatientId, source: Arc<dyn Source>) -> PatientIndex;
+
+    /// The patient's twin changed at `at`. Call it while the patient's own lock is held.
+    fn twin_changed(&self, index: PatientIndex, at: At);
+
+    /// The alert that the journal calls `key` changed at `at`.
+    fn alert_changed(&self, index: PatientIndex, at: At, key: String, alert: v1::Alert);
+
+    /// The entry at `position` is wholly told.
+    fn folded(&self, position: u64);
+}
 
 /// Bounds of the hub.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use super::store::{AlertPiece, OpenerPiece, Pass, SnapshotStore};
 use super::{ALERT, Header, OPENER, TWIN, Why, header_of, unpack};
 use crate::journal::Position;
 use crate::patient::{Fold, SavedPatient, Unreadable};
-use crate::publish::{AlertRecord, At, KeptAlerts, PatientIndex};
+use crate::publish::{AlertRecord, At, Events as _, KeptAlerts, PatientIndex};
 use crate::registry::{Books, Registry};
 use crate::vault::Vault;
 

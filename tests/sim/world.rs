@@ -1,0 +1,1129 @@
+//! One schedule: everything that happens between agents, line, centre, disks, clocks and readers, one event after the
+//! other, as the seed's dice say; and the properties, judged on the way and at the end.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::Duration;
+
+use proto::clock::{Clock, Hands};
+use proto::seal::parse_header;
+use proto::v1::{
+    CentreToGateway, GatewayToCentre, centre_to_gateway as down, gateway_to_centre as up,
+};
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use vitals::{ContextId, Span, StreamId, Time};
+use vitaltwin_aggregator::journal::{Entry, Position, Replay};
+use vitaltwin_aggregator::registry::Books;
+
+use crate::card::Extent;
+use crate::centre::{self, Centre, Told, empty_fold, states};
+use crate::house::{self, House, sensor};
+use crate::plan::{Bug, Plan, Property, START, Violation, Weather, bpm, broken, dice};
+use crate::shelf::{Fate, Shelf};
+use crate::stock::Stock;
+use crate::truth::Truth;
+use crate::watcher::{Alerts, Twins};
+
+/// After the last fault, fresh readings of everybody are in the journal within this: a line that is found dead (40 s),
+/// a wait to connect (30 s), a context that rests (60 s), and some room.
+const RECOVERY: Span = Span::from_secs(180);
+/// And everything is delivered within this: several of the longest waits to send again (300 s).
+const DELIVERY: Span = Span::from_mins(25);
+/// After the last fault values come more rarely: nothing is learned from them but that they come.
+const CALM_BEAT: Span = Span::from_secs(6);
+/// Messages that a line takes before the first has arrived.
+const LINE_LENGTH: usize = 16;
+/// More than any schedule needs.
+const MOST_EVENTS: u64 = 400_000;
+
+/// What happens.
+enum Event {
+    /// A patient's sensor has a value.
+    Beat(usize),
+    /// An agent's deadline, of one life.
+    Wake(usize, u64),
+    CardDone(usize, u64),
+    /// The bool: a copy that came twice.
+    ToCentre(usize, u64, Box<GatewayToCentre>, bool),
+    ToHouse(usize, u64, Box<CentreToGateway>),
+    Connect(usize, u64),
+    /// The agent's end of a connection notices that it is gone.
+    LineDown(usize, u64),
+    /// The centre's end does.
+    DoorGone(usize, u64),
+    HouseStart(usize),
+    /// A clock that was behind is set right.
+    ClockRight(usize, u64),
+    CentreStart,
+    Commit(u64),
+    CentreWake(u64),
+    /// Somebody starts a centre anew whose store stopped.
+    Operator(u64),
+    Read,
+    Trouble,
+    /// A house has no line until all is well.
+    Cut(usize),
+    Heal,
+    Recovered,
+    Delivered,
+}
+
+/// An agent's line.
+#[derive(Default)]
+struct Line {
+    up: Option<u64>,
+    since: Time,
+    next: u64,
+    /// Nothing passes, and nobody noticed yet.
+    is_hole: bool,
+    cut_until: Time,
+    /// Until when what was sent is on its way.
+    order: (Time, Time),
+    sending: usize,
+}
+
+struct Post {
+    at: Time,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Post {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Post {}
+
+impl PartialOrd for Post {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Post {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// What became of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// A hash of everything that happened.
+    pub(crate) trace: u64,
+    pub(crate) events: u64,
+    pub(crate) simulated: Span,
+    pub(crate) readings: u64,
+    pub(crate) entries: u64,
+    pub(crate) alerts: usize,
+    pub(crate) crashes: u64,
+}
+
+/// Why a schedule failed, with the last of what happened.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) violation: Violation,
+    pub(crate) trace: Vec<String>,
+}
+
+pub(crate) struct World {
+    dice: ChaCha8Rng,
+    plan: Plan,
+    bug: Option<Bug>,
+    now: Time,
+    posts: BinaryHeap<Reverse<Post>>,
+    posted: u64,
+    houses: Vec<House>,
+    lines: Vec<Line>,
+    wakes: Vec<Option<Time>>,
+    card_busy: Vec<bool>,
+    centre: Option<Centre>,
+    life: u64,
+    ahead: Span,
+    hands: &'static Hands,
+    committing: bool,
+    slow_disk: Span,
+    wake: Option<Time>,
+    shelf: Shelf,
+    /// What the last centre published.
+    tape: Vec<Told>,
+    truth: Truth,
+    twins: Twins,
+    alerts: Alerts,
+    names: HashMap<ContextId, u64>,
+    beats: u64,
+    quiet_until: Vec<Time>,
+    weather: Weather,
+    healed: bool,
+    is_over: bool,
+    crashes: u64,
+    trace: VecDeque<String>,
+    kept: usize,
+    hash: u64,
+}
+
+thread_local! {
+    /// One for all schedules of a thread: a clock lives as long as the process.
+    static HANDS: &'static Hands = Hands::at(START);
+}
+
+/// Runs the schedule of a seed, and keeps the last of what happened, so many lines.
+pub(crate) fn run(seed: u64, bug: Option<Bug>, kept: usize) -> Result<Report, Box<Failure>> {
+    let mut world = World::new(seed, bug, kept);
+    match world.work() {
+        Ok(()) => Ok(world.report()),
+        Err(violation) => Err(Box::new(Failure {
+            violation,
+            trace: world.trace.into(),
+        })),
+    }
+}
+
+impl World {
+    fn new(seed: u64, bug: Option<Bug>, kept: usize) -> Self {
+        let mut dice = dice(seed);
+        let plan = Plan::of(&mut dice);
+        let planted = house::Planted {
+            values_again: bug == Some(Bug::ValuesAgain),
+            quiet_loss: bug == Some(Bug::QuietLoss),
+            endless_backoff: bug == Some(Bug::EndlessBackoff),
+            hanging_writer: bug == Some(Bug::HangingWriter),
+            swapped_devices: bug == Some(Bug::SwappedDevices),
+        };
+        let houses = (0..plan.houses).map(|number| House::new(number, planted));
+        let mut world = Self {
+            houses: houses.collect(),
+            lines: (0..plan.houses).map(|_| Line::default()).collect(),
+            wakes: vec![None; plan.houses],
+            card_busy: vec![false; plan.houses],
+            quiet_until: vec![START; plan.patients.len()],
+            weather: plan.weather,
+            dice,
+            bug,
+            now: START,
+            posts: BinaryHeap::new(),
+            posted: 0,
+            centre: None,
+            life: 0,
+            ahead: Span::ZERO,
+            hands: HANDS.with(|hands| *hands),
+            committing: false,
+            slow_disk: Span::ZERO,
+            wake: None,
+            shelf: Shelf::new(bug == Some(Bug::ForgottenSync)),
+            tape: Vec::new(),
+            truth: Truth::default(),
+            twins: Twins::new(bug == Some(Bug::StaleCursor)),
+            alerts: Alerts::default(),
+            names: HashMap::new(),
+            beats: 0,
+            healed: false,
+            is_over: false,
+            crashes: 0,
+            trace: VecDeque::new(),
+            kept,
+            hash: 0xcbf2_9ce4_8422_2325,
+            plan,
+        };
+        world.post(Span::ZERO, Event::CentreStart);
+        for house in 0..world.houses.len() {
+            world.post(Span::from_millis(500), Event::HouseStart(house));
+        }
+        for patient in 0..world.plan.patients.len() {
+            let begin = world.between(1000, 5000);
+            world.post(begin, Event::Beat(patient));
+        }
+        world.post(Span::from_secs(7), Event::Read);
+        world.post(Span::from_secs(20), Event::Trouble);
+        if let Some((house, at)) = world.plan.cut {
+            world.post(at.since(START), Event::Cut(house));
+        }
+        let heal = world.plan.heal.since(START);
+        world.post(heal, Event::Heal);
+        world.post(heal + RECOVERY, Event::Recovered);
+        world.post(heal + RECOVERY + RECOVERY, Event::Delivered);
+        world
+    }
+
+    fn post(&mut self, after: Span, event: Event) {
+        self.posted += 1;
+        let post = Post {
+            at: self.now + after,
+            number: self.posted,
+            event,
+        };
+        self.posts.push(Reverse(post));
+    }
+
+    /// A span of so many milliseconds.
+    fn between(&mut self, least: i64, most: i64) -> Span {
+        Span::from_millis(self.dice.random_range(least..=most))
+    }
+
+    fn one_in(&mut self, count: u32) -> bool {
+        self.dice.random_range(0..count) == 0
+    }
+
+    /// What happened is part of the schedule's hash (FNV-1a).
+    fn mix(&mut self, what: u64) {
+        let at = self.now.as_micros().cast_unsigned();
+        for part in [at, what] {
+            self.hash = (self.hash ^ part).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        let at = self.now.since(START).as_micros();
+        let line = format!("{:>4}.{:06} {}", at / 1_000_000, at % 1_000_000, what());
+        for byte in line.bytes() {
+            self.mix(byte.into());
+        }
+        if self.trace.len() == self.kept {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+    }
+
+    fn set_clock(&self) {
+        let passed = u64::try_from(self.now.since(START).as_micros()).unwrap_or(0);
+        self.hands
+            .set(self.now + self.ahead, Duration::from_micros(passed));
+    }
+
+    fn work(&mut self) -> Result<(), Violation> {
+        while !self.is_over {
+            let Some(Reverse(post)) = self.posts.pop() else {
+                return broken(Property::P8, "nothing happens any more");
+            };
+            if self.posted > MOST_EVENTS {
+                return broken(Property::P8, "it never comes to rest");
+            }
+            self.now = self.now.max(post.at);
+            self.set_clock();
+            self.happen(post.event)?;
+        }
+        self.judge()
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Beat(patient) => self.beat(patient),
+            Event::Wake(house, life) => {
+                if self.houses[house].life == life {
+                    self.wakes[house] = None;
+                    self.houses[house].tick(self.now);
+                    self.after_house(house);
+                }
+            }
+            Event::CardDone(house, life) => {
+                if self.houses[house].life == life {
+                    self.card_busy[house] = false;
+                    self.houses[house].card_done(self.now);
+                    self.after_house(house);
+                }
+            }
+            Event::ToCentre(house, link, message, again) => {
+                return self.to_centre(house, link, *message, again);
+            }
+            Event::ToHouse(house, link, message) => {
+                let up = self.lines[house].up;
+                if up == Some(link) || (self.weather.broker && up.is_some()) {
+                    self.houses[house].hear(*message, self.now);
+                    self.after_house(house);
+                }
+            }
+            Event::Connect(house, life) => return self.connect(house, life),
+            Event::LineDown(house, link) => {
+                if self.lines[house].up == Some(link) {
+                    self.line_down(house, "down");
+                }
+            }
+            Event::DoorGone(house, link) => {
+                if let Some(centre) = &mut self.centre {
+                    centre.disconnect(house, link);
+                }
+            }
+            Event::HouseStart(house) => self.start_house(house),
+            Event::ClockRight(house, life) => {
+                if self.houses[house].life == life {
+                    self.note(|| format!("house {house}: its clock is set right"));
+                    self.houses[house].ahead = Span::ZERO;
+                    self.houses[house].tick(self.now);
+                    self.after_house(house);
+                }
+            }
+            Event::CentreStart => return self.start_centre(),
+            Event::Commit(life) => return self.commit(life),
+            Event::CentreWake(life) => {
+                if self.life == life {
+                    self.wake = None;
+                    return self.after_centre();
+                }
+            }
+            Event::Operator(life) => {
+                if self.life == life && self.centre.is_some() {
+                    self.crash_centre("is started anew");
+                    self.post(Span::from_secs(1), Event::CentreStart);
+                }
+            }
+            Event::Read => return self.read(),
+            Event::Trouble => self.trouble(),
+            Event::Cut(house) => self.cut_off(house, self.plan.heal),
+            Event::Heal => self.heal(),
+            Event::Recovered => return self.recovered(),
+            Event::Delivered => return self.delivered(),
+        }
+        Ok(())
+    }
+
+    // Sensors and agents.
+
+    fn beat(&mut self, patient: usize) {
+        let house = self.plan.patients[patient];
+        self.beats += 1;
+        let now = self.now;
+        if self.quiet_until[patient] <= now {
+            let bpm = bpm(patient, self.plan.is_ill(patient, now), self.beats);
+            // The last digits make each stamp its own.
+            let stamp = (now + self.houses[house].ahead).as_micros() / 20_000 * 20_000;
+            let stamp = Time::from_micros(stamp + i64::try_from(self.beats % 20_000).unwrap_or(0));
+            if self.houses[house].value(patient, bpm, stamp, now) {
+                self.truth.measured(patient, now, stamp);
+            }
+        }
+        let until = self.plan.heal + RECOVERY + Span::from_secs(20);
+        if now < until {
+            let jitter = self.between(0, 300);
+            let calm = if self.healed { CALM_BEAT } else { Span::ZERO };
+            self.post(self.plan.beat + calm + jitter, Event::Beat(patient));
+        }
+        self.after_house(house);
+    }
+
+    /// Carries out what an agent wants.
+    fn after_house(&mut self, house: usize) {
+        while let Some(link) = self.lines[house].up
+            && self.lines[house].sending < LINE_LENGTH
+            && let Some(message) = self.houses[house].message(self.now)
+        {
+            self.send_up(house, link, message);
+        }
+        if self.houses[house].has_work() && !self.card_busy[house] {
+            self.card_busy[house] = true;
+            let delay = if self.one_in(20) {
+                self.between(100, 2500)
+            } else {
+                self.between(2, 60)
+            };
+            let life = self.houses[house].life;
+            self.post(delay, Event::CardDone(house, life));
+        }
+        let Some(deadline) = self.houses[house].deadline() else {
+            return;
+        };
+        // As the shell does: a deadline in the past is looked at again soon, not at once.
+        let at = deadline.max(self.now + Span::from_millis(10));
+        if self.wakes[house].is_none_or(|wake| at < wake) {
+            self.wakes[house] = Some(at);
+            let life = self.houses[house].life;
+            self.post(at.since(self.now), Event::Wake(house, life));
+        }
+    }
+
+    fn start_house(&mut self, house: usize) {
+        if self.houses[house].is_running() {
+            return;
+        }
+        self.houses[house].start(self.now);
+        // A radio needs longer to find its sensors than a store to say that a run began.
+        let found = self.now + Span::from_secs(4);
+        for patient in 0..self.plan.patients.len() {
+            if self.plan.patients[patient] == house {
+                self.quiet_until[patient] = self.quiet_until[patient].max(found);
+            }
+        }
+        (self.wakes[house], self.card_busy[house]) = (None, false);
+        let (life, ahead) = (self.houses[house].life, self.houses[house].ahead);
+        self.note(|| format!("house {house}: starts, life {life}, ahead {ahead:?}"));
+        self.post(Span::from_millis(50), Event::Connect(house, life));
+        if ahead < Span::ZERO {
+            let later = self.between(20_000, 120_000);
+            self.post(later, Event::ClockRight(house, life));
+        }
+        self.after_house(house);
+    }
+
+    fn crash_house(&mut self, house: usize, down: Span) {
+        if !self.houses[house].is_running() {
+            return;
+        }
+        let extent = [Extent::Nothing, Extent::Lagging, Extent::All];
+        let extent = extent[self.dice.random_range(0..3)];
+        self.crashes += 1;
+        self.note(|| format!("house {house}: power cut, {extent:?} of the commit under way"));
+        self.houses[house].crash(extent);
+        self.agent_gone(house);
+        self.post(down, Event::HouseStart(house));
+    }
+
+    fn stop_house(&mut self, house: usize, down: Span) {
+        if self.houses[house].is_running() {
+            self.note(|| format!("house {house}: stops"));
+            self.houses[house].stop(self.now);
+            self.agent_gone(house);
+            self.post(down, Event::HouseStart(house));
+        }
+    }
+
+    /// An agent's end of its connection is gone with it.
+    fn agent_gone(&mut self, house: usize) {
+        // What was meant for that life is void.
+        self.houses[house].life += 1;
+        if let Some(link) = self.lines[house].up.take() {
+            let late = self.between(10, 20_000);
+            self.post(late, Event::DoorGone(house, link));
+        }
+    }
+
+    /// The agent's clock is set back to where it should not be.
+    fn set_clock_back(&mut self, house: usize, to: Span) {
+        let before = self.houses[house].ahead;
+        let back = Span::from_micros(before.as_micros() - to.as_micros());
+        self.truth.set_back = self.truth.set_back.max(back);
+        self.houses[house].ahead = to;
+    }
+
+    // The line.
+
+    fn connect(&mut self, house: usize, life: u64) -> Result<(), Violation> {
+        if self.houses[house].life != life || self.lines[house].up.is_some() {
+            return Ok(());
+        }
+        let link = self.lines[house].next;
+        let reachable = self.lines[house].cut_until <= self.now;
+        let connected = reachable
+            && self
+                .centre
+                .as_mut()
+                .is_some_and(|centre| centre.connect(house, link));
+        if !connected {
+            let jitter = self.dice.random();
+            let pause = self.houses[house].backoff.fail(jitter);
+            self.post(pause, Event::Connect(house, life));
+            return Ok(());
+        }
+        self.note(|| format!("house {house}: line {link} is up"));
+        self.lines[house] = Line {
+            up: Some(link),
+            since: self.now,
+            next: link + 1,
+            ..Line::default()
+        };
+        self.houses[house].line_up(self.now);
+        self.after_house(house);
+        self.after_centre()
+    }
+
+    fn line_down(&mut self, house: usize, why: &str) {
+        let Some(link) = self.lines[house].up.take() else {
+            return;
+        };
+        self.note(|| format!("house {house}: line {link}: {why}"));
+        let stood = self.now.since(self.lines[house].since);
+        if stood > Span::from_secs(30) {
+            self.houses[house].backoff.succeed();
+        }
+        self.houses[house].line_down(self.now);
+        let (life, jitter) = (self.houses[house].life, self.dice.random());
+        let pause = self.houses[house].backoff.fail(jitter);
+        self.post(pause, Event::Connect(house, life));
+        let late = self.between(10, 20_000);
+        self.post(late, Event::DoorGone(house, link));
+        self.after_house(house);
+    }
+
+    fn send_up(&mut self, house: usize, link: u64, message: GatewayToCentre) {
+        if let Some(up::Kind::OpenContext(open)) = &message.kind
+            && let Ok(header) = parse_header(&open.header)
+        {
+            let next = self.names.len() as u64;
+            self.names.entry(header.context).or_insert(next);
+        }
+        self.lines[house].sending += 1;
+        let Some(delay) = self.on_the_way(house, link) else {
+            return;
+        };
+        if self.comes_twice() {
+            let later = delay + self.between(1, 30_000);
+            let again = Event::ToCentre(house, link, Box::new(message.clone()), true);
+            self.post(later, again);
+        }
+        let order = &mut self.lines[house].order.0;
+        let mut at = self.now + delay;
+        if !self.weather.broker {
+            at = at.max(*order);
+            *order = at;
+        }
+        let arrives = Event::ToCentre(house, link, Box::new(message), false);
+        self.post(at.since(self.now), arrives);
+    }
+
+    fn send_down(&mut self, house: usize, link: u64, message: CentreToGateway) {
+        let Some(delay) = self.on_the_way(house, link) else {
+            return;
+        };
+        if self.comes_twice() {
+            let later = delay + self.between(1, 30_000);
+            let again = Event::ToHouse(house, link, Box::new(message.clone()));
+            self.post(later, again);
+        }
+        let order = &mut self.lines[house].order.1;
+        let mut at = self.now + delay;
+        if !self.weather.broker {
+            at = at.max(*order);
+            *order = at;
+        }
+        let arrives = Event::ToHouse(house, link, Box::new(message));
+        self.post(at.since(self.now), arrives);
+    }
+
+    /// How long a message takes; `None`: it is lost, and with it, soon, the connection.
+    fn on_the_way(&mut self, house: usize, link: u64) -> Option<Span> {
+        let (least, most) = self.weather.delay;
+        let delay = self.between(least.into(), most.into());
+        if self.lines[house].is_hole {
+            return None;
+        }
+        if self.dice.random_range(0..100) < self.weather.lost {
+            let soon = self.between(100, 30_000);
+            self.post(soon, Event::LineDown(house, link));
+            return None;
+        }
+        Some(delay)
+    }
+
+    fn comes_twice(&mut self) -> bool {
+        self.dice.random_range(0..100) < self.weather.twice
+    }
+
+    fn to_centre(
+        &mut self,
+        house: usize,
+        link: u64,
+        message: GatewayToCentre,
+        again: bool,
+    ) -> Result<(), Violation> {
+        if !again && self.lines[house].up == Some(link) {
+            self.lines[house].sending -= 1;
+        }
+        if let Some(centre) = &mut self.centre {
+            let open = centre.link(house);
+            if open == Some(link) || (self.weather.broker && open.is_some()) {
+                centre.take(house, message);
+            }
+        }
+        self.after_house(house);
+        self.after_centre()
+    }
+
+    // The centre.
+
+    fn start_centre(&mut self) -> Result<(), Violation> {
+        if self.centre.is_some() {
+            return Ok(());
+        }
+        // Whoever starts it sets its clock right.
+        self.ahead = Span::ZERO;
+        self.set_clock();
+        self.life += 1;
+        (self.committing, self.wake) = (false, None);
+        let planted = centre::Planted {
+            drops_alerts: self.bug == Some(Bug::DroppedAlerts),
+            other_time: self.bug == Some(Bug::OtherTime),
+        };
+        let (truth, mut found) = (&mut self.truth, Ok(()));
+        let clock = Clock::by_hand(self.hands);
+        let centre = Centre::open(&self.shelf, clock, planted, |committed, hub| {
+            if found.is_ok() {
+                found = truth.replayed(committed, hub);
+            }
+        });
+        let centre = match centre {
+            Ok(centre) => centre,
+            Err(error) => return broken(Property::P1, format!("no journal: {error}")),
+        };
+        found?;
+        let last = self.shelf.durable();
+        let has = |context, number| {
+            let registry = centre.books().registry();
+            let context = registry.context(context);
+            context.is_some_and(|of| of.journaled.contains(number))
+        };
+        self.truth.reopened(last, has)?;
+        let told = centre.tape.told();
+        if !told.starts_with(&self.tape) {
+            return broken(Property::P5, "the replay published something else");
+        }
+        let is_new = centre.books().registry().epoch() == 0;
+        let (life, ends) = (self.life, last.0);
+        self.note(|| format!("centre: starts, life {life}, {ends} entries"));
+        let centre = self.centre.insert(centre);
+        if is_new {
+            let entries = first_entries(&self.plan, centre.books());
+            centre.act(entries);
+        }
+        self.after_centre()
+    }
+
+    fn crash_centre(&mut self, why: &str) {
+        let Some(centre) = self.centre.take() else {
+            return;
+        };
+        self.note(|| format!("centre: {why}"));
+        self.crashes += 1;
+        let position = Position(centre.hub.position());
+        self.truth.stood = Some((position, states(&centre.hub)));
+        self.tape = centre.tape.told();
+        drop(centre);
+        self.twins.leave();
+        self.alerts.leave();
+        self.shelf.power_off();
+        self.life += 1;
+        for house in 0..self.houses.len() {
+            if let Some(link) = self.lines[house].up {
+                let noticed = if self.one_in(3) {
+                    self.between(5_000, 40_000)
+                } else {
+                    self.between(0, 200)
+                };
+                self.lines[house].is_hole = true;
+                self.post(noticed, Event::LineDown(house, link));
+            }
+        }
+    }
+
+    fn commit(&mut self, life: u64) -> Result<(), Violation> {
+        if self.life != life {
+            return Ok(());
+        }
+        self.committing = false;
+        let Some(centre) = &mut self.centre else {
+            return Ok(());
+        };
+        let (truth, mut found) = (&mut self.truth, Ok(()));
+        let mut first = None;
+        centre.commit(|committed| {
+            first.get_or_insert(committed.position);
+            if found.is_ok() {
+                found = truth.committed(committed);
+            }
+        });
+        found?;
+        if let Some(position) = centre.panicked() {
+            return broken(Property::P5, format!("a twin panicked on entry {position}"));
+        }
+        let stopped = centre.stopped();
+        if let Some(first) = first {
+            self.mix(first.0);
+        }
+        if stopped.contains("the power went") {
+            self.crash_centre("power cut in a commit");
+            let down = self.between(500, 60_000);
+            self.post(down, Event::CentreStart);
+            return Ok(());
+        }
+        if !stopped.is_empty() {
+            self.note(|| format!("centre: the store stopped: {stopped}"));
+            let later = self.between(10_000, 60_000);
+            self.post(later, Event::Operator(life));
+        }
+        self.after_centre()
+    }
+
+    /// Carries out what the centre wants.
+    fn after_centre(&mut self) -> Result<(), Violation> {
+        let Some(centre) = &mut self.centre else {
+            return Ok(());
+        };
+        let mut answers = Vec::new();
+        let waits = centre.go_on(&mut answers);
+        centre.look_again(&mut answers);
+        let names = &self.names;
+        let name = |message: &CentreToGateway| match &message.kind {
+            Some(down::Kind::Receipt(receipt)) => {
+                let context = ContextId::from_slice(&receipt.context);
+                context.and_then(|context| names.get(&context).copied())
+            }
+            Some(
+                down::Kind::Command(_)
+                | down::Kind::Refusal(_)
+                | down::Kind::ContextAdmitted(_)
+                | down::Kind::PieceTaken(_),
+            )
+            | None => None,
+        };
+        // Receipts come in the order of random ids: the dice must not see that.
+        for run in answers.chunk_by_mut(|(house, _, a), (other, _, b)| {
+            house == other && name(a).is_some() && name(b).is_some()
+        }) {
+            run.sort_by_key(|(_, _, message)| name(message));
+        }
+        for (_, _, message) in &answers {
+            if let Some(down::Kind::Receipt(receipt)) = &message.kind {
+                let registry = centre.books().registry();
+                self.truth.receipt(receipt, |context, number| {
+                    let context = registry.context(context);
+                    context.is_some_and(|of| of.journaled.contains(number))
+                })?;
+            }
+        }
+        let deadline = centre.deadline();
+        for (house, link, message) in answers {
+            self.send_down(house, link, message);
+        }
+        if waits && !self.committing {
+            self.committing = true;
+            let slow = std::mem::take(&mut self.slow_disk);
+            let delay = self.between(1, 15) + slow;
+            let life = self.life;
+            self.post(delay, Event::Commit(life));
+        }
+        if let Some(deadline) = deadline {
+            let at = (deadline - self.ahead).max(self.now + Span::from_millis(5));
+            if self.wake.is_none_or(|wake| at < wake) {
+                self.wake = Some(at);
+                let life = self.life;
+                self.post(at.since(self.now), Event::CentreWake(life));
+            }
+        }
+        Ok(())
+    }
+
+    // Readers.
+
+    fn read(&mut self) -> Result<(), Violation> {
+        let next = self.between(2_000, 15_000);
+        self.post(next, Event::Read);
+        let Some(centre) = &self.centre else {
+            return Ok(());
+        };
+        let most = if self.healed {
+            usize::MAX
+        } else {
+            self.dice.random_range(1..12)
+        };
+        self.twins.read(&centre.hub, most, &mut self.truth)?;
+        self.alerts.read(&centre.hub, most, &centre.tape.told())?;
+        if !self.healed && self.one_in(4) {
+            self.twins.leave();
+        }
+        if !self.healed && self.one_in(4) {
+            self.alerts.leave();
+        }
+        Ok(())
+    }
+
+    /// Somebody takes notice of an alert.
+    fn acknowledge(&mut self) -> Result<(), Violation> {
+        let Some(centre) = &mut self.centre else {
+            return Ok(());
+        };
+        let mut active = centre.hub.alerts();
+        active.retain(|record| record.alert.resolved_us == 0);
+        active.sort_by_key(|record| record.at);
+        let Some(record) = active.first() else {
+            return Ok(());
+        };
+        let note = centre.books().seal_note(&record.patient, "seen");
+        let entry = Entry::Acknowledged {
+            patient: record.patient.clone(),
+            alert: record.key.clone(),
+            by: "Ann".into(),
+            note: note.unwrap_or_default(),
+        };
+        centre.act(vec![entry]);
+        self.after_centre()
+    }
+
+    // Troubles.
+
+    fn trouble(&mut self) {
+        if self.healed {
+            return;
+        }
+        let mean = self.plan.trouble.as_micros() / 1000;
+        let next = self.between(mean / 4, mean * 2);
+        self.post(next, Event::Trouble);
+        let house = self.dice.random_range(0..self.houses.len());
+        let patient = self.dice.random_range(0..self.plan.patients.len());
+        match self.dice.random_range(0..20) {
+            0 | 1 => self.line_down(house, "cut"),
+            2 => {
+                if let Some(link) = self.lines[house].up {
+                    self.note(|| format!("house {house}: line {link} is a hole"));
+                    self.lines[house].is_hole = true;
+                    let noticed = self.between(5_000, 40_000);
+                    self.post(noticed, Event::LineDown(house, link));
+                }
+            }
+            3 | 4 => {
+                let long = if self.one_in(3) { 300_000 } else { 60_000 };
+                let until = self.now + self.between(5_000, long);
+                self.cut_off(house, until);
+            }
+            5 | 6 => {
+                let down = self.between(500, 40_000);
+                self.crash_house(house, down);
+            }
+            7 => {
+                let down = self.between(500, 20_000);
+                self.stop_house(house, down);
+            }
+            8 | 9 => {
+                self.crash_centre("power cut");
+                let down = self.between(500, 60_000);
+                self.post(down, Event::CentreStart);
+            }
+            10 => self.shelf.next_commit(Fate::Torn),
+            11 => {
+                let fate = [Fate::Refused, Fate::Doubtful][self.dice.random_range(0..2)];
+                self.shelf.next_commit(fate);
+            }
+            12 => self.houses[house].disk_full = true,
+            13 => {
+                let records = self.houses[house].card.records();
+                if records > 0 {
+                    let place = self.dice.random_range(0..records);
+                    let bit = self.dice.random_range(0..1 << 20);
+                    self.note(|| format!("house {house}: record {place} of {records} rots"));
+                    self.houses[house].card.rot(place, bit);
+                }
+            }
+            14 => self.agent_clock(house),
+            15 => {
+                let more = if self.one_in(4) { 1_200_000 } else { 240_000 };
+                let more = self.between(500, more);
+                self.note(|| format!("centre: its clock jumps by {more:?}"));
+                self.ahead = self.ahead + more;
+            }
+            16 => self.slow_disk = self.between(500, 8_000),
+            17 => {
+                self.houses[house].lose_sensor(patient, self.now);
+                self.quiet_until[patient] = self.now + self.between(2_000, 40_000);
+                self.after_house(house);
+            }
+            _ => {
+                // What it finds is judged when the centre is looked at next.
+                let _ = self.acknowledge();
+            }
+        }
+    }
+
+    fn cut_off(&mut self, house: usize, until: Time) {
+        let span = until.since(self.now);
+        self.note(|| format!("house {house}: cut off for {span:?}"));
+        self.line_down(house, "cut off");
+        let line = &mut self.lines[house];
+        line.cut_until = line.cut_until.max(until);
+    }
+
+    /// An agent's clock jumps ahead; or its machine comes back in its own past, as one without a battery does.
+    fn agent_clock(&mut self, house: usize) {
+        if self.one_in(2) {
+            let more = self.between(500, 400_000);
+            self.note(|| format!("house {house}: its clock jumps by {more:?}"));
+            self.houses[house].ahead = self.houses[house].ahead + more;
+            self.houses[house].tick(self.now);
+            self.after_house(house);
+        } else {
+            let down = self.between(500, 20_000);
+            self.crash_house(house, down);
+            let back = self.between(1_000, 600_000);
+            self.set_clock_back(house, Span::ZERO - back);
+        }
+    }
+
+    fn heal(&mut self) {
+        self.note(|| "all is well from here on".into());
+        self.healed = true;
+        self.weather = Weather {
+            broker: self.weather.broker,
+            ..Weather::CALM
+        };
+        self.shelf.next_commit(Fate::Fine);
+        self.slow_disk = Span::ZERO;
+        for house in 0..self.houses.len() {
+            self.lines[house].cut_until = self.now;
+            self.houses[house].disk_full = false;
+            if self.houses[house].ahead != Span::ZERO {
+                // The agent ends itself when its machine's clock was set back: it starts anew.
+                self.stop_house(house, Span::from_secs(1));
+                self.set_clock_back(house, Span::ZERO);
+            }
+            self.post(Span::from_secs(2), Event::HouseStart(house));
+        }
+        for patient in 0..self.quiet_until.len() {
+            self.quiet_until[patient] = self.now;
+        }
+        if self.ahead > Span::ZERO
+            || self
+                .centre
+                .as_ref()
+                .is_some_and(|centre| !centre.stopped().is_empty())
+        {
+            self.crash_centre("is started anew, with a right clock");
+        }
+        self.post(Span::from_secs(2), Event::CentreStart);
+    }
+
+    fn recovered(&mut self) -> Result<(), Violation> {
+        for patient in 0..self.plan.patients.len() {
+            if !self.truth.is_fresh(patient, self.plan.heal) {
+                let house = self.houses[self.plan.patients[patient]].describe(self.now);
+                let what = format!("patient {patient}: nothing fresh after {RECOVERY:?}; {house}");
+                return broken(Property::P7, what);
+            }
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self) -> Result<(), Violation> {
+        let settled = self.houses.iter().all(House::is_settled);
+        let caught_up = self.centre.as_ref().is_some_and(|centre| {
+            let hub = states(&centre.hub);
+            let seen = &self.twins.seen;
+            hub.iter()
+                .all(|(patient, (at, _))| seen.get(patient) == Some(at))
+        });
+        if settled && caught_up {
+            self.is_over = true;
+            return Ok(());
+        }
+        if self.now.since(self.plan.heal) > DELIVERY {
+            let houses: Vec<_> = self.houses.iter().map(|of| of.describe(self.now)).collect();
+            let what = format!("not delivered; readers at the end: {caught_up}; {houses:?}");
+            return broken(Property::P8, what);
+        }
+        self.post(Span::from_secs(11), Event::Delivered);
+        Ok(())
+    }
+
+    // The end.
+
+    fn judge(&mut self) -> Result<(), Violation> {
+        let Some(centre) = self.centre.take() else {
+            return broken(Property::P8, "the centre is down");
+        };
+        self.truth.nothing_is_silent()?;
+        let alerts: Vec<_> = centre.hub.alerts();
+        let alerts: Vec<_> = alerts.iter().map(|of| (*of.alert).clone()).collect();
+        self.truth.alerts_are_right(&self.plan, &alerts)?;
+        for patient in 0..self.plan.patients.len() {
+            let (id, ..) = &Stock::get().patients[patient];
+            let Some(index) = centre.hub.find(id) else {
+                return broken(Property::P8, "a patient is unknown");
+            };
+            let twin = centre.hub.view(index).twin;
+            let counted = |of: &proto::v1::GatewayState| {
+                (
+                    of.readings_applied + of.readings_quarantined,
+                    of.readings_applied,
+                )
+            };
+            let counted: u64 = twin.gateways.iter().map(|of| counted(of).0).sum();
+            let there = self.truth.readings(patient);
+            if counted != there {
+                let what =
+                    format!("patient {patient}: {there} readings are there, {counted} counted");
+                return broken(Property::P2, what);
+            }
+        }
+        let position = Position(centre.hub.position());
+        self.truth.stood = Some((position, states(&centre.hub)));
+        self.tape = centre.tape.told();
+        drop(centre);
+        self.replay(position)
+    }
+
+    /// The whole log again, into a fold that knows nothing.
+    fn replay(&mut self, last: Position) -> Result<(), Violation> {
+        let books = std::sync::Arc::new(Books::new(std::sync::Arc::clone(&Stock::get().vault)));
+        let medium = std::sync::Arc::new(self.shelf.clone());
+        let Ok(replay) = Replay::on(medium, books) else {
+            return broken(Property::P1, "the journal does not open");
+        };
+        let (mut fold, tape, hub) = empty_fold(self.bug == Some(Bug::DroppedAlerts));
+        let mut found = Ok(());
+        let read = replay.run(Position::START, last.next(), |committed| {
+            fold.apply(&committed);
+            if found.is_ok() {
+                found = self.truth.replayed(&committed, &hub);
+            }
+            if found.is_ok() {
+                found = self.truth.was_so(committed.position, &hub);
+            }
+        });
+        found?;
+        if read.is_err() || replay.next() != last.next() {
+            return broken(Property::P1, "the journal does not read to its end");
+        }
+        if tape.told() != self.tape {
+            return broken(Property::P5, "the replay published something else");
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        let readings = (0..self.plan.patients.len()).map(|of| self.truth.readings(of));
+        let alert = |told: &&Told| matches!(told, Told::Alert(..));
+        Report {
+            trace: self.hash,
+            events: self.posted,
+            simulated: self.now.since(START),
+            readings: readings.sum(),
+            entries: self.shelf.durable().0,
+            alerts: self.tape.iter().filter(alert).count(),
+            crashes: self.crashes,
+        }
+    }
+}
+
+/// What the first life of a centre begins with: patients, gateways and who collects whom.
+fn first_entries(plan: &Plan, books: &Books) -> Vec<Entry> {
+    let stock = Stock::get();
+    let program = "simulation".to_owned();
+    let mut entries = vec![Entry::EpochStarted { epoch: 1, program }];
+    for house in 0..plan.houses {
+        entries.push(Entry::GatewayEnrolled {
+            gateway: stock.gateway(house).clone(),
+            serial: vec![1],
+            not_after: START + Span::from_mins(24 * 60),
+        });
+    }
+    for (patient, house) in plan.patients.iter().enumerate() {
+        let (id, key_id, public_key) = &stock.patients[patient];
+        entries.push(Entry::PatientAdded {
+            patient: id.clone(),
+            name: books.seal_name(id, "Ann").unwrap_or_default(),
+            test_data: true,
+        });
+        entries.push(Entry::KeyAdded {
+            patient: id.clone(),
+            key_id: key_id.0,
+            public_key: public_key.0,
+        });
+        let devices = [sensor(patient).to_string()];
+        entries.push(Entry::Assigned {
+            patient: id.clone(),
+            gateway: stock.gateway(*house).clone(),
+            stream: StreamId([u8::try_from(patient).unwrap_or(0) + 1; 16]),
+            key_id: key_id.0,
+            devices: books.seal_devices(id, &devices).unwrap_or_default(),
+            from: START - Span::from_mins(60 * 24),
+        });
+    }
+    entries
+}
