@@ -9,6 +9,7 @@
 
 mod certificate;
 mod keeping;
+mod live;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use proto::seal::Secret;
 use proto::v1::enrolment_service_server::EnrolmentServiceServer;
 use proto::v1::operator_service_server::OperatorServiceServer;
 use proto::v1::uplink_service_server::UplinkServiceServer;
-use proto::v1::{self, CentreStatus};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use vitals::{Span, Time};
 
-use crate::admin::{Admin, AdminParts, Live, OperatorDoor};
+use crate::admin::{Admin, AdminParts, OperatorDoor};
 use crate::ca::{self, Authority};
 use crate::config::Config;
 use crate::counters::Counters;
@@ -53,6 +53,7 @@ use crate::snapshot::{Restored, Snapshots};
 use crate::vault::Vault;
 use certificate::ServerCertificate;
 use keeping::Keep;
+use live::{Running, Still};
 
 /// At a stop, streams of gateways have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
@@ -551,62 +552,6 @@ fn here(address: SocketAddr) -> String {
         address.set_ip(loopback);
     }
     address.to_string()
-}
-
-/// A centre that serves.
-struct Running {
-    certificate: Arc<ServerCertificate>,
-    patients: Patients,
-    sign_in: Arc<SignIn>,
-    page: String,
-    snapshots: Arc<Snapshots>,
-}
-
-impl Live for Running {
-    fn fill(&self, status: &mut CentreStatus) {
-        fill(&self.patients, status);
-        status.watchers = u32::try_from(self.patients.hub().watchers()).unwrap_or(u32::MAX);
-        status.server_certificate_expires_us = self.certificate.ends().as_micros();
-        for (why, count) in self.snapshots.health().failed {
-            status.refused.insert(why.into(), count);
-        }
-    }
-
-    fn sign_in(&self, person: &str) -> Option<String> {
-        Some(format!(
-            "{}sign-in?code={}",
-            self.page,
-            self.sign_in.create_code(person)
-        ))
-    }
-}
-
-/// A centre that does not.
-struct Still {
-    patients: Patients,
-}
-
-impl Live for Still {
-    fn fill(&self, status: &mut CentreStatus) {
-        fill(&self.patients, status);
-    }
-
-    fn sign_in(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-fn fill(patients: &Patients, status: &mut v1::CentreStatus) {
-    let totals = patients.totals();
-    status.readings_applied = totals.applied;
-    status.readings_duplicated = totals.duplicated;
-    status.readings_declared_lost = totals.declared_lost;
-    status.losses_of_unknown_size = totals.losses_of_unknown_size;
-    status.readings_quarantined = totals.quarantined;
-    if totals.entries_quarantined > 0 {
-        let count = totals.entries_quarantined;
-        status.refused.insert("quarantined_entry".into(), count);
-    }
 }
 
 #[cfg(test)]

@@ -224,7 +224,7 @@ async fn a_gateway_enrols_delivers_and_is_revoked_over_real_tls() {
     let mut exchange = Exchange::open(channel.clone()).await.expect("welcome");
     exchange.say(hello(0)).await;
     let command = exchange.hear().await.expect("the list");
-    let Some(v1::centre_to_gateway::Kind::Command(signed)) = command.kind else {
+    let Some(proto::v1::centre_to_gateway::Kind::Command(signed)) = command.kind else {
         panic!("a command")
     };
     let point = enrolled.command_key.try_into().expect("65 bytes");

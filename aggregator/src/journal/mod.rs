@@ -14,6 +14,7 @@
 
 mod codec;
 mod entry;
+mod medium;
 mod pace;
 mod replay;
 mod retention;
@@ -30,11 +31,11 @@ use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
 pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
+pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 use pace::Pace;
 pub use replay::{Replay, known_at};
 pub use retention::{Removed, copy, last};
 use store::{Disk, Reader};
-pub use store::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 pub use writer::Desk;
 use writer::{Ask, QUEUE, Request, Shared, Writer};
 

@@ -13,7 +13,8 @@ use vitals::Time;
 
 use super::codec::decode_entry;
 use super::entry::{Committed, Entry, Position};
-use super::store::{Disk, Medium, Row, Rows};
+use super::medium::{Medium, Row, Rows};
+use super::store::Disk;
 use super::{JournalError, Keeper, Lost, read_row};
 
 /// Rows read at once: at most a few MiB in memory.

@@ -12,7 +12,8 @@ use vitals::Time;
 
 use super::codec::{decode_entry, split_row};
 use super::entry::{Entry, Position};
-use super::store::{Reader, Removal, Row, Rows as _, StoreError};
+use super::medium::{Removal, Row, Rows as _, StoreError};
+use super::store::Reader;
 use super::writer::{Ask, add_to_index};
 use super::{Journal, JournalError, WRITER_ENDED};
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use proto::seal::Lane;
 use vitals::{ContextId, GatewayId};
 
-use super::store::NewRow;
+use super::medium::NewRow;
 use super::*;
 
 /// Knows nothing, keeps the positions that it was told.
@@ -236,11 +236,11 @@ async fn a_damaged_entry_is_skipped_counted_and_hides_no_other() {
 
 /// Fails at the commit whose turn it is; `u32::MAX`: never.
 struct Failing {
-    inner: Box<dyn store::Store>,
+    inner: Box<dyn Store>,
     good: u32,
 }
 
-impl store::Store for Failing {
+impl Store for Failing {
     fn commit(&mut self, row: &NewRow) -> Result<(), StoreError> {
         match self.good.checked_sub(1) {
             Some(left) => {
@@ -255,7 +255,7 @@ impl store::Store for Failing {
         }
     }
 
-    fn remove(&mut self, _: &[store::Removal]) -> Result<(), StoreError> {
+    fn remove(&mut self, _: &[Removal]) -> Result<(), StoreError> {
         Err(StoreError::new("the disk failed"))
     }
 }

@@ -13,8 +13,8 @@ use vitals::{Span, Time};
 
 use super::codec::encode_row;
 use super::entry::{Committed, Draft, Entry, Position};
+use super::medium::{Group, NewRow, Removal, Store};
 use super::pace::Pace;
-use super::store::{Group, NewRow, Removal, Store};
 use super::{Appended, JournalError, Keeper};
 use crate::stages::{Lap, Stage};
 

@@ -276,7 +276,6 @@ impl<E: Events> Fold<E> {
     }
 
     /// Entries on which a step panicked and which no entry quarantines yet.
-    #[must_use]
     pub fn broken(&self) -> MutexGuard<'_, BTreeSet<Quarantine>> {
         self.shared.broken()
     }

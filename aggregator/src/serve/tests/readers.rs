@@ -11,7 +11,7 @@ use super::super::error::CURSOR_TRAILER;
 use super::super::front::Wire;
 use super::rig::{Rig, channel};
 use super::soon;
-use crate::publish::{At, Limits};
+use crate::publish::{At, Events as _, Limits};
 
 const TWINS: &str = "/vitaltwin.v1.TwinService/Watch";
 const ALERTS: &str = "/vitaltwin.v1.AlertService/Watch";
