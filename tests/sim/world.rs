@@ -2,7 +2,9 @@
 //! other, as the seed's dice say; and the properties, judged on the way and at the end.
 
 mod end;
+mod houses;
 mod line;
+mod readers;
 mod troubles;
 
 use std::cmp::Reverse;
@@ -383,123 +385,6 @@ impl World {
         Ok(())
     }
 
-    // Sensors and agents.
-
-    fn beat(&mut self, patient: usize) {
-        let house = self.plan.patients[patient];
-        self.beats += 1;
-        let now = self.now;
-        if self.quiet_until[patient] <= now {
-            let bpm = bpm(patient, self.plan.is_ill(patient, now), self.beats);
-            // The last digits make each stamp its own.
-            let stamp = (now + self.houses[house].ahead).as_micros() / 20_000 * 20_000;
-            let stamp = Time::from_micros(stamp + i64::try_from(self.beats % 20_000).unwrap_or(0));
-            if self.houses[house].value(patient, bpm, stamp, now) {
-                self.truth.measured(patient, now, stamp);
-            }
-        }
-        let until = self.plan.heal + RECOVERY + Span::from_secs(20);
-        if now < until {
-            let jitter = self.between(0, 300);
-            let calm = if self.healed { CALM_BEAT } else { Span::ZERO };
-            self.post(self.plan.beat + calm + jitter, Event::Beat(patient));
-        }
-        self.after_house(house);
-    }
-
-    /// Carries out what an agent wants.
-    fn after_house(&mut self, house: usize) {
-        while let Some(link) = self.lines[house].up
-            && self.lines[house].sending < LINE_LENGTH
-            && let Some(message) = self.houses[house].message(self.now)
-        {
-            self.send_up(house, link, message);
-        }
-        if self.houses[house].has_work() && !self.card_busy[house] {
-            self.card_busy[house] = true;
-            let delay = if self.one_in(20) {
-                self.between(100, 2500)
-            } else {
-                self.between(2, 60)
-            };
-            let life = self.houses[house].life;
-            self.post(delay, Event::CardDone(house, life));
-        }
-        let Some(deadline) = self.houses[house].deadline() else {
-            return;
-        };
-        // As the shell does: a deadline in the past is looked at again soon, not at once.
-        let at = deadline.max(self.now + Span::from_millis(10));
-        if self.wakes[house].is_none_or(|wake| at < wake) {
-            self.wakes[house] = Some(at);
-            let life = self.houses[house].life;
-            self.post(at.since(self.now), Event::Wake(house, life));
-        }
-    }
-
-    fn start_house(&mut self, house: usize) {
-        if self.houses[house].is_running() {
-            return;
-        }
-        self.houses[house].start(self.now);
-        // A radio needs longer to find its sensors than a store to say that a run began.
-        let found = self.now + Span::from_secs(4);
-        for patient in 0..self.plan.patients.len() {
-            if self.plan.patients[patient] == house {
-                self.quiet_until[patient] = self.quiet_until[patient].max(found);
-            }
-        }
-        (self.wakes[house], self.card_busy[house]) = (None, false);
-        let (life, ahead) = (self.houses[house].life, self.houses[house].ahead);
-        self.note(|| format!("house {house}: starts, life {life}, ahead {ahead:?}"));
-        self.post(Span::from_millis(50), Event::Connect(house, life));
-        if ahead < Span::ZERO {
-            let later = self.between(20_000, 120_000);
-            self.post(later, Event::ClockRight(house, life));
-        }
-        self.after_house(house);
-    }
-
-    fn crash_house(&mut self, house: usize, down: Span) {
-        if !self.houses[house].is_running() {
-            return;
-        }
-        let extent = [Extent::Nothing, Extent::Lagging, Extent::All];
-        let extent = extent[self.dice.random_range(0..3)];
-        self.crashes += 1;
-        self.note(|| format!("house {house}: power cut, {extent:?} of the commit under way"));
-        self.houses[house].crash(extent);
-        self.agent_gone(house);
-        self.post(down, Event::HouseStart(house));
-    }
-
-    fn stop_house(&mut self, house: usize, down: Span) {
-        if self.houses[house].is_running() {
-            self.note(|| format!("house {house}: stops"));
-            self.houses[house].stop(self.now);
-            self.agent_gone(house);
-            self.post(down, Event::HouseStart(house));
-        }
-    }
-
-    /// An agent's end of its connection is gone with it.
-    fn agent_gone(&mut self, house: usize) {
-        // What was meant for that life is void.
-        self.houses[house].life += 1;
-        if let Some(link) = self.lines[house].up.take() {
-            let late = self.between(10, 20_000);
-            self.post(late, Event::DoorGone(house, link));
-        }
-    }
-
-    /// The agent's clock is set back to where it should not be.
-    fn set_clock_back(&mut self, house: usize, to: Span) {
-        let before = self.houses[house].ahead;
-        let back = Span::from_micros(before.as_micros() - to.as_micros());
-        self.truth.set_back = self.truth.set_back.max(back);
-        self.houses[house].ahead = to;
-    }
-
     // The centre.
 
     fn start_centre(&mut self) -> Result<(), Violation> {
@@ -671,52 +556,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    // Readers.
-
-    fn read(&mut self) -> Result<(), Violation> {
-        let next = self.between(2_000, 15_000);
-        self.post(next, Event::Read);
-        let Some(centre) = &self.centre else {
-            return Ok(());
-        };
-        let most = if self.healed {
-            usize::MAX
-        } else {
-            self.dice.random_range(1..12)
-        };
-        self.twins.read(&centre.hub, most, &mut self.truth)?;
-        self.alerts.read(&centre.hub, most, &centre.tape.told())?;
-        if !self.healed && self.one_in(4) {
-            self.twins.leave();
-        }
-        if !self.healed && self.one_in(4) {
-            self.alerts.leave();
-        }
-        Ok(())
-    }
-
-    /// Somebody takes notice of an alert.
-    fn acknowledge(&mut self) -> Result<(), Violation> {
-        let Some(centre) = &mut self.centre else {
-            return Ok(());
-        };
-        let mut active = centre.hub.alerts();
-        active.retain(|record| record.alert.resolved_us == 0);
-        active.sort_by_key(|record| record.at);
-        let Some(record) = active.first() else {
-            return Ok(());
-        };
-        let note = centre.books().seal_note(&record.patient, "seen");
-        let entry = Entry::Acknowledged {
-            patient: record.patient.clone(),
-            alert: record.key.clone(),
-            by: "Ann".into(),
-            note: note.unwrap_or_default(),
-        };
-        centre.act(vec![entry]);
-        self.after_centre()
     }
 }
 
