@@ -123,7 +123,7 @@ fn schedules_of(seeds: std::ops::Range<u64>, sums: &Sums) -> Vec<String> {
                             failures.lock().expect("no panic").push((seed, text));
                         }
                     }
-                    if (seed + 1) % 10_000 == 0 {
+                    if (seed + 1).is_multiple_of(10_000) {
                         eprintln!("{}", sums.describe());
                     }
                 }

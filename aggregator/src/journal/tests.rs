@@ -256,7 +256,7 @@ impl store::Store for Failing {
     }
 
     fn remove(&mut self, _: &[store::Removal]) -> Result<(), StoreError> {
-        Err(StoreError::for_test("the disk failed"))
+        Err(StoreError::new("the disk failed"))
     }
 }
 
@@ -557,7 +557,7 @@ async fn a_removal_that_fails_removes_nothing_and_stops_nothing() {
     let log = place.open(None);
     let seat = Seat {
         clock: log.clock,
-        pace: Pace::new(log.clock.now()),
+        pace: Pace::new(log.clock, log.clock.now()),
         keeper: Arc::clone(&log.keeper),
         next: log.next(),
         last_known: log.last_known(),
@@ -569,7 +569,8 @@ async fn a_removal_that_fails_removes_nothing_and_stops_nothing() {
         good: 100,
     });
     let reader = Reader::open(&place.path).expect("the file exists");
-    let (journal, _feed) = seat.start(store, reader).expect("it starts");
+    let (journal, _feed, desk) = seat.take(store, Box::new(reader));
+    desk.start().expect("it starts");
     for number in 1..=5 {
         let appended = journal.append(vec![batch(number, 1, 0)]).await;
         appended.expect("durable");

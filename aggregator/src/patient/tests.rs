@@ -506,6 +506,27 @@ proptest! {
 }
 
 #[test]
+fn a_centre_that_is_set_to_keep_fewer_alerts_forgets_the_oldest_of_a_snapshot() {
+    let mut log = Log::default();
+    for number in [1, 2, 3] {
+        log.patient(number);
+        log.assign(number, number);
+    }
+    let end = log.tick(Span::from_mins(60));
+    let (mut fold, hub) = fold_with(twin::step);
+    log.entries
+        .iter()
+        .for_each(|committed| fold.apply(committed));
+    let kept = hub.keep_alerts();
+    assert_eq!(kept.ring.len(), 3, "control");
+    let fewer = Hub::new(CursorKey::new(Secret::new([1; 32])), Limits::keeping(2));
+    fewer.restore_alerts(kept.clone(), end);
+    let left = fewer.keep_alerts();
+    assert_eq!((left.ring.len(), left.dropped), (2, kept.ring[0].at));
+    assert_eq!(left.latest.len(), 3, "what holds stays");
+}
+
+#[test]
 fn a_state_whose_hash_does_not_fit_is_refused() {
     let mut log = Log::default();
     log.patient(1);

@@ -137,6 +137,13 @@ impl Alerts {
         self.ring = kept.ring.into();
         self.dropped = kept.dropped;
         self.restored = upto;
+        // It may be set to keep fewer than it did.
+        while self.ring.len() > self.ring_kept
+            && let Some(gone) = self.ring.pop_front()
+        {
+            self.dropped = gone.at;
+        }
+        self.forget_resolved();
     }
 
     /// Takes a change; places never go back.
