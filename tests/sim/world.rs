@@ -332,7 +332,7 @@ impl World {
                 }
             }
             Event::ToCentre(house, link, message, again) => {
-                return self.to_centre(house, link, *message, again);
+                return self.arrive(house, link, *message, again);
             }
             Event::ToHouse(house, link, message) => {
                 let up = self.lines[house].up;

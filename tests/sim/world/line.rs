@@ -114,7 +114,7 @@ impl World {
         self.dice.random_range(0..100) < self.weather.twice
     }
 
-    pub(super) fn to_centre(
+    pub(super) fn arrive(
         &mut self,
         house: usize,
         link: u64,
