@@ -5,6 +5,7 @@
 //! data still complete windows and beats, so they count towards durations and slopes of what is live.
 
 mod findings;
+mod kinds;
 mod shown;
 
 use alloc::boxed::Box;
@@ -125,51 +126,6 @@ impl Body {
             self.beat(origin, context, reading, effective, known, life, out);
         } else if channel.window.is_some() {
             self.track(reading, role, effective, known, life, out);
-        }
-    }
-
-    /// Additive kinds: every source counts, whichever leads.
-    fn tally(&mut self, origin: Origin, reading: &Reading, effective: Time) {
-        if let (Some(what), Some(fixed)) = (Tallied::of(reading.kind), usable(reading)) {
-            let scale = 10_i64.pow(u32::from(reading.kind.info().decimals));
-            let tally = self.tallies.entry(what).or_default();
-            tally.take(reading.kind, origin, fixed.0 / scale, effective);
-        }
-    }
-
-    /// Glucose of the source that leads.
-    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
-    fn sweet(
-        &mut self,
-        origin: Origin,
-        reading: &Reading,
-        role: Role,
-        effective: Time,
-        known: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(fixed) = usable(reading) else { return };
-        let (kind, quality) = (reading.kind, reading.quality);
-        let live = role == Role::Newest
-            && !quality.has(Quality::RELEASED)
-            && known.since(effective) < rule::fresh_for(kind);
-        let value = fixed.to_f64(kind);
-        if kind == Kind::BloodGlucose {
-            let alone = !self.is_fresh(Kind::InterstitialGlucose, known);
-            let said = live.then(|| Glucose::spot(effective, value, quality, alone));
-            said.flatten()
-                .into_iter()
-                .for_each(|said| said.to(life, known, out));
-            return;
-        }
-        let glucose = self.glucose.get_or_insert_default();
-        if self.glucose_of.is_some_and(|of| of != origin) {
-            glucose.restart();
-        }
-        self.glucose_of = Some(origin);
-        for said in glucose.take(effective, value, quality, known, live) {
-            said.to(life, known, out);
         }
     }
 
