@@ -3,7 +3,7 @@
 //!
 //! A thread of its own ([`Following`]) reads the journal behind everybody's back, keeps the newest readings in memory
 //! (the *tail*), and moves them into blocks (`follow.rs`); small blocks are merged into bigger ones. A question takes
-//! the blocks and the tail as they stand at one moment ([`History::plan`]).
+//! the blocks and the tail as they stand at one moment (`History::plan`).
 //!
 //! Invariants: a reading of the journal is in the blocks or in the tail, never in both, never twice (told apart as the
 //! fold tells them); a kill at any moment changes nothing of that; a block is opened again and compared before it is

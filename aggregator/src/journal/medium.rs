@@ -113,7 +113,7 @@ pub struct HistoryCursor {
     pub wide: bool,
 }
 
-/// What a journal lies on: a file ([`Disk`]), memory in a simulation, a stream of a message system past one machine.
+/// What a journal lies on: a file (`store.rs`), memory in a simulation, a stream of a message system past one machine.
 pub trait Medium: Send + Sync {
     /// For the one who writes.
     ///

@@ -5,10 +5,10 @@
 //! * *interval* (cuff, scale, thermometer, meter): each measurement stands for a while, so the newest counts, whoever took
 //!   it, unless the leader streams;
 //! * *additive* (steps, energy): sources are never summed; in every ten minutes the one that counted most counts, for a
-//!   device that is not worn counts nothing and two that are worn count the same steps ([`Tally`]).
+//!   device that is not worn counts nothing and two that are worn count the same steps (`Tally`).
 //!
 //! All readings are kept in the journal, whatever counts here. A source beside the leader is compared with it, and lasting
-//! disagreement is shown ([`Rivalry`]). Must not know: alerts, texts.
+//! disagreement is shown (`Rivalry`). Must not know: alerts, texts.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
