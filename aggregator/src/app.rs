@@ -393,6 +393,7 @@ impl House {
             sign_in: Arc::clone(&sign_in),
             page: page.clone(),
             snapshots: Arc::clone(&self.snapshots),
+            history: self.history.clone(),
         };
         let admin = Admin::new(AdminParts {
             books: Arc::clone(&self.books),

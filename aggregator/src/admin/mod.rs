@@ -27,6 +27,7 @@ use crate::registry::Books;
 use crate::vault::VaultError;
 
 pub use service::OperatorDoor;
+pub use status::HISTORY_STOPPED;
 
 /// A token that says nothing else holds this long.
 pub const TOKEN_VALID_S: u32 = 3600;

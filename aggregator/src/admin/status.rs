@@ -9,6 +9,8 @@ use vitals::{GatewayId, Span, Time};
 
 use super::Admin;
 
+/// Under this name a history that failed is counted among what is refused.
+pub const HISTORY_STOPPED: &str = "history_stopped";
 const DAY: Span = Span::from_mins(24 * 60);
 /// The server's certificate is made anew in its last thirty days: with fewer left, something is wrong.
 const SERVER_WARNING: Span = Span::from_mins(14 * 24 * 60);
@@ -111,6 +113,9 @@ fn warnings(status: &CentreStatus, now: Time) -> Vec<String> {
     if !status.store_stopped.is_empty() {
         warnings.push(format!("nothing is taken: {}", status.store_stopped));
     }
+    if status.refused.contains_key(HISTORY_STOPPED) {
+        warnings.push("questions about the past are refused: the history stopped; look at the log, then start the centre again".into());
+    }
     let left = Time::from_micros(status.server_certificate_expires_us).since(now);
     if status.server_certificate_expires_us > 0 && left < SERVER_WARNING {
         let days = left.as_micros() / DAY.as_micros();
@@ -141,4 +146,20 @@ fn warnings(status: &CentreStatus, now: Time) -> Vec<String> {
         ));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_that_stopped_is_something_to_look_at() {
+        let mut status = CentreStatus::default();
+        assert!(warnings(&status, Time::ZERO).is_empty(), "control");
+        status.refused.insert(HISTORY_STOPPED.into(), 1);
+        let [told] = &warnings(&status, Time::ZERO)[..] else {
+            panic!("one warning")
+        };
+        assert!(told.contains("the history stopped"), "{told}");
+    }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use proto::v1::CentreStatus;
 
 use super::certificate::ServerCertificate;
-use crate::admin::Live;
+use crate::admin::{HISTORY_STOPPED, Live};
+use crate::history::History;
 use crate::patient::Patients;
 use crate::serve::signin::SignIn;
 use crate::snapshot::Snapshots;
@@ -19,6 +20,7 @@ pub(super) struct Running {
     pub(super) sign_in: Arc<SignIn>,
     pub(super) page: String,
     pub(super) snapshots: Arc<Snapshots>,
+    pub(super) history: History,
 }
 
 impl Live for Running {
@@ -28,6 +30,9 @@ impl Live for Running {
         status.server_certificate_expires_us = self.certificate.ends().as_micros();
         for (why, count) in self.snapshots.health().failed {
             status.refused.insert(why.into(), count);
+        }
+        if self.history.has_stopped() {
+            status.refused.insert(HISTORY_STOPPED.into(), 1);
         }
     }
 

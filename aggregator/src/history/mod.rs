@@ -356,6 +356,12 @@ impl History {
         Position(self.0.tail().covered)
     }
 
+    /// True once the thread that makes it has failed: questions are refused until the centre is started again.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.0.call().failed.is_some()
+    }
+
     /// Waits until everything up to `position` is in the history.
     ///
     /// # Errors

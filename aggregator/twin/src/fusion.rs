@@ -172,39 +172,12 @@ pub(crate) enum Tallied {
 
 impl Tallied {
     pub(crate) const fn of(kind: Kind) -> Option<Self> {
-        match kind {
-            Kind::StepCount | Kind::StepsTaken => Some(Self::Steps),
-            Kind::EnergyExpended => Some(Self::Energy),
-            Kind::HeartRate
-            | Kind::RrInterval
-            | Kind::PulseRate
-            | Kind::OxygenSaturation
-            | Kind::PulseAmplitudeIndex
-            | Kind::RespiratoryRate
-            | Kind::BodyTemperature
-            | Kind::BatteryLevel
-            | Kind::SystolicPressure
-            | Kind::DiastolicPressure
-            | Kind::MeanPressure
-            | Kind::BodyWeight
-            | Kind::BodyFat
-            | Kind::BodyMassIndex
-            | Kind::BodyHeight
-            | Kind::MuscleMass
-            | Kind::MusclePart
-            | Kind::FatFreeMass
-            | Kind::SoftLeanMass
-            | Kind::BodyWaterMass
-            | Kind::BodyImpedance
-            | Kind::BasalMetabolism
-            | Kind::BloodGlucose
-            | Kind::InterstitialGlucose
-            | Kind::GlucoseRate
-            | Kind::MealContext
-            | Kind::Carbohydrates
-            | Kind::HaemoglobinA1c
-            | Kind::PulseInterval
-            | Kind::RoomTemperature => None,
+        if matches!(kind, Kind::StepCount | Kind::StepsTaken) {
+            Some(Self::Steps)
+        } else if matches!(kind, Kind::EnergyExpended) {
+            Some(Self::Energy)
+        } else {
+            None
         }
     }
 
