@@ -95,8 +95,11 @@ pub enum Kind {
     Alert,
     /// Past readings.
     History,
-    /// To take notice of an alert in one's own name.
+    /// To take notice of an alert in one's own name, or to say something about it.
     Acknowledgement,
+    /// To silence a condition of a patient for a while, or to say whose affair an alert is: for those who look after the
+    /// patients here.
+    Duty,
     /// Who the patients are: display names and assignments.
     Directory,
     /// Registry, tokens, status: running the centre.
@@ -114,11 +117,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Twin,
         Self::Alert,
         Self::History,
         Self::Acknowledgement,
+        Self::Duty,
         Self::Directory,
         Self::Administration,
         Self::Uplink,
@@ -234,6 +238,7 @@ const fn role_includes(role: &Role, kind: Kind) -> bool {
                 | Kind::Alert
                 | Kind::History
                 | Kind::Acknowledgement
+                | Kind::Duty
                 | Kind::Directory
                 | Kind::Administration
                 | Kind::Page
@@ -244,6 +249,7 @@ const fn role_includes(role: &Role, kind: Kind) -> bool {
                 | Kind::Alert
                 | Kind::History
                 | Kind::Acknowledgement
+                | Kind::Duty
                 | Kind::Directory
                 | Kind::Page
         ),
@@ -268,9 +274,12 @@ const fn fits(kind: Kind, purpose: Purpose) -> bool {
 #[must_use]
 pub const fn purpose_of(kind: Kind) -> Purpose {
     match kind {
-        Kind::Twin | Kind::Alert | Kind::History | Kind::Acknowledgement | Kind::Directory => {
-            Purpose::Care
-        }
+        Kind::Twin
+        | Kind::Alert
+        | Kind::History
+        | Kind::Acknowledgement
+        | Kind::Duty
+        | Kind::Directory => Purpose::Care,
         Kind::Administration | Kind::Uplink | Kind::Enrolment | Kind::Contract | Kind::Page => {
             Purpose::Operation
         }
@@ -310,6 +319,7 @@ mod tests {
             (Kind::Alert, "--  no  yes  yes  yes"),
             (Kind::History, "--  no  yes  yes  yes"),
             (Kind::Acknowledgement, "--  no  yes  yes  yes"),
+            (Kind::Duty, "--  no  yes  yes  no"),
             (Kind::Directory, "--  no  yes  yes  no"),
             (Kind::Administration, "--  no  yes  no  no"),
             (Kind::Uplink, "--  yes  no  no  no"),

@@ -8,6 +8,7 @@
 //! to standard error. Must not know: how an act is done.
 
 mod again;
+mod alert;
 mod certificate;
 mod copies;
 mod export;
@@ -104,6 +105,9 @@ enum Command {
     /// Patients: add, list, assign, pause, withdraw, resume, new keys.
     #[command(subcommand)]
     Patient(PatientCommand),
+    /// Alerts: list, acknowledge, comment, own, snooze, wake, handover. Needs the running centre.
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     /// Gateways: token, list, configure, revoke.
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -385,6 +389,7 @@ pub fn run(args: Args) -> Result<()> {
             })
         }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
+        Command::Alert(command) => runtime.block_on(alert::run(command, &dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {
             certificate::add_platform(&dir, &name, &out, clock)

@@ -14,7 +14,7 @@ use proto::cert::Role;
 use proto::v1::Collection;
 use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
 
-use super::entry::{Entry, Position, SealedText};
+use super::entry::{CareAct, Entry, Position, SealedText};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -26,6 +26,7 @@ const FRAME_OVERHEAD: usize = 14;
 const BATCH: u8 = 11;
 const ACKNOWLEDGED: u8 = 12;
 const TICK: u8 = 13;
+const CARE: u8 = 20;
 
 /// Why bytes are no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,10 +71,10 @@ pub(super) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Whether it can be lost without giving anybody a right back: batches, ticks, and acknowledgements (their
-    /// alert rings again). Whatever cannot be told is not.
+    /// Whether it can be lost without giving anybody a right back: batches, ticks, and what people did about
+    /// alerts (those ring again). Whatever cannot be told is not.
     pub(super) fn is_expendable(&self) -> bool {
-        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK))
+        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK | CARE))
     }
 }
 
@@ -173,6 +174,7 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::CertificateRevoked { .. } => 16,
         Entry::Configured { .. } => 17,
         Entry::Collection { .. } => 18,
+        Entry::Care { .. } => CARE,
     }
 }
 
@@ -268,6 +270,17 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, alert.as_bytes());
             put(out, by.as_bytes());
             put(out, &note.0);
+        }
+        Entry::Care {
+            patient,
+            by,
+            act,
+            text,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put(out, by.as_bytes());
+            write_act(act, out);
+            put(out, &text.0);
         }
         Entry::Tick => {}
         Entry::Quarantined { position, patient } => {
@@ -373,6 +386,12 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             by: r.text("by")?,
             note: r.sealed("note")?,
         },
+        CARE => Entry::Care {
+            patient: r.patient()?,
+            by: r.text("by")?,
+            act: read_act(r)?,
+            text: r.sealed("text")?,
+        },
         TICK => Entry::Tick,
         14 => Entry::Quarantined {
             position: Position(r.u64("position")?),
@@ -399,6 +418,49 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             streams: r.list("streams", |r| Ok(StreamId(r.array("streams")?)))?,
         },
         _ => return Err(DecodeError::Field("kind")),
+    })
+}
+
+fn write_act(act: &CareAct, out: &mut Vec<u8>) {
+    match act {
+        CareAct::Comment { alert } => {
+            out.push(1);
+            put(out, alert.as_bytes());
+        }
+        CareAct::Own { alert, owner } => {
+            out.push(2);
+            put(out, alert.as_bytes());
+            put(out, owner.as_bytes());
+        }
+        CareAct::Snooze { condition, until } => {
+            out.push(3);
+            put(out, condition.as_bytes());
+            put_time(out, *until);
+        }
+        CareAct::Wake { condition } => {
+            out.push(4);
+            put(out, condition.as_bytes());
+        }
+    }
+}
+
+fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
+    Ok(match r.byte("act")? {
+        1 => CareAct::Comment {
+            alert: r.text("alert")?,
+        },
+        2 => CareAct::Own {
+            alert: r.text("alert")?,
+            owner: r.text("owner")?,
+        },
+        3 => CareAct::Snooze {
+            condition: r.text("condition")?,
+            until: r.time("until")?,
+        },
+        4 => CareAct::Wake {
+            condition: r.text("condition")?,
+        },
+        _ => return Err(DecodeError::Field("act")),
     })
 }
 
@@ -529,6 +591,15 @@ mod tests {
         GatewayId::parse("g-1").expect("fine id")
     }
 
+    fn care(act: CareAct, text: SealedText) -> Entry {
+        Entry::Care {
+            patient: patient(),
+            by: "ann".into(),
+            act,
+            text,
+        }
+    }
+
     /// One of each kind.
     fn samples() -> Vec<Entry> {
         let sealed = SealedText(vec![1, 2, 3]);
@@ -589,8 +660,34 @@ mod tests {
                 patient: patient(),
                 alert: "a-1".into(),
                 by: "ann".into(),
-                note: sealed,
+                note: sealed.clone(),
             },
+            care(
+                CareAct::Comment {
+                    alert: "a-1".into(),
+                },
+                sealed.clone(),
+            ),
+            care(
+                CareAct::Own {
+                    alert: "a-1".into(),
+                    owner: "ben".into(),
+                },
+                SealedText::default(),
+            ),
+            care(
+                CareAct::Snooze {
+                    condition: "sensor_off".into(),
+                    until: Time::from_micros(7),
+                },
+                sealed,
+            ),
+            care(
+                CareAct::Wake {
+                    condition: "sensor_off".into(),
+                },
+                SealedText::default(),
+            ),
             Entry::Tick,
             Entry::Quarantined {
                 position: Position(4),
@@ -647,7 +744,7 @@ mod tests {
         for (frame, entry) in frames.iter().zip(&entries) {
             let may = matches!(
                 entry,
-                Entry::Batch { .. } | Entry::Tick | Entry::Acknowledged { .. }
+                Entry::Batch { .. } | Entry::Tick | Entry::Acknowledged { .. } | Entry::Care { .. }
             );
             assert_eq!(frame.is_expendable(), may, "{entry:?}");
         }

@@ -153,6 +153,17 @@ pub enum Entry {
         /// Their words, sealed under the patient's key; empty if none. Opened: [`Opened::Text`].
         note: SealedText,
     },
+    /// A person did something else about an alert or a condition.
+    Care {
+        /// About whom.
+        patient: PatientId,
+        /// Who, as the gate named them.
+        by: String,
+        /// What.
+        act: CareAct,
+        /// Their words, sealed under the patient's key; empty if none. Opened: [`Opened::Text`].
+        text: SealedText,
+    },
     /// Time passed; a deadline was due and nothing else came.
     Tick,
     /// The fold panicked on an entry: that entry is left out from now on.
@@ -197,6 +208,35 @@ pub enum Entry {
     },
 }
 
+/// What a person does about an alert or a condition. Conditions go by their names: a later program may know more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CareAct {
+    /// The entry's text is about an alert.
+    Comment {
+        /// The alert's id.
+        alert: String,
+    },
+    /// Whose affair an alert is.
+    Own {
+        /// The alert's id.
+        alert: String,
+        /// Whose; empty: nobody's in particular.
+        owner: String,
+    },
+    /// A condition is silenced; the entry's text says why.
+    Snooze {
+        /// Its name.
+        condition: String,
+        /// Until when, by the centre's clock.
+        until: Time,
+    },
+    /// A snooze ends before its time.
+    Wake {
+        /// Its condition's name.
+        condition: String,
+    },
+}
+
 /// What an entry holds in clear, in memory only. `Debug` hides it.
 #[derive(Clone, PartialEq)]
 #[expect(
@@ -208,7 +248,7 @@ pub enum Opened {
     Batch(OpenedBatch),
     /// Of [`Entry::Assigned`]: Bluetooth addresses.
     Devices(Vec<String>),
-    /// Of [`Entry::Acknowledged`].
+    /// Of [`Entry::Acknowledged`] and [`Entry::Care`].
     Text(String),
 }
 

@@ -30,7 +30,9 @@ use proto::seal::{Lane, parse_stub};
 use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
-pub use entry::{Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText};
+pub use entry::{
+    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText,
+};
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 use pace::Pace;
 pub use replay::{Replay, known_at};

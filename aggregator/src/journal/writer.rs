@@ -311,6 +311,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Assigned { .. }
         | Entry::StreamFrozen { .. }
         | Entry::Acknowledged { .. }
+        | Entry::Care { .. }
         | Entry::Tick
         | Entry::Quarantined { .. }
         | Entry::SetAside { .. }

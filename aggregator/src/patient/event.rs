@@ -7,11 +7,12 @@
 
 use proto::v1;
 use proto::wire;
+use twin::care::Act;
 use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link, LocalAlert};
 use twin::{AlertId, Condition, Event};
 use vitals::{GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
-use crate::journal::{Committed, Content, Entry, Opened, OpenedBatch};
+use crate::journal::{CareAct, Committed, Content, Entry, Opened, OpenedBatch};
 
 /// What an entry asks of the fold.
 #[derive(Debug)]
@@ -84,10 +85,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         Entry::Acknowledged {
             patient, alert, by, ..
         } => {
-            let note = match opened {
-                Some(Opened::Text(note)) => note.clone(),
-                Some(Opened::Batch(_) | Opened::Devices(_)) | None => String::new(),
-            };
+            let note = text(opened);
             let (patient, by) = (patient.clone(), by.clone());
             match AlertId::parse(alert) {
                 Some(alert) => Meaning::One {
@@ -102,6 +100,18 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
                 },
             }
         }
+        Entry::Care {
+            patient, by, act, ..
+        } => match care(act, text(opened)) {
+            Some(act) => Meaning::One {
+                patient: patient.clone(),
+                event: Event::Care {
+                    by: by.clone(),
+                    act,
+                },
+            },
+            None => Meaning::Nothing,
+        },
         Entry::Quarantined { position, patient } => Meaning::Quarantined {
             patient: patient.clone(),
             position: position.0,
@@ -127,6 +137,36 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::CertificateRevoked { .. }
         | Entry::Configured { .. } => Meaning::Nothing,
     }
+}
+
+/// What a person wrote; empty where its key is gone.
+fn text(opened: Option<&Opened>) -> String {
+    match opened {
+        Some(Opened::Text(text)) => text.clone(),
+        Some(Opened::Batch(_) | Opened::Devices(_)) | None => String::new(),
+    }
+}
+
+/// `None`: it names an alert or condition that this program does not know.
+fn care(act: &CareAct, text: String) -> Option<Act> {
+    Some(match act {
+        CareAct::Comment { alert } => Act::Comment {
+            alert: AlertId::parse(alert)?,
+            text,
+        },
+        CareAct::Own { alert, owner } => Act::Own {
+            alert: AlertId::parse(alert)?,
+            owner: owner.clone(),
+        },
+        CareAct::Snooze { condition, until } => Act::Snooze {
+            condition: Condition::parse(condition)?,
+            until: *until,
+            reason: text,
+        },
+        CareAct::Wake { condition } => Act::Wake {
+            condition: Condition::parse(condition)?,
+        },
+    })
 }
 
 fn batch_event(batch: &OpenedBatch) -> Event {

@@ -11,6 +11,7 @@
 //!
 //! Must not know: gRPC, MQTT, who may see what, how the journal stores.
 
+mod care;
 mod cell;
 mod event;
 mod fold;
@@ -21,6 +22,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
+pub use care::CareError;
 pub use fold::{Fold, Quarantine};
-pub use run::{AcknowledgeError, Folder, NoteSealer, Patients, Totals};
+pub use run::{Folder, NoteSealer, Patients, Totals};
 pub use saved::{SavedPatient, Saver, Taken, Unreadable};

@@ -1,8 +1,7 @@
 //! The fold at work: its thread, the ticks that time asks for, and what the rest of the centre asks of patients.
 //!
 //! Invariants: entries are folded by one thread in the order of the feed; a tick is appended only when a
-//! deadline is due, and the next one only after that tick is folded; `acknowledge` answers when the act is
-//! durable and visible.
+//! deadline is due, and the next one only after that tick is folded.
 //!
 //! Must not know: gRPC, the gate, SQLite.
 
@@ -15,8 +14,8 @@ use vitals::{PatientId, Time};
 
 use super::fold::{Fold, Quarantine, Shared};
 use super::saved::Saver;
-use crate::journal::{Committed, Draft, Entry, Journal, JournalError, Position, SealedText};
-use crate::publish::{AlertRecord, Hub};
+use crate::journal::{Committed, Entry, Journal, Position, SealedText};
+use crate::publish::Hub;
 use crate::vault::Vault;
 
 /// Quarantines that wait to be appended. More at once mean a defect that a restart will report again.
@@ -41,23 +40,6 @@ pub struct Totals {
     pub entries_quarantined: u64,
 }
 
-/// Why an alert could not be acknowledged.
-#[derive(Debug, thiserror::Error)]
-pub enum AcknowledgeError {
-    /// There is no such alert, or it is no longer kept.
-    #[error("there is no such alert")]
-    NoSuchAlert,
-    /// It holds no longer.
-    #[error("the alert is resolved already")]
-    Resolved,
-    /// The patient's key was destroyed.
-    #[error("the patient's key no longer exists")]
-    KeyGone,
-    /// The journal takes nothing.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-}
-
 /// Seals what people write about a patient.
 pub trait NoteSealer: Send + Sync {
     /// Sealed under the patient's key; `None` when that no longer exists.
@@ -74,10 +56,10 @@ impl NoteSealer for Vault {
 /// What the rest of the centre holds of the fold. Cheap to clone.
 #[derive(Clone)]
 pub struct Patients {
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     shared: Arc<Shared>,
-    journal: Journal,
-    sealer: Arc<dyn NoteSealer>,
+    pub(super) journal: Journal,
+    pub(super) sealer: Arc<dyn NoteSealer>,
 }
 
 impl std::fmt::Debug for Patients {
@@ -128,42 +110,6 @@ impl Patients {
             totals.quarantined += counters.quarantined + counters.malformed;
         }
         totals
-    }
-
-    /// `by` takes notice of an alert. Taking notice again changes nothing. Returns when the act is durable and
-    /// folded.
-    ///
-    /// # Errors
-    /// [`AcknowledgeError`].
-    pub async fn acknowledge(
-        &self,
-        alert: &str,
-        by: &str,
-        note: &str,
-    ) -> Result<Arc<AlertRecord>, AcknowledgeError> {
-        use proto::v1::AlertState;
-        let record = self.hub.alert(alert).ok_or(AcknowledgeError::NoSuchAlert)?;
-        match record.alert.state() {
-            AlertState::Acknowledged => return Ok(record),
-            AlertState::Resolved => return Err(AcknowledgeError::Resolved),
-            AlertState::Active | AlertState::Unspecified => {}
-        }
-        let patient = record.patient.clone();
-        let note = self
-            .sealer
-            .seal_note(&patient, note)
-            .ok_or(AcknowledgeError::KeyGone)?;
-        let (key, by) = (record.key.clone(), by.to_owned());
-        let entry = Entry::Acknowledged {
-            patient,
-            alert: key,
-            by,
-            note,
-        };
-        // The journal opens the note again for the fold, which proves that it can be read later.
-        let appended = self.journal.append(vec![Draft::from(entry)]).await?;
-        self.hub.wait_folded(appended.last.0).await;
-        self.hub.alert(alert).ok_or(AcknowledgeError::NoSuchAlert)
     }
 }
 

@@ -169,7 +169,7 @@ fn deadlines_fire_in_order_of_time_then_patient_at_the_tick_that_reaches_them() 
     log.tick(Span::from_micros(early));
     fold.apply(log.entries.last().expect("just added"));
     assert!(hub.alerts().is_empty(), "control");
-    let at = log.tick(Span::from_mins(60));
+    let at = log.tick(Span::from_mins(20));
     fold.apply(log.entries.last().expect("just added"));
     let known = known(&hub);
     let order: Vec<_> = known
@@ -512,7 +512,7 @@ fn a_centre_that_is_set_to_keep_fewer_alerts_forgets_the_oldest_of_a_snapshot() 
         log.patient(number);
         log.assign(number, number);
     }
-    let end = log.tick(Span::from_mins(60));
+    let end = log.tick(Span::from_mins(20));
     let (mut fold, hub) = fold_with(twin::step);
     log.entries
         .iter()

@@ -135,6 +135,7 @@ impl TwinFilter {
             tallies: some(wants(TwinPart::Channels), &twin.tallies, |_| {
                 self.kinds.is_empty()
             }),
+            snoozes: some(wants(TwinPart::Alerts), &twin.snoozes, |_| true),
         }
     }
 }
@@ -249,6 +250,7 @@ mod tests {
             state_hash: vec![7; 16],
             rhythm: Some(v1::Rhythm::default()),
             tallies: vec![v1::Tally::default()],
+            snoozes: vec![v1::Snooze::default()],
         };
         assert_eq!(TwinFilter::default().narrow(&whole), whole, "control");
         let filter = TwinFilter {
@@ -264,6 +266,7 @@ mod tests {
             devices: Vec::new(),
             gateways: Vec::new(),
             tallies: Vec::new(),
+            snoozes: Vec::new(),
             ..whole.clone()
         };
         assert_eq!(filter.narrow(&whole), narrow);

@@ -9,11 +9,12 @@ use proto::seal::Secret;
 use proto::seal::crypto::{hmac_sha256, sha256};
 use proto::text::hex;
 use proto::v1;
+use twin::care::{Call, Comment, Snooze};
 use twin::event::Link;
 use twin::view::{
     ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView, TallyView,
 };
-use twin::{Alert, AlertId, Evidence, Twin};
+use twin::{Alert, AlertId, Condition, Evidence, Twin};
 use vitals::{PatientId, Time};
 
 use super::At;
@@ -91,6 +92,7 @@ pub fn twin(
         state_hash: hash[..16].to_vec(),
         rhythm: Some(rhythm(state.rhythm())),
         tallies: state.tallies().into_iter().map(tally).collect(),
+        snoozes: state.snoozes().map(snooze).collect(),
     }
 }
 
@@ -123,6 +125,37 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         position: frame.at.position,
         retrospective: alert.retrospective,
         told_locally_us: alert.told_locally.map_or(0, Time::as_micros),
+        calls: alert.calls.made.iter().map(call).collect(),
+        next_call_us: alert.calls.due(alert.priority).map_or(0, Time::as_micros),
+        unanswered_us: alert.calls.unanswered.map_or(0, Time::as_micros),
+        snoozed_until_us: alert.snoozed_until.map_or(0, Time::as_micros),
+        owner: alert.owner.clone(),
+        comments: alert.comments.iter().map(comment).collect(),
+    }
+}
+
+fn call(call: &Call) -> v1::Call {
+    v1::Call {
+        at_us: call.at.as_micros(),
+        duty: call.duty as i32,
+    }
+}
+
+fn comment(comment: &Comment) -> v1::Comment {
+    v1::Comment {
+        at_us: comment.at.as_micros(),
+        by: comment.by.clone(),
+        text: comment.text.clone(),
+    }
+}
+
+fn snooze((condition, snooze): (Condition, &Snooze)) -> v1::Snooze {
+    v1::Snooze {
+        condition: condition.name().to_owned(),
+        by: snooze.by.clone(),
+        reason: snooze.reason.clone(),
+        since_us: snooze.since.as_micros(),
+        until_us: snooze.until.as_micros(),
     }
 }
 

@@ -304,6 +304,7 @@ impl Keeper for Books {
             Entry::ContextAdmitted { .. }
             | Entry::Batch { .. }
             | Entry::Acknowledged { .. }
+            | Entry::Care { .. }
             | Entry::Tick
             | Entry::Quarantined { .. } => {}
         }
@@ -318,9 +319,12 @@ impl Keeper for Books {
             Entry::Assigned {
                 patient, devices, ..
             } => Opened::Devices(self.open_devices(patient, devices)),
-            Entry::Acknowledged { patient, note, .. } => {
-                Opened::Text(self.vault.open_text(patient, NOTE, note)?)
-            }
+            Entry::Acknowledged { patient, note, .. }
+            | Entry::Care {
+                patient,
+                text: note,
+                ..
+            } => Opened::Text(self.vault.open_text(patient, NOTE, note)?),
             Entry::EpochStarted { .. }
             | Entry::PatientAdded { .. }
             | Entry::KeyAdded { .. }

@@ -313,7 +313,10 @@ impl Registry {
                 };
                 self.note_will(position, patient, will, streams);
             }
-            Entry::Acknowledged { .. } | Entry::Tick | Entry::Quarantined { .. } => {}
+            Entry::Acknowledged { .. }
+            | Entry::Care { .. }
+            | Entry::Tick
+            | Entry::Quarantined { .. } => {}
         }
     }
 

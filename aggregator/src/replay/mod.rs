@@ -17,7 +17,7 @@ use std::io::{self, BufRead, Read as _, Write};
 
 use serde_json::Value;
 use twin::event::{Assigned, Batch};
-use twin::{Effect, Event, Twin};
+use twin::{Change, Effect, Event, Twin};
 use vitals::{ContextId, GatewayId, Kind, Reading, SourceId, StreamId, Time};
 
 use input::{Line, What};
@@ -168,6 +168,9 @@ impl<W: Write> Stage<'_, W> {
         for effect in effects.drain(..) {
             match effect {
                 Effect::TwinChanged => changed = true,
+                // There are no people in a replay: whom a centre would call says nothing about the models.
+                Effect::Alert(change)
+                    if matches!(change.what, Change::Called | Change::Unanswered) => {}
                 Effect::Alert(change) => {
                     let (of, line) = output::alert(patient, &change);
                     if self.wants(of) {

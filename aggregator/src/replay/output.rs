@@ -161,6 +161,11 @@ pub(super) fn alert(patient: &str, change: &AlertChange) -> (Type, Value) {
         Change::Acknowledged => "acknowledged",
         Change::Resolved => "resolved",
         Change::Finding => "finding",
+        Change::Called => "called",
+        Change::Unanswered => "unanswered",
+        Change::Snoozed => "snoozed",
+        Change::Woken => "woken",
+        Change::Noted => "noted",
     }
     .into();
     line["presence"] = (alert.state != State::Resolved).into();

@@ -9,7 +9,7 @@ use vitals::Time;
 use crate::gate::Reason;
 use crate::history::HistoryError;
 use crate::journal::JournalError;
-use crate::patient::AcknowledgeError;
+use crate::patient::CareError;
 use crate::publish::Cut;
 
 /// Trailer that carries the cursor of a reader that was cut off.
@@ -94,16 +94,20 @@ pub fn history(error: &HistoryError) -> Status {
     }
 }
 
-/// An alert could not be acknowledged.
+/// A person's act about an alert could not be done.
 #[must_use]
-pub fn acknowledge(error: &AcknowledgeError) -> Status {
+pub fn care(error: &CareError) -> Status {
     match error {
-        AcknowledgeError::NoSuchAlert => not_found("alert"),
-        AcknowledgeError::Resolved => Status::failed_precondition(
+        CareError::NoSuchAlert | CareError::KeyGone => not_found("alert"),
+        CareError::NoSuchPatient => not_found("patient"),
+        CareError::Resolved => Status::failed_precondition(
             "the alert is resolved already: it needs no acknowledgement",
         ),
-        AcknowledgeError::KeyGone => not_found("alert"),
-        AcknowledgeError::Journal(error) => journal(error),
+        CareError::OwnAlert => Status::failed_precondition(error.to_string()),
+        CareError::TooUrgent => Status::failed_precondition(
+            "the condition holds at high priority, which nothing silences: acknowledge the alert",
+        ),
+        CareError::Journal(error) => journal(error),
     }
 }
 

@@ -37,7 +37,12 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.AlertService/Get"
         | "/vitaltwin.v1.AlertService/List"
         | "/vitaltwin.v1.AlertService/Watch" => Kind::Alert,
-        "/vitaltwin.v1.AlertService/Acknowledge" => Kind::Acknowledgement,
+        "/vitaltwin.v1.AlertService/Acknowledge" | "/vitaltwin.v1.AlertService/Comment" => {
+            Kind::Acknowledgement
+        }
+        "/vitaltwin.v1.AlertService/SetOwner"
+        | "/vitaltwin.v1.AlertService/Snooze"
+        | "/vitaltwin.v1.AlertService/EndSnooze" => Kind::Duty,
         "/vitaltwin.v1.HistoryService/Query"
         | "/vitaltwin.v1.HistoryService/Waveforms"
         | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,

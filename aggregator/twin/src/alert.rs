@@ -10,6 +10,8 @@ use core::fmt;
 
 use vitals::{Kind, Quality, Time};
 
+use crate::care::{Calls, Comment};
+
 /// Id of an alert within its twin; prints as `a-<n>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId(pub u64);
@@ -69,6 +71,32 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::AtrialFibrillation,
+        Self::OxygenSaturationFalling,
+        Self::OxygenSaturationLow,
+        Self::HeartRateHigh,
+        Self::HeartRateLow,
+        Self::EarlyWarningScore,
+        Self::GlucoseLow,
+        Self::GlucoseHigh,
+        Self::GlucoseFalling,
+        Self::SensorOff,
+        Self::BatteryLow,
+        Self::DeviceSilent,
+        Self::DeviceLost,
+        Self::GatewaySilent,
+        Self::ClockWrong,
+        Self::NotMonitored,
+    ];
+
+    /// The one of that name, as [`Condition::name`] says it.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// The condition of one of the threshold rules, by its name; `None` for every other name.
     #[must_use]
     pub fn of_threshold(name: &str) -> Option<Self> {
@@ -226,6 +254,14 @@ pub struct Alert {
     pub retrospective: bool,
     /// When the gateway told the home of it by itself, because it heard nothing from the centre.
     pub told_locally: Option<Time>,
+    /// Who was called about it.
+    pub calls: Calls,
+    /// A person silenced its condition until then.
+    pub snoozed_until: Option<Time>,
+    /// Whose affair it is; empty: nobody's in particular.
+    pub owner: String,
+    /// What people said about it, the newest last.
+    pub comments: Vec<Comment>,
 }
 
 impl Alert {
@@ -250,6 +286,16 @@ pub enum Change {
     Resolved = 4,
     /// Found in data that came late: about the past, born resolved.
     Finding = 5,
+    /// Somebody is called, because nobody took notice.
+    Called = 6,
+    /// The last one was called, and nobody took notice.
+    Unanswered = 7,
+    /// A person silenced the condition.
+    Snoozed = 8,
+    /// A snooze is over, and it holds still.
+    Woken = 9,
+    /// A person said something, or whose affair it is.
+    Noted = 10,
 }
 
 /// A change of an alert, with the whole alert after it.

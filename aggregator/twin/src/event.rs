@@ -30,6 +30,13 @@ pub enum Event {
         /// Their words; may be empty.
         note: alloc::string::String,
     },
+    /// A person did something else about an alert or condition.
+    Care {
+        /// Who, as the gate named them.
+        by: alloc::string::String,
+        /// What.
+        act: crate::care::Act,
+    },
     /// The gateway may no longer write; its streams end.
     GatewayRevoked {
         /// Which.

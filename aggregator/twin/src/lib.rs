@@ -21,6 +21,7 @@ pub mod baseline;
 pub mod bedside;
 mod body;
 pub mod canonical;
+pub mod care;
 mod channel;
 pub mod coverage;
 mod device;
@@ -53,4 +54,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 13;
+pub const FOLD_VERSION: u32 = 14;

@@ -15,6 +15,7 @@ use crate::alert::{
     Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
 };
 use crate::canonical::Canonical;
+use crate::care::{self, Act, COMMENTS, Calls, Comment, Snooze};
 use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
@@ -62,7 +63,9 @@ pub(crate) struct Life {
     recent: VecDeque<Alert>,
     /// What gateways told by themselves and nothing else speaks of yet.
     pub(crate) local: Waiting,
-    /// Acknowledgements that named nothing known.
+    /// Conditions that people silenced.
+    snoozes: BTreeMap<Condition, Snooze>,
+    /// What people did that named nothing known.
     pub(crate) unknown: u64,
 }
 
@@ -103,15 +106,152 @@ impl Life {
                 (alert.state, alert.acknowledged) = (State::Active, None);
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
+                if care::can_be_snoozed(alert.priority) && alert.snoozed_until.is_some() {
+                    care::rest(alert);
+                } else {
+                    alert.snoozed_until = None;
+                    care::wait(alert, now);
+                }
+                let (condition, priority) = (alert.condition, alert.priority);
                 emit(Change::Updated, now, alert, out);
+                self.end_snooze_at(condition, priority, now, out);
             } else if joined {
                 emit(Change::Updated, now, alert, out);
             }
             return;
         }
-        let alert = self.born(draft, now);
+        let mut alert = self.born(draft, now);
+        match self.snoozes.get(&alert.condition) {
+            Some(snooze) if care::can_be_snoozed(alert.priority) => {
+                alert.snoozed_until = Some(snooze.until);
+            }
+            Some(_) | None => care::wait(&mut alert, now),
+        }
+        let (condition, priority) = (alert.condition, alert.priority);
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
+        self.end_snooze_at(condition, priority, now, out);
+    }
+
+    /// A snooze ends when its condition reaches what cannot be silenced: also the milder ones are heard again.
+    fn end_snooze_at(
+        &mut self,
+        condition: Condition,
+        priority: Priority,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        if !care::can_be_snoozed(priority) {
+            self.end_snooze(condition, now, out);
+        }
+    }
+
+    fn end_snooze(&mut self, condition: Condition, now: Time, out: &mut Vec<Effect>) {
+        if self.snoozes.remove(&condition).is_none() {
+            return;
+        }
+        let silenced = self
+            .active
+            .values_mut()
+            .filter(|alert| alert.condition == condition && alert.snoozed_until.is_some());
+        for alert in silenced {
+            emit(care::wake(alert, now), now, alert, out);
+        }
+    }
+
+    pub(crate) fn snoozes(&self) -> impl Iterator<Item = (Condition, &Snooze)> {
+        self.snoozes
+            .iter()
+            .map(|(condition, snooze)| (*condition, snooze))
+    }
+
+    /// When somebody is to be called next, or a snooze ends.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let calls = self.active.values().filter_map(care::deadline);
+        let snoozes = self.snoozes.values().map(|snooze| snooze.until);
+        calls.chain(snoozes).min()
+    }
+
+    /// That time has come.
+    pub(crate) fn care_due(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.snoozes.retain(|_, snooze| snooze.until > now);
+        for alert in self.active.values_mut() {
+            if care::deadline(alert).is_some_and(|due| due <= now) {
+                emit(care::fire(alert, now), now, alert, out);
+            }
+        }
+    }
+
+    /// A person did something about an alert or condition. What names nothing known is counted.
+    pub(crate) fn care(&mut self, by: &str, act: &Act, now: Time, out: &mut Vec<Effect>) {
+        match act {
+            Act::Comment { alert, text } => {
+                let Some(alert) = self.find_mut(*alert) else {
+                    self.unknown += 1;
+                    return;
+                };
+                if alert.comments.len() >= COMMENTS {
+                    alert.comments.remove(0);
+                }
+                alert.comments.push(Comment {
+                    at: now,
+                    by: by.into(),
+                    text: text.clone(),
+                });
+                emit(Change::Noted, now, alert, out);
+            }
+            Act::Own { alert, owner } => {
+                let Some(alert) = self.find_mut(*alert) else {
+                    self.unknown += 1;
+                    return;
+                };
+                alert.owner.clone_from(owner);
+                emit(Change::Noted, now, alert, out);
+            }
+            Act::Snooze {
+                condition,
+                until,
+                reason,
+            } => self.snooze(*condition, (by, reason), *until, now, out),
+            Act::Wake { condition } => self.end_snooze(*condition, now, out),
+        }
+    }
+
+    fn snooze(
+        &mut self,
+        condition: Condition,
+        (by, reason): (&str, &str),
+        until: Time,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let until = until.min(now + rule::SNOOZE_AT_MOST);
+        let of = |alert: &&mut Alert| alert.condition == condition;
+        let beyond = self.active.values_mut().filter(of);
+        if until <= now
+            || beyond
+                .into_iter()
+                .any(|alert| !care::can_be_snoozed(alert.priority))
+        {
+            return;
+        }
+        self.snoozes.insert(
+            condition,
+            Snooze {
+                by: by.into(),
+                reason: reason.into(),
+                since: now,
+                until,
+            },
+        );
+        for alert in self.active.values_mut().filter(of) {
+            emit(care::snooze(alert, until), now, alert, out);
+        }
+    }
+
+    fn find_mut(&mut self, id: AlertId) -> Option<&mut Alert> {
+        let mut alerts = self.active.values_mut().chain(&mut self.recent);
+        alerts.find(|alert| alert.id == id)
     }
 
     pub(crate) fn resolve(
@@ -126,6 +266,8 @@ impl Life {
         };
         alert.state = State::Resolved;
         alert.resolved = Some(now);
+        alert.snoozed_until = None;
+        care::rest(&mut alert);
         emit(Change::Resolved, now, &alert, out);
         self.remember(alert);
     }
@@ -180,12 +322,7 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
-        let alert = self
-            .active
-            .values_mut()
-            .chain(&mut self.recent)
-            .find(|alert| alert.id == id);
-        let Some(alert) = alert else {
+        let Some(alert) = self.find_mut(id) else {
             self.unknown += 1;
             return;
         };
@@ -200,6 +337,7 @@ impl Life {
         if alert.state == State::Active {
             alert.state = State::Acknowledged;
         }
+        care::rest(alert);
         emit(Change::Acknowledged, now, alert, out);
     }
 
@@ -224,6 +362,10 @@ impl Life {
             subject: draft.subject,
             retrospective: false,
             told_locally: draft.told_locally,
+            calls: Calls::default(),
+            snoozed_until: None,
+            owner: String::new(),
+            comments: Vec::new(),
         }
     }
 
@@ -315,6 +457,6 @@ impl Canonical for Subject {
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
     Evidence { kind, label, value, limit, effective, quality, contribution }
-    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally }
-    Life { last, unknown, local, active, recent }
+    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments }
+    Life { last, unknown, snoozes, local, active, recent }
 }

@@ -11,6 +11,7 @@ use alloc::string::String;
 use vitals::{Kind, Span};
 
 use crate::alert::{Condition, Priority};
+use crate::care::Duty;
 
 /// How old a reading may be and still be about *now*.
 ///
@@ -318,6 +319,61 @@ pub const HEARTBEAT: Span = Span::from_secs(30);
 
 /// A wrong clock is over when stamps were right for this long.
 pub const CLOCK_CLEAR: Span = MINUTE;
+
+/// One call of a ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// After the alert began to wait for a person.
+    pub after: Span,
+    /// Who is called.
+    pub duty: Duty,
+}
+
+/// Who is called about an alert while nobody takes notice, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// In order; the first at once.
+    pub rungs: &'static [Rung],
+    /// When it is recorded that nobody answered; `None`: the last one called has all the time.
+    pub end: Option<Span>,
+}
+
+const fn rung(minutes: i64, duty: Duty) -> Rung {
+    Rung {
+        after: Span::from_mins(minutes),
+        duty,
+    }
+}
+
+/// The ladder of a priority. High priority asks for a person within minutes (IEC 60601-1-8: immediate response), so
+/// three people are called within six and the end is recorded after ten; medium asks for a prompt response; low is
+/// for whoever watches, in their own time. A team's own times are a rule of theirs, not of a standard.
+#[must_use]
+pub const fn ladder(priority: Priority) -> Ladder {
+    match priority {
+        Priority::High => Ladder {
+            rungs: const {
+                &[
+                    rung(0, Duty::Nurse),
+                    rung(3, Duty::Doctor),
+                    rung(6, Duty::Supervisor),
+                ]
+            },
+            end: Some(Span::from_mins(10)),
+        },
+        Priority::Medium => Ladder {
+            rungs: const { &[rung(0, Duty::Nurse), rung(30, Duty::Doctor)] },
+            end: Some(Span::from_mins(60)),
+        },
+        Priority::Low => Ladder {
+            rungs: const { &[rung(0, Duty::Nurse)] },
+            end: None,
+        },
+    }
+}
+
+/// The longest snooze: a shift. What is to be silent for longer is a matter of the patient's own limits.
+pub const SNOOZE_AT_MOST: Span = Span::from_mins(12 * 60);
 
 /// True for what a gateway tells the home by itself while it hears nothing from the centre: what the threshold
 /// rules call most urgent.

@@ -13,6 +13,7 @@ use vitals::{GatewayId, Kind, SourceId, StreamId, Time};
 use crate::alert::{Alert, AlertChange, AlertId, Condition};
 use crate::body::{Body, BodyDue};
 use crate::canonical::{Canonical, read};
+use crate::care::Snooze;
 use crate::coverage::{self, Withheld};
 use crate::event::{Assigned, Batch, Context, Event, Gap};
 use crate::life::{Life, Subject};
@@ -58,6 +59,7 @@ enum Item {
     Body(BodyDue),
     Stream(StreamId, Due),
     Local,
+    Care,
 }
 
 /// Fires every deadline `d <= known` in order, each with `now = d`, then applies `event` with `now = known`.
@@ -213,6 +215,11 @@ impl Twin {
         self.life.find(id)
     }
 
+    /// Conditions that people silenced.
+    pub fn snoozes(&self) -> impl Iterator<Item = (Condition, &Snooze)> {
+        self.life.snoozes()
+    }
+
     /// Sums over all streams, unassigned ones included.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -231,7 +238,12 @@ impl Twin {
                 .map(|(at, due)| (at, Item::Stream(*id, due)))
         });
         let local = self.life.local.deadline().map(|at| (at, Item::Local));
-        body.into_iter().chain(streams).chain(local).min()
+        let care = self.life.deadline().map(|at| (at, Item::Care));
+        body.into_iter()
+            .chain(streams)
+            .chain(local)
+            .chain(care)
+            .min()
     }
 
     fn fire_until(&mut self, known: Time, out: &mut Vec<Effect>) -> bool {
@@ -246,6 +258,7 @@ impl Twin {
             match item {
                 Item::Body(due) => self.body.fire(due, now, &mut self.life, out),
                 Item::Local => self.life.settle_local(now, out),
+                Item::Care => self.life.care_due(now, out),
                 Item::Stream(id, due) => {
                     if let Some(stream) = self.streams.get_mut(&id).map(Arc::make_mut) {
                         technical::fire(id, stream, due, now, &mut self.life, out);
@@ -284,6 +297,7 @@ impl Twin {
             Event::Acknowledged { alert, by, note } => {
                 self.life.acknowledge(*alert, by, note, known, out);
             }
+            Event::Care { by, act } => self.life.care(by, act, known, out),
             Event::GatewayRevoked { gateway } => self.revoke(gateway, known, out),
             Event::StreamFrozen { stream } => {
                 self.shut_out(&[*stream], ShutOut::Frozen, known, out);

@@ -2,7 +2,7 @@
 // cautious known value, never an exception, because a row must not vanish over one unknown field.
 
 import type * as wire from "./gen/v1/alert_pb.ts";
-import { AlertState as WireState, Category as WireCategory, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
+import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
 import type { CoverageResponse, HistoryChunk } from "./gen/v1/history_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
 import { COVERAGE_CLASSES } from "./model.ts";
@@ -13,6 +13,7 @@ import type {
   Channel,
   Coverage,
   Device,
+  Duty,
   Evidence,
   Forecast,
   Gateway,
@@ -52,6 +53,12 @@ function alertState(value: WireState): AlertState {
   return "active";
 }
 
+function duty(value: WireDuty): Duty {
+  if (value === WireDuty.DOCTOR) return "doctor";
+  if (value === WireDuty.SUPERVISOR) return "supervisor";
+  return "nurse";
+}
+
 function evidence(from: wire.Evidence): Evidence {
   return {
     kind: from.kind,
@@ -89,6 +96,12 @@ export function alert(from: wire.Alert): Alert {
     testData: from.testData,
     position: from.position,
     retrospective: from.retrospective,
+    calls: from.calls.map((call) => ({ at: ms(call.atUs), duty: duty(call.duty) })),
+    nextCall: msOrNull(from.nextCallUs),
+    unanswered: msOrNull(from.unansweredUs),
+    snoozedUntil: msOrNull(from.snoozedUntilUs),
+    owner: from.owner,
+    comments: from.comments.map((comment) => ({ at: ms(comment.atUs), by: comment.by, text: comment.text })),
   };
 }
 

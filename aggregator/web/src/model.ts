@@ -24,6 +24,15 @@ export interface Evidence {
   readonly contribution: number;
 }
 
+export type Duty = "nurse" | "doctor" | "supervisor";
+
+/** Somebody said something about an alert. */
+export interface Comment {
+  readonly at: number;
+  readonly by: string;
+  readonly text: string;
+}
+
 export interface Alert {
   readonly id: string;
   readonly patient: string;
@@ -49,6 +58,17 @@ export interface Alert {
   /** Journal position of the last change, for ordering only. */
   readonly position: bigint;
   readonly retrospective: boolean;
+  /** Who was called while nobody took notice, in order. */
+  readonly calls: readonly { readonly at: number; readonly duty: Duty }[];
+  /** When the next one is called. */
+  readonly nextCall: number | null;
+  /** The last one was called, and nobody took notice. */
+  readonly unanswered: number | null;
+  /** A person silenced the condition until then. */
+  readonly snoozedUntil: number | null;
+  /** Whose affair it is; empty: nobody's in particular. */
+  readonly owner: string;
+  readonly comments: readonly Comment[];
 }
 
 export interface Channel {

@@ -1,7 +1,7 @@
 // Every word on screen, in one place, for later translation. Words that come from the centre (summaries,
 // findings, sources) are its own.
 
-import type { AlertState, Category, Kind, Priority } from "./model.ts";
+import type { AlertState, Category, Duty, Kind, Priority } from "./model.ts";
 
 const KIND_NAMES: Readonly<Record<Kind, string>> = {
   1: "Heart rate",
@@ -252,6 +252,13 @@ export const texts = {
     cancel: "Cancel",
     failed: (why: string) => `Not acknowledged: ${why}`,
     acknowledged: (who: string, when: string) => `Acknowledged by ${who}, ${when}`,
+    owner: (who: string) => `owner: ${who}`,
+    snoozed: (clock: string) => `silenced until ${clock}`,
+    call: (duty: Duty, clock: string) => `${duty} ${clock}`,
+    called: (calls: string) => `called: ${calls}`,
+    unanswered: "nobody answered",
+    nextCall: (clock: string) => `next call ${clock}`,
+    comment: (clock: string, who: string, said: string) => `${clock}, ${who}: ${said}`,
     acknowledgedSpoken: "Acknowledged.",
     details: "Details",
     loadFailed: "Resolved alerts could not be loaded.",

@@ -27,6 +27,12 @@ export function alert(from: Partial<Alert>): Alert {
     testData: false,
     position: 1n,
     retrospective: false,
+    calls: [],
+    nextCall: null,
+    unanswered: null,
+    snoozedUntil: null,
+    owner: "",
+    comments: [],
     ...from,
   };
 }

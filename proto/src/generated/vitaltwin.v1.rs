@@ -324,6 +324,64 @@ pub struct AcknowledgeRequest {
     #[prost(string, tag = "2")]
     pub note: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CommentRequest {
+    #[prost(string, tag = "1")]
+    pub alert: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetOwnerRequest {
+    #[prost(string, tag = "1")]
+    pub alert: ::prost::alloc::string::String,
+    /// A person's name as they sign in; empty: nobody's in particular.
+    #[prost(string, tag = "2")]
+    pub owner: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnoozeRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// As Alert.condition.
+    #[prost(string, tag = "2")]
+    pub condition: ::prost::alloc::string::String,
+    /// Seconds from now; 12 hours at most.
+    #[prost(uint32, tag = "3")]
+    pub for_s: u32,
+    /// Why; needed.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnoozeResponse {
+    #[prost(message, optional, tag = "1")]
+    pub snooze: ::core::option::Option<Snooze>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSnoozeRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub condition: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSnoozeResponse {}
+/// A condition that a person silenced.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Snooze {
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Known times.
+    #[prost(int64, tag = "4")]
+    pub since_us: i64,
+    #[prost(int64, tag = "5")]
+    pub until_us: i64,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Alert {
     /// Stable id.
@@ -385,6 +443,41 @@ pub struct Alert {
     /// When the gateway told the home of it by itself because it heard nothing from the centre; 0 = it did not.
     #[prost(int64, tag = "24")]
     pub told_locally_us: i64,
+    /// Who was called while nobody took notice, in order; of the present wait, or of the last one.
+    #[prost(message, repeated, tag = "25")]
+    pub calls: ::prost::alloc::vec::Vec<Call>,
+    /// When the next one is called, or the last one's time is over; 0 = nobody is called any more.
+    #[prost(int64, tag = "26")]
+    pub next_call_us: i64,
+    /// The last one was called and nobody took notice; 0 = that did not happen.
+    #[prost(int64, tag = "27")]
+    pub unanswered_us: i64,
+    /// A person silenced the condition until then; 0 = not.
+    #[prost(int64, tag = "28")]
+    pub snoozed_until_us: i64,
+    /// Whose affair it is; empty: nobody's in particular.
+    #[prost(string, tag = "29")]
+    pub owner: ::prost::alloc::string::String,
+    /// The newest last; the newest 16.
+    #[prost(message, repeated, tag = "30")]
+    pub comments: ::prost::alloc::vec::Vec<Comment>,
+}
+/// A call of whoever has a duty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Call {
+    #[prost(int64, tag = "1")]
+    pub at_us: i64,
+    #[prost(enumeration = "Duty", tag = "2")]
+    pub duty: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Comment {
+    #[prost(int64, tag = "1")]
+    pub at_us: i64,
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Evidence {
@@ -403,6 +496,38 @@ pub struct Evidence {
     /// Share of the decision; the shares of one alert sum to 1.
     #[prost(double, tag = "7")]
     pub contribution: f64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Duty {
+    Unspecified = 0,
+    Nurse = 1,
+    Doctor = 2,
+    Supervisor = 3,
+}
+impl Duty {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DUTY_UNSPECIFIED",
+            Self::Nurse => "DUTY_NURSE",
+            Self::Doctor => "DUTY_DOCTOR",
+            Self::Supervisor => "DUTY_SUPERVISOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DUTY_UNSPECIFIED" => Some(Self::Unspecified),
+            "DUTY_NURSE" => Some(Self::Nurse),
+            "DUTY_DOCTOR" => Some(Self::Doctor),
+            "DUTY_SUPERVISOR" => Some(Self::Supervisor),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -681,6 +806,98 @@ pub mod alert_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Acknowledge"));
             self.inner.unary(req, path, codec).await
         }
+        /// A person says something about an alert. It is no answer to it: who was called is called on.
+        pub async fn comment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CommentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.AlertService/Comment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Comment"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says whose affair an alert is.
+        pub async fn set_owner(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetOwnerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.AlertService/SetOwner",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "SetOwner"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Silences a condition of a patient for a while: it is raised and shown, and nobody is called. Refused
+        /// (FAILED_PRECONDITION) while the condition holds at high priority, and over as soon as it gets there.
+        pub async fn snooze(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SnoozeRequest>,
+        ) -> std::result::Result<tonic::Response<super::SnoozeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.AlertService/Snooze",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Snooze"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a snooze before its time.
+        pub async fn end_snooze(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSnoozeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSnoozeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.AlertService/EndSnooze",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "EndSnooze"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -724,6 +941,30 @@ pub mod alert_service_server {
             &self,
             request: tonic::Request<super::AcknowledgeRequest>,
         ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status>;
+        /// A person says something about an alert. It is no answer to it: who was called is called on.
+        async fn comment(
+            &self,
+            request: tonic::Request<super::CommentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status>;
+        /// Says whose affair an alert is.
+        async fn set_owner(
+            &self,
+            request: tonic::Request<super::SetOwnerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status>;
+        /// Silences a condition of a patient for a while: it is raised and shown, and nobody is called. Refused
+        /// (FAILED_PRECONDITION) while the condition holds at high priority, and over as soon as it gets there.
+        async fn snooze(
+            &self,
+            request: tonic::Request<super::SnoozeRequest>,
+        ) -> std::result::Result<tonic::Response<super::SnoozeResponse>, tonic::Status>;
+        /// Ends a snooze before its time.
+        async fn end_snooze(
+            &self,
+            request: tonic::Request<super::EndSnoozeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSnoozeResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct AlertServiceServer<T> {
@@ -966,6 +1207,186 @@ pub mod alert_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AcknowledgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.AlertService/Comment" => {
+                    #[allow(non_camel_case_types)]
+                    struct CommentSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::UnaryService<super::CommentRequest>
+                    for CommentSvc<T> {
+                        type Response = super::Alert;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CommentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::comment(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CommentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.AlertService/SetOwner" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetOwnerSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::UnaryService<super::SetOwnerRequest>
+                    for SetOwnerSvc<T> {
+                        type Response = super::Alert;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetOwnerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::set_owner(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetOwnerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.AlertService/Snooze" => {
+                    #[allow(non_camel_case_types)]
+                    struct SnoozeSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::UnaryService<super::SnoozeRequest>
+                    for SnoozeSvc<T> {
+                        type Response = super::SnoozeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SnoozeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::snooze(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SnoozeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.AlertService/EndSnooze" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndSnoozeSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::UnaryService<super::EndSnoozeRequest>
+                    for EndSnoozeSvc<T> {
+                        type Response = super::EndSnoozeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndSnoozeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::end_snooze(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndSnoozeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -4661,6 +5082,9 @@ pub struct Twin {
     pub rhythm: ::core::option::Option<Rhythm>,
     #[prost(message, repeated, tag = "13")]
     pub tallies: ::prost::alloc::vec::Vec<Tally>,
+    /// Conditions that people silenced.
+    #[prost(message, repeated, tag = "14")]
+    pub snoozes: ::prost::alloc::vec::Vec<Snooze>,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Channel {

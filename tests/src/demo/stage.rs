@@ -211,13 +211,19 @@ fn introduce(world: &World, options: &Options) -> Result<()> {
 /// One line for each change of an alert.
 fn tell(names: &BTreeMap<String, String>, started: Time, alert: &v1::Alert) {
     let step = match alert.state() {
+        v1::AlertState::Active if alert.unanswered_us > 0 => "unanswered",
+        v1::AlertState::Active if alert.calls.len() > 1 => "calls on",
         v1::AlertState::Active => "raised",
         v1::AlertState::Acknowledged => "acknowledged",
         v1::AlertState::Resolved => "resolved",
         v1::AlertState::Unspecified => "changed",
     };
-    let at = [alert.raised_us, alert.acknowledged_us, alert.resolved_us]
+    let called = alert.calls.last().map_or(0, |call| call.at_us);
+    let (raised, answered) = (alert.raised_us, alert.acknowledged_us);
+    let ended = [alert.resolved_us, alert.unanswered_us, called];
+    let at = [raised, answered]
         .into_iter()
+        .chain(ended)
         .max()
         .unwrap_or_default();
     let after = Time::from_micros(at).since(started).as_secs_f64();

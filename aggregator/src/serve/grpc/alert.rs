@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use proto::v1::alert_service_server::AlertService;
 use proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, Category, GetAlertRequest, ListAlertsRequest,
-    ListAlertsResponse, Priority, WatchAlertsRequest,
+    AcknowledgeRequest, Alert, AlertState, Category, CommentRequest, EndSnoozeRequest,
+    EndSnoozeResponse, GetAlertRequest, ListAlertsRequest, ListAlertsResponse, Priority,
+    SetOwnerRequest, SnoozeRequest, SnoozeResponse, WatchAlertsRequest,
 };
 use tonic::{Request, Response, Status};
+use twin::{Condition, rule};
+use vitals::{PatientId, Span};
 
 use super::watch::{self, Events};
-use super::{Watched, caller, patients, stopping};
+use super::{Watched, caller, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::patient::Patients;
 use crate::publish::event::AlertEvent;
@@ -22,8 +25,10 @@ use crate::serve::error;
 
 /// Alerts in one page of a list, at most and by default.
 const PAGE: usize = 1000;
-/// Longest note of an acknowledgement, characters.
+/// Longest note, comment or reason, characters.
 const NOTE: usize = 1000;
+/// Longest name of an owner, characters.
+const NAME: usize = 100;
 /// Longest alert id that is looked up, bytes.
 const ID: usize = 64;
 
@@ -53,6 +58,17 @@ impl AlertsApi {
             })
             .ok_or_else(|| error::not_found("alert"))
     }
+}
+
+/// What a call about a condition names.
+fn condition_of(id: &str, name: &str) -> Result<(PatientId, Condition), Status> {
+    let condition = Condition::parse(name).ok_or_else(|| {
+        error::invalid(
+            "condition",
+            "must be a condition as alerts name it, such as heart_rate_low",
+        )
+    })?;
+    Ok((patient("patient", id)?, condition))
 }
 
 /// Most urgent first: what holds, then by priority, then the newest.
@@ -168,8 +184,86 @@ impl AlertService for AlertsApi {
             .patients
             .acknowledge(&record.alert.id, &by, &note)
             .await;
-        let record = done.map_err(|failed| error::acknowledge(&failed))?;
+        let record = done.map_err(|failed| error::care(&failed))?;
         Ok(Response::new(Alert::clone(&record.alert)))
+    }
+
+    async fn comment(&self, request: Request<CommentRequest>) -> Result<Response<Alert>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let text = error::text("text", &asked.text, NOTE)?;
+        if text.is_empty() {
+            return Err(error::invalid("text", "must say something"));
+        }
+        let record = self.find(&caller, &asked.alert, Kind::Acknowledgement)?;
+        let by = self.access.actor(&caller).name();
+        let done = self.patients.comment(&record.alert.id, &by, &text).await;
+        let record = done.map_err(|failed| error::care(&failed))?;
+        Ok(Response::new(Alert::clone(&record.alert)))
+    }
+
+    async fn set_owner(
+        &self,
+        request: Request<SetOwnerRequest>,
+    ) -> Result<Response<Alert>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let owner = error::text("owner", &asked.owner, NAME)?;
+        let record = self.find(&caller, &asked.alert, Kind::Duty)?;
+        let by = self.access.actor(&caller).name();
+        let done = self.patients.set_owner(&record.alert.id, &by, &owner).await;
+        let record = done.map_err(|failed| error::care(&failed))?;
+        Ok(Response::new(Alert::clone(&record.alert)))
+    }
+
+    async fn snooze(
+        &self,
+        request: Request<SnoozeRequest>,
+    ) -> Result<Response<SnoozeResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let (patient, condition) = condition_of(&asked.patient, &asked.condition)?;
+        let reason = error::text("reason", &asked.reason, NOTE)?;
+        if reason.is_empty() {
+            return Err(error::invalid(
+                "reason",
+                "must say why nobody is to be called",
+            ));
+        }
+        let last = Span::from_secs(asked.for_s.into());
+        if last < Span::from_secs(1) || last > rule::SNOOZE_AT_MOST {
+            return Err(error::invalid(
+                "for_s",
+                "must be from 1 to 43200 (12 hours)",
+            ));
+        }
+        self.access
+            .check(&caller, Some(&patient), Kind::Duty)
+            .map_err(error::denied)?;
+        let by = self.access.actor(&caller).name();
+        let when = (self.access.clock().now(), last);
+        let what = (condition, reason.as_str());
+        let done = self.patients.snooze(&patient, &by, what, when).await;
+        let snooze = done.map_err(|failed| error::care(&failed))?;
+        Ok(Response::new(SnoozeResponse {
+            snooze: Some(snooze),
+        }))
+    }
+
+    async fn end_snooze(
+        &self,
+        request: Request<EndSnoozeRequest>,
+    ) -> Result<Response<EndSnoozeResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        let (patient, condition) = condition_of(&asked.patient, &asked.condition)?;
+        self.access
+            .check(&caller, Some(&patient), Kind::Duty)
+            .map_err(error::denied)?;
+        let by = self.access.actor(&caller).name();
+        let done = self.patients.end_snooze(&patient, &by, condition).await;
+        done.map_err(|failed| error::care(&failed))?;
+        Ok(Response::new(EndSnoozeResponse {}))
     }
 }
 

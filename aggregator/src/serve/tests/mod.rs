@@ -8,6 +8,7 @@ mod rig;
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{Method, Request, StatusCode, header};
 use prost::Message as _;
@@ -581,6 +582,109 @@ async fn an_alert_is_acknowledged_once_with_its_note() {
         position,
         "and nothing was written"
     );
+}
+
+#[tokio::test]
+async fn what_people_do_about_an_alert_is_in_their_name_and_in_the_log() {
+    let rig = Rig::fast().await;
+    let patient = rig.patient("p-1").await;
+    rig.assign(&patient, "g-1", rig.clock.now()).await;
+    let reaches = async {
+        while rig.patients.hub().alerts().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(reaches).await;
+    let raised = v1::Alert::clone(&rig.patients.hub().alerts()[0].alert);
+    assert_eq!(raised.condition, "gateway_silent");
+    assert_eq!(raised.calls[0].duty(), v1::Duty::Nurse, "called at once");
+    async fn call<M: prost::Message>(rig: &Rig, method: &str, message: M) -> (Code, Bytes) {
+        let path = format!("/vitaltwin.v1.AlertService/{method}");
+        let operator = Some(rig.operator());
+        rig.call(&path, &message, Wire::Native, operator, &[]).await
+    }
+    let alert = raised.id.clone();
+    let comment = |text: &str| v1::CommentRequest {
+        alert: alert.clone(),
+        text: text.into(),
+    };
+    let own = |owner: &str| v1::SetOwnerRequest {
+        alert: alert.clone(),
+        owner: owner.into(),
+    };
+    let snooze = |condition: &str, for_s: u32, reason: &str| v1::SnoozeRequest {
+        patient: "p-1".into(),
+        condition: condition.into(),
+        for_s,
+        reason: reason.into(),
+    };
+    // What cannot be done says why, and changes nothing. (The clock runs fast: ticks come by themselves.)
+    let refused = [
+        call(&rig, "Comment", comment(" \n")).await,
+        call(&rig, "Comment", comment(&"x".repeat(1001))).await,
+        call(&rig, "SetOwner", own(&"x".repeat(101))).await,
+        call(&rig, "Snooze", snooze("gateway_silent", 0, "r")).await,
+        call(&rig, "Snooze", snooze("gateway_silent", 43_201, "r")).await,
+        call(&rig, "Snooze", snooze("gateway_silent", 60, " ")).await,
+        call(&rig, "Snooze", snooze("no_such_condition", 60, "r")).await,
+    ];
+    assert!(
+        refused
+            .iter()
+            .all(|(code, _)| *code == Code::InvalidArgument)
+    );
+    let (code, _) = call(
+        &rig,
+        "EndSnooze",
+        v1::EndSnoozeRequest {
+            patient: "p-1".into(),
+            condition: "gateway_silent".into(),
+        },
+    )
+    .await;
+    assert_eq!(code, Code::Ok, "there was none to end");
+    let unknown = v1::SnoozeRequest {
+        patient: "p-9".into(),
+        ..snooze("gateway_silent", 60, "r")
+    };
+    assert_eq!(call(&rig, "Snooze", unknown).await.0, Code::NotFound);
+    let kept = rig.patients.hub().alert(&alert).expect("known");
+    assert!(kept.alert.comments.is_empty() && kept.alert.owner.is_empty());
+    assert_eq!(kept.alert.snoozed_until_us, 0);
+    // What can is there at once, with the name of who did it.
+    let (code, _) = call(&rig, "Comment", comment("rang the home: \u{202e}no answer")).await;
+    assert_eq!(code, Code::Ok);
+    let (code, bytes) = call(&rig, "SetOwner", own("ben")).await;
+    assert_eq!(code, Code::Ok);
+    let held = v1::Alert::decode(&bytes[5..]).expect("an alert");
+    assert_eq!(held.owner, "ben");
+    let words = (held.comments[0].by.as_str(), held.comments[0].text.as_str());
+    assert_eq!(words, ("operator olga", "rang the home: no answer"));
+    assert_eq!(held.state(), v1::AlertState::Active, "words are no answer");
+    let (code, bytes) = call(
+        &rig,
+        "Snooze",
+        snooze("gateway_silent", 43_200, "moving house"),
+    )
+    .await;
+    assert_eq!(code, Code::Ok);
+    let answer = v1::SnoozeResponse::decode(&bytes[5..]).expect("an answer");
+    let snoozed = answer.snooze.expect("what is in force");
+    let lasts = Time::from_micros(snoozed.until_us).since(Time::from_micros(snoozed.since_us));
+    // From the call, not from the commit, and the clock runs fast.
+    let asked = vitals::Span::from_mins(12 * 60);
+    assert!(
+        lasts <= asked && lasts > vitals::Span::from_mins(11 * 60),
+        "{lasts:?}"
+    );
+    let held = rig.patients.hub().alert(&alert).expect("known");
+    assert_eq!(held.alert.snoozed_until_us, snoozed.until_us);
+    assert_eq!(held.alert.next_call_us, 0, "nobody is called");
+    // Their words lie sealed in the log, and the same is there after a restart.
+    let rig = rig.restart().await;
+    let again = rig.patients.hub().alert(&alert).expect("known");
+    assert_eq!(again.alert.comments, held.alert.comments);
+    assert_eq!(again.alert.owner, "ben");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use twin::Condition;
+use twin::care::Act;
 use twin::event::{Assigned, Batch, Gap, Heartbeat, Link, LocalAlert};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
@@ -140,6 +141,27 @@ fn any_batch() -> impl Strategy<Value = Batch> {
         )
 }
 
+fn any_act() -> impl Strategy<Value = Act> {
+    let condition = || (0..Condition::ALL.len()).prop_map(|index| Condition::ALL[index]);
+    let until = prop_oneof![9 => (-100i64..8000).prop_map(at), 1 => any::<i64>().prop_map(Time::from_micros)];
+    prop_oneof![
+        (0u64..6).prop_map(|n| Act::Comment {
+            alert: twin::AlertId(n),
+            text: "so".into()
+        }),
+        (0u64..6).prop_map(|n| Act::Own {
+            alert: twin::AlertId(n),
+            owner: "y".into()
+        }),
+        (condition(), until).prop_map(|(condition, until)| Act::Snooze {
+            condition,
+            until,
+            reason: String::new()
+        }),
+        condition().prop_map(|condition| Act::Wake { condition }),
+    ]
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(assigned()),
@@ -153,6 +175,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             stream: StreamId([1; 16]), context: ContextId([context; 16]), number, readings,
         }),
         1 => (0u64..6).prop_map(|n| Event::Acknowledged { alert: twin::AlertId(n), by: "x".into(), note: String::new() }),
+        1 => any_act().prop_map(|act| Event::Care { by: "x".into(), act }),
         1 => (any::<bool>(), prop::option::of(any::<bool>())).prop_map(|(oxygen_target_88_92, on_oxygen)| {
             Event::Context(twin::event::Context { oxygen_target_88_92, on_oxygen, alert_and_oriented: on_oxygen })
         }),

@@ -1,6 +1,7 @@
 //! The fold from outside: what a log does to a twin. One module per promise.
 
 mod alerts;
+mod care;
 mod coverage;
 mod determinism;
 mod fusion;

@@ -1,7 +1,7 @@
 // Alerts with their evidence, and the one act that people do about them here: acknowledge. The card is shared
 // by the patient's page and the page of all alerts; physiological and technical ones are kept apart.
 
-import { h, reconcile, set, show, spoken, text } from "../dom.ts";
+import { fill, h, reconcile, set, show, spoken, text } from "../dom.ts";
 import { RR_INTERVAL } from "../kinds.ts";
 import type { Alert, Category, Evidence } from "../model.ts";
 import { byUrgency, displayName, openAlerts } from "../store.ts";
@@ -24,6 +24,8 @@ export class AlertCard {
   readonly #raised = new Moment();
   readonly #onset = new Moment();
   readonly #expected = h("p", { class: "expected" });
+  readonly #calls = h("p", { class: "alert-calls" });
+  readonly #comments = h("ul", { class: "comments" });
   readonly #evidence = h("ul", { class: "evidence" });
   readonly #evidenceViews = new Map<string, EvidenceView>();
   readonly #why: HTMLElement;
@@ -63,6 +65,8 @@ export class AlertCard {
       this.#summary,
       this.#plain,
       this.#times,
+      this.#calls,
+      this.#comments,
       this.#why,
       this.#act.root,
       h(
@@ -89,6 +93,7 @@ export class AlertCard {
     if (alert.retrospective) tags.push(words.retrospectiveTag);
     text(this.#tags, tags.join(" · "));
     this.#updateTimes(alert, now);
+    this.#updateCare(alert);
     this.#updateEvidence(alert);
     this.#subject.update(alert.subject);
     this.#model.update(alert.model);
@@ -114,6 +119,15 @@ export class AlertCard {
     }
   }
 
+  #updateCare(alert: Alert): void {
+    const said = care(alert);
+    show(this.#calls, said !== "");
+    text(this.#calls, said);
+    set(this.#calls, "class", alert.unanswered !== null && alert.state === "active" ? "alert-calls unanswered" : "alert-calls");
+    show(this.#comments, alert.comments.length > 0);
+    fill(this.#comments, ...alert.comments.map(({ at, by, text }) => h("li", {}, words.comment(time.clock(at), by, text))));
+  }
+
   #updateEvidence(alert: Alert): void {
     // A single ground without a figure says what the summary says.
     show(this.#why, alert.evidence.length > 1 || alert.evidence.some(({ value }) => value !== null));
@@ -127,6 +141,19 @@ export class AlertCard {
       (view, { item }) => view.update(item),
     );
   }
+}
+
+/** Who was called, who answers for it, and whether it is silenced. */
+function care(alert: Alert): string {
+  const parts: string[] = [];
+  if (alert.owner !== "") parts.push(words.owner(alert.owner));
+  if (alert.state === "resolved") return parts.join(" · ");
+  if (alert.snoozedUntil !== null) parts.push(words.snoozed(time.clock(alert.snoozedUntil)));
+  const called = alert.calls.map(({ at, duty }) => words.call(duty, time.clock(at)));
+  if (called.length > 0) parts.push(words.called(called.join(", ")));
+  if (alert.unanswered !== null && alert.state === "active") parts.push(words.unanswered);
+  else if (alert.nextCall !== null) parts.push(words.nextCall(time.clock(alert.nextCall)));
+  return parts.join(" · ");
 }
 
 /** Evidence may carry derived numbers (an entropy, a slope) under a kind: the unit is said only for plain readings. */

@@ -329,6 +329,9 @@ class Reason {
     if (alert.state === "acknowledged") {
       notes.push(words.acknowledgedBy(alert.acknowledgedBy, time.span(now - (alert.acknowledged ?? now))));
     }
+    if (alert.state === "active" && alert.unanswered !== null) notes.push(texts.alerts.unanswered);
+    if (alert.snoozedUntil !== null) notes.push(texts.alerts.snoozed(time.clock(alert.snoozedUntil)));
+    if (alert.owner !== "") notes.push(texts.alerts.owner(alert.owner));
     text(this.#note, notes.join(" · "));
   }
 }

@@ -1,0 +1,427 @@
+//! `alert`: what waits for a person, what people do about it, and what one shift tells the next.
+//!
+//! Invariant: every act is done in the name in the certificate. Must not know: how an act is done.
+
+use anyhow::Result;
+use clap::Subcommand;
+use proto::clock::Clock;
+use proto::v1::alert_service_client::AlertServiceClient;
+use proto::v1::twin_service_client::TwinServiceClient;
+use proto::v1::{
+    AcknowledgeRequest, Alert, AlertState, CommentRequest, Duty, EndSnoozeRequest,
+    ListAlertsRequest, ListTwinsRequest, Priority, SetOwnerRequest, Snooze, SnoozeRequest,
+};
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+use vitals::Span;
+
+use super::office::{self, Reader, said};
+use super::{print, show};
+use crate::dir::CentreDir;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertCommand {
+    /// List alerts, most urgent first, with who was called and whose they are.
+    List {
+        /// Also those that are resolved, as far as they are kept.
+        #[arg(long)]
+        resolved: bool,
+        /// As JSON, with the field names of `Alert` in proto/v1/alert.proto.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// Take notice of an alert: nobody else is called about it.
+    Acknowledge {
+        /// The alert's id.
+        alert: String,
+        /// What you did or will do.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// Say something about an alert. It is no answer: who is to be called is called on.
+    Comment {
+        /// The alert's id.
+        alert: String,
+        /// Your words.
+        text: String,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// Say whose affair an alert is.
+    Own {
+        /// The alert's id.
+        alert: String,
+        /// Whose; left out: nobody's in particular.
+        #[arg(default_value = "")]
+        person: String,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// Silence a condition of a patient for a while: it is shown, and nobody is called. High priority cannot be silenced,
+    /// and ends a snooze.
+    Snooze {
+        /// The patient's id.
+        patient: String,
+        /// The condition as alerts name it, such as heart_rate_low.
+        condition: String,
+        /// For how long; 720 (12 hours) at most.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=720))]
+        minutes: u32,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// End a snooze before its time.
+    Wake {
+        /// The patient's id.
+        patient: String,
+        /// The condition.
+        condition: String,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// What one shift tells the next: what waits, what nobody answered, what is silenced, what ended.
+    Handover {
+        /// How long the shift was.
+        #[arg(long, value_name = "N", default_value_t = 8)]
+        hours: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        reader: Reader,
+    },
+}
+
+pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) -> Result<()> {
+    let reader = match &command {
+        AlertCommand::List { reader, .. }
+        | AlertCommand::Acknowledge { reader, .. }
+        | AlertCommand::Comment { reader, .. }
+        | AlertCommand::Own { reader, .. }
+        | AlertCommand::Snooze { reader, .. }
+        | AlertCommand::Wake { reader, .. }
+        | AlertCommand::Handover { reader, .. } => reader,
+    };
+    let channel = office::reader(dir, reader, clock).await?;
+    let mut client = AlertServiceClient::new(channel.clone());
+    let done = match command {
+        AlertCommand::List { resolved, json, .. } => {
+            let alerts = list(&mut client, resolved).await?;
+            return print(&if json {
+                show::json(&alerts.iter().map(alert_json).collect())?
+            } else {
+                alerts.iter().map(line).collect()
+            });
+        }
+        AlertCommand::Handover { hours, json, .. } => {
+            let since = clock.now() - Span::from_mins(i64::from(hours) * 60);
+            let handover = Handover {
+                alerts: list(&mut client, true).await?,
+                snoozes: snoozes(channel).await?,
+                since_us: since.as_micros(),
+            };
+            return print(&if json {
+                show::json(&handover.to_json())?
+            } else {
+                handover.to_text()
+            });
+        }
+        AlertCommand::Acknowledge { alert, note, .. } => {
+            let request = AcknowledgeRequest { alert, note };
+            client.acknowledge(request).await
+        }
+        AlertCommand::Comment { alert, text, .. } => {
+            client.comment(CommentRequest { alert, text }).await
+        }
+        AlertCommand::Own { alert, person, .. } => {
+            let request = SetOwnerRequest {
+                alert,
+                owner: person,
+            };
+            client.set_owner(request).await
+        }
+        AlertCommand::Snooze {
+            patient,
+            condition,
+            minutes,
+            reason,
+            ..
+        } => {
+            let request = SnoozeRequest {
+                patient,
+                condition,
+                for_s: minutes * 60,
+                reason,
+            };
+            let answer = client.snooze(request).await.map_err(said)?.into_inner();
+            let snooze = answer.snooze.unwrap_or_default();
+            return print(&format!("silent until {}\n", show::time(snooze.until_us)));
+        }
+        AlertCommand::Wake {
+            patient, condition, ..
+        } => {
+            let request = EndSnoozeRequest { patient, condition };
+            client.end_snooze(request).await.map_err(said)?;
+            return print("heard again\n");
+        }
+    };
+    print(&line(&done.map_err(said)?.into_inner()))
+}
+
+async fn list(client: &mut AlertServiceClient<Channel>, resolved: bool) -> Result<Vec<Alert>> {
+    let (mut alerts, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListAlertsRequest {
+            include_resolved: resolved,
+            page_token,
+            ..ListAlertsRequest::default()
+        };
+        let page = client.list(request).await.map_err(said)?.into_inner();
+        alerts.extend(page.alerts);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(alerts);
+        }
+    }
+}
+
+/// What is silenced, with whose it is.
+async fn snoozes(channel: Channel) -> Result<Vec<(String, Snooze)>> {
+    let mut client = TwinServiceClient::new(channel);
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListTwinsRequest {
+            page_token,
+            ..ListTwinsRequest::default()
+        };
+        let page = client.list(request).await.map_err(said)?.into_inner();
+        for twin in page.twins {
+            let of = |snooze| (twin.patient.clone(), snooze);
+            all.extend(twin.snoozes.into_iter().map(of));
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(all);
+        }
+    }
+}
+
+/// PURE. See [`AlertCommand::Handover`].
+struct Handover {
+    alerts: Vec<Alert>,
+    snoozes: Vec<(String, Snooze)>,
+    since_us: i64,
+}
+
+impl Handover {
+    /// Each alert that holds or ended in the shift, under exactly one heading.
+    fn parts(&self) -> [(&'static str, Vec<&Alert>); 4] {
+        let holds = |alert: &&Alert| alert.state() != AlertState::Resolved;
+        let unanswered = |alert: &&Alert| alert.unanswered_us > 0;
+        let part = |which: &dyn Fn(&&Alert) -> bool| self.alerts.iter().filter(which).collect();
+        [
+            (
+                "nobody answered",
+                part(&|alert| {
+                    holds(alert) && alert.state() == AlertState::Active && unanswered(alert)
+                }),
+            ),
+            (
+                "waits for a person",
+                part(&|alert| {
+                    holds(alert) && alert.state() == AlertState::Active && !unanswered(alert)
+                }),
+            ),
+            (
+                "acknowledged and not over",
+                part(&|alert| alert.state() == AlertState::Acknowledged),
+            ),
+            (
+                "ended in this shift",
+                part(&|alert| !holds(alert) && alert.resolved_us >= self.since_us),
+            ),
+        ]
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("since {}\n", show::time(self.since_us));
+        for (heading, alerts) in self.parts() {
+            text += &format!("\n{heading}: {}\n", alerts.len());
+            text.extend(alerts.into_iter().map(line));
+        }
+        text += &format!("\nsilenced: {}\n", self.snoozes.len());
+        for (patient, snooze) in &self.snoozes {
+            text += &format!(
+                "{patient}  {}  until {}, by {}: {}\n",
+                snooze.condition,
+                show::time(snooze.until_us),
+                snooze.by,
+                snooze.reason
+            );
+        }
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        let part = |(heading, alerts): (&str, Vec<&Alert>)| {
+            let alerts: Vec<Value> = alerts.into_iter().map(alert_json).collect();
+            (heading.replace(' ', "_"), Value::from(alerts))
+        };
+        let mut json: serde_json::Map<String, Value> = self.parts().map(part).into_iter().collect();
+        let snoozes = self.snoozes.iter().map(|(patient, snooze)| {
+            json!({
+                "patient": patient,
+                "condition": snooze.condition,
+                "by": snooze.by,
+                "reason": snooze.reason,
+                "since_us": snooze.since_us,
+                "until_us": snooze.until_us,
+            })
+        });
+        json.insert("silenced".into(), snoozes.collect());
+        json.insert("since_us".into(), self.since_us.into());
+        json.into()
+    }
+}
+
+const fn duty(duty: Duty) -> &'static str {
+    match duty {
+        Duty::Nurse => "nurse",
+        Duty::Doctor => "doctor",
+        Duty::Supervisor => "supervisor",
+        Duty::Unspecified => "unknown",
+    }
+}
+
+const fn priority(priority: Priority) -> &'static str {
+    match priority {
+        Priority::High => "HIGH",
+        Priority::Medium => "medium",
+        Priority::Low => "low",
+        Priority::Unspecified => "unknown",
+    }
+}
+
+/// What became of it so far.
+fn fate(alert: &Alert) -> String {
+    let called = || {
+        let names: Vec<&str> = alert.calls.iter().map(|call| duty(call.duty())).collect();
+        names.join(", ")
+    };
+    match alert.state() {
+        AlertState::Resolved => format!("over {}", show::time(alert.resolved_us)),
+        AlertState::Acknowledged => format!("acknowledged by {}", alert.acknowledged_by),
+        AlertState::Active | AlertState::Unspecified if alert.snoozed_until_us > 0 => {
+            format!("silent until {}", show::time(alert.snoozed_until_us))
+        }
+        AlertState::Active | AlertState::Unspecified if alert.unanswered_us > 0 => {
+            format!("NOBODY ANSWERED; called: {}", called())
+        }
+        AlertState::Active | AlertState::Unspecified => format!("called: {}", called()),
+    }
+}
+
+fn line(alert: &Alert) -> String {
+    let mut text = format!(
+        "{}  {:6}  {}  {}  {}; {}",
+        alert.id,
+        priority(alert.priority()),
+        show::time(alert.raised_us),
+        alert.patient,
+        alert.summary,
+        fate(alert)
+    );
+    if !alert.owner.is_empty() {
+        text += &format!("; owner {}", alert.owner);
+    }
+    text += "\n";
+    for comment in &alert.comments {
+        let at = show::time(comment.at_us);
+        text += &format!("    {at} {}: {}\n", comment.by, comment.text);
+    }
+    text
+}
+
+fn alert_json(alert: &Alert) -> Value {
+    let calls = alert
+        .calls
+        .iter()
+        .map(|call| json!({ "at_us": call.at_us, "duty": duty(call.duty()) }));
+    let comments = alert
+        .comments
+        .iter()
+        .map(|comment| json!({ "at_us": comment.at_us, "by": comment.by, "text": comment.text }));
+    json!({
+        "id": alert.id,
+        "patient": alert.patient,
+        "condition": alert.condition,
+        "priority": priority(alert.priority()).to_lowercase(),
+        "state": match alert.state() {
+            AlertState::Active | AlertState::Unspecified => "active",
+            AlertState::Acknowledged => "acknowledged",
+            AlertState::Resolved => "resolved",
+        },
+        "summary": alert.summary,
+        "onset_us": alert.onset_us,
+        "raised_us": alert.raised_us,
+        "acknowledged_us": alert.acknowledged_us,
+        "acknowledged_by": alert.acknowledged_by,
+        "acknowledge_note": alert.acknowledge_note,
+        "resolved_us": alert.resolved_us,
+        "calls": calls.collect::<Vec<_>>(),
+        "next_call_us": alert.next_call_us,
+        "unanswered_us": alert.unanswered_us,
+        "snoozed_until_us": alert.snoozed_until_us,
+        "owner": alert.owner,
+        "comments": comments.collect::<Vec<_>>(),
+        "retrospective": alert.retrospective,
+        "test_data": alert.test_data,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(id: &str, state: AlertState, unanswered_us: i64, resolved_us: i64) -> Alert {
+        Alert {
+            id: id.into(),
+            state: state as i32,
+            unanswered_us,
+            resolved_us,
+            ..Alert::default()
+        }
+    }
+
+    #[test]
+    fn a_handover_has_each_alert_once_and_what_ended_before_not_at_all() {
+        let handover = Handover {
+            alerts: vec![
+                alert("waits", AlertState::Active, 0, 0),
+                alert("alone", AlertState::Active, 5, 0),
+                // Acknowledged late, after the ladder had ended.
+                alert("taken", AlertState::Acknowledged, 5, 0),
+                alert("over", AlertState::Resolved, 0, 100),
+                alert("long over", AlertState::Resolved, 0, 99),
+            ],
+            snoozes: Vec::new(),
+            since_us: 100,
+        };
+        let ids = |(_, alerts): (_, Vec<&Alert>)| {
+            alerts
+                .iter()
+                .map(|alert| alert.id.clone())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let got = handover.parts().map(ids);
+        assert_eq!(got, ["alone", "waits", "taken", "over"]);
+    }
+}

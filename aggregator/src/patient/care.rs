@@ -1,0 +1,205 @@
+//! What people do about alerts: each act is sealed, made durable, and answered once it is folded.
+//!
+//! Invariants: an act is answered when it is durable and visible; what is refused leaves no trace in the log. Must not
+//! know: gRPC, the gate (who may was asked before).
+
+use std::sync::Arc;
+
+use proto::v1::{self, AlertState};
+use twin::{AlertId, Condition, Priority};
+use vitals::{PatientId, Span, Time};
+
+use super::run::Patients;
+use crate::journal::{CareAct, Draft, Entry, JournalError, SealedText};
+use crate::publish::AlertRecord;
+
+/// Why an act could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CareError {
+    /// There is no such alert, or it is no longer kept.
+    #[error("there is no such alert")]
+    NoSuchAlert,
+    /// It holds no longer.
+    #[error("the alert is resolved already")]
+    Resolved,
+    /// The alert is the centre's own, about its work: it can be acknowledged and nothing else.
+    #[error("this alert is about the centre itself: it can be acknowledged only")]
+    OwnAlert,
+    /// It holds at high priority, which nothing silences.
+    #[error("the condition holds at high priority")]
+    TooUrgent,
+    /// There is no such patient.
+    #[error("there is no such patient")]
+    NoSuchPatient,
+    /// The patient's key was destroyed.
+    #[error("the patient's key no longer exists")]
+    KeyGone,
+    /// The journal takes nothing.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Patients {
+    /// `by` takes notice of an alert. Taking notice again changes nothing. Returns when the act is durable and
+    /// folded.
+    ///
+    /// # Errors
+    /// [`CareError`].
+    pub async fn acknowledge(
+        &self,
+        alert: &str,
+        by: &str,
+        note: &str,
+    ) -> Result<Arc<AlertRecord>, CareError> {
+        let record = self.hub.alert(alert).ok_or(CareError::NoSuchAlert)?;
+        match record.alert.state() {
+            AlertState::Acknowledged => return Ok(record),
+            AlertState::Resolved => return Err(CareError::Resolved),
+            AlertState::Active | AlertState::Unspecified => {}
+        }
+        let patient = record.patient.clone();
+        let note = self.seal(&patient, note)?;
+        let (key, by) = (record.key.clone(), by.to_owned());
+        let entry = Entry::Acknowledged {
+            patient,
+            alert: key,
+            by,
+            note,
+        };
+        self.log(entry).await?;
+        self.hub.alert(alert).ok_or(CareError::NoSuchAlert)
+    }
+
+    /// `by` says something about an alert.
+    ///
+    /// # Errors
+    /// [`CareError`].
+    pub async fn comment(
+        &self,
+        alert: &str,
+        by: &str,
+        text: &str,
+    ) -> Result<Arc<AlertRecord>, CareError> {
+        let act = |alert| CareAct::Comment { alert };
+        self.about(alert, by, text, act).await
+    }
+
+    /// `by` says whose affair an alert is.
+    ///
+    /// # Errors
+    /// [`CareError`].
+    pub async fn set_owner(
+        &self,
+        alert: &str,
+        by: &str,
+        owner: &str,
+    ) -> Result<Arc<AlertRecord>, CareError> {
+        let owner = owner.to_owned();
+        let act = |alert| CareAct::Own { alert, owner };
+        self.about(alert, by, "", act).await
+    }
+
+    async fn about(
+        &self,
+        alert: &str,
+        by: &str,
+        text: &str,
+        act: impl FnOnce(String) -> CareAct + Send,
+    ) -> Result<Arc<AlertRecord>, CareError> {
+        let record = self.hub.alert(alert).ok_or(CareError::NoSuchAlert)?;
+        if AlertId::parse(&record.key).is_none() {
+            return Err(CareError::OwnAlert);
+        }
+        let patient = &record.patient;
+        self.care(patient, by, act(record.key.clone()), text)
+            .await?;
+        self.hub.alert(alert).ok_or(CareError::NoSuchAlert)
+    }
+
+    /// `by` silences a condition of a patient for `last` from `now`. Returns what is then in force.
+    ///
+    /// # Errors
+    /// [`CareError`]; also when the condition became urgent while this was made durable.
+    pub async fn snooze(
+        &self,
+        patient: &PatientId,
+        by: &str,
+        (condition, reason): (Condition, &str),
+        (now, last): (Time, Span),
+    ) -> Result<v1::Snooze, CareError> {
+        let is_urgent = |alert: &v1::Alert| {
+            alert.condition == condition.name() && alert.priority >= Priority::High as i32
+        };
+        if self.twin(patient)?.alerts.iter().any(is_urgent) {
+            return Err(CareError::TooUrgent);
+        }
+        let act = CareAct::Snooze {
+            condition: condition.name().to_owned(),
+            until: now + last,
+        };
+        self.care(patient, by, act, reason).await?;
+        let twin = self.twin(patient)?;
+        let mut snoozes = twin.snoozes.iter();
+        let snooze = snoozes.find(|snooze| snooze.condition == condition.name());
+        snooze.cloned().ok_or(CareError::TooUrgent)
+    }
+
+    /// `by` ends a snooze; where there is none, nothing happens.
+    ///
+    /// # Errors
+    /// [`CareError`].
+    pub async fn end_snooze(
+        &self,
+        patient: &PatientId,
+        by: &str,
+        condition: Condition,
+    ) -> Result<(), CareError> {
+        let name = condition.name();
+        let twin = self.twin(patient)?;
+        if !twin.snoozes.iter().any(|snooze| snooze.condition == name) {
+            return Ok(());
+        }
+        let act = CareAct::Wake {
+            condition: name.to_owned(),
+        };
+        self.care(patient, by, act, "").await
+    }
+
+    fn twin(&self, patient: &PatientId) -> Result<Arc<v1::Twin>, CareError> {
+        let index = self.hub.find(patient).ok_or(CareError::NoSuchPatient)?;
+        Ok(self.hub.view(index).twin)
+    }
+
+    async fn care(
+        &self,
+        patient: &PatientId,
+        by: &str,
+        act: CareAct,
+        text: &str,
+    ) -> Result<(), CareError> {
+        let text = match text {
+            "" => SealedText::default(),
+            text => self.seal(patient, text)?,
+        };
+        let (patient, by) = (patient.clone(), by.to_owned());
+        let entry = Entry::Care {
+            patient,
+            by,
+            act,
+            text,
+        };
+        self.log(entry).await
+    }
+
+    fn seal(&self, patient: &PatientId, text: &str) -> Result<SealedText, CareError> {
+        let sealed = self.sealer.seal_note(patient, text);
+        sealed.ok_or(CareError::KeyGone)
+    }
+
+    /// The journal opens texts again for the fold, which proves that they can be read later.
+    async fn log(&self, entry: Entry) -> Result<(), CareError> {
+        let appended = self.journal.append(vec![Draft::from(entry)]).await?;
+        self.hub.wait_folded(appended.last.0).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! What people do about alerts, and who is called while nobody does.
+//!
+//! An alert that holds waits for a person until one takes notice of it. While it waits, people are called by their
+//! duty, one rung of a ladder after the other ([`rule::ladder`]); at the ladder's end it is recorded that nobody
+//! answered, and it goes on waiting in everybody's sight. Taking notice, recovery and a snooze end the calls; an alert
+//! that becomes more urgent, or whose snooze is over, begins its ladder anew.
+//!
+//! Promises: every alert of high priority is acknowledged by a named person, or over, or was called to the end of
+//! its ladder and says so, at most [`rule::ladder`]'s end after it began to wait ([`is_kept`] is that sentence). A
+//! snooze silences one condition (which has a direction: too high and too low are two), until a stated end at most
+//! [`rule::SNOOZE_AT_MOST`] away; it never silences high priority, and ends when the condition gets there.
+//!
+//! Must not know: who is on duty, how people are reached.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use vitals::Time;
+
+use crate::alert::{Alert, Change, Condition, Priority, State};
+use crate::rule;
+
+/// Newest comments that an alert keeps; the log keeps all.
+pub const COMMENTS: usize = 16;
+
+/// Who is called. The numbers are those of `proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Duty {
+    /// Watches the patients.
+    Nurse = 1,
+    /// Decides on treatment.
+    Doctor = 2,
+    /// Answers for the team.
+    Supervisor = 3,
+}
+
+impl Duty {
+    /// All, in the order in which they are called.
+    pub const ALL: [Self; 3] = [Self::Nurse, Self::Doctor, Self::Supervisor];
+
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nurse => "nurse",
+            Self::Doctor => "doctor",
+            Self::Supervisor => "supervisor",
+        }
+    }
+}
+
+/// A call of whoever has a duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Known time.
+    pub at: Time,
+    /// Who.
+    pub duty: Duty,
+}
+
+/// The calls about an alert while nobody takes notice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Known time since when it waits for a person; `None`: it does not.
+    pub since: Option<Time>,
+    /// Those of this wait, or of the last one.
+    pub made: Vec<Call>,
+    /// Known time at which the ladder ended unanswered.
+    pub unanswered: Option<Time>,
+}
+
+impl Calls {
+    /// Waits anew from `now` on.
+    fn begin(now: Time) -> Self {
+        Self {
+            since: Some(now),
+            ..Self::default()
+        }
+    }
+
+    /// The next call or the end of the ladder.
+    #[must_use]
+    pub fn due(&self, priority: Priority) -> Option<Time> {
+        let since = self.since.filter(|_| self.unanswered.is_none())?;
+        let ladder = rule::ladder(priority);
+        match ladder.rungs.get(self.made.len()) {
+            Some(rung) => Some(since + rung.after),
+            None => Some(since + ladder.end?),
+        }
+    }
+
+    /// Climbs one rung, or notes the end. `now` is what [`Calls::due`] said.
+    fn climb(&mut self, priority: Priority, now: Time) -> Change {
+        match rule::ladder(priority).rungs.get(self.made.len()) {
+            Some(rung) => {
+                self.made.push(Call {
+                    at: now,
+                    duty: rung.duty,
+                });
+                Change::Called
+            }
+            None => {
+                self.unanswered = Some(now);
+                Change::Unanswered
+            }
+        }
+    }
+}
+
+/// A person's words about an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Known time.
+    pub at: Time,
+    /// Who.
+    pub by: String,
+    /// What.
+    pub text: String,
+}
+
+/// A condition that a person silenced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snooze {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Known time.
+    pub since: Time,
+    /// Known time at which it ends by itself.
+    pub until: Time,
+}
+
+/// What a person does, other than taking notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Says something about an alert.
+    Comment {
+        /// Which.
+        alert: crate::alert::AlertId,
+        /// Their words.
+        text: String,
+    },
+    /// Says whose affair an alert is.
+    Own {
+        /// Which.
+        alert: crate::alert::AlertId,
+        /// Whose; empty: nobody's in particular.
+        owner: String,
+    },
+    /// Silences a condition of this patient.
+    Snooze {
+        /// Which.
+        condition: Condition,
+        /// Until when, known time; cut to [`rule::SNOOZE_AT_MOST`] from now.
+        until: Time,
+        /// Why.
+        reason: String,
+    },
+    /// Ends a snooze before its time.
+    Wake {
+        /// Which condition.
+        condition: Condition,
+    },
+}
+
+/// A condition of that priority can be silenced: the floor below which no snooze reaches.
+#[must_use]
+pub fn can_be_snoozed(priority: Priority) -> bool {
+    priority < Priority::High
+}
+
+/// The promise about `alert` as of `now`: of high priority, it is acknowledged, over, or still climbing its ladder, or
+/// it was called to the end. For tests and the simulation.
+#[must_use]
+pub fn is_kept(alert: &Alert, now: Time) -> bool {
+    let answered = alert.state != State::Active || alert.calls.unanswered.is_some();
+    let climbing = alert.calls.due(alert.priority).is_some_and(|due| due > now);
+    let called = !alert.calls.made.is_empty() && alert.snoozed_until.is_none();
+    alert.priority < Priority::High || answered || (climbing && called)
+}
+
+/// The alert begins to wait for a person, or waits anew: the first call is made at once.
+pub(crate) fn wait(alert: &mut Alert, now: Time) {
+    alert.calls = Calls::begin(now);
+    alert.calls.climb(alert.priority, now);
+}
+
+/// It waits no longer; what was called stays to be read.
+pub(crate) fn rest(alert: &mut Alert) {
+    alert.calls.since = None;
+}
+
+/// The alert's next deadline.
+pub(crate) fn deadline(alert: &Alert) -> Option<Time> {
+    alert.snoozed_until.or(alert.calls.due(alert.priority))
+}
+
+/// Its deadline came.
+pub(crate) fn fire(alert: &mut Alert, now: Time) -> Change {
+    if alert.snoozed_until.is_some() {
+        return wake(alert, now);
+    }
+    alert.calls.climb(alert.priority, now)
+}
+
+/// A snooze reaches the alert.
+pub(crate) fn snooze(alert: &mut Alert, until: Time) -> Change {
+    alert.snoozed_until = Some(until);
+    alert.calls = Calls::default();
+    Change::Snoozed
+}
+
+/// A snooze ends.
+pub(crate) fn wake(alert: &mut Alert, now: Time) -> Change {
+    alert.snoozed_until = None;
+    if alert.state == State::Active {
+        wait(alert, now);
+    }
+    Change::Woken
+}
+
+crate::canonical_fields! {
+    Call { at, duty }
+    Calls { since, made, unanswered }
+    Comment { at, by, text }
+    Snooze { by, reason, since, until }
+}
+
+crate::canonical_numbers! {
+    Duty { Nurse, Doctor, Supervisor }
+}
