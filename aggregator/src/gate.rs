@@ -97,8 +97,8 @@ pub enum Kind {
     History,
     /// To take notice of an alert in one's own name, or to say something about it.
     Acknowledgement,
-    /// To silence a condition of a patient for a while, or to say whose affair an alert is: for those who look after the
-    /// patients here.
+    /// To silence a condition of a patient for a while, to say whose affair an alert is, or what is known about the
+    /// patient: for those who look after the patients here.
     Duty,
     /// Who the patients are: display names and assignments.
     Directory,

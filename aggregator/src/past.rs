@@ -223,11 +223,12 @@ fn cause(committed: &Committed, patient: &str) -> Cause {
         (Entry::Batch { gateway, .. }, Some(Opened::Batch(batch))) if same(&batch.patient) => {
             Cause::Batch(gateway.clone())
         }
-        (Entry::Acknowledged { patient, by, .. } | Entry::Care { patient, by, .. }, _)
-            if same(patient) =>
-        {
-            Cause::Person(by.clone())
-        }
+        (
+            Entry::Acknowledged { patient, by, .. }
+            | Entry::Care { patient, by, .. }
+            | Entry::Facts { patient, by, .. },
+            _,
+        ) if same(patient) => Cause::Person(by.clone()),
         (Entry::Assigned { patient, .. } | Entry::Quarantined { patient, .. }, _)
             if same(patient) =>
         {

@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "v1/alert.proto",
     "v1/batch.proto",
+    "v1/context.proto",
     "v1/enrolment.proto",
     "v1/history.proto",
     "v1/operator.proto",

@@ -2,6 +2,7 @@
 
 mod adverts;
 mod buffer;
+mod care;
 mod clocks;
 mod coverage;
 mod cursors;

@@ -12,6 +12,7 @@ mod alert;
 mod certificate;
 mod copies;
 mod export;
+mod fact;
 mod gateway;
 mod history;
 mod import;
@@ -108,6 +109,9 @@ enum Command {
     /// Alerts: list, acknowledge, comment, own, snooze, wake, handover. Needs the running centre.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
+    /// Facts about patients that no sensor measures: list, record, retract. Needs the running centre.
+    #[command(subcommand)]
+    Fact(fact::FactCommand),
     /// Gateways: token, list, configure, revoke.
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -389,6 +393,7 @@ pub fn run(args: Args) -> Result<()> {
             })
         }
         Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
+        Command::Fact(command) => runtime.block_on(fact::run(command, &dir, clock)),
         Command::Alert(command) => runtime.block_on(alert::run(command, &dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {

@@ -307,7 +307,7 @@ fn forged_too_often(desk: &mut Desk, batch: Batch, now: Instant) -> bool {
 fn readings_of(draft: &Draft) -> u64 {
     match draft.body.as_deref() {
         Some(Opened::Batch(batch)) => u64::from(batch.readings),
-        Some(Opened::Devices(_) | Opened::Text(_)) | None => 0,
+        Some(Opened::Devices(_) | Opened::Text(_) | Opened::Facts(_)) | None => 0,
     }
 }
 

@@ -27,6 +27,7 @@ const BATCH: u8 = 11;
 const ACKNOWLEDGED: u8 = 12;
 const TICK: u8 = 13;
 const CARE: u8 = 20;
+const FACTS: u8 = 21;
 
 /// Why bytes are no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,6 +176,7 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Configured { .. } => 17,
         Entry::Collection { .. } => 18,
         Entry::Care { .. } => CARE,
+        Entry::Facts { .. } => FACTS,
     }
 }
 
@@ -281,6 +283,11 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, by.as_bytes());
             write_act(act, out);
             put(out, &text.0);
+        }
+        Entry::Facts { patient, by, facts } => {
+            put(out, patient.reveal().as_bytes());
+            put(out, by.as_bytes());
+            put(out, &facts.0);
         }
         Entry::Tick => {}
         Entry::Quarantined { position, patient } => {
@@ -391,6 +398,11 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             by: r.text("by")?,
             act: read_act(r)?,
             text: r.sealed("text")?,
+        },
+        FACTS => Entry::Facts {
+            patient: r.patient()?,
+            by: r.text("by")?,
+            facts: r.sealed("facts")?,
         },
         TICK => Entry::Tick,
         14 => Entry::Quarantined {
@@ -661,6 +673,11 @@ mod tests {
                 alert: "a-1".into(),
                 by: "ann".into(),
                 note: sealed.clone(),
+            },
+            Entry::Facts {
+                patient: patient(),
+                by: "ann".into(),
+                facts: sealed.clone(),
             },
             care(
                 CareAct::Comment {

@@ -164,6 +164,15 @@ pub enum Entry {
         /// Their words, sealed under the patient's key; empty if none. Opened: [`Opened::Text`].
         text: SealedText,
     },
+    /// A person recorded or took back facts about a patient.
+    Facts {
+        /// About whom.
+        patient: PatientId,
+        /// Who, as the gate named them.
+        by: String,
+        /// A `RecordFactsRequest` without the patient, sealed under the patient's key. Opened: [`Opened::Facts`].
+        facts: SealedText,
+    },
     /// Time passed; a deadline was due and nothing else came.
     Tick,
     /// The fold panicked on an entry: that entry is left out from now on.
@@ -250,6 +259,8 @@ pub enum Opened {
     Devices(Vec<String>),
     /// Of [`Entry::Acknowledged`] and [`Entry::Care`].
     Text(String),
+    /// Of [`Entry::Facts`].
+    Facts(proto::v1::RecordFactsRequest),
 }
 
 impl fmt::Debug for Opened {

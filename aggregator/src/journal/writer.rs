@@ -317,6 +317,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
         | Entry::Collection { .. } => 256,
+        Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Configured { settings, .. } => settings.len() + 64,
     });
     (request.drafts.len(), bytes.sum())

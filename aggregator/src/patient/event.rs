@@ -12,6 +12,7 @@ use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link, LocalAler
 use twin::{AlertId, Condition, Event};
 use vitals::{GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
+use super::facts;
 use crate::journal::{CareAct, Committed, Content, Entry, Opened, OpenedBatch};
 
 /// What an entry asks of the fold.
@@ -59,7 +60,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         } => {
             let devices = match opened {
                 Some(Opened::Devices(devices)) => devices.clone(),
-                Some(Opened::Batch(_) | Opened::Text(_)) | None => Vec::new(),
+                Some(Opened::Batch(_) | Opened::Text(_) | Opened::Facts(_)) | None => Vec::new(),
             };
             let (stream, gateway, from) = (*stream, gateway.clone(), *from);
             let event = Event::Assigned(Assigned {
@@ -80,7 +81,9 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
                 patient: batch.patient.clone(),
                 event: batch_event(batch),
             },
-            Some(Opened::Devices(_) | Opened::Text(_)) | None => Meaning::Nothing,
+            Some(Opened::Devices(_) | Opened::Text(_) | Opened::Facts(_)) | None => {
+                Meaning::Nothing
+            }
         },
         Entry::Acknowledged {
             patient, alert, by, ..
@@ -100,6 +103,15 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
                 },
             }
         }
+        Entry::Facts { patient, by, .. } => match opened {
+            Some(Opened::Facts(said)) => Meaning::One {
+                patient: patient.clone(),
+                event: facts::event(by, said),
+            },
+            Some(Opened::Batch(_) | Opened::Devices(_) | Opened::Text(_)) | None => {
+                Meaning::Nothing
+            }
+        },
         Entry::Care {
             patient, by, act, ..
         } => match care(act, text(opened)) {
@@ -143,7 +155,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
 fn text(opened: Option<&Opened>) -> String {
     match opened {
         Some(Opened::Text(text)) => text.clone(),
-        Some(Opened::Batch(_) | Opened::Devices(_)) | None => String::new(),
+        Some(Opened::Batch(_) | Opened::Devices(_) | Opened::Facts(_)) | None => String::new(),
     }
 }
 

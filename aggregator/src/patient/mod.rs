@@ -14,6 +14,7 @@
 mod care;
 mod cell;
 mod event;
+mod facts;
 mod fold;
 mod guarded;
 mod run;
@@ -23,6 +24,7 @@ mod saved;
 mod tests;
 
 pub use care::CareError;
+pub use facts::FactsError;
 pub use fold::{Fold, Quarantine};
 pub use run::{Folder, NoteSealer, Patients, Totals};
 pub use saved::{SavedPatient, Saver, Taken, Unreadable};

@@ -44,6 +44,9 @@ pub struct Totals {
 pub trait NoteSealer: Send + Sync {
     /// Sealed under the patient's key; `None` when that no longer exists.
     fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText>;
+
+    /// The same of facts, encoded.
+    fn seal_facts(&self, patient: &PatientId, facts: &[u8]) -> Option<SealedText>;
 }
 
 impl NoteSealer for Vault {
@@ -51,13 +54,17 @@ impl NoteSealer for Vault {
         // `registry::Books` opens it for the fold under the same purpose.
         self.seal_text(patient, "note", note)
     }
+
+    fn seal_facts(&self, patient: &PatientId, facts: &[u8]) -> Option<SealedText> {
+        self.seal(patient, "facts", facts).map(SealedText)
+    }
 }
 
 /// What the rest of the centre holds of the fold. Cheap to clone.
 #[derive(Clone)]
 pub struct Patients {
     pub(super) hub: Arc<Hub>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) journal: Journal,
     pub(super) sealer: Arc<dyn NoteSealer>,
 }

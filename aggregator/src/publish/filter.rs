@@ -136,6 +136,7 @@ impl TwinFilter {
                 self.kinds.is_empty()
             }),
             snoozes: some(wants(TwinPart::Alerts), &twin.snoozes, |_| true),
+            influences: some(wants(TwinPart::Scores), &twin.influences, |_| true),
         }
     }
 }
@@ -251,6 +252,7 @@ mod tests {
             rhythm: Some(v1::Rhythm::default()),
             tallies: vec![v1::Tally::default()],
             snoozes: vec![v1::Snooze::default()],
+            influences: vec![v1::Influence::default()],
         };
         assert_eq!(TwinFilter::default().narrow(&whole), whole, "control");
         let filter = TwinFilter {
@@ -267,6 +269,7 @@ mod tests {
             gateways: Vec::new(),
             tallies: Vec::new(),
             snoozes: Vec::new(),
+            influences: Vec::new(),
             ..whole.clone()
         };
         assert_eq!(filter.narrow(&whole), narrow);

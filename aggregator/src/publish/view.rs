@@ -11,6 +11,7 @@ use proto::text::hex;
 use proto::v1;
 use twin::care::{Call, Comment, Snooze};
 use twin::event::Link;
+use twin::facts::Influence;
 use twin::view::{
     ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView, TallyView,
 };
@@ -93,6 +94,7 @@ pub fn twin(
         rhythm: Some(rhythm(state.rhythm())),
         tallies: state.tallies().into_iter().map(tally).collect(),
         snoozes: state.snoozes().map(snooze).collect(),
+        influences: state.influences().into_iter().map(influence).collect(),
     }
 }
 
@@ -146,6 +148,13 @@ fn comment(comment: &Comment) -> v1::Comment {
         at_us: comment.at.as_micros(),
         by: comment.by.clone(),
         text: comment.text.clone(),
+    }
+}
+
+fn influence(influence: Influence) -> v1::Influence {
+    v1::Influence {
+        fact: influence.fact,
+        effect: influence.effect.to_owned(),
     }
 }
 

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use prost::Message as _;
 use proto::seal::{Opener, SealError, parse_header, parse_stub};
+use proto::v1::RecordFactsRequest;
 use tokio::sync::watch;
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
@@ -24,6 +26,7 @@ const OPENERS_A_GATEWAY: usize = 128;
 const NAME: &str = "name";
 const NOTE: &str = "note";
 const DEVICES: &str = "devices";
+const FACTS: &str = "facts";
 
 /// Registry, vault and openers.
 #[derive(Debug)]
@@ -305,6 +308,7 @@ impl Keeper for Books {
             | Entry::Batch { .. }
             | Entry::Acknowledged { .. }
             | Entry::Care { .. }
+            | Entry::Facts { .. }
             | Entry::Tick
             | Entry::Quarantined { .. } => {}
         }
@@ -319,6 +323,10 @@ impl Keeper for Books {
             Entry::Assigned {
                 patient, devices, ..
             } => Opened::Devices(self.open_devices(patient, devices)),
+            Entry::Facts { patient, facts, .. } => {
+                let plain = self.vault.open_sealed(patient, FACTS, &facts.0)?;
+                Opened::Facts(RecordFactsRequest::decode(plain.as_slice()).ok()?)
+            }
             Entry::Acknowledged { patient, note, .. }
             | Entry::Care {
                 patient,

@@ -315,6 +315,7 @@ impl Registry {
             }
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
+            | Entry::Facts { .. }
             | Entry::Tick
             | Entry::Quarantined { .. } => {}
         }

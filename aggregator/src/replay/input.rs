@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use twin::event::Context;
+use twin::facts::{Fact, FactKind};
 use vitals::{Absence, Fixed, Kind, Quality, Time, Value};
 
 /// One line.
@@ -39,8 +39,8 @@ pub enum What {
     },
     /// A block of a waveform: checked, and passed over, because no model reads one yet.
     Waveform,
-    /// What people said about the patient.
-    Context(Context),
+    /// What is known about the patient that no sensor measures.
+    Context(Vec<Fact>),
 }
 
 /// Why a line is refused.
@@ -72,6 +72,8 @@ struct Raw {
     oxygen_target_88_92: Option<bool>,
     on_oxygen: Option<bool>,
     alert_and_oriented: Option<bool>,
+    #[serde(default)]
+    facts: Vec<RawFact>,
 }
 
 /// Reads a line.
@@ -88,11 +90,7 @@ pub fn parse(line: &[u8]) -> Result<Line, Refused> {
     }
     let known = time("known", &raw.known)?;
     let what = match raw.kind.as_str() {
-        "context" => What::Context(Context {
-            oxygen_target_88_92: raw.oxygen_target_88_92.unwrap_or(false),
-            on_oxygen: raw.on_oxygen,
-            alert_and_oriented: raw.alert_and_oriented,
-        }),
+        "context" => What::Context(context(&raw, known)?),
         _ if raw.samples.is_some() => waveform(&raw)?,
         _ => reading(&raw)?,
     };
@@ -101,6 +99,83 @@ pub fn parse(line: &[u8]) -> Result<Line, Refused> {
         known,
         what,
     })
+}
+
+/// One object of `facts`.
+#[derive(Deserialize)]
+struct RawFact {
+    id: String,
+    kind: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    label: String,
+    value: Option<f64>,
+    #[serde(default)]
+    unit: String,
+    #[serde(default)]
+    text: String,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// The three short fields are facts, too.
+fn context(raw: &Raw, known: Time) -> Result<Vec<Fact>, Refused> {
+    let short = |id: &str, kind, text: &str, value| Fact {
+        id: id.into(),
+        kind,
+        code: String::new(),
+        label: String::new(),
+        value,
+        unit: String::new(),
+        text: text.into(),
+        from: known,
+        to: None,
+    };
+    let mut facts = Vec::new();
+    if let Some(low) = raw.oxygen_target_88_92 {
+        let text = if low { "88-92" } else { "94-98" };
+        let id = "oxygen_target_88_92";
+        facts.push(short(id, FactKind::OxygenTarget, text, None));
+    }
+    if let Some(on) = raw.on_oxygen {
+        let flow = if on { 1.0 } else { 0.0 };
+        facts.push(short("on_oxygen", FactKind::OxygenSupply, "", Some(flow)));
+    }
+    if let Some(alert) = raw.alert_and_oriented {
+        let text = if alert { "A" } else { "C" };
+        facts.push(short(
+            "alert_and_oriented",
+            FactKind::Consciousness,
+            text,
+            None,
+        ));
+    }
+    for of in &raw.facts {
+        let Some(kind) = FactKind::parse(&of.kind) else {
+            let all = FactKind::ALL.map(FactKind::name).join(", ");
+            return refuse("facts.kind", format!("must be one of {all}"));
+        };
+        let stamp = |field, text: &Option<String>| {
+            text.as_deref().map(|text| time(field, text)).transpose()
+        };
+        let fact = Fact {
+            id: of.id.clone(),
+            kind,
+            code: of.code.clone(),
+            label: of.label.clone(),
+            value: of.value,
+            unit: of.unit.clone(),
+            text: of.text.clone(),
+            from: stamp("facts.from", &of.from)?.unwrap_or(known),
+            to: stamp("facts.to", &of.to)?,
+        };
+        if let Err(unfit) = fact.check() {
+            return refuse("facts", format!("{}: {}", unfit.field, unfit.remedy));
+        }
+        facts.push(fact);
+    }
+    Ok(facts)
 }
 
 fn reading(raw: &Raw) -> Result<What, Refused> {
@@ -289,10 +364,39 @@ mod tests {
         assert_eq!(parse(block.as_bytes()).map(|l| l.what), Ok(What::Waveform));
         let said =
             r#"{"patient":"p","kind":"context","known":"2026-01-01T00:00:01Z","on_oxygen":true}"#;
-        let Ok(What::Context(context)) = parse(said.as_bytes()).map(|line| line.what) else {
+        let Ok(What::Context(facts)) = parse(said.as_bytes()).map(|line| line.what) else {
             panic!("context")
         };
-        assert_eq!(context.on_oxygen, Some(true));
+        assert_eq!(facts[0].value, Some(1.0));
+    }
+
+    #[test]
+    fn facts_are_checked_one_by_one() {
+        let with = |fact: &str| {
+            let line = format!(
+                r#"{{"patient":"p","kind":"context","known":"2026-01-01T00:00:01Z","facts":[{fact}]}}"#
+            );
+            parse(line.as_bytes()).map(|line| line.what)
+        };
+        let taken = r#"{"id":"b","kind":"birth_year","value":1947}"#;
+        let Ok(What::Context(facts)) = with(taken) else {
+            panic!("a fact")
+        };
+        assert_eq!(facts[0].kind, FactKind::BirthYear);
+        assert_eq!(facts[0].from.as_micros(), 1_767_225_601_000_000, "known");
+        let refused = |fact: &str| with(fact).expect_err(fact).field;
+        assert_eq!(
+            refused(r#"{"id":"b","kind":"age","value":79}"#),
+            "facts.kind"
+        );
+        assert_eq!(
+            refused(r#"{"id":"b","kind":"birth_year","value":79}"#),
+            "facts"
+        );
+        assert_eq!(
+            refused(r#"{"id":"b","kind":"sex","text":"male","from":"2026"}"#),
+            "facts.from"
+        );
     }
 
     proptest! {

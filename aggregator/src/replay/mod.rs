@@ -248,7 +248,11 @@ impl Player {
     fn event(&mut self, what: What, known: Time) -> Option<Event> {
         match what {
             What::Waveform => None,
-            What::Context(context) => Some(Event::Context(context)),
+            What::Context(record) => Some(Event::Facts {
+                by: "replay".into(),
+                record,
+                retract: Vec::new(),
+            }),
             What::Reading {
                 source,
                 kind,

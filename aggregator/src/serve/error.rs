@@ -9,7 +9,7 @@ use vitals::Time;
 use crate::gate::Reason;
 use crate::history::HistoryError;
 use crate::journal::JournalError;
-use crate::patient::CareError;
+use crate::patient::{CareError, FactsError};
 use crate::publish::Cut;
 
 /// Trailer that carries the cursor of a reader that was cut off.
@@ -108,6 +108,19 @@ pub fn care(error: &CareError) -> Status {
             "the condition holds at high priority, which nothing silences: acknowledge the alert",
         ),
         CareError::Journal(error) => journal(error),
+    }
+}
+
+/// Facts could not be recorded.
+#[must_use]
+pub fn facts(error: &FactsError) -> Status {
+    match error {
+        FactsError::NoSuchPatient | FactsError::KeyGone => not_found("patient"),
+        FactsError::Unfit { .. } | FactsError::TooManyAtOnce => {
+            Status::invalid_argument(error.to_string())
+        }
+        FactsError::TooMany => Status::failed_precondition(error.to_string()),
+        FactsError::Journal(error) => journal(error),
     }
 }
 

@@ -33,7 +33,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
     Some(match path {
         "/vitaltwin.v1.TwinService/Get"
         | "/vitaltwin.v1.TwinService/List"
-        | "/vitaltwin.v1.TwinService/Watch" => Kind::Twin,
+        | "/vitaltwin.v1.TwinService/Watch"
+        | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"
         | "/vitaltwin.v1.AlertService/List"
         | "/vitaltwin.v1.AlertService/Watch" => Kind::Alert,
@@ -42,7 +43,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         }
         "/vitaltwin.v1.AlertService/SetOwner"
         | "/vitaltwin.v1.AlertService/Snooze"
-        | "/vitaltwin.v1.AlertService/EndSnooze" => Kind::Duty,
+        | "/vitaltwin.v1.AlertService/EndSnooze"
+        | "/vitaltwin.v1.ContextService/Record" => Kind::Duty,
         "/vitaltwin.v1.HistoryService/Query"
         | "/vitaltwin.v1.HistoryService/Waveforms"
         | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,

@@ -33,6 +33,7 @@ use axum::{Router, middleware};
 use proto::tls::{Identity, Role};
 use proto::v1;
 use proto::v1::alert_service_server::AlertServiceServer;
+use proto::v1::context_service_server::ContextServiceServer;
 use proto::v1::history_service_server::HistoryServiceServer;
 use proto::v1::twin_service_server::TwinServiceServer;
 use tonic::service::Routes;
@@ -45,6 +46,7 @@ use crate::registry::Books;
 use access::Access;
 use front::Front;
 use grpc::alert::AlertsApi;
+use grpc::context::ContextApi;
 use grpc::history::History;
 use grpc::twin::Twins;
 
@@ -86,6 +88,10 @@ pub fn front(parts: Parts) -> Front {
         hub: Arc::clone(&hub),
         access: Arc::clone(&access),
     });
+    let context = ContextApi {
+        patients: patients.clone(),
+        access: Arc::clone(&access),
+    };
     let alerts = Arc::new(AlertsApi {
         patients,
         access: Arc::clone(&access),
@@ -98,6 +104,7 @@ pub fn front(parts: Parts) -> Front {
         .add_service(
             AlertServiceServer::from_arc(Arc::clone(&alerts)).max_decoding_message_size(REQUEST),
         )
+        .add_service(ContextServiceServer::new(context).max_decoding_message_size(REQUEST))
         .add_service(HistoryServiceServer::new(history).max_decoding_message_size(REQUEST));
     let streams = |router| {
         let router = grpc::route(router, twins, REQUEST);

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
-use crate::alert::Condition;
+use crate::alert::{Condition, Priority};
 use crate::channel::{Channel, Origin, Role, usable};
 use crate::event::Context;
 use crate::forecast::Foresight;
@@ -78,8 +78,10 @@ impl Body {
         life: &mut Life,
         out: &mut Vec<Effect>,
     ) {
-        self.context = context;
-        self.judge_score(known, life, out);
+        if self.context != context {
+            self.context = context;
+            self.judge_score(known, life, out);
+        }
     }
 
     /// Takes a reading that was applied.
@@ -481,12 +483,11 @@ impl Body {
                     .channels
                     .get(&Kind::RrInterval)
                     .map_or(Quality::GOOD, Channel::quality);
-                life.raise(
-                    Subject::Patient,
-                    words::fibrillation(onset, entropy, newest, quality, false),
-                    known,
-                    out,
-                );
+                let mut draft = words::fibrillation(onset, entropy, newest, quality, false);
+                if self.context.known_fibrillation {
+                    draft.priority = Priority::Low;
+                }
+                life.raise(Subject::Patient, draft, known, out);
             }
             Judgement::Clear if active && may_resolve => {
                 life.resolve(Condition::AtrialFibrillation, Subject::Patient, known, out);
@@ -496,6 +497,11 @@ impl Body {
     }
 
     fn judge_score(&mut self, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        if self.context.early_warning_unfit {
+            self.warning = Warning::default();
+            life.resolve(Condition::EarlyWarningScore, Subject::Patient, now, out);
+            return;
+        }
         let score = self.score(now);
         match self.warning.judge(&score, now) {
             warning::Verdict::Nothing => {}

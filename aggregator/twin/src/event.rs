@@ -47,8 +47,15 @@ pub enum Event {
         /// Which.
         stream: StreamId,
     },
-    /// What people know about the patient that changes how readings are judged. Replaces what was known.
-    Context(Context),
+    /// What people know about the patient.
+    Facts {
+        /// Who says it, as the gate named them.
+        by: alloc::string::String,
+        /// Each replaces the one of its id.
+        record: alloc::vec::Vec<crate::facts::Fact>,
+        /// Ids of those that were wrong.
+        retract: alloc::vec::Vec<alloc::string::String>,
+    },
     /// The patient said whether devices may be read. The ends and begins of assignments that follow from it are
     /// events of their own.
     Collection {
@@ -65,7 +72,7 @@ pub enum Event {
     },
 }
 
-/// Facts that no sensor of ours measures.
+/// What the facts of the moment change in rules and models ([`crate::facts`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// NEWS2's scale 2 for oxygen saturation: only with a prescribed target of 88-92 %.
@@ -74,6 +81,10 @@ pub struct Context {
     pub on_oxygen: Option<bool>,
     /// Alert (in the sense of ACVPU); `None`: unknown.
     pub alert_and_oriented: Option<bool>,
+    /// NEWS2 and MEWS do not hold for this person: a child, or pregnant.
+    pub early_warning_unfit: bool,
+    /// Atrial fibrillation is known: another episode is no news.
+    pub known_fibrillation: bool,
 }
 
 /// An assignment of devices to this patient through a gateway.
@@ -207,5 +218,5 @@ crate::canonical_numbers! {
 }
 
 crate::canonical_fields! {
-    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented }
+    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation }
 }

@@ -26,6 +26,7 @@ mod channel;
 pub mod coverage;
 mod device;
 pub mod event;
+pub mod facts;
 pub mod forecast;
 pub mod fusion;
 pub mod glucose;

@@ -16,6 +16,7 @@ use crate::canonical::{Canonical, read};
 use crate::care::Snooze;
 use crate::coverage::{self, Withheld};
 use crate::event::{Assigned, Batch, Context, Event, Gap};
+use crate::facts::{Facts, Influence, Recorded};
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
 use crate::rule;
@@ -48,10 +49,11 @@ pub struct Twin {
     body: Body,
     life: Life,
     withheld: Withheld,
+    facts: Facts,
 }
 
 crate::canonical_fields! {
-    Twin { known, streams, stray, body, life, withheld }
+    Twin { known, streams, stray, body, life, withheld, facts }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +62,7 @@ enum Item {
     Stream(StreamId, Due),
     Local,
     Care,
+    Facts,
 }
 
 /// Fires every deadline `d <= known` in order, each with `now = d`, then applies `event` with `now = known`.
@@ -138,7 +141,18 @@ impl Twin {
         self.body.rhythm(self.known)
     }
 
-    /// What people said about the patient.
+    /// What is known about the patient that no sensor measures, by id.
+    pub fn facts(&self) -> impl Iterator<Item = &Recorded> {
+        self.facts.all()
+    }
+
+    /// What these facts change at the moment.
+    #[must_use]
+    pub fn influences(&self) -> Vec<Influence> {
+        self.facts.influences(self.known)
+    }
+
+    /// What rules and models are told of them.
     #[must_use]
     pub const fn context(&self) -> Context {
         self.body.context()
@@ -228,6 +242,7 @@ impl Twin {
             sum.add(&stream.counters);
         }
         sum.unknown_alerts = self.life.unknown;
+        sum.facts_refused = self.facts.refused;
         sum
     }
 
@@ -239,10 +254,13 @@ impl Twin {
         });
         let local = self.life.local.deadline().map(|at| (at, Item::Local));
         let care = self.life.deadline().map(|at| (at, Item::Care));
+        let facts = self.facts.deadline(self.known);
+        let facts = facts.map(|at| (at, Item::Facts));
         body.into_iter()
             .chain(streams)
             .chain(local)
             .chain(care)
+            .chain(facts)
             .min()
     }
 
@@ -259,6 +277,7 @@ impl Twin {
                 Item::Body(due) => self.body.fire(due, now, &mut self.life, out),
                 Item::Local => self.life.settle_local(now, out),
                 Item::Care => self.life.care_due(now, out),
+                Item::Facts => self.heed_facts(now, out),
                 Item::Stream(id, due) => {
                     if let Some(stream) = self.streams.get_mut(&id).map(Arc::make_mut) {
                         technical::fire(id, stream, due, now, &mut self.life, out);
@@ -302,12 +321,28 @@ impl Twin {
             Event::StreamFrozen { stream } => {
                 self.shut_out(&[*stream], ShutOut::Frozen, known, out);
             }
-            Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
+            Event::Facts {
+                by,
+                record,
+                retract,
+            } => {
+                retract.iter().for_each(|id| self.facts.retract(id));
+                for fact in record {
+                    self.facts.record(fact, by, known);
+                }
+                self.heed_facts(known, out);
+            }
             Event::Collection { given } => self.withheld.say(*given, known),
             Event::Tick => return false,
             Event::Restored { since } => self.lose(*since, known),
         }
         true
+    }
+
+    /// Rules and models are told what holds now.
+    fn heed_facts(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let context = self.facts.context(now);
+        self.body.set_context(context, now, &mut self.life, out);
     }
 
     fn assign(&mut self, assigned: &Assigned, known: Time, out: &mut Vec<Effect>) {

@@ -233,6 +233,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Acknowledgements that named no known alert (only in the twin's own counters).
     pub unknown_alerts: u64,
+    /// Facts that were not taken: more than are kept, or unfit.
+    pub facts_refused: u64,
 }
 
 impl Counters {
@@ -262,9 +264,10 @@ impl Counters {
             .saturating_add(other.losses_of_unknown_size);
         self.malformed = self.malformed.saturating_add(other.malformed);
         self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
+        self.facts_refused = self.facts_refused.saturating_add(other.facts_refused);
     }
 }
 
 crate::canonical_fields! {
-    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts }
+    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts, facts_refused }
 }

@@ -3,6 +3,7 @@
 //! Must not know: TLS, the journal's format, how rights come about.
 
 pub(super) mod alert;
+pub(super) mod context;
 pub(super) mod history;
 pub(super) mod twin;
 mod watch;

@@ -17,7 +17,7 @@ use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::twin_service_client::TwinServiceClient;
 use proto::v1::{self, alert_event, twin_event};
 use tonic::Code;
-use vitals::Time;
+use vitals::{PatientId, Time};
 
 use super::front::Wire;
 use crate::journal::Entry;
@@ -685,6 +685,82 @@ async fn what_people_do_about_an_alert_is_in_their_name_and_in_the_log() {
     let again = rig.patients.hub().alert(&alert).expect("known");
     assert_eq!(again.alert.comments, held.alert.comments);
     assert_eq!(again.alert.owner, "ben");
+}
+
+#[tokio::test]
+async fn facts_are_recorded_whole_sealed_and_heeded() {
+    let rig = Rig::new().await;
+    rig.patient("p-1").await;
+    async fn call<M: prost::Message>(rig: &Rig, method: &str, message: M) -> (Code, Bytes) {
+        let path = format!("/vitaltwin.v1.ContextService/{method}");
+        let operator = Some(rig.operator());
+        rig.call(&path, &message, Wire::Native, operator, &[]).await
+    }
+    let fact = |id: &str, kind: v1::FactKind, text: &str| v1::Fact {
+        id: id.into(),
+        kind: kind as i32,
+        text: text.into(),
+        from_us: 1_000_000,
+        recorded_by: "somebody else".into(),
+        ..v1::Fact::default()
+    };
+    let record = |facts: Vec<v1::Fact>, retract: &[&str]| v1::RecordFactsRequest {
+        patient: "p-1".into(),
+        facts,
+        retract: retract.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let target = || fact("target", v1::FactKind::OxygenTarget, "88-92");
+    let twin = |rig: &Rig| {
+        let hub = rig.patients.hub();
+        let index = hub
+            .find(&PatientId::parse("p-1").expect("fine"))
+            .expect("known");
+        hub.view(index).twin
+    };
+    // One that is unfit, and nothing is written of the others.
+    let before = rig.journal.status().position;
+    let unfit = fact("acvpu", v1::FactKind::Consciousness, "awake");
+    let refused = [
+        call(&rig, "Record", record(vec![target(), unfit], &[])).await,
+        call(&rig, "Record", record(vec![], &[])).await,
+        call(&rig, "Record", record(vec![target(); 65], &[])).await,
+    ];
+    assert!(
+        refused
+            .iter()
+            .all(|(code, _)| *code == Code::InvalidArgument)
+    );
+    let nobody = v1::RecordFactsRequest {
+        patient: "p-9".into(),
+        ..record(vec![target()], &[])
+    };
+    assert_eq!(call(&rig, "Record", nobody).await.0, Code::NotFound);
+    assert_eq!(rig.journal.status().position, before, "nothing was written");
+    let note = fact("felt", v1::FactKind::Reported, "dizzy\u{202e} on stairs");
+    let (code, bytes) = call(&rig, "Record", record(vec![target(), note], &[])).await;
+    assert_eq!(code, Code::Ok);
+    let known = v1::PatientContext::decode(&bytes[5..]).expect("an answer");
+    let words: Vec<_> = known.facts.iter().map(|fact| fact.text.as_str()).collect();
+    assert_eq!(words, ["dizzy on stairs", "88-92"]);
+    assert!(
+        known
+            .facts
+            .iter()
+            .all(|fact| fact.recorded_by == "operator olga")
+    );
+    assert_eq!(twin(&rig).influences[0].fact, "target");
+    // They are in the log, under the patient's key, and come back with it.
+    let rig = rig.restart().await;
+    assert_eq!(twin(&rig).influences[0].fact, "target");
+    let get = v1::GetContextRequest {
+        patient: "p-1".into(),
+    };
+    let (_, bytes) = call(&rig, "Get", get).await;
+    let again = v1::PatientContext::decode(&bytes[5..]).expect("an answer");
+    assert_eq!(again, known);
+    let (code, _) = call(&rig, "Record", record(vec![], &["target"])).await;
+    assert_eq!(code, Code::Ok);
+    assert!(twin(&rig).influences.is_empty());
 }
 
 #[tokio::test]

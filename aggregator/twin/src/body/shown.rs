@@ -24,7 +24,11 @@ impl Body {
             .collect()
     }
 
+    /// Those that hold for this person.
     pub(crate) fn scores(&self, known: Time) -> Vec<ScoreView> {
+        if self.context.early_warning_unfit {
+            return alloc::vec![bedside::qsofa(&self.inputs(known), known)];
+        }
         let score = self.score(known);
         let view = ScoreView {
             name: "news2",

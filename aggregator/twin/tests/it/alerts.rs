@@ -1,11 +1,11 @@
 //! The life of physiological alerts: one per episode, acknowledged by people, ended by recovery.
 
 use twin::alert::{AlertId, Change, Condition, Priority, State};
-use twin::event::Context;
+use twin::facts::FactKind;
 use twin::{Event, FOLD_VERSION};
 use vitals::{Kind, Quality, Reading};
 
-use crate::support::{OXIMETER, STRAP, World, oxygen, pulse, reading, seconds};
+use crate::support::{OXIMETER, STRAP, World, at, fact, oxygen, pulse, reading, seconds};
 
 #[test]
 fn one_alert_per_episode_however_it_flickers() {
@@ -252,17 +252,66 @@ fn a_lone_reading_followed_by_no_signal_is_no_spot_check() {
 #[test]
 fn scale_2_moves_the_limits() {
     let mut world = World::new();
-    let context = Context {
-        oxygen_target_88_92: true,
-        on_oxygen: Some(false),
-        alert_and_oriented: Some(true),
-    };
-    world.event(1, Event::Context(context));
+    world.facts(
+        1,
+        vec![
+            fact("target", FactKind::OxygenTarget, "88-92"),
+            fact("acvpu", FactKind::Consciousness, "A"),
+        ],
+    );
+    assert_eq!(world.twin.influences()[0].fact, "target");
     world.live((2..120).map(|second| oxygen(second, 90.0)));
     assert!(world.physiological().is_empty());
     assert_eq!(world.twin.scores()[0].parts[1].points, Some(0));
     world.live((120..200).map(|second| oxygen(second, 86.0)));
     assert!(world.active(Condition::OxygenSaturationLow).is_some());
+}
+
+#[test]
+fn news2_is_not_for_everybody_and_what_it_said_ends() {
+    let mut world = World::new();
+    // 90 % is 3 points and low by itself; with the pulse and the breathing it is 7.
+    for second in 0..100 {
+        let breaths = reading(STRAP, Kind::RespiratoryRate, second, 22.0);
+        world.live([oxygen(second, 90.0), pulse(second, 115.0), breaths]);
+    }
+    let names = |world: &World| {
+        let scores = world.twin.scores().into_iter();
+        scores.map(|score| score.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&world), ["news2", "qsofa", "mews"]);
+    assert!(world.active(Condition::EarlyWarningScore).is_some());
+    world.facts(101, vec![fact("baby", FactKind::Pregnancy, "")]);
+    assert_eq!(names(&world), ["qsofa"]);
+    assert!(world.active(Condition::EarlyWarningScore).is_none());
+    assert!(
+        world.active(Condition::OxygenSaturationLow).is_some(),
+        "thresholds stay"
+    );
+    // A retraction is heeded, too.
+    let retract = vec!["baby".to_owned()];
+    let by = "anna".to_owned();
+    world.event(
+        102,
+        Event::Facts {
+            by,
+            record: Vec::new(),
+            retract,
+        },
+    );
+    assert_eq!(names(&world).len(), 3);
+}
+
+#[test]
+fn facts_end_when_time_says_so() {
+    let mut world = World::new();
+    world.facts(1, vec![fact("acvpu", FactKind::Consciousness, "A")]);
+    let alert = |world: &World| world.twin.context().alert_and_oriented;
+    world.tick(43_199);
+    assert_eq!(alert(&world), Some(true));
+    assert_eq!(world.twin.next_deadline(), Some(at(43_200)));
+    world.tick(43_201);
+    assert_eq!(alert(&world), None, "nobody looked for twelve hours");
 }
 
 #[test]

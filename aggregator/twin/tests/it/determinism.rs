@@ -4,13 +4,14 @@ use proptest::prelude::*;
 use twin::Condition;
 use twin::care::Act;
 use twin::event::{Assigned, Batch, Gap, Heartbeat, Link, LocalAlert};
+use twin::facts::{Fact, FactKind};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
     Value,
 };
 
-use crate::support::{World, assigned, at, oxygen, pulse, report};
+use crate::support::{World, assigned, at, fact, oxygen, pulse, report};
 
 fn replay(log: &[(Time, Event)]) -> (Vec<u8>, Vec<Effect>) {
     let (mut twin, mut effects, mut bytes) = (Twin::new(), Vec::new(), Vec::new());
@@ -141,6 +142,32 @@ fn any_batch() -> impl Strategy<Value = Batch> {
         )
 }
 
+fn any_fact() -> impl Strategy<Value = Fact> {
+    let texts = ["", "88-92", "94-98", "A", "V", "x"];
+    let codes = [
+        "",
+        "http://snomed.info/sct|49436004",
+        "http://www.whocc.no/atc|C07",
+    ];
+    let time = || prop_oneof![9 => (-100i64..8000).prop_map(at), 1 => any::<i64>().prop_map(Time::from_micros)];
+    let value = prop::option::of(prop_oneof![
+        Just(0.0),
+        Just(2.0),
+        Just(2015.0),
+        Just(f64::NAN)
+    ]);
+    let what = (0..FactKind::ALL.len(), 0..texts.len(), 0..codes.len());
+    (0u8..4, what, value, time(), prop::option::of(time())).prop_map(
+        move |(id, (kind, text, code), value, from, to)| Fact {
+            code: codes[code].into(),
+            value,
+            from,
+            to,
+            ..fact(&id.to_string(), FactKind::ALL[kind], texts[text])
+        },
+    )
+}
+
 fn any_act() -> impl Strategy<Value = Act> {
     let condition = || (0..Condition::ALL.len()).prop_map(|index| Condition::ALL[index]);
     let until = prop_oneof![9 => (-100i64..8000).prop_map(at), 1 => any::<i64>().prop_map(Time::from_micros)];
@@ -176,8 +203,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         1 => (0u64..6).prop_map(|n| Event::Acknowledged { alert: twin::AlertId(n), by: "x".into(), note: String::new() }),
         1 => any_act().prop_map(|act| Event::Care { by: "x".into(), act }),
-        1 => (any::<bool>(), prop::option::of(any::<bool>())).prop_map(|(oxygen_target_88_92, on_oxygen)| {
-            Event::Context(twin::event::Context { oxygen_target_88_92, on_oxygen, alert_and_oriented: on_oxygen })
+        1 => (prop::collection::vec(any_fact(), 0..4), 0u8..4).prop_map(|(record, gone)| {
+            Event::Facts { by: "x".into(), record, retract: vec![gone.to_string()] }
         }),
         1 => (0i64..4000).prop_map(|since| Event::Restored { since: at(since) }),
         1 => Just(Event::GatewayRevoked { gateway: GatewayId::parse("gw-1").expect("valid") }),

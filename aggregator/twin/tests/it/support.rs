@@ -2,6 +2,7 @@
 
 use twin::alert::{Alert, AlertChange, Change, Condition};
 use twin::event::{Assigned, Batch, DeviceReport, Heartbeat, Link};
+use twin::facts::{Fact, FactKind};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
@@ -45,6 +46,21 @@ pub(crate) fn oxygen(seconds: i64, value: f64) -> Reading {
 
 pub(crate) fn pulse(seconds: i64, value: f64) -> Reading {
     reading(STRAP, Kind::HeartRate, seconds, value)
+}
+
+/// Holds from 0 on.
+pub(crate) fn fact(id: &str, kind: FactKind, text: &str) -> Fact {
+    Fact {
+        id: id.into(),
+        kind,
+        code: String::new(),
+        label: String::new(),
+        value: None,
+        unit: String::new(),
+        text: text.into(),
+        from: at(0),
+        to: None,
+    }
 }
 
 pub(crate) fn assigned() -> Event {
@@ -154,6 +170,18 @@ impl World {
             complete_until: None,
         });
         self.send(known, beat);
+    }
+
+    pub(crate) fn facts(&mut self, known: i64, record: Vec<Fact>) {
+        let by = "anna".to_owned();
+        self.event(
+            known,
+            Event::Facts {
+                by,
+                record,
+                retract: Vec::new(),
+            },
+        );
     }
 
     pub(crate) fn tick(&mut self, known: i64) {
