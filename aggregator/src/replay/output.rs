@@ -161,6 +161,7 @@ pub(super) fn alert(patient: &str, change: &AlertChange) -> (Type, Value) {
         Change::Acknowledged => "acknowledged",
         Change::Resolved => "resolved",
         Change::Finding => "finding",
+        Change::Withdrawn => "withdrawn",
     }
     .into();
     line["presence"] = (alert.state != State::Resolved).into();

@@ -226,6 +226,19 @@ pub struct Alert {
     pub retrospective: bool,
     /// When the gateway told the home of it by itself, because it heard nothing from the centre.
     pub told_locally: Option<Time>,
+    /// It rested on readings that were voided.
+    pub withdrawn: Option<Withdrawal>,
+}
+
+/// Readings were voided: they were not this patient's, or are not to be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Known time.
+    pub at: Time,
+    /// Who voided them.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: String,
 }
 
 impl Alert {
@@ -250,6 +263,8 @@ pub enum Change {
     Resolved = 4,
     /// Found in data that came late: about the past, born resolved.
     Finding = 5,
+    /// It rested on readings that were voided since: it holds no longer, and never should have been told.
+    Withdrawn = 6,
 }
 
 /// A change of an alert, with the whole alert after it.
@@ -265,6 +280,7 @@ pub struct AlertChange {
 
 crate::canonical_fields! {
     AlertId { 0 }
+    Withdrawal { at, by, reason }
 }
 
 crate::canonical_numbers! {

@@ -48,6 +48,9 @@ pub enum Event {
         /// They may.
         given: bool,
     },
+    /// Readings that came, and those that still may, are not to be folded. Of those that were, nothing stays once the
+    /// log was folded anew without them ([`crate::Twin::amend`]).
+    Voided(Void),
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
     /// The centre goes on from a backup: what it was sent from then until now is lost, as far as gateways do not hold
@@ -82,6 +85,27 @@ pub struct Assigned {
     /// Readings with an effective time before it are quarantined, and so are those from the known time on at
     /// which their device is no longer listed.
     pub from: Time,
+}
+
+/// Readings of a sensor that are not to be folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Void {
+    /// Their stream ...
+    pub stream: StreamId,
+    /// ... and source.
+    pub source: SourceId,
+    /// First effective time.
+    pub from: Time,
+    /// The first one after them.
+    pub to: Time,
+}
+
+impl Void {
+    /// True if a reading is one of them.
+    #[must_use]
+    pub fn covers(&self, stream: StreamId, source: SourceId, effective: Time) -> bool {
+        (self.stream, self.source) == (stream, source) && (self.from..self.to).contains(&effective)
+    }
 }
 
 /// The content of one sealed batch.
@@ -200,5 +224,6 @@ crate::canonical_numbers! {
 }
 
 crate::canonical_fields! {
+    Void { stream, source, from, to }
     Context { oxygen_target_88_92, on_oxygen, alert_and_oriented }
 }

@@ -4,8 +4,8 @@
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
 //! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
-//! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
-//! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
+//! rules in [`rule`], `threshold` (`past`: the same of what is no longer about now) and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
+//! raised by itself; `amend`: what becomes of them when readings are voided), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
 //! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
@@ -17,6 +17,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod alert;
+mod amend;
 pub mod baseline;
 pub mod bedside;
 mod body;
@@ -32,6 +33,7 @@ mod life;
 mod local;
 pub mod news2;
 pub mod order;
+mod past;
 pub mod rhythm;
 pub mod rule;
 pub mod sentinel;
@@ -46,11 +48,11 @@ pub mod window;
 mod words;
 
 pub use alert::{
-    Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State,
+    Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State, Withdrawal,
 };
 pub use event::Event;
-pub use twin::{Effect, Twin, step};
+pub use twin::{Effect, MAX_VOIDS, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 13;
+pub const FOLD_VERSION: u32 = 14;

@@ -57,9 +57,9 @@ pub(crate) struct Draft {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Life {
     /// Highest id given.
-    last: u64,
-    active: BTreeMap<Key, Alert>,
-    recent: VecDeque<Alert>,
+    pub(crate) last: u64,
+    pub(crate) active: BTreeMap<Key, Alert>,
+    pub(crate) recent: VecDeque<Alert>,
     /// What gateways told by themselves and nothing else speaks of yet.
     pub(crate) local: Waiting,
     /// Acknowledgements that named nothing known.
@@ -150,6 +150,9 @@ impl Life {
             return;
         }
         let touches = |alert: &&mut Alert| {
+            if alert.withdrawn.is_some() {
+                return false;
+            }
             let until = if alert.retrospective {
                 alert.onset
             } else {
@@ -224,6 +227,7 @@ impl Life {
             subject: draft.subject,
             retrospective: false,
             told_locally: draft.told_locally,
+            withdrawn: None,
         }
     }
 
@@ -251,6 +255,7 @@ impl Life {
     fn knows_episode(&self, told: &LocalAlert) -> bool {
         self.recent.iter().any(|alert| {
             alert.condition == told.condition
+                && alert.withdrawn.is_none()
                 && alert.onset <= told.until() + SAME_EPISODE
                 && alert.resolved.unwrap_or(Time::MAX) + SAME_EPISODE >= told.onset
         })
@@ -263,7 +268,7 @@ impl Life {
         }
     }
 
-    fn remember(&mut self, alert: Alert) {
+    pub(crate) fn remember(&mut self, alert: Alert) {
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
         }
@@ -279,7 +284,7 @@ fn one_with(alert: &mut Alert, onset: Time, told_locally: Option<Time>) -> bool 
     (alert.onset, alert.told_locally) != before
 }
 
-fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
+pub(crate) fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
     out.push(Effect::Alert(Box::new(AlertChange {
         what,
         at,
@@ -315,6 +320,6 @@ impl Canonical for Subject {
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
     Evidence { kind, label, value, limit, effective, quality, contribution }
-    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally }
+    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, withdrawn }
     Life { last, unknown, local, active, recent }
 }

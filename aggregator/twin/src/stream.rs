@@ -49,6 +49,7 @@ pub(crate) enum Aside {
     Future,
     Ancient,
     Forgotten,
+    Voided,
 }
 
 /// A stream.
@@ -342,6 +343,7 @@ pub(crate) fn set_aside(counters: &mut Counters, why: Aside, readings: u64) {
         Aside::Future => &mut counters.quarantined_future,
         Aside::Ancient => &mut counters.quarantined_ancient,
         Aside::Forgotten => &mut counters.quarantined_forgotten,
+        Aside::Voided => &mut counters.quarantined_voided,
     };
     *reason = reason.saturating_add(readings);
 }

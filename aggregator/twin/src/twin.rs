@@ -10,11 +10,11 @@ use alloc::vec::Vec;
 
 use vitals::{GatewayId, Kind, SourceId, StreamId, Time};
 
-use crate::alert::{Alert, AlertChange, AlertId, Condition};
+use crate::alert::{Alert, AlertChange, AlertId, Condition, Withdrawal};
 use crate::body::{Body, BodyDue};
 use crate::canonical::{Canonical, read};
 use crate::coverage::{self, Withheld};
-use crate::event::{Assigned, Batch, Context, Event, Gap};
+use crate::event::{Assigned, Batch, Context, Event, Gap, Void};
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
 use crate::rule;
@@ -36,6 +36,9 @@ pub enum Effect {
 /// Deadlines fired per step at most: a bound on a mistake, not on a patient.
 const MAX_FIRED: usize = 10_000;
 
+/// Voids that a twin keeps: people make them, and rarely.
+pub const MAX_VOIDS: usize = 256;
+
 /// One patient's twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Twin {
@@ -47,10 +50,12 @@ pub struct Twin {
     body: Body,
     life: Life,
     withheld: Withheld,
+    /// Readings that are not folded, by when they were voided; at most [`MAX_VOIDS`].
+    voids: Vec<Void>,
 }
 
 crate::canonical_fields! {
-    Twin { known, streams, stray, body, life, withheld }
+    Twin { known, streams, stray, body, life, withheld, voids }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +84,38 @@ impl Twin {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that knows nothing but what is not to be folded: what [`Twin::amend`] is given is folded from it.
+    #[must_use]
+    pub fn without(voids: &[Void]) -> Self {
+        Self {
+            voids: voids.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Readings that are not folded.
+    #[must_use]
+    pub fn voids(&self) -> &[Void] {
+        &self.voids
+    }
+
+    /// Readings were voided: `anew` is the fold of the same log without them, from [`Twin::without`] and without what
+    /// people did about alerts. Everything is as there from now on; alerts stay those that were told, and what rested on
+    /// the voided readings is withdrawn.
+    pub fn amend(&mut self, anew: Self, why: &Withdrawal, out: &mut Vec<Effect>) {
+        let known = self.known.max(anew.known);
+        let mut life = core::mem::take(&mut self.life);
+        let unknown = life.unknown;
+        life.amend(anew.life, why, known, out);
+        life.unknown = unknown;
+        *self = Self {
+            known,
+            life,
+            ..anew
+        };
+        out.push(Effect::TwinChanged);
     }
 
     /// Known time of the last step.
@@ -290,6 +327,12 @@ impl Twin {
             }
             Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
             Event::Collection { given } => self.withheld.say(*given, known),
+            Event::Voided(void) => {
+                if self.voids.len() >= MAX_VOIDS {
+                    self.voids.remove(0);
+                }
+                self.voids.push(*void);
+            }
             Event::Tick => return false,
             Event::Restored { since } => self.lose(*since, known),
         }
@@ -497,6 +540,11 @@ impl Twin {
                     continue;
                 }
                 Novelty::New | Novelty::Known | Novelty::Forgotten => {}
+            }
+            let is_void = |void: &Void| void.covers(id, reading.source, reading.effective);
+            if self.voids.iter().any(is_void) {
+                stream.set_aside(Aside::Voided);
+                continue;
             }
             if let Some(why) = stream.refuses(reading, known) {
                 stream.set_aside(why);

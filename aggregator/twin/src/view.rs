@@ -225,6 +225,8 @@ pub struct Counters {
     /// Of these: from a context so old, or a number so far behind, that it can no longer be told whether they
     /// were applied.
     pub quarantined_forgotten: u64,
+    /// Of these: voided by people.
+    pub quarantined_voided: u64,
     /// Declared lost by the gateway.
     pub declared_lost: u64,
     /// Declared losses of which the gateway could not say how many readings they took.
@@ -256,6 +258,9 @@ impl Counters {
         self.quarantined_forgotten = self
             .quarantined_forgotten
             .saturating_add(other.quarantined_forgotten);
+        self.quarantined_voided = self
+            .quarantined_voided
+            .saturating_add(other.quarantined_voided);
         self.declared_lost = self.declared_lost.saturating_add(other.declared_lost);
         self.losses_of_unknown_size = self
             .losses_of_unknown_size
@@ -266,5 +271,5 @@ impl Counters {
 }
 
 crate::canonical_fields! {
-    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts }
+    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, quarantined_voided, declared_lost, losses_of_unknown_size, malformed, unknown_alerts }
 }

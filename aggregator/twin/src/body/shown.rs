@@ -86,5 +86,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
+    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_of, runs, last_run, past, warning, late, score_due }
 }
