@@ -12,7 +12,7 @@
 
 use proto::cert::Role;
 use proto::v1::Collection;
-use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
+use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
 use super::entry::{Entry, Position, SealedText};
 
@@ -173,6 +173,8 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::CertificateRevoked { .. } => 16,
         Entry::Configured { .. } => 17,
         Entry::Collection { .. } => 18,
+        Entry::Voided { .. } => 19,
+        Entry::Moved { .. } => 20,
     }
 }
 
@@ -308,6 +310,49 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
                 .iter()
                 .for_each(|stream| out.extend_from_slice(&stream.0));
         }
+        Entry::Voided {
+            patient,
+            sources,
+            from,
+            to,
+            since,
+            by,
+            reason,
+            moved_to,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put_len(out, sources.len());
+            for (stream, source) in sources {
+                out.extend_from_slice(&stream.0);
+                out.extend_from_slice(&source.0.to_be_bytes());
+            }
+            put_time(out, *from);
+            put_time(out, *to);
+            put_time(out, *since);
+            put(out, by.as_bytes());
+            put(out, &reason.0);
+            out.push(u8::from(moved_to.is_some()));
+            if let Some(moved_to) = moved_to {
+                put(out, moved_to.reveal().as_bytes());
+            }
+        }
+        Entry::Moved {
+            patient,
+            stream,
+            context,
+            number,
+            source,
+            readings,
+            body,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            out.extend_from_slice(&stream.0);
+            out.extend_from_slice(&context.0);
+            put_u64(out, *number);
+            out.extend_from_slice(&source.0.to_be_bytes());
+            out.extend_from_slice(&readings.to_be_bytes());
+            put(out, &body.0);
+        }
     }
 }
 
@@ -398,6 +443,31 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             since: r.time("since")?,
             streams: r.list("streams", |r| Ok(StreamId(r.array("streams")?)))?,
         },
+        19 => Entry::Voided {
+            patient: r.patient()?,
+            sources: r.list("sources", |r| {
+                Ok((StreamId(r.array("sources")?), SourceId(r.u16("sources")?)))
+            })?,
+            from: r.time("from")?,
+            to: r.time("to")?,
+            since: r.time("since")?,
+            by: r.text("by")?,
+            reason: r.sealed("reason")?,
+            moved_to: if r.flag("moved_to")? {
+                Some(r.patient()?)
+            } else {
+                None
+            },
+        },
+        20 => Entry::Moved {
+            patient: r.patient()?,
+            stream: StreamId(r.array("stream")?),
+            context: ContextId(r.array("context")?),
+            number: r.u64("number")?,
+            source: SourceId(r.u16("source")?),
+            readings: r.u16("readings")?,
+            body: r.sealed("body")?,
+        },
         _ => return Err(DecodeError::Field("kind")),
     })
 }
@@ -462,6 +532,10 @@ impl<'a> Reader<'a> {
             1 => Ok(true),
             _ => Err(DecodeError::Field(field)),
         }
+    }
+
+    fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+        self.array(field).map(u16::from_be_bytes)
     }
 
     fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
@@ -615,6 +689,25 @@ mod tests {
                 erase_unsent: true,
                 since: Time::from_micros(7),
                 streams: vec![StreamId([3; 16]), StreamId([4; 16])],
+            },
+            Entry::Voided {
+                patient: patient(),
+                sources: vec![(stream, SourceId(3)), (StreamId([4; 16]), SourceId(700))],
+                from: Time::from_micros(-4),
+                to: Time::from_micros(40),
+                since: Time::from_micros(50),
+                by: "operator olga".into(),
+                reason: SealedText(vec![4]),
+                moved_to: Some(PatientId::parse("p-2").expect("fine id")),
+            },
+            Entry::Moved {
+                patient: patient(),
+                stream,
+                context,
+                number: 7,
+                source: SourceId(700),
+                readings: 300,
+                body: SealedText(vec![6; 900]),
             },
         ]
     }

@@ -98,6 +98,7 @@ pub fn twin(
 #[must_use]
 pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
     let acknowledged = alert.acknowledged.as_ref();
+    let withdrawn = alert.withdrawn.as_ref();
     v1::Alert {
         id: ids.public(frame.patient, &alert.id.to_string()),
         patient: frame.patient.reveal().to_owned(),
@@ -123,6 +124,9 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         position: frame.at.position,
         retrospective: alert.retrospective,
         told_locally_us: alert.told_locally.map_or(0, Time::as_micros),
+        withdrawn_us: withdrawn.map_or(0, |of| of.at.as_micros()),
+        withdrawn_by: withdrawn.map(|of| of.by.clone()).unwrap_or_default(),
+        withdrawn_reason: withdrawn.map(|of| of.reason.clone()).unwrap_or_default(),
     }
 }
 

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use prost::Message as _;
 use proto::seal::{Opener, SealError, parse_header, parse_stub};
+use proto::v1::{BatchBody, Lane};
 use tokio::sync::watch;
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
@@ -24,6 +26,8 @@ const OPENERS_A_GATEWAY: usize = 128;
 const NAME: &str = "name";
 const NOTE: &str = "note";
 const DEVICES: &str = "devices";
+const VOID: &str = "void";
+const MOVED: &str = "moved";
 
 /// Registry, vault and openers.
 #[derive(Debug)]
@@ -118,6 +122,19 @@ impl Books {
     #[must_use]
     pub fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText> {
         self.vault.seal_text(patient, NOTE, note)
+    }
+
+    /// Seals why readings were voided; `None` without a key.
+    #[must_use]
+    pub fn seal_reason(&self, patient: &PatientId, reason: &str) -> Option<SealedText> {
+        self.vault.seal_text(patient, VOID, reason)
+    }
+
+    /// Seals readings that were another's; `None` without a key.
+    #[must_use]
+    pub fn seal_moved(&self, patient: &PatientId, body: &BatchBody) -> Option<SealedText> {
+        let sealed = self.vault.seal(patient, MOVED, &body.encode_to_vec())?;
+        Some(SealedText(sealed))
     }
 
     /// Seals a list of Bluetooth addresses; `None` without a key.
@@ -305,7 +322,9 @@ impl Keeper for Books {
             | Entry::Batch { .. }
             | Entry::Acknowledged { .. }
             | Entry::Tick
-            | Entry::Quarantined { .. } => {}
+            | Entry::Quarantined { .. }
+            | Entry::Voided { .. }
+            | Entry::Moved { .. } => {}
         }
     }
 
@@ -320,6 +339,31 @@ impl Keeper for Books {
             } => Opened::Devices(self.open_devices(patient, devices)),
             Entry::Acknowledged { patient, note, .. } => {
                 Opened::Text(self.vault.open_text(patient, NOTE, note)?)
+            }
+            Entry::Voided {
+                patient, reason, ..
+            } => Opened::Text(self.vault.open_text(patient, VOID, reason)?),
+            Entry::Moved {
+                patient,
+                stream,
+                context,
+                number,
+                source,
+                readings,
+                body,
+            } => {
+                let plain = self.vault.open_sealed(patient, MOVED, &body.0)?;
+                Opened::Batch(OpenedBatch {
+                    stream: *stream,
+                    patient: patient.clone(),
+                    context: *context,
+                    number: *number,
+                    lane: Lane::Vitals as u8,
+                    source: *source,
+                    readings: *readings,
+                    content: BatchBody::decode(&plain[..])
+                        .map_or(Content::Malformed, Content::Body),
+                })
             }
             Entry::EpochStarted { .. }
             | Entry::PatientAdded { .. }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use proto::cert::Role;
 use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
 use proto::v1::Collection;
+use twin::event::Void;
 use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::journal::{Entry, Position, SealedText};
@@ -44,6 +45,19 @@ pub struct Registry {
     /// Which contexts name which predecessor (`None`: none), by stream.
     successors: BTreeMap<(StreamId, Option<ContextId>), Vec<ContextId>>,
     totals: Totals,
+    /// By patient, in the order of the log.
+    voids: BTreeMap<PatientId, Vec<Voided>>,
+}
+
+/// Readings of a sensor that are not told any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voided {
+    /// Which.
+    pub void: Void,
+    /// The entry that says so ...
+    pub position: Position,
+    /// ... and its time, by the centre's clock.
+    pub since: Time,
 }
 
 /// What the log holds.
@@ -313,7 +327,30 @@ impl Registry {
                 };
                 self.note_will(position, patient, will, streams);
             }
-            Entry::Acknowledged { .. } | Entry::Tick | Entry::Quarantined { .. } => {}
+            Entry::Voided {
+                patient,
+                sources,
+                from,
+                to,
+                since,
+                ..
+            } => {
+                let of = self.voids.entry(patient.clone()).or_default();
+                of.extend(sources.iter().map(|(stream, source)| Voided {
+                    void: Void {
+                        stream: *stream,
+                        source: *source,
+                        from: *from,
+                        to: *to,
+                    },
+                    position,
+                    since: *since,
+                }));
+            }
+            Entry::Acknowledged { .. }
+            | Entry::Tick
+            | Entry::Quarantined { .. }
+            | Entry::Moved { .. } => {}
         }
     }
 
@@ -497,6 +534,12 @@ impl Registry {
                 let will = &patient.will;
                 will.erase_unsent && will.withheld.iter().any(|of| of.stream == stream)
             })
+    }
+
+    /// What was voided in a patient's log.
+    #[must_use]
+    pub fn voids(&self, patient: &PatientId) -> &[Voided] {
+        self.voids.get(patient).map_or(&[], Vec::as_slice)
     }
 
     /// One stream.
