@@ -353,7 +353,11 @@ proptest! {
             .map(|change| {
                 let until = match change.what {
                     Change::Finding => change.alert.evidence[0].effective,
-                    _ => change.alert.resolved.unwrap_or(at(end)),
+                    Change::Raised
+                    | Change::Updated
+                    | Change::Acknowledged
+                    | Change::Resolved
+                    | Change::Withdrawn => change.alert.resolved.unwrap_or(at(end)),
                 };
                 (seconds(change.alert.onset) - 1000, seconds(until) - 1000)
             })
