@@ -19,6 +19,7 @@ mod office;
 mod show;
 mod show_past;
 mod telemetry;
+mod void;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::v1::{Collection, VoidReadingsRequest};
+use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Accepted, Core};
@@ -267,25 +268,7 @@ enum PatientCommand {
     },
     /// Void readings of a sensor that somebody else wore: nothing rests on them any more, alerts that did are withdrawn with
     /// the reason, and questions as of an earlier time still show them. Cannot be undone.
-    Void {
-        /// The patient's id.
-        patient: String,
-        /// The sensor.
-        #[arg(long, value_name = "AA:BB:CC:DD:EE:FF")]
-        device: String,
-        /// When it was put on wrongly, such as 2026-11-21T08:00:00Z.
-        #[arg(long, value_name = "TIME")]
-        from: jiff::Timestamp,
-        /// Up to when (without).
-        #[arg(long, value_name = "TIME")]
-        to: jiff::Timestamp,
-        /// Whose readings they are: they come into that patient's log as data that came late, and raise no alert.
-        #[arg(long, value_name = "PATIENT")]
-        to_patient: Option<String>,
-        /// Why; told with each alert that is withdrawn.
-        #[arg(long)]
-        reason: String,
-    },
+    Void(void::Arguments),
     /// The patient agrees (again): devices are read from now on as they were assigned before.
     Resume {
         /// The patient's id.
@@ -507,29 +490,10 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
             .set_collection(&patient, Collection::Withdrawn, erase_unsent)
             .await
             .map(|()| "withdrawn: no device is read any more\n".into()),
-        PatientCommand::Void {
-            patient,
-            device,
-            from,
-            to,
-            to_patient,
-            reason,
-        } => office
-            .void(VoidReadingsRequest {
-                patient,
-                device,
-                from_us: from.as_microsecond(),
-                to_us: to.as_microsecond(),
-                to_patient: to_patient.unwrap_or_default(),
-                reason,
-            })
+        PatientCommand::Void(arguments) => office
+            .void(arguments.into())
             .await
-            .map(|voided| {
-                format!(
-                    "{} readings are void, {} of them moved (entry {})\n",
-                    voided.readings, voided.moved, voided.position
-                )
-            }),
+            .map(|voided| void::done(&voided)),
         PatientCommand::RotateKey { patient } => office
             .rotate_key(&patient)
             .await

@@ -3,7 +3,7 @@
 //! Promises: what comes of it is what the fold would have given had the voided readings never come, except what people
 //! did about alerts, which is kept by whoever amends the twin. Must not know: publishing, other patients' twins.
 
-use twin::event::Void;
+use twin::event::{MAX_VOIDS, Void};
 use twin::{Event, Twin};
 use vitals::{PatientId, Time};
 
@@ -25,8 +25,34 @@ pub trait Again: Send + Sync {
     ) -> Result<(), JournalError>;
 }
 
-/// The twin that the log before `end` gives without the voided readings, at `known`.
+/// The twin that the log before `end` gives without the voided readings, at `known`; `None` if it cannot be read: then
+/// only what still comes can be left out.
 pub(super) fn fold(
+    again: Option<&dyn Again>,
+    step: Step,
+    patient: &PatientId,
+    voids: &[Void],
+    end: (u64, Time),
+) -> Option<Twin> {
+    let voids = &voids[voids.len().saturating_sub(MAX_VOIDS)..];
+    let folded = again.map(|again| read(again, step, patient, voids, end));
+    match folded {
+        Some(Ok(twin)) => Some(twin),
+        Some(Err(error)) => {
+            tracing::error!(position = end.0, %error, "the log cannot be read without what was voided");
+            None
+        }
+        None => {
+            tracing::error!(
+                position = end.0,
+                "there is no log to read without what was voided"
+            );
+            None
+        }
+    }
+}
+
+fn read(
     again: &dyn Again,
     step: Step,
     patient: &PatientId,

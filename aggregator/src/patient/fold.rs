@@ -414,28 +414,16 @@ impl<E: Events> Fold<E> {
             state.guarded.twin().voids().to_vec()
         };
         all.extend_from_slice(voids);
-        let all = &all[all.len().saturating_sub(twin::MAX_VOIDS)..];
         let end = (places.position, places.known);
-        let again = self.again.clone();
-        let anew = again.map(|again| anew::fold(&*again, self.step, patient, all, end));
-        match anew {
-            Some(Ok(anew)) => {
-                self.change(index, places, |guarded, out| {
-                    guarded.amend(anew, why, out);
-                    Ok(())
-                });
-            }
-            failed => {
-                let error = failed.and_then(Result::err);
-                tracing::error!(
-                    position = places.position,
-                    ?error,
-                    "the log cannot be folded without what was voided: only what still comes is left out"
-                );
-                for void in voids {
-                    self.step(index, Event::Voided(*void), places.known, places);
-                }
-            }
+        if let Some(anew) = anew::fold(self.again.as_deref(), self.step, patient, &all, end) {
+            self.change(index, places, |guarded, out| {
+                guarded.amend(anew, why, out);
+                Ok(())
+            });
+            return;
+        }
+        for void in voids {
+            self.step(index, Event::Voided(*void), places.known, places);
         }
     }
 

@@ -9,6 +9,7 @@
 mod books;
 mod ranges;
 mod saved;
+mod voids;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use std::sync::Arc;
 use proto::cert::Role;
 use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
 use proto::v1::Collection;
-use twin::event::Void;
 use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
 pub use ranges::RangeSet;
+pub use voids::Voided;
 
 /// Orders to set aside that are kept for a gateway that is away; older ones are asked for again by its resending.
 pub const SET_ASIDE_KEPT: usize = 256;
@@ -47,17 +48,6 @@ pub struct Registry {
     totals: Totals,
     /// By patient, in the order of the log.
     voids: BTreeMap<PatientId, Vec<Voided>>,
-}
-
-/// Readings of a sensor that are not told any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Voided {
-    /// Which.
-    pub void: Void,
-    /// The entry that says so ...
-    pub position: Position,
-    /// ... and its time, by the centre's clock.
-    pub since: Time,
 }
 
 /// What the log holds.
@@ -327,26 +317,7 @@ impl Registry {
                 };
                 self.note_will(position, patient, will, streams);
             }
-            Entry::Voided {
-                patient,
-                sources,
-                from,
-                to,
-                since,
-                ..
-            } => {
-                let of = self.voids.entry(patient.clone()).or_default();
-                of.extend(sources.iter().map(|(stream, source)| Voided {
-                    void: Void {
-                        stream: *stream,
-                        source: *source,
-                        from: *from,
-                        to: *to,
-                    },
-                    position,
-                    since: *since,
-                }));
-            }
+            Entry::Voided { .. } => self.note_void(position, entry),
             Entry::Acknowledged { .. }
             | Entry::Tick
             | Entry::Quarantined { .. }
@@ -534,12 +505,6 @@ impl Registry {
                 let will = &patient.will;
                 will.erase_unsent && will.withheld.iter().any(|of| of.stream == stream)
             })
-    }
-
-    /// What was voided in a patient's log.
-    #[must_use]
-    pub fn voids(&self, patient: &PatientId) -> &[Voided] {
-        self.voids.get(patient).map_or(&[], Vec::as_slice)
     }
 
     /// One stream.

@@ -100,7 +100,18 @@ pub struct Void {
     pub to: Time,
 }
 
+/// Voids that a twin keeps: people make them, and rarely.
+pub const MAX_VOIDS: usize = 256;
+
 impl Void {
+    /// Joins a list; the oldest goes if that is full.
+    pub(crate) fn keep_in(self, list: &mut alloc::vec::Vec<Self>) {
+        if list.len() >= MAX_VOIDS {
+            list.remove(0);
+        }
+        list.push(self);
+    }
+
     /// True if a reading is one of them.
     #[must_use]
     pub fn covers(&self, stream: StreamId, source: SourceId, effective: Time) -> bool {

@@ -51,7 +51,7 @@ pub use alert::{
     Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State, Withdrawal,
 };
 pub use event::Event;
-pub use twin::{Effect, MAX_VOIDS, Twin, step};
+pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.

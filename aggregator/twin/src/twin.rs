@@ -36,9 +36,6 @@ pub enum Effect {
 /// Deadlines fired per step at most: a bound on a mistake, not on a patient.
 const MAX_FIRED: usize = 10_000;
 
-/// Voids that a twin keeps: people make them, and rarely.
-pub const MAX_VOIDS: usize = 256;
-
 /// One patient's twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Twin {
@@ -50,7 +47,7 @@ pub struct Twin {
     body: Body,
     life: Life,
     withheld: Withheld,
-    /// Readings that are not folded, by when they were voided; at most [`MAX_VOIDS`].
+    /// Readings that are not folded, by when they were voided; at most [`crate::event::MAX_VOIDS`].
     voids: Vec<Void>,
 }
 
@@ -107,9 +104,7 @@ impl Twin {
     pub fn amend(&mut self, anew: Self, why: &Withdrawal, out: &mut Vec<Effect>) {
         let known = self.known.max(anew.known);
         let mut life = core::mem::take(&mut self.life);
-        let unknown = life.unknown;
         life.amend(anew.life, why, known, out);
-        life.unknown = unknown;
         *self = Self {
             known,
             life,
@@ -327,12 +322,7 @@ impl Twin {
             }
             Event::Context(context) => self.body.set_context(*context, known, &mut self.life, out),
             Event::Collection { given } => self.withheld.say(*given, known),
-            Event::Voided(void) => {
-                if self.voids.len() >= MAX_VOIDS {
-                    self.voids.remove(0);
-                }
-                self.voids.push(*void);
-            }
+            Event::Voided(void) => void.keep_in(&mut self.voids),
             Event::Tick => return false,
             Event::Restored { since } => self.lose(*since, known),
         }
