@@ -152,6 +152,7 @@ fn batch_event(batch: &OpenedBatch) -> Event {
         number: batch.number,
         supersedes: content.supersedes,
         readings: content.readings,
+        waveforms: content.waveforms,
         gaps: content.gaps.iter().map(gap).collect(),
         heartbeat: content.heartbeat.as_ref().map(heartbeat),
         devices: content.devices.into_iter().map(device).collect(),

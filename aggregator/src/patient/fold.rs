@@ -386,6 +386,8 @@ impl<E: Events> Fold<E> {
         for effect in effects.drain(..) {
             match effect {
                 Effect::TwinChanged => changed = true,
+                // What a beat means is in the twin.
+                Effect::Beat(_) => {}
                 Effect::Alert(change) => {
                     let (alert, at) = (&change.alert, places.take());
                     state.took(at);

@@ -230,7 +230,7 @@ fn forecast(forecast: ForecastView) -> v1::Forecast {
 fn rhythm(rhythm: RhythmView) -> v1::Rhythm {
     v1::Rhythm {
         finding: rhythm.finding.to_owned(),
-        entropy: rhythm.entropy,
+        entropy: rhythm.score,
         cut: rhythm.cut,
         beats: rhythm.beats,
         source: rhythm.source.to_owned(),

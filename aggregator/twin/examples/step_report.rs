@@ -33,6 +33,7 @@ fn batch(number: u64, readings: Vec<Reading>) -> Event {
         number,
         supersedes: Vec::new(),
         readings,
+        waveforms: Vec::new(),
         gaps: Vec::new(),
         heartbeat: None,
         local_alerts: Vec::new(),

@@ -4,34 +4,34 @@
 //! the followers of the past, which report findings and can neither raise nor withdraw a live alert. Late
 //! data still complete windows and beats, so they count towards durations and slopes of what is live.
 
+mod beats;
 mod findings;
 mod kinds;
 mod shown;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
 use crate::alert::Condition;
 use crate::channel::{Channel, Origin, Role, usable};
+use crate::ecg::Lead;
 use crate::event::Context;
 use crate::forecast::Foresight;
 use crate::fusion::{Tallied, Tally};
 use crate::glucose::Glucose;
 use crate::life::{Life, Subject};
 use crate::news2::{Inputs, Parameter, Score};
-use crate::rhythm::{self, Beat, Beats, Judgement};
+use crate::rhythm::{self, Beats};
 use crate::rule::{self, Threshold};
 use crate::threshold;
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::window::{Placed, Window};
 use crate::words::{self, Beyond};
-
-/// Runs of beats told apart: contexts come one after the other, backlog may lie one or two behind.
-const RUNS: usize = 8;
 
 /// What time alone can bring about. The order breaks ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,7 @@ pub(crate) enum BodyDue {
     Spot(Kind),
     Past(usize),
     RhythmPast,
+    Ecg(Origin),
     GlucosePast,
     Warning,
 }
@@ -55,10 +56,14 @@ pub(crate) struct Body {
     glucose_of: Option<Origin>,
     beats: Beats,
     beats_past: rhythm::Past,
-    /// The source of the beats, and the runs known, newest last.
-    beats_of: Option<Origin>,
+    beats_quality: Quality,
+    /// The source of the beats, and whether they were found in its ECG; the runs known, newest last.
+    beats_of: Option<(Origin, bool)>,
     runs: VecDeque<((StreamId, ContextId, SourceId), u64)>,
     last_run: u64,
+    /// Electrocardiograms, and the newest interval of a strap.
+    leads: BTreeMap<Origin, Arc<Lead>>,
+    strap: Option<Time>,
     pasts: [threshold::Past; 3],
     warning: Warning,
     /// Kinds whose window late data changed since it was looked at.
@@ -163,11 +168,15 @@ impl Body {
             .beats_past
             .deadline()
             .map(|at| (at, BodyDue::RhythmPast));
+        let leads = self
+            .leads
+            .iter()
+            .filter_map(|(origin, lead)| Some((lead.deadline()?, BodyDue::Ecg(*origin))));
         let glucose = self.glucose.as_ref().and_then(|glucose| glucose.deadline());
         let glucose = glucose.map(|at| (at, BodyDue::GlucosePast));
         let warning = self.warning.deadline().map(|at| (at, BodyDue::Warning));
         let models = rhythm.into_iter().chain(glucose).chain(warning);
-        channels.chain(pasts).chain(models).min()
+        channels.chain(pasts).chain(leads).chain(models).min()
     }
 
     pub(crate) fn fire(&mut self, due: BodyDue, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
@@ -193,6 +202,7 @@ impl Body {
                     findings::find_fibrillation(&episode, now, life, out);
                 }
             }
+            BodyDue::Ecg(origin) => self.quiet(origin, now, life, out),
             BodyDue::GlucosePast => {
                 let told = self.glucose.as_mut().and_then(|glucose| glucose.flush());
                 told.into_iter().for_each(|said| said.to(life, now, out));
@@ -416,82 +426,6 @@ impl Body {
             }
             Foresight::Clear => life.resolve(condition, Subject::Patient, known, out),
             Foresight::Undecided => {}
-        }
-    }
-
-    /// An RR interval of the leading source.
-    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
-    fn beat(
-        &mut self,
-        origin: Origin,
-        context: ContextId,
-        reading: &Reading,
-        effective: Time,
-        known: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        if self.beats_of != Some(origin) {
-            self.beats.clear();
-            self.beats_of = Some(origin);
-        }
-        let tenth_ms = usable(reading).map(|fixed| fixed.0);
-        let run = self.run_of((origin.0, context, origin.1));
-        let beat = Beat {
-            at: effective,
-            tenth_ms,
-            sequence: reading.sequence,
-            run,
-        };
-        let newest = self.beats.newest().is_none_or(|newest| effective >= newest);
-        let live = newest && known.since(effective) < rule::fresh_for(Kind::RrInterval);
-        self.beats.take(beat);
-        if live {
-            self.judge_rhythm(true, known, life, out);
-        } else if let Some(episode) = self.beats_past.take(beat, known) {
-            findings::find_fibrillation(&episode, known, life, out);
-        }
-    }
-
-    fn run_of(&mut self, key: (StreamId, ContextId, SourceId)) -> u64 {
-        if let Some((_, run)) = self.runs.iter().rev().find(|(known, _)| *known == key) {
-            return *run;
-        }
-        self.last_run += 1;
-        if self.runs.len() >= RUNS {
-            self.runs.pop_front();
-        }
-        self.runs.push_back((key, self.last_run));
-        self.last_run
-    }
-
-    fn judge_rhythm(&self, may_resolve: bool, known: Time, life: &mut Life, out: &mut Vec<Effect>) {
-        let Some(newest) = self.beats.newest() else {
-            return;
-        };
-        if known.since(newest) >= rule::fresh_for(Kind::RrInterval) {
-            return;
-        }
-        let active = life
-            .active(Condition::AtrialFibrillation, Subject::Patient)
-            .is_some();
-        match self.beats.judgement() {
-            Judgement::Holds { onset, entropy } if !active => {
-                let quality = self
-                    .channels
-                    .get(&Kind::RrInterval)
-                    .map_or(Quality::GOOD, Channel::quality);
-                life.raise(
-                    Subject::Patient,
-                    words::fibrillation(onset, entropy, newest, quality, false),
-                    known,
-                    out,
-                );
-            }
-            Judgement::Clear if active && may_resolve => {
-                life.resolve(Condition::AtrialFibrillation, Subject::Patient, known, out);
-            }
-            Judgement::Holds { .. } | Judgement::Clear | Judgement::Undecided => {}
         }
     }
 

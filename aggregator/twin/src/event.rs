@@ -1,6 +1,6 @@
 //! What goes into the fold: everything that can change a twin, already opened and parsed.
 
-use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
+use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time, Waveform};
 
 /// One journal entry about this patient.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +97,8 @@ pub struct Batch {
     pub supersedes: alloc::vec::Vec<u64>,
     /// Scalar readings, in the order the agent took them.
     pub readings: alloc::vec::Vec<Reading>,
+    /// Blocks of waveforms, in the order the agent took them.
+    pub waveforms: alloc::vec::Vec<Waveform>,
     /// Declared losses.
     pub gaps: alloc::vec::Vec<Gap>,
     /// Present in heartbeats.

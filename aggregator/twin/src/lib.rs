@@ -3,7 +3,7 @@
 //!
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
-//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
+//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`ecg`] (beats from an electrocardiogram), [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
 //! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
 //! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
@@ -24,6 +24,7 @@ pub mod canonical;
 mod channel;
 pub mod coverage;
 mod device;
+pub mod ecg;
 pub mod event;
 pub mod forecast;
 pub mod fusion;
@@ -53,4 +54,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 13;
+pub const FOLD_VERSION: u32 = 14;

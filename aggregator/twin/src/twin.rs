@@ -21,7 +21,8 @@ use crate::rule;
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due, ShutOut};
 use crate::view::{
-    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView, TallyView,
+    BeatView, ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView,
+    TallyView,
 };
 
 /// What a step yields. Nothing leaves the process before the entry that made it is durable.
@@ -31,6 +32,8 @@ pub enum Effect {
     TwinChanged,
     /// An alert changed. In order; never conflated.
     Alert(Box<AlertChange>),
+    /// A beat was found in an electrocardiogram.
+    Beat(Box<BeatView>),
 }
 
 /// Deadlines fired per step at most: a bound on a mistake, not on a patient.
@@ -134,6 +137,21 @@ impl Twin {
     #[must_use]
     pub fn rhythm(&self) -> RhythmView {
         self.body.rhythm(self.known)
+    }
+
+    /// What became of the blocks of electrocardiograms, by source.
+    #[must_use]
+    pub fn ecg_counts(&self) -> Vec<(StreamId, SourceId, crate::ecg::Counts)> {
+        let counts = self.body.ecg_counts();
+        counts
+            .map(|((stream, source), counts)| (stream, source, counts))
+            .collect()
+    }
+
+    /// When the beats are said for which an electrocardiogram waits, if no more of it comes.
+    #[must_use]
+    pub fn ecg_deadline(&self) -> Option<Time> {
+        self.body.ecg_deadline()
     }
 
     /// What people said about the patient.
@@ -498,7 +516,7 @@ impl Twin {
                 }
                 Novelty::New | Novelty::Known | Novelty::Forgotten => {}
             }
-            if let Some(why) = stream.refuses(reading, known) {
+            if let Some(why) = stream.refuses(reading.source, reading.effective, known) {
                 stream.set_aside(why);
                 if matches!(why, Aside::Future | Aside::Ancient) {
                     let device = stream.devices.entry(reading.source).or_default();
@@ -540,6 +558,18 @@ impl Twin {
                 &mut self.life,
                 out,
             );
+        }
+        // A merged batch never holds waveforms.
+        for block in batch.waveforms.iter().filter(|_| !partly) {
+            let last = block.time_of(block.samples());
+            if stream.refuses(block.source, last, known).is_some() {
+                stream.set_aside_block();
+                continue;
+            }
+            stream.counters.blocks_applied += 1;
+            alive |= stream.hear(block.received.min(known), known);
+            let origin = (id, block.source);
+            self.body.wave(origin, block, known, &mut self.life, out);
         }
         for told in &batch.local_alerts {
             self.life.tell(told, known, out);

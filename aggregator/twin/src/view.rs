@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use vitals::{Absence, GatewayId, Kind, Quality, SourceId, Span, StreamId, Time};
 
+use crate::ecg::Beat;
 use crate::event::Link;
 
 /// One kind of measurement.
@@ -148,14 +149,31 @@ pub struct ForecastPoint {
 pub struct RhythmView {
     /// For people: `not enough beats`, `sinus or other`, `possible atrial fibrillation`.
     pub finding: &'static str,
-    /// Symbolic-dynamics entropy of the last beats.
-    pub entropy: Option<f64>,
+    /// It is the last of them.
+    pub fibrillation: bool,
+    /// The model's figure.
+    pub score: Option<f64>,
     /// Above it the model says atrial fibrillation.
     pub cut: f64,
     /// Beats in the window.
     pub beats: u32,
     /// Definition, for people.
     pub source: &'static str,
+}
+
+/// A beat found in an electrocardiogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BeatView {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its source.
+    pub source: SourceId,
+    /// When it was, the interval that it ends, its quality.
+    pub beat: Beat,
+    /// It is among those that the rhythm model looks at: no strap's intervals count in its place.
+    pub counts: bool,
+    /// What the rhythm model says at it; none where the beat does not count, or lies before others that were there.
+    pub rhythm: Option<RhythmView>,
 }
 
 /// A sensor.
@@ -231,6 +249,10 @@ pub struct Counters {
     pub losses_of_unknown_size: u64,
     /// In batches that did not parse, as their stubs count.
     pub malformed: u64,
+    /// Blocks of waveforms folded into the twin ...
+    pub blocks_applied: u64,
+    /// ... and set aside: outside the assignment, or of an impossible time.
+    pub blocks_quarantined: u64,
     /// Acknowledgements that named no known alert (only in the twin's own counters).
     pub unknown_alerts: u64,
 }
@@ -261,10 +283,14 @@ impl Counters {
             .losses_of_unknown_size
             .saturating_add(other.losses_of_unknown_size);
         self.malformed = self.malformed.saturating_add(other.malformed);
+        self.blocks_applied = self.blocks_applied.saturating_add(other.blocks_applied);
+        self.blocks_quarantined = self
+            .blocks_quarantined
+            .saturating_add(other.blocks_quarantined);
         self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
     }
 }
 
 crate::canonical_fields! {
-    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts }
+    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, blocks_applied, blocks_quarantined, unknown_alerts }
 }

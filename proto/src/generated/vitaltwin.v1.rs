@@ -4814,7 +4814,7 @@ pub struct Rhythm {
     /// "sinus or other", "possible atrial fibrillation", "not enough beats"...
     #[prost(string, tag = "1")]
     pub finding: ::prost::alloc::string::String,
-    /// Symbolic-dynamics entropy of the last beats, and its cut.
+    /// The figure of the rhythm model (of entropy) for the last beats, and its cut.
     #[prost(double, optional, tag = "2")]
     pub entropy: ::core::option::Option<f64>,
     #[prost(double, tag = "3")]

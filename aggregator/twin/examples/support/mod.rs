@@ -1,4 +1,4 @@
-//! What the reports share: where recordings lie, and a seeded source of chance for simulated series.
+//! What the reports share: where recordings lie and how they are read, and a seeded source of chance.
 
 #![allow(dead_code, reason = "each report uses a part")]
 
@@ -30,4 +30,6 @@ impl Chance {
     }
 }
 
+pub(crate) mod electric;
+pub(crate) mod recorded;
 pub(crate) mod simulated;

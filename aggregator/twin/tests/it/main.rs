@@ -3,11 +3,14 @@
 mod alerts;
 mod coverage;
 mod determinism;
+mod ecg;
 mod fusion;
 mod glucose;
 mod local;
 mod models;
 mod order;
+#[path = "../../examples/support/mod.rs"]
+mod shared;
 mod stable;
 mod support;
 mod technical;

@@ -257,8 +257,8 @@ fn fibrillation_in_a_backlog_is_a_finding_and_live_fibrillation_an_alert() {
 fn late_beats_complete_the_window_of_live_fibrillation() {
     let mut world = World::new();
     let list = beats(0, 300, irregular);
-    let (late, live) = list.split_at(220);
-    // The last minute comes live, what was before it two seconds later.
+    let (late, live) = list.split_at(275);
+    // The last seconds come live, what was before them two seconds later.
     for beat in live {
         world.event_at(
             beat.effective + Span::from_secs(1),
