@@ -18,11 +18,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use vitals::{Span, StreamId, Time};
 
 use super::RecordId;
 use super::ledger::{Context, Entry};
 use super::mark::Mark;
+use super::places::{Places, Step};
 use super::records::Records;
 use super::recover;
 use super::reserve::Reserve;
@@ -36,6 +38,13 @@ const CACHE_BYTES: u64 = 1 << 20;
 /// How often sled's own thread turns. It syncs the whole file each time, which is a write of the file system's journal,
 /// and nothing waits for it; half of its time goes into the collection of old segments, whatever the time is.
 const FLUSHER_MS: u64 = 10_000;
+/// Bytes of the file system that the file gets at once, before they are written: a commit that makes a file longer otherwise
+/// changes the map of free blocks too, 12 KB of its own.
+const AHEAD_BYTES: u64 = 1 << 20;
+/// A commit of an ordinary size.
+const COMMIT_BYTES: u64 = 64 << 10;
+/// Where less than this is free, nothing is taken ahead.
+const FREE_ENOUGH: u64 = 64 << 20;
 /// Deletions in one batch: larger ones stall sled.
 const MOST_REMOVED_AT_ONCE: usize = 400;
 /// How often, and how long apart, a locked store is tried: two seconds in all.
@@ -159,6 +168,7 @@ pub struct Store {
     /// When the tally was written last in this run; before that, what lies there is of the run before.
     tally_written: Option<i64>,
     mark: Mark,
+    places: Places,
 }
 
 #[derive(Debug)]
@@ -166,6 +176,8 @@ struct Engine {
     db: sled::Db,
     /// Our own handle on sled's file: what makes a commit durable.
     file: File,
+    /// Up to here the file has its blocks.
+    ahead: u64,
 }
 
 impl Store {
@@ -232,6 +244,7 @@ impl Store {
                     tally: Tally::default(),
                     tally_written: None,
                     mark: Mark::of(dir),
+                    places: Places::default(),
                 },
                 contexts: BTreeMap::new(),
                 records: Records::default(),
@@ -259,13 +272,17 @@ impl Store {
             // From here on the list of the run before is not the whole truth any more.
             self.write_tally();
         }
-        match self.try_commit(changes) {
+        let sizes = changes.put.iter();
+        let sizes = sizes.map(|(id, record)| (*id, record.len()));
+        let step = self.places.step(sizes, changes.close.iter());
+        match self.try_step(changes, &step) {
             Err(error) if error.is_disk_full() && self.reserve.give_up() => {
                 tracing::warn!("the disk is full: the outbox gives up its reserve");
-                self.try_commit(changes)?;
+                self.try_step(changes, &step)?;
             }
             result => result?,
         }
+        self.places.done(step);
         self.mark.write(changes.gateway.commits);
         self.tally.gateway.clone_from(&changes.gateway);
         self.tally.streams.extend(changes.streams.iter().cloned());
@@ -279,6 +296,11 @@ impl Store {
     /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it. While
     /// records wait to be salvaged nothing is listed: they would be missing in it.
     pub fn finish(&mut self) {
+        let places = self.places.end();
+        if !places.clear.is_empty() && guard(|| self.engine()?.clear(&places)).is_err() {
+            // The next run finds them.
+            self.close();
+        }
         if !self.tally.gateway.clean || recover::is_waiting(&self.dir) {
             return;
         }
@@ -294,7 +316,11 @@ impl Store {
 
     /// One try, without any account of it beside the store, and leaving the reserve alone.
     pub(super) fn try_commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        let result = guard(|| self.engine()?.commit(changes));
+        self.try_step(changes, &Step::default())
+    }
+
+    fn try_step(&mut self, changes: &Changes, step: &Step) -> Result<(), StoreError> {
+        let result = guard(|| self.engine()?.commit(changes, step));
         if result.is_err() {
             self.close();
         }
@@ -327,8 +353,9 @@ impl Store {
     pub(super) fn has(&mut self, id: RecordId) -> Result<bool, StoreError> {
         guard(|| {
             let db = &self.engine()?.db;
-            db.contains_key(record_key(b'r', id))
-                .map_err(StoreError::Engine)
+            let value = db.get(record_key(b'r', id));
+            let value = value.map_err(StoreError::Engine)?;
+            Ok(value.is_some_and(|value| !value.is_empty()))
         })
     }
 
@@ -340,11 +367,11 @@ impl Store {
         if self.reserve.is_kept() { free } else { 0 }
     }
 
-    fn engine(&mut self) -> Result<&Engine, StoreError> {
+    fn engine(&mut self) -> Result<&mut Engine, StoreError> {
         if self.engine.is_none() {
             self.engine = Some(Engine::open(&self.dir)?);
         }
-        Ok(self.engine.as_ref().expect("opened just before"))
+        Ok(self.engine.as_mut().expect("opened just before"))
     }
 
     /// Dropping sled after an error can panic again: that must not end the writer.
@@ -379,7 +406,11 @@ impl Engine {
                 Err(error) => return Err(StoreError::Engine(error)),
             }
         };
-        let file = File::open(path.join("db")).map_err(StoreError::Io)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(path.join("db"))
+            .map_err(StoreError::Io)?;
         // `conf`, which sled never syncs, and the names of all files.
         for name in ["conf", "db"] {
             File::open(path.join(name))
@@ -392,11 +423,13 @@ impl Engine {
         }
         sync_dir(&path).map_err(StoreError::Io)?;
         sync_dir(dir).map_err(StoreError::Io)?;
-        Ok(Self { db, file })
+        Ok(Self { db, file, ahead: 0 })
     }
 
-    fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &Changes, step: &Step) -> Result<(), StoreError> {
+        self.take_room_ahead();
         let mut batch = sled::Batch::default();
+        self.clear_in(step, &mut batch)?;
         for (ordinal, context) in &changes.contexts {
             let row = ContextRow::of(*ordinal, context);
             batch.insert(context_key(*ordinal).as_slice(), row.to_bytes());
@@ -445,8 +478,56 @@ impl Engine {
             }
             self.db.apply_batch(batch).map_err(StoreError::Engine)?;
         }
+        // Not in the batch: they need not come with it, and a batch of their own would cost a write of its own.
+        for id in &step.make {
+            let (key, nothing) = (record_key(b'r', *id), None::<&[u8]>);
+            let made = self.db.compare_and_swap(key, nothing, Some(&[][..]));
+            let _or_there_is_something = made.map_err(StoreError::Engine)?;
+        }
+        self.make_durable()
+    }
+
+    fn make_durable(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(StoreError::Engine)?;
         self.file.sync_data().map_err(StoreError::Io)
+    }
+
+    /// Takes away places that are still empty.
+    fn clear(&self, step: &Step) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        self.clear_in(step, &mut batch)?;
+        self.db.apply_batch(batch).map_err(StoreError::Engine)?;
+        self.make_durable()
+    }
+
+    fn clear_in(&self, step: &Step, batch: &mut sled::Batch) -> Result<(), StoreError> {
+        for id in &step.clear {
+            let key = record_key(b'r', *id);
+            let value = self.db.get(key).map_err(StoreError::Engine)?;
+            if value.is_some_and(|value| value.is_empty()) {
+                batch.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the file its next blocks; it does not become longer by that. Where it cannot be done, a commit costs more.
+    fn take_room_ahead(&mut self) {
+        let Ok(length) = self.file.metadata().map(|about| about.len()) else {
+            return;
+        };
+        // A file that became shorter gave the blocks behind its end back.
+        if (self.ahead.saturating_sub(AHEAD_BYTES)..self.ahead.saturating_sub(COMMIT_BYTES)).contains(&length) {
+            return;
+        }
+        self.ahead = length + AHEAD_BYTES;
+        let free = fstatvfs(&self.file).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+        if free >= FREE_ENOUGH {
+            let keep = FallocateFlags::KEEP_SIZE;
+            if let Err(error) = fallocate(&self.file, keep, length, AHEAD_BYTES) {
+                tracing::debug!(%error, "the outbox's file gets no blocks ahead");
+            }
+        }
     }
 
     /// All records, if they are not too many.
@@ -499,11 +580,16 @@ impl Opened {
         }
         let gateway = db.get(b"m").map_err(StoreError::Engine)?;
         self.gateway = gateway.and_then(|value| GatewayRow::from_bytes(&value));
+        let mut left = Vec::new();
         for pair in db.scan_prefix(b"r") {
             let (key, value) = pair.map_err(StoreError::Engine)?;
             let Some(id) = parse_record_key(&key) else {
                 continue;
             };
+            if value.is_empty() {
+                left.push(id);
+                continue;
+            }
             match (Entry::of(&value), self.contexts.get(&id.ordinal)) {
                 (Ok(entry), Some(context)) if is_its_own(id, &entry, context) => {
                     self.records.insert(id, entry);
@@ -511,6 +597,7 @@ impl Opened {
                 _ => self.damaged.push(id),
             }
         }
+        self.store.places = Places::left(left);
         Ok(())
     }
 }
