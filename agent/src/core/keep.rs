@@ -20,8 +20,8 @@ use crate::outbox::writer::{Done, Job};
 /// fails; then the oldest dense readings go first, declared.
 const MANY_PENDING_BYTES: usize = 256 * 1024;
 const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
-/// How long counts and positions wait for their commit while all records have their receipts: each commit costs the
-/// flash 25 KB and more, whatever it holds.
+/// How long counts, positions, removals and what is learnt of devices' clocks wait for their commit while all records have
+/// their receipts: each commit costs the flash 25 KB and more, whatever it holds.
 const COUNTS: Span = Span::from_secs(10);
 /// Records whose removal is worth a commit: what is removed later than its receipt is only sent again after a crash.
 const MANY_REMOVED: usize = 1000;
@@ -207,6 +207,7 @@ impl Core {
         self.is_pressing()
             || !self.unsaved.is_empty()
             || !self.changes.remove.is_empty()
+            || !self.changes.clocks.is_empty()
             || !self.counted.is_empty()
             || self.gateway.readings_receipted != self.committed.readings_receipted
     }
@@ -216,7 +217,6 @@ impl Core {
         let changes = &self.changes;
         !(self.dirty.is_empty()
             && changes.contexts.is_empty()
-            && changes.clocks.is_empty()
             && changes.remove.len() < MANY_REMOVED
             && changes.aside.is_empty()
             && changes.put_aside.is_empty()
@@ -226,13 +226,14 @@ impl Core {
     }
 
     /// When what changed must be durable. On a line that keeps up a record is sealed with its reading, and has an interval
-    /// from then: with its receipt it needs no commit. Counts, positions and removals wait longer, and then for a moment
-    /// when no record would come to the disk with them, only to be removed again.
+    /// from then: with its receipt it needs no commit. (What waited for its seal has waited long enough: see `tick`.)
+    /// Counts, positions, removals and what is learnt of clocks wait longer, and then for a moment when no record would come
+    /// to the disk with them, only to be removed again.
     fn latest_commit(&self, now: Time) -> Time {
-        let oldest = self.unsaved.values().min();
-        if self.at_once || self.is_pressing() || (oldest.is_some() && !self.window.is_live(now)) {
+        if self.at_once || self.is_pressing() {
             return now;
         }
+        let oldest = self.unsaved.values().min();
         // A clock that was set back must not put it off.
         let record = oldest.map(|sealed| (*sealed).min(now) + self.settings.commit_interval);
         let committed = Time::from_micros(self.committed.committed_at_us).min(now);
@@ -439,6 +440,8 @@ impl Core {
             if let Some(entry) = self.ledger.remove(*id) {
                 self.gateway.readings_sealed -= u64::from(entry.stub.count);
                 self.window.remove(*id);
+                // The merged one is new, what is in it is not.
+                self.at_once |= self.unsaved.contains_key(id);
                 self.forget(*id);
             }
         }

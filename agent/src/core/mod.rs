@@ -325,6 +325,7 @@ impl Core {
             self.heartbeats(now);
         }
         if self.commit_due.is_some_and(|due| due <= now) {
+            self.at_once |= self.sealing.is_waiting();
             self.sealing.flush(now);
             self.drain_sealing(now);
             self.merge(now);

@@ -75,6 +75,7 @@ impl Places {
             step.grow(ordinal, &numbers, bytes);
         }
         for ordinal in close {
+            step.make.retain(|id| id.ordinal != *ordinal);
             if let Some(tail) = step.tails.remove(ordinal) {
                 step.clear(*ordinal, tail.newest + 1..=tail.until);
             }
@@ -152,7 +153,11 @@ mod tests {
     #[test]
     fn a_backlog_that_grows_has_places_before_it() {
         let mut places = Places::default();
-        assert_eq!(commit(&mut places, 1..=1, 2000).make, [], "not yet a backlog");
+        assert_eq!(
+            commit(&mut places, 1..=1, 2000).make,
+            [],
+            "not yet a backlog"
+        );
         let second = commit(&mut places, 2..=3, 2000);
         assert_eq!(numbers(&second.make), (4..=35).collect::<Vec<_>>());
         let third = commit(&mut places, 4..=4, 2000);
@@ -198,6 +203,16 @@ mod tests {
         assert_eq!(numbers(&step.clear), (3..=34).collect::<Vec<_>>());
         places.done(step);
         assert!(places.end().clear.is_empty());
+        // Its last records and its end in one commit.
+        commit(&mut places, 1..=1, 2000);
+        let last = (
+            RecordId {
+                ordinal: 1,
+                number: 2,
+            },
+            2000,
+        );
+        assert_eq!(places.step([last].into_iter(), [1].iter()).make, []);
     }
 
     #[test]

@@ -517,7 +517,9 @@ impl Engine {
             return;
         };
         // A file that became shorter gave the blocks behind its end back.
-        if (self.ahead.saturating_sub(AHEAD_BYTES)..self.ahead.saturating_sub(COMMIT_BYTES)).contains(&length) {
+        if (self.ahead.saturating_sub(AHEAD_BYTES)..self.ahead.saturating_sub(COMMIT_BYTES))
+            .contains(&length)
+        {
             return;
         }
         self.ahead = length + AHEAD_BYTES;
@@ -838,6 +840,47 @@ pub(super) mod tests {
         let blobs = bench.dir.path().join(STORE).join("blobs");
         let count = fs::read_dir(blobs).map_or(0, Iterator::count);
         assert_eq!(count, 0, "a blob file would not be synced");
+    }
+
+    #[test]
+    fn a_growing_backlog_is_written_about_once_and_its_places_are_no_records() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        let first = bench.first_commit(1);
+        opened.store.commit(&first).expect("committed");
+        let body = vec![0xA5; 2000];
+        let mut sealed = 0;
+        for number in 2..=100 {
+            let label = Label {
+                number,
+                lane: Lane::Waveform,
+                source: 1,
+                count: 1,
+                oldest: Time::ZERO,
+                newest: Time::ZERO,
+            };
+            let record = bench.sealer.seal_encoded(&label, &body).expect("fits");
+            sealed += record.len() as u64;
+            let changes = Changes {
+                put: vec![(id(number), record)],
+                ..Changes::default()
+            };
+            opened.store.commit(&changes).expect("committed");
+        }
+        // The file is still what was appended: nothing in it was given free and used again.
+        let length = fs::metadata(bench.store_file()).expect("there").len();
+        assert!(length < 2 * sealed, "{length} for {sealed}");
+        assert!(!opened.store.has(id(101)).expect("readable"), "a place");
+        drop(opened);
+        let mut again = bench.open();
+        assert_eq!((again.records.len(), again.damaged.len()), (100, 0));
+        let keys = |opened: &mut Opened| {
+            let db = &opened.store.engine().expect("open").db;
+            db.scan_prefix(b"r").count()
+        };
+        assert!(keys(&mut again) > 100, "they were left");
+        again.store.commit(&Changes::default()).expect("committed");
+        assert_eq!(keys(&mut again), 100, "and are cleared by the next run");
     }
 
     #[test]
