@@ -225,17 +225,16 @@ impl Core {
             || self.day.is_worth_keeping(&self.committed.spent)
     }
 
-    /// When what changed must be durable. On a line that keeps up a record is sealed with its reading, and has an interval
-    /// from then: with its receipt it needs no commit. (What waited for its seal has waited long enough: see `tick`.)
-    /// Counts, positions, removals and what is learnt of clocks wait longer, and then for a moment when no record would come
-    /// to the disk with them, only to be removed again.
+    /// When what changed must be durable: a reading, an interval after it came. On a line that keeps up it is sealed and sent
+    /// at once, has its receipt by then, and needs no commit. Counts, positions, removals and what is learnt of clocks wait
+    /// longer, and then for a moment when no record would come to the disk with them, only to be removed again.
     fn latest_commit(&self, now: Time) -> Time {
         if self.at_once || self.is_pressing() {
             return now;
         }
         let oldest = self.unsaved.values().min();
         // A clock that was set back must not put it off.
-        let record = oldest.map(|sealed| (*sealed).min(now) + self.settings.commit_interval);
+        let record = oldest.map(|since| (*since).min(now) + self.settings.commit_interval);
         let committed = Time::from_micros(self.committed.committed_at_us).min(now);
         match record {
             Some(record) => record.min(committed + COUNTS + COUNTS),

@@ -158,7 +158,7 @@ pub struct Core {
 
     /// Sealed records that are not known to be durable.
     pending: BTreeMap<RecordId, Vec<u8>>,
-    /// Those of them that no commit under way holds, and when they were sealed.
+    /// Those of them that no commit under way holds, and since when the oldest that is in them waits.
     unsaved: BTreeMap<RecordId, Time>,
     /// Those of them that stay here until they are durable, because their device is asked for them again if not.
     held: BTreeSet<RecordId>,
@@ -169,6 +169,8 @@ pub struct Core {
     committed: GatewayRow,
     gateway: GatewayRow,
     commit_due: Option<Time>,
+    /// Since when readings wait for their seal.
+    waits_since: Option<Time>,
     /// The next commit waits for nothing.
     at_once: bool,
     /// The streams whose row differs from what is on disk.
@@ -251,6 +253,7 @@ impl Core {
             committed: gateway.clone(),
             gateway,
             commit_due: Some(now),
+            waits_since: None,
             at_once: true,
             dirty: BTreeSet::new(),
             counted: BTreeSet::new(),
@@ -325,7 +328,6 @@ impl Core {
             self.heartbeats(now);
         }
         if self.commit_due.is_some_and(|due| due <= now) {
-            self.at_once |= self.sealing.is_waiting();
             self.sealing.flush(now);
             self.drain_sealing(now);
             self.merge(now);
@@ -434,6 +436,9 @@ impl Core {
         loop {
             let output = self.sealing.take_output();
             if output.is_empty() {
+                if !self.sealing.is_waiting() {
+                    self.waits_since = None;
+                }
                 self.hurry_if_much_is_pending(now);
                 return;
             }
@@ -462,7 +467,8 @@ impl Core {
                             self.window.add(sealed.id, class);
                         }
                         self.pending.insert(sealed.id, sealed.record);
-                        self.unsaved.insert(sealed.id, now);
+                        let since = self.waits_since.unwrap_or(now);
+                        self.unsaved.insert(sealed.id, since);
                         self.schedule_commit(now);
                     }
                 }

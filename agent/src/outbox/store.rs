@@ -848,7 +848,9 @@ pub(super) mod tests {
         let mut opened = bench.open();
         let first = bench.first_commit(1);
         opened.store.commit(&first).expect("committed");
-        let body = vec![0xA5; 2000];
+        let body: Vec<u8> = (0..2000_u32)
+            .map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap_or(0))
+            .collect();
         let mut sealed = 0;
         for number in 2..=100 {
             let label = Label {
