@@ -5,7 +5,7 @@
 //! * [`minute`]: PURE. Small records of an open minute, which become one without a line.
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
 //! * [`records`]: PURE. What the ledger knows of each record, packed.
-//! * [`store`]: the only file that names sled; [`writer`]: the one thread that owns it.
+//! * [`store`]: with its `engine`, the only files that name sled; [`writer`]: the one thread that owns it.
 //! * [`rows`]: PURE. What lies in the store besides sealed records; `places`: PURE. Keys that stand ready for the next ones.
 //! * `reserve`: room to give up when the disk is full.
 //! * `recover`: a store that does not open or lost something is set aside, and what can be read of it adopted.
