@@ -43,7 +43,7 @@ use crate::identity::{Identity, IdentityDir, IdentityError, private_dir};
 use crate::outbox::store::{Patience, Store, StoreError};
 use crate::outbox::writer::{Done, Job, Writer};
 use crate::remote::Remote;
-use crate::status::{QUIET, describe};
+use crate::status::{QUIET, Status, describe};
 use crate::uplink::UplinkEvent;
 use crate::uplink::choice::Choice;
 use crate::uplink::meter::Meter;
@@ -190,6 +190,8 @@ struct App {
     dir: PathBuf,
     clock: Clock,
     identity: Arc<Identity>,
+    /// When its certificate ends; 0 if it cannot be read.
+    expires_us: i64,
     identity_dir: IdentityDir,
     core: Core,
     /// The settings of this machine.
@@ -224,9 +226,10 @@ struct App {
     done: mpsc::Receiver<Done>,
     writer: Option<JoinHandle<()>>,
     home: Home,
-    shown: crate::status::Status,
-    /// What lies in the file.
-    written: crate::status::Status,
+    shown: Arc<Status>,
+    /// What was news in the file, and when it was written.
+    written: Status,
+    written_at: Time,
 }
 
 impl App {
@@ -295,6 +298,7 @@ impl App {
         Ok(Self {
             dir: options.dir.clone(),
             clock,
+            expires_us: expires_us(&identity),
             identity,
             identity_dir,
             core,
@@ -323,8 +327,9 @@ impl App {
             done,
             writer: Some(writer),
             home: Home::start(config, clock),
-            shown: crate::status::Status::default(),
-            written: crate::status::Status::default(),
+            shown: Arc::default(),
+            written: Status::default(),
+            written_at: Time::ZERO,
         })
     }
 
@@ -400,6 +405,7 @@ impl App {
             Some(done) = self.done.recv() => Event::Store(done),
             Some(identity) = self.renewals.recv() => {
                 self.identity = identity;
+                self.expires_us = expires_us(&self.identity);
                 Event::Renewed(self.identity.chain.clone())
             }
             () = room(self.line.as_ref()), if self.line_full => return,
@@ -509,19 +515,14 @@ impl App {
         status.uplink_since_us = standing.since.as_micros();
         status.uplink_switches = standing.switches;
         status.test_clock = self.clock.describe();
-        let leaf = self.identity.chain.first();
-        let expires = leaf.and_then(|leaf| peer_identity(leaf).ok());
-        status.certificate_expires_us = expires.map_or(0, |subject| subject.not_after.as_micros());
+        status.certificate_expires_us = self.expires_us;
         status
             .certificate_trouble
             .clone_from(&self.renewal_trouble.borrow());
-        self.home.show(&mut status);
-        self.shown = status;
-        let age = self
-            .clock
-            .now()
-            .since(Time::from_micros(self.written.written_us));
-        if self.shown.is_news_after(&self.written) || age >= QUIET {
+        self.shown = self.home.show(status);
+        let (news, age) = (self.shown.news(), self.clock.now().since(self.written_at));
+        if news != self.written || age >= QUIET {
+            self.written = news;
             self.write_status();
         }
     }
@@ -530,7 +531,7 @@ impl App {
         if let Err(error) = self.shown.write(&self.dir) {
             tracing::warn!(error = describe(&error), "the status cannot be written");
         }
-        self.written = self.shown.clone();
+        self.written_at = Time::from_micros(self.shown.written_us);
     }
 
     /// Radio, seal, outbox, line: in this order, each within its limit.
@@ -593,6 +594,12 @@ impl App {
     async fn turn_for(&mut self, limit: Duration) {
         let _quiet = timeout(limit, self.turn()).await;
     }
+}
+
+fn expires_us(identity: &Identity) -> i64 {
+    let leaf = identity.chain.first();
+    let subject = leaf.and_then(|leaf| peer_identity(leaf).ok());
+    subject.map_or(0, |subject| subject.not_after.as_micros())
 }
 
 /// The outbox's writer on its thread, and the ends of its queues.

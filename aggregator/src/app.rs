@@ -7,6 +7,7 @@
 //! is journaled, folded and answered. Tasks are spawned here and in the doors' accept loops only. Must not know:
 //! what any part does inside.
 
+pub(crate) mod again;
 mod certificate;
 mod keeping;
 mod live;
@@ -51,6 +52,7 @@ use crate::serve::tls::Port;
 use crate::serve::{self, About};
 use crate::snapshot::{Restored, Snapshots};
 use crate::vault::Vault;
+use again::FromDisk;
 use certificate::ServerCertificate;
 use keeping::Keep;
 use live::{Running, Still};
@@ -291,7 +293,8 @@ pub(crate) fn empty_fold(dir: &CentreDir, limits: Limits) -> Result<(Fold, Arc<H
     let secret = Secret::from_slice(&secret)
         .context("serve.key must hold 32 bytes: restore it from its backup")?;
     let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), limits));
-    Ok((Fold::new(Arc::clone(&hub), AlertIds::new(secret)), hub))
+    let fold = Fold::new(Arc::clone(&hub), AlertIds::new(secret));
+    Ok((fold.reading(Arc::new(FromDisk::new(dir))), hub))
 }
 
 /// What must end in order: the journal after all who append, the fold after the journal, the lock last.

@@ -188,6 +188,11 @@ pub(crate) const fn bpm(patient: usize, is_ill: bool, count: u64) -> u8 {
     }
 }
 
+/// True if a value is one of an episode.
+pub(crate) const fn is_slow(bpm: i64) -> bool {
+    matches!(bpm, 33..=35)
+}
+
 /// Whose value it is.
 pub(crate) const fn whose(bpm: i64) -> Option<usize> {
     match bpm {

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::v1::{self, GapReason};
 use proto::wire::decode_body;
+use twin::rule;
 use vitals::{ContextId, Kind, PatientId, SourceId, Span, StreamId, Time, Value};
 use vitaltwin_aggregator::journal::{Committed, Content, Opened, OpenedBatch, Position};
 use vitaltwin_aggregator::publish::Hub;
 
 use crate::centre::{States, states};
-use crate::plan::{Plan, Property, START, Violation, broken, whose};
+use crate::plan::{Property, START, Violation, broken, is_slow, whose};
 use crate::stock::Stock;
 
 /// A gap's times come from stubs and commits: this much is rounding.
@@ -23,6 +24,8 @@ const FRESH: Span = Span::from_secs(45);
 const STAMPING: Span = Span::from_millis(20);
 /// Readings of one episode may be apart by this much and still be one stretch of buckets.
 const BUCKET: Span = Span::from_secs(10);
+/// What a slow heart must last so that the rule must see it, wherever its ten seconds begin.
+const LONG: Span = Span::from_secs(55);
 
 /// Names a reading as the twin tells readings apart.
 type Key = (StreamId, ContextId, SourceId, Kind, u64);
@@ -38,6 +41,8 @@ struct Beat {
     keys: BTreeSet<Key>,
     /// When it came to lie there first, by the centre's clock.
     known: Time,
+    /// What lies there says that the heart is too slow.
+    is_ill: bool,
 }
 
 impl Beat {
@@ -87,6 +92,7 @@ impl Truth {
             ahead: stamped.since(at),
             keys: BTreeSet::new(),
             known: Time::ZERO,
+            is_ill: false,
         };
         self.beats.insert((patient, stamped.as_micros()), beat);
     }
@@ -138,7 +144,7 @@ impl Truth {
                 );
             };
             if beat.keys.insert(key) {
-                beat.known = known;
+                (beat.known, beat.is_ill) = (known, is_slow(value.0));
             }
             if beat.keys.len() > 1 {
                 let what = format!("patient {patient}: the reading of {stamped} is there twice");
@@ -284,85 +290,100 @@ impl Truth {
         Ok(())
     }
 
-    /// An episode of which every reading came while it was fresh has one alert that is about it. Where a part came
-    /// later there should be a finding at least, and sometimes is none: the followers of the past see late data alone
-    /// (`twin::threshold::Past`), so two parts of an episode that are each too short are missed. Not judged here yet.
+    /// Each episode that the journal's readings contain, put in the order of their stamps, has an alert or a finding,
+    /// whatever part of it came when. One of which every reading came while it was fresh has no two live alerts.
     pub(crate) fn alerts_are_right(
         &self,
-        plan: &Plan,
+        patients: usize,
         alerts: &[v1::Alert],
     ) -> Result<(), Violation> {
-        for episode in &plan.episodes {
-            let around = |(key, _): &(&(usize, i64), &Beat)| key.0 == episode.patient;
-            let beats: Vec<&Beat> = self
-                .beats
-                .iter()
-                .filter(around)
-                .map(|(_, beat)| beat)
-                .filter(|beat| {
-                    let (from, to) = (
-                        episode.from - Span::from_secs(30),
-                        episode.to + Span::from_secs(90),
-                    );
-                    beat.at >= from && beat.at <= to
-                })
-                .collect();
-            let inside: Vec<_> = beats
-                .iter()
-                .filter(|beat| (episode.from..episode.to).contains(&beat.at))
-                .collect();
-            let whole = beats
-                .iter()
-                .all(|beat| beat.is_at_its_time() && beat.was_live());
-            let dense = |pair: &[&&Beat]| pair[1].at.since(pair[0].at) <= BUCKET;
-            let span = inside.first().zip(inside.last());
-            let long =
-                span.is_some_and(|(first, last)| last.at.since(first.at) >= Span::from_secs(55));
-            if !whole || !long || !inside.windows(2).all(dense) {
-                continue;
-            }
-            let patient = Stock::get().patients[episode.patient].0.reveal();
-            let about = |alert: &&v1::Alert| {
-                let onset = Time::from_micros(alert.onset_us);
-                alert.patient == patient
-                    && alert.condition == "heart_rate_low"
-                    && onset >= episode.from - Span::from_secs(20)
-                    && onset < episode.to + BUCKET
-            };
-            let found: Vec<_> = alerts.iter().filter(about).collect();
-            let live = found.iter().filter(|alert| !alert.retrospective).count();
-            if found.is_empty() {
-                let (from, to) = (episode.from.since(START), episode.to.since(START));
-                let of = alerts.iter().filter(|alert| alert.patient == patient);
-                let of: Vec<_> = of
-                    .map(|alert| {
-                        (
-                            &alert.condition,
-                            (alert.onset_us - START.as_micros()) / 1_000_000,
-                        )
-                    })
-                    .collect();
-                let came: Vec<_> = inside
-                    .iter()
-                    .map(|beat| {
-                        (
-                            beat.at.since(START).as_secs_f64(),
-                            beat.known.since(START).as_secs_f64(),
-                        )
-                    })
-                    .collect();
-                let what = format!(
-                    "patient {}: the episode {from:?} to {to:?} has no alert: {of:?}; it came {came:?}",
-                    episode.patient
-                );
-                return broken(Property::P6, what);
-            }
-            if live > 1 {
-                let patient = episode.patient;
-                let what = format!("patient {patient}: {live} alerts for one episode");
-                return broken(Property::P6, what);
+        for patient in 0..patients {
+            for episode in self.episodes(patient) {
+                self.is_told(patient, &episode, alerts)?;
             }
         }
         Ok(())
+    }
+
+    /// Stretches of slow readings of almost a minute, none far from the next and nothing else among them: enough for
+    /// the rule, however their ten seconds fall.
+    fn episodes(&self, patient: usize) -> Vec<Vec<(Time, &Beat)>> {
+        let of = self.beats.iter().filter(|((of, _), _)| *of == patient);
+        let folded = of.filter_map(|((_, stamped), beat)| {
+            let stamped = Time::from_micros(*stamped);
+            // Before the assignment, and too far ahead: set aside.
+            let counts = stamped >= START && stamped.since(beat.known) <= rule::MAX_AHEAD;
+            (counts && !beat.keys.is_empty()).then_some((stamped.min(beat.known), beat))
+        });
+        let mut folded: Vec<_> = folded.collect();
+        folded.sort_by_key(|(at, _)| *at);
+        let goes_on = |a: &(Time, &Beat), b: &(Time, &Beat)| {
+            a.1.is_ill && b.1.is_ill && b.0.since(a.0) <= BUCKET
+        };
+        let runs = folded.chunk_by(goes_on);
+        let long = |run: &&[(Time, &Beat)]| run[run.len() - 1].0.since(run[0].0) >= LONG;
+        runs.filter(long).map(<[_]>::to_vec).collect()
+    }
+
+    fn is_told(
+        &self,
+        patient: usize,
+        episode: &[(Time, &Beat)],
+        alerts: &[v1::Alert],
+    ) -> Result<(), Violation> {
+        let (from, to) = (episode[0].0, episode[episode.len() - 1].0);
+        let around = self.beats.iter().filter(|((of, _), beat)| {
+            let wide = (from - Span::from_secs(30), to + Span::from_secs(90));
+            *of == patient && beat.at >= wide.0 && beat.at <= wide.1
+        });
+        let is_live = around.fold(true, |all, (_, beat)| {
+            all && beat.is_at_its_time() && beat.was_live()
+        });
+        let id = Stock::get().patients[patient].0.reveal();
+        let of_it = |alert: &&v1::Alert| alert.patient == id && alert.condition == "heart_rate_low";
+        let onset = |alert: &v1::Alert| Time::from_micros(alert.onset_us);
+        // A run goes on over gaps that are longer than what is asked of an episode here: an alert may begin before.
+        let about = |alert: &&v1::Alert| onset(alert) < to + BUCKET && last(alert) >= from;
+        let found: Vec<_> = alerts.iter().filter(of_it).filter(about).collect();
+        let begins_with_it = |alert: &&&v1::Alert| onset(alert) >= from - Span::from_secs(20);
+        let live = found.iter().filter(|alert| !alert.retrospective);
+        let live = live.filter(begins_with_it).count();
+        let second = |at: Time| at.since(START).as_secs_f64();
+        if found.is_empty() {
+            let of = alerts.iter().filter(of_it);
+            let of: Vec<_> = of
+                .map(|alert| {
+                    (
+                        alert.retrospective,
+                        second(onset(alert)),
+                        second(last(alert)),
+                    )
+                })
+                .collect();
+            let came = episode.iter();
+            let came: Vec<_> = came
+                .map(|(at, beat)| (second(*at), second(beat.known)))
+                .collect();
+            let (from, to) = (second(from), second(to));
+            let what = format!(
+                "patient {patient}: the episode {from} to {to} has no alert: {of:?}; it came {came:?}"
+            );
+            return broken(Property::P6, what);
+        }
+        if is_live && live > 1 {
+            let what = format!("patient {patient}: {live} alerts for one live episode");
+            return broken(Property::P6, what);
+        }
+        Ok(())
+    }
+}
+
+/// The end of what an alert is about, as far as it is told.
+fn last(alert: &v1::Alert) -> Time {
+    let evidence = alert.evidence.iter().map(|of| of.effective_us).max();
+    match (alert.retrospective, alert.resolved_us) {
+        (true, _) => Time::from_micros(evidence.unwrap_or(alert.onset_us)),
+        (false, 0) => Time::MAX,
+        (false, resolved) => Time::from_micros(resolved),
     }
 }

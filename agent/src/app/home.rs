@@ -21,7 +21,7 @@ pub(super) struct Home {
     words: String,
     hook: Option<mpsc::Sender<Signal>>,
     failures: Arc<AtomicU64>,
-    page: watch::Sender<Status>,
+    page: watch::Sender<Arc<Status>>,
     address: String,
     systemd: Notifier,
 }
@@ -36,7 +36,7 @@ impl Home {
             tokio::spawn(hook.run(signals));
             sender
         });
-        let (page, shown) = watch::channel(Status::default());
+        let (page, shown) = watch::channel(Arc::default());
         let listening = config.page_address().map(page::Listening::open);
         let address = match listening {
             None => String::new(),
@@ -103,10 +103,11 @@ impl Home {
     }
 
     /// Completes the status with what only this side knows, and shows it.
-    pub(super) fn show(&self, status: &mut Status) {
+    pub(super) fn show(&self, mut status: Status) -> Arc<Status> {
         status.hook_failures = self.failures.load(Ordering::Relaxed);
         status.page.clone_from(&self.address);
-        self.page.send_replace(status.clone());
+        let status = Arc::new(status);
+        self.page.send_replace(Arc::clone(&status));
         self.systemd.alive(if status.centre_silent {
             "the centre is silent"
         } else if status.connected {
@@ -114,5 +115,6 @@ impl Home {
         } else {
             "no line to the centre"
         });
+        status
     }
 }

@@ -111,6 +111,8 @@ struct Peer {
     /// (service, characteristic) that were subscribed to; also after the link dropped, because the notify
     /// session outlives it.
     subscribed: HashSet<(u128, u128)>,
+    /// It sent a value since the last look at its link.
+    heard: bool,
     /// It proved on this link to be the device that it is held to.
     proved: bool,
     /// What it sent before it did.
@@ -328,6 +330,7 @@ impl Session {
                 return;
             }
         }
+        peer.heard = true;
         let received = bluetooth.clock.now();
         let notification = Notification {
             device: address,
@@ -442,6 +445,7 @@ impl Session {
             self.peers.entry(address).or_insert_with(|| Peer {
                 peripheral,
                 subscribed: HashSet::new(),
+                heard: false,
                 proved: false,
                 held: Vec::new(),
                 asked: HashSet::new(),

@@ -2,12 +2,13 @@
 //!
 //! Anybody can advertise another's address. A pin holds what the first meeting (or pairing) told: later links are
 //! held to it, and what answers differently is refused and told, never read.
-//! Invariants: PURE but for [`load`], [`store`] and [`forget`]; a text that could not be read this time is no
+//! Invariants: PURE but for [`load`], [`settled`], [`store`] and [`forget`]; a text that could not be read this time is no
 //! difference, but no proof either.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ use crate::identity::{own_dir, write_atomically};
 
 /// The folder in the agent's folder; one file a device.
 const FOLDER: &str = "devices";
+/// Changes of the folder that are further apart than this have different stamps.
+const STAMP: Duration = Duration::from_secs(5);
 
 /// What a device said about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +107,15 @@ pub fn load(dir: &Path) -> io::Result<BTreeMap<Address, Pin>> {
     Ok(pins)
 }
 
+/// When a pin was kept or forgotten last; `None` if that is unknown, or so short ago that another may have the same stamp.
+#[must_use]
+pub fn settled(dir: &Path) -> Option<SystemTime> {
+    let changed = std::fs::metadata(folder(dir)).and_then(|about| about.modified());
+    // By the file system's clock, not the house's.
+    let is_old = |changed: &SystemTime| changed.elapsed().is_ok_and(|age| age > STAMP);
+    changed.ok().filter(is_old)
+}
+
 /// Keeps a pin.
 ///
 /// # Errors
@@ -133,6 +145,21 @@ fn file(device: Address) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changed_just_now_is_not_settled() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(settled(dir.path()), None, "none was ever kept");
+        store(dir.path(), Address([1; 6]), &Pin::default()).expect("kept");
+        assert_eq!(settled(dir.path()), None);
+        let folder = std::fs::File::open(folder(dir.path())).expect("there");
+        let now = folder.metadata().and_then(|about| about.modified());
+        let before = now.expect("a stamp") - STAMP * 2;
+        folder.set_modified(before).expect("set");
+        assert_eq!(settled(dir.path()), Some(before));
+        forget(dir.path(), Address([1; 6])).expect("forgotten");
+        assert_eq!(settled(dir.path()), None, "and again");
+    }
 
     fn pin(serial: Option<&str>) -> Pin {
         Pin {

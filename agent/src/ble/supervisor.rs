@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use proto::clock::Clock;
@@ -99,6 +99,8 @@ struct Worker {
     left: Left,
     /// As last told.
     pins: BTreeMap<Address, Pin>,
+    /// As of then.
+    pins_of: Option<SystemTime>,
 }
 
 impl Supervisor {
@@ -154,6 +156,7 @@ impl Supervisor {
             child,
             left: Left::default(),
             pins: BTreeMap::new(),
+            pins_of: None,
         })
     }
 
@@ -278,6 +281,11 @@ impl Supervisor {
     }
 
     async fn tell_pins(&self, worker: &mut Worker) {
+        let of = pins::settled(&self.dir);
+        if of.is_some() && of == worker.pins_of {
+            return;
+        }
+        worker.pins_of = of;
         let pins = self.pins();
         if pins != worker.pins {
             worker.order(&Down::Pins(pins.clone())).await;

@@ -316,7 +316,7 @@ impl Core {
         let ids: Vec<RecordId> = ids.filter(|id| self.ledger.get(*id).is_some()).collect();
         for id in &ids {
             match self.pending.get(id) {
-                Some(record) if self.unsaved.contains(id) => {
+                Some(record) if self.unsaved.contains_key(id) => {
                     self.changes.put_aside.push((*id, record.clone()));
                 }
                 _ => self.changes.aside.push(*id),

@@ -112,6 +112,7 @@ impl Core {
         self.survival
             .take((stream, source), &observed.readings, now);
         let lane = self.lane(address, observed.lane, notification.received);
+        self.waits_since.get_or_insert(now);
         self.sealing.push(stream, lane, observed.readings);
         self.sealing.push_waveforms(stream, observed.waveforms);
         if self.sealing.is_full(stream) {

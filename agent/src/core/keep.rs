@@ -20,9 +20,11 @@ use crate::outbox::writer::{Done, Job};
 /// fails; then the oldest dense readings go first, declared.
 const MANY_PENDING_BYTES: usize = 256 * 1024;
 const MOST_PENDING_BYTES: usize = 2 * 1024 * 1024;
-/// How long counts and positions wait for their commit while all records have their receipts: each commit costs the
-/// flash 25 KB and more, whatever it holds.
+/// How long counts, positions, removals and what is learnt of devices' clocks wait for their commit while all records have
+/// their receipts: each commit costs the flash 25 KB and more, whatever it holds.
 const COUNTS: Span = Span::from_secs(10);
+/// Records whose removal is worth a commit: what is removed later than its receipt is only sent again after a crash.
+const MANY_REMOVED: usize = 1000;
 /// How often the oldest are looked for: their age is told by the minute.
 const LOOK_FOR_EXPIRED: Span = Span::from_secs(60);
 /// The budget never falls below this, however full the disk is.
@@ -196,30 +198,56 @@ impl Core {
         if self.has_changes() {
             self.schedule_commit(now);
         }
-        if !self.held.is_empty() {
-            self.commit_due = Some(now);
+        if self.at_once || !self.held.is_empty() {
+            self.hurry(now);
         }
     }
 
     pub(super) fn has_changes(&self) -> bool {
         self.is_pressing()
+            || !self.unsaved.is_empty()
+            || !self.changes.remove.is_empty()
+            || !self.changes.clocks.is_empty()
             || !self.counted.is_empty()
             || self.gateway.readings_receipted != self.committed.readings_receipted
     }
 
-    /// Something changed that is promised within the commit interval: anything but counts and positions.
+    /// Something but records changed that is promised within the commit interval.
     fn is_pressing(&self) -> bool {
         let changes = &self.changes;
-        !(self.unsaved.is_empty()
-            && self.dirty.is_empty()
+        !(self.dirty.is_empty()
             && changes.contexts.is_empty()
-            && changes.clocks.is_empty()
-            && changes.remove.is_empty()
+            && changes.remove.len() < MANY_REMOVED
             && changes.aside.is_empty()
             && changes.put_aside.is_empty()
             && changes.close.is_empty())
             || self.gateway.clean != self.committed.clean
             || self.day.is_worth_keeping(&self.committed.spent)
+    }
+
+    /// When what changed must be durable: a reading, an interval after it came. On a line that keeps up it is sealed and sent
+    /// at once, has its receipt by then, and needs no commit. Counts, positions, removals and what is learnt of clocks wait
+    /// longer, and then for a moment when no record would come to the disk with them, only to be removed again.
+    fn latest_commit(&self, now: Time) -> Time {
+        if self.at_once || self.is_pressing() {
+            return now;
+        }
+        let oldest = self.unsaved.values().min();
+        // A clock that was set back must not put it off.
+        let record = oldest.map(|since| (*since).min(now) + self.settings.commit_interval);
+        let committed = Time::from_micros(self.committed.committed_at_us).min(now);
+        match record {
+            Some(record) => record.min(committed + COUNTS + COUNTS),
+            None => committed + COUNTS,
+        }
+    }
+
+    /// Nothing waits for a receipt: the moment for counts that waited long enough.
+    pub(super) fn commit_if_quiet(&mut self, now: Time) {
+        if self.commit_due.is_some() && self.unsaved.is_empty() && self.committing.is_none() {
+            let due = self.latest_commit(now).max(now);
+            self.commit_due = self.commit_due.map(|known| known.min(due));
+        }
     }
 
     /// Starts a commit of everything that changed, unless one is under way.
@@ -233,19 +261,21 @@ impl Core {
         self.make_room(now);
         self.commit_due = None;
         if !self.has_changes() {
+            self.at_once = false;
             return;
         }
-        let age = now.since(Time::from_micros(self.committed.committed_at_us));
-        if !self.is_pressing() && (Span::ZERO..COUNTS).contains(&age) {
-            self.commit_due = Some(now + (COUNTS - age));
+        let latest = self.latest_commit(now);
+        if latest > now {
+            self.commit_due = Some(latest);
             return;
         }
+        self.at_once = false;
         let mut changes = std::mem::take(&mut self.changes);
         self.count_kept();
         self.listing.clear();
         let unsaved = std::mem::take(&mut self.unsaved);
         changes.put = unsaved
-            .into_iter()
+            .into_keys()
             .filter_map(|id| self.pending.get(&id).map(|record| (id, record.clone())))
             .collect();
         self.dirty.append(&mut self.counted);
@@ -313,7 +343,8 @@ impl Core {
     fn give_back(&mut self, mut failed: Changes) {
         for (id, _) in failed.put.drain(..) {
             if self.ledger.get(id).is_some() && self.pending.contains_key(&id) {
-                self.unsaved.insert(id);
+                // As old as can be: it is due.
+                self.unsaved.insert(id, Time::ZERO);
             }
         }
         for (stream, _) in failed.streams.drain(..) {
@@ -349,7 +380,7 @@ impl Core {
     pub(super) fn forget(&mut self, id: RecordId) {
         self.pending.remove(&id);
         self.held.remove(&id);
-        if !self.unsaved.remove(&id) {
+        if self.unsaved.remove(&id).is_none() {
             self.changes.remove.push(id);
         }
     }
@@ -408,6 +439,8 @@ impl Core {
             if let Some(entry) = self.ledger.remove(*id) {
                 self.gateway.readings_sealed -= u64::from(entry.stub.count);
                 self.window.remove(*id);
+                // The merged one is new, what is in it is not.
+                self.at_once |= self.unsaved.contains_key(id);
                 self.forget(*id);
             }
         }
@@ -476,7 +509,7 @@ impl Core {
             && self.committing.is_none()
             && self.unsaved.len() * 128 > MANY_PENDING_BYTES
         {
-            self.commit_due = Some(now);
+            self.hurry(now);
         }
     }
 }

@@ -158,8 +158,8 @@ pub struct Core {
 
     /// Sealed records that are not known to be durable.
     pending: BTreeMap<RecordId, Vec<u8>>,
-    /// Those of them that no commit under way holds.
-    unsaved: BTreeSet<RecordId>,
+    /// Those of them that no commit under way holds, and since when the oldest that is in them waits.
+    unsaved: BTreeMap<RecordId, Time>,
     /// Those of them that stay here until they are durable, because their device is asked for them again if not.
     held: BTreeSet<RecordId>,
     /// Streams that took stored records since the last commit began.
@@ -169,6 +169,10 @@ pub struct Core {
     committed: GatewayRow,
     gateway: GatewayRow,
     commit_due: Option<Time>,
+    /// Since when readings wait for their seal.
+    waits_since: Option<Time>,
+    /// The next commit waits for nothing.
+    at_once: bool,
     /// The streams whose row differs from what is on disk.
     dirty: BTreeSet<StreamId>,
     /// Those of which only counts and positions differ: they wait for the next commit that something else needs.
@@ -241,7 +245,7 @@ impl Core {
             overflow,
             radio_trouble: None,
             pending: BTreeMap::new(),
-            unsaved: BTreeSet::new(),
+            unsaved: BTreeMap::new(),
             held: BTreeSet::new(),
             listing: BTreeSet::new(),
             changes: Changes::default(),
@@ -249,6 +253,8 @@ impl Core {
             committed: gateway.clone(),
             gateway,
             commit_due: Some(now),
+            waits_since: None,
+            at_once: true,
             dirty: BTreeSet::new(),
             counted: BTreeSet::new(),
             budget: keep::Budget::new(settings.buffer_bytes, settings.keep_free_bytes),
@@ -294,6 +300,7 @@ impl Core {
         self.survive(now);
         self.seal_if_live(now);
         self.drain_sealing(now);
+        self.commit_if_quiet(now);
     }
 
     /// These bytes passed the line since the last call.
@@ -395,7 +402,7 @@ impl Core {
 
     /// Commits what changed without waiting for the interval.
     pub fn commit_now(&mut self, now: Time) {
-        self.commit_due = Some(now);
+        self.hurry(now);
         self.tick(now);
     }
 
@@ -429,6 +436,9 @@ impl Core {
         loop {
             let output = self.sealing.take_output();
             if output.is_empty() {
+                if !self.sealing.is_waiting() {
+                    self.waits_since = None;
+                }
                 self.hurry_if_much_is_pending(now);
                 return;
             }
@@ -449,7 +459,7 @@ impl Core {
                         let class = delivery::class(&sealed.entry);
                         if self.waits_for_disk(&sealed.entry) {
                             self.held.insert(sealed.id);
-                            self.commit_due = Some(now);
+                            self.hurry(now);
                         } else if sealed.gathered {
                             let until = self.parked_until(now);
                             self.window.park(sealed.id, class, until);
@@ -457,7 +467,8 @@ impl Core {
                             self.window.add(sealed.id, class);
                         }
                         self.pending.insert(sealed.id, sealed.record);
-                        self.unsaved.insert(sealed.id);
+                        let since = self.waits_since.unwrap_or(now);
+                        self.unsaved.insert(sealed.id, since);
                         self.schedule_commit(now);
                     }
                 }
@@ -491,6 +502,12 @@ impl Core {
         if self.window.is_live(now) && self.sealing.is_waiting() {
             self.sealing.flush(now);
         }
+    }
+
+    /// What waits becomes durable without waiting for the interval's end.
+    fn hurry(&mut self, now: Time) {
+        self.commit_due = Some(now);
+        self.at_once = true;
     }
 
     fn schedule_commit(&mut self, now: Time) {

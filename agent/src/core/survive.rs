@@ -16,7 +16,7 @@ impl Core {
         while let Some((stream, word)) = self.survival.poll_word() {
             self.sealing.local_alert(stream, word, now);
             // Durable at once, whatever the interval is.
-            self.commit_due = Some(now);
+            self.hurry(now);
         }
     }
 }

@@ -585,21 +585,26 @@ fn a_crash_right_after_a_connect_says_so() {
 fn while_all_is_receipted_counts_alone_write_seldom() {
     let mut bench = Bench::new();
     bench.receipt_all();
-    let commits = |bench: &mut Bench, receipts: bool| {
+    let commits = |bench: &mut Bench, receipt_after: Option<Span>| {
         let before = bench.core.gateway.commits;
         for _ in 0..60 {
             bench.value();
-            if receipts {
+            let way = receipt_after.unwrap_or_default();
+            bench.pass(way);
+            if receipt_after.is_some() {
                 bench.receipt_all();
             }
-            bench.pass(Span::from_secs(1));
+            bench.pass(Span::from_secs(1) - way);
         }
         bench.core.gateway.commits - before
     };
-    let live = commits(&mut bench, true);
+    let live = commits(&mut bench, Some(Span::ZERO));
+    assert!((5..=9).contains(&live), "{live}");
+    // Also where each record is on its way in the moment when the one before it would be due.
+    let live = commits(&mut bench, Some(Span::from_millis(50)));
     assert!((5..=9).contains(&live), "{live}");
     // The control: what has no receipt is on disk within the interval.
-    let unsure = commits(&mut bench, false);
+    let unsure = commits(&mut bench, None);
     assert!(unsure >= 55, "{unsure}");
     // And no count is lost at the end.
     let decoded = bench.decoded();

@@ -5,8 +5,8 @@
 //! * [`minute`]: PURE. Small records of an open minute, which become one without a line.
 //! * [`ledger`]: PURE. Which sealed records exist, what a receipt covers, what to drop when the disk is full.
 //! * [`records`]: PURE. What the ledger knows of each record, packed.
-//! * [`store`]: the only file that names sled; [`writer`]: the one thread that owns it.
-//! * [`rows`]: PURE. What lies in the store besides sealed records.
+//! * [`store`]: with its `engine`, the only files that name sled; [`writer`]: the one thread that owns it.
+//! * [`rows`]: PURE. What lies in the store besides sealed records; `places`: PURE. Keys that stand ready for the next ones.
 //! * `reserve`: room to give up when the disk is full.
 //! * `recover`: a store that does not open or lost something is set aside, and what can be read of it adopted.
 //! * [`salvage`]: finds that, byte by byte.
@@ -30,7 +30,7 @@
 //! | key | value |
 //! |---|---|
 //! | `c` ordinal (8) | a context: its signed header, certificate chain, receipt key, stream |
-//! | `r` ordinal (8) number (8) | one sealed record as in `proto/SEAL.md` |
+//! | `r` ordinal (8) number (8) | one sealed record as in `proto/SEAL.md`; or nothing yet (`places`) |
 //! | `s` stream (16) | what outlives a context: its last positions, counters, source numbers |
 //! | `x` ordinal (8) number (8) | a record set aside by order of the centre |
 //! | `k` stream (16) source (2) | what is known of a device's clocks |
@@ -43,6 +43,7 @@ pub mod assignment;
 pub mod ledger;
 mod mark;
 pub mod minute;
+mod places;
 pub mod records;
 mod recover;
 mod reserve;

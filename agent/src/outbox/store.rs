@@ -1,4 +1,4 @@
-//! The only file that names sled: durable commits, reads, and a store that always opens.
+//! With its `engine` the only file that names sled: durable commits, reads, and a store that always opens.
 //!
 //! sled 0.34's `flush` is not durable on Linux (it neither syncs file metadata nor the device cache, and its
 //! `conf` file is never synced). So a commit is: one batch, `flush`, then `sync_data` on a handle of our own;
@@ -11,6 +11,8 @@
 //! older state is set aside, and `recover.rs` fetches from it what can be read before it may be deleted.
 //! Must not know: what records mean, transports.
 
+mod engine;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -20,27 +22,18 @@ use std::time::Duration;
 
 use vitals::{Span, StreamId, Time};
 
+use self::engine::Engine;
 use super::RecordId;
 use super::ledger::{Context, Entry};
 use super::mark::Mark;
+use super::places::{Places, Step};
 use super::records::Records;
 use super::recover;
 use super::reserve::Reserve;
 use super::rows::{ClockOf, ClockRow, ContextRow, GatewayRow, Row as _, StreamRow};
-use super::tally::{Listed, MOST_LISTED, Missing, Tally};
+use super::tally::{Missing, Tally};
 use crate::identity::{own_dir, write_atomically};
 
-/// sled's page cache. The outbox writes once and reads once: a cache helps it little, and the agent has
-/// 20 MiB for everything.
-const CACHE_BYTES: u64 = 1 << 20;
-/// How often sled's own thread turns. It syncs the whole file each time, which is a write of the file system's journal,
-/// and nothing waits for it; half of its time goes into the collection of old segments, whatever the time is.
-const FLUSHER_MS: u64 = 10_000;
-/// Deletions in one batch: larger ones stall sled.
-const MOST_REMOVED_AT_ONCE: usize = 400;
-/// How often, and how long apart, a locked store is tried: two seconds in all.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The store's folder inside the agent's folder.
 const STORE: &str = "outbox";
 /// The file with its [`Tally`], beside it.
@@ -159,13 +152,7 @@ pub struct Store {
     /// When the tally was written last in this run; before that, what lies there is of the run before.
     tally_written: Option<i64>,
     mark: Mark,
-}
-
-#[derive(Debug)]
-struct Engine {
-    db: sled::Db,
-    /// Our own handle on sled's file: what makes a commit durable.
-    file: File,
+    places: Places,
 }
 
 impl Store {
@@ -232,6 +219,7 @@ impl Store {
                     tally: Tally::default(),
                     tally_written: None,
                     mark: Mark::of(dir),
+                    places: Places::default(),
                 },
                 contexts: BTreeMap::new(),
                 records: Records::default(),
@@ -259,13 +247,17 @@ impl Store {
             // From here on the list of the run before is not the whole truth any more.
             self.write_tally();
         }
-        match self.try_commit(changes) {
+        let sizes = changes.put.iter();
+        let sizes = sizes.map(|(id, record)| (*id, record.len()));
+        let step = self.places.step(sizes, changes.close.iter());
+        match self.try_step(changes, &step) {
             Err(error) if error.is_disk_full() && self.reserve.give_up() => {
                 tracing::warn!("the disk is full: the outbox gives up its reserve");
-                self.try_commit(changes)?;
+                self.try_step(changes, &step)?;
             }
             result => result?,
         }
+        self.places.done(step);
         self.mark.write(changes.gateway.commits);
         self.tally.gateway.clone_from(&changes.gateway);
         self.tally.streams.extend(changes.streams.iter().cloned());
@@ -279,6 +271,11 @@ impl Store {
     /// The end of a run: if it was a clean one, the tally gets its list. Nothing may be committed after it. While
     /// records wait to be salvaged nothing is listed: they would be missing in it.
     pub fn finish(&mut self) {
+        let places = self.places.end();
+        if !places.clear.is_empty() && guard(|| self.engine()?.clear(&places)).is_err() {
+            // The next run finds them.
+            self.close();
+        }
         if !self.tally.gateway.clean || recover::is_waiting(&self.dir) {
             return;
         }
@@ -294,7 +291,11 @@ impl Store {
 
     /// One try, without any account of it beside the store, and leaving the reserve alone.
     pub(super) fn try_commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        let result = guard(|| self.engine()?.commit(changes));
+        self.try_step(changes, &Step::default())
+    }
+
+    fn try_step(&mut self, changes: &Changes, step: &Step) -> Result<(), StoreError> {
+        let result = guard(|| self.engine()?.commit(changes, step));
         if result.is_err() {
             self.close();
         }
@@ -327,8 +328,9 @@ impl Store {
     pub(super) fn has(&mut self, id: RecordId) -> Result<bool, StoreError> {
         guard(|| {
             let db = &self.engine()?.db;
-            db.contains_key(record_key(b'r', id))
-                .map_err(StoreError::Engine)
+            let value = db.get(record_key(b'r', id));
+            let value = value.map_err(StoreError::Engine)?;
+            Ok(value.is_some_and(|value| !value.is_empty()))
         })
     }
 
@@ -340,128 +342,17 @@ impl Store {
         if self.reserve.is_kept() { free } else { 0 }
     }
 
-    fn engine(&mut self) -> Result<&Engine, StoreError> {
+    fn engine(&mut self) -> Result<&mut Engine, StoreError> {
         if self.engine.is_none() {
             self.engine = Some(Engine::open(&self.dir)?);
         }
-        Ok(self.engine.as_ref().expect("opened just before"))
+        Ok(self.engine.as_mut().expect("opened just before"))
     }
 
     /// Dropping sled after an error can panic again: that must not end the writer.
     fn close(&mut self) {
         let engine = self.engine.take();
         let _already_failed = catch_unwind(AssertUnwindSafe(|| drop(engine)));
-    }
-}
-
-impl Engine {
-    fn open(dir: &Path) -> Result<Self, StoreError> {
-        let path = dir.join(STORE);
-        let config = sled::Config::new()
-            .path(&path)
-            .mode(sled::Mode::LowSpace)
-            .cache_capacity(CACHE_BYTES)
-            // Keeps sled's collection of old segments going; commits do not wait for it.
-            .flush_every_ms(Some(FLUSHER_MS))
-            .use_compression(false);
-        let mut tries = 0..LOCK_TRIES;
-        let db = loop {
-            match config.open() {
-                Ok(db) => break db,
-                // sled gives its lock back some time after its last handle was dropped.
-                Err(sled::Error::Io(error)) if is_locked(&error) => {
-                    tries.next().ok_or(StoreError::InUse)?;
-                    std::thread::sleep(LOCK_PAUSE);
-                }
-                Err(sled::Error::Io(error)) if is_about_access(&error) => {
-                    return Err(StoreError::Io(error));
-                }
-                Err(error) => return Err(StoreError::Engine(error)),
-            }
-        };
-        let file = File::open(path.join("db")).map_err(StoreError::Io)?;
-        // `conf`, which sled never syncs, and the names of all files.
-        for name in ["conf", "db"] {
-            File::open(path.join(name))
-                .and_then(|file| file.sync_all())
-                .map_err(StoreError::Io)?;
-        }
-        let blobs = path.join("blobs");
-        if blobs.is_dir() {
-            sync_dir(&blobs).map_err(StoreError::Io)?;
-        }
-        sync_dir(&path).map_err(StoreError::Io)?;
-        sync_dir(dir).map_err(StoreError::Io)?;
-        Ok(Self { db, file })
-    }
-
-    fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (ordinal, context) in &changes.contexts {
-            let row = ContextRow::of(*ordinal, context);
-            batch.insert(context_key(*ordinal).as_slice(), row.to_bytes());
-        }
-        for (id, record) in &changes.put {
-            batch.insert(&record_key(b'r', *id), record.as_slice());
-        }
-        for id in &changes.aside {
-            let key = record_key(b'r', *id);
-            if let Some(record) = self.db.get(key).map_err(StoreError::Engine)? {
-                batch.insert(&record_key(b'x', *id), record);
-                batch.remove(&key);
-            }
-        }
-        for (id, record) in &changes.put_aside {
-            batch.insert(&record_key(b'x', *id), record.as_slice());
-        }
-        for (stream, row) in &changes.streams {
-            batch.insert(stream_key(*stream).as_slice(), row.to_bytes());
-        }
-        for (of, row) in &changes.clocks {
-            let key = clock_key(*of);
-            match row {
-                Some(row) => batch.insert(key.as_slice(), row.to_bytes()),
-                None => batch.remove(key.as_slice()),
-            }
-        }
-        batch.insert(b"m", changes.gateway.to_bytes());
-        let mut removed = changes.remove.chunks(MOST_REMOVED_AT_ONCE);
-        for id in removed.next().unwrap_or_default() {
-            batch.remove(&record_key(b'r', *id));
-        }
-        self.db.apply_batch(batch).map_err(StoreError::Engine)?;
-        for chunk in removed {
-            let mut batch = sled::Batch::default();
-            for id in chunk {
-                batch.remove(&record_key(b'r', *id));
-            }
-            self.db.apply_batch(batch).map_err(StoreError::Engine)?;
-        }
-        // Last, so that a context is never gone while a record of it is left.
-        if !changes.close.is_empty() {
-            let mut batch = sled::Batch::default();
-            for ordinal in &changes.close {
-                batch.remove(context_key(*ordinal).as_slice());
-            }
-            self.db.apply_batch(batch).map_err(StoreError::Engine)?;
-        }
-        self.db.flush().map_err(StoreError::Engine)?;
-        self.file.sync_data().map_err(StoreError::Io)
-    }
-
-    /// All records, if they are not too many.
-    fn list(&self) -> Result<Option<BTreeMap<RecordId, Listed>>, StoreError> {
-        let mut list = BTreeMap::new();
-        for pair in self.db.scan_prefix(b"r") {
-            let (key, value) = pair.map_err(StoreError::Engine)?;
-            if let (Some(id), Ok(entry)) = (parse_record_key(&key), Entry::of(&value)) {
-                list.insert(id, Listed::of(&entry));
-            }
-            if list.len() > MOST_LISTED {
-                return Ok(None);
-            }
-        }
-        Ok(Some(list))
     }
 }
 
@@ -499,11 +390,16 @@ impl Opened {
         }
         let gateway = db.get(b"m").map_err(StoreError::Engine)?;
         self.gateway = gateway.and_then(|value| GatewayRow::from_bytes(&value));
+        let mut left = Vec::new();
         for pair in db.scan_prefix(b"r") {
             let (key, value) = pair.map_err(StoreError::Engine)?;
             let Some(id) = parse_record_key(&key) else {
                 continue;
             };
+            if value.is_empty() {
+                left.push(id);
+                continue;
+            }
             match (Entry::of(&value), self.contexts.get(&id.ordinal)) {
                 (Ok(entry), Some(context)) if is_its_own(id, &entry, context) => {
                     self.records.insert(id, entry);
@@ -511,6 +407,7 @@ impl Opened {
                 _ => self.damaged.push(id),
             }
         }
+        self.store.places = Places::left(left);
         Ok(())
     }
 }
@@ -538,21 +435,6 @@ fn guard<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErro
             .or_else(|| panic.downcast_ref::<&str>().copied());
         Err(StoreError::Panicked(text.unwrap_or("no text").to_owned()))
     })
-}
-
-/// sled says so in the text of an error of kind `Other`.
-fn is_locked(error: &io::Error) -> bool {
-    error.to_string().starts_with("could not acquire lock")
-}
-
-/// Errors that a fresh store would meet as well.
-fn is_about_access(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied
-            | io::ErrorKind::StorageFull
-            | io::ErrorKind::ReadOnlyFilesystem
-    )
 }
 
 pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
@@ -751,6 +633,49 @@ pub(super) mod tests {
         let blobs = bench.dir.path().join(STORE).join("blobs");
         let count = fs::read_dir(blobs).map_or(0, Iterator::count);
         assert_eq!(count, 0, "a blob file would not be synced");
+    }
+
+    #[test]
+    fn a_growing_backlog_is_written_about_once_and_its_places_are_no_records() {
+        let mut bench = bench();
+        let mut opened = bench.open();
+        let first = bench.first_commit(1);
+        opened.store.commit(&first).expect("committed");
+        let body: Vec<u8> = (0..2000_u32)
+            .map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap_or(0))
+            .collect();
+        let mut sealed = 0;
+        for number in 2..=100 {
+            let label = Label {
+                number,
+                lane: Lane::Waveform,
+                source: 1,
+                count: 1,
+                oldest: Time::ZERO,
+                newest: Time::ZERO,
+            };
+            let record = bench.sealer.seal_encoded(&label, &body).expect("fits");
+            sealed += record.len() as u64;
+            let changes = Changes {
+                put: vec![(id(number), record)],
+                ..Changes::default()
+            };
+            opened.store.commit(&changes).expect("committed");
+        }
+        // The file is still what was appended: nothing in it was given free and used again.
+        let length = fs::metadata(bench.store_file()).expect("there").len();
+        assert!(length < 2 * sealed, "{length} for {sealed}");
+        assert!(!opened.store.has(id(101)).expect("readable"), "a place");
+        drop(opened);
+        let mut again = bench.open();
+        assert_eq!((again.records.len(), again.damaged.len()), (100, 0));
+        let keys = |opened: &mut Opened| {
+            let db = &opened.store.engine().expect("open").db;
+            db.scan_prefix(b"r").count()
+        };
+        assert!(keys(&mut again) > 100, "they were left");
+        again.store.commit(&Changes::default()).expect("committed");
+        assert_eq!(keys(&mut again), 100, "and are cleared by the next run");
     }
 
     #[test]

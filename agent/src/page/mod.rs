@@ -45,7 +45,7 @@ const SCRIPT: &str = include_str!("page.js");
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// The agent's newest status.
-    pub shown: watch::Receiver<Status>,
+    pub shown: watch::Receiver<Arc<Status>>,
     /// What people are asked to do when help is needed.
     pub words: String,
     /// The house's clock.
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_this_machine_and_nobody_else() {
-        let (sender, receiver) = watch::channel(Status::default());
+        let (sender, receiver) = watch::channel(Arc::default());
         let loopback = "127.0.0.1:0".parse().expect("an address");
         let listening = Listening::open(loopback).expect("a free port");
         let address = listening.address;

@@ -61,11 +61,18 @@ impl What {
     }
 }
 
+/// The rules at work on one stream, and when they have something to do although nothing comes: asked after each event.
+#[derive(Debug, Default)]
+struct Watch {
+    sentinel: Sentinel,
+    due: Option<Time>,
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Survival {
     limits: Limits,
-    streams: BTreeMap<StreamId, Sentinel>,
+    streams: BTreeMap<StreamId, Watch>,
     /// The last authentic receipt; at first, the start.
     heard: Time,
     /// Since when it came without a gap.
@@ -96,8 +103,8 @@ impl Survival {
     pub fn assign(&mut self, streams: impl Iterator<Item = StreamId>, now: Time) {
         let mut before = std::mem::take(&mut self.streams);
         for stream in streams {
-            let sentinel = before.remove(&stream).unwrap_or_default();
-            self.streams.insert(stream, sentinel);
+            let watch = before.remove(&stream).unwrap_or_default();
+            self.streams.insert(stream, watch);
         }
         for stream in before.keys() {
             self.look_at(*stream, now);
@@ -106,8 +113,9 @@ impl Survival {
 
     /// Readings that were decoded.
     pub fn take(&mut self, origin: (StreamId, SourceId), readings: &[Reading], now: Time) {
-        if let Some(sentinel) = self.streams.get_mut(&origin.0) {
-            sentinel.take(origin, readings, now);
+        if let Some(watch) = self.streams.get_mut(&origin.0) {
+            watch.sentinel.take(origin, readings, now);
+            watch.due = watch.sentinel.next_deadline();
             self.look_at(origin.0, now);
         }
     }
@@ -125,7 +133,7 @@ impl Survival {
     pub fn line_up(&mut self) {
         for ((stream, _), word) in &mut self.raised {
             let kind = vitals::Kind::from_wire(word.kind);
-            let sentinel = self.streams.get(stream);
+            let sentinel = self.streams.get(stream).map(|watch| &watch.sentinel);
             if let Some((value, at)) = sentinel.zip(kind).and_then(|(s, kind)| s.newest(kind)) {
                 (word.value, word.as_of_us) = (value, at.as_micros());
             }
@@ -139,9 +147,11 @@ impl Survival {
             // Nothing is sent, so nothing is receipted.
             (self.heard, self.heard_since) = (now, now);
         }
-        let due = |sentinel: &Sentinel| sentinel.next_deadline().is_some_and(|due| due <= now);
-        for sentinel in self.streams.values_mut().filter(|sentinel| due(sentinel)) {
-            sentinel.pass(now);
+        for watch in self.streams.values_mut() {
+            if watch.due.is_some_and(|due| due <= now) {
+                watch.sentinel.pass(now);
+                watch.due = watch.sentinel.next_deadline();
+            }
         }
         self.judge(now);
     }
@@ -149,7 +159,7 @@ impl Survival {
     /// When [`Survival::tick`] has something to do although nothing comes.
     #[must_use]
     pub fn next_deadline(&self) -> Time {
-        let rules = self.streams.values().filter_map(Sentinel::next_deadline);
+        let rules = self.streams.values().filter_map(|watch| watch.due);
         let silence = self.limits.after.filter(|_| !self.is_silent);
         let silence = silence.filter(|_| !self.streams.is_empty());
         let silence = silence.map(|after| self.heard + after);
@@ -199,8 +209,10 @@ impl Survival {
                 self.signals.push_back(Signal { what, condition });
             }
         }
-        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
-            self.look_at(stream, now);
+        if self.is_silent {
+            for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+                self.look_at(stream, now);
+            }
         }
     }
 
@@ -209,7 +221,7 @@ impl Survival {
         if !self.is_silent {
             return;
         }
-        let sentinel = self.streams.get(&stream);
+        let sentinel = self.streams.get(&stream).map(|watch| &watch.sentinel);
         let holds: Vec<&Alert> = sentinel.into_iter().flat_map(Sentinel::critical).collect();
         for alert in &holds {
             let key = (stream, alert.condition);

@@ -10,6 +10,7 @@
 mod remote;
 mod service;
 mod status;
+mod void;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use proto::clock::Clock;
 use proto::seal::{KeyId, PatientPublic, crypto};
 use proto::token::EnrolmentToken;
 use proto::v1::{self, CentreStatus, PatientAssignment};
-use vitals::{GatewayId, PatientId, Span, StreamId, Time};
+use vitals::{GatewayId, PatientId, SourceId, Span, StreamId, Time};
 
 use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
@@ -28,6 +29,7 @@ use crate::vault::VaultError;
 
 pub use service::OperatorDoor;
 pub use status::HISTORY_STOPPED;
+pub use void::Misattributed;
 
 /// A token that says nothing else holds this long.
 pub const TOKEN_VALID_S: u32 = 3600;
@@ -72,6 +74,9 @@ pub enum AdminError {
 pub trait Live: Send + Sync {
     /// Adds what the fold and the readers count.
     fn fill(&self, status: &mut CentreStatus);
+
+    /// The numbers under which streams of the patient know a sensor, by its Bluetooth address.
+    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)>;
 
     /// A one-time sign-in link for a person; `None` when there is no page to sign in at.
     fn sign_in(&self, person: &str) -> Option<String>;

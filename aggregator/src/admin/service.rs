@@ -12,12 +12,15 @@ use proto::v1::{
     CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
     ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
     RevokeGatewayRequest, RevokeGatewayResponse, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, SetCollectionResponse, StatusRequest,
+    SetCollectionRequest, SetCollectionResponse, StatusRequest, VoidReadingsRequest,
+    VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
+use vitals::Time;
 
-use super::{Admin, AdminError};
+use super::{Admin, AdminError, Misattributed};
 use crate::ingest::Ingest;
+use crate::serve::access::{Caller, Proof};
 
 /// The operator's service.
 #[derive(Clone, Debug)]
@@ -141,6 +144,24 @@ impl OperatorService for OperatorDoor {
         rotated.map(Response::new).map_err(status_of)
     }
 
+    async fn void_readings(
+        &self,
+        request: Request<VoidReadingsRequest>,
+    ) -> Result<Response<VoidReadingsResponse>, Status> {
+        let by = who(&request);
+        let request = request.into_inner();
+        let what = Misattributed {
+            patient: &request.patient,
+            device: &request.device,
+            from: Time::from_micros(request.from_us),
+            to: Time::from_micros(request.to_us),
+            to_patient: &request.to_patient,
+            reason: &request.reason,
+        };
+        let voided = self.admin.void(what, &by).await;
+        voided.map(Response::new).map_err(status_of)
+    }
+
     async fn import_records(
         &self,
         request: Request<ImportRecordsRequest>,
@@ -178,6 +199,18 @@ impl OperatorService for OperatorDoor {
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {
         Ok(Response::new(self.admin.status()))
+    }
+}
+
+/// Whose certificate this call came with, for the log.
+fn who<T>(request: &Request<T>) -> String {
+    match request
+        .extensions()
+        .get::<Caller>()
+        .map(|caller| &caller.proof)
+    {
+        Some(Proof::Certificate(identity)) => format!("operator {}", identity.name),
+        Some(Proof::Session(_) | Proof::Nothing) | None => "operator".into(),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use proto::v1::CentreStatus;
+use vitals::{PatientId, SourceId, StreamId};
 
 use super::certificate::ServerCertificate;
 use crate::admin::{HISTORY_STOPPED, Live};
@@ -36,6 +37,10 @@ impl Live for Running {
         }
     }
 
+    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)> {
+        self.patients.sources(patient, device)
+    }
+
     fn sign_in(&self, person: &str) -> Option<String> {
         Some(format!(
             "{}sign-in?code={}",
@@ -53,6 +58,10 @@ pub(super) struct Still {
 impl Live for Still {
     fn fill(&self, status: &mut CentreStatus) {
         fill(&self.patients, status);
+    }
+
+    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)> {
+        self.patients.sources(patient, device)
     }
 
     fn sign_in(&self, _: &str) -> Option<String> {

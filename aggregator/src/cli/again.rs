@@ -53,6 +53,25 @@ pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
         summary.written
     )
     .context("standard error")?;
+    let ecg = summary.ecg;
+    if ecg != twin::ecg::Counts::default() || summary.blocks_quarantined > 0 {
+        writeln!(
+            errors,
+            "ECG: {} beats in {} blocks of {} runs; {} blocks late, {} refused, {} quarantined; {} samples missing, {} bridged, {} overlapped, {} stuck, {} impossible",
+            ecg.beats,
+            ecg.blocks,
+            ecg.runs,
+            ecg.late,
+            ecg.refused,
+            summary.blocks_quarantined,
+            summary.samples_missing,
+            ecg.bridged,
+            ecg.overlapped,
+            ecg.stuck,
+            ecg.impossible
+        )
+        .context("standard error")?;
+    }
     anyhow::ensure!(
         summary.refused == 0,
         "{} lines were refused: aggregator/REPLAY.md says what a line must be",

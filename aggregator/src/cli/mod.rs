@@ -21,6 +21,7 @@ mod office;
 mod show;
 mod show_past;
 mod telemetry;
+mod void;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -103,7 +104,7 @@ enum Command {
         #[arg(long, value_name = "FILE", hide = true)]
         stage_times: Option<PathBuf>,
     },
-    /// Patients: add, list, assign, pause, withdraw, resume, new keys.
+    /// Patients: add, list, assign, pause, withdraw, resume, new keys, void readings of somebody else.
     #[command(subcommand)]
     Patient(PatientCommand),
     /// Alerts: list, acknowledge, comment, own, snooze, wake, handover. Needs the running centre.
@@ -273,6 +274,9 @@ enum PatientCommand {
         /// The patient's id.
         patient: String,
     },
+    /// Void readings of a sensor that somebody else wore: nothing rests on them any more, alerts that did are withdrawn with
+    /// the reason, and questions as of an earlier time still show them. Cannot be undone.
+    Void(void::Arguments),
     /// The patient agrees (again): devices are read from now on as they were assigned before.
     Resume {
         /// The patient's id.
@@ -496,6 +500,10 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
             .set_collection(&patient, Collection::Withdrawn, erase_unsent)
             .await
             .map(|()| "withdrawn: no device is read any more\n".into()),
+        PatientCommand::Void(arguments) => office
+            .void(arguments.into())
+            .await
+            .map(|voided| void::done(&voided)),
         PatientCommand::RotateKey { patient } => office
             .rotate_key(&patient)
             .await

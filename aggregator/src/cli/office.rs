@@ -19,7 +19,7 @@ use proto::v1::{
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
     ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, Patient, PatientAssignment,
     RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, StatusRequest,
+    SetCollectionRequest, StatusRequest, VoidReadingsRequest, VoidReadingsResponse,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -27,8 +27,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
+use vitals::Time;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Misattributed};
 use crate::app::{Closing, Core, Ready};
 use crate::dir::{self, CentreDir};
 use crate::lock::{LockError, StoreLock};
@@ -217,6 +218,30 @@ impl Office {
                 };
                 let rotated = client.rotate_key(request).await.map_err(said)?;
                 Ok(rotated.into_inner())
+            }
+        }
+    }
+
+    pub(super) async fn void(
+        &mut self,
+        request: VoidReadingsRequest,
+    ) -> Result<VoidReadingsResponse> {
+        match self {
+            Self::Direct(admin, _) => {
+                let what = Misattributed {
+                    patient: &request.patient,
+                    device: &request.device,
+                    from: Time::from_micros(request.from_us),
+                    to: Time::from_micros(request.to_us),
+                    to_patient: &request.to_patient,
+                    reason: &request.reason,
+                };
+                // Whoever may write to the store is not asked who they are.
+                Ok(admin.void(what, "operator at the store").await?)
+            }
+            Self::Running(client) => {
+                let voided = client.void_readings(request).await.map_err(said)?;
+                Ok(voided.into_inner())
             }
         }
     }

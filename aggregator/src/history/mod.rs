@@ -279,6 +279,16 @@ impl Row {
         self.id
     }
 
+    /// Whether any of it may be of these times, ms.
+    pub(crate) const fn reaches_into(&self, from: i64, to: i64) -> bool {
+        self.oldest_ms() < to
+            && from
+                < self
+                    .newest
+                    .saturating_add(1)
+                    .saturating_mul(MILLIS_A_MINUTE)
+    }
+
     /// Whether all of it was known by then.
     pub(crate) const fn is_known_by(&self, position: u64, known: i64) -> bool {
         self.last <= position && self.known <= known

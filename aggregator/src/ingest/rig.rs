@@ -13,7 +13,7 @@ use proto::v1::{
     gateway_to_centre,
 };
 use tokio::sync::mpsc;
-use vitals::{ContextId, GatewayId, Span, StreamId, Time};
+use vitals::{ContextId, GatewayId, PatientId, SourceId, Span, StreamId, Time};
 
 use super::enrol::Enrolment;
 use super::{Flow, Ingest, Parts, Room, Session};
@@ -43,6 +43,10 @@ pub(crate) struct Rig {
 struct Nobody;
 
 impl Live for Nobody {
+    fn sources(&self, _: &PatientId, _: &str) -> Vec<(StreamId, SourceId)> {
+        Vec::new()
+    }
+
     fn fill(&self, _: &mut CentreStatus) {}
 
     fn sign_in(&self, _: &str) -> Option<String> {

@@ -12,9 +12,10 @@
 
 use proto::cert::Role;
 use proto::v1::Collection;
-use vitals::{ContextId, GatewayId, PatientId, StreamId, Time};
+use vitals::{ContextId, SourceId, StreamId, Time};
 
-use super::entry::{CareAct, Entry, Position, SealedText};
+use super::bytes::{Reader, put, put_len, put_time, put_u64};
+use super::entry::{CareAct, Entry, Position};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -26,8 +27,8 @@ const FRAME_OVERHEAD: usize = 14;
 const BATCH: u8 = 11;
 const ACKNOWLEDGED: u8 = 12;
 const TICK: u8 = 13;
-const CARE: u8 = 20;
-const FACTS: u8 = 21;
+const CARE: u8 = 21;
+const FACTS: u8 = 22;
 
 /// Why bytes are no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +178,8 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Collection { .. } => 18,
         Entry::Care { .. } => CARE,
         Entry::Facts { .. } => FACTS,
+        Entry::Voided { .. } => 19,
+        Entry::Moved { .. } => 20,
     }
 }
 
@@ -328,6 +331,49 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
                 .iter()
                 .for_each(|stream| out.extend_from_slice(&stream.0));
         }
+        Entry::Voided {
+            patient,
+            sources,
+            from,
+            to,
+            since,
+            by,
+            reason,
+            moved_to,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put_len(out, sources.len());
+            for (stream, source) in sources {
+                out.extend_from_slice(&stream.0);
+                out.extend_from_slice(&source.0.to_be_bytes());
+            }
+            put_time(out, *from);
+            put_time(out, *to);
+            put_time(out, *since);
+            put(out, by.as_bytes());
+            put(out, &reason.0);
+            out.push(u8::from(moved_to.is_some()));
+            if let Some(moved_to) = moved_to {
+                put(out, moved_to.reveal().as_bytes());
+            }
+        }
+        Entry::Moved {
+            patient,
+            stream,
+            context,
+            number,
+            source,
+            readings,
+            body,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            out.extend_from_slice(&stream.0);
+            out.extend_from_slice(&context.0);
+            put_u64(out, *number);
+            out.extend_from_slice(&source.0.to_be_bytes());
+            out.extend_from_slice(&readings.to_be_bytes());
+            put(out, &body.0);
+        }
     }
 }
 
@@ -429,6 +475,31 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             since: r.time("since")?,
             streams: r.list("streams", |r| Ok(StreamId(r.array("streams")?)))?,
         },
+        19 => Entry::Voided {
+            patient: r.patient()?,
+            sources: r.list("sources", |r| {
+                Ok((StreamId(r.array("sources")?), SourceId(r.u16("sources")?)))
+            })?,
+            from: r.time("from")?,
+            to: r.time("to")?,
+            since: r.time("since")?,
+            by: r.text("by")?,
+            reason: r.sealed("reason")?,
+            moved_to: if r.flag("moved_to")? {
+                Some(r.patient()?)
+            } else {
+                None
+            },
+        },
+        20 => Entry::Moved {
+            patient: r.patient()?,
+            stream: StreamId(r.array("stream")?),
+            context: ContextId(r.array("context")?),
+            number: r.u64("number")?,
+            source: SourceId(r.u16("source")?),
+            readings: r.u16("readings")?,
+            body: r.sealed("body")?,
+        },
         _ => return Err(DecodeError::Field("kind")),
     })
 }
@@ -493,107 +564,13 @@ const fn collection(number: u8) -> Result<Collection, DecodeError> {
     })
 }
 
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_len(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-fn put_len(out: &mut Vec<u8>, len: usize) {
-    let len = u32::try_from(len).expect("a message is at most 64 KiB and a row at most a few MiB");
-    out.extend_from_slice(&len.to_be_bytes());
-}
-
-fn put_u64(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(&value.to_be_bytes());
-}
-
-fn put_time(out: &mut Vec<u8>, time: Time) {
-    out.extend_from_slice(&time.as_micros().to_be_bytes());
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Field(field))?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    fn byte(&mut self, field: &'static str) -> Result<u8, DecodeError> {
-        let [byte] = self.array::<1>(field)?;
-        Ok(byte)
-    }
-
-    fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
-        match self.byte(field)? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(DecodeError::Field(field)),
-        }
-    }
-
-    fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
-        self.array(field).map(u64::from_be_bytes)
-    }
-
-    fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
-        self.array(field).map(i64::from_be_bytes)
-    }
-
-    fn time(&mut self, field: &'static str) -> Result<Time, DecodeError> {
-        self.i64(field).map(Time::from_micros)
-    }
-
-    fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
-        let len = u32::from_be_bytes(self.array(field)?);
-        let len = usize::try_from(len).map_err(|_| DecodeError::Field(field))?;
-        let (head, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(DecodeError::Field(field))?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    fn text(&mut self, field: &'static str) -> Result<String, DecodeError> {
-        let text = std::str::from_utf8(self.bytes(field)?);
-        text.map(str::to_owned)
-            .map_err(|_| DecodeError::Field(field))
-    }
-
-    fn sealed(&mut self, field: &'static str) -> Result<SealedText, DecodeError> {
-        Ok(SealedText(self.bytes(field)?.to_vec()))
-    }
-
-    fn patient(&mut self) -> Result<PatientId, DecodeError> {
-        PatientId::parse(&self.text("patient")?).ok_or(DecodeError::Field("patient"))
-    }
-
-    fn gateway(&mut self) -> Result<GatewayId, DecodeError> {
-        GatewayId::parse(&self.text("gateway")?).ok_or(DecodeError::Field("gateway"))
-    }
-
-    fn list<T>(
-        &mut self,
-        field: &'static str,
-        item: impl Fn(&mut Self) -> Result<T, DecodeError>,
-    ) -> Result<Vec<T>, DecodeError> {
-        let count = u32::from_be_bytes(self.array(field)?);
-        (0..count).map(|_| item(self)).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use vitals::{GatewayId, PatientId};
 
     use super::*;
+    use crate::journal::SealedText;
 
     fn patient() -> PatientId {
         PatientId::parse("p-1").expect("fine id")
@@ -729,6 +706,25 @@ mod tests {
                 erase_unsent: true,
                 since: Time::from_micros(7),
                 streams: vec![StreamId([3; 16]), StreamId([4; 16])],
+            },
+            Entry::Voided {
+                patient: patient(),
+                sources: vec![(stream, SourceId(3)), (StreamId([4; 16]), SourceId(700))],
+                from: Time::from_micros(-4),
+                to: Time::from_micros(40),
+                since: Time::from_micros(50),
+                by: "operator olga".into(),
+                reason: SealedText(vec![4]),
+                moved_to: Some(PatientId::parse("p-2").expect("fine id")),
+            },
+            Entry::Moved {
+                patient: patient(),
+                stream,
+                context,
+                number: 7,
+                source: SourceId(700),
+                readings: 300,
+                body: SealedText(vec![6; 900]),
             },
         ]
     }

@@ -215,6 +215,42 @@ pub enum Entry {
         /// The streams that are withheld from now on; none when it is given.
         streams: Vec<StreamId>,
     },
+    /// Readings of a sensor were not the patient's: nothing rests on them any more, nor on what still comes of that time.
+    Voided {
+        /// Whose log they lie in.
+        patient: PatientId,
+        /// The sensor, by stream and number.
+        sources: Vec<(StreamId, SourceId)>,
+        /// First effective time.
+        from: Time,
+        /// The first one after them.
+        to: Time,
+        /// When, by the centre's clock.
+        since: Time,
+        /// Who, as the gate named them.
+        by: String,
+        /// Why, sealed under the patient's key. Opened: [`Opened::Text`].
+        reason: SealedText,
+        /// Who had worn the sensor; the readings follow as [`Entry::Moved`].
+        moved_to: Option<PatientId>,
+    },
+    /// Readings that were voided in another patient's log, sealed anew under this one's key. Opened: [`Opened::Batch`].
+    Moved {
+        /// Whose they are.
+        patient: PatientId,
+        /// A stream made for them.
+        stream: StreamId,
+        /// Stands for the context that they came in.
+        context: ContextId,
+        /// From 1, within that.
+        number: u64,
+        /// The sensor's number.
+        source: SourceId,
+        /// How many.
+        readings: u16,
+        /// A `BatchBody`.
+        body: SealedText,
+    },
 }
 
 /// What a person does about an alert or a condition. Conditions go by their names: a later program may know more.

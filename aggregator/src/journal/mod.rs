@@ -12,6 +12,7 @@
 //!
 //! Must not know: who sends, what a twin makes of it, gRPC, MQTT, how anything is sealed.
 
+mod bytes;
 mod codec;
 mod entry;
 mod medium;

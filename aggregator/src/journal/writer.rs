@@ -316,8 +316,10 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Quarantined { .. }
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
-        | Entry::Collection { .. } => 256,
+        | Entry::Collection { .. }
+        | Entry::Voided { .. } => 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
+        Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,
     });
     (request.drafts.len(), bytes.sum())

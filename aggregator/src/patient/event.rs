@@ -8,7 +8,7 @@
 use proto::v1;
 use proto::wire;
 use twin::care::Act;
-use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link, LocalAlert};
+use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link, LocalAlert, Void};
 use twin::{AlertId, Condition, Event};
 use vitals::{GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
@@ -35,6 +35,13 @@ pub(super) enum Meaning {
     },
     /// An entry was quarantined for a patient.
     Quarantined { patient: PatientId, position: u64 },
+    /// Readings of a patient are void.
+    Voided {
+        patient: PatientId,
+        voids: Vec<Void>,
+        by: String,
+        reason: String,
+    },
     /// The journal begins, or was restored from a backup.
     Epoch(u64),
     /// Only time passed.
@@ -76,7 +83,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         }
         Entry::GatewayRevoked { gateway } => Meaning::GatewayRevoked(gateway.clone()),
         Entry::StreamFrozen { stream } => Meaning::StreamFrozen(*stream),
-        Entry::Batch { .. } => match opened {
+        Entry::Batch { .. } | Entry::Moved { .. } => match opened {
             Some(Opened::Batch(batch)) => Meaning::One {
                 patient: batch.patient.clone(),
                 event: batch_event(batch),
@@ -139,6 +146,33 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
                 given: *collection == v1::Collection::Given,
             },
         },
+        Entry::Voided {
+            patient,
+            sources,
+            from,
+            to,
+            by,
+            ..
+        } => {
+            let reason = match opened {
+                Some(Opened::Text(reason)) => reason.clone(),
+                Some(Opened::Batch(_) | Opened::Devices(_) | Opened::Facts(_)) | None => {
+                    String::new()
+                }
+            };
+            let void = |(stream, source): &(StreamId, SourceId)| Void {
+                stream: *stream,
+                source: *source,
+                from: *from,
+                to: *to,
+            };
+            Meaning::Voided {
+                patient: patient.clone(),
+                voids: sources.iter().map(void).collect(),
+                by: by.clone(),
+                reason,
+            }
+        }
         Entry::KeyAdded { .. }
         | Entry::TokenCreated { .. }
         | Entry::GatewayEnrolled { .. }
@@ -204,6 +238,7 @@ fn batch_event(batch: &OpenedBatch) -> Event {
         number: batch.number,
         supersedes: content.supersedes,
         readings: content.readings,
+        waveforms: content.waveforms,
         gaps: content.gaps.iter().map(gap).collect(),
         heartbeat: content.heartbeat.as_ref().map(heartbeat),
         devices: content.devices.into_iter().map(device).collect(),

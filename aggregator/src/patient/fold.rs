@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use proto::v1;
-use twin::{Effect, Event, State};
+use twin::event::Void;
+use twin::{Effect, Event, State, Withdrawal};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
+use super::anew::{self, Again};
 use super::cell::Cell;
 use super::event::{Meaning, meaning};
-use super::guarded::Step;
+use super::guarded::{Guarded, Panicked, Step};
 use super::saved::{SavedPatient, Saver};
 use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
@@ -104,6 +106,8 @@ pub struct Fold<E = Hub> {
     /// Places that twins from a snapshot took in entries that are folded again for the others.
     taken: BTreeSet<At>,
     effects: Vec<Effect>,
+    /// Where a log is read once more of which a part was voided.
+    again: Option<Arc<dyn Again>>,
     /// Of the last entry that was folded.
     last_known: Time,
     pub(super) shared: Arc<Shared>,
@@ -146,9 +150,17 @@ impl<E: Events> Fold<E> {
             streams: BTreeMap::new(),
             taken: BTreeSet::new(),
             effects: Vec::new(),
+            again: None,
             last_known: Time::ZERO,
             shared: Arc::default(),
         }
+    }
+
+    /// With the log that it folds, to be read again where readings of it are voided.
+    #[must_use]
+    pub fn reading(mut self, again: Arc<dyn Again>) -> Self {
+        self.again = Some(again);
+        self
     }
 
     /// Folds the next entry.
@@ -193,6 +205,19 @@ impl<E: Events> Fold<E> {
             }
             Meaning::Quarantined { patient, position } => {
                 self.quarantined(patient, position, &mut places);
+            }
+            Meaning::Voided {
+                patient,
+                voids,
+                by,
+                reason,
+            } => {
+                let why = Withdrawal {
+                    at: known,
+                    by,
+                    reason,
+                };
+                self.voided(&patient, &voids, &why, &mut places);
             }
             Meaning::Epoch(epoch) => {
                 self.hub.begin_epoch(epoch);
@@ -370,8 +395,50 @@ impl<E: Events> Fold<E> {
         }
     }
 
+    /// Folds the patient's log once more without what was voided, and tells what that changes.
+    fn voided(
+        &mut self,
+        patient: &PatientId,
+        voids: &[Void],
+        why: &Withdrawal,
+        places: &mut Places,
+    ) {
+        let Some(index) = self.by_id.get(patient).copied() else {
+            return;
+        };
+        let mut all = {
+            let state = self.cells[index.0 as usize].lock();
+            if places.position <= state.upto {
+                return;
+            }
+            state.guarded.twin().voids().to_vec()
+        };
+        all.extend_from_slice(voids);
+        let end = (places.position, places.known);
+        if let Some(anew) = anew::fold(self.again.as_deref(), self.step, patient, &all, end) {
+            self.change(index, places, |guarded, out| {
+                guarded.amend(anew, why, out);
+                Ok(())
+            });
+            return;
+        }
+        for void in voids {
+            self.step(index, Event::Voided(*void), places.known, places);
+        }
+    }
+
     /// Steps one twin and publishes what comes of it. False: it panicked, and nothing changed.
     fn step(&mut self, index: PatientIndex, event: Event, now: Time, places: &mut Places) -> bool {
+        self.change(index, places, |guarded, out| guarded.step(event, now, out))
+    }
+
+    /// Changes one twin and publishes what comes of it. False: it panicked, and nothing changed.
+    fn change(
+        &mut self,
+        index: PatientIndex,
+        places: &mut Places,
+        how: impl FnOnce(&mut Guarded, &mut Vec<Effect>) -> Result<(), Panicked>,
+    ) -> bool {
         let cell = Arc::clone(&self.cells[index.0 as usize]);
         let mut state = cell.lock();
         if places.position <= state.upto {
@@ -380,12 +447,14 @@ impl<E: Events> Fold<E> {
         state.save.touch(places.pass);
         let mut effects = std::mem::take(&mut self.effects);
         places.lap.end(Stage::Publish);
-        let result = state.guarded.step(event, now, &mut effects);
+        let result = how(&mut state.guarded, &mut effects);
         places.lap.end(Stage::Step);
         let mut changed = false;
         for effect in effects.drain(..) {
             match effect {
                 Effect::TwinChanged => changed = true,
+                // What a beat means is in the twin.
+                Effect::Beat(_) => {}
                 Effect::Alert(change) => {
                     let (alert, at) = (&change.alert, places.take());
                     state.took(at);

@@ -9,7 +9,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use twin::{Effect, Event, Twin};
+use twin::{Effect, Event, Twin, Withdrawal};
 use vitals::Time;
 
 /// Events between two copies: bounds the memory (some hundred bytes an event) and the work after a panic.
@@ -84,6 +84,18 @@ impl Guarded {
             self.since.clear();
         }
         Ok(())
+    }
+
+    /// Goes on from the fold of another log: some of what was folded was voided.
+    pub(super) fn amend(&mut self, anew: Twin, why: &Withdrawal, out: &mut Vec<Effect>) {
+        self.twin.amend(anew, why, out);
+        self.copy.clone_from(&self.twin);
+        self.since.clear();
+    }
+
+    /// The twin alone.
+    pub(super) fn into_twin(self) -> Twin {
+        self.twin
     }
 
     fn restore(&mut self) {

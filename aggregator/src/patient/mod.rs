@@ -1,7 +1,7 @@
 //! The fold: every durable entry, in order, into the twins it concerns.
 //!
 //! `Committed` entry -> `event` (what it means to which patient) -> `fold` (deadlines first, then the
-//! entry) -> `guarded` (`twin::step`, which may panic without harm) -> `publish` (places, alerts). One thread
+//! entry; `anew`: a log once more, where readings were voided) -> `guarded` (`twin::step`, which may panic without harm) -> `publish` (places, alerts). One thread
 //! owns all twins ([`Folder`]); [`Patients`] is what the rest of the centre holds.
 //!
 //! Invariants: entries are folded in position order, each once, and only when durable; a deadline `d` fires
@@ -11,6 +11,7 @@
 //!
 //! Must not know: gRPC, MQTT, who may see what, how the journal stores.
 
+mod anew;
 mod care;
 mod cell;
 mod event;
@@ -23,6 +24,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
+pub use anew::Again;
 pub use care::CareError;
 pub use facts::FactsError;
 pub use fold::{Fold, Quarantine};

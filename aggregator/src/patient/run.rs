@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use proto::clock::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use vitals::{PatientId, Time};
+use vitals::{PatientId, SourceId, StreamId, Time};
 
 use super::fold::{Fold, Quarantine, Shared};
 use super::saved::Saver;
@@ -117,6 +117,21 @@ impl Patients {
             totals.quarantined += counters.quarantined + counters.malformed;
         }
         totals
+    }
+
+    /// The numbers under which a patient's streams know a sensor, by its Bluetooth address.
+    #[must_use]
+    pub fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)> {
+        let cells = self
+            .shared
+            .cells
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.iter().find(|cell| cell.id == *patient);
+        let devices = cell.map(|cell| cell.lock().guarded.twin().devices());
+        let devices = devices.unwrap_or_default().into_iter();
+        let of = devices.filter(|of| of.address.eq_ignore_ascii_case(device));
+        of.map(|of| (of.stream, of.source)).collect()
     }
 }
 

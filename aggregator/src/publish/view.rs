@@ -102,6 +102,7 @@ pub fn twin(
 #[must_use]
 pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
     let acknowledged = alert.acknowledged.as_ref();
+    let withdrawn = alert.withdrawn.as_ref();
     v1::Alert {
         id: ids.public(frame.patient, &alert.id.to_string()),
         patient: frame.patient.reveal().to_owned(),
@@ -127,6 +128,9 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         position: frame.at.position,
         retrospective: alert.retrospective,
         told_locally_us: alert.told_locally.map_or(0, Time::as_micros),
+        withdrawn_us: withdrawn.map_or(0, |of| of.at.as_micros()),
+        withdrawn_by: withdrawn.map(|of| of.by.clone()).unwrap_or_default(),
+        withdrawn_reason: withdrawn.map(|of| of.reason.clone()).unwrap_or_default(),
         calls: alert.calls.made.iter().map(call).collect(),
         next_call_us: alert.calls.due(alert.priority).map_or(0, Time::as_micros),
         unanswered_us: alert.calls.unanswered.map_or(0, Time::as_micros),
@@ -272,7 +276,7 @@ fn forecast(forecast: ForecastView) -> v1::Forecast {
 fn rhythm(rhythm: RhythmView) -> v1::Rhythm {
     v1::Rhythm {
         finding: rhythm.finding.to_owned(),
-        entropy: rhythm.entropy,
+        entropy: rhythm.score,
         cut: rhythm.cut,
         beats: rhythm.beats,
         source: rhythm.source.to_owned(),

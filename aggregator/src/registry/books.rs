@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use prost::Message as _;
 use proto::seal::{Opener, SealError, parse_header, parse_stub};
-use proto::v1::RecordFactsRequest;
+use proto::v1::{BatchBody, Lane, RecordFactsRequest};
 use tokio::sync::watch;
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
@@ -27,6 +27,8 @@ const NAME: &str = "name";
 const NOTE: &str = "note";
 const DEVICES: &str = "devices";
 const FACTS: &str = "facts";
+const VOID: &str = "void";
+const MOVED: &str = "moved";
 
 /// Registry, vault and openers.
 #[derive(Debug)]
@@ -121,6 +123,19 @@ impl Books {
     #[must_use]
     pub fn seal_note(&self, patient: &PatientId, note: &str) -> Option<SealedText> {
         self.vault.seal_text(patient, NOTE, note)
+    }
+
+    /// Seals why readings were voided; `None` without a key.
+    #[must_use]
+    pub fn seal_reason(&self, patient: &PatientId, reason: &str) -> Option<SealedText> {
+        self.vault.seal_text(patient, VOID, reason)
+    }
+
+    /// Seals readings that were another's; `None` without a key.
+    #[must_use]
+    pub fn seal_moved(&self, patient: &PatientId, body: &BatchBody) -> Option<SealedText> {
+        let sealed = self.vault.seal(patient, MOVED, &body.encode_to_vec())?;
+        Some(SealedText(sealed))
     }
 
     /// Seals a list of Bluetooth addresses; `None` without a key.
@@ -310,7 +325,9 @@ impl Keeper for Books {
             | Entry::Care { .. }
             | Entry::Facts { .. }
             | Entry::Tick
-            | Entry::Quarantined { .. } => {}
+            | Entry::Quarantined { .. }
+            | Entry::Voided { .. }
+            | Entry::Moved { .. } => {}
         }
     }
 
@@ -333,6 +350,31 @@ impl Keeper for Books {
                 text: note,
                 ..
             } => Opened::Text(self.vault.open_text(patient, NOTE, note)?),
+            Entry::Voided {
+                patient, reason, ..
+            } => Opened::Text(self.vault.open_text(patient, VOID, reason)?),
+            Entry::Moved {
+                patient,
+                stream,
+                context,
+                number,
+                source,
+                readings,
+                body,
+            } => {
+                let plain = self.vault.open_sealed(patient, MOVED, &body.0)?;
+                Opened::Batch(OpenedBatch {
+                    stream: *stream,
+                    patient: patient.clone(),
+                    context: *context,
+                    number: *number,
+                    lane: Lane::Vitals as u8,
+                    source: *source,
+                    readings: *readings,
+                    content: BatchBody::decode(&plain[..])
+                        .map_or(Content::Malformed, Content::Body),
+                })
+            }
             Entry::EpochStarted { .. }
             | Entry::PatientAdded { .. }
             | Entry::KeyAdded { .. }

@@ -9,6 +9,7 @@
 mod books;
 mod ranges;
 mod saved;
+mod voids;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
 pub use ranges::RangeSet;
+pub use voids::Voided;
 
 /// Orders to set aside that are kept for a gateway that is away; older ones are asked for again by its resending.
 pub const SET_ASIDE_KEPT: usize = 256;
@@ -44,6 +46,8 @@ pub struct Registry {
     /// Which contexts name which predecessor (`None`: none), by stream.
     successors: BTreeMap<(StreamId, Option<ContextId>), Vec<ContextId>>,
     totals: Totals,
+    /// By patient, in the order of the log.
+    voids: BTreeMap<PatientId, Vec<Voided>>,
 }
 
 /// What the log holds.
@@ -313,11 +317,13 @@ impl Registry {
                 };
                 self.note_will(position, patient, will, streams);
             }
+            Entry::Voided { .. } => self.note_void(position, entry),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }
             | Entry::Tick
-            | Entry::Quarantined { .. } => {}
+            | Entry::Quarantined { .. }
+            | Entry::Moved { .. } => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //! Invariant: what is read is what was written, and no entry up to its position is applied to it again.
 //! Must not know: files.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proto::cert::Role;
 use proto::seal::{KeyId, PatientPublic};
@@ -11,13 +11,16 @@ use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
-use super::{Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Will, Withheld};
+use super::{
+    Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
+};
 use crate::journal::{Position, SealedText};
 
 canonical_fields! {
     Position { 0 }
     SealedText { 0 }
     Totals { batches, readings }
+    Voided { void, position, since }
     Token { hash, expires }
     Withheld { stream, gateway, devices }
     Gateway { label, token, enrolled, revoked, not_after, list_changed, configuration, set_aside }
@@ -137,6 +140,7 @@ impl Canonical for Registry {
         self.contexts.encode(to);
         self.successors.encode(to);
         self.totals.encode(to);
+        self.voids.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -157,6 +161,12 @@ impl Canonical for Registry {
             contexts: Canonical::decode(from)?,
             successors: Canonical::decode(from)?,
             totals: Canonical::decode(from)?,
+            // A snapshot of an earlier program ends here.
+            voids: if from.is_empty() {
+                BTreeMap::new()
+            } else {
+                Canonical::decode(from)?
+            },
         })
     }
 }

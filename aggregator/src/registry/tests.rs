@@ -247,3 +247,45 @@ fn what_a_context_sent_before_the_other_was_there_proves_no_clone() {
     log.push(data(1, 2, minute(55)));
     assert!(fold(&log).proves_clone(B, minute(30)), "control: it lives");
 }
+
+#[test]
+fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
+    use twin::canonical::{Canonical as _, read};
+    let mut registry = Registry::default();
+    for (position, entry) in (1..).zip(enrolled()) {
+        registry.apply(Position(position), &entry);
+    }
+    let mut before = Vec::new();
+    registry.encode(&mut before);
+    // An earlier program wrote no voids: not even that there are none.
+    before.truncate(before.len() - 4);
+    let former: Registry = read(&before).expect("it is read");
+    assert_eq!(former.at(), Position(2));
+    let voided = Entry::Voided {
+        patient: patient(),
+        sources: vec![(StreamId([1; 16]), vitals::SourceId(3))],
+        from: Time::from_micros(5),
+        to: Time::from_micros(9),
+        since: Time::from_micros(20),
+        by: "olga".into(),
+        reason: SealedText::default(),
+        moved_to: None,
+    };
+    registry.apply(Position(3), &voided);
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    let again: Registry = read(&bytes).expect("it is read");
+    let [of] = again.voids(&patient()) else {
+        panic!("one void");
+    };
+    assert_eq!(
+        (of.position, of.since),
+        (Position(3), Time::from_micros(20))
+    );
+    let stream = StreamId([1; 16]);
+    let covers = |source, at| {
+        of.void
+            .covers(stream, vitals::SourceId(source), Time::from_micros(at))
+    };
+    assert!(covers(3, 5) && covers(3, 8) && !covers(3, 9) && !covers(3, 4) && !covers(4, 5));
+}

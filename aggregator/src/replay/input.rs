@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use twin::facts::{Fact, FactKind};
-use vitals::{Absence, Fixed, Kind, Quality, Time, Value};
+use vitals::{Absence, Fixed, Kind, Quality, Span, Time, Value, Wave};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,23 @@ pub enum What {
         /// Flags.
         quality: Quality,
     },
-    /// A block of a waveform: checked, and passed over, because no model reads one yet.
+    /// A block of an electrocardiogram.
+    Ecg {
+        /// Device and placement, as the file names them.
+        source: String,
+        /// First sample's time and values in tenths of a microvolt, of each stretch without a
+        /// missing sample.
+        stretches: Vec<(Time, Vec<i32>)>,
+        /// Samples in a thousand seconds.
+        rate_millihertz: u32,
+        /// Samples that the sensor gave no number for.
+        missing: u64,
+        /// Its number among the blocks of its source; counted here if absent.
+        seq: Option<u64>,
+        /// Flags.
+        quality: Quality,
+    },
+    /// A block of another waveform: checked, and passed over, because no model reads it yet.
     Waveform,
     /// What is known about the patient that no sensor measures.
     Context(Vec<Fact>),
@@ -220,17 +236,59 @@ fn reading(raw: &Raw) -> Result<What, Refused> {
 }
 
 fn waveform(raw: &Raw) -> Result<What, Refused> {
-    match &raw.start {
+    let start = match &raw.start {
         Some(start) => time("start", start)?,
         None => return refuse("start", "must be there: the first sample's time"),
     };
-    if !raw
+    let Some(rate_hz) = raw
         .rate_hz
-        .is_some_and(|rate| rate.is_finite() && rate > 0.0)
-    {
-        return refuse("rate_hz", "must be a positive number");
+        .filter(|rate| rate.is_finite() && *rate > 0.0 && *rate < 1e6)
+    else {
+        return refuse("rate_hz", "must be a positive number below a million");
+    };
+    if raw.kind != Wave::Ecg.info().name {
+        return Ok(What::Waveform);
     }
-    Ok(What::Waveform)
+    let microvolts = match raw.unit.as_deref() {
+        None | Some("uV" | "µV") => 1.0,
+        Some("mV") => 1000.0,
+        Some(_) => return refuse("unit", "must be uV (so if absent) or mV for ecg"),
+    };
+    let (mut stretches, mut open, mut missing) = (Vec::new(), Vec::new(), 0);
+    let mut begin = start;
+    let samples = raw.samples.iter().flatten();
+    for (index, sample) in samples.enumerate() {
+        match sample {
+            None => {
+                missing += 1;
+                if !open.is_empty() {
+                    stretches.push((begin, std::mem::take(&mut open)));
+                }
+            }
+            Some(value) => {
+                let tenths = (value * microvolts * 10.0).round();
+                if tenths.abs() > f64::from(i32::MAX) {
+                    return refuse("samples", "must be within 200 mV");
+                }
+                if open.is_empty() {
+                    begin =
+                        start + Span::from_micros((index as f64 * 1e6 / rate_hz).round() as i64);
+                }
+                open.push(tenths as i32);
+            }
+        }
+    }
+    if !open.is_empty() {
+        stretches.push((begin, open));
+    }
+    Ok(What::Ecg {
+        source: raw.source.clone(),
+        stretches,
+        rate_millihertz: (rate_hz * 1000.0).round() as u32,
+        missing,
+        seq: raw.seq,
+        quality: Quality::from_bits(raw.quality),
+    })
 }
 
 /// By our own name, or by the short one that people use.
@@ -361,7 +419,18 @@ mod tests {
     #[test]
     fn waveforms_and_context_are_told_apart() {
         let block = r#"{"patient":"p","kind":"ecg","known":"2026-01-01T00:00:01Z","start":"2026-01-01T00:00:00Z","rate_hz":130,"samples":[1,null,3]}"#;
-        assert_eq!(parse(block.as_bytes()).map(|l| l.what), Ok(What::Waveform));
+        let Ok(What::Ecg {
+            stretches, missing, ..
+        }) = parse(block.as_bytes()).map(|line| line.what)
+        else {
+            panic!("an ECG")
+        };
+        let start = Time::from_micros(1_767_225_600_000_000);
+        let third = start + Span::from_micros(15_385);
+        assert_eq!(stretches, [(start, vec![10]), (third, vec![30])]);
+        assert_eq!(missing, 1);
+        let other = block.replace("ecg", "photoplethysmogram");
+        assert_eq!(parse(other.as_bytes()).map(|l| l.what), Ok(What::Waveform));
         let said =
             r#"{"patient":"p","kind":"context","known":"2026-01-01T00:00:01Z","on_oxygen":true}"#;
         let Ok(What::Context(facts)) = parse(said.as_bytes()).map(|line| line.what) else {
@@ -397,6 +466,25 @@ mod tests {
             refused(r#"{"id":"b","kind":"sex","text":"male","from":"2026"}"#),
             "facts.from"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_block_is_named() {
+        let good = r#"{"patient":"p","kind":"ecg","known":"2026-01-01T00:00:01Z","start":"2026-01-01T00:00:00Z","rate_hz":130,"samples":[0.5],"unit":"mV"}"#;
+        let Ok(What::Ecg { stretches, .. }) = parse(good.as_bytes()).map(|line| line.what) else {
+            panic!("an ECG")
+        };
+        assert_eq!(stretches[0].1, [5000], "millivolts");
+        for (from, to, field) in [
+            ("\"mV\"", "\"V\"", "unit"),
+            ("0.5", "1e9", "samples"),
+            (":130", ":-1", "rate_hz"),
+            (":130", ":1e300", "rate_hz"),
+            ("00:00:00Z", "noon", "start"),
+        ] {
+            let refused = parse(good.replace(from, to).as_bytes()).expect_err(to);
+            assert_eq!(refused.field, field, "{refused}");
+        }
     }
 
     proptest! {

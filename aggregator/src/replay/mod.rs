@@ -16,15 +16,23 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use serde_json::Value;
+use twin::ecg::Counts;
 use twin::event::{Assigned, Batch};
+use twin::view::BeatView;
 use twin::{Change, Effect, Event, Twin};
-use vitals::{ContextId, GatewayId, Kind, Reading, SourceId, StreamId, Time};
+use vitals::gatt::Decimal;
+use vitals::{ContextId, GatewayId, Kind, Reading, SourceId, StreamId, Time, Wave, Waveform};
 
 use input::{Line, What};
 use output::Type;
 
 /// Longest line, octets: minutes of a waveform.
 const LONGEST: u64 = 8 << 20;
+/// Of a microvolt.
+const TENTH: Decimal = Decimal {
+    mantissa: 1,
+    exponent: -1,
+};
 /// Refused lines that are told one by one; the others are counted.
 const TOLD: u64 = 20;
 
@@ -33,12 +41,18 @@ const TOLD: u64 = 20;
 pub struct Summary {
     /// Lines that are not empty.
     pub lines: u64,
-    /// Readings and context given to the fold.
+    /// Readings, ECG blocks and context given to the fold.
     pub taken: u64,
     /// Of these readings, those that the fold set aside: stamped in the future or more than a year before they were known.
     pub quarantined: u64,
-    /// Blocks of waveforms: read and passed over, because no model reads one yet.
+    /// Blocks of waveforms but electrocardiograms: read and passed over, because no model reads them yet.
     pub waveforms: u64,
+    /// What became of electrocardiograms, over all sources.
+    pub ecg: Counts,
+    /// Their samples without a number.
+    pub samples_missing: u64,
+    /// Their blocks that the fold set aside, as readings above.
+    pub blocks_quarantined: u64,
     /// Lines refused.
     pub refused: u64,
     /// Lines whose known time lay before that of the patient's line before.
@@ -56,6 +70,8 @@ struct Player {
     number: u64,
     sources: BTreeMap<String, SourceId>,
     sequences: BTreeMap<(SourceId, Kind), u64>,
+    /// Numbers of ECG blocks.
+    blocks: BTreeMap<SourceId, u64>,
     /// What was written last of each forecast: when it was made, and why there was none.
     forecasts: BTreeMap<Kind, (Time, &'static str)>,
 }
@@ -118,7 +134,14 @@ pub fn run(
             }
         }
     }
+    stage.last_beats()?;
     stage.out.flush()?;
+    for player in stage.players.values() {
+        for (_, _, counts) in player.twin.ecg_counts() {
+            stage.summary.ecg.add(&counts);
+        }
+        stage.summary.blocks_quarantined += player.twin.counters().blocks_quarantined;
+    }
     stage.summary.patients = stage.players.len() as u64;
     let streams = stage
         .players
@@ -144,13 +167,16 @@ impl<W: Write> Stage<'_, W> {
         if known < player.twin.known() {
             self.summary.known_went_back += 1;
         }
+        if let What::Ecg { missing, .. } = &what {
+            self.summary.samples_missing += missing;
+        }
         let beat = match &what {
             What::Reading {
                 kind: Kind::RrInterval,
                 effective,
                 ..
             } => Some(*effective),
-            What::Reading { .. } | What::Waveform | What::Context(_) => None,
+            What::Reading { .. } | What::Ecg { .. } | What::Waveform | What::Context(_) => None,
         };
         let Some(event) = player.event(what, known) else {
             self.summary.waveforms += 1;
@@ -159,6 +185,24 @@ impl<W: Write> Stage<'_, W> {
         self.summary.taken += 1;
         twin::step(&mut player.twin, &event, known, &mut self.effects);
         self.tell(&patient, beat)
+    }
+
+    /// What an ECG still holds back for what would follow: nothing does.
+    fn last_beats(&mut self) -> io::Result<()> {
+        let due = |(patient, player): (&String, &Player)| {
+            Some((player.twin.ecg_deadline()?, patient.clone()))
+        };
+        let due: Vec<(Time, String)> = self.players.iter().filter_map(due).collect();
+        for (at, patient) in due {
+            if let Some(player) = self.players.get_mut(&patient) {
+                twin::step(&mut player.twin, &Event::Tick, at, &mut self.effects);
+                // The time that passes is made up: it makes no state.
+                self.effects
+                    .retain(|effect| !matches!(effect, Effect::TwinChanged));
+                self.tell(&patient, None)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes what the last step said.
@@ -171,6 +215,7 @@ impl<W: Write> Stage<'_, W> {
                 // There are no people in a replay: whom a centre would call says nothing about the models.
                 Effect::Alert(change)
                     if matches!(change.what, Change::Called | Change::Unanswered) => {}
+                Effect::Beat(beat) => self.tell_beat(patient, &beat)?,
                 Effect::Alert(change) => {
                     let (of, line) = output::alert(patient, &change);
                     if self.wants(of) {
@@ -191,7 +236,8 @@ impl<W: Write> Stage<'_, W> {
         let known = player.twin.known();
         let mut lines = Vec::new();
         if let Some(effective) = beat.filter(|_| rhythm) {
-            lines.push(output::rhythm(patient, known, effective, &player.twin));
+            let view = player.twin.rhythm();
+            lines.push(output::rhythm(patient, known, effective, &view));
         }
         if forecast {
             lines.extend(player.forecasts(patient, known));
@@ -200,6 +246,27 @@ impl<W: Write> Stage<'_, W> {
             lines.push(output::state(patient, known, &player.twin));
         }
         lines.iter().try_for_each(|line| self.write(line))
+    }
+
+    /// A beat, and what the rhythm model says at it.
+    fn tell_beat(&mut self, patient: &str, view: &BeatView) -> io::Result<()> {
+        let Some(player) = self.players.get(patient) else {
+            return Ok(());
+        };
+        let known = player.twin.known();
+        let named = player.sources.iter().find(|(_, of)| **of == view.source);
+        let source = named.map_or("", |(name, _)| name.as_str());
+        let beat = output::beat(patient, known, source, view);
+        let rhythm = view
+            .rhythm
+            .map(|rhythm| output::rhythm(patient, known, view.beat.at, &rhythm));
+        if self.wants(Type::Beat) {
+            self.write(&beat)?;
+        }
+        match rhythm {
+            Some(line) if self.wants(Type::Rhythm) => self.write(&line),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn wants(&self, of: Type) -> bool {
@@ -224,6 +291,7 @@ impl Player {
             number: 0,
             sources: BTreeMap::new(),
             sequences: BTreeMap::new(),
+            blocks: BTreeMap::new(),
             forecasts: BTreeMap::new(),
         }
     }
@@ -253,6 +321,33 @@ impl Player {
                 record,
                 retract: Vec::new(),
             }),
+            What::Ecg {
+                source,
+                stretches,
+                rate_millihertz,
+                seq,
+                quality,
+                ..
+            } => {
+                let source = self.source(source);
+                let counted = self.blocks.entry(source).or_default();
+                let sequence = seq.unwrap_or(*counted);
+                *counted = sequence.saturating_add(1);
+                let block = |(start, numbers)| Waveform {
+                    wave: Wave::Ecg,
+                    source,
+                    sequence,
+                    start,
+                    received: known,
+                    rate_millihertz,
+                    channels: 1,
+                    step: TENTH,
+                    numbers,
+                    quality,
+                };
+                let waveforms = stretches.into_iter().map(block).collect();
+                Some(self.batch(Vec::new(), waveforms))
+            }
             What::Reading {
                 source,
                 kind,
@@ -261,12 +356,10 @@ impl Player {
                 seq,
                 quality,
             } => {
-                let next = u16::try_from(self.sources.len() + 1).unwrap_or(u16::MAX);
-                let source = *self.sources.entry(source).or_insert(SourceId(next));
+                let source = self.source(source);
                 let counted = self.sequences.entry((source, kind)).or_default();
                 let sequence = seq.unwrap_or(*counted);
                 *counted = sequence.saturating_add(1);
-                self.number += 1;
                 let reading = Reading {
                     kind,
                     value,
@@ -277,19 +370,30 @@ impl Player {
                     quality,
                     device: None,
                 };
-                Some(Event::Batch(Batch {
-                    stream: self.stream(),
-                    context: self.context,
-                    number: self.number,
-                    supersedes: Vec::new(),
-                    readings: vec![reading],
-                    gaps: Vec::new(),
-                    heartbeat: None,
-                    local_alerts: Vec::new(),
-                    devices: Vec::new(),
-                }))
+                Some(self.batch(vec![reading], Vec::new()))
             }
         }
+    }
+
+    fn source(&mut self, name: String) -> SourceId {
+        let next = u16::try_from(self.sources.len() + 1).unwrap_or(u16::MAX);
+        *self.sources.entry(name).or_insert(SourceId(next))
+    }
+
+    fn batch(&mut self, readings: Vec<Reading>, waveforms: Vec<Waveform>) -> Event {
+        self.number += 1;
+        Event::Batch(Batch {
+            stream: self.stream(),
+            context: self.context,
+            number: self.number,
+            supersedes: Vec::new(),
+            readings,
+            waveforms,
+            gaps: Vec::new(),
+            heartbeat: None,
+            local_alerts: Vec::new(),
+            devices: Vec::new(),
+        })
     }
 
     /// Those that are new since the last line.

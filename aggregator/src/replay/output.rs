@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use twin::view::ForecastView;
+use twin::view::{BeatView, ForecastView, RhythmView};
 use twin::{AlertChange, Category, Change, Evidence, Priority, State, Twin};
 use vitals::Time;
 
@@ -15,7 +15,9 @@ use vitals::Time;
 pub enum Type {
     /// Scores and levels, after each change.
     State,
-    /// The rhythm model, after each RR interval.
+    /// A heart beat found in an electrocardiogram.
+    Beat,
+    /// The rhythm model, after each RR interval or beat.
     Rhythm,
     /// A forecast, or why there is none.
     Forecast,
@@ -27,8 +29,9 @@ pub enum Type {
 
 impl Type {
     /// All.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::State,
+        Self::Beat,
         Self::Rhythm,
         Self::Forecast,
         Self::Alert,
@@ -40,6 +43,7 @@ impl Type {
     pub const fn name(self) -> &'static str {
         match self {
             Self::State => "state",
+            Self::Beat => "beat",
             Self::Rhythm => "rhythm",
             Self::Forecast => "forecast",
             Self::Alert => "alert",
@@ -90,18 +94,25 @@ pub(super) fn state(patient: &str, known: Time, twin: &Twin) -> Value {
     line
 }
 
+/// A beat found in an electrocardiogram.
+pub(super) fn beat(patient: &str, known: Time, source: &str, view: &BeatView) -> Value {
+    let mut line = line(patient, known, Type::Beat);
+    line["source"] = source.into();
+    line["effective"] = time(view.beat.at).into();
+    line["rr_ms"] = view.beat.tenth_ms.map(|tenths| tenths as f64 / 10.0).into();
+    line["quality"] = ((view.beat.quality * 1000.0).round() / 1000.0).into();
+    line["counts"] = view.counts.into();
+    line
+}
+
 /// The rhythm model after an interval.
-pub(super) fn rhythm(patient: &str, known: Time, effective: Time, twin: &Twin) -> Value {
-    let view = twin.rhythm();
+pub(super) fn rhythm(patient: &str, known: Time, effective: Time, view: &RhythmView) -> Value {
     let mut line = line(patient, known, Type::Rhythm);
     line["effective"] = time(effective).into();
-    line["af"] = view
-        .entropy
-        .is_some_and(|entropy| entropy > view.cut)
-        .into();
-    line["score"] = view.entropy.into();
+    line["af"] = view.fibrillation.into();
+    line["score"] = view.score.into();
     line["cut"] = view.cut.into();
-    line["abstain"] = view.entropy.is_none().then_some(view.finding).into();
+    line["abstain"] = view.score.is_none().then_some(view.finding).into();
     line
 }
 
@@ -166,6 +177,7 @@ pub(super) fn alert(patient: &str, change: &AlertChange) -> (Type, Value) {
         Change::Snoozed => "snoozed",
         Change::Woken => "woken",
         Change::Noted => "noted",
+        Change::Withdrawn => "withdrawn",
     }
     .into();
     line["presence"] = (alert.state != State::Resolved).into();

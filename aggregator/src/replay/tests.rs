@@ -80,6 +80,98 @@ fn each_interval_has_its_rhythm_line() {
     assert!(lines[299]["abstain"].is_null() && lines[299]["score"].is_number());
 }
 
+/// Seconds of an ECG in millivolts, 130 Hz, a beat every 104 samples; a line a second.
+fn electric(source: &str, from: i64, seconds: i64) -> Vec<String> {
+    let sample = |n: i64| match n % 104 {
+        50 => 0.4,
+        51 => 1.1,
+        52 => 0.5,
+        53 => -0.2,
+        _ => 0.0,
+    };
+    let line = |second: i64| {
+        let at = |millis: i64| {
+            let millis = 1_767_225_600_000 + second * 1000 + millis;
+            format!(
+                "{:.3}",
+                jiff::Timestamp::from_millisecond(millis).expect("in range")
+            )
+        };
+        let samples: Vec<_> = (second * 130..(second + 1) * 130)
+            .map(|n| sample(n).to_string())
+            .collect();
+        format!(
+            r#"{{"patient":"p1","source":"{source}","kind":"ecg","unit":"mV","start":"{}","rate_hz":130,"samples":[{}],"known":"{}","seq":{second}}}"#,
+            at(0),
+            samples.join(","),
+            at(1100)
+        )
+    };
+    (from..from + seconds).map(line).collect()
+}
+
+#[test]
+fn beats_of_an_electrocardiogram_are_told_with_time_interval_and_quality() {
+    let lines = electric("patch", 0, 60);
+    let (told, summary, refused) = played(&lines.join("\n"), &[Type::Beat, Type::Rhythm]);
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(
+        (summary.taken, summary.ecg.blocks, summary.ecg.runs),
+        (60, 60, 1)
+    );
+    let beats = of(&told, "beat");
+    assert_eq!(beats.len(), 75, "all of them, also the last ones");
+    assert_eq!(of(&told, "rhythm").len(), 75);
+    for (n, beat) in beats.iter().enumerate() {
+        // R is at sample 51 of 104.
+        let truth = 1_767_225_600.0 + (n as f64 * 104.0 + 51.0) / 130.0;
+        let at: jiff::Timestamp = beat["effective"]
+            .as_str()
+            .expect("a time")
+            .parse()
+            .expect("a time");
+        assert!(
+            (at.as_microsecond() as f64 / 1e6 - truth).abs() < 0.005,
+            "{n} {beat}"
+        );
+        assert!(
+            beat["quality"].as_f64() > Some(0.75) && beat["counts"] == true,
+            "{beat}"
+        );
+        assert_eq!(beat["source"], "patch");
+        let interval = beat["rr_ms"].as_f64();
+        assert_eq!(interval.is_none(), n == 0);
+        assert!(interval.is_none_or(|ms| (ms - 800.0).abs() < 2.0), "{beat}");
+    }
+    let last = of(&told, "rhythm")[74];
+    assert!(last["abstain"].is_null() && last["af"] == false, "{last}");
+    assert_eq!(last["effective"], beats[74]["effective"]);
+}
+
+#[test]
+fn blocks_with_holes_late_doubled_or_of_no_use_are_counted() {
+    let mut lines = electric("patch", 0, 60);
+    // Half a second without numbers, a block that is not there, one that comes twice, and one at ten a second.
+    let hole = vec!["null"; 65].join(",");
+    let cut = lines[10].find("[").expect("samples") + 1;
+    let rest = lines[10].split_off(cut);
+    let rest = rest.splitn(66, ',').last().expect("the others").to_owned();
+    lines[10] = format!("{}{hole},{rest}", lines[10]);
+    lines.remove(20);
+    let again = lines[30].clone();
+    lines.insert(31, again);
+    lines.push(lines[50].replace("\"rate_hz\":130", "\"rate_hz\":10"));
+    let (told, summary, refused) = played(&lines.join("\n"), &[Type::Beat]);
+    assert!(refused.is_empty(), "{refused:?}");
+    let ecg = summary.ecg;
+    assert_eq!((summary.samples_missing, ecg.late, ecg.refused), (65, 1, 1));
+    assert_eq!(
+        ecg.runs, 4,
+        "the first, after each of two holes, and the doubled block's"
+    );
+    assert!(told.len() > 65, "{}", told.len());
+}
+
 #[test]
 fn late_data_make_a_finding_and_no_alert() {
     let falling = falling();
@@ -174,7 +266,7 @@ fn the_document_shows_what_comes_out() {
     };
     let (lines, summary, refused) = played(&block("json input"), &[Type::State]);
     assert!(refused.is_empty(), "{refused:?}");
-    assert_eq!(summary.waveforms, 1);
+    assert_eq!((summary.waveforms, summary.ecg.blocks), (0, 1));
     let last: Value = serde_json::from_str(&block("json output")).expect("JSON");
     assert_eq!(lines.last(), Some(&last));
 }

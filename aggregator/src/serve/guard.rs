@@ -56,6 +56,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/ConfigureGateway"
         | "/vitaltwin.v1.OperatorService/SetCollection"
         | "/vitaltwin.v1.OperatorService/RotateKey"
+        | "/vitaltwin.v1.OperatorService/VoidReadings"
         | "/vitaltwin.v1.OperatorService/RevokeCertificate"
         | "/vitaltwin.v1.OperatorService/ImportRecords"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"

@@ -58,8 +58,19 @@ pub(super) struct Question {
     pub(super) width: Option<Width>,
     /// As of when.
     pub(super) limit: Limit,
+    /// What had been voided by then.
+    pub(super) voids: Vec<Hidden>,
     /// Names the question in the tokens of its answer.
     pub(super) name: [u8; 8],
+}
+
+/// Readings of a sensor that are not told, by effective time, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hidden {
+    pub(super) origin: Origin,
+    pub(super) from: i64,
+    /// The first one after them.
+    pub(super) to: i64,
 }
 
 /// More readings lie across each other than can be sorted.
@@ -210,7 +221,12 @@ impl Merge {
         let Some(plan) = &self.plan else {
             return Some(Wanted::Plan((self.begin(), self.question.to - 1)));
         };
-        let whole = |row: &&Row| row.is_known_by(limit.position, limit.known);
+        // Its sums hold what was voided since.
+        let hidden = |row: &Row| {
+            let mut voids = self.question.voids.iter();
+            voids.any(|void| row.reaches_into(void.from, void.to))
+        };
+        let whole = |row: &&Row| row.is_known_by(limit.position, limit.known) && !hidden(row);
         if let Some(width) = self.question.width {
             let rows: Vec<Row> = plan
                 .rows
@@ -289,11 +305,16 @@ impl Merge {
             from,
             to,
             limit,
+            voids,
             ..
         } = &self.question;
         let wanted = |point: &Point| {
             let batch = block.batch(point);
-            (*from..*to).contains(&point.effective)
+            let hides = |void: &Hidden| {
+                void.origin == batch.origin && (void.from..void.to).contains(&point.effective)
+            };
+            !voids.iter().any(hides)
+                && (*from..*to).contains(&point.effective)
                 && (kinds.is_empty() || kinds.contains(&point.kind))
                 && batch.position <= limit.position
                 && batch.known <= limit.known
@@ -580,6 +601,7 @@ mod tests {
                 position: u64::MAX,
                 known: i64::MAX,
             },
+            voids: Vec::new(),
             name: [0; 8],
         }
     }

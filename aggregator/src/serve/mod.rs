@@ -42,7 +42,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::journal::Journal;
 use crate::patient::Patients;
-use crate::registry::Books;
+use crate::registry::{Books, Voided};
 use access::Access;
 use front::Front;
 use grpc::alert::AlertsApi;
@@ -159,6 +159,9 @@ pub trait Directory: Send + Sync {
 
     /// Streams that were ever assigned to the patient.
     fn streams(&self, patient: &PatientId) -> Vec<StreamOf>;
+
+    /// What was voided in the patient's log.
+    fn voids(&self, patient: &PatientId) -> Vec<Voided>;
 }
 
 impl Directory for Books {
@@ -173,6 +176,10 @@ impl Directory for Books {
                 self.registry().is_revoked(role, &identity.name)
             }
         }
+    }
+
+    fn voids(&self, patient: &PatientId) -> Vec<Voided> {
+        self.registry().voids(patient).to_vec()
     }
 
     fn streams(&self, patient: &PatientId) -> Vec<StreamOf> {

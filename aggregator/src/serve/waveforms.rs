@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use proto::v1::WaveformChunk;
 use proto::wire;
+use twin::event::Void;
 use vitals::{StreamId, Time, Wave};
 
 use super::StreamOf;
@@ -23,6 +24,8 @@ pub(super) struct WaveQuestion {
     pub(super) from: Time,
     /// ...up to, without, this one.
     pub(super) to: Time,
+    /// What was voided.
+    pub(super) voids: Vec<Void>,
 }
 
 /// A running question. Ask [`Blocks::wants`] what to load, give it to [`Blocks::take`], until it wants nothing.
@@ -75,7 +78,11 @@ impl Blocks {
                 continue;
             };
             let wanted = content.waveforms.iter().map(|block| {
-                (question.waves.is_empty() || question.waves.contains(&block.wave))
+                let mut voids = question.voids.iter();
+                let is_void =
+                    voids.any(|void| void.covers(batch.stream, batch.source, block.start));
+                !is_void
+                    && (question.waves.is_empty() || question.waves.contains(&block.wave))
                     && block.start >= of.from
                     && block.start < question.to
                     && block.time_of(block.samples()) > question.from
@@ -163,6 +170,7 @@ mod tests {
             waves,
             from: at(from),
             to: at(to),
+            voids: Vec::new(),
         };
         let of = StreamOf {
             stream: STREAM,

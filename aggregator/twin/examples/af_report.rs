@@ -1,64 +1,106 @@
-//! Report: atrial fibrillation on real RR intervals. Beat-wise sensitivity and specificity on the AFDB sample
-//! (causal: the verdict at the window's end), episodes as alerts would show them, and false alerts on GUDB
-//! (healthy students). Nothing is tuned on either set. Run: `cargo run --release -p twin --example af_report`.
+//! Report: atrial fibrillation on real RR intervals, the live model beside the former one (Zhou 2015 by itself, as
+//! published). Beat-wise, causal (the verdict at the beat, from what lies before it), and as alerts would show it.
+//!
+//! The cuts were frozen on simulation, CinC 2017, GUDB and Welltory; the AFDB sample was looked at once they were.
+//! Run: `cargo run --release -p twin --example af_report`.
 
 mod support;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use twin::rhythm::{Beat, Beats, Judgement, Verdict};
+use support::recorded::{beats, bootstrap, cinc, unzip, wilson};
+use twin::rhythm::{Beat, Beats, CUT, Verdict};
+use twin::rule::{RHYTHM_CLEAR, RHYTHM_HOLD};
 use vitals::{Span, Time};
+
+/// Reports on the recordings of a folder.
+type Report = fn(&Path);
 
 fn main() {
     let recordings = support::recordings();
-    let afdb = recordings.join("afdb_rr_sample");
-    if afdb.exists() {
-        report_afdb(&afdb);
-    } else {
-        println!("skipped: {} absent", afdb.display());
+    let reports: [(&str, Report); 4] = [
+        ("afdb_rr_sample", report_afdb),
+        ("gudb_rpeaks", report_gudb),
+        ("cinc2017", report_cinc),
+        ("welltory_covid", report_welltory),
+    ];
+    for (name, report) in reports {
+        let folder = recordings.join(name);
+        if folder.exists() {
+            report(&folder);
+        } else {
+            println!("skipped: {} absent", folder.display());
+        }
     }
-    let gudb = recordings.join("gudb_rpeaks");
-    if gudb.exists() {
-        report_gudb(&gudb);
-    } else {
-        println!("skipped: {} absent", gudb.display());
+}
+
+/// Who judges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Model {
+    Zhou,
+    Live,
+}
+
+const MODELS: [(Model, &str); 2] = [(Model::Zhou, "Zhou 2015"), (Model::Live, "live")];
+
+/// An interval: its end, tenths of a millisecond.
+type Interval = (Time, i64);
+
+/// What a model says at each beat: nothing, no, yes.
+fn verdicts(model: Model, intervals: &[Interval]) -> Vec<Option<bool>> {
+    let mut kept = Beats::default();
+    let say = |(sequence, (at, tenth_ms)): (u64, &Interval)| {
+        kept.take(Beat {
+            at: *at,
+            tenth_ms: Some(*tenth_ms),
+            sequence,
+            run: 0,
+        });
+        match model {
+            Model::Zhou => kept.entropy().map(|entropy| entropy > CUT),
+            Model::Live => match kept.verdict() {
+                Verdict::Unknown => None,
+                Verdict::Other => Some(false),
+                Verdict::Fibrillation => Some(true),
+            },
+        }
+    };
+    (0..).zip(intervals).map(say).collect()
+}
+
+/// Begin and end of alerts: verdicts that hold, until the contrary holds. The begin is the first beat of the first
+/// positive window: 129 beats (Zhou), 19 (live).
+fn alerts(model: Model, intervals: &[Interval], verdicts: &[Option<bool>]) -> Vec<(Time, Time)> {
+    let window = match model {
+        Model::Zhou => 128,
+        Model::Live => 18,
+    };
+    let (mut spans, mut open, mut since) = (Vec::new(), None, 0);
+    for (index, verdict) in verdicts.iter().enumerate() {
+        if index == 0 || verdicts[index - 1] != *verdict {
+            since = index;
+        }
+        let lasted = intervals[index].0.since(intervals[since].0);
+        match (verdict, open) {
+            (Some(true), None) if lasted >= RHYTHM_HOLD => {
+                open = Some(intervals[since.saturating_sub(window)].0);
+            }
+            (Some(false), Some(begin)) if lasted >= RHYTHM_CLEAR => {
+                spans.push((begin, intervals[index].0));
+                open = None;
+            }
+            _ => {}
+        }
     }
+    if let (Some(begin), Some((last, _))) = (open, intervals.last()) {
+        spans.push((begin, *last));
+    }
+    spans
 }
 
-fn unzip(path: &Path) -> String {
-    let mut text = String::new();
-    let file = File::open(path).expect("listed in SOURCE.md");
-    flate2::read::GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .expect("gzip text");
-    text
-}
-
-/// End sample and tenths of a millisecond of each interval, at 250 Hz.
-fn intervals(text: &str) -> Vec<(i64, i64)> {
-    let line = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let start: i64 = fields.next()?.parse().ok()?;
-        let end: i64 = fields.nth(1)?.parse().ok()?;
-        Some((end, (end - start) * 40))
-    };
-    text.lines().filter_map(line).collect()
-}
-
-/// Changes of rhythm: sample, is it atrial fibrillation.
-fn rhythms(text: &str) -> Vec<(i64, bool)> {
-    let line = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let sample: i64 = fields.nth(1)?.parse().ok()?;
-        Some((sample, line.contains("(AFIB")))
-    };
-    text.lines().filter_map(line).collect()
-}
-
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tally {
+    name: String,
     tp: u64,
     fp: u64,
     tn: u64,
@@ -68,6 +110,8 @@ struct Tally {
     alerts: u64,
     false_alerts: u64,
     free_hours: f64,
+    /// Seconds from the begin of an episode to the first positive verdict in it.
+    waits: Vec<f64>,
 }
 
 impl Tally {
@@ -81,21 +125,37 @@ impl Tally {
         self.alerts += other.alerts;
         self.false_alerts += other.false_alerts;
         self.free_hours += other.free_hours;
+        self.waits.extend(&other.waits);
     }
 
-    fn print(&self, name: &str) {
-        let share = |a: u64, b: u64| {
-            if a + b == 0 {
-                f64::NAN
-            } else {
-                100.0 * a as f64 / (a + b) as f64
-            }
-        };
+    fn sum(of: &[&Self]) -> Self {
+        let mut sum = Self::default();
+        of.iter().for_each(|one| sum.add(one));
+        sum
+    }
+
+    fn share(a: u64, b: u64) -> f64 {
+        100.0 * a as f64 / (a + b) as f64
+    }
+
+    fn sensitivity(&self) -> f64 {
+        Self::share(self.tp, self.fn_)
+    }
+
+    fn specificity(&self) -> f64 {
+        Self::share(self.tn, self.fp)
+    }
+
+    fn print(&self) {
+        let mut waits = self.waits.clone();
+        waits.sort_by(f64::total_cmp);
+        let wait = waits.get(waits.len() / 2).copied().unwrap_or(f64::NAN);
         println!(
-            "{name:>6}  Se {:6.2}  Sp {:6.2}  PPV {:6.2}  episodes >= 30 s found {}/{}  alerts {} false {} ({:.2} per 24 h without AF)",
-            share(self.tp, self.fn_),
-            share(self.tn, self.fp),
-            share(self.tp, self.fp),
+            "  {:>9}  Se {:6.2}  Sp {:6.2}  PPV {:6.2}  episodes >= 30 s found {}/{}  alerts {} false {} ({:.2} per 24 h without AF)  first yes after {wait:.0} s",
+            self.name,
+            self.sensitivity(),
+            self.specificity(),
+            Self::share(self.tp, self.fp),
             self.found,
             self.episodes,
             self.alerts,
@@ -106,124 +166,217 @@ impl Tally {
 }
 
 fn report_afdb(folder: &Path) {
-    println!("AFDB sample (4 of 25 records; machine beats), causal, cut 0.639 as published");
-    let mut total = Tally::default();
-    for record in ["04015", "04043", "04746", "08219"] {
-        let beats = intervals(&unzip(&folder.join(format!("qrs{record}.txt.gz"))));
-        let labels = rhythms(&unzip(&folder.join(format!("atr{record}.txt.gz"))));
-        let tally = run(&beats, &labels);
-        tally.print(record);
-        total.add(&tally);
+    println!("AFDB sample (4 of 25 records; machine beats), causal");
+    for (model, name) in MODELS {
+        println!(" {name}");
+        let mut tallies = Vec::new();
+        for record in ["04015", "04043", "04746", "08219"] {
+            let text = unzip(&folder.join(format!("qrs{record}.txt.gz")));
+            let labels = rhythms(&unzip(&folder.join(format!("atr{record}.txt.gz"))));
+            let mut tally = tally(model, &at_250_hz(&text), &labels);
+            tally.name = record.to_owned();
+            tally.print();
+            tallies.push(tally);
+        }
+        let mut total = Tally::sum(&tallies.iter().collect::<Vec<_>>());
+        total.name = "all".to_owned();
+        total.print();
+        let se = bootstrap(&tallies, |drawn| Tally::sum(drawn).sensitivity());
+        let sp = bootstrap(&tallies, |drawn| Tally::sum(drawn).specificity());
+        let found = wilson(total.found, total.episodes);
+        println!(
+            "             95 %: Se {:.1}-{:.1}, Sp {:.1}-{:.1} (records drawn again: there are four), found {:.1}-{:.1} %",
+            se.0, se.1, sp.0, sp.1, found.0, found.1
+        );
     }
-    total.print("all");
     println!(
-        "        (25 records, shared reference: causal Se 96.10 Sp 97.52; 3.57 false episodes per 24 h)"
+        "  (25 records, shared reference, Zhou 2015: causal Se 96.10 Sp 97.52; 3.57 false episodes per 24 h)"
     );
 }
 
-fn run(beats: &[(i64, i64)], labels: &[(i64, bool)]) -> Tally {
-    let is_af = |sample: i64| {
-        labels
-            .iter()
-            .take_while(|(from, _)| *from <= sample)
-            .last()
-            .is_some_and(|(_, af)| *af)
+/// A line of the dump: start sample, seconds, end sample.
+fn at_250_hz(text: &str) -> Vec<Interval> {
+    let line = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let start: i64 = fields.next()?.parse().ok()?;
+        let end: i64 = fields.nth(1)?.parse().ok()?;
+        Some((Time::from_micros(end * 4000), (end - start) * 40))
     };
+    text.lines().filter_map(line).collect()
+}
+
+/// Changes of rhythm: when, is it atrial fibrillation.
+fn rhythms(text: &str) -> Vec<(Time, bool)> {
+    let line = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let sample: i64 = fields.nth(1)?.parse().ok()?;
+        Some((Time::from_micros(sample * 4000), line.contains("(AFIB")))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn tally(model: Model, intervals: &[Interval], labels: &[(Time, bool)]) -> Tally {
     let mut tally = Tally::default();
-    let mut kept = Beats::default();
-    let mut alert: Option<i64> = None;
-    let mut spans = Vec::new();
-    for (sequence, &(end, tenth_ms)) in beats.iter().enumerate() {
-        let at = Time::ZERO + Span::from_micros(end * 4000);
-        kept.take(Beat {
-            at,
-            tenth_ms: Some(tenth_ms),
-            sequence: sequence as u64,
-            run: 0,
-        });
-        match (kept.verdict() == Verdict::Fibrillation, is_af(end)) {
-            (true, true) => tally.tp += 1,
-            (true, false) => tally.fp += 1,
-            (false, true) => tally.fn_ += 1,
-            (false, false) => tally.tn += 1,
-        }
-        if !is_af(end) {
-            tally.free_hours += tenth_ms as f64 / 36e6;
-        }
-        match (kept.judgement(), alert) {
-            (Judgement::Holds { onset, .. }, None) => {
-                alert = Some(onset.as_micros() / 4000);
-            }
-            (Judgement::Clear, Some(onset)) => {
-                spans.push((onset, end));
-                alert = None;
-            }
-            _ => {}
-        }
-    }
-    let last = beats.last().map_or(0, |(end, _)| *end);
-    if let Some(onset) = alert {
-        spans.push((onset, last));
-    }
-    let ends = labels
-        .iter()
-        .skip(1)
-        .map(|(sample, _)| *sample)
-        .chain([last]);
-    let truth: Vec<(i64, i64)> = labels
+    let verdicts = verdicts(model, intervals);
+    let last = intervals.last().map_or(Time::ZERO, |(end, _)| *end);
+    let ends = labels.iter().skip(1).map(|(at, _)| *at).chain([last]);
+    let truth: Vec<(Time, Time)> = labels
         .iter()
         .zip(ends)
         .filter(|((_, af), _)| *af)
         .map(|((from, _), to)| (*from, to))
         .collect();
-    let meets = |a: &(i64, i64), b: &(i64, i64)| a.0 < b.1 && b.0 < a.1;
-    for episode in truth.iter().filter(|(from, to)| to - from >= 30 * 250) {
+    for ((end, tenth_ms), verdict) in intervals.iter().zip(&verdicts) {
+        let label = labels.partition_point(|(from, _)| from <= end);
+        let af = label.checked_sub(1).is_some_and(|label| labels[label].1);
+        match (*verdict == Some(true), af) {
+            (true, true) => tally.tp += 1,
+            (true, false) => tally.fp += 1,
+            (false, true) => tally.fn_ += 1,
+            (false, false) => tally.tn += 1,
+        }
+        if !af {
+            tally.free_hours += *tenth_ms as f64 / 36e6;
+        }
+    }
+    let spans = alerts(model, intervals, &verdicts);
+    let meets = |a: &(Time, Time), b: &(Time, Time)| a.0 < b.1 && b.0 < a.1;
+    for episode in &truth {
+        if episode.1.since(episode.0) < Span::from_secs(30) {
+            continue;
+        }
         tally.episodes += 1;
         tally.found += u64::from(spans.iter().any(|span| meets(span, episode)));
+        let within = intervals.iter().zip(&verdicts);
+        let first = within
+            .filter(|((end, _), _)| (episode.0..episode.1).contains(end))
+            .find(|(_, verdict)| **verdict == Some(true));
+        if let Some(((end, _), _)) = first {
+            tally
+                .waits
+                .push(end.since(episode.0).as_micros() as f64 / 1e6);
+        }
     }
     tally.alerts = spans.len() as u64;
-    tally.false_alerts = spans
-        .iter()
-        .filter(|span| !truth.iter().any(|episode| meets(span, episode)))
-        .count() as u64;
+    let is_false = |span: &&(Time, Time)| !truth.iter().any(|episode| meets(span, episode));
+    tally.false_alerts = spans.iter().filter(is_false).count() as u64;
     tally
+}
+
+/// Verdicts on many short series: beats judged and positive, series judged and ever positive, series that alert.
+#[derive(Default)]
+struct Flagged {
+    judged: u64,
+    positive: u64,
+    series: u64,
+    ever: u64,
+    alerted: u64,
+}
+
+impl Flagged {
+    fn take(&mut self, model: Model, intervals: &[Interval]) {
+        let verdicts = verdicts(model, intervals);
+        let judged = verdicts.iter().flatten().count() as u64;
+        let positive = verdicts.iter().filter(|v| **v == Some(true)).count() as u64;
+        self.judged += judged;
+        self.positive += positive;
+        self.series += u64::from(judged > 0);
+        self.ever += u64::from(positive > 0);
+        self.alerted += u64::from(!alerts(model, intervals, &verdicts).is_empty());
+    }
+
+    fn print(&self, what: &str) {
+        let (low, high) = wilson(self.ever, self.series);
+        println!(
+            "  {what:>22}: {} of {} beats judged AF ({:.2} %); {} of {} series ever (95 %: {low:.1}-{high:.1} %), {} alert",
+            self.positive,
+            self.judged,
+            100.0 * self.positive as f64 / self.judged.max(1) as f64,
+            self.ever,
+            self.series,
+            self.alerted
+        );
+    }
+}
+
+/// Ends that follow from the intervals.
+fn in_a_row(tenth_ms: impl Iterator<Item = i64>) -> Vec<Interval> {
+    let mut at = Time::ZERO;
+    let end = |tenth_ms| {
+        at = at + Span::from_micros(tenth_ms * 100);
+        (at, tenth_ms)
+    };
+    tenth_ms.map(end).collect()
 }
 
 fn report_gudb(folder: &Path) {
     println!(
-        "GUDB, 25 healthy students, chest-strap R peaks, 2 min per activity (the window needs 129 beats)"
+        "GUDB, 25 healthy students, R peaks by hand, 2 min per activity, chest strap and cables"
     );
     for activity in ["sitting", "maths", "walking", "hand_bike", "jogging"] {
-        let (mut judged, mut positive, mut series, mut flagged) = (0u64, 0u64, 0u64, 0u64);
-        for subject in 0..25 {
-            let file = folder.join(format!("subject_{subject:02}/{activity}/annotation_cs.tsv"));
-            let Ok(text) = std::fs::read_to_string(&file) else {
+        for (model, name) in MODELS {
+            let mut flagged = Flagged::default();
+            for (subject, lead) in
+                (0..25).flat_map(|subject| [(subject, "cs"), (subject, "cables")])
+            {
+                let file = format!("subject_{subject:02}/{activity}/annotation_{lead}.tsv");
+                let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+                    continue;
+                };
+                let peaks: Vec<i64> = text.lines().filter_map(|l| l.trim().parse().ok()).collect();
+                let steps = peaks.windows(2).map(|pair| (pair[1] - pair[0]) * 40);
+                flagged.take(model, &in_a_row(steps));
+            }
+            flagged.print(&format!("{activity}, {name}"));
+        }
+    }
+}
+
+fn report_cinc(folder: &Path) {
+    println!(
+        "CinC 2017 (290 of 8,528), ECG of 9-61 s through our QRS detection; labels are of whole recordings"
+    );
+    let recordings: Vec<_> = cinc(folder)
+        .into_iter()
+        .map(|(_, label, signal)| {
+            let found = beats(&signal, 300.0);
+            let intervals = found
+                .iter()
+                .filter_map(|beat| Some((beat.at, beat.tenth_ms?)));
+            (label, intervals.collect::<Vec<_>>())
+        })
+        .collect();
+    for (label, what) in [
+        ('A', "AF"),
+        ('N', "normal"),
+        ('O', "other rhythm"),
+        ('~', "noisy"),
+    ] {
+        for (model, name) in MODELS {
+            let mut flagged = Flagged::default();
+            for (_, intervals) in recordings.iter().filter(|(of, _)| *of == label) {
+                flagged.take(model, intervals);
+            }
+            flagged.print(&format!("{what}, {name}"));
+        }
+    }
+}
+
+fn report_welltory(folder: &Path) {
+    println!("Welltory, 3,245 short readings by phone camera or strap; who has AF is not known");
+    let text = std::fs::read_to_string(folder.join("hrv_measurements.csv")).expect("in SOURCE.md");
+    for (model, name) in MODELS {
+        let mut flagged = Flagged::default();
+        for line in text.lines() {
+            // The intervals are the one quoted field.
+            let Some(list) = line.split('"').nth(1) else {
                 continue;
             };
-            let peaks: Vec<i64> = text
-                .lines()
-                .filter_map(|line| line.trim().parse().ok())
-                .collect();
-            let mut kept = Beats::default();
-            let mut any = false;
-            for (sequence, pair) in peaks.windows(2).enumerate() {
-                let [from, to] = [pair[0], pair[1]];
-                let at = Time::ZERO + Span::from_micros(to * 4000);
-                kept.take(Beat {
-                    at,
-                    tenth_ms: Some((to - from) * 40),
-                    sequence: sequence as u64,
-                    run: 0,
-                });
-                judged += u64::from(kept.verdict() != Verdict::Unknown);
-                positive += u64::from(kept.verdict() == Verdict::Fibrillation);
-                any |= kept.verdict() == Verdict::Fibrillation;
-            }
-            series += u64::from(kept.verdict() != Verdict::Unknown);
-            flagged += u64::from(any);
+            let tenths = list
+                .split(',')
+                .filter_map(|ms| ms.trim().parse::<f64>().ok());
+            flagged.take(model, &in_a_row(tenths.map(|ms| (ms * 10.0) as i64)));
         }
-        println!(
-            "  {activity:>10}: {positive} of {judged} beats judged AF; {flagged} of {series} series ever"
-        );
+        flagged.print(name);
     }
 }

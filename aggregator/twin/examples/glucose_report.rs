@@ -154,6 +154,7 @@ fn follow(readings: &[(Time, f64)], alarms: &mut Alarms) -> [Errors; 2] {
             number: number as u64 + 1,
             supersedes: Vec::new(),
             readings: vec![reading],
+            waveforms: Vec::new(),
             gaps: Vec::new(),
             heartbeat: None,
             devices: Vec::new(),
@@ -171,7 +172,7 @@ fn follow(readings: &[(Time, f64)], alarms: &mut Alarms) -> [Errors; 2] {
             {
                 Some(change.alert.raised)
             }
-            Effect::Alert(_) | Effect::TwinChanged => None,
+            Effect::Alert(_) | Effect::Beat(_) | Effect::TwinChanged => None,
         }));
         let before = number.checked_sub(3).and_then(|at| readings.get(at));
         for view in twin.forecasts() {

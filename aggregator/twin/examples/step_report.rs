@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use support::Chance;
 use twin::event::{Assigned, Batch};
 use twin::{Event, Twin, step};
@@ -33,22 +31,12 @@ fn batch(number: u64, readings: Vec<Reading>) -> Event {
         number,
         supersedes: Vec::new(),
         readings,
+        waveforms: Vec::new(),
         gaps: Vec::new(),
         heartbeat: None,
         local_alerts: Vec::new(),
         devices: Vec::new(),
     })
-}
-
-/// Processor time of this thread's process so far: a report may look at a clock, the fold may not.
-fn spent() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let nanos = stat
-        .split_whitespace()
-        .next()
-        .and_then(|field| field.parse().ok())
-        .unwrap_or(0);
-    Duration::from_nanos(nanos)
 }
 
 fn main() {
@@ -87,19 +75,19 @@ fn main() {
     }
     let (mut twin, mut out) = (Twin::new(), Vec::new());
     step(&mut twin, &assigned, zero, &mut out);
-    let begin = spent();
+    let begin = support::spent();
     for (known, event) in &log {
         out.clear();
         step(&mut twin, event, *known, &mut out);
     }
-    let took = spent().saturating_sub(begin);
+    let took = support::spent().saturating_sub(begin);
     let mut bytes = Vec::new();
-    let begin = spent();
+    let begin = support::spent();
     for _ in 0..1000 {
         bytes.clear();
         twin.canonical_bytes(&mut bytes);
     }
-    let encoding = spent().saturating_sub(begin) / 1000;
+    let encoding = support::spent().saturating_sub(begin) / 1000;
     let each = took.as_secs_f64() / readings as f64;
     println!(
         "{readings} readings in {} batches: {:.2} us per reading, {:.2} us per step, {:.0} readings/s on one core",

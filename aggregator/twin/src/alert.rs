@@ -262,6 +262,19 @@ pub struct Alert {
     pub owner: String,
     /// What people said about it, the newest last.
     pub comments: Vec<Comment>,
+    /// It rested on readings that were voided.
+    pub withdrawn: Option<Withdrawal>,
+}
+
+/// Readings were voided: they were not this patient's, or are not to be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Known time.
+    pub at: Time,
+    /// Who voided them.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: String,
 }
 
 impl Alert {
@@ -296,6 +309,8 @@ pub enum Change {
     Woken = 9,
     /// A person said something, or whose affair it is.
     Noted = 10,
+    /// It rested on readings that were voided since: it holds no longer, and never should have been told.
+    Withdrawn = 11,
 }
 
 /// A change of an alert, with the whole alert after it.
@@ -311,6 +326,7 @@ pub struct AlertChange {
 
 crate::canonical_fields! {
     AlertId { 0 }
+    Withdrawal { at, by, reason }
 }
 
 crate::canonical_numbers! {

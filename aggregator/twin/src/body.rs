@@ -4,42 +4,44 @@
 //! the followers of the past, which report findings and can neither raise nor withdraw a live alert. Late
 //! data still complete windows and beats, so they count towards durations and slopes of what is live.
 
+mod beats;
 mod findings;
+mod judge;
 mod kinds;
 mod shown;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::channel::{Channel, Origin, Role, usable};
+use crate::ecg::Lead;
 use crate::event::Context;
-use crate::forecast::Foresight;
 use crate::fusion::{Tallied, Tally};
 use crate::glucose::Glucose;
 use crate::life::{Life, Subject};
 use crate::news2::{Inputs, Parameter, Score};
-use crate::rhythm::{self, Beat, Beats, Judgement};
-use crate::rule::{self, Threshold};
-use crate::threshold;
+use crate::past::Past;
+use crate::rhythm::{self, Beats};
+use crate::rule;
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::window::{Placed, Window};
-use crate::words::{self, Beyond};
-
-/// Runs of beats told apart: contexts come one after the other, backlog may lie one or two behind.
-const RUNS: usize = 8;
 
 /// What time alone can bring about. The order breaks ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BodyDue {
     Stale(Kind),
     Spot(Kind),
-    Past(usize),
+    /// A reading beyond a cut, and nothing after it.
+    Unjudged(Kind),
+    Past,
     RhythmPast,
+    Ecg(Origin),
     GlucosePast,
     Warning,
 }
@@ -55,11 +57,15 @@ pub(crate) struct Body {
     glucose_of: Option<Origin>,
     beats: Beats,
     beats_past: rhythm::Past,
-    /// The source of the beats, and the runs known, newest last.
-    beats_of: Option<Origin>,
+    beats_quality: Quality,
+    /// The source of the beats, and whether they were found in its ECG; the runs known, newest last.
+    beats_of: Option<(Origin, bool)>,
     runs: VecDeque<((StreamId, ContextId, SourceId), u64)>,
     last_run: u64,
-    pasts: [threshold::Past; 3],
+    past: Past,
+    /// Electrocardiograms, and the newest interval of a strap.
+    leads: BTreeMap<Origin, Arc<Lead>>,
+    strap: Option<Time>,
     warning: Warning,
     /// Kinds whose window late data changed since it was looked at.
     late: Vec<Kind>,
@@ -101,12 +107,20 @@ impl Body {
     ) {
         let kind = reading.kind;
         self.tally(origin, reading, effective);
+        if reading.quality.has(Quality::MOVED) {
+            self.take_moved(origin, reading, effective, known, life, out);
+            return;
+        }
         let channel = self
             .channels
             .entry(kind)
             .or_insert_with(|| Channel::new(kind));
         let role = channel.take(origin, reading, effective, known);
+        if let Some((origin, window)) = channel.left.take() {
+            self.leave((kind, origin), &window, i64::MAX);
+        }
         if role == Role::Aside {
+            self.follow_aside(origin, reading, effective, known, life, out);
             return;
         }
         if kind == Kind::InterstitialGlucose || kind == Kind::BloodGlucose {
@@ -118,16 +132,15 @@ impl Body {
             if let Value::Measured(fixed) = reading.value
                 && !reading.quality.has(Quality::IMPLAUSIBLE)
             {
-                let value = fixed.to_f64(kind);
-                self.follow_past(kind, effective, value, known, life, out);
+                self.follow_past((kind, origin), effective, fixed, false, known, life, out);
             }
             return;
         }
         self.score_due |= warning::concerns(kind);
         if kind == Kind::RrInterval {
             self.beat(origin, context, reading, effective, known, life, out);
-        } else if channel.window.is_some() {
-            self.track(reading, role, effective, known, life, out);
+        } else if self.window(kind).is_some() {
+            self.track(origin, reading, role, effective, known, life, out);
         }
     }
 
@@ -141,6 +154,13 @@ impl Body {
             if let Some(last) = last.filter(|_| self.is_fresh(kind, known)) {
                 self.judge_thresholds(kind, last, false, known, life, out);
             }
+        }
+        if let Some(glucose) = &mut self.glucose {
+            let said = glucose.settle();
+            said.into_iter().for_each(|said| said.to(life, known, out));
+        }
+        if self.past.is_fed() {
+            self.look_back(known, false, life, out);
         }
         if self.beats.settle() {
             self.judge_rhythm(false, known, life, out);
@@ -156,20 +176,25 @@ impl Body {
             let spot = channel
                 .lone
                 .map(|at| (at + rule::SPOT_AFTER, BodyDue::Spot(*kind)));
-            stale.into_iter().chain(spot)
+            let unjudged = channel
+                .unjudged
+                .map(|at| (at + rule::SPOT_AFTER, BodyDue::Unjudged(*kind)));
+            stale.into_iter().chain(spot).chain(unjudged)
         });
-        let pasts = self.pasts.iter().enumerate();
-        let pasts =
-            pasts.filter_map(|(index, past)| Some((past.deadline()?, BodyDue::Past(index))));
+        let past = self.past.deadline().map(|at| (at, BodyDue::Past));
         let rhythm = self
             .beats_past
             .deadline()
             .map(|at| (at, BodyDue::RhythmPast));
+        let leads = self
+            .leads
+            .iter()
+            .filter_map(|(origin, lead)| Some((lead.deadline()?, BodyDue::Ecg(*origin))));
         let glucose = self.glucose.as_ref().and_then(|glucose| glucose.deadline());
         let glucose = glucose.map(|at| (at, BodyDue::GlucosePast));
         let warning = self.warning.deadline().map(|at| (at, BodyDue::Warning));
         let models = rhythm.into_iter().chain(glucose).chain(warning);
-        channels.chain(pasts).chain(models).min()
+        channels.chain(past).chain(leads).chain(models).min()
     }
 
     pub(crate) fn fire(&mut self, due: BodyDue, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
@@ -181,20 +206,14 @@ impl Body {
                 self.judge_score(now, life, out);
             }
             BodyDue::Spot(kind) => self.judge_spot(kind, now, life, out),
-            BodyDue::Past(index) => {
-                let rules = rule::thresholds(self.context.oxygen_target_88_92);
-                let (Some(past), Some(rule)) = (self.pasts.get_mut(index), rules.get(index)) else {
-                    return;
-                };
-                if let Some(episode) = past.flush(rule) {
-                    self.find(rule, &episode, now, life, out);
-                }
-            }
+            BodyDue::Unjudged(kind) => self.judge_last(kind, now, life, out),
+            BodyDue::Past => self.look_back(now, true, life, out),
             BodyDue::RhythmPast => {
                 if let Some(episode) = self.beats_past.flush() {
                     findings::find_fibrillation(&episode, now, life, out);
                 }
             }
+            BodyDue::Ecg(origin) => self.quiet(origin, now, life, out),
             BodyDue::GlucosePast => {
                 let told = self.glucose.as_mut().and_then(|glucose| glucose.flush());
                 told.into_iter().for_each(|said| said.to(life, now, out));
@@ -214,8 +233,10 @@ impl Body {
     }
 
     /// A reading of the leading source of a tracked kind.
+    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
     fn track(
         &mut self,
+        origin: Origin,
         reading: &Reading,
         role: Role,
         effective: Time,
@@ -224,13 +245,13 @@ impl Body {
         out: &mut Vec<Effect>,
     ) {
         let kind = reading.kind;
-        let Some(channel) = self.channels.get_mut(&kind) else {
+        let Some(fixed) = usable(reading) else {
+            self.no_signal((kind, origin), role, effective);
             return;
         };
-        let Some(fixed) = usable(reading) else {
-            if role == Role::Newest {
-                channel.lone = None;
-            }
+        self.lead((kind, origin), effective);
+        let is_beyond = self.is_beyond(kind, fixed, known);
+        let Some(channel) = self.channels.get_mut(&kind) else {
             return;
         };
         let Some(window) = &mut channel.window else {
@@ -249,17 +270,12 @@ impl Body {
                     )
                     .is_none();
             channel.lone = (alone && live).then_some(effective);
+            channel.unjudged = (is_beyond && live).then_some(effective);
         }
         match placed {
             Placed::Opened => {
-                let Some(closed) = before else { return };
-                if let (Some(forecaster), Some(window)) = (&mut channel.forecaster, &channel.window)
-                {
-                    forecaster.look(window, closed);
-                }
-                if live {
-                    self.judge_thresholds(kind, closed, true, known, life, out);
-                    self.judge_forecast(kind, known, life, out);
+                if let Some(closed) = before {
+                    self.closed(kind, closed, live, known, life, out);
                 }
             }
             Placed::Newest => {}
@@ -271,228 +287,8 @@ impl Body {
             Placed::TooOld => {}
         }
         if !live || matches!(placed, Placed::Older | Placed::TooOld) {
-            self.follow_past(kind, effective, fixed.to_f64(kind), known, life, out);
-        }
-    }
-
-    /// The rules for a kind that count now: a later kind counts only while the better ones are not fresh.
-    fn rules(&self, kind: Kind, now: Time) -> impl Iterator<Item = (usize, Threshold)> {
-        let better = |rule: &Threshold| {
-            rule.kinds
-                .iter()
-                .take_while(|other| **other != kind)
-                .any(|other| self.is_fresh(*other, now))
-        };
-        let rules = rule::thresholds(self.context.oxygen_target_88_92)
-            .into_iter()
-            .enumerate();
-        rules
-            .filter(|(_, rule)| rule.kinds.contains(&kind) && !better(rule))
-            .collect::<Vec<_>>()
-            .into_iter()
-    }
-
-    fn judge_thresholds(
-        &self,
-        kind: Kind,
-        last: i64,
-        may_resolve: bool,
-        known: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(channel) = self.channels.get(&kind) else {
-            return;
-        };
-        let Some(window) = &channel.window else {
-            return;
-        };
-        for (_, rule) in self.rules(kind, known) {
-            if let Some((level, run)) = threshold::level(window, last, &rule) {
-                let found = Beyond {
-                    rule: &rule,
-                    level,
-                    kind,
-                    onset: run.onset,
-                    value: run.newest,
-                    at: Window::start(last + 1),
-                    quality: channel.quality(),
-                    scale_2: self.context.oxygen_target_88_92,
-                };
-                self.raise_threshold(&found, known, life, out);
-            } else if may_resolve && threshold::is_clear(window, last, &rule) {
-                life.resolve(rule.condition, Subject::Patient, known, out);
-            }
-        }
-    }
-
-    fn raise_threshold(
-        &self,
-        found: &Beyond<'_>,
-        known: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        let condition = found.rule.condition;
-        let urgent = life
-            .active(condition, Subject::Patient)
-            .is_none_or(|alert| alert.priority < found.level.priority);
-        if urgent {
-            life.raise(Subject::Patient, words::threshold(found, false), known, out);
-        }
-        if condition == Condition::OxygenSaturationLow {
-            // What was foreseen has come.
-            life.resolve(
-                Condition::OxygenSaturationFalling,
-                Subject::Patient,
-                known,
-                out,
-            );
-        }
-    }
-
-    fn judge_spot(&mut self, kind: Kind, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
-        let Some(at) = self
-            .channels
-            .get_mut(&kind)
-            .and_then(|channel| channel.lone.take())
-        else {
-            return;
-        };
-        if now.since(at) >= rule::fresh_for(kind) {
-            return;
-        }
-        let Some(channel) = self.channels.get(&kind) else {
-            return;
-        };
-        let Ok((value, effective)) = channel.observation(now) else {
-            return;
-        };
-        for (_, rule) in self.rules(kind, now) {
-            if let Some(level) = threshold::spot(value, &rule) {
-                let found = Beyond {
-                    rule: &rule,
-                    level,
-                    kind,
-                    onset: effective,
-                    value,
-                    at: effective,
-                    quality: channel.quality(),
-                    scale_2: self.context.oxygen_target_88_92,
-                };
-                self.raise_threshold(&found, now, life, out);
-            } else if threshold::spot_is_clear(value, &rule) {
-                life.resolve(rule.condition, Subject::Patient, now, out);
-            }
-        }
-    }
-
-    fn judge_forecast(&self, kind: Kind, known: Time, life: &mut Life, out: &mut Vec<Effect>) {
-        if kind != Kind::OxygenSaturation || self.context.oxygen_target_88_92 {
-            return;
-        }
-        let Some(channel) = self.channels.get(&kind) else {
-            return;
-        };
-        let Some(forecaster) = &channel.forecaster else {
-            return;
-        };
-        let condition = Condition::OxygenSaturationFalling;
-        match forecaster.foresight() {
-            Foresight::Coming {
-                expected,
-                probability,
-                fit,
-            } => {
-                let held = life.active(condition, Subject::Patient).is_some()
-                    || life
-                        .active(Condition::OxygenSaturationLow, Subject::Patient)
-                        .is_some();
-                let at = Window::start(fit.at + 1);
-                if !held
-                    && let Some(draft) =
-                        words::falling(&fit, expected, probability, at, channel.quality())
-                {
-                    life.raise(Subject::Patient, draft, known, out);
-                }
-            }
-            Foresight::Clear => life.resolve(condition, Subject::Patient, known, out),
-            Foresight::Undecided => {}
-        }
-    }
-
-    /// An RR interval of the leading source.
-    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
-    fn beat(
-        &mut self,
-        origin: Origin,
-        context: ContextId,
-        reading: &Reading,
-        effective: Time,
-        known: Time,
-        life: &mut Life,
-        out: &mut Vec<Effect>,
-    ) {
-        if self.beats_of != Some(origin) {
-            self.beats.clear();
-            self.beats_of = Some(origin);
-        }
-        let tenth_ms = usable(reading).map(|fixed| fixed.0);
-        let run = self.run_of((origin.0, context, origin.1));
-        let beat = Beat {
-            at: effective,
-            tenth_ms,
-            sequence: reading.sequence,
-            run,
-        };
-        let newest = self.beats.newest().is_none_or(|newest| effective >= newest);
-        let live = newest && known.since(effective) < rule::fresh_for(Kind::RrInterval);
-        self.beats.take(beat);
-        if live {
-            self.judge_rhythm(true, known, life, out);
-        } else if let Some(episode) = self.beats_past.take(beat, known) {
-            findings::find_fibrillation(&episode, known, life, out);
-        }
-    }
-
-    fn run_of(&mut self, key: (StreamId, ContextId, SourceId)) -> u64 {
-        if let Some((_, run)) = self.runs.iter().rev().find(|(known, _)| *known == key) {
-            return *run;
-        }
-        self.last_run += 1;
-        if self.runs.len() >= RUNS {
-            self.runs.pop_front();
-        }
-        self.runs.push_back((key, self.last_run));
-        self.last_run
-    }
-
-    fn judge_rhythm(&self, may_resolve: bool, known: Time, life: &mut Life, out: &mut Vec<Effect>) {
-        let Some(newest) = self.beats.newest() else {
-            return;
-        };
-        if known.since(newest) >= rule::fresh_for(Kind::RrInterval) {
-            return;
-        }
-        let active = life
-            .active(Condition::AtrialFibrillation, Subject::Patient)
-            .is_some();
-        match self.beats.judgement() {
-            Judgement::Holds { onset, entropy } if !active => {
-                let quality = self
-                    .channels
-                    .get(&Kind::RrInterval)
-                    .map_or(Quality::GOOD, Channel::quality);
-                let mut draft = words::fibrillation(onset, entropy, newest, quality, false);
-                if self.context.known_fibrillation {
-                    draft.priority = Priority::Low;
-                }
-                life.raise(Subject::Patient, draft, known, out);
-            }
-            Judgement::Clear if active && may_resolve => {
-                life.resolve(Condition::AtrialFibrillation, Subject::Patient, known, out);
-            }
-            Judgement::Holds { .. } | Judgement::Clear | Judgement::Undecided => {}
+            let kept = placed != Placed::TooOld;
+            self.follow_past((kind, origin), effective, fixed, kept, known, life, out);
         }
     }
 

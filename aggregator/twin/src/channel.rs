@@ -60,6 +60,10 @@ pub(crate) struct Channel {
     usable_stale: bool,
     /// A reading with nothing around it, so far: perhaps a spot check.
     pub(crate) lone: Option<Time>,
+    /// The newest reading is beyond a cut, and the ten seconds that it is in are not judged yet.
+    pub(crate) unjudged: Option<Time>,
+    /// The window of the source that led until now, to be looked through; empty between steps.
+    pub(crate) left: Option<(Origin, Window)>,
     pub(crate) window: Option<Window>,
     pub(crate) forecaster: Option<Forecaster>,
 }
@@ -79,6 +83,8 @@ impl Channel {
             stale: false,
             usable_stale: false,
             lone: None,
+            unjudged: None,
+            left: None,
             window: rule::is_tracked(kind).then(|| Window::new(kind)),
             forecaster: forecast::rule(kind).map(|_| Forecaster::new(kind)),
         }
@@ -127,8 +133,8 @@ impl Channel {
             }
             return Role::Late;
         }
-        if self.latest.is_some_and(|latest| latest.origin != origin) {
-            self.restart();
+        if let Some(latest) = self.latest.filter(|latest| latest.origin != origin) {
+            self.restart(latest.origin);
             (self.usable, self.pace) = (None, None);
         }
         self.latest = Some(Latest {
@@ -189,6 +195,11 @@ impl Channel {
             .latest
             .is_some_and(|latest| latest.effective + fresh_for <= now);
         self.usable_stale |= self.usable.is_some_and(|usable| usable + fresh_for <= now);
+    }
+
+    /// The source that leads, with its window.
+    pub(crate) fn leader(&self) -> Option<(Origin, &Window)> {
+        Some((self.latest?.origin, self.window.as_ref()?))
     }
 
     pub(crate) fn quality(&self) -> Quality {
@@ -264,9 +275,10 @@ impl Channel {
         self.usable_stale = known.since(effective) >= rule::fresh_for(self.kind);
     }
 
-    fn restart(&mut self) {
-        self.lone = None;
+    fn restart(&mut self, leader: Origin) {
+        (self.lone, self.unjudged) = (None, None);
         if let Some(window) = &mut self.window {
+            self.left = Some((leader, window.clone()));
             window.clear();
         }
         if let Some(forecaster) = &mut self.forecaster {
@@ -285,5 +297,5 @@ pub(crate) fn usable(reading: &Reading) -> Option<Fixed> {
 
 crate::canonical_fields! {
     Latest { origin, value, effective, received, quality }
-    Channel { kind, latest, usable, usable_value, pace, rival, rivalry, count, baseline, stale, usable_stale, lone, window, forecaster }
+    Channel { kind, latest, usable, usable_value, pace, rival, rivalry, count, baseline, stale, usable_stale, lone, unjudged, left, window, forecaster }
 }

@@ -1,6 +1,6 @@
 //! What goes into the fold: everything that can change a twin, already opened and parsed.
 
-use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time};
+use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time, Waveform};
 
 /// One journal entry about this patient.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +62,9 @@ pub enum Event {
         /// They may.
         given: bool,
     },
+    /// Readings that came, and those that still may, are not to be folded. Of those that were, nothing stays once the
+    /// log was folded anew without them ([`crate::Twin::amend`]).
+    Voided(Void),
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
     /// The centre goes on from a backup: what it was sent from then until now is lost, as far as gateways do not hold
@@ -102,6 +105,38 @@ pub struct Assigned {
     pub from: Time,
 }
 
+/// Readings of a sensor that are not to be folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Void {
+    /// Their stream ...
+    pub stream: StreamId,
+    /// ... and source.
+    pub source: SourceId,
+    /// First effective time.
+    pub from: Time,
+    /// The first one after them.
+    pub to: Time,
+}
+
+/// Voids that a twin keeps: people make them, and rarely.
+pub const MAX_VOIDS: usize = 256;
+
+impl Void {
+    /// Joins a list; the oldest goes if that is full.
+    pub(crate) fn keep_in(self, list: &mut alloc::vec::Vec<Self>) {
+        if list.len() >= MAX_VOIDS {
+            list.remove(0);
+        }
+        list.push(self);
+    }
+
+    /// True if a reading is one of them.
+    #[must_use]
+    pub fn covers(&self, stream: StreamId, source: SourceId, effective: Time) -> bool {
+        (self.stream, self.source) == (stream, source) && (self.from..self.to).contains(&effective)
+    }
+}
+
 /// The content of one sealed batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
@@ -115,6 +150,8 @@ pub struct Batch {
     pub supersedes: alloc::vec::Vec<u64>,
     /// Scalar readings, in the order the agent took them.
     pub readings: alloc::vec::Vec<Reading>,
+    /// Blocks of waveforms, in the order the agent took them.
+    pub waveforms: alloc::vec::Vec<Waveform>,
     /// Declared losses.
     pub gaps: alloc::vec::Vec<Gap>,
     /// Present in heartbeats.
@@ -218,5 +255,6 @@ crate::canonical_numbers! {
 }
 
 crate::canonical_fields! {
+    Void { stream, source, from, to }
     Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation }
 }

@@ -2,8 +2,8 @@
 //! and imaging-derived facts, what the patient reports, and what is prescribed.
 //!
 //! A fact has a writer's id, holds from a time until a time, and is replaced by the next one of the same id. What the
-//! facts of the moment change in rules and models is worked out here, in one place ([`Facts::context`]), and each such
-//! influence is told ([`Facts::influences`]): nothing is bent unseen. Facts that change nothing are kept and shown.
+//! facts of the moment change in rules and models is worked out here, in one place (`Facts::context`), and each such
+//! influence is told (`Facts::influences`): nothing is bent unseen. Facts that change nothing are kept and shown.
 //!
 //! Promises: at most [`MOST`] facts a patient, what is beyond is counted; the same facts give the same context whatever
 //! order they came in. Must not know: who may write, FHIR, vital signs.

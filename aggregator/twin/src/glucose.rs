@@ -12,6 +12,7 @@
 //!
 //! Must not know: what alerts look like to readers, patients, other kinds.
 
+mod late;
 mod learn;
 mod words;
 
@@ -29,10 +30,11 @@ use crate::rule;
 use crate::twin::Effect;
 use crate::view::{ForecastPoint, ForecastView};
 use learn::{FEATURES, FORGETTING, LAGS, OPEN, Recursive};
-use words::{Shown, falling, high, low, past};
+use words::{Shown, falling, high, low};
 
 /// Name and version.
 pub const MODEL: &str = "glucose-rls/1";
+const KIND: Kind = Kind::InterstitialGlucose;
 /// Horizons, in slots: 30 and 60 minutes.
 pub const HORIZONS: [usize; 2] = [6, 12];
 
@@ -64,6 +66,8 @@ const LOW_HOLD: Span = Span::from_mins(4);
 const HIGH_HOLD: Span = Span::from_mins(15);
 /// Runs of readings further apart than this are two.
 const APART: Span = Span::from_mins(16);
+/// Readings kept for durations: those of the last hour, of a monitor that sends every minute.
+const RECENT: usize = 60;
 /// A low is foreseen when it is likelier than not in half an hour, twice in a row, and off again below the other.
 const FORESEEN: f64 = 0.5;
 const FORESEEN_OFF: f64 = 0.15;
@@ -162,6 +166,10 @@ pub struct Glucose {
     ledgers: [Ledger; 2],
     /// At most one a slot up to the farther horizon.
     waiting: VecDeque<Waiting>,
+    /// The readings that durations rest on, in time order, at most [`RECENT`].
+    recent: VecDeque<(Time, f64)>,
+    /// The newest, about now; empty between steps.
+    unjudged: Option<(Time, f64, Quality)>,
     low: Run,
     high: Run,
     coming: u8,
@@ -179,6 +187,8 @@ impl Default for Glucose {
             models: FIRST_VARIANCE.map(Recursive::new),
             ledgers: core::array::from_fn(|_| Ledger::new()),
             waiting: VecDeque::new(),
+            recent: VecDeque::new(),
+            unjudged: None,
             low: Run::default(),
             high: Run::default(),
             coming: 0,
@@ -202,20 +212,32 @@ impl Glucose {
         if !live {
             self.follow_past(at, value, known, &mut said);
         }
-        if self.newest.is_some_and(|newest| at < newest) {
+        if let Some(newest) = self.newest.filter(|newest| at < *newest) {
+            // What holds now may have held for longer than was known.
+            if self.complete(at, value) && known.since(newest) < rule::fresh_for(KIND) {
+                self.judge_completed(quality, &mut said);
+            }
             return said;
         }
         let opened = self.place(at, value);
-        self.low
-            .take(at, value, value < LOW, value >= LOW_CLEAR, f64::min);
-        self.high
-            .take(at, value, value > HIGH, value <= HIGH_CLEAR, f64::max);
+        self.keep(self.recent.len(), at, value);
+        self.run(at, value);
         if opened {
             self.learn();
             self.promise();
             self.foresee();
         }
-        if live {
+        if live && let Some((at, value, _)) = self.unjudged.replace((at, value, quality)) {
+            // Something newer came with it: it tells of the past.
+            self.follow_past(at, value, known, &mut said);
+        }
+        said
+    }
+
+    /// Judges the newest of what came together: what was beyond a limit and is well again by then rings no more.
+    pub(crate) fn settle(&mut self) -> Vec<Say> {
+        let mut said = Vec::new();
+        if let Some((at, value, quality)) = self.unjudged.take() {
             self.judge(at, value, quality, &mut said);
         }
         said
@@ -246,24 +268,13 @@ impl Glucose {
         self.past.map(|(.., fed)| fed + rule::FINDING_AFTER)
     }
 
-    /// No more of it came.
-    pub(crate) fn flush(&mut self) -> Option<Say> {
-        let (onset, end, worst, _) = self.past.take()?;
-        let shown = Shown {
-            kind: Kind::InterstitialGlucose,
-            onset,
-            at: end,
-            value: worst,
-            quality: Quality::GOOD,
-        };
-        Some(Say::Find(past(&shown), end))
-    }
-
     /// Another monitor leads: what was promised cannot be scored by it. What was learned of the person stays.
     pub(crate) fn restart(&mut self) {
         self.newest = None;
         self.ring.clear();
         self.waiting.clear();
+        self.recent.clear();
+        self.unjudged = None;
         (self.low, self.high) = (Run::default(), Run::default());
         (self.coming, self.off) = (0, 0);
     }
@@ -479,21 +490,6 @@ impl Glucose {
             said.push(Say::Resolve(Condition::GlucoseFalling));
         }
     }
-
-    /// Late data: an episode of lows is told once, when it ends or no more of it comes.
-    fn follow_past(&mut self, at: Time, value: f64, known: Time, said: &mut Vec<Say>) {
-        if let Some((onset, end, ..)) = self.past
-            && (value >= LOW || at.since(end) > APART || at < onset)
-        {
-            said.extend(self.flush());
-        }
-        if value < LOW {
-            self.past = Some(match self.past {
-                Some((onset, end, worst, _)) => (onset, end.max(at), worst.min(value), known),
-                None => (at, at, value, known),
-            });
-        }
-    }
 }
 
 fn points(made: Time, ahead: &Ahead) -> Vec<ForecastPoint> {
@@ -522,5 +518,5 @@ crate::canonical_fields! {
     Waiting { made, now, ahead }
     Ahead { value, half, spread }
     Run { since, clear, last, worst }
-    Glucose { newest, slot, ring, models, ledgers, waiting, low, high, coming, off, past }
+    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, coming, off, past }
 }

@@ -3,9 +3,9 @@
 //!
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
-//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
-//! rules in [`rule`], `threshold` and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
-//! raised by itself), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
+//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`ecg`] (beats from an electrocardiogram), [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
+//! rules in [`rule`], `threshold` (`past`: the same of what is no longer about now) and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
+//! raised by itself; `amend`: what becomes of them when readings are voided), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
 //! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
@@ -17,6 +17,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod alert;
+mod amend;
 pub mod baseline;
 pub mod bedside;
 mod body;
@@ -25,6 +26,7 @@ pub mod care;
 mod channel;
 pub mod coverage;
 mod device;
+pub mod ecg;
 pub mod event;
 pub mod facts;
 pub mod forecast;
@@ -34,6 +36,7 @@ mod life;
 mod local;
 pub mod news2;
 pub mod order;
+mod past;
 pub mod rhythm;
 pub mod rule;
 pub mod sentinel;
@@ -48,7 +51,7 @@ pub mod window;
 mod words;
 
 pub use alert::{
-    Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State,
+    Alert, AlertChange, AlertId, Category, Change, Condition, Evidence, Priority, State, Withdrawal,
 };
 pub use event::Event;
 pub use twin::{Effect, Twin, step};

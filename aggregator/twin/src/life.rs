@@ -58,9 +58,9 @@ pub(crate) struct Draft {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Life {
     /// Highest id given.
-    last: u64,
-    active: BTreeMap<Key, Alert>,
-    recent: VecDeque<Alert>,
+    pub(crate) last: u64,
+    pub(crate) active: BTreeMap<Key, Alert>,
+    pub(crate) recent: VecDeque<Alert>,
     /// What gateways told by themselves and nothing else speaks of yet.
     pub(crate) local: Waiting,
     /// Conditions that people silenced.
@@ -121,16 +121,22 @@ impl Life {
             return;
         }
         let mut alert = self.born(draft, now);
-        match self.snoozes.get(&alert.condition) {
-            Some(snooze) if care::can_be_snoozed(alert.priority) => {
-                alert.snoozed_until = Some(snooze.until);
-            }
-            Some(_) | None => care::wait(&mut alert, now),
-        }
+        self.begin(&mut alert, now);
         let (condition, priority) = (alert.condition, alert.priority);
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
         self.end_snooze_at(condition, priority, now, out);
+    }
+
+    /// A new alert waits for a person, unless its condition is silenced.
+    pub(crate) fn begin(&self, alert: &mut Alert, now: Time) {
+        match self.snoozes.get(&alert.condition) {
+            Some(snooze) if care::can_be_snoozed(alert.priority) => {
+                alert.calls = Calls::default();
+                alert.snoozed_until = Some(snooze.until);
+            }
+            Some(_) | None => care::wait(alert, now),
+        }
     }
 
     /// A snooze ends when its condition reaches what cannot be silenced: also the milder ones are heard again.
@@ -292,6 +298,9 @@ impl Life {
             return;
         }
         let touches = |alert: &&mut Alert| {
+            if alert.withdrawn.is_some() {
+                return false;
+            }
             let until = if alert.retrospective {
                 alert.onset
             } else {
@@ -366,6 +375,7 @@ impl Life {
             snoozed_until: None,
             owner: String::new(),
             comments: Vec::new(),
+            withdrawn: None,
         }
     }
 
@@ -393,6 +403,7 @@ impl Life {
     fn knows_episode(&self, told: &LocalAlert) -> bool {
         self.recent.iter().any(|alert| {
             alert.condition == told.condition
+                && alert.withdrawn.is_none()
                 && alert.onset <= told.until() + SAME_EPISODE
                 && alert.resolved.unwrap_or(Time::MAX) + SAME_EPISODE >= told.onset
         })
@@ -405,7 +416,7 @@ impl Life {
         }
     }
 
-    fn remember(&mut self, alert: Alert) {
+    pub(crate) fn remember(&mut self, alert: Alert) {
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
         }
@@ -421,7 +432,7 @@ fn one_with(alert: &mut Alert, onset: Time, told_locally: Option<Time>) -> bool 
     (alert.onset, alert.told_locally) != before
 }
 
-fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
+pub(crate) fn emit(what: Change, at: Time, alert: &Alert, out: &mut Vec<Effect>) {
     out.push(Effect::Alert(Box::new(AlertChange {
         what,
         at,
@@ -457,6 +468,6 @@ impl Canonical for Subject {
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
     Evidence { kind, label, value, limit, effective, quality, contribution }
-    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments }
+    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn }
     Life { last, unknown, snoozes, local, active, recent }
 }

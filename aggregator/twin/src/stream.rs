@@ -10,7 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vitals::{GatewayId, Reading, SourceId, Span, Time};
+use vitals::{GatewayId, SourceId, Span, Time};
 
 use crate::coverage::{Runs, StreamFacts};
 use crate::device::Device;
@@ -49,6 +49,7 @@ pub(crate) enum Aside {
     Future,
     Ancient,
     Forgotten,
+    Voided,
 }
 
 /// A stream.
@@ -195,9 +196,9 @@ impl Stream {
         }
     }
 
-    /// Why a reading must not be folded, if so.
-    pub(crate) fn refuses(&self, reading: &Reading, known: Time) -> Option<Aside> {
-        let device = self.devices.get(&reading.source);
+    /// Why what a source measured then must not be folded, if so.
+    pub(crate) fn refuses(&self, source: SourceId, effective: Time, known: Time) -> Option<Aside> {
+        let device = self.devices.get(&source);
         if self.revoked || (device.is_none() && self.devices.len() >= MAX_SOURCES) {
             return Some(Aside::Unassigned);
         }
@@ -212,13 +213,13 @@ impl Stream {
         let Some(begin) = terms().map(|term| term.from).min() else {
             return Some(Aside::Unassigned);
         };
-        if reading.effective > known + rule::MAX_AHEAD {
+        if effective > known + rule::MAX_AHEAD {
             Some(Aside::Future)
-        } else if known.since(reading.effective) > rule::MAX_AGE {
+        } else if known.since(effective) > rule::MAX_AGE {
             Some(Aside::Ancient)
-        } else if reading.effective < begin {
+        } else if effective < begin {
             Some(Aside::BeforeAssignment)
-        } else if terms().any(|term| term.holds(reading.effective)) {
+        } else if terms().any(|term| term.holds(effective)) {
             None
         } else {
             Some(Aside::Unassigned)
@@ -331,6 +332,12 @@ impl Stream {
     pub(crate) fn set_aside(&mut self, why: Aside) {
         set_aside(&mut self.counters, why, 1);
     }
+
+    /// A block of a waveform.
+    pub(crate) fn set_aside_block(&mut self) {
+        let aside = &mut self.counters.blocks_quarantined;
+        *aside = aside.saturating_add(1);
+    }
 }
 
 /// Counts readings that are set aside.
@@ -342,6 +349,7 @@ pub(crate) fn set_aside(counters: &mut Counters, why: Aside, readings: u64) {
         Aside::Future => &mut counters.quarantined_future,
         Aside::Ancient => &mut counters.quarantined_ancient,
         Aside::Forgotten => &mut counters.quarantined_forgotten,
+        Aside::Voided => &mut counters.quarantined_voided,
     };
     *reason = reason.saturating_add(readings);
 }

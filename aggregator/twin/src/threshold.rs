@@ -1,16 +1,15 @@
 //! Threshold rules at work: how long the ten-second means have been beyond a cut, by the window (so late
-//! data complete a duration), and the same for late data about the past.
+//! data complete a duration). `past` asks the same of what is no longer about now.
 //!
 //! Not known here: what an alert is, or which sensor measured.
 
 use vitals::{Span, Time};
 
-use crate::rhythm::Episode;
 use crate::rule::{self, Level, Side, Threshold};
 use crate::window::{BUCKET, Window};
 
 /// Missing buckets in a row that do not end a run: a sensor that reconnects takes half a minute.
-const BRIDGED: i64 = 3;
+pub(crate) const BRIDGED: i64 = 3;
 
 /// A run of buckets beyond a cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,99 +96,19 @@ pub(crate) fn spot_is_clear(value: f64, rule: &Threshold) -> bool {
     })
 }
 
-fn is_beyond(side: Side, value: f64, cut: f64) -> bool {
+pub(crate) fn is_beyond(side: Side, value: f64, cut: f64) -> bool {
     match side {
         Side::Below => value < cut,
         Side::Above => value > cut,
     }
 }
 
-/// One rule followed through data about the past, in time order, bucket by bucket.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Past {
-    bucket: i64,
-    sum: f64,
-    count: f64,
-    /// First and last bucket of the run, and its worst mean.
-    run: Option<(i64, i64, f64)>,
-    fed: Time,
-}
-
-impl Past {
-    /// Takes a usable value about the past; gives an episode that it ends.
-    pub(crate) fn take(
-        &mut self,
-        effective: Time,
-        value: f64,
-        known: Time,
-        rule: &Threshold,
-    ) -> Option<Episode> {
-        let bucket = Window::index(effective);
-        let mut ended = None;
-        if self.count > 0.0 && bucket != self.bucket {
-            ended = self.close(rule);
-            let backwards = bucket < self.bucket;
-            let gap = self
-                .run
-                .is_some_and(|(_, last, _)| bucket - last > BRIDGED + 1);
-            if backwards || gap {
-                ended = ended.or_else(|| self.end(rule));
-            }
-            (self.sum, self.count) = (0.0, 0.0);
-        }
-        self.bucket = bucket;
-        self.sum += value;
-        self.count += 1.0;
-        self.fed = known;
-        ended
+/// The one further beyond.
+pub(crate) fn worse(side: Side, a: f64, b: f64) -> f64 {
+    match side {
+        Side::Below => a.min(b),
+        Side::Above => a.max(b),
     }
-
-    /// When an open run is handed out if nothing more comes.
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        (self.count > 0.0).then(|| self.fed + rule::FINDING_AFTER)
-    }
-
-    /// Nothing more came.
-    pub(crate) fn flush(&mut self, rule: &Threshold) -> Option<Episode> {
-        let ended = if self.count > 0.0 {
-            self.close(rule)
-        } else {
-            None
-        };
-        (self.sum, self.count) = (0.0, 0.0);
-        ended.or_else(|| self.end(rule))
-    }
-
-    fn close(&mut self, rule: &Threshold) -> Option<Episode> {
-        let first = rule.levels.first()?;
-        let mean = self.sum / self.count;
-        if !is_beyond(rule.side, mean, first.cut) {
-            return self.end(rule);
-        }
-        self.run = Some(match self.run {
-            None => (self.bucket, self.bucket, mean),
-            Some((begin, _, worst)) => {
-                let worst = if rule.side == Side::Below {
-                    worst.min(mean)
-                } else {
-                    worst.max(mean)
-                };
-                (begin, self.bucket, worst)
-            }
-        });
-        None
-    }
-
-    fn end(&mut self, rule: &Threshold) -> Option<Episode> {
-        let (begin, last, worst) = self.run.take()?;
-        let (onset, end) = (Window::start(begin), Window::start(last + 1));
-        let hold = rule.levels.first()?.hold;
-        (end.since(onset) >= hold + BUCKET).then_some(Episode { onset, end, worst })
-    }
-}
-
-crate::canonical_fields! {
-    Past { bucket, sum, count, run, fed }
 }
 
 #[cfg(test)]
@@ -246,30 +165,5 @@ mod tests {
         assert!(at(94, 7));
         assert!(!at(94, 6), "not yet a minute");
         assert!(!at(93, 7), "93 is the first cut plus the hysteresis itself");
-    }
-
-    #[test]
-    fn an_episode_in_the_past_needs_its_duration() {
-        let feed = |seconds: core::ops::Range<i64>, past: &mut Past, value: f64| {
-            seconds
-                .filter_map(|second| {
-                    past.take(
-                        Time::ZERO + Span::from_secs(second),
-                        value,
-                        Time::MAX,
-                        &rule(),
-                    )
-                })
-                .last()
-        };
-        let mut past = Past::default();
-        assert_eq!(feed(0..40, &mut past, 85.0), None);
-        let found = feed(40..60, &mut past, 97.0).expect("40 s below 92");
-        assert_eq!(
-            (found.onset, found.end, found.worst),
-            (Window::start(0), Window::start(4), 85.0)
-        );
-        assert_eq!(feed(60..80, &mut past, 85.0), None);
-        assert_eq!(feed(80..120, &mut past, 97.0), None, "20 s are too short");
     }
 }

@@ -10,21 +10,18 @@ use alloc::vec::Vec;
 
 use vitals::{GatewayId, Kind, SourceId, StreamId, Time};
 
-use crate::alert::{Alert, AlertChange, AlertId, Condition};
+use crate::alert::{AlertChange, Condition, Withdrawal};
 use crate::body::{Body, BodyDue};
 use crate::canonical::{Canonical, read};
-use crate::care::Snooze;
 use crate::coverage::{self, Withheld};
-use crate::event::{Assigned, Batch, Context, Event, Gap};
-use crate::facts::{Facts, Influence, Recorded};
+use crate::event::{Assigned, Batch, Event, Gap, Void};
+use crate::facts::Facts;
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
 use crate::rule;
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due, ShutOut};
-use crate::view::{
-    ChannelView, Counters, DeviceView, ForecastView, GatewayView, RhythmView, ScoreView, TallyView,
-};
+use crate::view::{BeatView, Counters};
 
 /// What a step yields. Nothing leaves the process before the entry that made it is durable.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +30,8 @@ pub enum Effect {
     TwinChanged,
     /// An alert changed. In order; never conflated.
     Alert(Box<AlertChange>),
+    /// A beat was found in an electrocardiogram.
+    Beat(Box<BeatView>),
 }
 
 /// Deadlines fired per step at most: a bound on a mistake, not on a patient.
@@ -41,19 +40,21 @@ const MAX_FIRED: usize = 10_000;
 /// One patient's twin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Twin {
-    known: Time,
+    pub(crate) known: Time,
     /// Shared with copies of this twin until one of them changes: most have ended, and are never touched again.
-    streams: BTreeMap<StreamId, Arc<Stream>>,
+    pub(crate) streams: BTreeMap<StreamId, Arc<Stream>>,
     /// Readings on streams that are not this patient's, or were and are forgotten.
-    stray: Counters,
-    body: Body,
-    life: Life,
-    withheld: Withheld,
-    facts: Facts,
+    pub(crate) stray: Counters,
+    pub(crate) body: Body,
+    pub(crate) life: Life,
+    pub(crate) withheld: Withheld,
+    pub(crate) facts: Facts,
+    /// Readings that are not folded, by when they were voided; at most [`crate::event::MAX_VOIDS`].
+    pub(crate) voids: Vec<Void>,
 }
 
 crate::canonical_fields! {
-    Twin { known, streams, stray, body, life, withheld, facts }
+    Twin { known, streams, stray, body, life, withheld, facts, voids }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +87,36 @@ impl Twin {
         Self::default()
     }
 
+    /// One that knows nothing but what is not to be folded: what [`Twin::amend`] is given is folded from it.
+    #[must_use]
+    pub fn without(voids: &[Void]) -> Self {
+        Self {
+            voids: voids.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Readings that are not folded.
+    #[must_use]
+    pub fn voids(&self) -> &[Void] {
+        &self.voids
+    }
+
+    /// Readings were voided: `anew` is the fold of the same log without them, from [`Twin::without`] and without what
+    /// people did about alerts. Everything is as there from now on; alerts stay those that were told, and what rested on
+    /// the voided readings is withdrawn.
+    pub fn amend(&mut self, anew: Self, why: &Withdrawal, out: &mut Vec<Effect>) {
+        let known = self.known.max(anew.known);
+        let mut life = core::mem::take(&mut self.life);
+        life.amend(anew.life, why, known, out);
+        *self = Self {
+            known,
+            life,
+            ..anew
+        };
+        out.push(Effect::TwinChanged);
+    }
+
     /// Known time of the last step.
     #[must_use]
     pub const fn known(&self) -> Time {
@@ -109,141 +140,6 @@ impl Twin {
     pub fn from_canonical_bytes(bytes: &[u8]) -> Option<Self> {
         let (version, twin) = read::<(u32, Self)>(bytes)?;
         (version == crate::FOLD_VERSION).then_some(twin)
-    }
-
-    /// Channels, by kind.
-    #[must_use]
-    pub fn channels(&self) -> Vec<ChannelView> {
-        self.body.channels(self.known)
-    }
-
-    /// What is added up over a day: steps, energy.
-    #[must_use]
-    pub fn tallies(&self) -> Vec<TallyView> {
-        self.body.tallies(self.known)
-    }
-
-    /// Scores.
-    #[must_use]
-    pub fn scores(&self) -> Vec<ScoreView> {
-        self.body.scores(self.known)
-    }
-
-    /// Forecasts, also those that abstain.
-    #[must_use]
-    pub fn forecasts(&self) -> Vec<ForecastView> {
-        self.body.forecasts(self.known)
-    }
-
-    /// What the rhythm model says.
-    #[must_use]
-    pub fn rhythm(&self) -> RhythmView {
-        self.body.rhythm(self.known)
-    }
-
-    /// What is known about the patient that no sensor measures, by id.
-    pub fn facts(&self) -> impl Iterator<Item = &Recorded> {
-        self.facts.all()
-    }
-
-    /// What these facts change at the moment.
-    #[must_use]
-    pub fn influences(&self) -> Vec<Influence> {
-        self.facts.influences(self.known)
-    }
-
-    /// What rules and models are told of them.
-    #[must_use]
-    pub const fn context(&self) -> Context {
-        self.body.context()
-    }
-
-    /// Sensors, by stream and number.
-    #[must_use]
-    pub fn devices(&self) -> Vec<DeviceView> {
-        let of_stream = |(id, stream): (&StreamId, &Arc<Stream>)| {
-            let id = *id;
-            let view =
-                move |(source, device): (&vitals::SourceId, &crate::device::Device)| DeviceView {
-                    source: *source,
-                    stream: id,
-                    name: device.name.clone(),
-                    model: device.model.clone(),
-                    address: device.address.clone(),
-                    link: device.link,
-                    since: device.since,
-                    battery_percent: device.battery.map(|(_, percent)| percent),
-                    contact: device.contact,
-                    last_reading: device.measured,
-                };
-            stream.devices.iter().map(view).collect::<Vec<_>>()
-        };
-        self.streams.iter().flat_map(of_stream).collect()
-    }
-
-    /// What each stretch of `window` was, for `kinds` (empty: all that were ever measured), as known at `now`.
-    #[must_use]
-    pub fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<coverage::Line> {
-        coverage::lines(
-            &self.streams,
-            &self.withheld,
-            kinds,
-            window,
-            now.max(self.known),
-        )
-    }
-
-    /// Gateways' streams.
-    #[must_use]
-    pub fn gateways(&self) -> Vec<GatewayView> {
-        let view = |(id, stream): (&StreamId, &Arc<Stream>)| GatewayView {
-            gateway: stream.gateway.clone(),
-            stream: *id,
-            last_heartbeat: stream.heartbeat.as_ref().map(|heartbeat| heartbeat.sent),
-            silent: stream.silent,
-            revoked: stream.is_shut_out(),
-            buffer_records: stream
-                .heartbeat
-                .as_ref()
-                .map_or(0, |heartbeat| heartbeat.buffer_records),
-            readings_decoded: stream
-                .heartbeat
-                .as_ref()
-                .map_or(0, |heartbeat| heartbeat.readings_decoded),
-            counters: stream.counters,
-        };
-        self.streams.iter().map(view).collect()
-    }
-
-    /// Alerts that hold, most urgent first, then oldest first.
-    #[must_use]
-    pub fn alerts(&self) -> Vec<&Alert> {
-        let mut alerts: Vec<&Alert> = self.life.all_active().collect();
-        alerts.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.id.cmp(&b.id)));
-        alerts
-    }
-
-    /// An alert that holds, or that was resolved not long ago.
-    #[must_use]
-    pub fn alert(&self, id: AlertId) -> Option<&Alert> {
-        self.life.find(id)
-    }
-
-    /// Conditions that people silenced.
-    pub fn snoozes(&self) -> impl Iterator<Item = (Condition, &Snooze)> {
-        self.life.snoozes()
-    }
-
-    /// Sums over all streams, unassigned ones included.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        let mut sum = self.stray;
-        for stream in self.streams.values() {
-            sum.add(&stream.counters);
-        }
-        sum.unknown_alerts = self.life.unknown;
-        sum.facts_refused = self.facts.refused;
-        sum
     }
 
     fn next_item(&self) -> Option<(Time, Item)> {
@@ -333,6 +229,7 @@ impl Twin {
                 self.heed_facts(known, out);
             }
             Event::Collection { given } => self.withheld.say(*given, known),
+            Event::Voided(void) => void.keep_in(&mut self.voids),
             Event::Tick => return false,
             Event::Restored { since } => self.lose(*since, known),
         }
@@ -547,7 +444,12 @@ impl Twin {
                 }
                 Novelty::New | Novelty::Known | Novelty::Forgotten => {}
             }
-            if let Some(why) = stream.refuses(reading, known) {
+            let is_void = |void: &Void| void.covers(id, reading.source, reading.effective);
+            if self.voids.iter().any(is_void) {
+                stream.set_aside(Aside::Voided);
+                continue;
+            }
+            if let Some(why) = stream.refuses(reading.source, reading.effective, known) {
                 stream.set_aside(why);
                 if matches!(why, Aside::Future | Aside::Ancient) {
                     let device = stream.devices.entry(reading.source).or_default();
@@ -589,6 +491,20 @@ impl Twin {
                 &mut self.life,
                 out,
             );
+        }
+        // A merged batch never holds waveforms.
+        for block in batch.waveforms.iter().filter(|_| !partly) {
+            let last = block.time_of(block.samples());
+            let is_void = |void: &Void| void.covers(id, block.source, last);
+            if stream.refuses(block.source, last, known).is_some() || self.voids.iter().any(is_void)
+            {
+                stream.set_aside_block();
+                continue;
+            }
+            stream.counters.blocks_applied += 1;
+            alive |= stream.hear(block.received.min(known), known);
+            let origin = (id, block.source);
+            self.body.wave(origin, block, known, &mut self.life, out);
         }
         for told in &batch.local_alerts {
             self.life.tell(told, known, out);

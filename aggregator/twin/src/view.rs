@@ -2,11 +2,19 @@
 //! only the aggregator knows (patient, position, hash).
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{Absence, GatewayId, Kind, Quality, SourceId, Span, StreamId, Time};
 
-use crate::event::Link;
+use crate::alert::{Alert, AlertId, Condition};
+use crate::care::Snooze;
+use crate::coverage;
+use crate::ecg::Beat;
+use crate::event::{Context, Link};
+use crate::facts::{Influence, Recorded};
+use crate::stream::Stream;
+use crate::twin::Twin;
 
 /// One kind of measurement.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,14 +156,31 @@ pub struct ForecastPoint {
 pub struct RhythmView {
     /// For people: `not enough beats`, `sinus or other`, `possible atrial fibrillation`.
     pub finding: &'static str,
-    /// Symbolic-dynamics entropy of the last beats.
-    pub entropy: Option<f64>,
+    /// It is the last of them.
+    pub fibrillation: bool,
+    /// The model's figure.
+    pub score: Option<f64>,
     /// Above it the model says atrial fibrillation.
     pub cut: f64,
     /// Beats in the window.
     pub beats: u32,
     /// Definition, for people.
     pub source: &'static str,
+}
+
+/// A beat found in an electrocardiogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BeatView {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its source.
+    pub source: SourceId,
+    /// When it was, the interval that it ends, its quality.
+    pub beat: Beat,
+    /// It is among those that the rhythm model looks at: no strap's intervals count in its place.
+    pub counts: bool,
+    /// What the rhythm model says at it; none where the beat does not count, or lies before others that were there.
+    pub rhythm: Option<RhythmView>,
 }
 
 /// A sensor.
@@ -225,12 +250,18 @@ pub struct Counters {
     /// Of these: from a context so old, or a number so far behind, that it can no longer be told whether they
     /// were applied.
     pub quarantined_forgotten: u64,
+    /// Of these: voided by people.
+    pub quarantined_voided: u64,
     /// Declared lost by the gateway.
     pub declared_lost: u64,
     /// Declared losses of which the gateway could not say how many readings they took.
     pub losses_of_unknown_size: u64,
     /// In batches that did not parse, as their stubs count.
     pub malformed: u64,
+    /// Blocks of waveforms folded into the twin ...
+    pub blocks_applied: u64,
+    /// ... and set aside: outside the assignment, or of an impossible time.
+    pub blocks_quarantined: u64,
     /// Acknowledgements that named no known alert (only in the twin's own counters).
     pub unknown_alerts: u64,
     /// Facts that were not taken: more than are kept, or unfit.
@@ -258,16 +289,175 @@ impl Counters {
         self.quarantined_forgotten = self
             .quarantined_forgotten
             .saturating_add(other.quarantined_forgotten);
+        self.quarantined_voided = self
+            .quarantined_voided
+            .saturating_add(other.quarantined_voided);
         self.declared_lost = self.declared_lost.saturating_add(other.declared_lost);
         self.losses_of_unknown_size = self
             .losses_of_unknown_size
             .saturating_add(other.losses_of_unknown_size);
         self.malformed = self.malformed.saturating_add(other.malformed);
+        self.blocks_applied = self.blocks_applied.saturating_add(other.blocks_applied);
+        self.blocks_quarantined = self
+            .blocks_quarantined
+            .saturating_add(other.blocks_quarantined);
         self.unknown_alerts = self.unknown_alerts.saturating_add(other.unknown_alerts);
         self.facts_refused = self.facts_refused.saturating_add(other.facts_refused);
     }
 }
 
+impl Twin {
+    /// Channels, by kind.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelView> {
+        self.body.channels(self.known)
+    }
+
+    /// What is added up over a day: steps, energy.
+    #[must_use]
+    pub fn tallies(&self) -> Vec<TallyView> {
+        self.body.tallies(self.known)
+    }
+
+    /// Scores.
+    #[must_use]
+    pub fn scores(&self) -> Vec<ScoreView> {
+        self.body.scores(self.known)
+    }
+
+    /// Forecasts, also those that abstain.
+    #[must_use]
+    pub fn forecasts(&self) -> Vec<ForecastView> {
+        self.body.forecasts(self.known)
+    }
+
+    /// What the rhythm model says.
+    #[must_use]
+    pub fn rhythm(&self) -> RhythmView {
+        self.body.rhythm(self.known)
+    }
+
+    /// What became of the blocks of electrocardiograms, by source.
+    #[must_use]
+    pub fn ecg_counts(&self) -> Vec<(StreamId, SourceId, crate::ecg::Counts)> {
+        let counts = self.body.ecg_counts();
+        counts
+            .map(|((stream, source), counts)| (stream, source, counts))
+            .collect()
+    }
+
+    /// When the beats are said for which an electrocardiogram waits, if no more of it comes.
+    #[must_use]
+    pub fn ecg_deadline(&self) -> Option<Time> {
+        self.body.ecg_deadline()
+    }
+
+    /// What is known about the patient that no sensor measures, by id.
+    pub fn facts(&self) -> impl Iterator<Item = &Recorded> {
+        self.facts.all()
+    }
+
+    /// What these facts change at the moment.
+    #[must_use]
+    pub fn influences(&self) -> Vec<Influence> {
+        self.facts.influences(self.known)
+    }
+
+    /// What rules and models are told of them.
+    #[must_use]
+    pub const fn context(&self) -> Context {
+        self.body.context()
+    }
+
+    /// Sensors, by stream and number.
+    #[must_use]
+    pub fn devices(&self) -> Vec<DeviceView> {
+        let of_stream = |(id, stream): (&StreamId, &Arc<Stream>)| {
+            let id = *id;
+            let view =
+                move |(source, device): (&vitals::SourceId, &crate::device::Device)| DeviceView {
+                    source: *source,
+                    stream: id,
+                    name: device.name.clone(),
+                    model: device.model.clone(),
+                    address: device.address.clone(),
+                    link: device.link,
+                    since: device.since,
+                    battery_percent: device.battery.map(|(_, percent)| percent),
+                    contact: device.contact,
+                    last_reading: device.measured,
+                };
+            stream.devices.iter().map(view).collect::<Vec<_>>()
+        };
+        self.streams.iter().flat_map(of_stream).collect()
+    }
+
+    /// What each stretch of `window` was, for `kinds` (empty: all that were ever measured), as known at `now`.
+    #[must_use]
+    pub fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<coverage::Line> {
+        coverage::lines(
+            &self.streams,
+            &self.withheld,
+            kinds,
+            window,
+            now.max(self.known),
+        )
+    }
+
+    /// Gateways' streams.
+    #[must_use]
+    pub fn gateways(&self) -> Vec<GatewayView> {
+        let view = |(id, stream): (&StreamId, &Arc<Stream>)| GatewayView {
+            gateway: stream.gateway.clone(),
+            stream: *id,
+            last_heartbeat: stream.heartbeat.as_ref().map(|heartbeat| heartbeat.sent),
+            silent: stream.silent,
+            revoked: stream.is_shut_out(),
+            buffer_records: stream
+                .heartbeat
+                .as_ref()
+                .map_or(0, |heartbeat| heartbeat.buffer_records),
+            readings_decoded: stream
+                .heartbeat
+                .as_ref()
+                .map_or(0, |heartbeat| heartbeat.readings_decoded),
+            counters: stream.counters,
+        };
+        self.streams.iter().map(view).collect()
+    }
+
+    /// Alerts that hold, most urgent first, then oldest first.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<&Alert> {
+        let mut alerts: Vec<&Alert> = self.life.all_active().collect();
+        alerts.sort_by(|a, b| b.priority.cmp(&a.priority).then(a.id.cmp(&b.id)));
+        alerts
+    }
+
+    /// An alert that holds, or that was resolved not long ago.
+    #[must_use]
+    pub fn alert(&self, id: AlertId) -> Option<&Alert> {
+        self.life.find(id)
+    }
+
+    /// Conditions that people silenced.
+    pub fn snoozes(&self) -> impl Iterator<Item = (Condition, &Snooze)> {
+        self.life.snoozes()
+    }
+
+    /// Sums over all streams, unassigned ones included.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut sum = self.stray;
+        for stream in self.streams.values() {
+            sum.add(&stream.counters);
+        }
+        sum.unknown_alerts = self.life.unknown;
+        sum.facts_refused = self.facts.refused;
+        sum
+    }
+}
+
 crate::canonical_fields! {
-    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, declared_lost, losses_of_unknown_size, malformed, unknown_alerts, facts_refused }
+    Counters { applied, duplicated, quarantined, quarantined_before_assignment, quarantined_unassigned, quarantined_future, quarantined_ancient, quarantined_forgotten, quarantined_voided, declared_lost, losses_of_unknown_size, malformed, blocks_applied, blocks_quarantined, unknown_alerts, facts_refused }
 }

@@ -16,7 +16,7 @@ pub const BUCKETS: usize = 180;
 const TRIM_FROM: i64 = 5;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Bucket {
+pub(crate) struct Bucket {
     sum: i64,
     count: i64,
     lowest: i64,
@@ -24,7 +24,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn take(&mut self, value: i64) {
+    pub(crate) fn take(&mut self, value: i64) {
         if self.count == 0 {
             (self.lowest, self.highest) = (value, value);
         }
@@ -34,11 +34,26 @@ impl Bucket {
         self.count += 1;
     }
 
+    /// Takes what another holds of the same ten seconds.
+    pub(crate) fn join(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        self.lowest = self.lowest.min(other.lowest);
+        self.highest = self.highest.max(other.highest);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.count += other.count;
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         reason = "sums of ten seconds of readings stay far below 2^53"
     )]
-    fn mean(&self) -> Option<f64> {
+    pub(crate) fn mean(&self) -> Option<f64> {
         match self.count {
             0 => None,
             count if count < TRIM_FROM => Some(self.sum as f64 / count as f64),
@@ -174,11 +189,15 @@ impl Window {
     /// Mean of a bucket in the kind's unit; `None` where nothing usable was measured.
     #[must_use]
     pub fn mean(&self, index: i64) -> Option<f64> {
-        let position = usize::try_from(index.checked_sub(self.oldest())?).ok()?;
-        self.buckets
-            .get(position)?
+        self.bucket(index)?
             .mean()
             .map(|mean| mean / per_unit(self.kind))
+    }
+
+    /// A bucket in which something was measured.
+    pub(crate) fn bucket(&self, index: i64) -> Option<&Bucket> {
+        let position = usize::try_from(index.checked_sub(self.oldest())?).ok()?;
+        self.buckets.get(position).filter(|bucket| bucket.count > 0)
     }
 
     /// Mean over the buckets of the last minute up to the newest: what a nurse would note.

@@ -128,7 +128,7 @@ pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
 /// Atrial fibrillation. `past`: found in late data.
 pub(crate) fn fibrillation(
     onset: Time,
-    entropy: f64,
+    score: f64,
     at: Time,
     quality: Quality,
     past: bool,
@@ -136,7 +136,7 @@ pub(crate) fn fibrillation(
     let (summary, plain_summary) = if past {
         (
             format!(
-                "RR intervals looked like atrial fibrillation (entropy {entropy:.3}, cut {}), seen in data that came late.",
+                "RR intervals looked like atrial fibrillation (irregularity {score:.3}, cut {}), seen in data that came late.",
                 rhythm::CUT
             ),
             "The heart beat irregularly for a while; the readings arrived late.".into(),
@@ -144,8 +144,7 @@ pub(crate) fn fibrillation(
     } else {
         (
             format!(
-                "Possible atrial fibrillation: entropy of the last {} RR words {entropy:.3}, cut {}, for {} s or more. Confirm with an ECG.",
-                rhythm::WORDS,
+                "Possible atrial fibrillation: irregularity of RR intervals {score:.3}, cut {}, for {} s or more. Confirm with an ECG.",
                 rhythm::CUT,
                 rule::RHYTHM_HOLD.as_micros() / 1_000_000
             ),
@@ -160,8 +159,8 @@ pub(crate) fn fibrillation(
         plain_summary,
         evidence: vec![Evidence {
             kind: Some(Kind::RrInterval),
-            label: "Symbolic-dynamics entropy of RR intervals".into(),
-            value: Some(entropy),
+            label: "Irregularity of RR intervals (entropy and novelty)".into(),
+            value: Some(score),
             limit: Some(rhythm::CUT),
             effective: at,
             quality,

@@ -461,6 +461,13 @@ pub struct Alert {
     /// The newest last; the newest 16.
     #[prost(message, repeated, tag = "30")]
     pub comments: ::prost::alloc::vec::Vec<Comment>,
+    /// Readings that it rested on were voided since: when, by whom and why. 0 and empty: none were. Its state is resolved.
+    #[prost(int64, tag = "31")]
+    pub withdrawn_us: i64,
+    #[prost(string, tag = "32")]
+    pub withdrawn_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "33")]
+    pub withdrawn_reason: ::prost::alloc::string::String,
 }
 /// A call of whoever has a duty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4165,6 +4172,37 @@ pub struct SetCollectionResponse {
     pub since_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoidReadingsRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Bluetooth address.
+    #[prost(string, tag = "2")]
+    pub device: ::prost::alloc::string::String,
+    /// Effective times: from, and up to without, this one.
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+    /// Whose they were; empty: nobody's.
+    #[prost(string, tag = "5")]
+    pub to_patient: ::prost::alloc::string::String,
+    /// Why; kept sealed under the patient's key, and told with each alert that is withdrawn.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoidReadingsResponse {
+    /// Journal position of the entry.
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    /// Readings that are void, of those that had come.
+    #[prost(uint64, tag = "2")]
+    pub readings: u64,
+    /// Of these, given to the other patient.
+    #[prost(uint64, tag = "3")]
+    pub moved: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateKeyRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -4590,6 +4628,32 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RotateKey"));
             self.inner.unary(req, path, codec).await
         }
+        /// Voids readings of a patient's sensor that were not the patient's: nothing rests on them any more. They may be given
+        /// to another patient, as data that came late.
+        pub async fn void_readings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VoidReadingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VoidReadingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/VoidReadings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "VoidReadings"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
         pub async fn import_records(
             &mut self,
@@ -4756,6 +4820,15 @@ pub mod operator_service_server {
             request: tonic::Request<super::RotateKeyRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RotateKeyResponse>,
+            tonic::Status,
+        >;
+        /// Voids readings of a patient's sensor that were not the patient's: nothing rests on them any more. They may be given
+        /// to another patient, as data that came late.
+        async fn void_readings(
+            &self,
+            request: tonic::Request<super::VoidReadingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VoidReadingsResponse>,
             tonic::Status,
         >;
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
@@ -5211,6 +5284,51 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RotateKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/VoidReadings" => {
+                    #[allow(non_camel_case_types)]
+                    struct VoidReadingsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::VoidReadingsRequest>
+                    for VoidReadingsSvc<T> {
+                        type Response = super::VoidReadingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VoidReadingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::void_readings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VoidReadingsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5731,7 +5849,7 @@ pub struct Rhythm {
     /// "sinus or other", "possible atrial fibrillation", "not enough beats"...
     #[prost(string, tag = "1")]
     pub finding: ::prost::alloc::string::String,
-    /// Symbolic-dynamics entropy of the last beats, and its cut.
+    /// The figure of the rhythm model (of entropy) for the last beats, and its cut.
     #[prost(double, optional, tag = "2")]
     pub entropy: ::core::option::Option<f64>,
     #[prost(double, tag = "3")]

@@ -5,6 +5,8 @@
 //! taken for it; one stream fills its bytes exactly, so nothing can be hidden behind its end.
 //! Must not know: what a body says, keys.
 
+use std::cell::RefCell;
+
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use zeroize::Zeroizing;
 
@@ -55,11 +57,20 @@ pub fn deflated_size(body: &[u8]) -> Option<usize> {
     deflate(body).map(|text| text.len())
 }
 
+thread_local! {
+    /// Its tables take 300 KB: to make them anew for each record costs more than the deflating.
+    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::best(), false));
+}
+
 /// `None` if it does not become short enough for a record.
 fn deflate(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_BODY));
-    let mut stream = Compress::new(Compression::best(), false);
-    let end = stream.compress_vec(body, &mut text, FlushCompress::Finish);
+    let end = COMPRESS.with_borrow_mut(|stream| {
+        let end = stream.compress_vec(body, &mut text, FlushCompress::Finish);
+        // Now, not before the next one: nothing of the body stays in them.
+        stream.reset();
+        end
+    });
     matches!(end, Ok(Status::StreamEnd)).then_some(text)
 }
 

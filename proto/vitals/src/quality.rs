@@ -37,6 +37,10 @@ impl Quality {
     /// the history and may tell of the past, but nothing about now rests on it.
     pub const RELEASED: Self = Self(1 << 9);
 
+    /// Moved here by people from another patient's log, where it was voided: it was this patient's all the time. It
+    /// completes the history and may tell of the past, but nothing about now rests on it.
+    pub const MOVED: Self = Self(1 << 10);
+
     /// Context of a glucose sample: what it was drawn from (`fluid`: 1 capillary whole blood, 2 capillary
     /// plasma, 3 venous whole blood, 4 venous plasma, 5 arterial whole blood, 6 arterial plasma, 9 interstitial
     /// fluid) and where (`location`: 1 finger, 2 other site, 3 ear lobe, 15 not told), four bits each, as the

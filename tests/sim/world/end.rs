@@ -10,7 +10,8 @@ impl World {
         self.truth.nothing_is_silent()?;
         let alerts: Vec<_> = centre.hub.alerts();
         let alerts: Vec<_> = alerts.iter().map(|of| (*of.alert).clone()).collect();
-        self.truth.alerts_are_right(&self.plan, &alerts)?;
+        let patients = self.plan.patients.len();
+        self.truth.alerts_are_right(patients, &alerts)?;
         for patient in 0..self.plan.patients.len() {
             let (id, ..) = &Stock::get().patients[patient];
             let Some(index) = centre.hub.find(id) else {

@@ -1,4 +1,5 @@
-//! Whether daemon and links still are what they seem: asked from time to time, because nobody tells.
+//! Whether daemon and links still are what they seem: asked from time to time, because nobody tells. A link that brought a
+//! value since then is one: the question, which is for all that the daemon knows of a device, is for silent ones.
 
 use btleplug::api::{Central as _, Peripheral as _};
 use btleplug::platform::Peripheral;
@@ -17,10 +18,14 @@ impl Session {
             return;
         }
         let adapter = self.adapter.clone();
-        let connected = radio.connected();
-        let peers: Vec<(Address, Peripheral)> = connected
-            .filter_map(|address| Some((address, self.peers.get(&address)?.peripheral.clone())))
-            .collect();
+        let mut peers: Vec<(Address, Peripheral)> = Vec::new();
+        for address in radio.connected() {
+            if let Some(peer) = self.peers.get_mut(&address)
+                && !std::mem::take(&mut peer.heard)
+            {
+                peers.push((address, peer.peripheral.clone()));
+            }
+        }
         self.check = Some(
             async move {
                 within(adapter.adapter_info()).await?;

@@ -16,13 +16,15 @@ use vitals::{Kind, PatientId, StreamId, Time, Wave};
 use super::watch::Events;
 use super::{caller, kinds, patient};
 use crate::gate;
+use crate::history::block::Origin;
 use crate::history::rollup::Width;
 use crate::history::{self, HistoryError};
 use crate::journal::{HistoryCursor, Journal, Page, Past, Position};
 use crate::publish::Hub;
+use crate::registry::Voided;
 use crate::serve::access::{Access, Caller};
 use crate::serve::coverage;
-use crate::serve::history::{Found, Limit, Merge, Question, Token, TooMany, Wanted};
+use crate::serve::history::{Found, Hidden, Limit, Merge, Question, Token, TooMany, Wanted};
 use crate::serve::waveforms::{Blocks, WaveQuestion};
 use crate::serve::{StreamOf, error};
 
@@ -209,7 +211,11 @@ impl HistoryService for History {
     ) -> Result<Response<Self::QueryStream>, Status> {
         let asked = request.get_ref();
         let (reader, _) = self.admit(&request, &asked.patient)?;
-        let question = question(asked, self.journal.status().position)?;
+        let mut question = question(asked, self.journal.status().position)?;
+        question.voids = hidden(
+            &self.access.directory().voids(&reader.patient),
+            question.limit,
+        );
         let marked = reader.marked((asked.from_us, asked.to_us), ())?;
         let reached = self.readings.reach(Position(question.limit.position)).await;
         reached.map_err(|failed| error::history(&failed))?;
@@ -261,7 +267,9 @@ impl HistoryService for History {
     ) -> Result<Response<Self::WaveformsStream>, Status> {
         let asked = request.get_ref();
         let (reader, streams) = self.admit(&request, &asked.patient)?;
-        let question = wave_question(asked)?;
+        let mut question = wave_question(asked)?;
+        let voids = self.access.directory().voids(&reader.patient);
+        question.voids = voids.into_iter().map(|of| of.void).collect();
         let marked = reader.marked((asked.from_us, asked.to_us), ())?;
         let answer = WaveAnswer {
             reader,
@@ -291,6 +299,7 @@ fn wave_question(asked: &WaveformRequest) -> Result<WaveQuestion, Status> {
         waves,
         from: Time::from_micros(asked.from_us),
         to: Time::from_micros(asked.to_us),
+        voids: Vec::new(),
     })
 }
 
@@ -393,8 +402,25 @@ fn question(asked: &HistoryRequest, newest: Position) -> Result<Question, Status
         provenance: asked.provenance,
         width,
         limit,
+        voids: Vec::new(),
         name,
     })
+}
+
+/// What is not told as of a moment. Times of readings are whole milliseconds here.
+fn hidden(voids: &[Voided], limit: Limit) -> Vec<Hidden> {
+    let by_then = voids.iter().filter(|of| {
+        of.position.0 <= limit.position && of.since.as_micros().div_euclid(1000) <= limit.known
+    });
+    let hidden = by_then.map(|Voided { void, .. }| Hidden {
+        origin: Origin {
+            stream: void.stream,
+            source: void.source,
+        },
+        from: void.from.as_micros().div_euclid(1000),
+        to: void.to.as_micros().saturating_add(999).div_euclid(1000),
+    });
+    hidden.collect()
 }
 
 impl Answer {

@@ -4,6 +4,7 @@ mod blocks;
 mod past;
 mod readers;
 mod rig;
+mod void;
 
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
+use crate::app::again::FromDisk;
 use crate::ca::Authority;
 use crate::dir::CentreDir;
 use crate::history::{Following, History};
@@ -93,7 +94,8 @@ impl Rig {
             CursorKey::new(Secret::new([5; 32])),
             Limits::default(),
         ));
-        let mut fold = Fold::new(hub, AlertIds::new(Secret::new([5; 32])));
+        let fold = Fold::new(hub, AlertIds::new(Secret::new([5; 32])));
+        let mut fold = fold.reading(Arc::new(FromDisk::new(&dir)));
         log.replay(Position::START, |committed| fold.apply(&committed))
             .expect("a replay");
         let (journal, feed) = log.start().expect("a writer");

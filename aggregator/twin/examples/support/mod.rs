@@ -1,4 +1,4 @@
-//! What the reports share: where recordings lie, and a seeded source of chance for simulated series.
+//! What the reports share: where recordings lie and how they are read, and a seeded source of chance.
 
 #![allow(dead_code, reason = "each report uses a part")]
 
@@ -30,4 +30,17 @@ impl Chance {
     }
 }
 
+pub(crate) mod electric;
+pub(crate) mod recorded;
 pub(crate) mod simulated;
+
+/// Processor time of this thread's process so far: a report may look at a clock, the fold may not.
+pub(crate) fn spent() -> std::time::Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanos = stat
+        .split_whitespace()
+        .next()
+        .and_then(|field| field.parse().ok())
+        .unwrap_or(0);
+    std::time::Duration::from_nanos(nanos)
+}

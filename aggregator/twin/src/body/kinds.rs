@@ -42,10 +42,12 @@ impl Body {
         let value = fixed.to_f64(kind);
         if kind == Kind::BloodGlucose {
             let alone = !self.is_fresh(Kind::InterstitialGlucose, known);
-            let said = live.then(|| Glucose::spot(effective, value, quality, alone));
-            said.flatten()
-                .into_iter()
-                .for_each(|said| said.to(life, known, out));
+            let said = if live {
+                Glucose::spot(effective, value, quality, alone)
+            } else {
+                Glucose::late_spot(effective, value, quality)
+            };
+            said.into_iter().for_each(|said| said.to(life, known, out));
             return;
         }
         let glucose = self.glucose.get_or_insert_default();

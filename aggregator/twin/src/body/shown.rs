@@ -62,26 +62,26 @@ impl Body {
     }
 
     pub(crate) fn rhythm(&self, known: Time) -> RhythmView {
-        let fresh = self
-            .beats
-            .newest()
-            .is_some_and(|newest| known.since(newest) < rule::fresh_for(Kind::RrInterval));
-        let verdict = if fresh {
-            self.beats.verdict()
-        } else {
-            rhythm::Verdict::Unknown
-        };
+        let newest = self.beats.newest();
+        let fresh = |newest: Time| known.since(newest) < rule::fresh_for(Kind::RrInterval);
+        if newest.is_none_or(fresh) {
+            return self.rhythm_of_beats();
+        }
         RhythmView {
-            finding: if fresh || self.beats.newest().is_none() {
-                verdict.name()
-            } else {
-                "no fresh beats"
-            },
-            entropy: self
-                .beats
-                .entropy()
-                .filter(|_| fresh)
-                .map(|entropy| entropy.value),
+            finding: "no fresh beats",
+            fibrillation: false,
+            score: None,
+            ..self.rhythm_of_beats()
+        }
+    }
+
+    /// The same, however old the beats are.
+    pub(super) fn rhythm_of_beats(&self) -> RhythmView {
+        let verdict = self.beats.verdict();
+        RhythmView {
+            finding: verdict.name(),
+            fibrillation: verdict == rhythm::Verdict::Fibrillation,
+            score: self.beats.score(),
             cut: rhythm::CUT,
             beats: u32::try_from(self.beats.words()).unwrap_or(u32::MAX),
             source: rhythm::SOURCE,
@@ -90,5 +90,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_of, runs, last_run, pasts, warning, late, score_due }
+    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, leads, strap, past, warning, late, score_due }
 }

@@ -8,7 +8,7 @@ use twin::facts::{Fact, FactKind};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
-    Value,
+    Value, Wave, Waveform,
 };
 
 use crate::support::{World, assigned, at, fact, oxygen, pulse, report};
@@ -75,6 +75,33 @@ fn any_reading() -> impl Strategy<Value = Reading> {
         )
 }
 
+/// From what a heart gives to what nobody would send.
+fn any_block() -> impl Strategy<Value = Waveform> {
+    (
+        prop_oneof![9 => (0i64..4000).prop_map(at), 1 => any::<i64>().prop_map(Time::from_micros)],
+        prop_oneof![9 => Just(130_000u32), 1 => any::<u32>()],
+        prop_oneof![9 => Just(0i8), 1 => any::<i8>()],
+        prop_oneof![
+            1 => prop::collection::vec(any::<i32>(), 0..300),
+            2 => (1usize..1500).prop_map(|n| (0..n).map(|n| if n % 104 < 8 { 150 * (n % 8) as i32 } else { 0 }).collect()),
+        ],
+        0u16..3,
+        any::<u8>(),
+    )
+        .prop_map(|(start, rate_millihertz, exponent, numbers, source, channels)| Waveform {
+            wave: Wave::Ecg,
+            source: SourceId(source),
+            sequence: 0,
+            start,
+            received: start,
+            rate_millihertz,
+            channels: channels % 3,
+            step: vitals::gatt::Decimal { mantissa: 1, exponent },
+            numbers,
+            quality: Quality::GOOD,
+        })
+}
+
 fn any_batch() -> impl Strategy<Value = Batch> {
     (
         0u8..3,
@@ -93,14 +120,16 @@ fn any_batch() -> impl Strategy<Value = Batch> {
             ),
             0..3,
         ),
+        prop::collection::vec(any_block(), 0..3),
     )
         .prop_map(
-            |(stream, context, number, supersedes, readings, beat, devices)| Batch {
+            |(stream, context, number, supersedes, readings, beat, devices, waveforms)| Batch {
                 stream: StreamId([stream; 16]),
                 context: ContextId([context; 16]),
                 number,
                 supersedes,
                 readings,
+                waveforms,
                 local_alerts: vec![LocalAlert {
                     condition: Condition::OxygenSaturationLow,
                     kind: Kind::OxygenSaturation,

@@ -11,11 +11,13 @@ fn monitor(minute: i64, value: f64) -> Reading {
 }
 
 fn changes(world: &World, condition: Condition) -> Vec<(Change, Priority)> {
-    let of = world
-        .changes
-        .iter()
-        .filter(|change| change.alert.condition == condition);
-    of.map(|change| (change.what, change.alert.priority))
+    // Who is called about them is the affair of `care`.
+    let of = |change: &&twin::AlertChange| {
+        change.alert.condition == condition
+            && !matches!(change.what, Change::Called | Change::Unanswered)
+    };
+    let all = world.changes.iter().filter(of);
+    all.map(|change| (change.what, change.alert.priority))
         .collect()
 }
 
@@ -196,4 +198,72 @@ fn a_steady_fall_is_foreseen_once_and_gives_way_to_the_low() {
     let (raised, low) = (raised.expect("one"), changes(&world, Condition::GlucoseLow));
     assert!(raised.alert.expected.is_some() && raised.alert.probability >= Some(0.5));
     assert_eq!(low, [(Change::Raised, Priority::Medium)]);
+}
+
+/// Loop #2521, with what it was about: back-fill took back an urgent low one second after it was raised.
+#[test]
+fn back_fill_does_not_withdraw_an_urgent_low() {
+    let mut world = World::new();
+    world.live([monitor(0, 110.0), monitor(40, 52.0)]);
+    let raised = [(Change::Raised, Priority::High)];
+    assert_eq!(changes(&world, Condition::GlucoseLow), raised);
+    let filled = (1..8).map(|slot| monitor(slot * 5, 100.0)).collect();
+    world.readings(40 * 60 + 2, filled);
+    assert_eq!(changes(&world, Condition::GlucoseLow), raised);
+    // Control: what is measured afterwards does.
+    world.live([monitor(45, 90.0), monitor(50, 95.0), monitor(55, 99.0)]);
+    assert_eq!(changes(&world, Condition::GlucoseLow).len(), 2);
+}
+
+/// Faifly xDrip #289: the monitor was away while glucose was high, and all is well when its readings are filled in.
+#[test]
+fn back_fill_of_a_high_that_is_over_rings_no_more() {
+    let mut world = World::new();
+    world.live([monitor(0, 140.0)]);
+    // The last high is ten minutes old, and fresh by the kind's limit; the newest came with it.
+    let mut filled: Vec<_> = (1..7).map(|slot| monitor(slot * 5, 280.0)).collect();
+    filled.extend([monitor(35, 200.0), monitor(40, 143.0)]);
+    world.readings(40 * 60 + 1, filled.clone());
+    assert_eq!(changes(&world, Condition::GlucoseHigh), []);
+    // Control: still high, it rings.
+    let mut world = World::new();
+    filled.truncate(6);
+    world.readings(30 * 60 + 1, filled);
+    assert_eq!(
+        changes(&world, Condition::GlucoseHigh),
+        [(Change::Raised, Priority::Medium)]
+    );
+}
+
+/// The second low reading was measured first and came last.
+#[test]
+fn late_readings_complete_how_long_glucose_has_been_low() {
+    let mut world = World::new();
+    world.live([monitor(0, 110.0), monitor(10, 66.0)]);
+    assert_eq!(changes(&world, Condition::GlucoseLow), []);
+    world.readings(12 * 60, vec![monitor(5, 64.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::Medium)]
+    );
+    // Control: once the newest is no longer about now it is a finding.
+    let mut world = World::new();
+    world.live([monitor(0, 110.0), monitor(10, 66.0)]);
+    world.readings(30 * 60, vec![monitor(5, 64.0)]);
+    world.tick(40 * 60);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Finding, Priority::Medium)]
+    );
+}
+
+#[test]
+fn a_drop_of_blood_that_came_late_is_a_finding() {
+    let mut world = World::new();
+    let drop = |minute: i64, value| reading(STRAP, Kind::BloodGlucose, minute * 60, value);
+    world.readings(5 * 3600, vec![drop(5, 48.0), drop(60, 120.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Finding, Priority::Medium)]
+    );
 }

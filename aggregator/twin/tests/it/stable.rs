@@ -49,7 +49,7 @@ fn a_stable_day_raises_nothing() {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Alert(change) => Some(change),
-            Effect::TwinChanged => None,
+            Effect::Beat(_) | Effect::TwinChanged => None,
         })
         .filter(|change| change.alert.category() == Category::Physiological)
         .map(|change| (change.what, &change.alert.summary))

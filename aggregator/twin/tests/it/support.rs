@@ -79,6 +79,7 @@ pub(crate) fn batch(number: u64, readings: Vec<Reading>) -> Batch {
         number,
         supersedes: Vec::new(),
         readings,
+        waveforms: Vec::new(),
         gaps: Vec::new(),
         heartbeat: None,
         devices: Vec::new(),
@@ -136,7 +137,7 @@ impl World {
         self.log.push((known, event));
         let changes = out.into_iter().filter_map(|effect| match effect {
             Effect::Alert(change) => Some(*change),
-            Effect::TwinChanged => None,
+            Effect::Beat(_) | Effect::TwinChanged => None,
         });
         self.changes.extend(changes);
     }

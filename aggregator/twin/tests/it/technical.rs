@@ -157,7 +157,7 @@ fn a_silent_gateway_is_named_and_its_sensors_are_not() {
     all_well(&mut world, 1, 200);
     world.tick(199 + 179);
     assert!(world.changes.is_empty());
-    world.tick(199 + 3600);
+    world.tick(199 + 1500);
     let alert = world.active(Condition::GatewaySilent).expect("silent");
     assert_eq!(
         (alert.subject.as_str(), alert.priority),

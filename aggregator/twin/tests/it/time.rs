@@ -257,8 +257,8 @@ fn fibrillation_in_a_backlog_is_a_finding_and_live_fibrillation_an_alert() {
 fn late_beats_complete_the_window_of_live_fibrillation() {
     let mut world = World::new();
     let list = beats(0, 300, irregular);
-    let (late, live) = list.split_at(220);
-    // The last minute comes live, what was before it two seconds later.
+    let (late, live) = list.split_at(275);
+    // The last seconds come live, what was before them two seconds later.
     for beat in live {
         world.event_at(
             beat.effective + Span::from_secs(1),
@@ -331,4 +331,119 @@ fn a_sparse_sensor_does_not_lead_a_dense_one() {
         world.live([oxygen_of(crate::support::OXIMETER, second, 94.0)]);
     }
     assert_eq!(world.twin.channels()[0].value, Some(94.0));
+}
+
+/// "Late means older, at known time, than the kind's freshness limit: seconds for SpO2, longer for a thermometer."
+#[test]
+fn what_is_late_goes_by_the_kind() {
+    let mut world = World::new();
+    let warm = reading(STRAP, Kind::BodyTemperature, 100, 39.4);
+    world.readings(3 * 3600, vec![warm, oxygen(3 * 3600 - 61, 85.0)]);
+    let parts = &world.twin.scores()[0].parts;
+    let of = |place: usize| (parts[place].points, parts[place].missing);
+    assert_eq!(of(1), (None, "too old"), "saturation of a minute ago");
+    let temperature = parts.iter().find(|part| part.value == Some(39.4));
+    assert_eq!(
+        temperature.and_then(|part| part.points),
+        Some(2),
+        "of three hours ago"
+    );
+}
+
+/// "Back-fill always completes state": what is usual for a person is learned from the night that came late, too.
+#[test]
+fn back_fill_completes_what_is_usual() {
+    let mut world = World::new();
+    for hour in 0..8 {
+        let begin = hour * 3600;
+        let night = (begin..begin + 3600)
+            .step_by(30)
+            .map(|second| oxygen(second, 95.0));
+        world.readings(12 * 3600, night.collect());
+    }
+    world.live([oxygen(12 * 3600, 97.0)]);
+    let channel = &world.twin.channels()[0];
+    let usual = channel.baseline.expect("learned");
+    assert!((usual - 95.0).abs() < 0.2, "{usual}");
+}
+
+/// ... and the slope on which a forecast rests.
+#[test]
+fn back_fill_completes_the_slope() {
+    let forecast = |filled: bool| {
+        let mut world = World::new();
+        world.live((1000..1030).map(|second| oxygen(second, 96.0)));
+        if filled {
+            world.readings(
+                1031,
+                (700..1000).map(|second| oxygen(second, 96.0)).collect(),
+            );
+        }
+        world.live((1031..1060).map(|second| oxygen(second, 96.0)));
+        world.twin.forecasts()[0].clone()
+    };
+    assert!(!forecast(true).points.is_empty());
+    assert!(
+        !forecast(false).abstained.is_empty(),
+        "control: too little came live"
+    );
+}
+
+/// An alert is never suppressed by a model that has no data: here every model but the rule is without.
+#[test]
+fn models_without_data_suppress_nothing() {
+    let mut world = World::new();
+    world.live((100..141).map(|second| oxygen(second, 85.0)));
+    assert!(
+        world
+            .twin
+            .forecasts()
+            .iter()
+            .all(|of| !of.abstained.is_empty())
+    );
+    let missing = |part: &&twin::view::ScorePart| part.points.is_none();
+    assert!(world.twin.scores()[0].parts.iter().filter(missing).count() > 4);
+    assert!(world.active(Condition::OxygenSaturationLow).is_some());
+    // The forecast stops with the data; silence is said, and nothing is taken back.
+    world.heartbeat(200, 200);
+    world.heartbeat(500, 500);
+    assert!(world.active(Condition::OxygenSaturationLow).is_some());
+    assert_eq!(world.count(Condition::DeviceSilent, Change::Raised), 1);
+}
+
+/// A strap that is connected and feels nothing does not hide what the oximeter's pulse says.
+#[test]
+fn a_better_sensor_without_numbers_hides_nothing() {
+    let mut world = World::new();
+    for second in 0..200 {
+        world.live([
+            crate::support::absent(STRAP, Kind::HeartRate, second, vitals::Absence::NoContact),
+            reading(crate::support::OXIMETER, Kind::PulseRate, second, 33.0),
+        ]);
+    }
+    assert!(world.active(Condition::HeartRateLow).is_some());
+    // Also one that measured until now: its silence is its freshness limit long.
+    let mut world = World::new();
+    world.live((0..50).map(|second| pulse(second, 70.0)));
+    world.live(
+        (50..140).map(|second| reading(crate::support::OXIMETER, Kind::PulseRate, second, 33.0)),
+    );
+    let alert = world
+        .active(Condition::HeartRateLow)
+        .expect("nobody else speaks");
+    assert_eq!(seconds(alert.onset), 50);
+}
+
+/// A clock that was ahead and is set right hides nothing of what comes after it.
+#[test]
+fn a_clock_that_is_set_back_does_not_make_the_present_late() {
+    let mut world = World::new();
+    for second in 0..60 {
+        world.readings(second, vec![oxygen(second + 240, 97.0)]);
+    }
+    world.live((60..110).map(|second| Reading {
+        sequence: 10_000 + second as u64,
+        ..oxygen(second, 85.0)
+    }));
+    assert!(world.active(Condition::OxygenSaturationLow).is_some());
 }
