@@ -1,7 +1,8 @@
 //! Report: atrial fibrillation on real RR intervals, the live model beside the former one (Zhou 2015 by itself, as
 //! published). Beat-wise, causal (the verdict at the beat, from what lies before it), and as alerts would show it.
 //!
-//! The cuts were frozen on simulation, CinC 2017, GUDB and Welltory; the AFDB sample was looked at once they were.
+//! Cuts were chosen on simulation, CinC 2017, GUDB and Welltory, so what is printed of these is no independent figure. The
+//! AFDB sample was looked at twice, and the second choice knew what the first look had shown (MODELS.md).
 //! Run: `cargo run --release -p twin --example af_report`.
 
 mod support;
