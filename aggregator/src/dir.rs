@@ -182,6 +182,14 @@ pub fn read_secret(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, DirError>
     read(path).map(zeroize::Zeroizing::new)
 }
 
+/// Where a file lies; the parent of a bare name is the empty path, which cannot be opened.
+fn folder_of(path: &Path) -> &Path {
+    let named = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    named.unwrap_or(Path::new("."))
+}
+
 /// Writes a file of mode 0600, durable and whole: beside it first, then renamed over it.
 ///
 /// # Errors
@@ -199,8 +207,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DirError> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        File::open(folder_of(path))?.sync_all()
     };
     write().map_err(DirError::at(path))
 }
@@ -208,6 +215,13 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DirError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_name_lies_here() {
+        assert_eq!(folder_of(Path::new("out.ndjson")), Path::new("."));
+        assert_eq!(folder_of(Path::new("a/b")), Path::new("a"), "control");
+        assert_eq!(folder_of(Path::new("/b")), Path::new("/"));
+    }
 
     #[test]
     fn a_secret_that_others_may_read_is_refused_with_the_remedy() {
