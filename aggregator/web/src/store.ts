@@ -323,9 +323,10 @@ export function announcements(before: State, after: State): Announcement[] {
   if (!before.complete.alerts || before.alerts === after.alerts) return [];
   const fresh: Alert[] = [];
   for (const alert of after.alerts.values()) {
-    if (alert.state === "resolved") continue;
+    // What a person silenced is shown and not said, until it is heard again.
+    if (alert.state === "resolved" || alert.snoozedUntil !== null) continue;
     const known = before.alerts.get(alert.id);
-    const waits = alert.state === "active" && known?.state !== "active";
+    const waits = alert.state === "active" && (known?.state !== "active" || known.snoozedUntil !== null);
     // Said whatever somebody acknowledged before: that was something less urgent.
     const worse = known !== undefined && WEIGHT[alert.priority] > WEIGHT[known.priority];
     if (waits || worse) fresh.push(alert);

@@ -160,6 +160,16 @@ test("an acknowledged alert is announced again when it gets worse or waits again
   assert.equal(next({ priority: "high", state: "resolved" }).length, 0);
 });
 
+test("what is silenced is not announced, and is when it is heard again", () => {
+  const start = reduce(START, [{ type: "complete", stream: "alerts" }]);
+  const silenced = reduce(start, alerts(alert({ id: "1", priority: "medium", snoozedUntil: 99 })));
+  assert.equal(announcements(start, silenced).length, 0);
+  const woken = reduce(silenced, alerts(alert({ id: "1", priority: "medium", position: 2n })));
+  assert.equal(announcements(silenced, woken).length, 1);
+  const called = reduce(woken, alerts(alert({ id: "1", priority: "medium", nextCall: 5, position: 3n })));
+  assert.equal(announcements(woken, called).length, 0, "a call is no news here");
+});
+
 test("key vital: what the alert rests on, else what is foreseen to cross, else the usual one", () => {
   const t = twin({ channels: [channel({ kind: 1 }), channel({ kind: 5 }), channel({ kind: 7 })] });
   const respiratory = alert({
