@@ -29,7 +29,7 @@ use crate::vault::VaultError;
 
 pub use service::OperatorDoor;
 pub use status::HISTORY_STOPPED;
-pub use void::Misattributed;
+pub use void::{MOST_VOIDED, Misattributed};
 
 /// A token that says nothing else holds this long.
 pub const TOKEN_VALID_S: u32 = 3600;

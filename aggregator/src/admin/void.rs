@@ -15,8 +15,9 @@ use vitals::{ContextId, PatientId, Quality, Reading, SourceId, StreamId, Time};
 use super::{Admin, AdminError, addresses, text};
 use crate::journal::{Content, Draft, Entry, Opened, Past};
 
-/// Readings that one command moves at most: what the entries hold lies in one row of the journal.
-const MOST_MOVED: usize = 100_000;
+/// Readings that one command moves at most (what the entries hold lies in one row of the journal), and counts at most: each
+/// is remembered while they are counted.
+pub const MOST_VOIDED: usize = 100_000;
 
 /// What is to be voided.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +109,8 @@ impl Admin {
         })
     }
 
-    /// How many readings came of these sources and times, without what is void already; and which, if they are to be
-    /// `kept`.
+    /// How many readings came of these sources and times, without what is void already, up to [`MOST_VOIDED`]; and which, if
+    /// they are to be `kept`.
     async fn came(
         &self,
         patient: &PatientId,
@@ -155,11 +156,14 @@ impl Admin {
                             && !is_void
                             && seen.insert(name)
                         {
+                            if count == MOST_VOIDED && !kept {
+                                return Ok((count, came));
+                            }
                             count += 1;
                             if !kept {
                                 continue;
                             }
-                            if count > MOST_MOVED {
+                            if count > MOST_VOIDED {
                                 return Err(invalid(
                                     "to_us",
                                     "more than 100000 readings: void a shorter time, and the rest after it",

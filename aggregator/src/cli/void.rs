@@ -2,6 +2,8 @@
 
 use proto::v1::{VoidReadingsRequest, VoidReadingsResponse};
 
+use crate::admin::MOST_VOIDED;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The patient's id.
@@ -38,8 +40,13 @@ impl From<Arguments> for VoidReadingsRequest {
 
 /// For people.
 pub(super) fn done(voided: &VoidReadingsResponse) -> String {
+    let more = if voided.readings == MOST_VOIDED as u64 {
+        " or more"
+    } else {
+        ""
+    };
     format!(
-        "{} readings are void, {} of them moved (entry {})\n",
+        "{}{more} readings are void, {} of them moved (entry {})\n",
         voided.readings, voided.moved, voided.position
     )
 }

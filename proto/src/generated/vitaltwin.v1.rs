@@ -4195,7 +4195,7 @@ pub struct VoidReadingsResponse {
     /// Journal position of the entry.
     #[prost(uint64, tag = "1")]
     pub position: u64,
-    /// Readings that are void, of those that had come.
+    /// Readings that are void, of those that had come; they are counted up to 100000.
     #[prost(uint64, tag = "2")]
     pub readings: u64,
     /// Of these, given to the other patient.
