@@ -71,7 +71,8 @@ impl Life {
         for (key, alert) in other.active {
             if !self.active.contains_key(&key) {
                 let mut alert = self.adopted(alert, now);
-                self.begin(&mut alert, now);
+                let snooze = self.snooze_of(alert.condition);
+                care::wait(&mut alert, snooze, now);
                 emit(Change::Raised, now, &alert, out);
                 self.active.insert(key, alert);
             }
@@ -108,9 +109,9 @@ impl Life {
                     if there.priority > alert.priority {
                         // Nobody took notice of that much.
                         (alert.state, alert.acknowledged) = (State::Active, None);
-                        alert.snoozed_until = None;
                         alert.priority = there.priority;
-                        care::wait(&mut alert, now);
+                        let snooze = self.snooze_of(alert.condition);
+                        care::wait(&mut alert, snooze, now);
                     }
                     alert.priority = there.priority;
                     alert.onset = there.onset;

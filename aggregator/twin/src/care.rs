@@ -71,14 +71,6 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Waits anew from `now` on.
-    fn begin(now: Time) -> Self {
-        Self {
-            since: Some(now),
-            ..Self::default()
-        }
-    }
-
     /// The next call or the end of the ladder.
     #[must_use]
     pub fn due(&self, priority: Priority) -> Option<Time> {
@@ -172,7 +164,7 @@ pub fn can_be_snoozed(priority: Priority) -> bool {
 }
 
 /// The promise about `alert` as of `now`: of high priority, it is acknowledged, over, or still climbing its ladder, or
-/// it was called to the end. For tests and the simulation.
+/// it was called to the end. For tests: the promise, said once.
 #[must_use]
 pub fn is_kept(alert: &Alert, now: Time) -> bool {
     let answered = alert.state != State::Active || alert.calls.unanswered.is_some();
@@ -181,10 +173,15 @@ pub fn is_kept(alert: &Alert, now: Time) -> bool {
     alert.priority < Priority::High || answered || (climbing && called)
 }
 
-/// The alert begins to wait for a person, or waits anew: the first call is made at once.
-pub(crate) fn wait(alert: &mut Alert, now: Time) {
-    alert.calls = Calls::begin(now);
-    alert.calls.climb(alert.priority, now);
+/// The alert begins to wait for a person, or waits anew: the first call is made at once, unless `snooze` silences it.
+pub(crate) fn wait(alert: &mut Alert, snooze: Option<&Snooze>, now: Time) {
+    let silent = snooze.filter(|_| can_be_snoozed(alert.priority));
+    alert.snoozed_until = silent.map(|snooze| snooze.until);
+    alert.calls = Calls::default();
+    if silent.is_none() {
+        alert.calls.since = Some(now);
+        alert.calls.climb(alert.priority, now);
+    }
 }
 
 /// It waits no longer; what was called stays to be read.
@@ -216,7 +213,7 @@ pub(crate) fn snooze(alert: &mut Alert, until: Time) -> Change {
 pub(crate) fn wake(alert: &mut Alert, now: Time) -> Change {
     alert.snoozed_until = None;
     if alert.state == State::Active {
-        wait(alert, now);
+        wait(alert, None, now);
     }
     Change::Woken
 }

@@ -106,12 +106,7 @@ impl Life {
                 (alert.state, alert.acknowledged) = (State::Active, None);
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
-                if care::can_be_snoozed(alert.priority) && alert.snoozed_until.is_some() {
-                    care::rest(alert);
-                } else {
-                    alert.snoozed_until = None;
-                    care::wait(alert, now);
-                }
+                care::wait(alert, self.snoozes.get(&draft.condition), now);
                 let (condition, priority) = (alert.condition, alert.priority);
                 emit(Change::Updated, now, alert, out);
                 self.end_snooze_at(condition, priority, now, out);
@@ -121,22 +116,15 @@ impl Life {
             return;
         }
         let mut alert = self.born(draft, now);
-        self.begin(&mut alert, now);
         let (condition, priority) = (alert.condition, alert.priority);
+        care::wait(&mut alert, self.snooze_of(condition), now);
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
         self.end_snooze_at(condition, priority, now, out);
     }
 
-    /// A new alert waits for a person, unless its condition is silenced.
-    pub(crate) fn begin(&self, alert: &mut Alert, now: Time) {
-        match self.snoozes.get(&alert.condition) {
-            Some(snooze) if care::can_be_snoozed(alert.priority) => {
-                alert.calls = Calls::default();
-                alert.snoozed_until = Some(snooze.until);
-            }
-            Some(_) | None => care::wait(alert, now),
-        }
+    pub(crate) fn snooze_of(&self, condition: Condition) -> Option<&Snooze> {
+        self.snoozes.get(&condition)
     }
 
     /// A snooze ends when its condition reaches what cannot be silenced: also the milder ones are heard again.
