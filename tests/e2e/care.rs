@@ -2,15 +2,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::centre::Centre;
-use e2e::client::clock_of;
-use e2e::hand::{HandGateway, heart_rates, seal_readings};
+use e2e::hand::{heart_rates, seal_readings};
 use e2e::wait::wait_for;
-use e2e::world::fast_clock;
 use proto::v1::{self, gateway_to_centre::Kind as Up};
 use serde_json::Value;
 use vitals::Span;
 
-use crate::support::ADDRESS;
+use crate::support::Small;
 
 const MINUTE: i64 = 60_000_000;
 
@@ -21,19 +19,10 @@ fn json(text: &str) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_urgent_alert_that_nobody_answers_climbs_its_ladder_though_the_centre_is_killed()
 -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let envs = fast_clock(60.0);
-    let clock = clock_of(&envs)?;
-    let mut centre = Centre::init(&folder.path().join("centre"), &envs)?;
-    centre.start().await?;
-    let (token, id) = centre.token("by hand")?;
-    let gateway = HandGateway::enrol(centre.ready()?.grpc, &token, clock).await?;
-    let patient = centre.add_patient("Story")?;
-    centre.assign(&patient, &id, &[ADDRESS.into()])?;
-    let client = centre.client().await?;
-    let mut up = gateway.connect().await?;
-    let assignment = up.assignments().await?.into_iter().next().context("one")?;
-    let (header, mut sealer) = gateway.open_context(&assignment, clock.now())?;
+    let mut small = Small::fast(60.0).await?;
+    let clock = small.clock;
+    let (mut up, assignment) = small.uplink().await?;
+    let (header, mut sealer) = small.gateway.open_context(&assignment, clock.now())?;
     up.send(Up::OpenContext(header)).await?;
 
     // A very fast heart, half a minute a batch.
@@ -44,7 +33,7 @@ async fn an_urgent_alert_that_nobody_answers_climbs_its_ladder_though_the_centre
         up.send_records(seal_readings(&mut sealer, &readings)?)
             .await?;
         up.listen(|heard| !heard.receipts.is_empty()).await?;
-        let mut alerts = client.all_alerts().await?.into_iter();
+        let mut alerts = small.client.all_alerts().await?.into_iter();
         if let Some(alert) = alerts.find(|alert| alert.priority() == v1::Priority::High) {
             break alert;
         }
@@ -53,22 +42,28 @@ async fn an_urgent_alert_that_nobody_answers_climbs_its_ladder_though_the_centre
     let silence = [
         "alert",
         "snooze",
-        &patient,
+        &small.patient,
         "heart_rate_high",
         "--minutes",
         "60",
         "--reason",
         "quiet",
     ];
-    let refused = centre.cli(&silence).expect_err("high priority").to_string();
+    let refused = small
+        .centre
+        .cli(&silence)
+        .expect_err("high priority")
+        .to_string();
     ensure!(refused.contains("nothing silences"), "{refused}");
-    centre.cli(&["alert", "comment", &urgent.id, "rang twice"])?;
+    small
+        .centre
+        .cli(&["alert", "comment", &urgent.id, "rang twice"])?;
 
     // The centre dies with people still to be called, and is away until after the last of them.
-    centre.kill()?;
+    small.centre.kill()?;
     tokio::time::sleep(clock.real(Span::from_mins(11))).await;
-    centre.start().await?;
-    let client = centre.client().await?;
+    small.centre.start().await?;
+    let client = small.centre.client().await?;
     let last = wait_for(
         "the ladder's end",
         std::time::Duration::from_secs(30),
@@ -95,7 +90,7 @@ async fn an_urgent_alert_that_nobody_answers_climbs_its_ladder_though_the_centre
     assert_eq!(last.unanswered_us - began, 10 * MINUTE);
     assert_eq!(last.comments[0].text, "rang twice");
 
-    let handover = json(&centre.cli(&["alert", "handover", "--json"])?)?;
+    let handover = json(&small.centre.cli(&["alert", "handover", "--json"])?)?;
     let ids = |part: &str| {
         let alerts = handover[part].as_array().into_iter().flatten();
         alerts
@@ -103,9 +98,11 @@ async fn an_urgent_alert_that_nobody_answers_climbs_its_ladder_though_the_centre
             .collect::<Vec<_>>()
     };
     ensure!(ids("nobody_answered").contains(&urgent.id.as_str()));
-    let taken = centre.cli(&["alert", "acknowledge", &urgent.id, "--note", "on my way"])?;
+    let taken = small
+        .centre
+        .cli(&["alert", "acknowledge", &urgent.id, "--note", "on my way"])?;
     ensure!(taken.contains("acknowledged by operator"), "{taken}");
-    let handover = json(&centre.cli(&["alert", "handover", "--json"])?)?;
+    let handover = json(&small.centre.cli(&["alert", "handover", "--json"])?)?;
     assert_eq!(handover["acknowledged_and_not_over"][0]["id"], urgent.id);
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use e2e::centre::Centre;
-use e2e::client::Client;
+use e2e::client::{Client, clock_of};
 use e2e::hand::{HandGateway, HandUplink};
 use e2e::wait::wait_for;
+use e2e::world::fast_clock;
 use proto::clock::Clock;
 use proto::v1;
 use std::time::Duration;
@@ -29,9 +30,18 @@ pub(crate) struct Small {
 
 impl Small {
     pub(crate) async fn new() -> Result<Self> {
+        Self::build(Clock::system(), &[]).await
+    }
+
+    /// On a clock that many times as fast as the wall's.
+    pub(crate) async fn fast(rate: f64) -> Result<Self> {
+        let envs = fast_clock(rate);
+        Self::build(clock_of(&envs)?, &envs).await
+    }
+
+    async fn build(clock: Clock, envs: &[(String, String)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let clock = Clock::system();
-        let mut centre = Centre::init(&folder.path().join("centre"), &[])?;
+        let mut centre = Centre::init(&folder.path().join("centre"), envs)?;
         centre.start().await?;
         let (token, id) = centre.token("by hand")?;
         let gateway = HandGateway::enrol(centre.ready()?.grpc, &token, clock).await?;

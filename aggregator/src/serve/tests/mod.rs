@@ -537,18 +537,25 @@ async fn alerts_resume_across_a_restart_without_gap_or_duplicate() {
     assert_eq!(*kept.alert, seen[0]);
 }
 
+/// Waits for it: the gateway that was assigned never says anything.
+async fn first_alert(rig: &Rig) -> v1::Alert {
+    let raised = async {
+        loop {
+            if let Some(record) = rig.patients.hub().alerts().first() {
+                return v1::Alert::clone(&record.alert);
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(raised).await
+}
+
 #[tokio::test]
 async fn an_alert_is_acknowledged_once_with_its_note() {
     let rig = Rig::fast().await;
     let patient = rig.patient("p-1").await;
     rig.assign(&patient, "g-1", rig.clock.now()).await;
-    let reaches = async {
-        while rig.patients.hub().alerts().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(reaches).await;
-    let id = rig.patients.hub().alerts()[0].alert.id.clone();
+    let id = first_alert(&rig).await.id;
     let path = "/vitaltwin.v1.AlertService/Acknowledge";
     let operator = || Some(rig.operator());
     let ack = |alert: &str, note: &str| v1::AcknowledgeRequest {
@@ -590,13 +597,7 @@ async fn what_people_do_about_an_alert_is_in_their_name_and_in_the_log() {
     let rig = Rig::fast().await;
     let patient = rig.patient("p-1").await;
     rig.assign(&patient, "g-1", rig.clock.now()).await;
-    let reaches = async {
-        while rig.patients.hub().alerts().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(reaches).await;
-    let raised = v1::Alert::clone(&rig.patients.hub().alerts()[0].alert);
+    let raised = first_alert(&rig).await;
     assert_eq!(raised.condition, "gateway_silent");
     assert_eq!(raised.calls[0].duty(), v1::Duty::Nurse, "called at once");
     async fn call<M: prost::Message>(rig: &Rig, method: &str, message: M) -> (Code, Bytes) {
