@@ -201,6 +201,35 @@ pub async fn all_readings(client: &Client, patient: &str) -> Result<Vec<(i32, u3
     Ok(readings)
 }
 
+/// What tells one measurement from another: kind, stream, source, effective time, the number's bits, and what the
+/// device's own clock said (0 where it gave no time).
+pub type Measurement = (i32, String, u32, i64, u64, i64);
+
+/// Every reading that the history gives, as what tells it from others, in order.
+///
+/// # Errors
+/// As the call.
+pub async fn measurements(client: &Client, patient: &str) -> Result<Vec<Measurement>> {
+    let request = v1::HistoryRequest {
+        patient: patient.into(),
+        from_us: 0,
+        to_us: i64::MAX,
+        device_times: true,
+        ..Default::default()
+    };
+    let mut chunks = client.history().query(request).await?.into_inner();
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.message().await? {
+        for (n, effective) in chunk.effective_us.iter().enumerate() {
+            let (value, stamp) = (chunk.value[n].to_bits(), chunk.device_us[n]);
+            let stream = chunk.stream.clone();
+            all.push((chunk.kind, stream, chunk.source, *effective, value, stamp));
+        }
+    }
+    all.sort_unstable();
+    Ok(all)
+}
+
 /// A past reading with all its times.
 #[derive(Clone, Copy, Debug)]
 pub struct Dated {

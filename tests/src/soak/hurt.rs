@@ -17,10 +17,10 @@ impl Stage {
             Trouble::AgentStopped => self.stop_agent(home)?,
             Trouble::PowerCut(offset) => {
                 self.world.gateway(home)?.kill_agent()?;
-                std::fs::write(self.clock_file(home), format!("{offset}"))?;
+                self.set_clock(home, offset, true)?;
                 self.world.gateway(home)?.start_agent()?;
             }
-            Trouble::ClockStep(by) => std::fs::write(self.clock_file(home), format!("{by:+}"))?,
+            Trouble::ClockStep(by) => self.set_clock(home, by, true)?,
             Trouble::DiskFull => {
                 // With a line nothing would wait for room.
                 self.weather(home, CUT);
@@ -66,9 +66,7 @@ impl Stage {
             Trouble::AgentKilled | Trouble::AgentStopped => {
                 self.world.gateway(home)?.start_agent()?;
             }
-            Trouble::PowerCut(_) | Trouble::ClockStep(_) => {
-                std::fs::write(self.clock_file(home), "+0")?;
-            }
+            Trouble::PowerCut(off) | Trouble::ClockStep(off) => self.set_clock(home, off, false)?,
             Trouble::DiskFull => {
                 let filler = self.world.gateway(home)?.agent_dir().join("filler");
                 std::fs::remove_file(filler)?;

@@ -11,15 +11,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use proto::clock::Clock;
 use vitals::Kind;
 
 use super::hurt::CUT;
 use super::sample::{self, Sample, centre_counts, counts, taken};
 use super::trouble::{Lane, Trouble, Whose};
-use super::verdict::Last;
+use super::verdict::{Last, alike};
 use super::{Options, Plant};
 use crate::centre::Centre;
-use crate::client::all_readings;
+use crate::client::measurements;
 use crate::gateway::{Bench, Gateway, Uplink};
 use crate::process::children;
 use crate::proxy::{Proxy, Weather};
@@ -43,6 +44,8 @@ const CALM: Duration = Duration::from_secs(30);
 const MORTAL: f64 = 0.45;
 /// After this share of the run the centre is started anew, to see what its log alone makes it hold.
 const ANEW: f64 = 0.92;
+/// How late a process may see that its clock was set, of the wall.
+const SLACK: Duration = Duration::from_secs(3);
 /// Longest wait for the last record to be delivered.
 const DRAIN: Duration = Duration::from_secs(300);
 
@@ -73,6 +76,9 @@ pub struct Stage {
     pub(super) last: Last,
     planted: Vec<std::fs::File>,
     disk: Option<SmallDisk>,
+    clock: Clock,
+    /// What each home's clock passed more than once, or may have, in microseconds of the test clock: from, to.
+    pub(super) again: BTreeMap<String, Vec<(i64, i64)>>,
 }
 
 /// The two doors of the centre, as one home sees them.
@@ -101,6 +107,8 @@ impl Stage {
             ("rough".into(), Uplink::Grpc),
             ("small".into(), Uplink::Mqtt),
         ];
+        let wall = proto::clock::wall_now();
+        let clock = Clock::test(wall, wall, options.speed)?;
         let plan = Plan {
             scenario,
             seed: options.seed,
@@ -141,6 +149,8 @@ impl Stage {
             last: Last::default(),
             planted: Vec::new(),
             disk,
+            clock,
+            again: BTreeMap::new(),
         };
         stage.switch_on()?;
         Ok(stage)
@@ -266,6 +276,31 @@ impl Stage {
 
     pub(super) fn clock_file(&self, home: &str) -> PathBuf {
         self.options.dir.join(home).join("clock")
+    }
+
+    /// The clock of that home is this many seconds off from now on, or again right.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn set_clock(&mut self, home: &str, off: i64, begins: bool) -> Result<()> {
+        let text = if begins {
+            format!("{off:+}")
+        } else {
+            "+0".into()
+        };
+        std::fs::write(self.clock_file(home), text)?;
+        let slack = SLACK.as_micros() as f64 * self.options.speed;
+        let off = off as f64 * 1e6 * self.options.speed;
+        let now = self.clock.now().as_micros();
+        let stretches = self.again.entry(home.to_owned()).or_default();
+        if begins {
+            let from = now + (off.min(0.0) - slack) as i64;
+            // Until it is set right nobody knows when.
+            stretches.push((from, i64::MAX));
+        } else if let Some((_, to)) = stretches.last_mut() {
+            *to = now + (off.max(0.0) + slack) as i64;
+        }
+        Ok(())
     }
 
     pub(super) fn start_wearables(&mut self, home: &str) -> Result<()> {
@@ -413,11 +448,8 @@ impl Stage {
         last.sample = self.sample();
         let client = self.world.centre.client().await?;
         for patient in self.world.patients.values() {
-            let mut readings = all_readings(&client, patient).await?;
-            readings.sort_unstable();
+            let readings = measurements(&client, patient).await?;
             last.in_history += readings.len() as u64;
-            let again = readings.windows(2).filter(|pair| pair[0] == pair[1]);
-            let twice: Vec<_> = again.map(|pair| pair[0]).collect();
             let twin = client.twin(patient).await?;
             let streams = twin.gateways.iter();
             let kept = streams
@@ -426,12 +458,16 @@ impl Stage {
             let mut plan = self.world.scenario.patients.iter();
             let home = plan.find(|plan| self.world.patients.get(&plan.name) == Some(patient));
             let home = home.context("a patient of the scenario")?.gateway.clone();
-            for (kind, source, _, _) in twice {
+            *last.read.entry(home.clone()).or_default() += readings.len() as u64;
+            let again = self.again.get(&home).map_or(&[][..], Vec::as_slice);
+            let pairs = alike(&readings, again);
+            for (kind, source) in pairs.twice {
                 let kind =
                     Kind::from_wire(kind).map_or_else(String::new, |kind| format!("{kind:?}"));
                 let what = format!("{home}: {kind} of source {source}");
                 *last.twice.entry(what).or_default() += 1;
             }
+            *last.unknown.entry(home.clone()).or_default() += pairs.unknown;
             last.kept.insert(home, kept);
         }
         self.world.centre.stop()?;

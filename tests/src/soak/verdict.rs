@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::sample::{Counts, Sample, Taken};
+use crate::client::Measurement;
 
 /// Its name among the processes.
 const CENTRE: &str = "centre";
@@ -31,6 +32,34 @@ const NEWEST: usize = 5;
 /// Handles and threads likewise.
 const MOST_HANDLES: f64 = 4.0;
 
+/// One reading in so many may be like another by chance, where a clock passed a moment twice.
+const CHANCE: u64 = 10_000;
+
+/// Readings that are alike in everything that tells measurements apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alike {
+    /// One measurement, kept twice: kind and source.
+    pub twice: Vec<(i32, u32)>,
+    /// Without a stamp of the device, at a moment that the gateway's clock passed more than once: two measurements or one.
+    pub unknown: u64,
+}
+
+/// Looks for pairs in a sorted list; `again` is what the clock passed more than once.
+#[must_use]
+pub fn alike(sorted: &[Measurement], again: &[(i64, i64)]) -> Alike {
+    let mut found = Alike::default();
+    for pair in sorted.windows(2).filter(|pair| pair[0] == pair[1]) {
+        let (kind, _, source, effective, _, stamp) = &pair[0];
+        let passed = |(from, to): &(i64, i64)| from <= effective && effective <= to;
+        if *stamp == 0 && again.iter().any(passed) {
+            found.unknown += 1;
+        } else {
+            found.twice.push((*kind, *source));
+        }
+    }
+    found
+}
+
 /// How it ended.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Last {
@@ -38,6 +67,10 @@ pub struct Last {
     pub sample: Sample,
     /// Readings that the history gives once more than they were measured, by home, kind and source.
     pub twice: BTreeMap<String, u64>,
+    /// Readings that look like another one, where only a clock that passed a moment twice may be to blame, by home.
+    pub unknown: BTreeMap<String, u64>,
+    /// Readings that the history gives, by home.
+    pub read: BTreeMap<String, u64>,
     /// Readings that the history gives: those with a number.
     pub in_history: u64,
     /// Readings that the twin applied or quarantined, by home.
@@ -194,11 +227,20 @@ impl Verdict {
                 format!("{count} readings twice in the history, {what}"),
             );
         }
+        for (home, unknown) in &last.unknown {
+            let read = last.read.get(home).copied().unwrap_or(0);
+            fail(
+                *unknown * CHANCE > read,
+                format!(
+                    "{home}: {unknown} of {read} readings are like another, too many for a clock that was set back"
+                ),
+            );
+        }
         for why in fallen(samples, &last.sample) {
             fail(true, why);
         }
         self.books = format!(
-            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; in the history {}, {} twice",
+            "{decoded} decoded, {receipted} receipted; centre: {} journaled, {} applied, {} came again, {} quarantined, {} declared lost, {} losses of unknown size; in the history {}, {} twice, {} like another where a clock passed twice",
             centre.journaled,
             centre.applied,
             centre.duplicated,
@@ -206,7 +248,8 @@ impl Verdict {
             centre.declared_lost,
             centre.losses_of_unknown_size,
             last.in_history,
-            last.twice.values().sum::<u64>()
+            last.twice.values().sum::<u64>(),
+            last.unknown.values().sum::<u64>()
         );
     }
 
@@ -413,6 +456,32 @@ mod tests {
         assert_eq!(judge(|minute, _| 9000 + 60 * minute), "", "it fills up");
         let leaked = judge(|minute, anew| 9000 + if anew { 0 } else { 60 * minute });
         assert!(leaked.contains("anew on the same log"), "{leaked}");
+    }
+
+    #[test]
+    fn a_pair_is_one_measurement_unless_a_device_or_a_clock_tells_otherwise() {
+        let at = |effective, stamp| (1, "aa".to_owned(), 3, effective, 72, stamp);
+        let again = [(1000, 2000)];
+        let found = alike(&[at(500, 0), at(500, 0)], &again);
+        assert_eq!(found.twice, [(1, 3)], "the clock passed it once");
+        let found = alike(&[at(1500, 0), at(1500, 0)], &again);
+        assert_eq!((found.twice.len(), found.unknown), (0, 1));
+        let found = alike(&[at(1500, 7), at(1500, 7)], &again);
+        assert_eq!(
+            (found.twice.len(), found.unknown),
+            (1, 0),
+            "its device knew"
+        );
+        let found = alike(&[at(500, 7), at(500, 8)], &again);
+        assert_eq!(found, Alike::default(), "two checks, dated at once");
+        let failures = |unknown| {
+            let (samples, mut last) = run(|_| 30, 1000);
+            last.unknown.insert("rough".into(), unknown);
+            last.read.insert("rough".into(), 30_000);
+            Verdict::of(&samples, &last, RUN).failures.join("; ")
+        };
+        assert_eq!(failures(3), "");
+        assert!(failures(4).contains("too many for a clock"));
     }
 
     #[test]
