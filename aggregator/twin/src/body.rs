@@ -37,7 +37,7 @@ use crate::window::{Placed, Window};
 pub(crate) enum BodyDue {
     Stale(Kind),
     Spot(Kind),
-    /// A reading beyond a cut, and nothing after it.
+    /// A reading beyond a cut or of a slow sensor, and nothing after it.
     Unjudged(Kind),
     Past,
     RhythmPast,
@@ -270,7 +270,9 @@ impl Body {
                     )
                     .is_none();
             channel.lone = (alone && live).then_some(effective);
-            channel.unjudged = (is_beyond && live).then_some(effective);
+            // What opens the next ten seconds of a slow sensor comes too late to judge these.
+            let awaited = is_beyond || channel.is_slow();
+            channel.unjudged = (awaited && live).then_some(effective);
         }
         match placed {
             Placed::Opened => {

@@ -60,7 +60,7 @@ pub(crate) struct Channel {
     usable_stale: bool,
     /// A reading with nothing around it, so far: perhaps a spot check.
     pub(crate) lone: Option<Time>,
-    /// The newest reading is beyond a cut, and the ten seconds that it is in are not judged yet.
+    /// The newest reading is beyond a cut, or of a slow sensor, and the ten seconds that it is in are not judged yet.
     pub(crate) unjudged: Option<Time>,
     /// The window of the source that led until now, to be looked through; empty between steps.
     pub(crate) left: Option<(Origin, Window)>,
@@ -155,6 +155,11 @@ impl Channel {
     pub(crate) fn is_fresh(&self, now: Time) -> bool {
         self.usable
             .is_some_and(|usable| now.since(usable) < rule::fresh_for(self.kind))
+    }
+
+    /// The newest usable reading came longer after the one before it than a spot check waits for company.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pace.is_some_and(|pace| pace > rule::SPOT_AFTER)
     }
 
     /// The value that scores use (the last minute's mean for streaming kinds), with its time, or why there

@@ -21,7 +21,7 @@ use vitals::{Fixed, Kind, Time};
 use crate::channel::Origin;
 use crate::rhythm::Episode;
 use crate::rule::{self, Threshold};
-use crate::threshold::{self, BRIDGED};
+use crate::threshold::{self, BRIDGED, PACED};
 use crate::window::{BUCKET, Bucket, Window, per_unit};
 
 /// A source of one kind.
@@ -73,6 +73,24 @@ struct Told {
     rule: usize,
     first: i64,
     last: i64,
+    /// What was measured beside it and is not of it.
+    before: Option<i64>,
+    after: Option<i64>,
+}
+
+impl Told {
+    /// True if a run is of the same episode: near, and nothing is known of between that ends it.
+    fn has(&self, run: &Run) -> bool {
+        let (from, to) = (self.first - REACH, self.last + REACH);
+        let parted = |end: i64, between: [Option<i64>; 2], begin: i64| {
+            let mut between = between.into_iter().flatten();
+            between.any(|at| end < at && at < begin)
+        };
+        run.first <= to
+            && run.last >= from
+            && !parted(run.last, [run.after, self.before], self.first)
+            && !parted(self.last, [run.before, self.after], run.first)
+    }
 }
 
 /// The past of the kinds that have threshold rules.
@@ -94,9 +112,24 @@ struct Run {
     first: i64,
     last: i64,
     worst: f64,
+    /// The longest way between two of its buckets.
+    way: i64,
     /// The bucket that was measured before it, and after it.
     before: Option<i64>,
     after: Option<i64>,
+}
+
+impl Run {
+    fn of_one(bucket: i64, worst: f64, before: Option<i64>) -> Self {
+        Self {
+            first: bucket,
+            last: bucket,
+            worst,
+            way: 0,
+            before,
+            after: None,
+        }
+    }
 }
 
 /// True for kinds that a threshold rule is about.
@@ -232,7 +265,8 @@ impl Past {
                 if whole {
                     self.look_for_spots(line, &joined, index, rule, now, &mut found);
                 }
-                for run in runs(&joined, rule) {
+                let paced = |from, to| self.is_paced(line, from, to);
+                for run in runs(&joined, rule, paced) {
                     let fresh_until = Window::start(run.last + 1) + rule::fresh_for(line.0);
                     if fresh_until > now {
                         again = Some(again.map_or(fresh_until, |at: Time| at.min(fresh_until)));
@@ -241,7 +275,7 @@ impl Past {
                     }
                     // With what was measured beside it: it does not go on there.
                     let beside = |other: Option<i64>, own: i64| {
-                        other.filter(|at| (at - own).abs() <= REACH).unwrap_or(own)
+                        other.filter(|at| (at - own).abs() <= PACED).unwrap_or(own)
                     };
                     keep.extend(beside(run.before, run.first)..=beside(run.after, run.last));
                 }
@@ -272,12 +306,14 @@ impl Past {
         whole: bool,
         found: &mut Vec<Found>,
     ) -> bool {
-        let adjoins = |told: &&mut Told| {
-            told.rule == index && run.first <= told.last + REACH && run.last >= told.first - REACH
-        };
-        if let Some(told) = self.told.iter_mut().find(adjoins) {
-            (told.first, told.last) = (told.first.min(run.first), told.last.max(run.last));
-            return true;
+        let told = self.told.iter_mut();
+        let mut told = told.filter(|told| told.rule == index && told.has(run));
+        if let Some(told) = told.next() {
+            if whole {
+                (told.first, told.last) = (told.first.min(run.first), told.last.max(run.last));
+            }
+            // Until then what parts the two may come.
+            return whole;
         }
         let Some(hold) = rule.levels.first().map(|level| buckets(level.hold)) else {
             return true;
@@ -288,25 +324,26 @@ impl Past {
             return most.is_some_and(|(before, after)| after - before - 2 < hold);
         }
         let ended = run.after.is_some_and(|after| after - run.last <= REACH);
-        if !whole && !ended {
+        // What lies between far buckets may still be on its way.
+        if !whole && (!ended || run.way > REACH) {
             return false;
         }
         if !self.is_overruled(line, run, rule) {
-            self.tell(line, index, (run.first, run.last), run.worst, found);
+            self.tell(line, index, run, found);
         }
         true
     }
 
-    fn tell(
-        &mut self,
-        line: Line,
-        rule: usize,
-        (first, last): (i64, i64),
-        worst: f64,
-        found: &mut Vec<Found>,
-    ) {
+    fn tell(&mut self, line: Line, rule: usize, run: &Run, found: &mut Vec<Found>) {
         make_room(&mut self.told, MOST_TOLD);
-        self.told.push_back(Told { rule, first, last });
+        let (first, last, worst) = (run.first, run.last, run.worst);
+        self.told.push_back(Told {
+            rule,
+            first,
+            last,
+            before: run.before,
+            after: run.after,
+        });
         let (onset, end) = (Window::start(first), Window::start(last + 1));
         let episode = Episode { onset, end, worst };
         let kind = line.0;
@@ -315,6 +352,15 @@ impl Past {
             kind,
             episode,
         });
+    }
+
+    /// True if a leading source measured then, and nothing between: what was well is not kept, so a missing bucket alone
+    /// does not say that nobody measured.
+    fn is_paced(&self, line: Line, from: i64, to: i64) -> bool {
+        let mut led = self.led.iter().filter(|led| led.line == line);
+        let inside = |led: &Led| led.first < to && led.last > from;
+        let ends = |led: &Led| led.first == to || led.last == from;
+        led.clone().any(ends) && !led.any(inside)
     }
 
     /// True if a leading source, or one of a better kind, measured at least half of that time.
@@ -364,26 +410,19 @@ impl Past {
                 .iter()
                 .find(|(at, _)| *at == spot)
                 .map(|(_, mean)| *mean);
-            let level = value.and_then(|value| Some((value, threshold::spot(value, rule)?)));
+            let level = value.and_then(|value| threshold::spot(value, rule));
             let is_past = Window::start(spot + 1) + rule::fresh_for(line.0) <= now;
             let is_told =
                 |told: &Told| told.rule == index && (told.first..=told.last).contains(&spot);
-            let (first, last) = (spot, spot);
-            let run = Run {
-                first,
-                last,
-                worst: 0.0,
-                before: None,
-                after: None,
-            };
-            if let Some((value, _)) = level
+            let run = Run::of_one(spot, value.unwrap_or_default(), None);
+            if level.is_some()
                 && is_past
                 && !others
                 && !led
                 && !self.told.iter().any(is_told)
                 && !self.is_overruled(line, &run, rule)
             {
-                self.tell(line, index, (spot, spot), value, found);
+                self.tell(line, index, &run, found);
             }
         }
     }
@@ -442,13 +481,18 @@ fn joined(open: Option<&Open>, window: Option<&Window>, line: Line) -> Vec<(i64,
         .collect()
 }
 
-/// The runs beyond a rule's first cut.
-fn runs(joined: &[(i64, f64)], rule: &Threshold) -> Vec<Run> {
-    let (mut runs, mut before) = (Vec::<Run>::new(), None);
-    for &(at, value) in joined {
+/// The runs beyond a rule's first cut. `paced`: nothing was measured between two buckets.
+fn runs(joined: &[(i64, f64)], rule: &Threshold, paced: impl Fn(i64, i64) -> bool) -> Vec<Run> {
+    let (mut runs, mut before, mut way_before) = (Vec::<Run>::new(), None, None);
+    for (place, &(at, value)) in joined.iter().enumerate() {
         let beyond = is_beyond_first(value, rule);
+        let way = before.map(|before| at - before);
+        let way_after = joined.get(place + 1).map(|(next, _)| next - at);
+        let goes_on =
+            |way: i64| way <= REACH || goes_on(way, way_before, way_after) && paced(at - way, at);
         match runs.last_mut().filter(|run| Some(run.last) == before) {
-            Some(run) if beyond && at - run.last <= REACH => {
+            Some(run) if beyond && way.is_some_and(goes_on) => {
+                run.way = run.way.max(at - run.last);
                 run.last = at;
                 run.worst = threshold::worse(rule.side, run.worst, value);
             }
@@ -457,25 +501,23 @@ fn runs(joined: &[(i64, f64)], rule: &Threshold) -> Vec<Run> {
                     run.after = Some(at);
                 }
                 if beyond {
-                    let (first, last) = (at, at);
-                    runs.push(Run {
-                        first,
-                        last,
-                        worst: value,
-                        before,
-                        after: None,
-                    });
+                    runs.push(Run::of_one(at, value, before));
                 }
             }
         }
-        before = Some(at);
+        (before, way_before) = (Some(at), way);
     }
     runs
+}
+
+/// As for the live rules; what was measured after it tells the pace as well.
+fn goes_on(way: i64, before: Option<i64>, after: Option<i64>) -> bool {
+    threshold::goes_on(way, before) || threshold::goes_on(way, after)
 }
 
 crate::canonical_fields! {
     Open { buckets, left }
     Led { line, first, last }
-    Told { rule, first, last }
+    Told { rule, first, last, before, after }
     Past { open, led, told, spots, fed, look }
 }

@@ -385,7 +385,7 @@ pub fn is_critical(condition: Condition, priority: Priority) -> bool {
 /// The definition of the threshold rules, for the hash that alerts carry.
 #[must_use]
 pub fn definition(scale_2: bool) -> String {
-    let mut text = String::from("thresholds/1 bucket 10 s trimmed mean\n");
+    let mut text = String::from("thresholds/2 bucket 10 s trimmed mean\n");
     for rule in thresholds(scale_2) {
         text.push_str(&format!(
             "{rule:?} fresh {:?}\n",

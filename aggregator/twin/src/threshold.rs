@@ -10,6 +10,16 @@ use crate::window::{BUCKET, Window};
 
 /// Missing buckets in a row that do not end a run: a sensor that reconnects takes half a minute.
 pub(crate) const BRIDGED: i64 = 3;
+/// The longest way to the next measured bucket that a sensor's own pace explains: what comes less often is a row of
+/// spot checks.
+pub(crate) const PACED: i64 = rule::SPOT_BEFORE.as_micros() / BUCKET.as_micros() + 1;
+
+/// True if a run goes on over the way between two measured buckets; `other` is the way to the one before or after
+/// them. A sensor that sends each minute has missing buckets all the time: what it says twice in a row held between.
+pub(crate) fn goes_on(way: i64, other: Option<i64>) -> bool {
+    let is_pace = |other: i64| way.max(other) <= PACED && way <= other + other / 2 + 1;
+    way <= BRIDGED + 1 || other.is_some_and(is_pace)
+}
 
 /// A run of buckets beyond a cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,29 +30,35 @@ pub(crate) struct Run {
     pub(crate) newest: f64,
 }
 
-/// The run of buckets beyond `cut` that ends with bucket `last`, if it lasted for `hold` and half of it was
-/// measured.
+/// The run of buckets beyond `cut` that ends with bucket `last`, if it lasted for `hold`.
 pub(crate) fn run(window: &Window, last: i64, side: Side, cut: f64, hold: Span) -> Option<Run> {
     let newest = window.mean(last)?;
-    let (mut first, mut measured, mut missing) = (last, 0, 0);
-    for index in (window.oldest()..=last).rev() {
-        match window.mean(index) {
-            Some(mean) if is_beyond(side, mean, cut) => {
-                (first, missing) = (index, 0);
-                measured += 1;
-            }
-            Some(_) => break,
-            None => missing += 1,
-        }
-        if missing > BRIDGED {
+    let measured = (window.oldest()..=last).rev();
+    let mut measured = measured.filter_map(|index| Some((index, window.mean(index)?)));
+    let beyond = |(_, mean): &(i64, f64)| is_beyond(side, *mean, cut);
+    let (mut first, mut next) = (None, measured.next());
+    while let Some((index, _)) = next.filter(beyond) {
+        first = Some(index);
+        let before = measured.next();
+        let Some((way, far)) = before.map(|(at, _)| (index - at, at)) else {
+            break;
+        };
+        // The one before that is looked at only where it matters.
+        let other = || {
+            let mut older = (window.oldest()..far).rev();
+            older
+                .find(|at| window.mean(*at).is_some())
+                .map(|at| far - at)
+        };
+        if !goes_on(way, None) && !goes_on(way, other()) {
             break;
         }
+        next = before;
     }
     // The first and the last bucket may be beyond by a part of their time only: together they count as one.
-    let buckets = last - first + 1;
-    let lasted = (buckets - 1).saturating_mul(BUCKET.as_micros());
-    let holds = measured > 0 && lasted >= hold.as_micros() && measured * 2 >= buckets;
-    holds.then(|| Run {
+    let first = first?;
+    let lasted = (last - first).saturating_mul(BUCKET.as_micros());
+    (lasted >= hold.as_micros()).then(|| Run {
         onset: Window::start(first),
         newest,
     })
@@ -150,6 +166,30 @@ mod tests {
         );
         let w = window(&[Some(90), Some(90), None, None, None, None, Some(90)]);
         assert_eq!(run(&w, 6, Side::Below, 92.0, Span::from_secs(20)), None);
+    }
+
+    #[test]
+    fn a_slow_sensor_is_believed_at_its_own_pace() {
+        let every = |buckets: usize, values: &[i64]| {
+            let gap = core::iter::repeat_n(None, buckets - 1);
+            let values: alloc::vec::Vec<_> = values
+                .iter()
+                .flat_map(|value| core::iter::once(Some(*value)).chain(gap.clone()))
+                .collect();
+            let last = values.iter().rposition(Option::is_some).expect("measured");
+            let w = window(&values);
+            run(&w, last as i64, Side::Below, 88.0, Span::from_secs(30)).map(|run| run.onset)
+        };
+        for buckets in [1, 2, 3, 6, 12, 30] {
+            let low = [96, 96, 96, 87, 87, 87, 87];
+            let onset = Some(Window::start(3 * buckets as i64));
+            assert_eq!(every(buckets, &low), onset, "each {buckets}");
+            if buckets > 3 {
+                let lone = [96, 96, 96, 87];
+                assert_eq!(every(buckets, &lone), None, "a lone one, each {buckets}");
+            }
+        }
+        assert_eq!(every(40, &[96, 87, 87]), None, "a row of spot checks");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::rhythm;
 use crate::rule::{self, Level, Side, Threshold, fingerprint};
 
 /// Names the threshold rules.
-pub(crate) const THRESHOLDS: &str = "thresholds/1";
+pub(crate) const THRESHOLDS: &str = "thresholds/2";
 /// Names the technical rules.
 pub(crate) const TECHNICAL: &str = "technical/2";
 

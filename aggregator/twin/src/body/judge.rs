@@ -70,7 +70,8 @@ impl Body {
         }
     }
 
-    /// Nothing came after readings beyond a cut: what there is of the last ten seconds is all there will be.
+    /// Nothing came after readings beyond a cut, or the sensor is slow: what there is of the last ten seconds is all
+    /// there will be.
     pub(super) fn judge_last(
         &mut self,
         kind: Kind,
@@ -82,7 +83,7 @@ impl Body {
             channel.unjudged = None;
         }
         if let Some(last) = self.window(kind).and_then(Window::newest) {
-            self.judge_thresholds(kind, last, false, now, life, out);
+            self.judge_thresholds(kind, last, true, now, life, out);
         }
     }
 

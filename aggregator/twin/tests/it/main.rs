@@ -10,6 +10,7 @@ mod glucose;
 mod local;
 mod models;
 mod order;
+mod pace;
 mod past;
 #[path = "../../examples/support/mod.rs"]
 mod shared;

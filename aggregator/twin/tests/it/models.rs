@@ -26,12 +26,12 @@ fn the_cards_name_the_models_of_this_build() {
         ),
         (
             "thresholds",
-            String::from("thresholds/1"),
+            String::from("thresholds/2"),
             hash(&rule::definition(false)),
         ),
         (
             "thresholds, scale 2",
-            "thresholds/1".into(),
+            "thresholds/2".into(),
             hash(&rule::definition(true)),
         ),
         (

@@ -77,16 +77,16 @@ fn parts_are_joined_in_whatever_order_they_come() {
         let mut world = World::new();
         world.live(well(0..100));
         world.live(low(100..110));
-        world.live(low(140..150));
-        world.live(well(150..200));
+        world.live(low(150..160));
+        world.live(well(160..200));
         let back = 300 + hours * HOUR;
         world.live(well(back..back + 60));
-        for begin in [130, 120, 110] {
+        for begin in [140, 130, 120, 110] {
             world.readings(back + 60, low(begin..begin + 10));
             world.tick(back + 60);
         }
         world.tick(back + 200);
-        assert_eq!(findings(&world, LOW), [(100, 150)], "after {hours} hours");
+        assert_eq!(findings(&world, LOW), [(100, 160)], "after {hours} hours");
     }
 }
 
@@ -368,9 +368,10 @@ proptest! {
             })
             .collect();
         for (from, to) in &episodes {
-            // Within a minute of an episode that was told it is the same one.
+            // Within a minute of an episode that was told it is the same one; what parts the two may come later than what
+            // bridges them, forty seconds.
             prop_assert!(
-                told.iter().any(|(onset, until)| onset - 60 <= *to && until + 60 >= *from),
+                told.iter().any(|(onset, until)| onset - 100 <= *to && until + 100 >= *from),
                 "{from}..{to} is not told: {told:?}"
             );
         }
@@ -380,4 +381,29 @@ proptest! {
             prop_assert!(value.is_some_and(|value| *value < 92.0), "{onset}: {values:?}");
         }
     }
+}
+
+/// What was well is not kept for ever: where it was, two low buckets far apart are still no pace of a slow sensor.
+#[test]
+fn what_was_well_parts_also_when_it_is_forgotten() {
+    let live = [5, 19, 25, 28, 31, 37, 39, 40];
+    let is_low = |bucket: i64| bucket < 6 || (21..29).contains(&bucket) || bucket == 40;
+    let of = |bucket: i64| {
+        let begin = 1000 + bucket * 10;
+        let value = if is_low(bucket) { 85.0 } else { 97.0 };
+        (begin..begin + 10)
+            .map(|second| oxygen(second, value))
+            .collect::<Vec<_>>()
+    };
+    let mut world = World::new();
+    for bucket in live {
+        world.live(of(bucket));
+    }
+    let end = 1410 + 4000;
+    world.live(well(end..end + 70));
+    for (place, bucket) in (0..40).filter(|bucket| !live.contains(bucket)).enumerate() {
+        world.readings(end + 71 + i64::try_from(place).expect("small"), of(bucket));
+    }
+    world.tick(end + 1000);
+    assert_eq!(findings(&world, LOW), [(1000, 1060)]);
 }
