@@ -8,6 +8,7 @@ mod beats;
 mod findings;
 mod judge;
 mod kinds;
+mod rate;
 mod shown;
 
 use alloc::boxed::Box;
@@ -31,6 +32,7 @@ use crate::rule;
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::window::{Placed, Window};
+use rate::Rate;
 
 /// What time alone can bring about. The order breaks ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +64,10 @@ pub(crate) struct Body {
     beats_of: Option<(Origin, bool)>,
     runs: VecDeque<((StreamId, ContextId, SourceId), u64)>,
     last_run: u64,
+    /// What beats say of the heart rate, and when a source last told it itself.
+    rate: Rate,
+    late_rate: Rate,
+    rate_told: Option<Time>,
     past: Past,
     /// Electrocardiograms, and the newest interval of a strap.
     leads: BTreeMap<Origin, Arc<Lead>>,
@@ -91,11 +97,26 @@ impl Body {
     }
 
     /// Takes a reading that was applied.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the one door; what a reading comes with"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
     pub(crate) fn take(
+        &mut self,
+        origin: Origin,
+        context: ContextId,
+        reading: &Reading,
+        effective: Time,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        if reading.kind == Kind::HeartRate && usable(reading).is_some() {
+            self.rate_told = Some(self.rate_told.map_or(effective, |told| told.max(effective)));
+        }
+        self.place(origin, context, reading, effective, known, life, out);
+    }
+
+    /// Puts a reading where it belongs.
+    #[expect(clippy::too_many_arguments, reason = "what a reading comes with")]
+    fn place(
         &mut self,
         origin: Origin,
         context: ContextId,

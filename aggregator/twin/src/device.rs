@@ -124,6 +124,25 @@ impl Device {
         }
     }
 
+    /// Takes a block of a waveform that ends at `effective`, both cut to known time: a patch that sends nothing else is
+    /// heard by it, and is on the body unless it says that it is not. Where nothing changes from one sample to the next
+    /// nothing is measured: an electrode is off, or the amplifier at its limit.
+    pub(crate) fn block(&mut self, quality: Quality, flat: bool, effective: Time, heard: Time) {
+        self.listen(heard);
+        if self.measured.is_some_and(|measured| effective < measured) {
+            return;
+        }
+        self.measured = Some(effective);
+        if quality.has(Quality::NO_CONTACT) {
+            self.set_off(None, effective, true);
+            self.contact = Some(false);
+        } else if flat {
+            self.set_off(None, effective, false);
+        } else if quality.usable() {
+            self.is_worn(None, effective);
+        }
+    }
+
     /// For people: name and address.
     pub(crate) fn label(&self) -> String {
         match (self.name.is_empty(), self.address.is_empty()) {
@@ -213,11 +232,16 @@ impl Device {
             }
             return Worn::Nothing;
         }
+        self.is_worn(Some(reading.kind), effective)
+    }
+
+    /// Something usable of the body came: of a kind, or a waveform.
+    fn is_worn(&mut self, kind: Option<Kind>, effective: Time) -> Worn {
         self.body = Some(effective);
         let Some(off) = self
             .off
             .as_mut()
-            .filter(|off| off.kind.is_none_or(|kind| kind == reading.kind))
+            .filter(|off| off.kind.is_none() || off.kind == kind)
         else {
             return Worn::Nothing;
         };

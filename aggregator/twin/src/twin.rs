@@ -502,7 +502,14 @@ impl Twin {
                 continue;
             }
             stream.counters.blocks_applied += 1;
-            alive |= stream.hear(block.received.min(known), known);
+            let received = block.received.min(known);
+            alive |= stream.hear(received, known);
+            fresh |= known.since(received) < rule::GATEWAY_SILENT;
+            let device = stream.devices.entry(block.source).or_default();
+            let flat = block.numbers.windows(2).all(|pair| pair[0] == pair[1]);
+            device.block(block.quality, flat, last.min(known), received);
+            stream.facts.heard(received);
+            technical::heard(id, block.source, stream, known, &mut self.life, out);
             let origin = (id, block.source);
             self.body.wave(origin, block, known, &mut self.life, out);
         }

@@ -9,8 +9,11 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use vitals::{ContextId, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Wave, Waveform};
+use vitals::{
+    ContextId, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value, Wave, Waveform,
+};
 
+use super::rate::HEART_RATE;
 use super::{Body, findings};
 use crate::alert::{Condition, Priority};
 use crate::channel::{Channel, Origin, usable};
@@ -24,6 +27,9 @@ use crate::words;
 
 /// A strap without an interval for so long leaves its place to an ECG.
 const STRAP_SILENT: Span = Span::from_secs(10);
+/// Beats of less quality than this are not counted for a heart rate: noise alone gives 0, a heart at 220 a minute 0.64, an
+/// ECG whose bursts of muscle noise are as strong as itself 0.61.
+const RATE_FROM: f64 = 0.4;
 /// Sources of an ECG that are looked at; the one that has been silent for longest makes room.
 const LEADS: usize = 2;
 /// Runs of beats from an ECG have numbers of their own.
@@ -57,6 +63,7 @@ impl Body {
             run,
         };
         if outdated {
+            self.say_rate(origin, &beat, true, known, life, out);
             if let Some(episode) = self.beats_past.take(beat, known) {
                 findings::find_fibrillation(&episode, known, life, out);
             }
@@ -64,7 +71,53 @@ impl Body {
         }
         self.lead_by((origin, false));
         let quality = self.rr_quality();
+        self.say_rate(
+            origin,
+            &beat,
+            !self.is_live(effective, known),
+            known,
+            life,
+            out,
+        );
         self.follow(beat, true, quality, known, life, out);
+    }
+
+    /// What the beats say of the heart rate, where no source tells it: the electrocardiogram of a patch is watched like
+    /// a strap. `late`: they are not in the order of those that are about now.
+    fn say_rate(
+        &mut self,
+        origin: Origin,
+        beat: &Beat,
+        late: bool,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let rate = if late {
+            &mut self.late_rate
+        } else {
+            &mut self.rate
+        };
+        let Some(value) = rate.take(beat) else {
+            return;
+        };
+        let is_told = |told: Time| beat.at.since(told) < rule::fresh_for(HEART_RATE);
+        if self.rate_told.is_some_and(is_told) {
+            return;
+        }
+        let reading = Reading {
+            kind: HEART_RATE,
+            value: Value::Measured(value),
+            source: origin.1,
+            sequence: beat.sequence,
+            effective: beat.at,
+            received: known,
+            quality: Quality::GOOD,
+            device: None,
+        };
+        // The context tells runs of intervals apart; this is none.
+        let context = ContextId([0; 16]);
+        self.place(origin, context, &reading, beat.at, known, life, out);
     }
 
     /// A beat of the source that counts. `may_live`: it is not of the past already.
@@ -196,6 +249,10 @@ impl Body {
                     run: ELECTRIC | beat.run,
                 };
                 let quality = self.doubt(origin);
+                if self.tells_rate(origin) {
+                    let late = late || !self.is_live(counted.at, known);
+                    self.say_rate(origin, &counted, late, known, life, out);
+                }
                 self.follow(counted, !late, quality, known, life, out);
             }
             // Of the beats in their own time, however late they became known.
@@ -234,6 +291,12 @@ impl Body {
         } else {
             Quality::GOOD
         }
+    }
+
+    /// True if so much of what this ECG gives are beats that their number says something.
+    fn tells_rate(&self, origin: Origin) -> bool {
+        let quality = self.leads.get(&origin).and_then(|lead| lead.quality());
+        quality.is_none_or(|quality| quality >= RATE_FROM)
     }
 
     /// When the last beats of an ECG are said if nothing more comes.

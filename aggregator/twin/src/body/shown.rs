@@ -90,5 +90,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, leads, strap, past, warning, late, score_due }
+    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, leads, strap, past, warning, late, score_due }
 }

@@ -29,6 +29,9 @@ pub(super) const DELAY: u64 = wavelet::HALF as u64 + AROUND + OPEN;
 const LOWEST: f64 = 15.0;
 /// Two beats are never closer.
 const REFRACTORY: f64 = 50.0;
+/// A beat may come so long after the one before (15 a minute) before the level of beats is doubted: what is lower between
+/// them are P and T waves.
+const SLOWEST: f64 = 1000.0;
 /// The T wave of a broad beat comes so soon after it, and is lower.
 const T_WAVE: f64 = 100.0;
 /// Half of a template.
@@ -40,6 +43,12 @@ const SHIFT: u64 = 5;
 const CANDIDATES: usize = 32;
 /// Beats that levels and intervals are learned from.
 const LEARNED: usize = 9;
+/// So many times as high as the last beats ...
+const LOUD: f64 = 4.0;
+/// ... so often ...
+const LOUDER: u8 = 5;
+/// ... never so far apart.
+const FAR: u64 = 1250;
 /// After so many clear beats that are unlike the template it is learned anew.
 const RELEARN: u8 = 10;
 /// Before so many samples nothing is known about levels.
@@ -103,6 +112,8 @@ pub(super) struct Finder {
     offset: f64,
     /// Clear beats in a row that the template is not like.
     unlike: u8,
+    /// The last candidate that stood far out, and how many did.
+    loud: (u64, u8),
 }
 
 impl Finder {
@@ -180,24 +191,37 @@ impl Finder {
     /// Candidates before `known`: what is around them is known.
     fn judge(&mut self, known: u64) {
         if self.heights.is_empty() {
-            // Nothing is known yet: the highest of each of three stretches, and of these the middle one.
-            let mut highest = [0.0f64; 3];
-            for (place, value) in self.envelope.last(450).enumerate() {
-                let of = &mut highest[(place / 150).min(2)];
-                *of = of.max(value);
-            }
-            highest.sort_unstable_by(f64::total_cmp);
-            self.heights.push_back(highest[1]);
+            // Nothing is known yet. The highest: a slow heart beats once in that time, and a level that is too high fades.
+            let highest = self.envelope.last(450).fold(0.0, f64::max);
+            self.heights.push_back(highest);
         }
         while let Some((at, height)) = self.waiting.front().copied() {
             if at > known {
                 return;
             }
             self.waiting.pop_front();
+            self.doubt_level(at, height);
             let candidate = self.candidate(at, height);
             if self.open.len() < CANDIDATES {
                 self.open.push_back(candidate);
             }
+        }
+    }
+
+    /// What stands far out again and again is the beats: what the level was learned from were P and T waves. At the begin
+    /// of a run the first is enough, for a slow heart beats after they are seen.
+    fn doubt_level(&mut self, at: u64, height: f64) {
+        if height <= LOUD * self.level() {
+            return;
+        }
+        let (last, count) = self.loud;
+        let count = if at - last > FAR { 1 } else { count + 1 };
+        self.loud = (at, count);
+        if count >= LOUDER || at < FAR {
+            self.heights.clear();
+            self.heights.push_back(height);
+            self.template.clear();
+            self.loud = (at, 0);
         }
     }
 
@@ -370,10 +394,10 @@ impl Finder {
             .open
             .front()
             .map_or(0.0, |first| first.at as f64 - last);
-        if since < 500.0 {
+        if since < SLOWEST {
             1.0
         } else {
-            libm::exp(-(since - 500.0) / 250.0).max(0.02)
+            libm::exp(-(since - SLOWEST) / 250.0).max(0.02)
         }
     }
 
@@ -487,7 +511,7 @@ impl Finder {
 pub(super) fn definition() -> String {
     alloc::format!(
         "apart {APART} around {AROUND} open {OPEN} refractory {REFRACTORY} t wave {T_WAVE} template {TEMPLATE} shift {SHIFT} \
-         learned {LEARNED} relearn {RELEARN} lowest {LOWEST}"
+         learned {LEARNED} relearn {RELEARN} loud {LOUD} {LOUDER} {FAR} slowest {SLOWEST} lowest {LOWEST}"
     )
 }
 
@@ -521,5 +545,5 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 crate::canonical_fields! {
     Candidate { at, height, floor, bend, fit, peak }
-    Finder { raw, real, envelope, waiting, open, last, heights, intervals, template, offset, unlike }
+    Finder { raw, real, envelope, waiting, open, last, heights, intervals, template, offset, unlike, loud }
 }

@@ -28,7 +28,7 @@ pub use lead::{Counts, Lead, Taken};
 use resample::Resampler;
 
 /// Name and version.
-pub const MODEL: &str = "qrs-wavelet-path/1";
+pub const MODEL: &str = "qrs-wavelet-path/2";
 /// Samples a second that the finder works on.
 pub const RATE: u32 = 250;
 /// Rates that are taken, in samples in a thousand seconds.

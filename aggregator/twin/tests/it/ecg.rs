@@ -3,6 +3,7 @@
 
 use twin::alert::{Change, Condition};
 use twin::ecg::{Beat, Counts, Lead};
+use twin::event::Link;
 use twin::view::BeatView;
 use twin::{Effect, Event, step};
 use vitals::gatt::Decimal;
@@ -10,7 +11,7 @@ use vitals::{Kind, Quality, Reading, Span, Time, Wave, Waveform};
 
 use crate::shared::electric::{self, Match};
 use crate::shared::{Chance, recorded, recordings};
-use crate::support::{STRAP, World, at, batch, reading};
+use crate::support::{STRAP, World, at, batch, reading, report};
 
 /// A block of microvolts that begins `micros` after the zero of the test.
 fn block(sequence: u64, micros: f64, rate: f64, microvolts: &[f64]) -> Waveform {
@@ -322,6 +323,136 @@ fn fibrillation_in_an_electrocardiogram_raises_the_alert() {
     let before = world.twin.ecg_counts()[0].2.beats;
     world.tick(140);
     assert!(world.twin.ecg_counts()[0].2.beats > before);
+}
+
+/// A heart that beats steadily, so many times a minute.
+fn steady(rate: f64, seconds: f64) -> Vec<Waveform> {
+    let beats = (seconds * rate / 60.0) as usize;
+    let truth: Vec<f64> = (1..beats).map(|n| n as f64 * 60.0 / rate).collect();
+    let signal = electric::signal(&mut Chance(31), &truth, seconds, 130.0);
+    blocks(&signal, 130.0, 130)
+}
+
+fn told(world: &mut World, blocks: Vec<Waveform>) {
+    for (second, mut block) in (1..).zip(blocks) {
+        block.received = at(second);
+        beats_of(world, at(second), vec![block]);
+        world.tick(second);
+    }
+}
+
+/// From the slowest heart that is alive to the fastest, also where the first seconds hold no beat at all.
+#[test]
+fn beats_are_found_from_twenty_to_two_hundred_and_twenty_a_minute() {
+    for rate in [20.0, 28.0, 35.0, 45.0, 60.0, 100.0, 145.0, 180.0, 220.0] {
+        let (found, ..) = fed(&steady(rate, 60.0));
+        assert_eq!(found.len() + 1, rate as usize, "{rate}");
+        assert!(found.iter().all(|beat| beat.quality > 0.5), "{rate}");
+    }
+}
+
+/// A block of the conduction: from one beat to the next the heart is slow. And a signal that is six times as high from
+/// one moment to the next, because an electrode was moved.
+#[test]
+fn a_heart_that_slows_at_once_and_a_signal_that_grows_at_once_are_followed() {
+    let fast = (1..72).map(f64::from).map(|n| n * 60.0 / 72.0);
+    let slow = (1..30).map(|n| 60.0 + 2.2 * f64::from(n));
+    let truth: Vec<f64> = fast.chain(slow).collect();
+    let mut signal = electric::signal(&mut Chance(33), &truth, 126.0, 250.0);
+    let (found, ..) = fed(&blocks(&signal, 250.0, 250));
+    let of = Match::of(&seconds(&found), &truth);
+    assert_eq!((of.found, of.both), (truth.len(), truth.len()), "{of:?}");
+    for value in &mut signal[30 * 250..] {
+        *value *= 6.0;
+    }
+    let (found, ..) = fed(&blocks(&signal, 250.0, 250));
+    let of = Match::of(&seconds(&found), &truth);
+    assert!(
+        of.both + 8 >= truth.len() && of.found <= truth.len() + 8,
+        "{of:?}"
+    );
+    let last = seconds(&found).into_iter().filter(|at| *at > 40.0).count();
+    let real = truth.iter().filter(|at| **at > 40.0).count();
+    assert_eq!(last, real, "ten seconds later it is as before");
+}
+
+/// A patch that sends an electrocardiogram and nothing else is watched like a strap.
+#[test]
+fn a_heart_rate_is_read_from_an_electrocardiogram_and_watched() {
+    for (rate, condition) in [
+        (35.0, Some(Condition::HeartRateLow)),
+        (72.0, None),
+        (145.0, Some(Condition::HeartRateHigh)),
+    ] {
+        let mut world = World::new();
+        told(&mut world, steady(rate, 150.0));
+        let mut view = world.twin.channels().into_iter();
+        let channel = view.find(|view| view.kind == Kind::HeartRate);
+        let value = channel.and_then(|view| view.value).expect("told");
+        assert!((value - rate).abs() <= 1.0, "{value} for {rate}");
+        for other in [Condition::HeartRateLow, Condition::HeartRateHigh] {
+            let raised = world.count(other, Change::Raised);
+            assert_eq!(raised, usize::from(condition == Some(other)), "{rate}");
+        }
+    }
+}
+
+/// What an hour in the gateway's buffer holds is a finding.
+#[test]
+fn a_slow_heart_in_a_late_electrocardiogram_is_a_finding() {
+    let mut world = World::new();
+    let late = steady(35.0, 120.0);
+    beats_of(&mut world, at(3600), late);
+    world.tick(3800);
+    assert_eq!(world.count(Condition::HeartRateLow, Change::Finding), 1);
+    assert_eq!(world.count(Condition::HeartRateLow, Change::Raised), 0);
+}
+
+/// Where a sensor tells the rate itself, beats add nothing to it.
+#[test]
+fn a_rate_that_is_told_is_not_read_from_beats() {
+    let mut world = World::new();
+    for (second, block) in (1..).zip(steady(145.0, 120.0)) {
+        world.readings(second, vec![reading(STRAP, Kind::HeartRate, second, 90.0)]);
+        beats_of(&mut world, at(second), vec![block]);
+    }
+    assert_eq!(world.count(Condition::HeartRateHigh, Change::Raised), 0);
+    let mut view = world.twin.channels().into_iter();
+    let rates = view.find(|view| view.kind == Kind::HeartRate);
+    assert_eq!(rates.map(|view| view.count), Some(120));
+}
+
+/// A patch is missed when it falls silent, and reported when its electrode is off.
+#[test]
+fn a_patch_that_falls_silent_or_goes_flat_is_reported() {
+    let patch = || {
+        let mut world = World::new();
+        let devices = vec![report(STRAP, Link::Connected, 0)];
+        world.send(
+            0,
+            twin::event::Batch {
+                devices,
+                ..batch(0, Vec::new())
+            },
+        );
+        world
+    };
+    let mut world = patch();
+    told(&mut world, steady(72.0, 60.0));
+    for second in 61..240 {
+        world.heartbeat(second, second);
+        world.tick(second);
+    }
+    assert_eq!(world.count(Condition::DeviceSilent, Change::Raised), 1);
+    let mut world = patch();
+    let mut list = steady(72.0, 180.0);
+    for block in &mut list[60..150] {
+        block.numbers.fill(7);
+    }
+    told(&mut world, list);
+    assert_eq!(world.count(Condition::SensorOff, Change::Raised), 1);
+    assert_eq!(world.count(Condition::SensorOff, Change::Resolved), 1);
+    assert_eq!(world.count(Condition::HeartRateLow, Change::Raised), 0);
 }
 
 #[test]
