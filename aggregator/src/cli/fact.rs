@@ -32,7 +32,7 @@ pub(super) enum FactCommand {
     },
     /// Record a fact, in place of the one of its id. Some kinds change rules and models: oxygen_target (`--text 88-92`),
     /// oxygen_supply (`--value 2`, litres a minute), consciousness (`--text A`), pregnancy, birth_year (`--value 1947`),
-    /// condition and medication by their codes; `fact list` says how.
+    /// limit (`--text heart_rate_low --value 35`, in place of the first limit for everybody), condition and medication by their codes; `fact list` says how.
     Record {
         /// The patient's id.
         patient: String,
@@ -111,7 +111,15 @@ pub(super) async fn run(command: FactCommand, dir: &CentreDir, clock: Clock) -> 
             ..
         } => {
             let fact = Fact {
-                id: id.unwrap_or_else(|| kind.name().to_owned()),
+                id: id.unwrap_or_else(|| {
+                    // There is one of each limit.
+                    let is_limit = kind == facts::FactKind::Limit;
+                    if is_limit {
+                        text.clone()
+                    } else {
+                        kind.name().to_owned()
+                    }
+                }),
                 kind: kind as i32,
                 code,
                 label,

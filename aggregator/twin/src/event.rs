@@ -88,6 +88,8 @@ pub struct Context {
     pub early_warning_unfit: bool,
     /// Atrial fibrillation is known: another episode is no news.
     pub known_fibrillation: bool,
+    /// The patient's own limits.
+    pub limits: crate::rule::Limits,
 }
 
 /// An assignment of devices to this patient through a gateway.
@@ -256,5 +258,5 @@ crate::canonical_numbers! {
 
 crate::canonical_fields! {
     Void { stream, source, from, to }
-    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation }
+    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation, limits }
 }

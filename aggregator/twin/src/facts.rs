@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use vitals::{Span, Time};
 
 use crate::event::Context;
+use crate::rule::Limits;
 
 /// Facts kept of a patient, those that are over included.
 pub const MOST: usize = 256;
@@ -53,11 +54,13 @@ pub enum FactKind {
     OxygenSupply = 11,
     /// `text`: one letter of ACVPU.
     Consciousness = 12,
+    /// A limit of this patient's own, in `value`; `text`: `heart_rate_low`, `heart_rate_high` or `oxygen_saturation_low`.
+    Limit = 13,
 }
 
 impl FactKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Condition,
         Self::Medication,
         Self::Laboratory,
@@ -70,6 +73,7 @@ impl FactKind {
         Self::OxygenTarget,
         Self::OxygenSupply,
         Self::Consciousness,
+        Self::Limit,
     ];
 
     /// Stable lower-case name.
@@ -88,6 +92,7 @@ impl FactKind {
             Self::OxygenTarget => "oxygen_target",
             Self::OxygenSupply => "oxygen_supply",
             Self::Consciousness => "consciousness",
+            Self::Limit => "limit",
         }
     }
 
@@ -175,6 +180,7 @@ impl Fact {
             FactKind::Consciousness if !matches!(text, "A" | "C" | "V" | "P" | "U") => {
                 unfit("text", "must be A, C, V, P or U (ACVPU)")
             }
+            FactKind::Limit => self.limit().map(|_| ()),
             FactKind::Condition
             | FactKind::Medication
             | FactKind::Laboratory
@@ -188,6 +194,28 @@ impl Fact {
             | FactKind::OxygenSupply
             | FactKind::Consciousness => Ok(()),
         }
+    }
+
+    /// The number of a limit.
+    fn limit(&self) -> Result<u16, Unfit> {
+        let unfit = |field, remedy| Err(Unfit { field, remedy });
+        let Some(range) = Limits::range(&self.text) else {
+            return unfit(
+                "text",
+                "must be heart_rate_low, heart_rate_high or oxygen_saturation_low",
+            );
+        };
+        let value = self.value.unwrap_or_default();
+        let whole = range.into_iter().find(|whole| f64::from(*whole) == value);
+        whole.map_or_else(
+            || {
+                unfit(
+                    "value",
+                    "must be a whole number: 31 to 60 for heart_rate_low, 100 to 149 for heart_rate_high, 89 to 95 for oxygen_saturation_low",
+                )
+            },
+            Ok,
+        )
     }
 
     /// Until when it says something about now.
@@ -234,6 +262,8 @@ const NOT_FOR_CHILDREN: &str =
     "NEWS2 and MEWS are not for people under 16: they are not shown and raise nothing";
 const NOT_IN_PREGNANCY: &str =
     "NEWS2 and MEWS do not hold in pregnancy: they are not shown and raise nothing";
+
+const OWN_LIMIT: &str = "the patient's own limit takes the place of the first limit for everybody; what is most urgent for everybody stays. A gateway that hears nothing from the centre does not know it";
 
 /// A patient's facts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -316,7 +346,22 @@ impl Facts {
             alert_and_oriented: conscious.map(|fact| fact.text == "A"),
             early_warning_unfit: pregnant || self.child(at).is_some(),
             known_fibrillation: self.fibrillation(at).is_some(),
+            limits: Limits {
+                heart_rate_low: self.limit("heart_rate_low", at),
+                heart_rate_high: self.limit("heart_rate_high", at),
+                oxygen_low: self.limit("oxygen_saturation_low", at),
+            },
         }
+    }
+
+    fn own(&self, name: &str, at: Time) -> Option<&Fact> {
+        let of = self.holding(FactKind::Limit, at);
+        of.filter(|fact| fact.text == name)
+            .max_by_key(|fact| (fact.from, &fact.id))
+    }
+
+    fn limit(&self, name: &str, at: Time) -> Option<u16> {
+        self.own(name, at)?.limit().ok()
     }
 
     /// What each fact of the moment changes, or should make people careful about.
@@ -353,6 +398,15 @@ impl Facts {
             self.fibrillation(at),
             "atrial fibrillation is known: an episode is told with low priority",
         );
+        for name in ["heart_rate_low", "heart_rate_high"] {
+            tell(self.own(name, at), OWN_LIMIT);
+        }
+        let oxygen = self.own("oxygen_saturation_low", at);
+        tell(oxygen.filter(|_| scale_2.is_none()), OWN_LIMIT);
+        tell(
+            oxygen.filter(|_| scale_2.is_some()),
+            "not used: with a target of 88-92 % oxygen saturation has the limits of that target",
+        );
         let blockers = [("atc", "C07"), ("sct", "33252009")];
         let blocker = self.coded(FactKind::Medication, &blockers, at);
         tell(
@@ -370,7 +424,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness }
+    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, Limit }
 }
 
 #[cfg(test)]
@@ -464,6 +518,31 @@ mod tests {
         assert_eq!(due(60), Some(at(120)));
         assert_eq!(due(120), Some(at(12 * 60)));
         assert_eq!(due(12 * 60), None);
+    }
+
+    #[test]
+    fn a_limit_is_named_whole_and_within_bounds() {
+        let limit = |name: &str, value| Fact {
+            text: name.into(),
+            ..number("l", FactKind::Limit, value)
+        };
+        for (name, value, field) in [
+            ("heart_rate_low", 35.0, None),
+            ("heart_rate_low", 30.0, Some("value")),
+            ("heart_rate_low", 61.0, Some("value")),
+            ("heart_rate_low", 40.5, Some("value")),
+            ("heart_rate_high", 149.0, None),
+            ("heart_rate_high", 150.0, Some("value")),
+            ("oxygen_saturation_low", 89.0, None),
+            ("oxygen_saturation_low", 88.0, Some("value")),
+            ("temperature", 38.0, Some("text")),
+        ] {
+            let said = limit(name, value).check().err().map(|unfit| unfit.field);
+            assert_eq!(said, field, "{name} {value}");
+        }
+        let target = text("t", FactKind::OxygenTarget, "88-92");
+        let told = facts(&[limit("oxygen_saturation_low", 90.0), target]).influences(at(0));
+        assert!(told.iter().any(|one| one.effect.starts_with("not used")));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use vitals::{Kind, Span};
 
 use crate::alert::{Condition, Priority};
 use crate::care::Duty;
+use crate::event::Context;
 
 /// How old a reading may be and still be about *now*.
 ///
@@ -134,6 +135,88 @@ pub struct Level {
     pub priority: Priority,
 }
 
+/// Up to three levels of a rule.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Levels {
+    of: [Level; 3],
+    count: usize,
+}
+
+impl Levels {
+    const fn of(levels: &[Level]) -> Self {
+        let mut of = [levels[0]; 3];
+        let mut place = 1;
+        while place < levels.len() {
+            of[place] = levels[place];
+            place += 1;
+        }
+        Self {
+            of,
+            count: levels.len(),
+        }
+    }
+}
+
+impl core::ops::Deref for Levels {
+    type Target = [Level];
+
+    fn deref(&self) -> &[Level] {
+        self.of.get(..self.count).unwrap_or_default()
+    }
+}
+
+impl core::fmt::Debug for Levels {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// What is prescribed for one patient in place of the first limit for everybody; in the kinds' units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Heart rate below which people are told.
+    pub heart_rate_low: Option<u16>,
+    /// Heart rate above which people are told.
+    pub heart_rate_high: Option<u16>,
+    /// Oxygen saturation below which people are told.
+    pub oxygen_low: Option<u16>,
+}
+
+impl Limits {
+    /// What a limit of that name may be. None reaches what is most urgent for everybody, and none is so narrow that a
+    /// healthy person passes it all day.
+    #[must_use]
+    pub fn range(name: &str) -> Option<core::ops::RangeInclusive<u16>> {
+        match name {
+            "heart_rate_low" => Some(31..=60),
+            "heart_rate_high" => Some(100..=149),
+            "oxygen_saturation_low" => Some(89..=95),
+            _ => None,
+        }
+    }
+
+    const fn at(&self, condition: Condition) -> Option<u16> {
+        match condition {
+            Condition::HeartRateLow => self.heart_rate_low,
+            Condition::HeartRateHigh => self.heart_rate_high,
+            Condition::OxygenSaturationLow => self.oxygen_low,
+            Condition::AtrialFibrillation
+            | Condition::OxygenSaturationFalling
+            | Condition::EarlyWarningScore
+            | Condition::GlucoseLow
+            | Condition::GlucoseHigh
+            | Condition::GlucoseFalling
+            | Condition::SensorOff
+            | Condition::BatteryLow
+            | Condition::DeviceSilent
+            | Condition::DeviceLost
+            | Condition::GatewaySilent
+            | Condition::ClockWrong
+            | Condition::NotMonitored => None,
+        }
+    }
+}
+
 /// A threshold rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
@@ -144,7 +227,7 @@ pub struct Threshold {
     /// Which side.
     pub side: Side,
     /// First the level that raises, then those that make it more urgent.
-    pub levels: &'static [Level],
+    pub levels: Levels,
     /// It is over when the means were this far back inside the first cut (hysteresis) ...
     pub clear_by: f64,
     /// ... for this long.
@@ -226,9 +309,9 @@ pub const fn thresholds(scale_2: bool) -> [Threshold; 3] {
             kinds: &[Kind::OxygenSaturation],
             side: Side::Below,
             levels: if scale_2 {
-                &OXYGEN_LEVELS_SCALE_2
+                Levels::of(&OXYGEN_LEVELS_SCALE_2)
             } else {
-                &OXYGEN_LEVELS
+                Levels::of(&OXYGEN_LEVELS)
             },
             clear_by: 1.0,
             clear_hold: MINUTE,
@@ -238,7 +321,7 @@ pub const fn thresholds(scale_2: bool) -> [Threshold; 3] {
             condition: Condition::HeartRateHigh,
             kinds: PULSE,
             side: Side::Above,
-            levels: &FAST_LEVELS,
+            levels: Levels::of(&FAST_LEVELS),
             clear_by: 5.0,
             clear_hold: MINUTE,
             label: "Heart rate",
@@ -247,12 +330,37 @@ pub const fn thresholds(scale_2: bool) -> [Threshold; 3] {
             condition: Condition::HeartRateLow,
             kinds: PULSE,
             side: Side::Below,
-            levels: &SLOW_LEVELS,
+            levels: Levels::of(&SLOW_LEVELS),
             clear_by: 3.0,
             clear_hold: MINUTE,
             label: "Heart rate",
         },
     ]
+}
+
+/// The threshold rules for one patient. A limit of their own takes the place of the first cut, and of the same cut for
+/// longer where it is further out; what is most urgent for everybody stays.
+#[must_use]
+pub fn personal(context: &Context) -> [Threshold; 3] {
+    let scale_2 = context.oxygen_target_88_92;
+    thresholds(scale_2).map(|mut rule| {
+        let prescribed = scale_2 && rule.condition == Condition::OxygenSaturationLow;
+        let own = context.limits.at(rule.condition).map(f64::from);
+        let Some(own) = own.filter(|_| !prescribed) else {
+            return rule;
+        };
+        let first = rule.levels.of[0].cut;
+        for (place, level) in rule.levels.of.iter_mut().enumerate() {
+            let further = match rule.side {
+                Side::Below => own < first,
+                Side::Above => own > first,
+            };
+            if level.cut == first && (place == 0 || further) {
+                level.cut = own;
+            }
+        }
+        rule
+    })
 }
 
 /// A single reading with nothing within this span before it and after it is a spot check: it stands for its
@@ -382,11 +490,11 @@ pub fn is_critical(condition: Condition, priority: Priority) -> bool {
     priority == Priority::High && Condition::of_threshold(condition.name()) == Some(condition)
 }
 
-/// The definition of the threshold rules, for the hash that alerts carry.
+/// The definition of the threshold rules for one patient, for the hash that alerts carry.
 #[must_use]
-pub fn definition(scale_2: bool) -> String {
+pub fn definition(context: &Context) -> String {
     let mut text = String::from("thresholds/2 bucket 10 s trimmed mean\n");
-    for rule in thresholds(scale_2) {
+    for rule in personal(context) {
         text.push_str(&format!(
             "{rule:?} fresh {:?}\n",
             rule.kinds.first().map(|kind| fresh_for(*kind))
@@ -416,4 +524,8 @@ pub fn fingerprint(definition: &str) -> [u8; 16] {
         (hash ^ u128::from(byte)).wrapping_mul(PRIME)
     });
     hash.to_be_bytes()
+}
+
+crate::canonical_fields! {
+    Limits { heart_rate_low, heart_rate_high, oxygen_low }
 }

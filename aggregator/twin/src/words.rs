@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use vitals::{Kind, Quality, Time};
 
 use crate::alert::{Condition, Evidence, Priority};
-use crate::event::LocalAlert;
+use crate::event::{Context, LocalAlert};
 use crate::forecast::{self, Fit};
 use crate::life::Draft;
 use crate::rhythm;
@@ -30,7 +30,8 @@ pub(crate) struct Beyond<'a> {
     pub(crate) value: f64,
     pub(crate) at: Time,
     pub(crate) quality: Quality,
-    pub(crate) scale_2: bool,
+    /// What bends the rules for this patient.
+    pub(crate) context: Context,
 }
 
 /// A threshold crossed. `past`: found in late data.
@@ -80,7 +81,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             contribution: 1.0,
         }],
         model: THRESHOLDS,
-        model_hash: fingerprint(&rule::definition(found.scale_2)),
+        model_hash: fingerprint(&rule::definition(&found.context)),
         expected: None,
         probability: None,
         subject: String::new(),
@@ -104,7 +105,7 @@ pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
         value: told.value,
         at: told.as_of,
         quality: Quality::GOOD,
-        scale_2: false,
+        context: Context::default(),
     };
     let mut draft = threshold(&found, past);
     draft.priority = Priority::High;

@@ -1816,6 +1816,9 @@ pub enum FactKind {
     OxygenSupply = 11,
     /// `text`: one letter of ACVPU. Stands for twelve hours.
     Consciousness = 12,
+    /// A limit of this patient's own, in place of the first limit for everybody, in `value`; `text`: "heart_rate_low" (31 to
+    /// 60), "heart_rate_high" (100 to 149), "oxygen_saturation_low" (89 to 95).
+    Limit = 13,
 }
 impl FactKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1837,6 +1840,7 @@ impl FactKind {
             Self::OxygenTarget => "FACT_KIND_OXYGEN_TARGET",
             Self::OxygenSupply => "FACT_KIND_OXYGEN_SUPPLY",
             Self::Consciousness => "FACT_KIND_CONSCIOUSNESS",
+            Self::Limit => "FACT_KIND_LIMIT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1855,6 +1859,7 @@ impl FactKind {
             "FACT_KIND_OXYGEN_TARGET" => Some(Self::OxygenTarget),
             "FACT_KIND_OXYGEN_SUPPLY" => Some(Self::OxygenSupply),
             "FACT_KIND_CONSCIOUSNESS" => Some(Self::Consciousness),
+            "FACT_KIND_LIMIT" => Some(Self::Limit),
             _ => None,
         }
     }

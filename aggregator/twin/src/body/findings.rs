@@ -16,7 +16,7 @@ use crate::words::{self, Beyond};
 
 impl Body {
     fn threshold_rules(&self) -> [Threshold; 3] {
-        rule::thresholds(self.context.oxygen_target_88_92)
+        rule::personal(&self.context)
     }
 
     /// A leading source measured. What its window is about to let go of may be a part of an episode.
@@ -157,7 +157,7 @@ impl Body {
             value: episode.worst,
             at: episode.end,
             quality: Quality::GOOD,
-            scale_2: self.context.oxygen_target_88_92,
+            context: self.context,
         };
         life.finding(words::threshold(&found, true), episode.end, now, out);
     }

@@ -45,9 +45,7 @@ impl Body {
                 .take_while(|other| **other != kind)
                 .any(|other| self.is_fresh(*other, now))
         };
-        let rules = rule::thresholds(self.context.oxygen_target_88_92)
-            .into_iter()
-            .enumerate();
+        let rules = rule::personal(&self.context).into_iter().enumerate();
         rules
             .filter(|(_, rule)| rule.kinds.contains(&kind) && !better(rule))
             .collect::<Vec<_>>()
@@ -121,7 +119,7 @@ impl Body {
                     value: run.newest,
                     at: Window::start(last + 1),
                     quality: channel.quality(),
-                    scale_2: self.context.oxygen_target_88_92,
+                    context: self.context,
                 };
                 self.raise_threshold(&found, known, life, out);
             } else if may_resolve && threshold::is_clear(window, last, &rule) {
@@ -188,7 +186,7 @@ impl Body {
                     value,
                     at: effective,
                     quality: channel.quality(),
-                    scale_2: self.context.oxygen_target_88_92,
+                    context: self.context,
                 };
                 self.raise_threshold(&found, now, life, out);
             } else if threshold::spot_is_clear(value, &rule) {

@@ -1,8 +1,9 @@
 //! The life of physiological alerts: one per episode, acknowledged by people, ended by recovery.
 
 use twin::alert::{AlertId, Change, Condition, Priority, State};
-use twin::facts::FactKind;
-use twin::{Event, FOLD_VERSION};
+use twin::event::Context;
+use twin::facts::{Fact, FactKind};
+use twin::{Event, FOLD_VERSION, rule};
 use vitals::{Kind, Quality, Reading};
 
 use crate::support::{OXIMETER, STRAP, World, at, fact, oxygen, pulse, reading, seconds};
@@ -265,6 +266,56 @@ fn scale_2_moves_the_limits() {
     assert_eq!(world.twin.scores()[0].parts[1].points, Some(0));
     world.live((120..200).map(|second| oxygen(second, 86.0)));
     assert!(world.active(Condition::OxygenSaturationLow).is_some());
+}
+
+/// A trained heart at 37 in its sleep, a team that wants to hear earlier, and what no limit moves.
+#[test]
+fn a_patients_own_limit_moves_the_first_limit_and_never_the_most_urgent() {
+    let limit = |name: &str, value: f64| Fact {
+        value: Some(value),
+        ..fact(name, FactKind::Limit, name)
+    };
+    let mut world = World::new();
+    let own = vec![
+        limit("heart_rate_low", 35.0),
+        limit("oxygen_saturation_low", 90.0),
+        limit("heart_rate_high", 110.0),
+    ];
+    world.facts(1, own);
+    assert_eq!(world.twin.influences().len(), 3);
+    let resting = |second| [pulse(second, 37.0), oxygen(second, 91.0)];
+    world.live((2..700).flat_map(resting));
+    // The score counts as for everybody.
+    let limits = [Condition::HeartRateLow, Condition::OxygenSaturationLow];
+    assert!(limits.iter().all(|of| world.active(*of).is_none()));
+    world.live((700..800).map(|second| pulse(second, 34.0)));
+    let low = world.active(Condition::HeartRateLow).expect("below 35");
+    assert_eq!(low.priority, Priority::Medium);
+    assert!(low.summary.contains("below 35"), "{}", low.summary);
+    let of_all = rule::fingerprint(&rule::definition(&Context::default()));
+    assert_ne!(low.model_hash, of_all, "judged by other numbers");
+    world.live((800..900).map(|second| pulse(second, 29.0)));
+    let low = world.active(Condition::HeartRateLow).expect("still");
+    assert_eq!(low.priority, Priority::High);
+    world.live((900..1100).map(|second| pulse(second, 115.0)));
+    assert!(world.active(Condition::HeartRateLow).is_none());
+    assert!(world.active(Condition::HeartRateHigh).is_some());
+    world.live((1100..1200).map(|second| oxygen(second, 87.0)));
+    let low = world.active(Condition::OxygenSaturationLow);
+    assert_eq!(low.map(|alert| alert.priority), Some(Priority::High));
+    // Taken back, the limits for everybody count again.
+    let mut world = World::new();
+    world.facts(1, vec![limit("heart_rate_low", 35.0)]);
+    world.event(
+        2,
+        Event::Facts {
+            by: "anna".to_owned(),
+            record: Vec::new(),
+            retract: vec!["heart_rate_low".to_owned()],
+        },
+    );
+    world.live((3..100).map(|second| pulse(second, 37.0)));
+    assert!(world.active(Condition::HeartRateLow).is_some());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use twin::event::Context;
 use twin::{forecast, news2, rhythm, rule};
 use vitals::Kind;
 
@@ -27,12 +28,15 @@ fn the_cards_name_the_models_of_this_build() {
         (
             "thresholds",
             String::from("thresholds/2"),
-            hash(&rule::definition(false)),
+            hash(&rule::definition(&Context::default())),
         ),
         (
             "thresholds, scale 2",
             "thresholds/2".into(),
-            hash(&rule::definition(true)),
+            hash(&rule::definition(&Context {
+                oxygen_target_88_92: true,
+                ..Context::default()
+            })),
         ),
         (
             "technical",
