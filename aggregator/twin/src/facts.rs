@@ -55,7 +55,7 @@ pub enum FactKind {
     /// `text`: one letter of ACVPU.
     Consciousness = 12,
     /// A limit of this patient's own, in `value`; `text`: `heart_rate_low`, `heart_rate_high` or `oxygen_saturation_low`.
-    Limit = 13,
+    Limit = 14,
 }
 
 impl FactKind {
