@@ -144,6 +144,7 @@ export const de: Texts = {
     spoken: (priority, count) => `${count} nicht ${count === 1 ? "quittierter Alarm" : "quittierte Alarme"} der Priorität ${PRIORITY[priority].toLowerCase()}`,
   },
   announce: (priority, who, condition) => `Alarm, ${PRIORITY_OF[priority].toLowerCase()} Priorität, ${who}: ${condition}`,
+  urgent: (who, condition, wait, others) => `!!! ${who}: ${condition}, wartet ${wait}${others === 0 ? "" : ` · und ${others} weitere`}`,
   condition: (condition) => CONDITIONS[condition] ?? readable(condition),
 
   kind: (kind) => KIND_NAMES[kind] ?? `Größe ${kind}`,

@@ -130,6 +130,7 @@ export const en = {
       `${count} unacknowledged ${PRIORITY[priority].toLowerCase()} priority ${count === 1 ? "alert" : "alerts"}`,
   },
   announce: (priority: Priority, who: string, condition: string) => `${PRIORITY[priority]} priority alert, ${who}: ${condition}`,
+  urgent: (who: string, condition: string, wait: string, others: number) => `!!! ${who}: ${condition}, waiting ${wait}${others === 0 ? "" : ` · and ${others} more`}`,
   condition: (condition: string) => CONDITIONS[condition] ?? readable(condition),
 
   kind: (kind: Kind) => KIND_NAMES[kind] ?? `Kind ${kind}`,

@@ -21,7 +21,6 @@ function cell(name: string, label: string, ...children: Node[]): HTMLElement {
   return h("div", { class: `cell ${name}` }, h("span", { class: "cell-label" }, label), ...children);
 }
 
-/** What a row is before it comes near the screen: name, reasons and place. Its cells are made when they can be seen. */
 export class RowView {
   readonly root = h("li", { class: "row" });
   readonly patient: string;
@@ -32,45 +31,33 @@ export class RowView {
   readonly #reasons = h("ul", { class: "reasons" });
   readonly #reasonViews = new Map<string, Reason>();
   readonly #calm = h("p", { class: "calm-note" }, words.calm);
-  #cells: Cells | null = null;
-  #row: Row | null = null;
+  readonly #cells: Cells;
 
   constructor(patient: string, app: App) {
     this.patient = patient;
     this.#app = app;
+    this.#cells = new Cells(patient, app);
     set(this.#link, "href", patientLink(patient));
-    this.root.append(h("div", { class: "mark-cell" }, this.#badge.root), h("div", { class: "who" }, h("h3", {}, this.#link, " ", this.#pseudonym), this.#reasons, this.#calm));
+    this.root.append(
+      h("div", { class: "mark-cell" }, this.#badge.root),
+      h("div", { class: "who" }, h("h3", {}, this.#link, " ", this.#pseudonym), this.#reasons, this.#calm),
+      ...this.#cells.roots,
+    );
   }
 
-  /** Near the screen or not. What goes away forgets its trend: it is asked for again. */
-  see(near: boolean): void {
-    if (!near) this.#drop();
-    else if (this.#cells === null) {
-      this.#cells = new Cells(this.patient, this.#app);
-      this.root.append(...this.#cells.roots);
-    }
-    if (this.#row) this.update(this.#row);
-  }
-
+  /** Its trend is forgotten: who comes back asks for it again. */
   destroy(): void {
-    this.#drop();
+    this.#cells.destroy();
   }
 
-  /** Where nothing can be seen of it, only what is about its alerts and name is brought up to date. */
-  place(row: Row): void {
-    const before = this.#row;
-    const named = this.#link.textContent === displayName(this.#app.state, this.patient);
-    if (this.#cells === null && named && before !== null && sameAlerts(before.alerts, row.alerts)) this.#row = row;
-    else this.update(row);
-  }
-
-  update(row: Row): void {
-    this.#row = row;
+  /** `place` of `count` in its group: most rows of a long list are not in the document. */
+  update(row: Row, place: number, count: number): void {
     const top = row.alerts[0];
     const name = displayName(this.#app.state, this.patient);
+    set(this.root, "aria-posinset", place);
+    set(this.root, "aria-setsize", count);
     text(this.#link, name);
     text(this.#pseudonym, name === this.patient ? "" : this.patient);
-    set(this.root, "class", `row ${top ? `${top.priority} ${top.state}` : "none"}`);
     set(this.root, "data-alert", top?.id ?? null);
     toggle(this.#badge.root, "invisible", top === undefined);
     if (top) this.#badge.update(top);
@@ -85,15 +72,8 @@ export class RowView {
       (view, alert) => view.update(alert, this.#app.now(), alert !== top),
     );
     const stale = allStale(this.#app.state.twins.get(this.patient) ?? null, this.#app.now(), this.#app.lineDown());
-    toggle(this.root, "stale-row", stale);
-    this.#cells?.update(row, stale);
-  }
-
-  #drop(): void {
-    if (this.#cells === null) return;
-    this.#cells.destroy();
-    for (const root of this.#cells.roots) root.remove();
-    this.#cells = null;
+    set(this.root, "class", `row ${top ? `${top.priority} ${top.state}` : "none"}${stale ? " stale-row" : ""}`);
+    this.#cells.update(row, stale);
   }
 }
 
@@ -283,10 +263,6 @@ class Cells {
     set(this.#age, "aria-hidden", "true");
     text(this.#ageSpoken, words.dataSpoken(age, stale));
   }
-}
-
-function sameAlerts(a: readonly Alert[], b: readonly Alert[]): boolean {
-  return a.length === b.length && a.every((alert, i) => alert === b[i]);
 }
 
 /** One open alert in a row. */

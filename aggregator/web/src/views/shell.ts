@@ -3,15 +3,17 @@
 
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
-import { displayName, health, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { displayName, health, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
 import { texts } from "../texts.ts";
 import { THEME } from "../prefs.ts";
 import { applyTheme } from "../theme.ts";
 import * as time from "../time.ts";
 import { mark } from "./mark.ts";
-import { Fact, type App } from "./parts.ts";
+import { Fact, patientLink, type App } from "./parts.ts";
 import type { Ringer } from "./ringer.ts";
 
+/** Scrolled less than this the top of a list is seen, pixels. */
+const LIST_SEEN = 160;
 const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
 
 export class Shell {
@@ -30,6 +32,9 @@ export class Shell {
   readonly #connection: Connection;
   readonly #person = h("span", { class: "person", hidden: true });
   readonly #lost = h("div", { class: "lost", hidden: true });
+  /** Who waits most urgently, wherever the page is scrolled and whatever is open. */
+  readonly #urgent = h("a", { class: "urgent-bar", hidden: true });
+  #route = "";
   readonly #polite = h("div", { class: "sr", role: "status", "aria-live": "polite" });
   readonly #assertive = h("div", { class: "sr", role: "alert", "aria-live": "assertive" });
   #health: Health = "connecting";
@@ -62,6 +67,7 @@ export class Shell {
       this.#countsRoot.append(root);
     }
     this.#connection = new Connection(app, local);
+    window.addEventListener("scroll", () => this.#updateUrgent(), { passive: true });
     this.root = h("div", { class: "shell" }, this.#skip(), this.#header(repaint, settings), this.main, this.#polite, this.#assertive);
   }
 
@@ -105,10 +111,12 @@ export class Shell {
         settingsButton(settings),
       ),
       this.#lost,
+      this.#urgent,
     );
   }
 
   show(route: string, signedIn: boolean): void {
+    this.#route = route;
     for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
     for (const part of [this.#nav, this.#countsRoot, this.#connection.root, this.#ringer.button]) show(part, signedIn);
   }
@@ -129,9 +137,26 @@ export class Shell {
     show(this.#person, person !== "" && state.phase === "signed-in");
     text(this.#person, person);
     set(this.#person, "title", texts.tools.person(person));
+    this.#updateUrgent();
     this.#connection.update();
     this.#ringer.paint();
     this.#updateHealth();
+  }
+
+  /** Not where the list of who waits begins on the screen itself. */
+  #updateUrgent(): void {
+    const { state } = this.#app;
+    const list = this.#route === "worklist" || this.#route === "alerts";
+    // It comes and goes with scrolling there, and must move nothing.
+    toggle(this.#urgent, "over", list);
+    const waiting = (list && window.scrollY < LIST_SEEN) || this.#route === "wall" ? [] : openAlerts(state).filter((alert) => alert.priority === "high" && alert.state === "active");
+    const [first] = waiting;
+    const elsewhere = first !== undefined && patientLink(first.patient) !== location.hash;
+    show(this.#urgent, elsewhere);
+    if (!first || !elsewhere) return;
+    set(this.#urgent, "href", patientLink(first.patient));
+    const wait = time.span(this.#app.now() - first.raised);
+    text(this.#urgent, texts.urgent(displayName(state, first.patient), texts.condition(first.condition), wait, waiting.length - 1));
   }
 
   #updateClock(): void {

@@ -1,13 +1,13 @@
-// Who needs someone, in order. Every open alert of a patient is in that patient's row: nothing is folded away. Rows that
-// are far from the screen are a name and their reasons; thousands of them cost little.
+// Who needs someone, in order. Every open alert of a patient is in that patient's row: nothing is folded away. Thousands
+// of rows cost what can be seen of them.
 
 import { neverHidden, passes, type Seen } from "../filter.ts";
-import { h, reconcile, show, text } from "../dom.ts";
+import { h, show, text } from "../dom.ts";
 import { allStale, displayName, worklistMemo, type Group, type Row } from "../store.ts";
 import { texts } from "../texts.ts";
+import { BlockList, Rows } from "./blocks.ts";
 import { FilterBar } from "./filters.ts";
 import type { App, View } from "./parts.ts";
-import { RowView } from "./row.ts";
 
 const words = texts.worklist;
 const GROUPS: readonly Group[] = ["waiting", "taken", "calm"];
@@ -15,8 +15,7 @@ const GROUPS: readonly Group[] = ["waiting", "taken", "calm"];
 interface Section {
   readonly root: HTMLElement;
   readonly count: HTMLElement;
-  readonly list: HTMLElement;
-  readonly views: Map<string, RowView>;
+  readonly list: BlockList;
 }
 
 export class WorklistView implements View {
@@ -29,22 +28,20 @@ export class WorklistView implements View {
   readonly #nobody = h("p", { class: "muted", hidden: true }, words.nobodyPasses);
   readonly #kept = h("p", { class: "notice", role: "status", hidden: true });
   readonly #filters: FilterBar;
-  readonly #rows = worklistMemo();
+  readonly #ordered = worklistMemo();
+  readonly #rows: Rows;
   readonly #groups = new Map<Group, Section>();
-  readonly #views = new WeakMap<Element, RowView>();
-  readonly #near = new Set<RowView>();
-  readonly #observer = new IntersectionObserver((entries) => this.#moved(entries), { rootMargin: "500px" });
-  #current = new Map<string, Row>();
   #placed: readonly Row[] | null = null;
 
   constructor(app: App) {
     this.#app = app;
+    this.#rows = new Rows(app);
     this.#filters = new FilterBar(app, () => this.update());
     this.root = h("div", { class: "page" }, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, words.title), this.#count), this.#filters.root, this.#kept);
     this.root.append(this.#loading, this.#empty, this.#nobody);
     for (const group of GROUPS) {
       const count = h("span", { class: "group-count" });
-      const list = h("ul", { class: "rows" });
+      const list = new BlockList(this.#rows);
       const root = h(
         "section",
         { class: `group ${group}`, hidden: true, "aria-labelledby": `group-${group}` },
@@ -55,16 +52,16 @@ export class WorklistView implements View {
           h("span", { class: "group-hint" }, words.groupHints[group]),
         ),
         columns(),
-        list,
+        list.root,
       );
-      this.#groups.set(group, { root, count, list, views: new Map() });
+      this.#groups.set(group, { root, count, list });
       this.root.append(root);
     }
   }
 
   update(): void {
     const { complete } = this.#app.state;
-    const all = this.#rows(this.#app.state);
+    const all = this.#ordered(this.#app.state);
     show(this.#loading, all.length === 0 && !(complete.twins && complete.alerts));
     show(this.#empty, all.length === 0 && complete.twins && complete.alerts);
     this.#filters.update();
@@ -72,15 +69,11 @@ export class WorklistView implements View {
     text(this.#count, all.length === 0 ? "" : rows.length === all.length ? words.patients(all.length) : words.patientsOf(rows.length, all.length));
     show(this.#nobody, rows.length === 0 && all.length > 0);
     if (rows !== this.#placed) this.#place(rows);
-    for (const view of this.#near) {
-      const row = this.#current.get(view.patient);
-      if (row) view.update(row);
-    }
+    else for (const { list } of this.#groups.values()) list.refresh();
   }
 
   destroy(): void {
-    this.#observer.disconnect();
-    for (const view of this.#near) view.destroy();
+    this.#rows.destroy();
   }
 
   /** The search field, for the keyboard. */
@@ -115,39 +108,16 @@ export class WorklistView implements View {
 
   #place(rows: readonly Row[]): void {
     this.#placed = rows;
-    this.#current = new Map(rows.map((row) => [row.patient, row]));
-    for (const [group, parts] of this.#groups) {
+    const focused = document.activeElement;
+    for (const [group, { root, count, list }] of this.#groups) {
       const members = rows.filter((row) => row.group === group);
-      show(parts.root, members.length > 0);
-      text(parts.count, String(members.length));
-      reconcile(
-        parts.list,
-        parts.views,
-        members,
-        (row) => row.patient,
-        (row) => this.#make(row.patient),
-        (view, row) => view.place(row),
-      );
+      show(root, members.length > 0);
+      text(count, String(members.length));
+      list.place(members);
     }
-  }
-
-  #moved(entries: readonly IntersectionObserverEntry[]): void {
-    for (const entry of entries) {
-      const view = this.#views.get(entry.target);
-      if (!view) continue;
-      // The focus is never taken away with a row's cells.
-      const near = entry.isIntersecting || (entry.target.isConnected && entry.target.contains(document.activeElement));
-      view.see(near);
-      if (near) this.#near.add(view);
-      else this.#near.delete(view);
-    }
-  }
-
-  #make(patient: string): RowView {
-    const view = new RowView(patient, this.#app);
-    this.#views.set(view.root, view);
-    this.#observer.observe(view.root);
-    return view;
+    this.#rows.prune();
+    // A row that went to another group or block took the focus along.
+    if (focused instanceof HTMLElement && focused !== document.activeElement && this.root.contains(focused)) focused.focus({ preventScroll: true });
   }
 }
 
