@@ -74,7 +74,9 @@ export async function survey(page, name, views = EVERY) {
     ensure(found.length === 0, `${where}: accessibility:\n${found.join("\n")}`);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px`);
-    if (shots.folder !== "") await page.screenshot({ path: join(shots.folder, `${name}-${colorScheme}-${size.width}.png`), fullPage: true });
+    // A dialog covers what can be seen, not the whole page.
+    const fullPage = (await page.locator("dialog[open]").count()) === 0;
+    if (shots.folder !== "") await page.screenshot({ path: join(shots.folder, `${name}-${colorScheme}-${size.width}.png`), fullPage });
   }
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize(SIZES[0]);

@@ -27,7 +27,7 @@ const ALERT = Number(option("ALERT", "90")) * 1000;
 const FORECAST = Number(option("FORECAST", "90")) * 1000;
 const CHROMIUM = option("CHROMIUM", "/usr/bin/chromium");
 const NEGATIVE = process.argv.includes("--negative-control");
-const COMMENT = '"><script>alert(2)</script> \u202Ecalled twice';
+const COMMENT = '"><script>alert(2)</script> called twice';
 const NOTE = 'Called; <img src=x onerror="alert(1)"> is not a picture';
 
 async function signIn(page) {

@@ -53,11 +53,13 @@ pub enum FactKind {
     OxygenSupply = 11,
     /// `text`: one letter of ACVPU.
     Consciousness = 12,
+    /// `text`: a name of the IANA time zone database. For screens; nothing here reads it.
+    TimeZone = 13,
 }
 
 impl FactKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Condition,
         Self::Medication,
         Self::Laboratory,
@@ -70,6 +72,7 @@ impl FactKind {
         Self::OxygenTarget,
         Self::OxygenSupply,
         Self::Consciousness,
+        Self::TimeZone,
     ];
 
     /// Stable lower-case name.
@@ -88,6 +91,7 @@ impl FactKind {
             Self::OxygenTarget => "oxygen_target",
             Self::OxygenSupply => "oxygen_supply",
             Self::Consciousness => "consciousness",
+            Self::TimeZone => "time_zone",
         }
     }
 
@@ -128,6 +132,12 @@ pub struct Unfit {
     pub field: &'static str,
     /// What it must be.
     pub remedy: &'static str,
+}
+
+/// By its form: whether there is such a zone is known where a clock is shown.
+fn may_be_a_zone(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+-/".contains(&b);
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() <= 64 && name.bytes().all(fits)
 }
 
 impl Fact {
@@ -175,6 +185,9 @@ impl Fact {
             FactKind::Consciousness if !matches!(text, "A" | "C" | "V" | "P" | "U") => {
                 unfit("text", "must be A, C, V, P or U (ACVPU)")
             }
+            FactKind::TimeZone if !may_be_a_zone(text) => {
+                unfit("text", "must be a time zone, such as Europe/Berlin")
+            }
             FactKind::Condition
             | FactKind::Medication
             | FactKind::Laboratory
@@ -186,7 +199,8 @@ impl Fact {
             | FactKind::Pregnancy
             | FactKind::OxygenTarget
             | FactKind::OxygenSupply
-            | FactKind::Consciousness => Ok(()),
+            | FactKind::Consciousness
+            | FactKind::TimeZone => Ok(()),
         }
     }
 
@@ -527,7 +541,7 @@ mod tests {
     #[test]
     fn unfit_facts_say_what_is_wrong_and_are_not_taken() {
         use FactKind::{
-            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex,
+            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex, TimeZone,
         };
         let ends = Fact {
             to: Some(at(0)),
@@ -544,6 +558,8 @@ mod tests {
             (text("t", OxygenTarget, "90"), "text"),
             (number("o", OxygenSupply, -1.0), "value"),
             (text("a", Consciousness, "alert"), "text"),
+            (text("z", TimeZone, "half past nine"), "text"),
+            (text("z", TimeZone, ""), "text"),
         ];
         for (fact, field) in unfit {
             assert_eq!(fact.check().map_err(|unfit| unfit.field), Err(field));

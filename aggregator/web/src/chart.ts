@@ -21,6 +21,8 @@ export interface ChartData {
   readonly from: number;
   readonly to: number;
   readonly now: number;
+  /** What stands at the line between what was and what is foreseen. */
+  readonly nowLabel: string;
   readonly scale: readonly [number, number];
   /** Points instead of a line: for beats. */
   readonly dots: boolean;
@@ -29,7 +31,6 @@ export interface ChartData {
 export interface ChartText {
   axisTime(ms: number, spanMs: number): string;
   axisValue(value: number): string;
-  now: string;
 }
 
 /** Null: the pointer left. */
@@ -245,7 +246,7 @@ export class TrendChart {
       ctx.fillStyle = colours.muted;
       ctx.textAlign = "right";
       ctx.textBaseline = "top";
-      ctx.fillText(this.#text.now, x - 4 * ratio, bbox.top + 2 * ratio);
+      ctx.fillText(data.nowLabel, x - 4 * ratio, bbox.top + 2 * ratio);
     }
     ctx.restore();
   }

@@ -1816,6 +1816,9 @@ pub enum FactKind {
     OxygenSupply = 11,
     /// `text`: one letter of ACVPU. Stands for twelve hours.
     Consciousness = 12,
+    /// Where the patient lives by the clock; `text`: a name of the IANA time zone database, such as "Europe/Berlin". For
+    /// screens; no rule or model reads it.
+    TimeZone = 13,
 }
 impl FactKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1837,6 +1840,7 @@ impl FactKind {
             Self::OxygenTarget => "FACT_KIND_OXYGEN_TARGET",
             Self::OxygenSupply => "FACT_KIND_OXYGEN_SUPPLY",
             Self::Consciousness => "FACT_KIND_CONSCIOUSNESS",
+            Self::TimeZone => "FACT_KIND_TIME_ZONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1855,6 +1859,7 @@ impl FactKind {
             "FACT_KIND_OXYGEN_TARGET" => Some(Self::OxygenTarget),
             "FACT_KIND_OXYGEN_SUPPLY" => Some(Self::OxygenSupply),
             "FACT_KIND_CONSCIOUSNESS" => Some(Self::Consciousness),
+            "FACT_KIND_TIME_ZONE" => Some(Self::TimeZone),
             _ => None,
         }
     }

@@ -288,6 +288,7 @@ export const de: Texts = {
     forecast: (percent) => `Vorhersage, ${percent}-Bereich`,
     limit: (value) => `Grenze ${value}`,
     now: "jetzt",
+    then: "damals",
     range: "Zeitraum",
     ranges: { "15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h", "7d": "7 T", "30d": "30 T", "1y": "1 J" },
     rangesSpoken: { "15m": "15 Minuten", "1h": "1 Stunde", "6h": "6 Stunden", "24h": "24 Stunden", "7d": "7 Tage", "30d": "30 Tage", "1y": "1 Jahr" },

@@ -274,6 +274,7 @@ export const en = {
     forecast: (percent: string) => `Forecast, ${percent} interval`,
     limit: (value: string) => `limit ${value}`,
     now: "now",
+    then: "then",
     range: "Time range",
     ranges: { "15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h", "7d": "7 d", "30d": "30 d", "1y": "1 y" },
     rangesSpoken: { "15m": "15 minutes", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "1y": "1 year" },

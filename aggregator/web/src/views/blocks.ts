@@ -14,7 +14,8 @@ const GUESS = 76;
 export class Rows {
   readonly #app: App;
   readonly #views = new Map<string, RowView>();
-  readonly #blocks = new WeakMap<Element, Block>();
+  readonly #blocks = new Map<Element, Block>();
+  readonly #stop = new AbortController();
   readonly #observer = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) this.#blocks.get(entry.target)?.see(entry.isIntersecting);
@@ -25,6 +26,17 @@ export class Rows {
 
   constructor(app: App) {
     this.#app = app;
+    // Paper has no screen to be far from.
+    window.addEventListener("beforeprint", () => this.#all(), { signal: this.#stop.signal });
+  }
+
+  #all(): void {
+    for (const block of this.#blocks.values()) {
+      block.see(true);
+      // Looked at anew afterwards.
+      this.#observer.unobserve(block.root);
+      this.#observer.observe(block.root);
+    }
   }
 
   watch(block: Block): void {
@@ -34,6 +46,7 @@ export class Rows {
 
   unwatch(block: Block): void {
     this.#observer.unobserve(block.root);
+    this.#blocks.delete(block.root);
     block.root.remove();
   }
 
@@ -54,6 +67,7 @@ export class Rows {
   }
 
   destroy(): void {
+    this.#stop.abort();
     this.#observer.disconnect();
     for (const view of this.#views.values()) view.destroy();
   }

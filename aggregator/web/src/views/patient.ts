@@ -124,7 +124,7 @@ export class PatientView implements View {
     const tallies = (twin?.tallies ?? []).map((tally) => words.tally(tally.name, time.number(tally.lastDay, 0), time.number(tally.lastHour, 0)));
     show(this.#tallies, tallies.length > 0);
     text(this.#tallies, tallies.join(" · "));
-    this.#trends.update(twin, open);
+    this.#trends.update(twin, known);
     this.#waves.update();
     this.#facts.update(twin);
     this.#score.update(twin);

@@ -172,7 +172,7 @@ export class TrendsSection {
     const from = Math.max(now - RANGES[this.#range], Math.min(first, now - LEAST_SPAN));
     // The past keeps most of the width.
     const past = now - from;
-    return { from, now, to: now + Math.min(Math.max(ahead, past * 0.02), past * 0.6) };
+    return { then: this.#then !== null, from, now, to: now + Math.min(Math.max(ahead, past * 0.02), past * 0.6) };
   }
 
   /** A card for each kind that has or had readings; order is fixed, so nothing jumps. */
@@ -237,6 +237,8 @@ export class TrendsSection {
 }
 
 interface Window {
+  /** `now` is a moment of the past. */
+  readonly then: boolean;
   readonly from: number;
   readonly now: number;
   readonly to: number;
@@ -281,7 +283,6 @@ class TrendCard {
       {
         axisTime,
         axisValue: (value) => time.number(value, value % 1 === 0 ? 0 : 1),
-        now: words.now,
       },
       `patient-${patient}`,
       (at) => {
@@ -314,6 +315,7 @@ class TrendCard {
       band: this.#kind === RR_INTERVAL || !channel?.band ? null : { low: view(channel.band.low), high: view(channel.band.high) },
       limits: this.#limits(forecast, alerts),
       ...window,
+      nowLabel: window.then ? words.then : words.now,
       scale,
       dots: this.#kind === RR_INTERVAL,
     };
