@@ -232,6 +232,8 @@ async function filters(page, centre) {
   ensure(!centre.people.some(({ name, id }) => stored.includes(name) || stored.includes(id)), "the browser's storage names a patient");
   await page.getByRole("button", { name: `Forget filter ${SHORT}` }).press("Enter");
   await page.getByRole("button", { name: "Show all" }).press("Enter");
+  await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
+  ensure((await page.locator(".row").count()) === centre.people.length, "paper lacks patients");
   await until(page, "not all patients are back", SOON, (n) => document.querySelector(".page-note").textContent === `${n} patients`, centre.people.length);
 }
 
@@ -301,6 +303,12 @@ async function brokenLine(page, centre) {
   await page.goto(`${centre.url}/#/`);
   await page.reload();
   await until(page, "the connection is not live", SOON, () => document.querySelector(".connection.live") !== null);
+  // Who presses the badge of silence wants to hear, not to pause.
+  await page.locator(".bell.silent").focus();
+  await page.keyboard.down("Space");
+  await until(page, "a press on the badge did not switch the sound on", SOON, () => document.querySelector(".bell:not(.silent)") !== null);
+  await page.keyboard.up("Space");
+  ensure((await page.locator(".bell.paused").count()) === 0, "a click that was to switch the sound on paused it");
   await page.context().setOffline(true);
   centre.cut();
   await page.getByText(/^No connection to the centre for/).waitFor({ timeout: SOON });

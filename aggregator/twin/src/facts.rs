@@ -384,7 +384,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness }
+    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, TimeZone }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ export class Ringer {
   readonly #bell = new Bell();
   readonly #speaker: Speaker;
   readonly #word = h("span", { class: "bell-word" });
+  /** The press that is under way began while nothing could be heard: it is to switch the sound on, and nothing else. */
+  #wakes = false;
   readonly #cross = svg("path", { class: "bell-cross", d: "M4 4l16 16" });
 
   constructor(local: () => number) {
@@ -28,7 +30,14 @@ export class Ringer {
       svg("path", { d: "M6 17V11a6 6 0 0 1 12 0v6l1.500 2h-15zM10 21h4" }),
       this.#cross,
     );
-    this.button = h("button", { class: "bell", type: "button", onclick: () => this.pauseOrResume() }, bell, this.#word);
+    this.button = h("button", { class: "bell", type: "button" }, bell, this.#word);
+    for (const name of ["pointerdown", "keydown"]) this.button.addEventListener(name, () => (this.#wakes = this.button.classList.contains("silent")));
+    this.button.addEventListener("click", () => {
+      if (this.#wakes) SOUND.set("on");
+      else this.pauseOrResume();
+      this.#wakes = false;
+      this.paint();
+    });
     this.paint();
   }
 
