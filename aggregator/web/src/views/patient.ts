@@ -142,6 +142,7 @@ export class PatientView implements View {
     this.#trends.destroy();
     this.#waves.destroy();
     time.useZone(null);
+    this.#app.trends.forget(this.#patient);
   }
 
   #updateHead(twin: Twin | null): void {
