@@ -1,75 +1,9 @@
 // Deutsch. Dieselben Schlüssel wie im Englischen.
 
 import type { Next } from "../care.ts";
-import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
+import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
-
-const KIND_NAMES: Readonly<Record<Kind, string>> = {
-  1: "Herzfrequenz",
-  2: "RR-Abstände",
-  3: "Energie",
-  4: "Puls",
-  5: "Sauerstoffsättigung",
-  6: "Pulsamplitude",
-  7: "Atemfrequenz",
-  8: "Temperatur",
-  9: "Batterie",
-  10: "Schritte",
-  11: "Systolischer Druck",
-  12: "Diastolischer Druck",
-  13: "Mittlerer Druck",
-  14: "Gewicht",
-  15: "Körperfett",
-  16: "Body-Mass-Index",
-  17: "Größe",
-  18: "Muskelmasse",
-  19: "Muskelanteil",
-  20: "Fettfreie Masse",
-  21: "Magermasse",
-  22: "Körperwasser",
-  23: "Körperimpedanz",
-  24: "Grundumsatz",
-  25: "Blutzucker",
-  26: "Glukose (laufend)",
-  27: "Glukoseänderung",
-  28: "Bezug zur Mahlzeit",
-  29: "Kohlenhydrate",
-  30: "HbA1c",
-  31: "Gegangene Schritte",
-  32: "Pulsabstand",
-  33: "Raumtemperatur",
-};
-
-const KIND_SHORT: Readonly<Record<Kind, string>> = {
-  1: "HF",
-  2: "RR",
-  4: "Puls",
-  5: "SpO₂",
-  7: "AF",
-  8: "Temp",
-  11: "Sys",
-  12: "Dia",
-  13: "Mittel",
-};
-
-const CONDITIONS: Readonly<Record<string, string>> = {
-  atrial_fibrillation: "Mögliches Vorhofflimmern",
-  oxygen_saturation_falling: "Sauerstoffsättigung fällt",
-  oxygen_saturation_low: "Sauerstoffsättigung niedrig",
-  heart_rate_high: "Herzfrequenz hoch",
-  heart_rate_low: "Herzfrequenz niedrig",
-  glucose_low: "Glukose niedrig",
-  glucose_high: "Glukose hoch",
-  glucose_falling: "Glukose fällt",
-  early_warning_score: "Frühwarnwert erhöht",
-  sensor_off: "Sensor nicht am Körper",
-  battery_low: "Batterie schwach",
-  device_silent: "Gerät schweigt",
-  device_lost: "Gerät außer Reichweite",
-  gateway_silent: "Gateway schweigt",
-  clock_wrong: "Uhr falsch",
-  not_monitored: "Nicht überwacht",
-};
+import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
 

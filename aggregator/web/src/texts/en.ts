@@ -2,73 +2,7 @@
 
 import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
-
-const KIND_NAMES: Readonly<Record<Kind, string>> = {
-  1: "Heart rate",
-  2: "RR intervals",
-  3: "Energy",
-  4: "Pulse rate",
-  5: "Oxygen saturation",
-  6: "Pulse amplitude",
-  7: "Respiratory rate",
-  8: "Temperature",
-  9: "Battery",
-  10: "Steps",
-  11: "Systolic pressure",
-  12: "Diastolic pressure",
-  13: "Mean pressure",
-  14: "Weight",
-  15: "Body fat",
-  16: "Body mass index",
-  17: "Height",
-  18: "Muscle mass",
-  19: "Muscle",
-  20: "Fat-free mass",
-  21: "Soft lean mass",
-  22: "Body water",
-  23: "Body impedance",
-  24: "Basal metabolism",
-  25: "Blood glucose",
-  26: "Glucose (continuous)",
-  27: "Glucose change",
-  28: "Meal context",
-  29: "Carbohydrates",
-  30: "HbA1c",
-  31: "Steps taken",
-  32: "Pulse interval",
-  33: "Room temperature",
-};
-
-const KIND_SHORT: Readonly<Record<Kind, string>> = {
-  1: "HR",
-  2: "RR",
-  4: "Pulse",
-  5: "SpO₂",
-  7: "Resp",
-  8: "Temp",
-  11: "Sys",
-  12: "Dia",
-  13: "Mean",
-};
-
-const CONDITIONS: Readonly<Record<string, string>> = {
-  atrial_fibrillation: "Possible atrial fibrillation",
-  oxygen_saturation_falling: "Oxygen saturation falling",
-  oxygen_saturation_low: "Oxygen saturation low",
-  heart_rate_high: "Heart rate high",
-  heart_rate_low: "Heart rate low",
-  glucose_low: "Glucose low",
-  glucose_high: "Glucose high",
-  glucose_falling: "Glucose falling",
-  early_warning_score: "Early warning score raised",
-  sensor_off: "Sensor off the body",
-  battery_low: "Battery low",
-  device_silent: "Device silent",
-  device_lost: "Device out of reach",
-  gateway_silent: "Gateway silent",
-  clock_wrong: "Clock wrong",
-  not_monitored: "Not monitored",
-};
+import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
 function readable(name: string): string {
