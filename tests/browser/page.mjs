@@ -238,7 +238,7 @@ async function nothingSeen(context, page, when) {
   ensure((await page.locator(".row, .tile, .alert-card").count()) === 0, `${when}: a patient is on screen`);
   const session = await context.request.get(`${PAGE}/session`);
   ensure(session.status() === 401, `${when}: /session answers ${session.status()}`);
-  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query", "HistoryService/Coverage"]) {
+  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query", "HistoryService/Coverage", "HistoryService/Waveforms", "ContextService/Get"]) {
     // An empty request in gRPC-web: one frame of no bytes.
     const answer = await page.evaluate(async (path) => {
       const response = await fetch(path, {
