@@ -137,7 +137,9 @@ pub struct Unfit {
 /// By its form: whether there is such a zone is known where a clock is shown.
 fn may_be_a_zone(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+-/".contains(&b);
-    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() <= 64 && name.bytes().all(fits)
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.len() <= 64
+        && name.bytes().all(fits)
 }
 
 impl Fact {
@@ -567,6 +569,8 @@ mod tests {
             kept.record(&fact, "anna", at(0));
             assert_eq!((kept.facts.len(), kept.refused), (0, 1));
         }
+        let zone = text("z", FactKind::TimeZone, "America/Argentina/Buenos_Aires");
+        assert_eq!(zone.check(), Ok(()), "control");
         let mut kept = Facts::default();
         for number in 0..=MOST {
             let id = std::format!("{number}");
