@@ -89,6 +89,23 @@ async function sound(page, centre) {
   const urgent = centre.raise(20, "oxygen_saturation_low");
   await until(page, "a new high priority alert did not end the pause", SOON, (n) => Number(document.documentElement.dataset.bursts) > n, quiet);
   tell(`from the centre's change to the begin of the sound: ${Math.round((await page.evaluate(() => window.heard)) - at)} ms`);
+  // A tab that nobody sees has no frames, and its timers may rest for a minute: an alert is heard all the same.
+  const before = await bursts();
+  await page.evaluate(() => {
+    window.resting = [];
+    window.woken = { frame: window.requestAnimationFrame, timer: window.setTimeout };
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+    window.requestAnimationFrame = window.setTimeout = (wake) => window.resting.push(wake);
+  });
+  const unseen = centre.raise(19, "oxygen_saturation_low");
+  await until(page, "an alert is not heard while nobody sees the tab", SOON, (n) => Number(document.documentElement.dataset.bursts) > n, before);
+  await page.evaluate(() => {
+    window.requestAnimationFrame = window.woken.frame;
+    window.setTimeout = window.woken.timer;
+    delete document.hidden;
+    for (const wake of window.resting) wake();
+  });
+  centre.resolve(unseen.id);
   const spoken = await page.locator('[aria-live="assertive"]').innerText();
   ensure(/High priority alert, .*: Oxygen saturation low/.test(spoken), `a screen reader hears ${JSON.stringify(spoken)}`);
   return urgent;
