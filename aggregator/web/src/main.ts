@@ -188,7 +188,12 @@ class Page implements App {
 
   #act(action: Action): void {
     this.#pending.push(action);
-    // The timer also serves a hidden tab, which has no frames.
+    // A tab that nobody sees has no frames, and its timers may rest for a minute; an alert must be heard.
+    if (document.hidden && action.type === "alert" && !action.snapshot) {
+      this.#fold();
+      return;
+    }
+    // The timer also serves a hidden tab.
     this.#timer ??= setTimeout(() => this.#fold(), VALUES_DELAY);
     if (action.type !== "twin") this.#frame ??= requestAnimationFrame(() => this.#fold());
   }
