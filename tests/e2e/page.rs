@@ -62,7 +62,8 @@ fn browser_is_absent() -> bool {
 
 /// Where screenshots are left for people; never committed.
 fn shots() -> Result<std::path::PathBuf> {
-    let shots = shots()?;
+    let shots = root().join("target/screenshots");
+    std::fs::create_dir_all(&shots)?;
     Ok(shots)
 }
 
@@ -106,8 +107,7 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
         .wait_decoded(40, crate::paths::LONG)
         .await?;
     let page = world.centre.ready()?.page.clone();
-    let shots = root().join("target/screenshots");
-    std::fs::create_dir_all(&shots)?;
+    let shots = shots()?;
     let run = |mode: &[&str]| -> Result<()> {
         let link = world.centre.cli(&["sign-in", "browser"])?;
         let link = link
