@@ -13,8 +13,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { AxeBuilder } from "@axe-core/playwright";
-import { chromium } from "playwright-core";
+import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
 
 const option = (name, otherwise) => {
   const at = process.argv.indexOf(`--${name.toLowerCase().replaceAll("_", "-")}`);
@@ -28,73 +27,8 @@ const ALERT = Number(option("ALERT", "90")) * 1000;
 const FORECAST = Number(option("FORECAST", "90")) * 1000;
 const CHROMIUM = option("CHROMIUM", "/usr/bin/chromium");
 const NEGATIVE = process.argv.includes("--negative-control");
-/** For what should come at once; generous, because the machine may be busy. */
-const SOON = 20_000;
+const COMMENT = '"><script>alert(2)</script> called twice';
 const NOTE = 'Called; <img src=x onerror="alert(1)"> is not a picture';
-
-const SIZES = [
-  { width: 1280, height: 800 },
-  { width: 390, height: 844 },
-  { width: 360, height: 740 },
-];
-
-class Failure extends Error {}
-const ensure = (holds, words) => {
-  if (!holds) throw new Failure(words);
-};
-
-/** Polls in the page until `probe` is true there. */
-async function until(page, words, limit, probe, argument) {
-  try {
-    await page.waitForFunction(probe, argument, { timeout: limit, polling: 200 });
-  } catch (error) {
-    throw new Failure(`${words} (waited ${limit / 1000} s): ${error.message.split("\n")[0]}`);
-  }
-}
-
-/** What a page complains about: console errors, exceptions, violations of the content security policy. */
-async function listen(context, complaints) {
-  await context.addInitScript(() => {
-    window.policyViolations = [];
-    document.addEventListener("securitypolicyviolation", (event) => {
-      window.policyViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
-    });
-  });
-  context.on("page", (page) => {
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(`console: ${message.text()}`);
-    });
-    page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
-  });
-}
-
-async function check(page, name, complaints) {
-  const violations = await page.evaluate(() => window.policyViolations);
-  complaints.push(...violations.map((violation) => `policy: ${violation}`));
-  ensure(complaints.length === 0, `${name}: the page complains:\n${complaints.join("\n")}`);
-}
-
-/** Accessibility and layout in both colour schemes and all sizes. */
-async function survey(page, name) {
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme });
-    for (const size of SIZES) {
-      await page.setViewportSize(size);
-      // Two frames: charts follow their box by an observer.
-      await page.evaluate(() => scrollTo(0, 0));
-      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-      const where = `${name}, ${colorScheme}, ${size.width}x${size.height}`;
-      const { violations } = await new AxeBuilder({ page }).options({ rules: { "target-size": { enabled: true } } }).analyze();
-      const found = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html.slice(0, 160)}\n  ${n.failureSummary}`).join("\n  ")}`);
-      ensure(found.length === 0, `${where}: accessibility:\n${found.join("\n")}`);
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-      ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px`);
-      if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, `${name}-${colorScheme}-${size.width}.png`), fullPage: true });
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize(SIZES[0]);
-}
 
 async function signIn(page) {
   await page.goto(SIGN_IN);
@@ -187,22 +121,68 @@ async function flashing(page) {
   await page.emulateMedia({ reducedMotion: "no-preference" });
 }
 
-async function acknowledge(page, second, { route }) {
+/** The dialog that is open: writes into its fields by label, and sends it off with the keyboard. */
+async function answer(page, fields, button) {
+  const dialog = page.getByRole("dialog");
+  for (const [label, words] of Object.entries(fields)) await dialog.getByLabel(label).fill(words);
+  await dialog.getByRole("button", { name: button, exact: true }).press("Enter");
+  await dialog.waitFor({ state: "hidden", timeout: SOON });
+}
+
+/** Comments, takes and acknowledges; every act is seen in another tab. What people write is words, never a page. */
+async function care(page, second, { route }) {
   await second.goto(`${PAGE}/${route}`);
   await second.locator(".alert-card.active").first().waitFor({ timeout: SOON });
   const card = page.locator(".alert-card.active").first();
   const summary = await card.locator(".alert-summary").innerText();
-  await card.getByRole("button", { name: /^Acknowledge/ }).first().press("Enter");
-  await card.getByLabel(/Note/).fill(NOTE);
-  await card.getByRole("button", { name: "Acknowledge", exact: true }).press("Enter");
+  await card.getByRole("button", { name: /^Comment/ }).press("Enter");
+  await answer(page, { Comment: COMMENT }, "Save comment");
+  await card.getByRole("button", { name: /^Take/ }).press("Enter");
+  await card.getByRole("button", { name: /^Acknowledge/ }).press("Enter");
+  await answer(page, { "Note (optional)": NOTE }, "Acknowledge");
   for (const [where, tab] of [["here", page], ["in the second tab", second]]) {
     const done = tab.locator(".alert-card.acknowledged", { hasText: summary }).first();
     try {
       await done.getByText(/^Acknowledged by/).waitFor({ timeout: SOON });
+      await done.getByText(/owner: browser/).waitFor({ timeout: SOON });
+      await done.locator(".comments", { hasText: COMMENT }).waitFor({ timeout: SOON });
     } catch {
-      throw new Failure(`the acknowledgement is not seen ${where}`);
+      throw new Failure(`what was done about the alert is not seen ${where}`);
     }
     ensure((await done.locator(".acknowledge-note").innerText()) === NOTE, `the note is not shown as it was written ${where}`);
+  }
+}
+
+/** What people know: written down, shown with what it changes, and refused in the centre's own words. */
+async function fact(page) {
+  const add = page.getByRole("button", { name: "Write down" });
+  await add.press("Enter");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("What it is").selectOption({ label: "Oxygen target" });
+  await dialog.getByLabel("Words").fill("90");
+  await dialog.getByRole("button", { name: "Save", exact: true }).press("Enter");
+  await dialog.getByText(/must be 88-92 or 94-98/).waitFor({ timeout: SOON });
+  await dialog.getByLabel("Name").fill(NOTE);
+  await answer(page, { Words: "88-92" }, "Save");
+  const entry = page.locator(".fact-entry", { hasText: NOTE });
+  await entry.locator(".fact-effect").first().waitFor({ timeout: SOON });
+  await entry.getByRole("button", { name: /^Take back/ }).press("Enter");
+  await answer(page, {}, "Take back");
+  await entry.waitFor({ state: "detached", timeout: SOON });
+}
+
+/** What was known before anything was: less than now. */
+async function lookBack(page) {
+  await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
+  const slider = page.getByLabel("As it was known at");
+  await slider.press("Home");
+  await page.getByText("No readings in this range").first().waitFor({ timeout: SOON });
+  await slider.press("End");
+  await until(page, "what is known now is not drawn", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / readings, /.test(e.getAttribute("aria-label") ?? "")));
+  await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
+  for (const range of ["7 days", "1 year", "1 hour"]) {
+    await page.getByRole("radio", { name: range }).check({ force: true });
+    await until(page, `nothing is drawn of ${range}`, SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / readings, /.test(e.getAttribute("aria-label") ?? "")));
   }
 }
 
@@ -223,7 +203,9 @@ async function positive(browser) {
   await charts(page);
   await coverage(page);
   const second = await context.newPage();
-  if (ALERT > 0) await acknowledge(page, second, patient);
+  if (ALERT > 0) await care(page, second, patient);
+  await fact(page);
+  await lookBack(page);
   await survey(page, "patient");
   await page.getByRole("link", { name: "Alerts", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: "Alerts" }).waitFor({ timeout: SOON });
@@ -256,7 +238,7 @@ async function nothingSeen(context, page, when) {
   ensure((await page.locator(".row, .tile, .alert-card").count()) === 0, `${when}: a patient is on screen`);
   const session = await context.request.get(`${PAGE}/session`);
   ensure(session.status() === 401, `${when}: /session answers ${session.status()}`);
-  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query", "HistoryService/Coverage"]) {
+  for (const call of ["TwinService/Watch", "TwinService/List", "AlertService/Watch", "AlertService/List", "HistoryService/Query", "HistoryService/Coverage", "HistoryService/Waveforms", "ContextService/Get"]) {
     // An empty request in gRPC-web: one frame of no bytes.
     const answer = await page.evaluate(async (path) => {
       const response = await fetch(path, {
@@ -297,10 +279,8 @@ async function negative(browser) {
 async function main() {
   ensure(PAGE !== "" && SIGN_IN !== "", "PAGE and SIGN_IN must be given");
   if (SHOTS !== "") mkdirSync(SHOTS, { recursive: true });
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  shots.folder = SHOTS;
+  const browser = await launch(CHROMIUM);
   try {
     console.log(await (NEGATIVE ? negative(browser) : positive(browser)));
   } catch (error) {

@@ -37,17 +37,66 @@ async fn the_demo_ends_with_nothing_lost_and_every_expected_alert() -> Result<()
     Ok(())
 }
 
+/// Says what is missing, if a real browser cannot be run here.
+fn browser_is_absent() -> bool {
+    let browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
+    let there = [
+        (
+            "chromium",
+            browsers.iter().any(|path| Path::new(path).exists()),
+        ),
+        (
+            "tests/browser/node_modules",
+            root().join("tests/browser/node_modules").exists(),
+        ),
+        (
+            "aggregator/web/node_modules",
+            root().join("aggregator/web/node_modules").exists(),
+        ),
+    ];
+    for (what, _) in there.iter().filter(|(_, there)| !there) {
+        eprintln!("skipped: {what} is absent: run `tests/run install`");
+    }
+    there.iter().any(|(_, there)| !there)
+}
+
+/// Where screenshots are left for people; never committed.
+fn shots() -> Result<std::path::PathBuf> {
+    let shots = root().join("target/screenshots");
+    std::fs::create_dir_all(&shots)?;
+    Ok(shots)
+}
+
+/// Everything that a monitoring team does in a night, by keyboard, and 5,000 patients: the page as it is built, before a
+/// centre that is made up for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_it() -> Result<()> {
+    if browser_is_absent() {
+        return Ok(());
+    }
+    let run = |mode: &[&str]| -> Result<String> {
+        let output = Command::new("node")
+            .arg(root().join("tests/browser/night.mjs"))
+            .args(mode)
+            .env("SHOTS", shots()?)
+            .output()
+            .context("running node")?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complained = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "night.mjs {mode:?}:\n{said}{complained}"
+        );
+        Ok(said)
+    };
+    run(&["--negative-control"])?;
+    eprintln!("{}", run(&[])?);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
-    let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser"]
-        .into_iter()
-        .find(|path| Path::new(path).exists());
-    let Some(_) = browser else {
-        eprintln!("skipped: no chromium: run `tests/run install`");
-        return Ok(());
-    };
-    if !root().join("tests/browser/node_modules").exists() {
-        eprintln!("skipped: tests/browser/node_modules is absent: run `tests/run install`");
+    if browser_is_absent() {
         return Ok(());
     }
     let (_folder, mut world) =
@@ -58,8 +107,7 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
         .wait_decoded(40, crate::paths::LONG)
         .await?;
     let page = world.centre.ready()?.page.clone();
-    let shots = root().join("target/screenshots");
-    std::fs::create_dir_all(&shots)?;
+    let shots = shots()?;
     let run = |mode: &[&str]| -> Result<()> {
         let link = world.centre.cli(&["sign-in", "browser"])?;
         let link = link

@@ -54,13 +54,15 @@ pub enum FactKind {
     OxygenSupply = 11,
     /// `text`: one letter of ACVPU.
     Consciousness = 12,
+    /// `text`: a name of the IANA time zone database. For screens; nothing here reads it.
+    TimeZone = 13,
     /// A limit of this patient's own, in `value`; `text`: `heart_rate_low`, `heart_rate_high` or `oxygen_saturation_low`.
     Limit = 14,
 }
 
 impl FactKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Condition,
         Self::Medication,
         Self::Laboratory,
@@ -73,6 +75,7 @@ impl FactKind {
         Self::OxygenTarget,
         Self::OxygenSupply,
         Self::Consciousness,
+        Self::TimeZone,
         Self::Limit,
     ];
 
@@ -92,6 +95,7 @@ impl FactKind {
             Self::OxygenTarget => "oxygen_target",
             Self::OxygenSupply => "oxygen_supply",
             Self::Consciousness => "consciousness",
+            Self::TimeZone => "time_zone",
             Self::Limit => "limit",
         }
     }
@@ -133,6 +137,14 @@ pub struct Unfit {
     pub field: &'static str,
     /// What it must be.
     pub remedy: &'static str,
+}
+
+/// By its form: whether there is such a zone is known where a clock is shown.
+fn may_be_a_zone(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+-/".contains(&b);
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.len() <= 64
+        && name.bytes().all(fits)
 }
 
 impl Fact {
@@ -180,6 +192,9 @@ impl Fact {
             FactKind::Consciousness if !matches!(text, "A" | "C" | "V" | "P" | "U") => {
                 unfit("text", "must be A, C, V, P or U (ACVPU)")
             }
+            FactKind::TimeZone if !may_be_a_zone(text) => {
+                unfit("text", "must be a time zone, such as Europe/Berlin")
+            }
             FactKind::Limit => self.limit().map(|_| ()),
             FactKind::Condition
             | FactKind::Medication
@@ -192,7 +207,8 @@ impl Fact {
             | FactKind::Pregnancy
             | FactKind::OxygenTarget
             | FactKind::OxygenSupply
-            | FactKind::Consciousness => Ok(()),
+            | FactKind::Consciousness
+            | FactKind::TimeZone => Ok(()),
         }
     }
 
@@ -424,7 +440,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, Limit }
+    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, TimeZone, Limit }
 }
 
 #[cfg(test)]
@@ -606,7 +622,7 @@ mod tests {
     #[test]
     fn unfit_facts_say_what_is_wrong_and_are_not_taken() {
         use FactKind::{
-            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex,
+            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex, TimeZone,
         };
         let ends = Fact {
             to: Some(at(0)),
@@ -623,6 +639,8 @@ mod tests {
             (text("t", OxygenTarget, "90"), "text"),
             (number("o", OxygenSupply, -1.0), "value"),
             (text("a", Consciousness, "alert"), "text"),
+            (text("z", TimeZone, "half past nine"), "text"),
+            (text("z", TimeZone, ""), "text"),
         ];
         for (fact, field) in unfit {
             assert_eq!(fact.check().map_err(|unfit| unfit.field), Err(field));
@@ -630,6 +648,8 @@ mod tests {
             kept.record(&fact, "anna", at(0));
             assert_eq!((kept.facts.len(), kept.refused), (0, 1));
         }
+        let zone = text("z", FactKind::TimeZone, "America/Argentina/Buenos_Aires");
+        assert_eq!(zone.check(), Ok(()), "control");
         let mut kept = Facts::default();
         for number in 0..=MOST {
             let id = std::format!("{number}");

@@ -4,17 +4,20 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import * as convert from "./convert.ts";
 import { AlertService, type AlertEvent } from "./gen/v1/alert_pb.ts";
-import { HistoryService } from "./gen/v1/history_pb.ts";
+import { ContextService } from "./gen/v1/context_pb.ts";
+import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Alert, Coverage, HistorySlice, Kind, Session } from "./model.ts";
+import type { Alert, Coverage, HistorySlice, Kind, PatientFact, Session, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
+import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
 
 const transport = createGrpcWebTransport({ baseUrl: window.location.origin });
 const twins = createClient(TwinService, transport);
 const alerts = createClient(AlertService, transport);
 const history = createClient(HistoryService, transport);
+const context = createClient(ContextService, transport);
 const operator = createClient(OperatorService, transport);
 
 /** Longest wait for an answer that is not a stream. */
@@ -125,6 +128,43 @@ export async function acknowledge(alert: string, note: string): Promise<Alert> {
   return convert.alert(await alerts.acknowledge({ alert, note }, { timeoutMs: CALL_LIMIT }));
 }
 
+export async function comment(alert: string, text: string): Promise<Alert> {
+  return convert.alert(await alerts.comment({ alert, text }, { timeoutMs: CALL_LIMIT }));
+}
+
+/** `owner` empty: nobody's in particular. */
+export async function setOwner(alert: string, owner: string): Promise<Alert> {
+  return convert.alert(await alerts.setOwner({ alert, owner }, { timeoutMs: CALL_LIMIT }));
+}
+
+/** What follows comes by the streams. */
+export async function snooze(patient: string, condition: string, seconds: number, reason: string): Promise<void> {
+  await alerts.snooze({ patient, condition, forS: seconds, reason }, { timeoutMs: CALL_LIMIT });
+}
+
+export async function endSnooze(patient: string, condition: string): Promise<void> {
+  await alerts.endSnooze({ patient, condition }, { timeoutMs: CALL_LIMIT });
+}
+
+export async function facts(patient: string): Promise<PatientFact[]> {
+  return (await context.get({ patient }, { timeoutMs: CALL_LIMIT })).facts.map(convert.fact);
+}
+
+/** Takes one fact, or takes one back; with all facts as they are then. */
+export async function recordFact(patient: string, fact: Omit<PatientFact, "recorded" | "recordedBy">): Promise<PatientFact[]> {
+  const { value, from, to, ...words } = fact;
+  const wire = { ...words, ...(value === null ? {} : { value }), fromUs: us(from), toUs: us(to ?? 0) };
+  return (await context.record({ patient, facts: [wire], retract: [] }, { timeoutMs: CALL_LIMIT })).facts.map(convert.fact);
+}
+
+export async function retractFact(patient: string, id: string): Promise<PatientFact[]> {
+  return (await context.record({ patient, facts: [], retract: [id] }, { timeoutMs: CALL_LIMIT })).facts.map(convert.fact);
+}
+
+function us(ms: number): bigint {
+  return BigInt(Math.round(ms * 1000));
+}
+
 /** Alerts that are over, newest page first as the centre gives them. */
 export async function pastAlerts(patients: string[], most: number): Promise<Alert[]> {
   const answer = await alerts.list({ patients, includeResolved: true, pageSize: most }, { timeoutMs: CALL_LIMIT });
@@ -133,7 +173,7 @@ export async function pastAlerts(patients: string[], most: number): Promise<Aler
 
 /** Past readings in [from, to), milliseconds, handed over as they come. */
 export async function past(
-  query: { patient: string; kinds: readonly Kind[]; from: number; to: number; most: number },
+  query: PastQuery,
   take: (slice: HistorySlice) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -142,7 +182,8 @@ export async function past(
     kinds: [...query.kinds],
     fromUs: BigInt(Math.floor(query.from * 1000)),
     toUs: BigInt(Math.ceil(query.to * 1000)),
-    maxPoints: query.most,
+    knownAtUs: us(query.knownAt ?? 0),
+    ...{ raw: { maxPoints: query.most }, minute: { resolution: Resolution.MINUTE }, hour: { resolution: Resolution.HOUR } }[grain(query.to - query.from)],
   };
   for await (const chunk of history.query(request, { signal })) take(convert.historySlice(chunk));
 }
@@ -159,6 +200,14 @@ export async function coverage(
     toUs: BigInt(Math.ceil(query.to * 1000)),
   };
   return convert.coverage(await history.coverage(request, { signal, timeoutMs: CALL_LIMIT }));
+}
+
+/** Waveforms that reach into [from, to), milliseconds, in time order. */
+export async function waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]> {
+  const blocks: WaveBlock[] = [];
+  const request = { patient, waves: [], fromUs: us(from), toUs: us(to) };
+  for await (const chunk of history.waveforms(request, { signal })) blocks.push(...convert.waveBlocks(chunk));
+  return blocks.sort((a, b) => a.start - b.start);
 }
 
 /** Why a call failed, in the centre's words. */

@@ -13,12 +13,16 @@ export interface ChartLine {
 export interface ChartData {
   /** One per source; the first is the main one. */
   readonly lines: readonly ChartLine[];
+  /** Lowest and highest of each stretch, around the first line's means. */
+  readonly extremes: { times: readonly number[]; low: readonly number[]; high: readonly number[] } | null;
   readonly forecast: { times: number[]; values: number[]; low: (number | null)[]; high: (number | null)[] } | null;
   readonly band: Interval | null;
   readonly limits: readonly { value: number; label: string }[];
   readonly from: number;
   readonly to: number;
   readonly now: number;
+  /** What stands at the line between what was and what is foreseen. */
+  readonly nowLabel: string;
   readonly scale: readonly [number, number];
   /** Points instead of a line: for beats. */
   readonly dots: boolean;
@@ -27,7 +31,6 @@ export interface ChartData {
 export interface ChartText {
   axisTime(ms: number, spanMs: number): string;
   axisValue(value: number): string;
-  now: string;
 }
 
 /** Null: the pointer left. */
@@ -40,6 +43,7 @@ interface Palette {
   lines: string[];
   forecast: string;
   fan: string;
+  extremes: string;
   band: string;
   limit: string;
   surface: string;
@@ -55,6 +59,7 @@ function palette(host: HTMLElement): Palette {
     lines: [colour("--series"), colour("--series-2"), colour("--series-3")],
     forecast: colour("--forecast"),
     fan: colour("--fan"),
+    extremes: colour("--extremes"),
     band: colour("--band"),
     limit: colour("--limit"),
     surface: colour("--surface"),
@@ -88,7 +93,7 @@ export class TrendChart {
 
   update(data: ChartData): void {
     this.#data = data;
-    const shape = `${data.lines.length}|${data.forecast !== null}|${data.dots}`;
+    const shape = `${data.lines.length}|${data.forecast !== null}|${data.extremes !== null}|${data.dots}`;
     const table = aligned(data);
     if (this.#plot === null || shape !== this.#shape) {
       this.#plot?.destroy();
@@ -127,6 +132,9 @@ export class TrendChart {
       series.push({ stroke: colours.fan, width: 1, points: { show: false } });
       series.push({ stroke: colours.fan, width: 1, points: { show: false } });
     }
+    if (first.extremes) {
+      for (let i = 0; i < 2; i += 1) series.push({ stroke: "transparent", width: 0, points: { show: false } });
+    }
     const axis = { stroke: colours.muted, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
     const options: uPlot.Options = {
       width: Math.max(200, this.#host.clientWidth),
@@ -155,7 +163,10 @@ export class TrendChart {
         setCursor: [(u) => this.#point(u, lineCount)],
       },
     };
-    if (first.forecast) options.bands = [{ series: [lineCount + 3, lineCount + 2], fill: colours.fan }];
+    options.bands = [];
+    if (first.forecast) options.bands.push({ series: [lineCount + 3, lineCount + 2], fill: colours.fan });
+    const last = series.length - 1;
+    if (first.extremes) options.bands.push({ series: [last, last - 1], fill: colours.extremes });
     return options;
   }
 
@@ -235,7 +246,7 @@ export class TrendChart {
       ctx.fillStyle = colours.muted;
       ctx.textAlign = "right";
       ctx.textBaseline = "top";
-      ctx.fillText(this.#text.now, x - 4 * ratio, bbox.top + 2 * ratio);
+      ctx.fillText(data.nowLabel, x - 4 * ratio, bbox.top + 2 * ratio);
     }
     ctx.restore();
   }
@@ -249,7 +260,7 @@ export class TrendChart {
     }
     let value: number | null = null;
     for (let i = 1; i <= lineCount; i += 1) value ??= u.data[i]?.[at] ?? null;
-    this.#readout({ time, value, forecast: u.data[lineCount + 1]?.[at] ?? null });
+    this.#readout({ time, value, forecast: this.#data?.forecast ? (u.data[lineCount + 1]?.[at] ?? null) : null });
   }
 }
 
@@ -259,6 +270,10 @@ function aligned(data: ChartData): uPlot.AlignedData {
   if (data.forecast) {
     const { times, values, low, high } = data.forecast;
     tables.push([times, values, low, high]);
+  }
+  if (data.extremes) {
+    const { times, low, high } = data.extremes;
+    tables.push([times as number[], low as number[], high as number[]]);
   }
   // Alignment leaves `undefined` where a series has no point, which a line passes over; `null` breaks it.
   return tables.length > 0 ? uPlot.join(tables) : [[data.from, data.to]];

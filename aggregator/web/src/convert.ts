@@ -3,7 +3,8 @@
 
 import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
-import type { CoverageResponse, HistoryChunk } from "./gen/v1/history_pb.ts";
+import type * as contextWire from "./gen/v1/context_pb.ts";
+import type { CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
 import { COVERAGE_CLASSES } from "./model.ts";
 import type {
@@ -18,10 +19,13 @@ import type {
   Forecast,
   Gateway,
   HistorySlice,
+  PatientFact,
   Priority,
   Score,
   Session,
+  Snooze,
   Twin,
+  WaveBlock,
 } from "./model.ts";
 
 function ms(us: bigint): number {
@@ -102,7 +106,12 @@ export function alert(from: wire.Alert): Alert {
     snoozedUntil: msOrNull(from.snoozedUntilUs),
     owner: from.owner,
     comments: from.comments.map((comment) => ({ at: ms(comment.atUs), by: comment.by, text: comment.text })),
+    withdrawn: from.withdrawnUs === 0n ? null : { at: ms(from.withdrawnUs), by: from.withdrawnBy, reason: from.withdrawnReason },
   };
+}
+
+export function snooze(from: wire.Snooze): Snooze {
+  return { condition: from.condition, by: from.by, reason: from.reason, since: ms(from.sinceUs), until: ms(from.untilUs) };
 }
 
 function channel(from: twinWire.Channel): Channel {
@@ -214,17 +223,56 @@ export function twin(from: twinWire.Twin): Twin {
         }
       : null,
     tallies: from.tallies.map((tally) => ({ name: tally.name, lastHour: Number(tally.lastHour), lastDay: Number(tally.lastDay) })),
+    snoozes: from.snoozes.map(snooze),
+    influences: from.influences.map(({ fact, effect }) => ({ fact, effect })),
   };
 }
 
 export function historySlice(from: HistoryChunk): HistorySlice {
+  const { kind, source, count } = from;
+  // Where nothing usable was measured there is no mean.
+  const kept = from.effectiveUs.map((_, i) => i).filter((i) => count[i] !== 0);
   return {
-    kind: from.kind,
-    source: from.source,
-    times: from.effectiveUs.map(ms),
-    values: from.value,
-    quality: from.quality,
+    kind,
+    source,
+    times: kept.map((i) => ms(from.effectiveUs[i]!)),
+    values: kept.map((i) => from.value[i]!),
+    // The mean of a stretch is over what may be used: its flags tell of what was left out.
+    quality: count.length > 0 ? kept.map(() => 0) : from.quality,
+    low: count.length > 0 ? kept.map((i) => from.low[i]!) : [],
+    high: count.length > 0 ? kept.map((i) => from.high[i]!) : [],
   };
+}
+
+export function fact(from: contextWire.Fact): PatientFact {
+  return {
+    id: from.id,
+    kind: from.kind,
+    code: from.code,
+    label: from.label,
+    value: from.value ?? null,
+    unit: from.unit,
+    text: from.text,
+    from: ms(from.fromUs),
+    to: msOrNull(from.toUs),
+    recordedBy: from.recordedBy,
+    recorded: ms(from.recordedUs),
+  };
+}
+
+/** The first channel of each block (an ECG has one; of acceleration the first axis). */
+export function waveBlocks(from: WaveformChunk): WaveBlock[] {
+  return from.blocks.map((block) => {
+    const channels = Math.max(1, block.channels);
+    const step = block.stepMantissa * 10 ** block.stepExponent;
+    const samples: number[] = [];
+    let number = 0n;
+    for (let i = 0; i < block.numberDelta.length; i += channels) {
+      number += block.numberDelta[i]!;
+      samples.push(Number(number) * step);
+    }
+    return { wave: block.wave, source: from.source, start: ms(block.startUs), rate: block.rateMillihertz / 1000, samples };
+  });
 }
 
 /** The lines of all sources together; a class of a newer centre is nothing that was measured. */

@@ -85,7 +85,8 @@ export function reconcile<Value, View extends Item>(
   const wanted = new Set(values.map(key));
   for (const [id, view] of views) {
     if (!wanted.has(id)) {
-      view.root.remove();
+      // Another list may have taken it meanwhile.
+      if (view.root.parentElement === parent) view.root.remove();
       views.delete(id);
     }
   }

@@ -64,13 +64,13 @@ export function kindInfo(kind: Kind): KindInfo {
 }
 
 /** Order of live values on the patient's page; kinds not named here follow by number. */
-export const TILE_ORDER: readonly Kind[] = [1, 5, 7, 8, 4, 11, 12, 13, 10, 3, 6];
+export const TILE_ORDER: readonly Kind[] = [1, 5, 7, 8, 4, 11, 12, 13, 26, 25, 10, 3, 6];
 /** Not a live value: shown with the device (battery) or the rhythm (RR). */
 export const NOT_TILES: readonly Kind[] = [2, 9, 32];
 /** What moves or wears down, not what the body does: as `twin::rule::is_about_the_body`. */
 export const NOT_BODY: readonly Kind[] = [3, 9, 10, 31, 33];
 /** Kinds whose trend is drawn, in order. */
-export const TREND_ORDER: readonly Kind[] = [1, 5, 7, 8, 2, 4, 11, 12];
+export const TREND_ORDER: readonly Kind[] = [1, 5, 7, 8, 26, 25, 2, 4, 11, 12];
 /** Kinds whose forecast threshold is a lower one; of all others it is an upper one. */
 export const BAD_BELOW: readonly Kind[] = [OXYGEN_SATURATION];
 /** What the worklist shows when no alert points elsewhere, best first. */

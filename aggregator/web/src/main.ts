@@ -3,17 +3,25 @@
 import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
-import type { Coverage, Kind, Session } from "./model.ts";
-import { announcements, health, reduce, START, type Action, type State } from "./store.ts";
+import { Keyboard, type Command } from "./keys.ts";
+import type { Alert, Coverage, Kind, PatientFact, Session, WaveBlock } from "./model.ts";
+import { KEYS } from "./prefs.ts";
+import { announcements, health, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
 import { CentreClock } from "./time.ts";
 import { Trends } from "./trends.ts";
+import { Acts } from "./views/acts.ts";
 import { AlertsView } from "./views/alerts.ts";
-import type { App, View } from "./views/parts.ts";
+import { Ask } from "./views/ask.ts";
+import { HandoverView } from "./views/handover.ts";
+import { patientLink, type App, type NewFact, type View } from "./views/parts.ts";
 import { PatientView } from "./views/patient.ts";
 import { Shell } from "./views/shell.ts";
+import { Ringer } from "./views/ringer.ts";
+import { askHelp, askSettings } from "./views/settings.ts";
 import { SignedOutView } from "./views/signedout.ts";
+import { WallView } from "./views/wall.ts";
 import { WorklistView } from "./views/worklist.ts";
 
 /** Asks for the session this often: round trip, clock, whether it still holds. */
@@ -23,11 +31,18 @@ const TICK = 1000;
 const VALUES_DELAY = 200;
 const PAST_ALERTS = 200;
 
+type Route = "worklist" | "alerts" | "handover" | "wall";
+const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall" };
+
 const local = () => performance.now();
 
 class Page implements App {
   state: State = START;
   readonly trends = new Trends(api.past);
+  readonly ask = new Ask((words) => this.say(words));
+  readonly acts = new Acts(this, this.ask);
+  readonly #ringer = new Ringer(local);
+  readonly #keyboard = new Keyboard();
   readonly #clock = new CentreClock();
   readonly #shell: Shell;
   readonly #signedOut: SignedOutView;
@@ -41,7 +56,7 @@ class Page implements App {
 
   constructor() {
     const repaint = () => this.#view?.repaint?.();
-    this.#shell = new Shell(this, local, () => this.#clock.rate, repaint);
+    this.#shell = new Shell(this, local, () => this.#clock.rate, repaint, this.#ringer, () => askSettings(this.ask, repaint));
     this.#signedOut = new SignedOutView(() => void this.#askSession());
     onSystemTheme(repaint);
     window.addEventListener("hashchange", () => this.#draw());
@@ -49,11 +64,13 @@ class Page implements App {
   }
 
   start(): void {
-    document.body.append(this.#shell.root);
+    document.body.append(this.#shell.root, this.ask.root);
+    document.addEventListener("keydown", (event) => this.#pressed(event));
     void this.#askSession();
     setInterval(() => void this.#askSession(), SESSION_EVERY);
     setInterval(() => {
       this.trends.trim(this.now(), this.#openPatient());
+      this.#ringer.tick(this.state.alerts.values());
       this.#draw();
     }, TICK);
   }
@@ -66,14 +83,52 @@ class Page implements App {
     return health(this.state, local()) === "down";
   }
 
-  async acknowledge(alert: string, note: string): Promise<void> {
-    try {
-      const after = await api.acknowledge(alert, note);
-      this.#act({ type: "alert", alert: after, snapshot: false });
-      this.#shell.say(texts.alerts.acknowledgedSpoken);
-    } catch (error) {
-      throw new Error(api.reason(error));
-    }
+  newTrends(): Trends {
+    return new Trends(api.past);
+  }
+
+  say(words: string): void {
+    this.#shell.say(words);
+  }
+
+  acknowledge(alert: string, note: string): Promise<void> {
+    return this.#done(api.acknowledge(alert, note));
+  }
+
+  comment(alert: string, words: string): Promise<void> {
+    return this.#done(api.comment(alert, words));
+  }
+
+  setOwner(alert: string, owner: string): Promise<void> {
+    return this.#done(api.setOwner(alert, owner));
+  }
+
+  snooze(alert: Alert, seconds: number, reason: string): Promise<void> {
+    return told(api.snooze(alert.patient, alert.condition, seconds, reason));
+  }
+
+  endSnooze(alert: Alert): Promise<void> {
+    return told(api.endSnooze(alert.patient, alert.condition));
+  }
+
+  facts(patient: string): Promise<PatientFact[]> {
+    return told(api.facts(patient));
+  }
+
+  recordFact(patient: string, fact: NewFact): Promise<PatientFact[]> {
+    return told(api.recordFact(patient, fact));
+  }
+
+  retractFact(patient: string, id: string): Promise<PatientFact[]> {
+    return told(api.retractFact(patient, id));
+  }
+
+  waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]> {
+    return told(api.waveforms(patient, from, to, signal));
+  }
+
+  async #done(act: Promise<Alert>): Promise<void> {
+    this.#act({ type: "alert", alert: await told(act), snapshot: false });
   }
 
   async loadPastAlerts(patients: string[]): Promise<void> {
@@ -133,7 +188,12 @@ class Page implements App {
 
   #act(action: Action): void {
     this.#pending.push(action);
-    // The timer also serves a hidden tab, which has no frames.
+    // A tab that nobody sees has no frames, and its timers may rest for a minute; an alert must be heard.
+    if (document.hidden && action.type === "alert" && !action.snapshot) {
+      this.#fold();
+      return;
+    }
+    // The timer also serves a hidden tab.
     this.#timer ??= setTimeout(() => this.#fold(), VALUES_DELAY);
     if (action.type !== "twin") this.#frame ??= requestAnimationFrame(() => this.#fold());
   }
@@ -145,7 +205,10 @@ class Page implements App {
     this.#frame = undefined;
     const before = this.state;
     this.state = reduce(before, this.#pending.splice(0));
-    this.#shell.announce(announcements(before, this.state));
+    const news = announcements(before, this.state);
+    this.#shell.announce(news);
+    for (const { alert } of news) this.#ringer.news(alert.priority);
+    this.#ringer.tick(this.state.alerts.values());
     this.#askNames();
     this.#draw();
   }
@@ -161,6 +224,71 @@ class Page implements App {
     });
   }
 
+  #pressed(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || KEYS.get() === "off") return;
+    const { target } = event;
+    const writes = target instanceof HTMLElement && target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
+    if (writes || this.ask.isOpen || this.state.phase !== "signed-in") return;
+    const command = this.#keyboard.press(event.key, local());
+    if (command === null) return;
+    event.preventDefault();
+    this.#command(command);
+  }
+
+  #command(command: Command): void {
+    const at = document.activeElement?.closest<HTMLElement>("[data-alert]")?.dataset["alert"];
+    const alert = at === undefined ? undefined : this.state.alerts.get(at);
+    switch (command) {
+      case "help":
+        askHelp(this.ask);
+        break;
+      case "quiet":
+        this.#ringer.pauseOrResume();
+        this.#shell.update();
+        break;
+      case "next":
+      case "previous":
+        step(command === "next" ? 1 : -1);
+        break;
+      case "urgent": {
+        const first = openAlerts(this.state).find((one) => one.state === "active") ?? openAlerts(this.state)[0];
+        if (first) location.hash = patientLink(first.patient);
+        else this.say(texts.alerts.none);
+        break;
+      }
+      case "search":
+        if (this.#view instanceof WorklistView) this.#view.search();
+        else {
+          location.hash = "#/";
+          setTimeout(() => this.#view instanceof WorklistView && this.#view.search(), 50);
+        }
+        break;
+      case "worklist":
+        location.hash = "#/";
+        break;
+      case "alerts":
+      case "handover":
+      case "wall":
+        location.hash = `#/${command}`;
+        break;
+      case "acknowledge":
+        if (alert?.state === "active") this.acts.acknowledge([alert]);
+        else this.say(texts.keys.nothingHere);
+        break;
+      case "take":
+        if (alert) void this.acts.take(alert);
+        else this.say(texts.keys.nothingHere);
+        break;
+      case "assign":
+      case "comment":
+      case "silence":
+        if (!alert) this.say(texts.keys.nothingHere);
+        else if (command === "assign") this.acts.assign([alert]);
+        else this.acts[command](alert);
+        break;
+    }
+  }
+
   #openPatient(): string | null {
     const match = /^#\/patient\/(.+)$/.exec(location.hash);
     try {
@@ -173,7 +301,7 @@ class Page implements App {
   #draw(): void {
     const signedIn = this.state.phase === "signed-in";
     const patient = this.#openPatient();
-    const page = location.hash === "#/alerts" ? "alerts" : "worklist";
+    const page = ROUTES[location.hash] ?? "worklist";
     const route = !signedIn ? this.state.phase : patient === null ? page : `patient ${patient}`;
     if (route !== this.#route) this.#open(route, patient);
     this.#shell.update();
@@ -191,13 +319,37 @@ class Page implements App {
     if (this.state.phase === "starting") this.#view = null;
     else if (!signedIn) this.#view = this.#signedOut;
     else if (patient !== null) this.#view = new PatientView(this, patient);
-    else this.#view = route === "alerts" ? new AlertsView(this) : new WorklistView(this);
+    else if (route === "alerts") this.#view = new AlertsView(this);
+    else if (route === "handover") this.#view = new HandoverView(this);
+    else if (route === "wall") this.#view = new WallView(this);
+    else this.#view = new WorklistView(this);
+    document.documentElement.dataset["page"] = patient === null ? route : "patient";
     this.#shell.show(patient === null ? route : "", signedIn);
     fill(this.#shell.main, this.#view?.root ?? null);
     if (first || !this.#view) return;
     window.scrollTo(0, 0);
     this.#view.root.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
   }
+}
+
+/** Errors in words for people. */
+async function told<Answer>(call: Promise<Answer>): Promise<Answer> {
+  try {
+    return await call;
+  } catch (error) {
+    throw new Error(api.reason(error));
+  }
+}
+
+/** Moves the focus to the next or previous row or card. */
+function step(by: 1 | -1): void {
+  const stops = [...document.querySelectorAll<HTMLElement>("main [data-stop]")].filter((stop) => stop.offsetParent !== null);
+  const here = document.activeElement;
+  const inside = stops.findIndex((stop) => stop === here || (here !== null && stop.closest("[data-alert]")?.contains(here)));
+  const place = inside >= 0 ? inside + by : by > 0 ? 0 : stops.length - 1;
+  const stop = stops[Math.min(stops.length - 1, Math.max(0, place))];
+  stop?.focus();
+  stop?.scrollIntoView({ block: "nearest" });
 }
 
 applyTheme();

@@ -69,6 +69,44 @@ export interface Alert {
   /** Whose affair it is; empty: nobody's in particular. */
   readonly owner: string;
   readonly comments: readonly Comment[];
+  /** Readings that it rested on were voided since. */
+  readonly withdrawn: { readonly at: number; readonly by: string; readonly reason: string } | null;
+}
+
+/** A condition that a person silenced. */
+export interface Snooze {
+  readonly condition: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly since: number;
+  readonly until: number;
+}
+
+/** What people know about a patient that no sensor measures. */
+export interface PatientFact {
+  readonly id: string;
+  /** Wire number of `vitaltwin.v1.FactKind`. */
+  readonly kind: number;
+  readonly code: string;
+  readonly label: string;
+  readonly value: number | null;
+  readonly unit: string;
+  readonly text: string;
+  readonly from: number;
+  readonly to: number | null;
+  readonly recordedBy: string;
+  readonly recorded: number;
+}
+
+/** Samples that follow each other without a gap, of one channel, in the wave's unit. */
+export interface WaveBlock {
+  /** Wire number of `vitaltwin.v1.Wave`. */
+  readonly wave: number;
+  readonly source: number;
+  readonly start: number;
+  /** Samples a second. */
+  readonly rate: number;
+  readonly samples: readonly number[];
 }
 
 export interface Channel {
@@ -183,6 +221,9 @@ export interface Twin {
   readonly stateHash: string;
   readonly rhythm: Rhythm | null;
   readonly tallies: readonly Tally[];
+  readonly snoozes: readonly Snooze[];
+  /** What facts change in rules and models: the fact's id and what follows. */
+  readonly influences: readonly { readonly fact: string; readonly effect: string }[];
 }
 
 export interface Session {
@@ -234,4 +275,7 @@ export interface HistorySlice {
   readonly times: readonly number[];
   readonly values: readonly number[];
   readonly quality: readonly number[];
+  /** Extremes of each stretch; empty for single readings. A stretch without a usable reading is left out. */
+  readonly low: readonly number[];
+  readonly high: readonly number[];
 }

@@ -17,6 +17,8 @@ export interface State {
   readonly links: Readonly<Record<StreamName, Link>>;
   /** True once a whole snapshot came. */
   readonly complete: Readonly<Record<StreamName, boolean>>;
+  /** Counts who came and who went: the order of rows holds while this and the alerts do. */
+  readonly roster: number;
   /** What the running snapshot named so far; null when none runs. */
   readonly snapshot: Readonly<Record<StreamName, ReadonlySet<string> | null>>;
   /** Twin states that were replaced by newer ones before they came here. */
@@ -32,6 +34,7 @@ export const START: State = {
   alerts: new Map(),
   links: { twins: CLOSED, alerts: CLOSED },
   complete: { twins: false, alerts: false },
+  roster: 0,
   snapshot: { twins: null, alerts: null },
   conflated: 0,
   roundTrip: null,
@@ -75,7 +78,9 @@ export function reduce(state: State, actions: readonly Action[]): State {
   const completed = (stream: StreamName) => {
     const seen = next.snapshot[stream] ?? new Set<string>();
     if (stream === "twins") {
-      for (const id of (twins ?? state.twins).keys()) if (!seen.has(id)) ownTwins().delete(id);
+      const gone = [...(twins ?? state.twins).keys()].filter((id) => !seen.has(id));
+      for (const id of gone) ownTwins().delete(id);
+      if (gone.length > 0) next = { ...next, roster: next.roster + 1 };
     } else {
       // What a snapshot of the open alerts does not name was resolved while the line was down.
       for (const [id, alert] of alerts ?? state.alerts) {
@@ -108,6 +113,7 @@ export function reduce(state: State, actions: readonly Action[]): State {
         if (action.snapshot) named("twins", action.twin.patient);
         const known = (twins ?? state.twins).get(action.twin.patient);
         if (known && !action.snapshot && action.twin.position < known.position) break;
+        if (!known) next = { ...next, roster: next.roster + 1 };
         ownTwins().set(action.twin.patient, action.twin);
         for (const alert of action.twin.alerts) upsert(alert, true);
         next = { ...next, conflated: next.conflated + action.conflated };
@@ -142,7 +148,7 @@ function forgetOldResolved(alerts: Map<string, Alert>): Map<string, Alert> {
 
 // ---- What follows from the state ----
 
-const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };
+export const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };
 
 /** Order of open alerts: priority, then unacknowledged first, physiological before technical, longest waiting first. */
 export function byUrgency(a: Alert, b: Alert): number {
@@ -173,9 +179,8 @@ export function resolvedAlerts(state: State, patient: string): Alert[] {
 export type Group = "waiting" | "taken" | "calm";
 
 export interface Row {
+  /** There may be no twin yet: the alert is shown all the same. */
   readonly patient: string;
-  /** Absent when an alert came before the twin: the alert is shown all the same. */
-  readonly twin: Twin | null;
   /** Open alerts, most urgent first. */
   readonly alerts: readonly Alert[];
   readonly group: Group;
@@ -193,13 +198,24 @@ export function worklist(state: State): Row[] {
     const alerts = open.get(patient) ?? [];
     return {
       patient,
-      twin: state.twins.get(patient) ?? null,
       alerts,
       // One alert that nobody took notice of is enough, also below a more urgent one that somebody did.
       group: alerts.length === 0 ? "calm" : alerts.some((alert) => alert.state === "active") ? "waiting" : "taken",
     };
   });
-  return rows.sort((a, b) => compareRows(a, b) || displayName(state, a.patient).localeCompare(displayName(state, b.patient)) || (a.patient < b.patient ? -1 : 1));
+  return rows.sort((a, b) => compareRows(a, b) || byName(displayName(state, a.patient), displayName(state, b.patient)) || (a.patient < b.patient ? -1 : 1));
+}
+
+const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+
+/** `worklist` for who asks again and again: the same rows, the same object, while nothing about their order changed. */
+export function worklistMemo(): (state: State) => readonly Row[] {
+  let last: { state: State; rows: readonly Row[] } | null = null;
+  return (state) => {
+    const same = last !== null && last.state.alerts === state.alerts && last.state.names === state.names && last.state.roster === state.roster;
+    if (!same) last = { state, rows: worklist(state) };
+    return last!.rows;
+  };
 }
 
 /** A name where there is one, else the pseudonym. */

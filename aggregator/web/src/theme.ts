@@ -1,32 +1,6 @@
-// Light, dark or as the system says; and whether high alerts flash. Kept in this browser; names no patient.
+// Light, dark or as the system says; and whether high alerts flash.
 
-export type Theme = "auto" | "light" | "dark";
-const THEMES: readonly Theme[] = ["auto", "light", "dark"];
-const THEME_KEY = "vitaltwin.theme";
-const FLASH_KEY = "vitaltwin.flash";
-
-export function theme(): Theme {
-  const kept = read(THEME_KEY);
-  return THEMES.find((name) => name === kept) ?? "auto";
-}
-
-export function nextTheme(): Theme {
-  const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]!;
-  write(THEME_KEY, next);
-  applyTheme();
-  return next;
-}
-
-export function flashing(): boolean {
-  return read(FLASH_KEY) !== "off";
-}
-
-export function switchFlashing(): boolean {
-  const on = !flashing();
-  write(FLASH_KEY, on ? "on" : "off");
-  applyTheme();
-  return on;
-}
+import { FLASH, language, THEME } from "./prefs.ts";
 
 const SYSTEM_DARK = matchMedia("(prefers-color-scheme: dark)");
 
@@ -38,26 +12,11 @@ export function onSystemTheme(changed: () => void): void {
   });
 }
 
+/** Colours, flashing and language of the document, as chosen. */
 export function applyTheme(): void {
   const root = document.documentElement;
-  const name = theme();
+  const name = THEME.get();
   root.dataset["theme"] = name === "auto" ? (SYSTEM_DARK.matches ? "dark" : "light") : name;
-  root.dataset["flash"] = flashing() ? "on" : "off";
-}
-
-// Storage may be forbidden; the page works without.
-function read(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function write(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // Then the choice lasts until the page is closed.
-  }
+  root.dataset["flash"] = FLASH.get();
+  root.lang = language();
 }

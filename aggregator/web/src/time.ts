@@ -2,6 +2,8 @@
 //
 // Ages must be judged by the centre's clock: under a test clock it runs at another rate than the browser's.
 
+import { language, ZONE } from "./prefs.ts";
+
 /** Estimates the centre's time from a monotonic local clock (`performance.now()`), passed in. */
 export class CentreClock {
   #base: { centre: number; local: number } | null = null;
@@ -42,8 +44,16 @@ export class CentreClock {
   }
 }
 
-const narrow = (unit: string) =>
-  new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 0 });
+/** German as chosen; English with the browser's own customs where it speaks English. */
+function locale(): string {
+  if (language() === "de") return "de-DE";
+  const own = globalThis.navigator?.language ?? "";
+  return own.startsWith("en") ? own : "en-GB";
+}
+
+const LOCALE = locale();
+
+const narrow = (unit: string) => new Intl.NumberFormat(LOCALE, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 0 });
 const UNITS = { second: narrow("second"), minute: narrow("minute"), hour: narrow("hour"), day: narrow("day") };
 
 /** A span for a tight place: 4s, 12m, 3h, 2d. Rounded down; negative counts as zero. */
@@ -55,25 +65,63 @@ export function span(ms: number): string {
   return UNITS.day.format(Math.floor(seconds / 86_400));
 }
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const CLOCK_SECONDS = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+// Round the clock: a shift has no morning and afternoon.
+const formats = (timeZone: string | undefined) => {
+  const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(LOCALE, { hourCycle: "h23", timeZone, ...options });
+  return {
+    clock: format({ hour: "2-digit", minute: "2-digit" }),
+    seconds: format({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+    full: new Intl.DateTimeFormat(LOCALE, { hourCycle: "h23", timeZone, dateStyle: "medium", timeStyle: "long" }),
+    day: format({ day: "numeric", month: "short" }),
+    month: format({ month: "short", year: "2-digit" }),
+  };
+};
+
+const OWN_ZONE = ZONE.get() === "utc" ? "UTC" : undefined;
+let FORMATS = formats(OWN_ZONE);
+
+/** True for a name that this browser has a clock for. */
+export function isZone(name: string): boolean {
+  try {
+    return name !== "" && new Intl.DateTimeFormat("en", { timeZone: name }) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** All times from here on in this zone; null: in the viewer's own choice. */
+export function useZone(name: string | null): void {
+  FORMATS = formats(name ?? OWN_ZONE);
+}
+
+/** The zone in which times are shown at the moment. */
+export function zone(): string {
+  return FORMATS.clock.resolvedOptions().timeZone;
+}
+
+/** The clock in another zone, for one line beside the rest. */
+export function clockIn(ms: number, name: string): string {
+  return formats(name).clock.format(ms);
+}
 
 export function clock(ms: number): string {
-  return CLOCK.format(ms);
+  return FORMATS.clock.format(ms);
 }
 
 export function clockSeconds(ms: number): string {
-  return CLOCK_SECONDS.format(ms);
+  return FORMATS.seconds.format(ms);
 }
 
 export function full(ms: number): string {
-  return FULL.format(ms);
+  return FORMATS.full.format(ms);
 }
 
 export function day(ms: number): string {
-  return DAY.format(ms);
+  return FORMATS.day.format(ms);
+}
+
+export function month(ms: number): string {
+  return FORMATS.month.format(ms);
 }
 
 /** For the `datetime` attribute. */
@@ -81,10 +129,8 @@ export function iso(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-const NUMBERS = [0, 1, 2, 3].map(
-  (digits) => new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
-);
-const PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+const NUMBERS = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const PERCENT = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 0 });
 
 export function number(value: number, decimals: number): string {
   return (NUMBERS[decimals] ?? NUMBERS[1])!.format(value);

@@ -8,10 +8,30 @@ import { Series } from "./series.ts";
 export interface Line {
   readonly source: number;
   readonly series: Series;
+  /** Extremes around the means of `series`; empty where it has single readings. */
+  readonly low: Series;
+  readonly high: Series;
+}
+
+export interface PastQuery {
+  readonly patient: string;
+  readonly kinds: readonly Kind[];
+  readonly from: number;
+  readonly to: number;
+  /** Readings per kind at most, of single ones; 0: all. */
+  readonly most: number;
+  /** As it was known then; absent: now. */
+  readonly knownAt?: number;
+}
+
+/** How fine a past of this length is asked for: a chart has some hundred pixels. */
+export function grain(span: number): "raw" | "minute" | "hour" {
+  if (span <= 2 * 86_400_000) return "raw";
+  return span <= 8 * 86_400_000 ? "minute" : "hour";
 }
 
 export type FetchPast = (
-  query: { patient: string; kinds: readonly Kind[]; from: number; to: number; most: number },
+  query: PastQuery,
   take: (slice: HistorySlice) => void,
   signal: AbortSignal,
 ) => Promise<void>;
@@ -23,7 +43,8 @@ export const SHORT_KEEP = 45 * 60_000;
 export const LONG_KEEP = 25 * 3_600_000;
 
 export class Trends {
-  readonly #patients = new Map<string, Map<Kind, Map<number, Series>>>();
+  /** Only patients that some view asked for: of all others live values are not kept. */
+  readonly #patients = new Map<string, Map<Kind, Map<number, Line>>>();
   readonly #fetch: FetchPast;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
@@ -32,11 +53,12 @@ export class Trends {
     this.#fetch = fetch;
   }
 
-  /** Appends the live values of a twin. */
+  /** Appends the live values of a twin, if its patient's past was asked for. */
   take(twin: Twin): void {
+    if (!this.#patients.has(twin.patient)) return;
     for (const channel of twin.channels) {
       if (channel.value === null || !usable(channel.quality)) continue;
-      this.#series(twin.patient, channel.kind, channel.source).add(channel.effective, channel.value);
+      this.#series(twin.patient, channel.kind, channel.source).series.add(channel.effective, channel.value);
     }
   }
 
@@ -44,17 +66,14 @@ export class Trends {
   lines(patient: string, kind: Kind): Line[] {
     const sources = this.#patients.get(patient)?.get(kind);
     if (!sources) return [];
-    return [...sources]
-      .map(([source, series]) => ({ source, series }))
+    return [...sources.values()]
       .filter((line) => line.series.length > 0)
       .sort((a, b) => b.series.length - a.series.length || a.source - b.source);
   }
 
   /** Completes from the centre's history; rejects if that fails or `signal` aborts. */
-  async load(
-    query: { patient: string; kinds: readonly Kind[]; from: number; to: number; most: number },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async load(query: PastQuery, signal: AbortSignal): Promise<void> {
+    this.#kinds(query.patient);
     await this.#turn();
     try {
       signal.throwIfAborted();
@@ -69,8 +88,13 @@ export class Trends {
   trim(now: number, open: string | null): void {
     for (const [patient, kinds] of this.#patients) {
       const oldest = now - (patient === open ? LONG_KEEP : SHORT_KEEP);
-      for (const sources of kinds.values()) for (const series of sources.values()) series.trim(oldest);
+      for (const sources of kinds.values()) for (const { series } of sources.values()) series.trim(oldest);
     }
+  }
+
+  /** No view shows this patient any more. */
+  forget(patient: string): void {
+    this.#patients.delete(patient);
   }
 
   clear(): void {
@@ -78,6 +102,8 @@ export class Trends {
   }
 
   #complete(patient: string, slice: HistorySlice): void {
+    // Forgotten while the answer was on its way.
+    if (!this.#patients.has(patient)) return;
     const times: number[] = [];
     const values: number[] = [];
     slice.times.forEach((time, i) => {
@@ -85,17 +111,26 @@ export class Trends {
       times.push(time);
       values.push(slice.values[i]!);
     });
-    this.#series(patient, slice.kind, slice.source).merge(times, values);
+    const line = this.#series(patient, slice.kind, slice.source);
+    line.series.merge(times, values);
+    if (slice.low.length === 0) return;
+    line.low.merge(slice.times, slice.low);
+    line.high.merge(slice.times, slice.high);
   }
 
-  #series(patient: string, kind: Kind, source: number): Series {
+  #kinds(patient: string): Map<Kind, Map<number, Line>> {
     let kinds = this.#patients.get(patient);
     if (!kinds) this.#patients.set(patient, (kinds = new Map()));
+    return kinds;
+  }
+
+  #series(patient: string, kind: Kind, source: number): Line {
+    const kinds = this.#kinds(patient);
     let sources = kinds.get(kind);
     if (!sources) kinds.set(kind, (sources = new Map()));
-    let series = sources.get(source);
-    if (!series) sources.set(source, (series = new Series()));
-    return series;
+    let line = sources.get(source);
+    if (!line) sources.set(source, (line = { source, series: new Series(), low: new Series(), high: new Series() }));
+    return line;
   }
 
   async #turn(): Promise<void> {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as convert from "../src/convert.ts";
 import { AlertSchema, AlertState, Category, Priority } from "../src/gen/v1/alert_pb.ts";
-import { HistoryChunkSchema } from "../src/gen/v1/history_pb.ts";
+import { FactSchema } from "../src/gen/v1/context_pb.ts";
+import { HistoryChunkSchema, WaveformChunkSchema } from "../src/gen/v1/history_pb.ts";
 import { TwinSchema } from "../src/gen/v1/twin_pb.ts";
 import { Kind } from "../src/gen/v1/vitals_pb.ts";
 
@@ -50,4 +51,39 @@ test("history keeps parallel lists parallel", () => {
 test("a session may say little or nonsense", () => {
   assert.deepEqual(convert.session(null), { person: "", testClock: "", fingerprint: "", testData: false, now: null, rate: null });
   assert.equal(convert.session({ now_us: 5000, rate: 20, test_clock: "x20", person: 7 }).now, 5);
+});
+
+test("a stretch without a usable reading has no mean; extremes come with the others", () => {
+  const chunk = create(HistoryChunkSchema, {
+    kind: Kind.HEART_RATE,
+    source: 1,
+    effectiveUs: [1_000_000n, 2_000_000n],
+    value: [0, 61],
+    quality: [4, 4],
+    low: [0, 50],
+    high: [0, 70],
+    count: [0, 9],
+    leftOut: [3, 1],
+  });
+  const slice = convert.historySlice(chunk);
+  assert.deepEqual([slice.times, slice.values, slice.quality, slice.low, slice.high], [[2000], [61], [0], [50], [70]]);
+  const raw = convert.historySlice(create(HistoryChunkSchema, { effectiveUs: [1000n], value: [60], quality: [4] }));
+  assert.deepEqual([raw.values, raw.quality, raw.low], [[60], [4], []]);
+});
+
+test("waveform blocks: differences are summed, of several channels the first is taken, in the wave's unit", () => {
+  const block = { wave: 3, startUs: 5_000_000n, rateMillihertz: 52_000, channels: 2, stepMantissa: 5, stepExponent: -1, numberDelta: [10n, 100n, 2n, 0n, -4n, 0n] };
+  const [read] = convert.waveBlocks(create(WaveformChunkSchema, { source: 2, blocks: [block] }));
+  assert.deepEqual(read, { wave: 3, source: 2, start: 5000, rate: 52, samples: [5, 6, 4] });
+});
+
+test("a fact without a number and without an end", () => {
+  const fact = convert.fact(create(FactSchema, { id: "x", kind: 10, text: "88-92", fromUs: 7_000n, recordedBy: "Ana" }));
+  assert.deepEqual([fact.value, fact.to, fact.from, fact.text], [null, null, 7, "88-92"]);
+});
+
+test("an alert that was withdrawn says by whom and why", () => {
+  const alert = convert.alert(create(AlertSchema, { withdrawnUs: 4_000n, withdrawnBy: "Ana", withdrawnReason: "swapped" }));
+  assert.deepEqual(alert.withdrawn, { at: 4, by: "Ana", reason: "swapped" });
+  assert.equal(convert.alert(create(AlertSchema, {})).withdrawn, null);
 });

@@ -33,6 +33,7 @@ export function alert(from: Partial<Alert>): Alert {
     snoozedUntil: null,
     owner: "",
     comments: [],
+    withdrawn: null,
     ...from,
   };
 }
@@ -52,6 +53,8 @@ export function twin(from: Partial<Twin>): Twin {
     stateHash: "",
     rhythm: null,
     tallies: [],
+    snoozes: [],
+    influences: [],
     ...from,
   };
 }

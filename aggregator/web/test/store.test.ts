@@ -15,6 +15,7 @@ import {
   START,
   unacknowledged,
   worklist,
+  worklistMemo,
   type Action,
   type State,
 } from "../src/store.ts";
@@ -55,7 +56,6 @@ test("what was acknowledged stays above what is less urgent, and hides no alert 
 test("an alert is shown even before its patient's twin came", () => {
   const state = reduce(START, alerts(alert({ patient: "early" })));
   assert.deepEqual(order(state), ["early"]);
-  assert.equal(worklist(state)[0]?.twin, null);
 });
 
 test("an older state of an alert or twin never replaces a newer one", () => {
@@ -230,4 +230,22 @@ test("health: one broken stream is enough; a first reconnect has a moment's grac
   assert.equal(health(state(link("waiting", 1)), 1000), "connecting");
   assert.equal(health(state(link("waiting", 1)), 4000), "down");
   assert.equal(health(state(link("connecting", 2)), 0), "down");
+});
+
+test("the order of rows is worked out anew when alerts, names or who is there change, and not when values do", () => {
+  const rows = worklistMemo();
+  const come = (patient: string, known = 0): Action => ({ type: "twin", twin: twin({ patient, known }), snapshot: false, conflated: 0 });
+  let state = reduce(START, [come("b"), come("a")]);
+  const first = rows(state);
+  state = reduce(state, [come("a", 5)]);
+  assert.equal(rows(state), first);
+  state = reduce(state, [come("c")]);
+  assert.deepEqual(rows(state).map((row) => row.patient), ["a", "b", "c"]);
+  state = reduce(state, [{ type: "names", names: new Map([["a", "Zoe"]]) }]);
+  assert.deepEqual(rows(state).map((row) => row.patient), ["b", "c", "a"]);
+  state = reduce(state, alerts(alert({ patient: "c" })));
+  assert.deepEqual(rows(state).map((row) => row.patient), ["c", "b", "a"]);
+  // Who is not in a new snapshot is gone.
+  state = reduce(state, [{ ...come("b"), snapshot: true } as Action, { type: "complete", stream: "twins" }]);
+  assert.deepEqual(rows(state).map((row) => row.patient), ["c", "b"]);
 });

@@ -1816,9 +1816,12 @@ pub enum FactKind {
     OxygenSupply = 11,
     /// `text`: one letter of ACVPU. Stands for twelve hours.
     Consciousness = 12,
+    /// Where the patient lives by the clock; `text`: a name of the IANA time zone database, such as "Europe/Berlin". For
+    /// screens; no rule or model reads it.
+    TimeZone = 13,
     /// A limit of this patient's own, in place of the first limit for everybody, in `value`; `text`: "heart_rate_low" (31 to
     /// 60), "heart_rate_high" (100 to 149), "oxygen_saturation_low" (89 to 95).
-    Limit = 13,
+    Limit = 14,
 }
 impl FactKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1840,6 +1843,7 @@ impl FactKind {
             Self::OxygenTarget => "FACT_KIND_OXYGEN_TARGET",
             Self::OxygenSupply => "FACT_KIND_OXYGEN_SUPPLY",
             Self::Consciousness => "FACT_KIND_CONSCIOUSNESS",
+            Self::TimeZone => "FACT_KIND_TIME_ZONE",
             Self::Limit => "FACT_KIND_LIMIT",
         }
     }
@@ -1859,6 +1863,7 @@ impl FactKind {
             "FACT_KIND_OXYGEN_TARGET" => Some(Self::OxygenTarget),
             "FACT_KIND_OXYGEN_SUPPLY" => Some(Self::OxygenSupply),
             "FACT_KIND_CONSCIOUSNESS" => Some(Self::Consciousness),
+            "FACT_KIND_TIME_ZONE" => Some(Self::TimeZone),
             "FACT_KIND_LIMIT" => Some(Self::Limit),
             _ => None,
         }

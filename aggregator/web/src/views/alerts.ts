@@ -1,13 +1,15 @@
 // Alerts with their evidence, and the one act that people do about them here: acknowledge. The card is shared
 // by the patient's page and the page of all alerts; physiological and technical ones are kept apart.
 
+import { bulkable } from "../care.ts";
 import { fill, h, reconcile, set, show, spoken, text } from "../dom.ts";
 import { RR_INTERVAL } from "../kinds.ts";
 import type { Alert, Category, Evidence } from "../model.ts";
 import { byUrgency, displayName, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
-import { Badge, Bar, capital, Fact, Moment, patientLink, within, withUnit, type App, type View } from "./parts.ts";
+import { shown, shownAs, withUnit } from "../units.ts";
+import { Badge, Bar, capital, Fact, Moment, patientLink, within, type App, type View } from "./parts.ts";
 
 const words = texts.alerts;
 
@@ -17,9 +19,9 @@ export class AlertCard {
   readonly #badge = new Badge();
   readonly #patient = h("a");
   readonly #tags = h("p", { class: "tags" });
-  readonly #summary = h("p");
+  readonly #summary = h("p", { lang: "en" });
   readonly #heading: HTMLElement;
-  readonly #plain = h("p", { class: "plain-words" });
+  readonly #plain = h("p", { class: "plain-words", lang: "en" });
   readonly #times = h("p", { class: "alert-times" });
   readonly #raised = new Moment();
   readonly #onset = new Moment();
@@ -32,13 +34,16 @@ export class AlertCard {
   readonly #model = new Fact(words.model);
   readonly #hash = new Fact(words.hash);
   readonly #subject = new Fact(words.subject);
-  readonly #act: Acknowledge;
+  readonly #act: Care;
+  readonly #withdrawn = h("p", { class: "withdrawn", hidden: true });
+  readonly #pick: Pick | null;
 
-  /** `withPatient`: the card names the patient and links to them. */
-  constructor(app: App, alert: Alert, withPatient: boolean) {
+  /** `withPatient`: the card names the patient and links to them. `pick`: several can be chosen. */
+  constructor(app: App, alert: Alert, withPatient: boolean, pick: Picked | null) {
     this.#app = app;
-    this.#heading = h("h3", { class: "alert-summary" });
-    this.#act = new Acknowledge(app, alert);
+    this.#heading = h("h3", { class: "alert-summary", tabindex: "-1", "data-stop": true });
+    this.#act = new Care(app, alert);
+    this.#pick = pick && new Pick(pick, alert);
     this.#why = h(
       "div",
       { class: "why" },
@@ -48,7 +53,7 @@ export class AlertCard {
     this.#times.append(this.#raised.root, this.#onset.root);
     this.root = h(
       "li",
-      { class: "alert-card" },
+      { class: "alert-card", "data-alert": alert.id },
       h(
         "div",
         { class: "alert-top" },
@@ -60,7 +65,9 @@ export class AlertCard {
           this.#heading,
           this.#tags,
         ),
+        this.#pick?.root ?? null,
       ),
+      this.#withdrawn,
       this.#expected,
       this.#summary,
       this.#plain,
@@ -78,7 +85,8 @@ export class AlertCard {
     );
   }
 
-  update(alert: Alert): void {
+  /** `open`: it can be acted upon; not when the page shows what was known once. */
+  update(alert: Alert, open: boolean): void {
     const now = this.#app.now();
     set(this.root, "class", `alert-card ${alert.priority} ${alert.category} ${alert.state}`);
     this.#badge.update(alert);
@@ -98,7 +106,10 @@ export class AlertCard {
     this.#subject.update(alert.subject);
     this.#model.update(alert.model);
     this.#hash.update(alert.modelHash, "mono");
-    this.#act.update(alert);
+    this.#act.update(alert, open);
+    this.#pick?.update(alert);
+    show(this.#withdrawn, alert.withdrawn !== null);
+    if (alert.withdrawn) text(this.#withdrawn, words.withdrawn(time.clock(alert.withdrawn.at), alert.withdrawn.by, alert.withdrawn.reason));
   }
 
   #updateTimes(alert: Alert, now: number): void {
@@ -160,12 +171,13 @@ function care(alert: Alert): string {
 function evidenceAmount(evidence: Evidence, value: number): string {
   const derived = evidence.kind === RR_INTERVAL || evidence.kind === 0 || Math.abs(value) < 5;
   if (derived) return time.number(value, value % 1 === 0 ? 0 : Math.abs(value) < 10 ? 2 : 1);
-  return withUnit(time.number(value, value % 1 === 0 ? 0 : 1), evidence.kind);
+  const decimals = shownAs(evidence.kind).decimals;
+  return withUnit(time.number(shown(evidence.kind, value), Math.max(decimals, value % 1 === 0 ? 0 : 1)), evidence.kind);
 }
 
 class EvidenceView {
   readonly root = h("li", { class: "evidence-item" });
-  readonly #label = h("span", { class: "evidence-label" });
+  readonly #label = h("span", { class: "evidence-label", lang: "en" });
   readonly #value = h("span", { class: "evidence-value" });
   readonly #limit = h("span", { class: "evidence-limit" });
   readonly #bar = new Bar();
@@ -190,97 +202,85 @@ class EvidenceView {
   }
 }
 
-/** The button, the note, and afterwards who did it. */
-class Acknowledge {
-  readonly root = h("div", { class: "acknowledge" });
+/** What can be done about it, and what was done. */
+class Care {
+  readonly root = h("div", { class: "care" });
   readonly #app: App;
-  readonly #id: string;
+  readonly #buttons: Record<"acknowledge" | "take" | "assign" | "comment" | "silence" | "wake", HTMLButtonElement>;
+  readonly #row: HTMLElement;
   readonly #done = h("p", { class: "acknowledged-by" });
   readonly #note = h("p", { class: "acknowledge-note" });
-  readonly #open: HTMLButtonElement;
-  readonly #form: HTMLFormElement;
-  readonly #text: HTMLTextAreaElement;
-  readonly #send = h("button", { class: "button primary", type: "submit" }, words.confirm);
-  readonly #error = h("p", { class: "notice bad", role: "alert", hidden: true });
-  #sending = false;
-  #finished = false;
+  #alert: Alert;
 
   constructor(app: App, alert: Alert) {
     this.#app = app;
-    this.#id = alert.id;
-    const field = `note-${alert.id}`;
-    this.#open = h("button", { class: "button", type: "button", "aria-expanded": "false", onclick: () => this.#expand(true) });
-    this.#open.append(words.acknowledge, spoken(`: ${texts.condition(alert.condition)}`));
-    this.#text = h("textarea", { id: field, rows: 2, maxlength: 1000, "aria-describedby": `${field}-hint` });
-    this.#form = h(
-      "form",
-      {
-        class: "note-form",
-        hidden: true,
-        onsubmit: (event) => {
-          event.preventDefault();
-          void this.#submit();
-        },
-        onkeydown: (event) => {
-          if ((event as KeyboardEvent).key === "Escape") this.#expand(false);
-        },
-      },
-      h("label", { for: field }, words.note),
-      this.#text,
-      h("p", { id: `${field}-hint`, class: "hint" }, words.noteHint),
-      this.#error,
-      h(
-        "div",
-        { class: "buttons" },
-        this.#send,
-        h("button", { class: "button quiet", type: "button", onclick: () => this.#expand(false) }, words.cancel),
-      ),
-    );
-    this.root.append(this.#open, this.#form, this.#done, this.#note);
+    this.#alert = alert;
+    const { acts } = app;
+    const button = (label: string, act: () => void, name = "button") => {
+      // Spoken with what it is about: a screen reader's list of buttons has many of the same name.
+      const element = h("button", { class: name, type: "button", onclick: act }, label);
+      element.append(spoken(`: ${texts.condition(alert.condition)}`));
+      return element;
+    };
+    this.#buttons = {
+      acknowledge: button(words.acknowledge, () => acts.acknowledge([this.#alert]), "button primary"),
+      take: button(texts.acts.take, () => void acts.take(this.#alert)),
+      assign: button(texts.acts.assignShort, () => acts.assign([this.#alert])),
+      comment: button(texts.acts.commentShort, () => acts.comment(this.#alert)),
+      silence: button(texts.acts.silenceShort, () => acts.silence(this.#alert)),
+      wake: button(texts.acts.wake, () => void acts.wake(this.#alert)),
+    };
+    this.#row = h("div", { class: "buttons" }, ...Object.values(this.#buttons));
+    this.root.append(this.#done, this.#note, this.#row);
   }
 
-  update(alert: Alert): void {
-    this.#finished = alert.state !== "active";
-    if (this.#finished && !this.#form.hidden && !this.#sending) this.#expand(false);
-    show(this.#open, !this.#finished && this.#form.hidden === true);
+  update(alert: Alert, open: boolean): void {
+    this.#alert = alert;
+    show(this.#row, open && alert.state !== "resolved");
+    show(this.#buttons.acknowledge, alert.state === "active");
+    show(this.#buttons.take, alert.owner !== (this.#app.state.session?.person ?? ""));
+    show(this.#buttons.silence, alert.snoozedUntil === null && alert.priority !== "high");
+    show(this.#buttons.wake, alert.snoozedUntil !== null);
     const acknowledged = alert.acknowledged !== null;
     show(this.#done, acknowledged);
     if (alert.acknowledged !== null) text(this.#done, words.acknowledged(alert.acknowledgedBy, time.clockSeconds(alert.acknowledged)));
     show(this.#note, acknowledged && alert.acknowledgeNote !== "");
     text(this.#note, alert.acknowledgeNote);
-    show(this.root, acknowledged || !this.#finished);
+  }
+}
+
+/** Alerts that somebody chose, to acknowledge them together. */
+class Picked {
+  readonly ids = new Set<string>();
+  readonly changed: () => void;
+
+  constructor(changed: () => void) {
+    this.changed = changed;
+  }
+}
+
+class Pick {
+  readonly root: HTMLElement;
+  readonly #box = h("input", { type: "checkbox" });
+  readonly #picked: Picked;
+
+  constructor(picked: Picked, alert: Alert) {
+    this.#picked = picked;
+    this.root = h("label", { class: "pick" }, this.#box, spoken(words.pick(texts.condition(alert.condition))));
+    this.#box.addEventListener("change", () => {
+      if (this.#box.checked) picked.ids.add(alert.id);
+      else picked.ids.delete(alert.id);
+      picked.changed();
+    });
   }
 
-  #expand(open: boolean): void {
-    show(this.#form, open);
-    show(this.#open, !open && !this.#finished);
-    set(this.#open, "aria-expanded", String(open));
-    show(this.#error, false);
-    if (open) this.#text.focus();
-    else if (!this.#finished) this.#open.focus();
-  }
-
-  async #submit(): Promise<void> {
-    if (this.#sending) return;
-    this.#sending = true;
-    this.#send.disabled = true;
-    text(this.#send, words.acknowledging);
-    show(this.#error, false);
-    try {
-      await this.#app.acknowledge(this.#id, this.#text.value.trim());
-      this.#finished = true;
-      this.#expand(false);
-      // The button that had the focus is gone: stay at this card.
-      set(this.#done, "tabindex", "-1");
-      this.#done.focus();
-    } catch (error) {
-      text(this.#error, words.failed(error instanceof Error ? error.message : String(error)));
-      show(this.#error, true);
-    } finally {
-      this.#sending = false;
-      this.#send.disabled = false;
-      text(this.#send, words.confirm);
-    }
+  update(alert: Alert): void {
+    const may = bulkable(alert);
+    if (!may) this.#picked.ids.delete(alert.id);
+    this.#box.checked = this.#picked.ids.has(alert.id);
+    this.#box.disabled = !may;
+    show(this.root, alert.state === "active");
+    set(this.root, "title", may ? null : words.pickNever);
   }
 }
 
@@ -290,20 +290,22 @@ export class AlertList {
   readonly #views = new Map<string, AlertCard>();
   readonly #app: App;
   readonly #withPatient: boolean;
+  readonly #pick: Picked | null;
 
-  constructor(app: App, withPatient: boolean) {
+  constructor(app: App, withPatient: boolean, pick: Picked | null = null) {
     this.#app = app;
     this.#withPatient = withPatient;
+    this.#pick = pick;
   }
 
-  update(alerts: readonly Alert[]): void {
+  update(alerts: readonly Alert[], open = true): void {
     reconcile(
       this.root,
       this.#views,
       alerts,
       (alert) => alert.id,
-      (alert) => new AlertCard(this.#app, alert, this.#withPatient),
-      (view, alert) => view.update(alert),
+      (alert) => new AlertCard(this.#app, alert, this.#withPatient, this.#pick),
+      (view, alert) => view.update(alert, open),
     );
     show(this.root, alerts.length > 0);
   }
@@ -320,6 +322,9 @@ export class AlertsView implements View {
   readonly #resolvedBox = h("input", { type: "checkbox", id: "show-resolved" });
   readonly #resolved: AlertList;
   readonly #resolvedRoot: HTMLElement;
+  readonly #picked = new Picked(() => this.update());
+  readonly #bulk = h("button", { class: "button primary", type: "button" });
+  readonly #bulkBar = h("div", { class: "bulk", hidden: true });
   readonly #failed = h("p", { class: "notice bad", role: "alert", hidden: true }, words.loadFailed);
 
   constructor(app: App) {
@@ -328,8 +333,10 @@ export class AlertsView implements View {
       category,
       count: h("span", { class: "group-count" }),
       none: h("p", { class: "muted" }, words.noneOfCategory(texts.category(category))),
-      list: new AlertList(app, true),
+      list: new AlertList(app, true, this.#picked),
     }));
+    this.#bulk.addEventListener("click", () => app.acts.acknowledge(this.#chosen()));
+    this.#bulkBar.append(this.#bulk, h("span", { class: "hint" }, words.pickNever));
     this.#resolved = new AlertList(app, true);
     this.#resolvedRoot = h("section", { class: "group", hidden: true }, h("h2", {}, words.resolved), this.#failed, this.#resolved.root);
     this.#resolvedBox.addEventListener("change", () => void this.#toggleResolved());
@@ -342,6 +349,7 @@ export class AlertsView implements View {
         h("h1", { tabindex: "-1" }, words.title),
         h("label", { class: "check", for: "show-resolved" }, this.#resolvedBox, words.showResolved),
       ),
+      this.#bulkBar,
       ...this.#sections.map(({ category, count, none, list }) =>
         h(
           "section",
@@ -363,11 +371,18 @@ export class AlertsView implements View {
       show(section.none, members.length === 0);
       section.list.update(members);
     }
+    const chosen = this.#chosen();
+    show(this.#bulkBar, chosen.length > 0);
+    text(this.#bulk, texts.acts.acknowledgeAll(chosen.length));
     const shown = this.#resolvedBox.checked;
     show(this.#resolvedRoot, shown);
     if (!shown) return;
     const resolved = [...this.#app.state.alerts.values()].filter((alert) => alert.state === "resolved");
     this.#resolved.update(resolved.sort((a, b) => (b.resolved ?? 0) - (a.resolved ?? 0) || byUrgency(a, b)));
+  }
+
+  #chosen(): Alert[] {
+    return openAlerts(this.#app.state).filter((alert) => this.#picked.ids.has(alert.id) && bulkable(alert));
   }
 
   async #toggleResolved(): Promise<void> {

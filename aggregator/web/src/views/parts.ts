@@ -1,28 +1,45 @@
 // Small pieces that several views show.
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
-import { kindInfo } from "../kinds.ts";
-import type { Alert, Coverage, Kind } from "../model.ts";
+import type { Alert, Coverage, Kind, PatientFact, WaveBlock } from "../model.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
+import type { Acts } from "./acts.ts";
+import type { Ask } from "./ask.ts";
 
 /** What a view may see and do. */
 export interface App {
   readonly state: State;
   readonly trends: Trends;
+  /** For a view of its own: another resolution, or another moment's knowledge. */
+  newTrends(): Trends;
+  readonly acts: Acts;
+  readonly ask: Ask;
   /** The centre's time. */
   now(): number;
   /** True while the line to the centre is down: every value is old then. */
   lineDown(): boolean;
-  /** Resolves once the act is durable; rejects with an error whose message is for people. */
+  // Acts resolve once they are durable, and reject with an error whose message is for people.
   acknowledge(alert: string, note: string): Promise<void>;
+  comment(alert: string, words: string): Promise<void>;
+  setOwner(alert: string, owner: string): Promise<void>;
+  snooze(alert: Alert, seconds: number, reason: string): Promise<void>;
+  endSnooze(alert: Alert): Promise<void>;
+  /** To a screen reader, without interrupting. */
+  say(words: string): void;
   /** Resolved alerts of a patient (empty: of all), into the state. */
   loadPastAlerts(patients: string[]): Promise<void>;
   /** What each moment of [from, to) was, of each kind. */
   coverage(query: { patient: string; kinds: readonly Kind[]; from: number; to: number }, signal: AbortSignal): Promise<Coverage[]>;
+  facts(patient: string): Promise<PatientFact[]>;
+  recordFact(patient: string, fact: NewFact): Promise<PatientFact[]>;
+  retractFact(patient: string, id: string): Promise<PatientFact[]>;
+  waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]>;
 }
+
+export type NewFact = Omit<PatientFact, "recorded" | "recordedBy">;
 
 export interface View {
   readonly root: HTMLElement;
@@ -77,20 +94,6 @@ export class Fact {
     set(this.value, "class", mark === "" ? null : mark);
     show(this.root, words !== "");
   }
-}
-
-export function amount(kind: Kind, value: number): string {
-  return time.number(value, kindInfo(kind).decimals);
-}
-
-export function amountWithUnit(kind: Kind, value: number): string {
-  return withUnit(amount(kind, value), kind);
-}
-
-/** Number and unit stay on one line. */
-export function withUnit(number: string, kind: Kind): string {
-  const { unit } = kindInfo(kind);
-  return unit === "" ? number : `${number}\u00a0${unit}`;
 }
 
 export function capital(words: string): string {

@@ -2,15 +2,20 @@
 // scores rest on, and whether the equipment can be trusted.
 
 import { h, reconcile, set, show, text, toggle } from "../dom.ts";
-import { kindInfo, NOT_TILES, TILE_ORDER } from "../kinds.ts";
-import type { Channel, Twin } from "../model.ts";
-import { allStale, displayName, isStale, lastData, openAlerts, resolvedAlerts } from "../store.ts";
+import { asKnownAt } from "../care.ts";
+import { NOT_TILES, TILE_ORDER } from "../kinds.ts";
+import type { Alert, Channel, Twin } from "../model.ts";
+import { allStale, byUrgency, displayName, isStale, lastData, openAlerts, resolvedAlerts, type State } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
+import { ZONE } from "../prefs.ts";
+import { amount, shownAs } from "../units.ts";
 import { AlertList } from "./alerts.ts";
 import { DevicesPanel, GatewaysPanel, RhythmPanel, ScorePanel } from "./panels.ts";
-import { amount, Badge, BandGauge, type App, type View } from "./parts.ts";
+import { FactsPanel } from "./facts.ts";
+import { Badge, BandGauge, type App, type View } from "./parts.ts";
 import { TrendsSection } from "./trend.ts";
+import { WavesSection } from "./waves.ts";
 
 const words = texts.patient;
 
@@ -35,6 +40,10 @@ export class PatientView implements View {
   readonly #noTiles = h("p", { class: "muted" }, words.noValues);
   readonly #tallies = h("p", { class: "muted tallies", hidden: true });
   readonly #trends: TrendsSection;
+  readonly #waves: WavesSection;
+  readonly #facts: FactsPanel;
+  readonly #zone = h("span", { class: "zone", hidden: true });
+  readonly #alertsTitle = h("span", {}, texts.alerts.open);
   readonly #score = new ScorePanel();
   readonly #rhythm = new RhythmPanel();
   readonly #devices: DevicesPanel;
@@ -47,14 +56,19 @@ export class PatientView implements View {
     this.#resolved = new AlertList(app, false);
     this.#resolvedRoot = h("details", { class: "resolved-list", hidden: true }, h("summary", {}, texts.alerts.resolved, " ", this.#resolvedCount));
     this.#resolvedRoot.append(this.#resolved.root);
-    this.#trends = new TrendsSection(app, patient);
+    this.#trends = new TrendsSection(app, patient, () => this.update());
+    this.#waves = new WavesSection(app, patient);
+    this.#facts = new FactsPanel(app, patient, () => {
+      if (ZONE.get() === "patient") time.useZone(this.#facts.zone);
+      this.update();
+    });
     this.#devices = new DevicesPanel(app);
     this.#gateways = new GatewaysPanel(app);
     this.root = h(
       "div",
       { class: "page patient" },
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, h("span", { "aria-hidden": "true" }, "← "), words.back), this.#others),
-      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest),
+      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest, this.#zone),
       this.#status,
       this.#content,
     );
@@ -63,10 +77,11 @@ export class PatientView implements View {
       h(
         "div",
         { class: "patient-main" },
-        section("alerts", texts.alerts.open, this.#alertsNone, this.#alerts.root, this.#resolvedRoot),
+        section("alerts", this.#alertsTitle, this.#alertsNone, this.#alerts.root, this.#resolvedRoot),
+        this.#waves.root,
         this.#trends.root,
       ),
-      h("div", { class: "patient-side" }, this.#score.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),
+      h("div", { class: "patient-side" }, this.#score.root, this.#facts.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),
     );
     app.loadPastAlerts([patient]).catch(() => {
       // What was resolved is a convenience here; the page of all alerts says when it cannot be loaded.
@@ -95,17 +110,23 @@ export class PatientView implements View {
     show(this.#others, waiting.size > 0);
     text(this.#others, words.others(waiting.size));
     if (!found) return;
-    show(this.#alertsNone, open.length === 0);
-    this.#alerts.update(open);
+    const then = this.#trends.moment;
+    const known = then === null ? open : openThen(state, this.#patient, then);
+    text(this.#alertsTitle, then === null ? texts.alerts.open : texts.alerts.openThen(time.clock(then)));
+    toggle(this.root, "looking-back", then !== null);
+    show(this.#alertsNone, known.length === 0);
+    this.#alerts.update(known, then === null);
     const resolved = resolvedAlerts(state, this.#patient);
     show(this.#resolvedRoot, resolved.length > 0);
     text(this.#resolvedCount, String(resolved.length));
     this.#resolved.update(resolved.slice(0, 50));
     this.#updateTiles(twin);
-    const tallies = (twin?.tallies ?? []).map((tally) => words.tally(tally.name, tally.lastDay, tally.lastHour));
+    const tallies = (twin?.tallies ?? []).map((tally) => words.tally(tally.name, time.number(tally.lastDay, 0), time.number(tally.lastHour, 0)));
     show(this.#tallies, tallies.length > 0);
     text(this.#tallies, tallies.join(" · "));
-    this.#trends.update(twin, open);
+    this.#trends.update(twin, known);
+    this.#waves.update();
+    this.#facts.update(twin);
     this.#score.update(twin);
     this.#rhythm.update(twin);
     this.#devices.update(twin);
@@ -114,13 +135,21 @@ export class PatientView implements View {
 
   repaint(): void {
     this.#trends.repaint();
+    this.#waves.repaint();
   }
 
   destroy(): void {
     this.#trends.destroy();
+    this.#waves.destroy();
+    time.useZone(null);
+    this.#app.trends.forget(this.#patient);
   }
 
   #updateHead(twin: Twin | null): void {
+    const { zone } = this.#facts;
+    const now = this.#app.now();
+    show(this.#zone, zone !== null && now > 0);
+    if (zone !== null && now > 0) text(this.#zone, words.zone(time.clockIn(now, zone), zone, zone === time.zone()));
     const last = lastData(twin);
     show(this.#newest, last !== null);
     if (last === null) return;
@@ -148,7 +177,17 @@ export class PatientView implements View {
   }
 }
 
-export function section(id: string, title: string, ...children: Node[]): HTMLElement {
+/** What was open then, as it was known then. */
+function openThen(state: State, patient: string, then: number): Alert[] {
+  const known: Alert[] = [];
+  for (const alert of state.alerts.values()) {
+    const as = alert.patient === patient ? asKnownAt(alert, then) : null;
+    if (as !== null && as.state !== "resolved") known.push(as);
+  }
+  return known.sort(byUrgency);
+}
+
+export function section(id: string, title: Node | string, ...children: Node[]): HTMLElement {
   return h("section", { class: `part part-${id}`, "aria-labelledby": `part-${id}` }, h("h2", { id: `part-${id}` }, title), ...children);
 }
 
@@ -178,7 +217,7 @@ class Tile {
     const stale = isStale(channel, now, lineDown);
     toggle(this.root, "stale", stale);
     text(this.#value, channel.value === null ? "–" : amount(channel.kind, channel.value));
-    text(this.#unit, channel.value === null ? "" : kindInfo(channel.kind).unit);
+    text(this.#unit, channel.value === null ? "" : shownAs(channel.kind).unit);
     const age = time.span(now - channel.effective);
     text(this.#age, stale ? words.stale(age) : words.age(age));
     set(this.#age, "title", time.full(channel.effective));

@@ -3,19 +3,24 @@
 
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
-import { displayName, health, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { displayName, health, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
 import { texts } from "../texts.ts";
-import { flashing, nextTheme, switchFlashing, theme } from "../theme.ts";
+import { THEME } from "../prefs.ts";
+import { applyTheme } from "../theme.ts";
 import * as time from "../time.ts";
 import { mark } from "./mark.ts";
-import { Fact, type App } from "./parts.ts";
+import { Fact, patientLink, type App } from "./parts.ts";
+import type { Ringer } from "./ringer.ts";
 
+/** Scrolled less than this the top of a list is seen, pixels. */
+const LIST_SEEN = 160;
 const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
 
 export class Shell {
   readonly root: HTMLElement;
   readonly main = h("main", { id: "main", tabindex: "-1" });
   readonly #app: App;
+  readonly #ringer: Ringer;
   readonly #local: () => number;
   readonly #rate: () => number;
   readonly #testData = h("span", { class: "chip test", title: texts.testDataLong, hidden: true }, texts.testData);
@@ -27,18 +32,24 @@ export class Shell {
   readonly #connection: Connection;
   readonly #person = h("span", { class: "person", hidden: true });
   readonly #lost = h("div", { class: "lost", hidden: true });
+  /** Who waits most urgently, wherever the page is scrolled and whatever is open. */
+  readonly #urgent = h("a", { class: "urgent-bar", hidden: true });
+  #route = "";
   readonly #polite = h("div", { class: "sr", role: "status", "aria-live": "polite" });
   readonly #assertive = h("div", { class: "sr", role: "alert", "aria-live": "assertive" });
   #health: Health = "connecting";
   #lostSince: number | null = null;
 
-  constructor(app: App, local: () => number, rate: () => number, repaint: () => void) {
+  constructor(app: App, local: () => number, rate: () => number, repaint: () => void, ringer: Ringer, settings: () => void) {
     this.#app = app;
+    this.#ringer = ringer;
     this.#local = local;
     this.#rate = rate;
     this.#links = {
       worklist: h("a", { href: "#/" }, texts.nav.worklist),
       alerts: h("a", { href: "#/alerts" }, texts.nav.alerts),
+      handover: h("a", { href: "#/handover" }, texts.nav.handover),
+      wall: h("a", { href: "#/wall" }, texts.nav.wall),
     };
     this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
     this.#countsRoot = h("a", { class: "counts", href: "#/alerts" });
@@ -56,7 +67,8 @@ export class Shell {
       this.#countsRoot.append(root);
     }
     this.#connection = new Connection(app, local);
-    this.root = h("div", { class: "shell" }, this.#skip(), this.#header(repaint), this.main, this.#polite, this.#assertive);
+    window.addEventListener("scroll", () => this.#updateUrgent(), { passive: true });
+    this.root = h("div", { class: "shell" }, this.#skip(), this.#header(repaint, settings), this.main, this.#polite, this.#assertive);
   }
 
   #skip(): HTMLElement {
@@ -75,7 +87,7 @@ export class Shell {
     );
   }
 
-  #header(repaint: () => void): HTMLElement {
+  #header(repaint: () => void, settings: () => void): HTMLElement {
     return h(
       "header",
       { class: "top" },
@@ -94,21 +106,24 @@ export class Shell {
         h("span", { class: "spacer" }),
         this.#connection.root,
         this.#person,
-        flashButton(),
+        this.#ringer.button,
         themeButton(repaint),
+        settingsButton(settings),
       ),
       this.#lost,
+      this.#urgent,
     );
   }
 
   show(route: string, signedIn: boolean): void {
+    this.#route = route;
     for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
-    for (const part of [this.#nav, this.#countsRoot, this.#connection.root]) show(part, signedIn);
+    for (const part of [this.#nav, this.#countsRoot, this.#connection.root, this.#ringer.button]) show(part, signedIn);
   }
 
   update(): void {
     const { state } = this.#app;
-    const anyTest = state.session?.testData === true || [...state.twins.values()].some((twin) => twin.testData);
+    const anyTest = state.session?.testData === true || anyOf(state.twins.values(), (twin) => twin.testData);
     show(this.#testData, anyTest);
     this.#updateClock();
     const counts = unacknowledged(state);
@@ -122,8 +137,26 @@ export class Shell {
     show(this.#person, person !== "" && state.phase === "signed-in");
     text(this.#person, person);
     set(this.#person, "title", texts.tools.person(person));
+    this.#updateUrgent();
     this.#connection.update();
+    this.#ringer.paint();
     this.#updateHealth();
+  }
+
+  /** Not where the list of who waits begins on the screen itself. */
+  #updateUrgent(): void {
+    const { state } = this.#app;
+    const list = this.#route === "worklist" || this.#route === "alerts";
+    // It comes and goes with scrolling there, and must move nothing.
+    toggle(this.#urgent, "over", list);
+    const waiting = (list && window.scrollY < LIST_SEEN) || this.#route === "wall" ? [] : openAlerts(state).filter((alert) => alert.priority === "high" && alert.state === "active");
+    const [first] = waiting;
+    const elsewhere = first !== undefined && patientLink(first.patient) !== location.hash;
+    show(this.#urgent, elsewhere);
+    if (!first || !elsewhere) return;
+    set(this.#urgent, "href", patientLink(first.patient));
+    const wait = time.span(this.#app.now() - first.raised);
+    text(this.#urgent, texts.urgent(displayName(state, first.patient), texts.condition(first.condition), wait, waiting.length - 1));
   }
 
   #updateClock(): void {
@@ -229,7 +262,12 @@ class Connection {
   }
 }
 
-function icon(path: string): SVGSVGElement {
+function anyOf<Value>(values: Iterable<Value>, holds: (value: Value) => boolean): boolean {
+  for (const value of values) if (holds(value)) return true;
+  return false;
+}
+
+export function icon(path: string): SVGSVGElement {
   return svg("svg", { viewBox: "0 0 24 24", width: 20, height: 20, "aria-hidden": "true", class: "icon" }, svg("path", { d: path }));
 }
 
@@ -237,19 +275,21 @@ const ICONS = {
   auto: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
   light: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M5 19l2-2M17 7l2-2",
   dark: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.500 10.500z",
-  flash: "M13 2 5 14h6l-1 8 8-12h-6z",
+  settings: "M4 7h9M19 7h1M4 17h1M11 17h9M16 4.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5zM8 14.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5z",
 } as const;
 
 function themeButton(repaint: () => void): HTMLButtonElement {
   const button = h("button", { class: "tool", type: "button" });
   const paint = () => {
-    const words = texts.tools.themeNow(texts.tools.themes[theme()]);
+    const words = texts.tools.themeNow(texts.tools.themes[THEME.get()]);
     set(button, "aria-label", words);
     set(button, "title", words);
-    button.replaceChildren(icon(ICONS[theme()]));
+    button.replaceChildren(icon(ICONS[THEME.get()]));
   };
   button.addEventListener("click", () => {
-    nextTheme();
+    const { options } = THEME;
+    THEME.set(options[(options.indexOf(THEME.get()) + 1) % options.length]!);
+    applyTheme();
     paint();
     repaint();
   });
@@ -257,18 +297,6 @@ function themeButton(repaint: () => void): HTMLButtonElement {
   return button;
 }
 
-function flashButton(): HTMLButtonElement {
-  const button = h("button", { class: "tool", type: "button" }, icon(ICONS.flash));
-  const paint = () => {
-    const words = texts.tools.flashingNow(flashing());
-    set(button, "aria-label", texts.tools.flashing);
-    set(button, "title", words);
-    set(button, "aria-pressed", String(flashing()));
-  };
-  button.addEventListener("click", () => {
-    switchFlashing();
-    paint();
-  });
-  paint();
-  return button;
+function settingsButton(open: () => void): HTMLButtonElement {
+  return h("button", { class: "tool", type: "button", "aria-label": texts.settings.title, title: texts.settings.title, onclick: open }, icon(ICONS.settings));
 }

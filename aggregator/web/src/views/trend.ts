@@ -8,13 +8,15 @@ import type { Alert, Channel, Coverage, Forecast, Kind, Stretch, Twin } from "..
 import { channelOf, crossing, forecastOf } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
-import type { Line } from "../trends.ts";
+import { grain, type Line, type Trends } from "../trends.ts";
+import { amount, amountWithUnit, shown, shownAs, withUnit } from "../units.ts";
 import { CoverageStrip } from "./coverage.ts";
-import { amount, amountWithUnit, within, type App } from "./parts.ts";
+import { within, type App } from "./parts.ts";
 
 const words = texts.chart;
 
-const RANGES = { "15m": 15 * 60_000, "1h": 3_600_000, "6h": 6 * 3_600_000, "24h": 24 * 3_600_000 } as const;
+const DAY = 86_400_000;
+const RANGES = { "15m": 15 * 60_000, "1h": 3_600_000, "6h": 6 * 3_600_000, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "1y": 365 * DAY } as const;
 type Range = keyof typeof RANGES;
 const RANGE_NAMES = Object.keys(RANGES) as Range[];
 
@@ -24,6 +26,12 @@ const POINTS = 1200;
 const LEAST_SPAN = 10 * 60_000;
 /** Conflation may skip states: the last minutes are completed from history this often (real time). */
 const COMPLETE_EVERY = 15_000;
+/** Means of hours and minutes change slowly. */
+const RENEW_EVERY = 300_000;
+/** Coverage is kept for so long. */
+const COVERED = 8 * DAY;
+/** The slider rests so long before the past is asked for. */
+const SETTLE = 300;
 const DRAW_EVERY = 450;
 /** Lines of one chart, one per source. */
 const MOST_LINES = 3;
@@ -36,21 +44,37 @@ export class TrendsSection {
   readonly #list = h("div", { class: "trend-list" });
   readonly #notice = h("p", { class: "notice", role: "status", hidden: true });
   readonly #retry = h("button", { class: "button quiet", type: "button", hidden: true }, words.retry);
+  readonly #moved: () => void;
+  readonly #knownButton = h("button", { class: "button", type: "button", "aria-pressed": "false" }, words.known);
+  readonly #knownBox = h("div", { class: "known", hidden: true });
+  readonly #slider = h("input", { type: "range", step: 1, "aria-label": words.knownSlider });
+  readonly #knownAt = h("output", { class: "known-at" });
   #range: Range = "1h";
+  /** Null: now. Else what was known then is shown, and nothing that came later. */
+  #then: number | null = null;
+  #settling: ReturnType<typeof setTimeout> | undefined;
+  #trends: Trends;
   #loading: AbortController | null = null;
   #loadedTo: number | null = null;
   #coverage: readonly Coverage[] = [];
   #askedAt = 0;
   #drawnAt = Number.NEGATIVE_INFINITY;
 
-  constructor(app: App, patient: string) {
+  /** `moved`: another moment's knowledge is looked at. */
+  constructor(app: App, patient: string, moved: () => void) {
     this.#app = app;
     this.#patient = patient;
+    this.#moved = moved;
+    this.#trends = app.trends;
+    this.#knownButton.addEventListener("click", () => this.#lookBack(this.#then === null ? app.now() : null));
+    this.#slider.addEventListener("input", () => this.#slide());
+    this.#knownBox.append(h("label", {}, words.knownSlider, " ", this.#slider), this.#knownAt, h("p", { class: "hint" }, words.knownHint));
     this.#retry.addEventListener("click", () => this.#load());
     this.root = h(
       "section",
       { class: "part part-trends", "aria-labelledby": "part-trends" },
-      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), this.#ranges()),
+      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), h("div", { class: "trend-tools" }, this.#knownButton, this.#ranges())),
+      this.#knownBox,
       this.#notice,
       this.#retry,
       this.#list,
@@ -63,7 +87,7 @@ export class TrendsSection {
       input.checked = name === this.#range;
       input.addEventListener("change", () => {
         this.#range = name;
-        this.#load();
+        this.#lookBack(null);
       });
       return h("label", { for: `range-${name}` }, input, h("span", {}, words.ranges[name]));
     });
@@ -74,16 +98,57 @@ export class TrendsSection {
     const now = this.#app.now();
     if (now <= 0 || twin === null) return;
     const local = performance.now();
+    const renew = this.#trends === this.#app.trends ? COMPLETE_EVERY : RENEW_EVERY;
     if (this.#loadedTo === null && this.#loading === null && this.#askedAt === 0) this.#load();
-    else if (this.#loading === null && this.#loadedTo !== null && local - this.#askedAt > COMPLETE_EVERY && !this.#app.lineDown()) this.#load(true);
+    else if (this.#loading === null && this.#loadedTo !== null && this.#then === null && local - this.#askedAt > renew && !this.#app.lineDown()) this.#load(true);
     if (local - this.#drawnAt < DRAW_EVERY) return;
     this.#drawnAt = local;
     this.#syncCards(twin);
-    const window = this.#window(twin, now);
+    const window = this.#window(twin, this.#then ?? now);
     for (const [kind, card] of this.#cards) {
-      card.update(twin, alerts, window, this.#loading !== null && this.#loadedTo === null);
+      card.update(this.#then === null ? twin : { ...twin, channels: [], forecasts: [] }, alerts, window, this.#loading !== null && this.#loadedTo === null, this.#trends);
       card.cover(this.#coverage.find((line) => line.kind === kind)?.stretches ?? [], window);
     }
+  }
+
+  /** The moment whose knowledge is shown; null: now. */
+  get moment(): number | null {
+    return this.#then;
+  }
+
+  #lookBack(then: number | null): void {
+    this.#then = then;
+    const now = this.#app.now();
+    set(this.#knownButton, "aria-pressed", String(then !== null));
+    show(this.#knownBox, then !== null);
+    if (then !== null) {
+      set(this.#slider, "min", Math.round((now - RANGES[this.#range]) / 1000));
+      set(this.#slider, "max", Math.round(now / 1000));
+      this.#slider.value = String(Math.round(then / 1000));
+      this.#sayThen();
+    }
+    this.#startOver();
+  }
+
+  #slide(): void {
+    this.#then = Number(this.#slider.value) * 1000;
+    this.#sayThen();
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#startOver(), SETTLE);
+  }
+
+  #sayThen(): void {
+    const said = time.full(this.#then ?? 0);
+    text(this.#knownAt, said);
+    set(this.#slider, "aria-valuetext", said);
+  }
+
+  /** Live values complete single readings of the present only; everything else stands for itself. */
+  #startOver(): void {
+    const live = this.#then === null && grain(RANGES[this.#range]) === "raw";
+    this.#trends = live ? this.#app.trends : this.#app.newTrends();
+    this.#moved();
+    this.#load();
   }
 
   repaint(): void {
@@ -100,21 +165,21 @@ export class TrendsSection {
     let first = now;
     let ahead = 0;
     for (const kind of this.#cards.keys()) {
-      for (const line of this.#app.trends.lines(this.#patient, kind)) first = Math.min(first, line.series.first ?? now);
-      const points = forecastOf(twin, kind)?.points ?? [];
+      for (const line of this.#trends.lines(this.#patient, kind)) first = Math.min(first, line.series.first ?? now);
+      const points = this.#then === null ? (forecastOf(twin, kind)?.points ?? []) : [];
       ahead = Math.max(ahead, (points[points.length - 1]?.at ?? now) - now);
     }
     const from = Math.max(now - RANGES[this.#range], Math.min(first, now - LEAST_SPAN));
     // The past keeps most of the width.
     const past = now - from;
-    return { from, now, to: now + Math.min(Math.max(ahead, past * 0.02), past * 0.6) };
+    return { then: this.#then !== null, from, now, to: now + Math.min(Math.max(ahead, past * 0.02), past * 0.6) };
   }
 
   /** A card for each kind that has or had readings; order is fixed, so nothing jumps. */
   #syncCards(twin: Twin): void {
     const wanted = TREND_ORDER.filter((kind) => {
       if (kind === PULSE_RATE && channelOf(twin, HEART_RATE) !== null) return false;
-      return channelOf(twin, kind) !== null || this.#app.trends.lines(this.#patient, kind).length > 0;
+      return channelOf(twin, kind) !== null || this.#trends.lines(this.#patient, kind).length > 0;
     });
     for (const [kind, card] of this.#cards) {
       if (wanted.includes(kind)) continue;
@@ -137,15 +202,20 @@ export class TrendsSection {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
-    const now = this.#app.now();
-    const whole = now - RANGES[this.#range];
+    const now = this.#then ?? this.#app.now();
+    const range = RANGES[this.#range];
+    const whole = now - range;
     const from = onlyNew && this.#loadedTo !== null ? Math.max(whole, this.#loadedTo - 60_000) : whole;
     this.#askedAt = performance.now();
     if (!onlyNew) this.#loadedTo = null;
     const patient = this.#patient;
-    const readings = this.#app.trends.load({ patient, kinds: TREND_ORDER, from, to: now, most: onlyNew ? 0 : POINTS }, loading.signal);
-    // Of the whole range each time: what came late changes what was awaited long before.
-    const coverage = this.#app.coverage({ patient, kinds: [], from: whole, to: now }, loading.signal);
+    const live = this.#trends === this.#app.trends;
+    const query = { patient, kinds: TREND_ORDER, from: live ? from : whole, to: now, most: onlyNew && live ? 0 : POINTS };
+    const readings = this.#trends.load(this.#then === null ? query : { ...query, knownAt: this.#then }, loading.signal);
+    // Of the whole range each time: what came late changes what was awaited long before. What was thought of it then is
+    // not kept.
+    const covered = this.#then === null && range <= COVERED;
+    const coverage = covered ? this.#app.coverage({ patient, kinds: [], from: whole, to: now }, loading.signal) : Promise.resolve([]);
     Promise.all([coverage, readings]).then(
       ([lines]) => {
         this.#coverage = lines;
@@ -167,6 +237,8 @@ export class TrendsSection {
 }
 
 interface Window {
+  /** `now` is a moment of the past. */
+  readonly then: boolean;
   readonly from: number;
   readonly now: number;
   readonly to: number;
@@ -174,9 +246,9 @@ interface Window {
 
 class TrendCard {
   readonly root: HTMLElement;
-  readonly #app: App;
   readonly #patient: string;
   readonly #kind: Kind;
+  #trends: Trends;
   readonly #readout = h("span", { class: "readout", "aria-hidden": "true" });
   readonly #canvas = h("div", { class: "chart", role: "img" });
   readonly #empty = h("p", { class: "chart-empty", hidden: true });
@@ -191,15 +263,15 @@ class TrendCard {
   #pointing = false;
 
   constructor(app: App, patient: string, kind: Kind) {
-    this.#app = app;
     this.#patient = patient;
     this.#kind = kind;
+    this.#trends = app.trends;
     const shape = kind === RR_INTERVAL ? "beats" : "line";
     this.#lineKeys = Array.from({ length: MOST_LINES }, (_, i) => h("span", { class: `key ${shape} line-${i + 1}` }));
     this.root = h(
       "article",
       { class: "trend" },
-      h("div", { class: "trend-head" }, h("h3", {}, texts.kind(kind), " ", h("span", { class: "unit" }, kindInfo(kind).unit)), this.#readout),
+      h("div", { class: "trend-head" }, h("h3", {}, texts.kind(kind), " ", h("span", { class: "unit" }, shownAs(kind).unit)), this.#readout),
       h("div", { class: "chart-box" }, this.#canvas, this.#empty),
       this.#strip.root,
       h("p", { class: "keys" }, ...this.#lineKeys, this.#bandKey, this.#forecastKey),
@@ -210,33 +282,40 @@ class TrendCard {
       this.#canvas,
       {
         axisTime,
-        axisValue: (value) => time.number(value, kind === 8 && value % 1 !== 0 ? 1 : 0),
-        now: words.now,
+        axisValue: (value) => time.number(value, value % 1 === 0 ? 0 : 1),
       },
       `patient-${patient}`,
       (at) => {
         this.#pointing = at !== null;
         const value = at === null ? null : (at.value ?? at.forecast);
-        text(this.#readout, at === null || value === null ? this.#latest : words.reading(time.clockSeconds(at.time), amountWithUnit(kind, value)));
+        text(this.#readout, at === null || value === null ? this.#latest : words.reading(time.clockSeconds(at.time), withUnit(time.number(value, shownAs(kind).decimals), kind)));
       },
     );
   }
 
-  update(twin: Twin, alerts: readonly Alert[], window: Window, loading: boolean): void {
+  update(twin: Twin, alerts: readonly Alert[], window: Window, loading: boolean, trends: Trends): void {
+    this.#trends = trends;
     const channel = channelOf(twin, this.#kind);
     const forecast = forecastOf(twin, this.#kind);
-    const { scale } = kindInfo(this.#kind);
-    const lines = this.#lines(channel).map(({ source, series }) => {
+    const { scale } = shownAs(this.#kind);
+    const view = (value: number) => shown(this.#kind, value);
+    const whole = this.#lines(channel);
+    const lines = whole.map(({ source, series }) => {
       const gap = Math.max(series.gap(30_000), (window.to - window.from) / 60);
-      return { source, ...series.window(window.from, window.now, this.#kind === RR_INTERVAL ? Number.POSITIVE_INFINITY : gap) };
+      const { times, values } = series.window(window.from, window.now, this.#kind === RR_INTERVAL ? Number.POSITIVE_INFINITY : gap);
+      return { source, times, values: values.map((value) => (value === null ? null : view(value))) };
     });
+    const low = whole[0]?.low.window(window.from, window.now, Number.POSITIVE_INFINITY);
+    const high = whole[0]?.high.window(window.from, window.now, Number.POSITIVE_INFINITY);
     const drawn = lines.filter((line) => line.times.length > 0).slice(0, MOST_LINES);
     const data: ChartData = {
       lines: drawn,
-      forecast: fan(forecast, this.#start(forecast, channel)),
-      band: this.#kind === RR_INTERVAL ? null : (channel?.band ?? null),
+      extremes: low && high && low.times.length > 0 ? { times: low.times, low: low.values.map((v) => view(v ?? 0)), high: high.values.map((v) => view(v ?? 0)) } : null,
+      forecast: fan(forecast, this.#start(forecast, channel), view),
+      band: this.#kind === RR_INTERVAL || !channel?.band ? null : { low: view(channel.band.low), high: view(channel.band.high) },
       limits: this.#limits(forecast, alerts),
       ...window,
+      nowLabel: window.then ? words.then : words.now,
       scale,
       dots: this.#kind === RR_INTERVAL,
     };
@@ -267,7 +346,7 @@ class TrendCard {
 
   /** The source that leads at the centre comes first. */
   #lines(channel: Channel | null): Line[] {
-    const lines = this.#app.trends.lines(this.#patient, this.#kind);
+    const lines = this.#trends.lines(this.#patient, this.#kind);
     return lines.sort((a, b) => Number(b.source === channel?.source) - Number(a.source === channel?.source));
   }
 
@@ -301,7 +380,7 @@ class TrendCard {
         if (plain && evidence.limit !== null && evidence.limit > scale[0] / 2 && evidence.limit < scale[1] * 2) values.add(evidence.limit);
       }
     }
-    return [...values].map((value) => ({ value, label: words.limit(amount(this.#kind, value)) }));
+    return [...values].map((value) => ({ value: shown(this.#kind, value), label: words.limit(amount(this.#kind, value)) }));
   }
 
   #updateForecast(twin: Twin, forecast: Forecast | null, now: number): void {
@@ -335,6 +414,7 @@ class TrendCard {
   #spoken(lines: readonly { values: (number | null)[] }[], forecast: Forecast | null): string {
     const values = (lines[0]?.values ?? []).filter((value) => value !== null);
     if (values.length === 0) return `${texts.kind(this.#kind)}: ${words.noData}`;
+    const plain = (value: number) => withUnit(time.number(value, shownAs(this.#kind).decimals), this.#kind);
     const unit = (value: number) => amountWithUnit(this.#kind, value);
     let low = values[0]!;
     let high = values[0]!;
@@ -342,7 +422,7 @@ class TrendCard {
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
-    const trend = words.spoken(texts.kind(this.#kind), values.length, unit(low), unit(high), unit(values[values.length - 1]!));
+    const trend = words.spoken(texts.kind(this.#kind), values.length, plain(low), plain(high), plain(values[values.length - 1]!));
     const last = forecast?.points[forecast.points.length - 1];
     if (!last) return trend;
     const end = words.spokenForecast(time.clock(last.at), unit(last.value), unit(last.low ?? last.value), unit(last.high ?? last.value));
@@ -353,17 +433,20 @@ class TrendCard {
 /** Ticks fall a fraction of a second beside the full minute. */
 function axisTime(ms: number, span: number): string {
   const tick = Math.round(ms / 1000) * 1000;
-  return span > 20 * 3_600_000 && new Date(tick).getHours() === 0 ? time.day(tick) : time.clock(tick);
+  if (span > 100 * DAY) return time.month(tick);
+  if (span > 3 * DAY) return time.day(tick);
+  const clock = time.clock(tick);
+  return span > 20 * 3_600_000 && clock === "00:00" ? time.day(tick) : clock;
 }
 
-function fan(forecast: Forecast | null, start: number | null): ChartData["forecast"] {
+function fan(forecast: Forecast | null, start: number | null, view: (value: number) => number): ChartData["forecast"] {
   if (!forecast || forecast.points.length === 0) return null;
   const points = [...forecast.points];
   if (start !== null && points[0]!.at > forecast.made) points.unshift({ at: forecast.made, value: start, low: start, high: start });
   return {
     times: points.map((point) => point.at),
-    values: points.map((point) => point.value),
-    low: points.map((point) => point.low),
-    high: points.map((point) => point.high),
+    values: points.map((point) => view(point.value)),
+    low: points.map((point) => (point.low === null ? null : view(point.low))),
+    high: points.map((point) => (point.high === null ? null : view(point.high))),
   };
 }

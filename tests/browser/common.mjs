@@ -1,0 +1,83 @@
+// What the browser tests share: waiting, complaints of the page, accessibility and layout.
+
+import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+/** Where screenshots go; empty: nowhere. */
+export const shots = { folder: "" };
+/** For what should come at once; generous, because the machine may be busy. */
+export const SOON = 20_000;
+
+export const SIZES = [
+  { width: 1280, height: 800 },
+  { width: 390, height: 844 },
+  { width: 360, height: 740 },
+];
+
+export function launch(executablePath) {
+  return chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+export class Failure extends Error {}
+export const ensure = (holds, words) => {
+  if (!holds) throw new Failure(words);
+};
+
+/** Polls in the page until `probe` is true there. */
+export async function until(page, words, limit, probe, argument) {
+  try {
+    await page.waitForFunction(probe, argument, { timeout: limit, polling: 200 });
+  } catch (error) {
+    throw new Failure(`${words} (waited ${limit / 1000} s): ${error.message.split("\n")[0]}`);
+  }
+}
+
+/** What a page complains about: console errors, exceptions, violations of the content security policy. */
+export async function listen(context, complaints) {
+  await context.addInitScript(() => {
+    window.policyViolations = [];
+    document.addEventListener("securitypolicyviolation", (event) => {
+      window.policyViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+  });
+  context.on("page", (page) => {
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
+  });
+}
+
+export async function check(page, name, complaints) {
+  const violations = await page.evaluate(() => window.policyViolations);
+  complaints.push(...violations.map((violation) => `policy: ${violation}`));
+  ensure(complaints.length === 0, `${name}: the page complains:\n${complaints.join("\n")}`);
+}
+
+const EVERY = ["light", "dark"].flatMap((scheme) => SIZES.map((size) => [size, scheme]));
+
+/** Accessibility and layout, each of `views` a size with a colour scheme: all of them unless said otherwise. */
+export async function survey(page, name, views = EVERY) {
+  for (const [size, colorScheme] of views) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(size);
+    // Two frames: charts follow their box by an observer.
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    const where = `${name}, ${colorScheme}, ${size.width}x${size.height}`;
+    const { violations } = await new AxeBuilder({ page }).options({ rules: { "target-size": { enabled: true } } }).analyze();
+    const found = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html.slice(0, 160)}\n  ${n.failureSummary}`).join("\n  ")}`);
+    ensure(found.length === 0, `${where}: accessibility:\n${found.join("\n")}`);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px`);
+    // A dialog covers what can be seen, not the whole page.
+    const fullPage = (await page.locator("dialog[open]").count()) === 0;
+    if (shots.folder !== "") await page.screenshot({ path: join(shots.folder, `${name}-${colorScheme}-${size.width}.png`), fullPage });
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(SIZES[0]);
+}

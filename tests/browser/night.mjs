@@ -1,0 +1,478 @@
+// A busy night at the page, in a real headless Chromium and with a made-up centre (centre.mjs): everything by keyboard,
+// sound, filters, two languages and units, what people write in every field, a broken line, and thousands of patients.
+//
+//   SHOTS=folder node night.mjs [--negative-control]
+//
+//   PATIENTS    patients of the last part (5000)
+//   CHROMIUM    the browser (/usr/bin/chromium)
+//
+// Exit 0 if everything held, 1 with a sentence about what did not. Prints what it measured; nothing hangs on a time.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { startCentre } from "./centre.mjs";
+import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
+
+const { SHOTS = "", CHROMIUM = "/usr/bin/chromium", PATIENTS = "5000" } = process.env;
+const NEGATIVE = process.argv.includes("--negative-control");
+const WIDE = [[SIZES[0], "light"]];
+const NARROW = [[SIZES[1], "dark"]];
+const BOTH = [...WIDE, ...NARROW];
+const WALL = [[{ width: 1920, height: 1080 }, "dark"], [SIZES[1], "light"]];
+
+/** Frames are counted for so long, milliseconds. */
+const SPAN = 4000;
+
+/** Each would leave a mark in `window.marks` if any of it ran. */
+const CORPUS = [
+  `<script>window.marks.push(1)</script>`,
+  `<img src=x onerror="window.marks.push(2)">`,
+  `"><svg onload=window.marks.push(3)>`,
+  `javascript:window.marks.push(4)`,
+  `</textarea><iframe srcdoc="<script>parent.marks.push(5)</script>"></iframe>`,
+  `' onfocus='window.marks.push(6)' autofocus='`,
+  "${window.marks.push(7)}{{constructor.constructor('window.marks.push(8)')()}}",
+  `<a href="javascript:window.marks.push(9)">x</a><details open ontoggle=window.marks.push(10)>`,
+  `\u202Eright to left\u202C \u0000 &lt;b&gt; <b>bold</b>`,
+].map((text) => text.replaceAll("\u0000", ""));
+/** As long as the name of a filter may be. */
+const SHORT = "<img src=x onerror=window.marks.push(0)>";
+const ALL = CORPUS.join(" ");
+
+const complaints = [];
+const started = performance.now();
+const tell = (words) => {
+  console.log(`${((performance.now() - started) / 1000).toFixed(1)} s: ${words}`);
+};
+
+async function open(browser, centre) {
+  const context = await browser.newContext({ viewport: SIZES[0], colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
+  await context.addInitScript(() => (window.marks = []));
+  await listen(context, complaints);
+  const page = await context.newPage();
+  await page.goto(centre.url);
+  await until(page, "no row", SOON, () => document.querySelectorAll(".row .row-link").length > 0);
+  return page;
+}
+
+const dialog = (page) => page.getByRole("dialog");
+
+/** Writes into the open dialog and sends it off, with the keyboard. */
+async function answer(page, fields, button) {
+  for (const [label, words] of Object.entries(fields)) await dialog(page).getByLabel(label, { exact: true }).fill(words);
+  await dialog(page).getByRole("button", { name: button, exact: true }).press("Enter");
+  await dialog(page).waitFor({ state: "hidden", timeout: SOON });
+}
+
+const focusedAlert = (page) => page.evaluate(() => document.activeElement?.closest("[data-alert]")?.dataset.alert ?? null);
+
+async function sound(page, centre) {
+  const bell = page.locator(".bell");
+  ensure((await bell.getAttribute("class")).includes("silent"), "the page does not say that it cannot be heard yet");
+  ensure(await page.getByText("Sound still off").isVisible(), "the badge of silence is not seen");
+  await page.keyboard.press("Shift");
+  await until(page, "a key did not allow sound", SOON, () => !document.querySelector(".bell").classList.contains("silent"));
+  const bursts = () => page.evaluate(() => Number(document.documentElement.dataset.bursts ?? 0));
+  await page.evaluate(() => {
+    const mark = new MutationObserver(() => (window.heard ??= performance.timeOrigin + performance.now()));
+    window.listenNow = () => {
+      window.heard = undefined;
+      mark.observe(document.documentElement, { attributes: true, attributeFilter: ["data-bursts"] });
+    };
+  });
+  // What waits already may sound; a pause makes it quiet, and what is new at high priority ends the pause.
+  await page.keyboard.press("q");
+  await page.getByText(/^Sound paused/).waitFor({ timeout: SOON });
+  const quiet = await bursts();
+  await page.evaluate(() => window.listenNow());
+  const at = Date.now();
+  const urgent = centre.raise(20, "oxygen_saturation_low");
+  await until(page, "a new high priority alert did not end the pause", SOON, (n) => Number(document.documentElement.dataset.bursts) > n, quiet);
+  tell(`from the centre's change to the begin of the sound: ${Math.round((await page.evaluate(() => window.heard)) - at)} ms`);
+  // A tab that nobody sees has no frames, and its timers may rest for a minute: an alert is heard all the same.
+  const before = await bursts();
+  await page.evaluate(() => {
+    window.resting = [];
+    window.woken = { frame: window.requestAnimationFrame, timer: window.setTimeout };
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+    window.requestAnimationFrame = window.setTimeout = (wake) => window.resting.push(wake);
+  });
+  const unseen = centre.raise(19, "oxygen_saturation_low");
+  await until(page, "an alert is not heard while nobody sees the tab", SOON, (n) => Number(document.documentElement.dataset.bursts) > n, before);
+  await page.evaluate(() => {
+    window.requestAnimationFrame = window.woken.frame;
+    window.setTimeout = window.woken.timer;
+    delete document.hidden;
+    for (const wake of window.resting) wake();
+  });
+  centre.resolve(unseen.id);
+  const spoken = await page.locator('[aria-live="assertive"]').innerText();
+  ensure(/High priority alert, .*: Oxygen saturation low/.test(spoken), `a screen reader hears ${JSON.stringify(spoken)}`);
+  return urgent;
+}
+
+/** What a nurse does in a busy night, with no mouse. */
+async function keyboard(page, centre, urgent) {
+  await page.keyboard.press("?");
+  await dialog(page).getByRole("heading", { name: "Keys" }).waitFor({ timeout: SOON });
+  await survey(page, "keys", NARROW);
+  await page.keyboard.press("Escape");
+  await dialog(page).waitFor({ state: "hidden", timeout: SOON });
+
+  await page.keyboard.press("j");
+  const first = await focusedAlert(page);
+  ensure(centre.alerts.get(first)?.priority === 3, `the first row is of ${first}`);
+  await page.keyboard.press("a");
+  await dialog(page).getByRole("heading", { name: "Acknowledge" }).waitFor({ timeout: SOON });
+  await page.keyboard.type(`On my way ${ALL}`);
+  await survey(page, "acknowledge", WIDE);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await dialog(page).waitFor({ state: "hidden", timeout: SOON });
+  await until(page, "the row does not say that it was acknowledged", SOON, (id) => document.querySelector(`[data-alert="${CSS.escape(id)}"].acknowledged`) !== null || !document.querySelector(`[data-alert="${CSS.escape(id)}"].active`), first);
+  ensure(centre.alerts.get(first).acknowledgeNote === `On my way ${ALL}`, "the note is not what was written");
+  ensure((await page.evaluate(() => document.activeElement !== document.body)) === true, "the focus is lost after an act");
+
+  // Rows move; the focus stays on the same patient.
+  const focused = await page.evaluate(() => document.activeElement.closest(".row")?.querySelector(".row-link").textContent);
+  const another = centre.raise(22, "oxygen_saturation_low");
+  await until(page, "a new alert is not in the worklist", SOON, (id) => document.querySelector(`[data-alert="${CSS.escape(id)}"]`) !== null, another.id);
+  ensure((await page.evaluate(() => document.activeElement.closest(".row")?.querySelector(".row-link").textContent)) === focused, "the focus did not stay where it was when rows moved");
+
+  // Nothing silences what is high.
+  await page.locator(`[data-alert="${another.id}"] [data-stop]`).focus();
+  await page.keyboard.press("s");
+  await dialog(page).getByText(/Nothing silences/).waitFor({ timeout: SOON });
+  await page.keyboard.press("Escape");
+
+  // Take, comment, assign; and what is less urgent is silenced with a reason, and woken.
+  await page.keyboard.press("t");
+  await until(page, "who took it is not shown", SOON, (id) => /Owner: Night nurse/.test(document.querySelector(`[data-alert="${CSS.escape(id)}"]`)?.textContent ?? ""), another.id);
+  await page.keyboard.press("c");
+  await answer(page, { Comment: ALL }, "Save comment");
+  await page.keyboard.press("o");
+  await answer(page, { "Whose affair it is": `Dr Who ${CORPUS[1]}` }, "Assign");
+  ensure(centre.alerts.get(another.id).owner === `Dr Who ${CORPUS[1]}`, "the owner is not who was written");
+  const medium = centre.raise(21, "heart_rate_high");
+  await page.locator(`[data-alert="${medium.id}"] [data-stop]`).focus();
+  await page.keyboard.press("s");
+  await survey(page, "silence", NARROW);
+  await answer(page, { Reason: `Known, ${ALL}` }, "Silence the condition");
+  await until(page, "the row does not say that it is silenced", SOON, (id) => /silenced until/.test(document.querySelector(`[data-alert="${CSS.escape(id)}"]`)?.textContent ?? ""), medium.id);
+
+  await page.keyboard.press("n");
+  await page.waitForURL(/#\/patient\//, { timeout: SOON });
+  await until(page, "no patient is open", SOON, () => document.querySelector(".page.patient") !== null);
+  const waits = await page.getByRole("heading", { level: 1 }).innerText();
+  const longest = [...centre.alerts.values()].filter(({ state, priority }) => state === 1 && priority === 3).sort((x, y) => Number(x.raisedUs - y.raisedUs))[0];
+  ensure(waits === centre.people.find(({ id }) => id === longest.patient).name, `the most urgent who waits is ${waits}`);
+  await page.keyboard.press("g");
+  await page.keyboard.press("h");
+  await page.getByRole("heading", { level: 1, name: "Handover" }).waitFor({ timeout: SOON });
+  await page.getByText("Known, <script>").waitFor({ timeout: SOON });
+  // Everything of mine to whoever comes.
+  await page.keyboard.press("j");
+  await page.keyboard.press("t");
+  await page.getByRole("button", { name: /^Hand over mine/ }).press("Enter");
+  await answer(page, { "Whose affair it is": "Day nurse" }, "Assign");
+  await until(page, "who comes is not the owner", SOON, () => /owner: Day nurse/.test(document.querySelector("main").textContent) && !document.querySelector("main").textContent.includes("owner: Night nurse"));
+  await survey(page, "handover", NARROW);
+  await page.emulateMedia({ media: "print" });
+  if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "handover-print.png"), fullPage: true });
+  ensure(!(await page.getByRole("button", { name: "Print", exact: true }).isVisible()), "buttons are printed");
+  await page.emulateMedia({ media: "screen" });
+
+  await page.keyboard.press("g");
+  await page.keyboard.press("a");
+  await page.getByRole("heading", { level: 1, name: "Alerts" }).waitFor({ timeout: SOON });
+  const card = page.locator(`[data-alert="${medium.id}"]`);
+  await card.getByRole("button", { name: /^Wake/ }).press("Enter");
+  await card.getByRole("button", { name: /^Silence/ }).waitFor({ timeout: SOON });
+
+  // Single keys can be switched off, and are not taken while somebody writes.
+  await page.keyboard.press("/");
+  await page.getByRole("searchbox").waitFor({ timeout: SOON });
+  await until(page, "the search has no focus", SOON, () => document.activeElement?.matches(".search"));
+  await page.keyboard.type("q?gj");
+  ensure((await page.getByRole("searchbox").inputValue()) === "q?gj", "keys were taken while somebody wrote");
+  ensure(!(await dialog(page).isVisible()), "a dialog opened while somebody wrote");
+  await page.getByRole("searchbox").fill("");
+  await page.getByRole("button", { name: "Settings" }).press("Enter");
+  await survey(page, "settings", NARROW);
+  await dialog(page).getByLabel("Single-key commands").selectOption("off");
+  await page.keyboard.press("Escape");
+  await page.getByRole("heading", { level: 1 }).focus();
+  await page.keyboard.press("?");
+  await page.keyboard.press("g");
+  await page.keyboard.press("a");
+  ensure(!(await dialog(page).isVisible()) && new URL(page.url()).hash !== "#/alerts", "a single key is a command although they are off");
+  await page.evaluate(() => localStorage.removeItem("vitaltwin.keys"));
+  return urgent;
+}
+
+/** Several at once, never of high priority. */
+async function bulk(page, centre) {
+  const [a, b] = [centre.raise(23, "heart_rate_high"), centre.raise(24, "sensor_off")];
+  const high = centre.raise(25, "oxygen_saturation_low");
+  await page.goto(`${centre.url}/#/alerts`);
+  const box = ({ id }) => page.locator(`[data-alert="${id}"] input[type=checkbox]`);
+  await box(high).waitFor({ timeout: SOON });
+  ensure(await box(high).isDisabled(), "a high priority alert can be chosen for acknowledging in bulk");
+  for (const one of [a, b]) await box(one).press("Space");
+  await survey(page, "alerts-chosen", NARROW);
+  await page.getByRole("button", { name: "Acknowledge 2", exact: true }).press("Enter");
+  await answer(page, {}, "Acknowledge 2");
+  await until(page, "two were not acknowledged", SOON, (ids) => ids.every((id) => document.querySelector(`[data-alert="${CSS.escape(id)}"].acknowledged`) !== null), [a.id, b.id]);
+  ensure(centre.alerts.get(high.id).state === 1, "a high priority alert was acknowledged in bulk");
+}
+
+async function filters(page, centre) {
+  await page.goto(`${centre.url}/#/`);
+  const high = centre.raise(26, "oxygen_saturation_low");
+  await page.locator(`[data-alert="${high.id}"]`).waitFor({ timeout: SOON });
+  await page.locator(".filter-more summary").press("Enter");
+  await page.getByLabel("About").selectOption("technical");
+  const counted = () => page.locator(".page-note").innerText();
+  ensure(/^\d+ of 40 patients$/.test(await counted()), `a filter filters nothing: ${await counted()}`);
+  ensure(await page.locator(`[data-alert="${high.id}"]`).isVisible(), "a filter hides a high priority alert that waits");
+  await page.getByText(/shown all the same/).waitFor({ timeout: SOON });
+  await page.getByRole("button", { name: "Keep this filter" }).press("Enter");
+  await answer(page, { "Name of the filter": SHORT }, "Keep this filter");
+  await page.getByRole("searchbox").fill(centre.people[3].name);
+  await survey(page, "filtered", NARROW);
+  await page.reload();
+  const kept = page.getByRole("button", { name: SHORT, exact: true });
+  await kept.press("Enter");
+  ensure((await kept.getAttribute("aria-pressed")) === "true", "a kept filter is not applied");
+  ensure((await page.getByLabel("About").inputValue()) === "technical", "a kept filter is another one");
+  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  ensure(!centre.people.some(({ name, id }) => stored.includes(name) || stored.includes(id)), "the browser's storage names a patient");
+  await page.getByRole("button", { name: `Forget filter ${SHORT}` }).press("Enter");
+  await page.getByRole("button", { name: "Show all" }).press("Enter");
+  await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
+  ensure((await page.locator(".row").count()) === centre.people.length, "paper lacks patients");
+  await until(page, "not all patients are back", SOON, (n) => document.querySelector(".page-note").textContent === `${n} patients`, centre.people.length);
+}
+
+async function patient(page, centre) {
+  await page.goto(`${centre.url}/#/patient/${centre.people[22].id}`);
+  await page.locator(".comments", { hasText: "<script>window.marks.push(1)</script>" }).waitFor({ timeout: SOON });
+  await page.locator("canvas.wave").waitFor({ timeout: SOON });
+  await page.getByRole("button", { name: "10 s back" }).press("Enter");
+  await page.getByRole("button", { name: "Newest", exact: true }).press("Enter");
+  // Facts: corpus in every field, and the patient's own clock.
+  await page.getByRole("button", { name: "Write down" }).press("Enter");
+  await survey(page, "fact", NARROW);
+  await answer(page, { Name: ALL.slice(0, 199), "Code (optional)": CORPUS[2], Unit: CORPUS[0].slice(0, 40), Number: "3", Words: ALL }, "Save");
+  await page.locator(".fact-text", { hasText: "<b>bold</b>" }).waitFor({ timeout: SOON });
+  await page.getByRole("button", { name: "Write down" }).press("Enter");
+  await dialog(page).getByLabel("What it is").selectOption({ label: "Time zone" });
+  await answer(page, { Words: "America/New_York" }, "Save");
+  await page.getByText(/at the patient's \(America\/New_York\)/).waitFor({ timeout: SOON });
+  // What was known then.
+  await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
+  const slider = page.getByLabel("As it was known at");
+  await slider.press("PageDown");
+  await page.getByText(/^Alerts that were open at .*, as known then$/).waitFor({ timeout: SOON });
+  await page.getByText("No open alerts.").waitFor({ timeout: SOON });
+  if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "known-then.png"), fullPage: true });
+  await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
+  await page.getByRole("radio", { name: "1 year" }).check({ force: true });
+  await until(page, "a year is not drawn", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / 8\d\d\d readings,/.test(e.getAttribute("aria-label") ?? "")));
+  await survey(page, "patient-year", BOTH);
+  await page.emulateMedia({ media: "print" });
+  if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "patient-print.png"), fullPage: true });
+  await page.emulateMedia({ media: "screen" });
+}
+
+/** German, mmol/L, Fahrenheit and the patient's zone, chosen on the page and kept. */
+async function settings(page, centre) {
+  await page.goto(`${centre.url}/#/patient/${centre.people[3].id}`);
+  const tile = (name) => page.locator(".tile", { hasText: name });
+  await tile("Glucose").getByText("mg/dL").waitFor({ timeout: SOON });
+  const choose = async (title, label, value) => {
+    await page.getByRole("button", { name: title }).press("Enter");
+    await Promise.all([page.waitForEvent("load"), dialog(page).getByLabel(label, { exact: true }).selectOption(value)]);
+    await until(page, "no page after a choice", SOON, () => document.querySelector(".tile") !== null);
+  };
+  await choose("Settings", "Blood glucose", "mmol/L");
+  await choose("Settings", "Temperature", "°F");
+  await choose("Settings", "Times", "patient");
+  await choose("Settings", "Language", "de");
+  await tile("Glukose").getByText("mmol/L").waitFor({ timeout: SOON });
+  await tile("Temperatur").getByText("°F").waitFor({ timeout: SOON });
+  ensure(/^9\d,\d$/.test(await tile("Temperatur").locator(".tile-value").innerText()), "a temperature is not shown in Fahrenheit as Germans write it");
+  ensure((await page.evaluate(() => document.documentElement.lang)) === "de", "the document does not say that it is German");
+  await page.goto(`${centre.url}/#/patient/${centre.people[22].id}`);
+  await page.getByText(/alle Zeiten in der Zeitzone des Patienten, America\/New_York/).waitFor({ timeout: SOON });
+  await survey(page, "patient-german", NARROW);
+  await page.goto(`${centre.url}/#/`);
+  await page.getByRole("heading", { level: 1, name: "Arbeitsliste" }).waitFor({ timeout: SOON });
+  await survey(page, "worklist-german", WIDE);
+  await page.goto(`${centre.url}/#/wall`);
+  await page.locator(".wall-card").first().waitFor({ timeout: SOON });
+  await survey(page, "wall", WALL);
+  ensure(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight || innerWidth < 900), "the wall scrolls");
+  await page.evaluate(() => localStorage.clear());
+}
+
+async function brokenLine(page, centre) {
+  await page.goto(`${centre.url}/#/`);
+  await page.reload();
+  await until(page, "the connection is not live", SOON, () => document.querySelector(".connection.live") !== null);
+  // Who presses the badge of silence wants to hear, not to pause.
+  await page.locator(".bell.silent").focus();
+  await page.keyboard.down("Space");
+  await until(page, "a press on the badge did not switch the sound on", SOON, () => document.querySelector(".bell:not(.silent)") !== null);
+  await page.keyboard.up("Space");
+  ensure((await page.locator(".bell.paused").count()) === 0, "a click that was to switch the sound on paused it");
+  await page.context().setOffline(true);
+  centre.cut();
+  await page.getByText(/^No connection to the centre for/).waitFor({ timeout: SOON });
+  await until(page, "values are not greyed while the line is down", SOON, () => document.querySelector(".row.stale-row .age.stale") !== null);
+  if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "no-connection.png") });
+  await page.context().setOffline(false);
+  await until(page, "the connection did not come back", SOON, () => document.querySelector(".connection.live") !== null);
+}
+
+async function night(browser) {
+  const centre = await startCentre({ patients: 40, share: 0.35 });
+  try {
+    const page = await open(browser, centre);
+    const urgent = await sound(page, centre);
+    tell("sound: badge until a gesture, pause, and a new high priority ends it");
+    await keyboard(page, centre, urgent);
+    tell("the commands of a busy night by keyboard alone");
+    await bulk(page, centre);
+    await filters(page, centre);
+    tell("bulk refused for high priority; filters kept, and hide nothing urgent");
+    await patient(page, centre);
+    tell("patient: waveforms, facts, what was known then, a year");
+    await settings(page, centre);
+    tell("German, mmol/L, °F and the patient's zone; wall");
+    await check(page, "busy night", complaints);
+    await brokenLine(page, centre);
+    tell("a broken line is said, and mends");
+    // A line that is down is an error in the console by itself.
+    complaints.length = 0;
+    const marks = await page.evaluate(() => window.marks);
+    ensure(marks.length === 0, `what people wrote ran: ${marks}`);
+    await page.context().close();
+  } finally {
+    centre.stop();
+  }
+}
+
+/** Thousands of patients, each with new values every second: what the browser does meanwhile. */
+async function thousands(browser) {
+  const patients = Number(PATIENTS);
+  const centre = await startCentre({ patients, share: 0.04 });
+  try {
+    const page = await open(browser, centre);
+    await until(page, "not all patients came", 120_000, (n) => document.querySelector(".page-note").textContent === `${n} patients`, patients);
+    tell(`${patients} patients are there`);
+    const measure = (scrolls) =>
+      page.evaluate(async ([scrolls, SPAN]) => {
+        const frames = [];
+        let before = performance.now();
+        const end = before + SPAN;
+        for (;;) {
+          const now = await new Promise((done) => requestAnimationFrame(done));
+          frames.push(now - before);
+          before = now;
+          if (now > end) break;
+          if (scrolls) scrollBy(0, 120);
+        }
+        frames.sort((a, b) => a - b);
+        const at = (share) => frames[Math.floor((frames.length - 1) * share)].toFixed(0);
+        return `${frames.length} frames in ${SPAN / 1000} s: median ${at(0.5)} ms, 95 % ${at(0.95)} ms, 99 % ${at(0.99)} ms, longest ${at(1)} ms`;
+      }, [scrolls, SPAN]);
+    const before = centre.sent;
+    tell(`${patients} patients, still: ${await measure(false)}; ${centre.sent - before} states were sent meanwhile`);
+    tell(`${patients} patients, scrolling: ${await measure(true)}`);
+    const rows = await page.locator(".row").count();
+    ensure(rows > 5 && rows < 200, `${rows} rows are in the document: they are to be made where they can be seen`);
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await until(page, "the last row cannot be reached", SOON, (n) => document.querySelector(`.group.calm [aria-posinset="${n}"]`) !== null, Number(await page.locator(".group.calm .group-count").innerText()));
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send("HeapProfiler.collectGarbage");
+    const { usedSize: heap } = await devtools.send("Runtime.getHeapUsage");
+    tell(`elements ${await page.evaluate(() => document.querySelectorAll("*").length)}, rows ${rows}, script heap ${Math.round(heap / 1e6)} MB`);
+    // Far down the list what waits is in sight all the same, and one key away.
+    const counted = () => page.locator(".count.high").innerText();
+    const was = await counted();
+    centre.raise(patients - 2, "oxygen_saturation_low");
+    await until(page, "a new alert is not counted", SOON, (words) => document.querySelector(".count.high").innerText !== words, was);
+    ensure(await page.locator(".urgent-bar").isVisible(), "who waits is out of sight");
+    await page.keyboard.press("n");
+    await until(page, "the most urgent patient is not open", SOON, () => document.querySelector(".page.patient .alert-card.high.active") !== null);
+    await check(page, "thousands", complaints);
+    await page.context().close();
+  } finally {
+    centre.stop();
+  }
+}
+
+/** What this rig must see if it happened: a script in a text that was taken as a page. */
+async function negative(browser) {
+  const context = await browser.newContext({ bypassCSP: true });
+  await context.addInitScript(() => (window.marks = []));
+  const page = await context.newPage();
+  const centre = await startCentre({ patients: 2 });
+  try {
+    await page.goto(centre.url);
+    await page.evaluate((html) => {
+      document.body.insertAdjacentHTML("beforeend", html);
+    }, ALL);
+    await until(page, "no text of the corpus ran where texts are taken as pages", SOON, () => window.marks.length > 0);
+    const second = await open(browser, centre);
+    await second.evaluate((html) => {
+      try {
+        document.body.insertAdjacentHTML("beforeend", html);
+      } catch {
+        // Trusted types refuse it, and the policy says so.
+      }
+    }, ALL);
+    let seen = false;
+    try {
+      await check(second, "control", complaints);
+    } catch (error) {
+      seen = error instanceof Failure;
+    }
+    ensure(seen, "a violation of the policy is not seen");
+    ensure((await second.evaluate(() => window.marks.length)) === 0, "the page's policy lets a text run");
+  } finally {
+    centre.stop();
+  }
+  tell("a text that runs is seen, and one that the policy stops too");
+}
+
+async function main() {
+  if (SHOTS !== "") mkdirSync(SHOTS, { recursive: true });
+  shots.folder = SHOTS;
+  const browser = await launch(CHROMIUM);
+  try {
+    if (NEGATIVE) await negative(browser);
+    else {
+      await night(browser);
+      await thousands(browser);
+    }
+  } catch (error) {
+    const pages = browser.contexts().flatMap((context) => context.pages());
+    for (const words of complaints) console.error(words);
+    for (const [n, page] of pages.entries()) {
+      if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, `night-failed-${n + 1}.png`) }).catch(() => {});
+    }
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error instanceof Failure ? `failed: ${error.message}` : error);
+    process.exit(1);
+  },
+);
