@@ -471,6 +471,7 @@ export const en = {
       11: "Supplemental oxygen",
       12: "Consciousness (ACVPU)",
       13: "Time zone",
+      14: "Own limit",
     } as Record<number, string>,
     other: "Other",
     label: "Name",
