@@ -480,7 +480,7 @@ export const en = {
     value: "Number",
     unit: "Unit",
     text: "Words",
-    textHint: "Oxygen target: 88-92 or 94-98. Consciousness: A, C, V, P or U. Time zone: such as Europe/Berlin.",
+    textHint: "Oxygen target: 88-92 or 94-98. Consciousness: A, C, V, P or U. Time zone: such as Europe/Berlin. Own limit: heart_rate_low (31 to 60), heart_rate_high (100 to 149) or oxygen_saturation_low (89 to 95), with its number.",
     save: "Save",
     saved: "Written down.",
     retract: "Take back",
