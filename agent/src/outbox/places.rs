@@ -7,7 +7,8 @@
 //!
 //! Invariants: a place has the key of a record and no value, so it is no record to anybody; whoever carries a [`Step`] out
 //! makes places only where there is nothing and clears only what is empty. So nothing here can cost a record, whatever is
-//! remembered wrongly after a failed commit. Must not know: sled.
+//! remembered wrongly after a failed commit. An agent from before there were places takes those of a buffer that was not
+//! closed for damaged records: it loses nothing, and declares a loss of unknown size. Must not know: sled.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -721,10 +721,17 @@ pub(super) mod tests {
         let mut bench = bench();
         let changes = bench.first_commit(200);
         bench.open().store.commit(&changes).expect("committed");
-        let half = bench.dir.path().join(STORE).join("snap.7FFFFFFFFFFFFFFF.generating");
+        let half = bench
+            .dir
+            .path()
+            .join(STORE)
+            .join("snap.7FFFFFFFFFFFFFFF.generating");
         fs::write(&half, b"half of one").expect("written");
         let opened = bench.open();
-        assert_eq!((opened.records.len(), opened.set_aside.clone()), (200, None));
+        assert_eq!(
+            (opened.records.len(), opened.set_aside.clone()),
+            (200, None)
+        );
         // Whoever finds the store in use takes nothing away from its owner.
         fs::write(&half, b"being made").expect("written");
         assert!(matches!(

@@ -62,12 +62,17 @@ impl Durable {
     }
 }
 
+/// True for the marker of a frame.
+pub(crate) const fn is_frame(marker: u64) -> bool {
+    marker & FRAME != 0
+}
+
 /// Readings that a marker stands for; a frame is a block, and counted as one.
 const fn readings(marker: u64) -> u64 {
-    if marker & FRAME == 0 {
-        READINGS_A_MARKER
-    } else {
+    if is_frame(marker) {
         1
+    } else {
+        READINGS_A_MARKER
     }
 }
 

@@ -21,17 +21,20 @@ mod glucose;
 mod oximeter;
 mod polar;
 mod quarantine;
+mod samples;
 mod scale;
+mod timeline;
 
 use self::clock::{Claim, DeviceClock, Judged};
 use self::oximeter::{OFF_BODY, Status, oximeter};
 use self::quarantine::Quarantine;
+use self::timeline::Timeline;
 use crate::gatt::bangle::Lines;
 use crate::gatt::ghs::Segments;
 use crate::gatt::{
     Advert, BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
-    HeartRateMeasurement, Number, PressureStatus, PressureUnit, TemperatureMeasurement,
-    TemperatureUnit,
+    HeartRateMeasurement, Number, Observation, PressureStatus, PressureUnit,
+    TemperatureMeasurement, TemperatureUnit,
 };
 use crate::{
     Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform,
@@ -89,8 +92,11 @@ pub struct Memory {
     glucose: Option<(u16, Option<Stamp>)>,
     /// The clock and the rates of a Polar sensor.
     polar: polar::Streams,
-    /// An observation whose segments still come.
-    segments: Segments,
+    /// Observations whose segments still come.
+    live: Joining,
+    stored: Joining,
+    /// By which clock it takes the samples of its arrays.
+    sampling: Timeline,
     /// What it advertised last.
     advert: Option<Advert>,
     /// A line of a watch that is still being printed.
@@ -103,6 +109,13 @@ pub struct Memory {
     stamps: BTreeMap<Kind, Time>,
     /// Readings whose time nobody knows yet.
     quarantine: Quarantine,
+}
+
+/// One observation, joined for its numbers and for its sample arrays.
+#[derive(Clone, Debug, Default)]
+struct Joining {
+    numbers: Segments,
+    arrays: Segments,
 }
 
 impl Memory {
@@ -228,7 +241,12 @@ pub fn readings(
         Decoded::Polar(frame) => polar::intervals(&mut out, frame),
         // A segment that is missing was lost on the air: its observation is given up.
         Decoded::Health(segment) => {
-            if let Ok(Some(observation)) = memory.segments.take(segment) {
+            if let Ok(Some(observation)) = memory.live.numbers.take(segment) {
+                general::observation(&mut out, &observation);
+            }
+        }
+        Decoded::StoredHealth(segment) => {
+            if let Ok(Some(observation)) = memory.stored.numbers.take(segment) {
                 general::observation(&mut out, &observation);
             }
         }
@@ -288,26 +306,38 @@ pub fn advert(
     out.readings
 }
 
-/// The waveform blocks of a decoded value; none for most.
+/// The waveform blocks of a decoded value, or why one was refused, a short stable word; none for most.
 #[must_use]
 pub fn waveforms(
     decoded: &Decoded,
     origin: Origin,
     memory: &mut Memory,
     sequences: &mut Sequences,
-) -> Vec<Waveform> {
+) -> Vec<Result<Waveform, &'static str>> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most values are scalars")]
-    match decoded {
+    let mut blocks: Vec<_> = match decoded {
         Decoded::Polar(frame) => {
             let block = polar::block(frame, origin, &mut memory.polar);
-            let number = |mut block: Waveform| {
-                block.sequence = sequences.take_block(origin.source, block.wave);
-                block
-            };
-            block.map(number).into_iter().collect()
+            block.map(Ok).into_iter().collect()
+        }
+        Decoded::Health(segment) => {
+            let whole = memory.live.arrays.take(segment);
+            let arrays = whole.iter().flatten().flat_map(Observation::arrays);
+            let block = |array| samples::block(array, origin, &mut memory.sampling);
+            arrays.map(block).collect()
+        }
+        // Only what is sent as it is measured tells when its samples were taken.
+        Decoded::StoredHealth(segment) => {
+            let whole = memory.stored.arrays.take(segment);
+            let arrays = whole.iter().flatten().flat_map(Observation::arrays);
+            arrays.map(|_| Err("sample_array_stored")).collect()
         }
         _ => Vec::new(),
+    };
+    for block in blocks.iter_mut().flatten() {
+        block.sequence = sequences.take_block(origin.source, block.wave);
     }
+    blocks
 }
 
 /// What the device says about skin contact: `None` = nothing.
