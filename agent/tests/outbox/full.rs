@@ -51,8 +51,9 @@ fn run(at: u64, long: u64) -> (u64, u64) {
         };
         let gone: Vec<u64> = all.markers().filter(|m| !centre.applied(*m)).collect();
         let declared = centre.gaps().iter().map(|gap| gap.readings).sum::<u64>();
+        // What was on its way when the policy let go of it is declared, and came all the same.
         assert!(
-            gone.iter().all(|marker| is_frame(*marker)) && declared == gone.len() as u64,
+            gone.iter().all(|marker| is_frame(*marker)) && declared >= gone.len() as u64,
             "write {at} for {long}: {gone:?} gone, {declared} declared: {:?}",
             centre.gaps()
         );
