@@ -15,6 +15,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+mod blocks;
 pub mod clock;
 mod general;
 mod glucose;
@@ -25,6 +26,7 @@ mod samples;
 mod scale;
 mod timeline;
 
+pub use self::blocks::waveforms;
 use self::clock::{Claim, DeviceClock, Judged};
 use self::oximeter::{OFF_BODY, Status, oximeter};
 use self::quarantine::Quarantine;
@@ -33,11 +35,11 @@ use crate::gatt::bangle::Lines;
 use crate::gatt::ghs::Segments;
 use crate::gatt::{
     Advert, BloodPressure, CgmSessionStart, DateTime, Decimal, Decoded, EnhancedBloodPressure,
-    HeartRateMeasurement, Number, Observation, PressureStatus, PressureUnit,
-    TemperatureMeasurement, TemperatureUnit,
+    HeartRateMeasurement, Number, PressureStatus, PressureUnit, TemperatureMeasurement,
+    TemperatureUnit,
 };
 use crate::{
-    Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform,
+    Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave,
 };
 
 /// A device's stamp may be this far ahead of the gateway: clocks drift. It then counts as "now".
@@ -304,40 +306,6 @@ pub fn advert(
         reading.quality = reading.quality.with(Quality::ADVERTISED);
     }
     out.readings
-}
-
-/// The waveform blocks of a decoded value, or why one was refused, a short stable word; none for most.
-#[must_use]
-pub fn waveforms(
-    decoded: &Decoded,
-    origin: Origin,
-    memory: &mut Memory,
-    sequences: &mut Sequences,
-) -> Vec<Result<Waveform, &'static str>> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "most values are scalars")]
-    let mut blocks: Vec<_> = match decoded {
-        Decoded::Polar(frame) => {
-            let block = polar::block(frame, origin, &mut memory.polar);
-            block.map(Ok).into_iter().collect()
-        }
-        Decoded::Health(segment) => {
-            let whole = memory.live.arrays.take(segment);
-            let arrays = whole.iter().flatten().flat_map(Observation::arrays);
-            let block = |array| samples::block(array, origin, &mut memory.sampling);
-            arrays.map(block).collect()
-        }
-        // Only what is sent as it is measured tells when its samples were taken.
-        Decoded::StoredHealth(segment) => {
-            let whole = memory.stored.arrays.take(segment);
-            let arrays = whole.iter().flatten().flat_map(Observation::arrays);
-            arrays.map(|_| Err("sample_array_stored")).collect()
-        }
-        _ => Vec::new(),
-    };
-    for block in blocks.iter_mut().flatten() {
-        block.sequence = sequences.take_block(origin.source, block.wave);
-    }
-    blocks
 }
 
 /// What the device says about skin contact: `None` = nothing.
