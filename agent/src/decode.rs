@@ -45,8 +45,9 @@ pub struct Observed {
     pub contact: Option<bool>,
     /// Values whose checksum does not fit: dropped, to be counted.
     pub damaged: u64,
-    /// The device does not stream what it was asked for, and why: to be counted.
-    pub refused: Option<&'static str>,
+    /// The device does not stream what it was asked for, or something that it sent cannot be used, and why: to be
+    /// counted.
+    pub refused: Vec<&'static str>,
     /// Percent, if this was a battery level.
     pub battery_percent: Option<u8>,
 }
@@ -76,7 +77,7 @@ pub fn decode(
         received: notification.received,
         clock_ahead,
     };
-    let refused = if let Decoded::PolarControl(control) = &decoded {
+    let asked = if let Decoded::PolarControl(control) = &decoded {
         control.refusal()
     } else {
         None
@@ -86,11 +87,19 @@ pub fn decode(
     } else {
         None
     };
+    let readings = observe::readings(&decoded, origin, memory, sequences);
+    let (mut waveforms, mut refused) = (Vec::new(), Vec::from_iter(asked));
+    for block in observe::waveforms(&decoded, origin, memory, sequences) {
+        match block {
+            Ok(block) => waveforms.push(block),
+            Err(reason) => refused.push(reason),
+        }
+    }
     Ok(Observed {
-        readings: observe::readings(&decoded, origin, memory, sequences),
+        readings,
         damaged: observe::damaged(&decoded) as u64,
         refused,
-        waveforms: observe::waveforms(&decoded, origin, memory, sequences),
+        waveforms,
         lane: lane(&decoded),
         contact: observe::contact(&decoded),
         battery_percent,
@@ -125,7 +134,7 @@ fn advertised(
         lane: Lane::Vitals,
         contact: None,
         damaged: 0,
-        refused: None,
+        refused: Vec::new(),
         battery_percent,
     })
 }
@@ -320,7 +329,8 @@ mod tests {
             (&[0xF0, 3, 0, 6], None),
             (&[0x01, 0], Some("polar_stopped_by_itself")),
         ] {
-            assert_eq!(check(control, value).expect("well formed").refused, reason);
+            let observed = check(control, value).expect("well formed");
+            assert_eq!(observed.refused, Vec::from_iter(reason));
         }
         let next = |value: &[u8]| {
             let control = vitals::gatt::PmdControl::decode(value).expect("well formed");

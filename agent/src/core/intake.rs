@@ -81,7 +81,7 @@ impl Core {
                 .device_data_refused
                 .add(BAD_CHECKSUM, observed.damaged);
         }
-        if let Some(reason) = observed.refused {
+        for reason in &observed.refused {
             self.counters.device_data_refused.add(reason, 1);
         }
         let early = observed.waveforms.len();

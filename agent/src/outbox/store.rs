@@ -334,6 +334,12 @@ impl Store {
         })
     }
 
+    /// Records of this run whose key was put ahead of them (`places.rs`).
+    #[must_use]
+    pub const fn places_taken(&self) -> u64 {
+        self.places.taken()
+    }
+
     /// Bytes that are free where the store lies; 0 while even the reserve is spent.
     #[must_use]
     pub fn free(&self) -> u64 {
@@ -708,6 +714,31 @@ pub(super) mod tests {
         // And the fresh store is an ordinary one.
         let again = bench.open();
         assert_eq!((again.records.len(), again.set_aside.clone()), (200, None));
+    }
+
+    #[test]
+    fn what_a_dead_process_left_half_made_is_not_believed() {
+        let mut bench = bench();
+        let changes = bench.first_commit(200);
+        bench.open().store.commit(&changes).expect("committed");
+        let half = bench
+            .dir
+            .path()
+            .join(STORE)
+            .join("snap.7FFFFFFFFFFFFFFF.generating");
+        fs::write(&half, b"half of one").expect("written");
+        let opened = bench.open();
+        assert_eq!(
+            (opened.records.len(), opened.set_aside.clone()),
+            (200, None)
+        );
+        // Whoever finds the store in use takes nothing away from its owner.
+        fs::write(&half, b"being made").expect("written");
+        assert!(matches!(
+            Store::open(bench.dir.path(), Time::ZERO),
+            Err(StoreError::InUse)
+        ));
+        assert!(half.exists());
     }
 
     #[test]

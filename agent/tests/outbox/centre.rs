@@ -1,7 +1,7 @@
 //! A centre for one gateway: opens, remembers, receipts, and judges. It outlives the child.
 //!
-//! Each notification of the child holds a marker, a number that is used once. So the centre can tell what is
-//! missing and what came twice, whatever contexts, numbers and sequences the agent gave it.
+//! Each beat of the child has a marker, a number that is used once, in its heart rate and in each frame of its ECG. So
+//! the centre can tell what is missing and what came twice, whatever contexts, numbers and sequences the agent gave it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,67 @@ use proto::v1::{
     gateway_to_centre as up,
 };
 use proto::wire::decode_body;
-use vitals::{ContextId, Kind, Reading, SourceId, StreamId, Time, Value};
+use vitals::{ContextId, Kind, Reading, SourceId, StreamId, Time, Value, Waveform};
 
 pub(crate) const STREAM: StreamId = StreamId([4; 16]);
 pub(crate) const GATEWAY: &str = "g-1";
 pub(crate) const DEVICE: &str = "C0:01:02:03:04:05";
 pub(crate) const OXIMETER: &str = "C0:01:02:03:04:06";
-/// A marker stands for this many readings: a heart rate and the energy that is the marker.
+/// A beat's marker stands for this many readings: a heart rate and the energy that is the marker.
 pub(crate) const READINGS_A_MARKER: u64 = 2;
+
+/// A frame of an ECG is a marker of its own, with this bit.
+const FRAME: u64 = 1 << 32;
+/// Frames of a marker at most: four bits.
+const MOST_FRAMES: u64 = 10;
+
+/// The frames of an ECG that a beat with this marker has, in a life with waves: none, one or many.
+pub(crate) fn frames(marker: u64) -> std::ops::Range<u64> {
+    0..(marker.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) % MOST_FRAMES
+}
+
+/// The number that a frame begins with.
+pub(crate) const fn number_of(marker: u64, frame: u64) -> u64 {
+    marker << 4 | frame
+}
+
+/// Beats of one life that the child called durable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Durable {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) waves: bool,
+}
+
+impl Durable {
+    /// The markers of these beats and of their frames.
+    pub(crate) fn markers(self) -> impl Iterator<Item = u64> {
+        (self.first..=self.last).flat_map(move |marker| {
+            let frames = if self.waves { frames(marker) } else { 0..0 };
+            let frames = frames.map(move |frame| FRAME | number_of(marker, frame));
+            std::iter::once(marker).chain(frames)
+        })
+    }
+
+    /// Readings of all of them.
+    pub(crate) fn readings(self) -> u64 {
+        self.markers().map(readings).sum()
+    }
+}
+
+/// True for the marker of a frame.
+pub(crate) const fn is_frame(marker: u64) -> bool {
+    marker & FRAME != 0
+}
+
+/// Readings that a marker stands for; a frame is a block, and counted as one.
+const fn readings(marker: u64) -> u64 {
+    if is_frame(marker) {
+        1
+    } else {
+        READINGS_A_MARKER
+    }
+}
 
 /// What the centre knows.
 pub(crate) struct Centre {
@@ -40,9 +93,11 @@ pub(crate) struct Centre {
     gaps: BTreeMap<(ContextId, u64), Vec<v1::Gap>>,
     /// Numbers whose content a later record replaced.
     superseded: BTreeSet<(ContextId, u64)>,
-    /// Markers that the child called durable, as ranges (first, last) of one life each.
-    pub(crate) durable: Vec<(u64, u64)>,
+    /// What the child called durable, life by life.
+    pub(crate) durable: Vec<Durable>,
     pub(crate) commits: u64,
+    /// Records whose key was there before them.
+    pub(crate) places: u64,
     /// Readings of records that came for the first time.
     pub(crate) readings: u64,
     /// Of these, older than one of their kind that came before.
@@ -69,6 +124,7 @@ impl Centre {
             superseded: BTreeSet::new(),
             durable: Vec::new(),
             commits: 0,
+            places: 0,
             readings: 0,
             backwards: 0,
             newest: BTreeMap::new(),
@@ -173,6 +229,11 @@ impl Centre {
             self.superseded.insert((stub.context, *number));
         }
         let mut markers = Vec::new();
+        for block in &content.waveforms {
+            let marker = frame_of(block);
+            markers.push(marker);
+            self.apply(marker, (stub.context, block.source, block.sequence));
+        }
         for reading in content.readings {
             self.readings += 1;
             if reading.effective < self.live_from {
@@ -183,16 +244,19 @@ impl Centre {
             }
             if let Some(marker) = marker(&reading) {
                 markers.push(marker);
-                let here = (stub.context, reading.source, reading.sequence);
-                // The same reading under another number (merged) is one; a marker under another sequence is two.
-                if *self.applied.entry(marker).or_insert(here) != here {
-                    self.twice.push(marker);
-                }
+                self.apply(marker, (stub.context, reading.source, reading.sequence));
             }
         }
         self.records.insert(place, markers);
         self.gaps.insert(place, content.gaps);
         place
+    }
+
+    /// The same reading under another number (merged) is one; a marker under another sequence is two.
+    fn apply(&mut self, marker: u64, here: (ContextId, SourceId, u64)) {
+        if *self.applied.entry(marker).or_insert(here) != here {
+            self.twice.push(marker);
+        }
     }
 
     /// What a record says, which is not taken.
@@ -206,7 +270,9 @@ impl Centre {
     pub(crate) fn markers(&self, record: &[u8]) -> Vec<u64> {
         let (stub, body) = (parse_stub(record).expect("whole"), self.body(record));
         let content = decode_body(SourceId(stub.source), stub.number, &body).expect("well formed");
-        content.readings.iter().filter_map(marker).collect()
+        let frames = content.waveforms.iter().map(frame_of);
+        let markers = content.readings.iter().filter_map(marker);
+        markers.chain(frames).collect()
     }
 
     /// The header of a context that lies in a store.
@@ -252,7 +318,7 @@ impl Centre {
 
     /// Durable markers that never came.
     pub(crate) fn missing(&self) -> Vec<u64> {
-        let durable = self.durable.iter().flat_map(|(first, last)| *first..=*last);
+        let durable = self.durable.iter().flat_map(|life| life.markers());
         durable.filter(|marker| !self.applied(*marker)).collect()
     }
 
@@ -262,7 +328,7 @@ impl Centre {
             return Err(format!("applied twice: {:?}", self.twice));
         }
         let missing = self.missing();
-        let readings = missing.len() as u64 * READINGS_A_MARKER;
+        let readings = missing.iter().copied().map(readings).sum();
         let gaps = self.gaps();
         let declared: u64 = gaps.iter().map(|gap| gap.readings).sum();
         // Of unknown size: a crash, a store whose rows cannot be trusted.
@@ -281,6 +347,12 @@ fn marker(reading: &Reading) -> Option<u64> {
         (Kind::EnergyExpended, Value::Measured(value)) => u64::try_from(value.0).ok(),
         _ => None,
     }
+}
+
+/// The marker of a frame.
+fn frame_of(block: &Waveform) -> u64 {
+    let number = block.numbers.first().copied().unwrap_or_default();
+    FRAME | u64::try_from(number).expect("what the child numbered")
 }
 
 const fn answer(kind: down::Kind) -> CentreToGateway {

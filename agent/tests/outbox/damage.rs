@@ -9,7 +9,6 @@ use proto::v1::GapReason;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::centre::READINGS_A_MARKER;
 use crate::house::{House, Life};
 
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +54,8 @@ fn apply(damage: Damage, bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// (readings lost, readings there were).
-fn damaged(seed: u64) -> (u64, u64) {
+/// (readings lost, readings there were, records whose key was there before them).
+fn damaged(seed: u64) -> (u64, u64, u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut house = House::new();
     house.drain();
@@ -72,6 +71,7 @@ fn damaged(seed: u64) -> (u64, u64) {
         line: !clean,
         drain: false,
         budget: 1 << 30,
+        waves: seed % 3 > 0,
     };
     let running = house.start(life, &[]);
     if clean {
@@ -87,11 +87,7 @@ fn damaged(seed: u64) -> (u64, u64) {
     std::fs::write(&file, bytes).expect("written");
     house.drain();
     let centre = house.centre();
-    let all = centre
-        .durable
-        .iter()
-        .map(|(first, last)| last - first + 1)
-        .sum::<u64>();
+    let all = centre.durable.iter().map(|life| life.readings()).sum();
     let what = format!("seed {seed}, clean {clean}, {damage:?}");
     let missing = centre
         .judge()
@@ -114,20 +110,24 @@ fn damaged(seed: u64) -> (u64, u64) {
             "{what}: {of_damage:?}"
         );
     }
-    (missing, all * READINGS_A_MARKER)
+    (missing, all, centre.places)
 }
 
 #[test]
 fn what_damage_took_is_declared_and_the_rest_comes_through() {
-    let (mut lost, mut all) = (0, 0);
+    let (mut lost, mut all, mut places) = (0, 0, 0);
     let seeds = crate::count("VITALTWIN_DAMAGE", 12);
     let first = crate::count("VITALTWIN_FIRST_SEED", 0);
     for seed in first..first + seeds {
-        let (missing, readings) = damaged(seed);
+        let (missing, readings, taken) = damaged(seed);
         lost += missing;
         all += readings;
+        places += taken;
     }
-    println!("{seeds} damaged stores: {lost} of {all} durable readings lost, all of them declared");
+    println!(
+        "{seeds} damaged stores, {places} records in places: {lost} of {all} durable readings lost, all of them declared"
+    );
+    assert!(places > 0, "no record came to a place that was made for it");
     assert!(
         lost > 0 && lost < all,
         "the negative control: {lost} of {all}"

@@ -1,7 +1,8 @@
 //! The child: the whole core over a real store, and a socket to the centre in the parent.
 //!
-//! Each beat is one notification with the next marker, and a second of the child's own time. After each commit it
-//! tells the parent, and the file `ack` in its folder, up to which marker everything is durable: never before.
+//! Each beat is one notification with the next marker, and a second of the child's own time; in a life with waves as
+//! well some frames of an ECG, so that records of all sizes come, and the store makes places for them. After each commit
+//! it tells the parent, and the file `ack` in its folder, up to which marker everything is durable: never before.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,6 +19,7 @@ use proto::v1::{CentreToGateway, GatewayToCentre, centre_to_gateway as down};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::mpsc;
+use vitals::gatt::{Characteristic, Packing, PmdData, PmdFrame, PmdType};
 use vitals::{GatewayId, Span};
 use vitaltwin_agent::ble::{Address, LinkState, Notification, Overflow, RadioEvent};
 use vitaltwin_agent::core::{Core, Event, Settings};
@@ -28,10 +30,13 @@ use vitaltwin_agent::uplink::UplinkEvent;
 use vitaltwin_agent::uplink::window::Limits;
 use zeroize::Zeroizing;
 
-use crate::centre::{Centre, DEVICE, GATEWAY, at};
+use crate::centre::{Centre, DEVICE, Durable, GATEWAY, at, frames, number_of};
 
 /// What the child is to do, as environment.
 const LIFE: &str = "VITALTWIN_OUTBOX_LIFE";
+const POLAR_DATA: u128 = Characteristic::PolarData.info().uuid;
+/// Samples of a frame of an ECG.
+const SAMPLES: usize = 160;
 /// A frame's kinds.
 const MESSAGE: u8 = b'M';
 const COMMITTED: u8 = b'C';
@@ -51,6 +56,8 @@ pub(crate) struct Life {
     pub(crate) drain: bool,
     /// Bytes of sealed records kept.
     pub(crate) budget: u64,
+    /// Each beat has frames of an ECG, too.
+    pub(crate) waves: bool,
 }
 
 /// A machine: a folder, a centre for it, and at most one child at a time.
@@ -91,6 +98,12 @@ impl House {
     /// The agent's folder.
     pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("agent")
+    }
+
+    /// Leaves everything where it is, for people who want to know why.
+    pub(crate) fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
     }
 
     pub(crate) fn centre(&self) -> MutexGuard<'_, Centre> {
@@ -136,16 +149,22 @@ impl House {
         let lost = self.receipts_lost;
         std::thread::spawn(move || {
             let (mut socket, _) = listener.accept().expect("the child or its stand-in");
-            let mut durable = None;
+            let (mut durable, mut places) = (None, 0);
             while let Some((kind, bytes)) = read_frame(&mut socket) {
                 let mut centre = centre.lock().unwrap_or_else(PoisonError::into_inner);
                 if kind == COMMITTED {
-                    let marker = u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+                    let word = |at: usize| bytes[at..at + 8].try_into().expect("eight bytes");
+                    let [last, taken] = [0, 8].map(|at| u64::from_be_bytes(word(at)));
                     centre.commits += 1;
-                    if marker >= life.from {
+                    centre.places += taken - std::mem::replace(&mut places, taken);
+                    if last >= life.from {
                         let place = *durable.get_or_insert(centre.durable.len());
                         centre.durable.truncate(place);
-                        centre.durable.push((life.from, marker));
+                        centre.durable.push(Durable {
+                            first: life.from,
+                            last,
+                            waves: life.waves,
+                        });
                     }
                     continue;
                 }
@@ -174,6 +193,7 @@ impl House {
             line: true,
             drain: true,
             budget: 1 << 30,
+            waves: false,
         };
         self.live(life);
     }
@@ -241,6 +261,10 @@ fn child() {
     let Ok(life) = std::env::var(LIFE) else {
         return;
     };
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .init();
     let home = PathBuf::from(std::env::var("VITALTWIN_OUTBOX_HOME").expect("given"));
     let life: Life = serde_json::from_str(&life).expect("given");
     Agent::start(&home, life).live(life);
@@ -254,6 +278,8 @@ struct Agent {
     answers: Receiver<CentreToGateway>,
     ack: std::fs::File,
     connected: bool,
+    /// The first marker of this life.
+    from: u64,
     /// The next marker.
     marker: u64,
     now: vitals::Time,
@@ -291,6 +317,7 @@ impl Agent {
             answers,
             ack: ack.expect("opened"),
             connected: false,
+            from: life.from,
             marker: life.from,
             now,
         }
@@ -302,7 +329,7 @@ impl Agent {
             if life.line && rng.random_ratio(1, 20) {
                 self.connect(!self.connected);
             }
-            self.beat();
+            self.beat(life.waves);
             while let Ok(answer) = self.answers.try_recv() {
                 self.hear(answer);
             }
@@ -362,23 +389,31 @@ impl Agent {
         }
     }
 
-    fn beat(&mut self) {
+    fn beat(&mut self, waves: bool) {
         let device = Address::parse(DEVICE).expect("an address");
         let link = RadioEvent::Link(device, LinkState::Connected);
         self.core.handle(Event::Radio(link), self.now);
         let marker = u16::try_from(self.marker).expect("a house has few markers");
         let [low, high] = marker.to_le_bytes();
-        let notification = Notification {
-            device,
-            service: 0,
-            characteristic: vitals::gatt::uuid(0x2A37),
-            value: vec![0x08, 70, low, high],
-            received: self.now,
-        };
+        let heart_rate = vitals::gatt::uuid(0x2A37);
+        let mut values = vec![(heart_rate, vec![0x08, 70, low, high])];
+        if waves {
+            let frames = frames(self.marker).map(|frame| ecg(self.marker, frame));
+            values.extend(frames.map(|frame| (POLAR_DATA, frame)));
+        }
         // Without an assignment it is refused, and no reading.
         if !self.core.status(self.now).devices.is_empty() {
-            self.core
-                .handle(Event::Notification(notification), self.now);
+            for (characteristic, value) in values {
+                let notification = Notification {
+                    device,
+                    service: 0,
+                    characteristic,
+                    value,
+                    received: self.now,
+                };
+                self.core
+                    .handle(Event::Notification(notification), self.now);
+            }
             self.marker += 1;
         }
         self.pump();
@@ -432,10 +467,30 @@ impl Agent {
     /// between.
     fn acknowledge(&mut self, marker: u64) {
         self.ack
-            .write_all(format!("C {marker}\n").as_bytes())
+            .write_all(format!("C {} {marker}\n", self.from).as_bytes())
             .unwrap_or_default();
-        write_frame(&mut self.socket, COMMITTED, &marker.to_be_bytes()).expect("told");
+        let told = [marker, self.store.places_taken()].map(u64::to_be_bytes);
+        write_frame(&mut self.socket, COMMITTED, told.as_flattened()).expect("told");
     }
+}
+
+/// A frame of an ECG that nothing packs well: its number, and noise.
+fn ecg(marker: u64, frame: u64) -> Vec<u8> {
+    let number = i32::try_from(number_of(marker, frame)).expect("24 bits");
+    let mut rng = ChaCha8Rng::seed_from_u64(marker << 8 | frame);
+    let noise = std::iter::repeat_with(|| rng.random_range(-9000..9000));
+    let frame = PmdFrame {
+        what: PmdType::Ecg,
+        recording: 0,
+        timestamp_ns: marker * 1_000_000_000 + frame * 100_000_000,
+        frame_type: 0,
+        data: PmdData::Samples {
+            channels: 1,
+            packing: Packing::Plain(3),
+            values: std::iter::once(number).chain(noise).take(SAMPLES).collect(),
+        },
+    };
+    frame.encode().expect("fits a notification")
 }
 
 pub(crate) fn settings(budget: u64) -> Settings {

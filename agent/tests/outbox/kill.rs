@@ -1,9 +1,10 @@
 //! `kill -9` at random moments: over append, send, receipt, rotation of keys and contexts, and salvage.
 //!
-//! And before each single thing that a salvage does to the disk.
+//! And before each single thing that a salvage, an opening or the very first start does to the disk.
 //!
 //! `VITALTWIN_OUTBOX_KILLS=1000 cargo test -p vitaltwin-agent --test outbox kill` runs the full count.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
@@ -15,7 +16,7 @@ use crate::shim::library;
 /// Kills in one house.
 const A_HOUSE: u64 = 12;
 
-fn life(seed: u64) -> Life {
+fn life(seed: u64, waves: bool) -> Life {
     Life {
         seed,
         from: 0,
@@ -23,6 +24,7 @@ fn life(seed: u64) -> Life {
         line: true,
         drain: false,
         budget: 1 << 30,
+        waves,
     }
 }
 
@@ -33,8 +35,22 @@ fn folders(house: &House, kind: &str) -> usize {
     of_kind.count()
 }
 
-/// Lives and kills; what the house's centre says at the end.
-fn house_of_kills(seed: u64, kills: u64, salvage: bool) -> (u64, u64) {
+/// Stores that were set aside.
+fn aside(house: &House) -> usize {
+    folders(house, "salvage-") + folders(house, "corrupt-")
+}
+
+/// What was done in houses.
+#[derive(Default)]
+struct Kills {
+    commits: u64,
+    missing: u64,
+    places: u64,
+}
+
+/// Lives and kills, and what the house's centre says at the end.
+fn house_of_kills(seed: u64, kills: u64, done: &mut Kills) {
+    let (salvage, waves) = (seed % 2 == 1, seed % 4 < 2);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut house = House::new();
     house.drain();
@@ -47,40 +63,56 @@ fn house_of_kills(seed: u64, kills: u64, salvage: bool) -> (u64, u64) {
         if salvage && rng.random_ratio(1, 5) {
             std::fs::write(house.dir().join("outbox/conf"), b"rubbish").expect("written");
         }
-        let running = house.start(life(seed << 20 | kill), &[]);
-        // A third dies while it starts, opens or salvages; the others at work.
+        let running = house.start(life(seed << 20 | kill, waves), &[]);
+        // A third dies while it starts, opens or salvages; the others at work, early or late.
         if rng.random_ratio(2, 3) {
-            let before = house.centre().commits;
-            crate::wait_for("a commit", Duration::from_secs(60), || {
-                (house.centre().commits > before).then_some(())
+            let enough = house.centre().commits + rng.random_range(1..40);
+            crate::wait_for("commits", Duration::from_secs(60), || {
+                (house.centre().commits >= enough).then_some(())
             });
         }
         std::thread::sleep(Duration::from_micros(rng.random_range(0..60_000)));
         running.kill(&house);
+        assert!(
+            salvage || aside(&house) == 0,
+            "seed {seed}, before kill {kill}: a kill alone damages no store; all is in {}",
+            house.keep().display()
+        );
     }
     house.drain();
-    let aside = folders(&house, "salvage-") + folders(&house, "corrupt-");
     assert!(
-        salvage || aside == 0,
-        "seed {seed}: a kill alone damages no store"
+        salvage || aside(&house) == 0,
+        "seed {seed}: a kill alone damages no store; all is in {}",
+        house.keep().display()
     );
     let centre = house.centre();
-    let missing = centre
+    done.missing += centre
         .judge()
         .unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
-    (missing, centre.commits)
+    done.commits += centre.commits;
+    assert!(
+        (centre.places > 0) == waves,
+        "seed {seed}: {} records in places, waves {waves}",
+        centre.places
+    );
+    done.places += centre.places;
 }
 
 #[test]
 fn what_was_durable_survives_every_kill_and_nothing_comes_twice() {
     let kills = crate::count("VITALTWIN_OUTBOX_KILLS", 24);
-    let (mut commits, mut missing) = (0, 0);
+    let mut done = Kills::default();
     for seed in 0..kills.div_ceil(A_HOUSE) {
-        let (lost, made) = house_of_kills(seed, A_HOUSE, seed % 2 == 1);
-        commits += made;
-        missing += lost;
+        house_of_kills(seed, A_HOUSE, &mut done);
     }
-    println!("{kills} kills, {commits} commits, {missing} durable readings missing and declared");
+    let Kills {
+        commits,
+        missing,
+        places,
+    } = done;
+    println!(
+        "{kills} kills, {commits} commits, {places} records in places, {missing} durable readings missing and declared"
+    );
     assert_eq!(missing, 0, "a kill alone loses nothing durable");
     assert!(
         commits > kills,
@@ -88,18 +120,29 @@ fn what_was_durable_survives_every_kill_and_nothing_comes_twice() {
     );
 }
 
-/// A house whose store does not open, and a life that salvages it and dies before the n-th thing that it would do to
-/// a file. The things there were, if it lived.
-fn killed_in_a_salvage(at: u64) -> Option<u64> {
+/// What the life that is killed finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Store,
+    StoreThatDoesNotOpen,
+}
+
+/// A life that dies before the n-th thing that it would do to a file. The things there were, if it lived.
+fn killed(found: Found, at: u64) -> Option<u64> {
     let mut house = House::new();
-    house.drain();
-    house.live(Life {
-        beats: 60,
-        line: false,
-        ..life(1)
-    });
-    std::fs::write(house.dir().join("outbox/conf"), b"rubbish").expect("written");
-    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    if found != Found::Nothing {
+        house.drain();
+        house.live(Life {
+            beats: 60,
+            line: false,
+            ..life(1, true)
+        });
+    }
+    if found == Found::StoreThatDoesNotOpen {
+        std::fs::write(house.dir().join("outbox/conf"), b"rubbish").expect("written");
+    }
+    let path = |path: &Path| path.to_string_lossy().into_owned();
     let count = house.dir().with_extension("count");
     let envs = [
         ("LD_PRELOAD", path(&library())),
@@ -110,26 +153,47 @@ fn killed_in_a_salvage(at: u64) -> Option<u64> {
     let short = Life {
         beats: 1,
         line: false,
-        ..life(2)
+        ..life(2, true)
     };
     house.start(short, &envs).try_end(&house);
     house.drain();
     let missing = house.centre().judge().expect("nothing twice");
-    assert_eq!(missing, 0, "killed before step {at}");
-    assert_eq!(folders(&house, "salvage-"), 0, "killed before step {at}");
+    assert_eq!(missing, 0, "{found:?}, killed before step {at}");
+    let left = match found {
+        Found::Nothing | Found::Store => aside(&house),
+        Found::StoreThatDoesNotOpen => folders(&house, "salvage-"),
+    };
+    assert_eq!(
+        left,
+        0,
+        "{found:?}, killed before step {at}: all is in {}",
+        house.keep().display()
+    );
     let counts = std::fs::read_to_string(count).ok()?;
     counts.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Kills at so many steps, evenly spread.
+fn killed_at_steps(found: Found, tries: u64) {
+    let steps = killed(found, u64::MAX).expect("it lived");
+    let step = steps.div_ceil(tries.max(1)).max(1);
+    let mut died = 0;
+    for at in (1..=steps).step_by(usize::try_from(step).expect("small")) {
+        died += u64::from(killed(found, at).is_none());
+    }
+    println!("{found:?}: killed at {died} of {steps} steps");
+    assert!(died * 2 > steps / step, "the negative control: {died}");
+}
+
 #[test]
 fn a_kill_at_any_step_of_a_salvage_loses_nothing() {
-    let steps = killed_in_a_salvage(u64::MAX).expect("it lived");
     let tries = crate::count("VITALTWIN_OUTBOX_KILLS", 24) / 2;
-    let step = steps.div_ceil(tries.max(1)).max(1);
-    let mut killed = 0;
-    for at in (1..=steps).step_by(usize::try_from(step).expect("small")) {
-        killed += u64::from(killed_in_a_salvage(at).is_none());
-    }
-    println!("killed at {killed} of {steps} steps of a salvage");
-    assert!(killed * 2 > steps / step, "the negative control: {killed}");
+    killed_at_steps(Found::StoreThatDoesNotOpen, tries);
+}
+
+#[test]
+fn a_kill_at_any_step_of_an_opening_sets_no_store_aside() {
+    let tries = crate::count("VITALTWIN_OUTBOX_KILLS", 24) / 2;
+    killed_at_steps(Found::Store, tries);
+    killed_at_steps(Found::Nothing, tries);
 }

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use vitals::ContextId;
 use vitaltwin_agent::outbox::store::Store;
 
-use crate::centre::{Centre, at};
+use crate::centre::{Centre, Durable, at};
 use crate::house::{House, Life};
 use crate::shim::{Op, library, read_log};
 
@@ -101,8 +101,10 @@ struct Disk {
     files: BTreeMap<String, Image>,
     /// The negative control: once the child relies on it, no sync does anything.
     deaf: bool,
-    /// Durable up to this marker, as the child said.
-    durable: u64,
+    /// The lives had waves.
+    waves: bool,
+    /// Durable from the first marker of each life to this one, as the child said.
+    durable: BTreeMap<u64, u64>,
     receipted: BTreeSet<(ContextId, u64)>,
 }
 
@@ -118,7 +120,7 @@ impl Disk {
                 let file = self.file(path);
                 file.now.resize(*length, 0);
             }
-            Op::Sync | Op::DataSync if self.deaf && self.durable > 0 => {}
+            Op::Sync | Op::DataSync if self.deaf && !self.durable.is_empty() => {}
             Op::Sync | Op::DataSync => self.file(path).sync(),
             Op::Rename(to) => {
                 let file = self.files.remove(path).unwrap_or_default();
@@ -138,8 +140,11 @@ impl Disk {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("C") => {
-                let marker = words.next().and_then(|word| word.parse().ok());
-                self.durable = self.durable.max(marker.expect("a marker"));
+                let mut marker = || words.next().and_then(|word| word.parse().ok());
+                let (first, last) = (marker().expect("a marker"), marker().expect("a marker"));
+                if last >= first {
+                    self.durable.insert(first, last);
+                }
             }
             Some("R") => {
                 let context = words.next().expect("a context");
@@ -182,26 +187,33 @@ impl Disk {
         for place in &self.receipted {
             there.extend(centre.records.get(place).into_iter().flatten());
         }
-        let lost: Vec<u64> = (1..=self.durable).filter(|m| !there.contains(m)).collect();
+        let durable = self.durable.iter().map(|(first, last)| Durable {
+            first: *first,
+            last: *last,
+            waves: self.waves,
+        });
+        let markers = durable.flat_map(Durable::markers);
+        let lost: Vec<u64> = markers.filter(|m| !there.contains(m)).collect();
         if lost.is_empty() {
             return Ok(());
         }
-        Err(format!("durable up to {}, lost {lost:?}", self.durable))
+        Err(format!("durable: {:?}, lost {lost:?}", self.durable))
     }
 }
 
-/// Lets a child live under the shim; its log.
+/// Lets a child live twice under the shim, so that a store is opened in which something lies; its log.
 fn lived(seed: u64, beats: u64) -> (House, Vec<(String, Op)>) {
     let mut house = House::new();
     house.receipts_lost = 30;
     let log = house.dir().with_extension("writes");
-    let life = Life {
+    let life = |seed| Life {
         seed,
         from: 0,
-        beats,
+        beats: beats / 2,
         line: true,
         drain: false,
         budget: 1 << 30,
+        waves: has_waves(seed),
     };
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let envs = [
@@ -209,9 +221,16 @@ fn lived(seed: u64, beats: u64) -> (House, Vec<(String, Op)>) {
         ("RIG_DIR", path(&house.dir())),
         ("RIG_LOG", path(&log)),
     ];
-    house.start(life, &envs).end(&house);
+    for life in [life(seed), life(seed + 2000)] {
+        house.start(life, &envs).end(&house);
+    }
     let ops = read_log(&std::fs::read(log).expect("a log"));
     (house, ops)
+}
+
+/// Every other house.
+const fn has_waves(seed: u64) -> bool {
+    seed.is_multiple_of(2)
 }
 
 /// Cuts the power at random moments; (cuts, what was wrong).
@@ -229,6 +248,7 @@ fn cut(seed: u64, cuts: u64, beats: u64, deaf: bool) -> (u64, Vec<String>) {
     moments.sort_unstable();
     let mut disk = Disk {
         deaf,
+        waves: has_waves(seed),
         ..Disk::default()
     };
     let mut played = 0;

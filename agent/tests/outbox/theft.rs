@@ -168,6 +168,7 @@ fn life(seed: u64, beats: u64) -> Life {
         line: false,
         drain: false,
         budget: 1 << 30,
+        waves: false,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariants and rules: see [`super`]. Must not know: tallies, marks, what is set aside.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -38,6 +38,9 @@ const MOST_REMOVED_AT_ONCE: usize = 400;
 /// How often, and how long apart, a locked store is tried: two seconds in all.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// How the names of snapshots end that sled still writes.
+const HALF_MADE: &str = ".generating";
+
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) db: sled::Db,
@@ -59,17 +62,21 @@ impl Engine {
             .use_compression(false);
         let mut tries = 0..LOCK_TRIES;
         let db = loop {
-            match config.open() {
-                Ok(db) => break db,
+            let opened = clear_half_made(&path)?.then(|| config.open());
+            match opened {
+                Some(Ok(db)) => break db,
+                Some(Err(sled::Error::Io(error))) if is_about_access(&error) => {
+                    return Err(StoreError::Io(error));
+                }
+                Some(Err(sled::Error::Io(error))) if !is_locked(&error) => {
+                    return Err(StoreError::Engine(sled::Error::Io(error)));
+                }
                 // sled gives its lock back some time after its last handle was dropped.
-                Err(sled::Error::Io(error)) if is_locked(&error) => {
+                None | Some(Err(sled::Error::Io(_))) => {
                     tries.next().ok_or(StoreError::InUse)?;
                     std::thread::sleep(LOCK_PAUSE);
                 }
-                Err(sled::Error::Io(error)) if is_about_access(&error) => {
-                    return Err(StoreError::Io(error));
-                }
-                Err(error) => return Err(StoreError::Engine(error)),
+                Some(Err(error)) => return Err(StoreError::Engine(error)),
             }
         };
         let file = File::options()
@@ -211,6 +218,37 @@ impl Engine {
             }
         }
         Ok(Some(list))
+    }
+}
+
+/// Takes away what a dead process left half made, because sled believes it and then does not open: of a store that was
+/// being made its `conf`, of one that was being opened the snapshot (sled takes the one with the greatest name). The log
+/// says all that a snapshot says, and an older one goes only when the newer is whole. False while another process has
+/// the store: it may be making them.
+fn clear_half_made(store: &Path) -> io::Result<bool> {
+    let log = match File::open(store.join("db")) {
+        Ok(log) => log,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return remove_if_there(&store.join("conf")).map(|()| true);
+        }
+        Err(error) => return Err(error),
+    };
+    if log.try_lock().is_err() {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(store)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(HALF_MADE) {
+            remove_if_there(&path)?;
+        }
+    }
+    Ok(true)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Any octets as any characteristic: no panic; what is accepted can be written and reads back the same; its
-//! readings never lie in the future.
+//! readings and blocks never lie in the future.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use vitals::gatt::{Characteristic, Layout};
-use vitals::observe::{Memory, Origin, Sequences, readings};
+use vitals::observe::{Memory, Origin, Sequences, readings, waveforms};
 use vitals::{SourceId, Span, Time};
 
 fuzz_target!(|octets: &[u8]| {
@@ -25,8 +25,11 @@ fuzz_target!(|octets: &[u8]| {
                 received,
                 clock_ahead: Span::ZERO,
             };
-            let readings = readings(&decoded, origin, &mut Memory::default(), &mut Sequences::default());
+            let (mut memory, mut sequences) = (Memory::default(), Sequences::default());
+            let readings = readings(&decoded, origin, &mut memory, &mut sequences);
             assert!(readings.iter().all(|reading| reading.effective <= received));
+            let blocks = waveforms(&decoded, origin, &mut memory, &mut sequences);
+            assert!(blocks.iter().flatten().all(|block| block.start <= received));
         }
     }
 });

@@ -89,8 +89,10 @@ pub enum Decoded {
     PolarControl(PmdControl),
     /// FB005C82.
     Polar(PmdFrame),
-    /// 2B8B and 2BDD.
+    /// 2B8B.
     Health(Segment),
+    /// 2BDD.
+    StoredHealth(Segment),
     /// 2BF2.
     ElapsedTime(ElapsedTime),
     /// A piece of a Bangle.js line.
@@ -141,7 +143,7 @@ impl Decoded {
             Self::ReferenceTime(value) => Ok(value.encode()),
             Self::PolarControl(value) => value.encode(),
             Self::Polar(value) => value.encode(),
-            Self::Health(value) => value.encode(),
+            Self::Health(value) | Self::StoredHealth(value) => value.encode(),
             Self::ElapsedTime(value) => value.encode(),
             Self::Uart(value) => Ok(value.encode()),
             Self::Steps(value) => Ok(value.encode()),

@@ -20,7 +20,7 @@ pub enum DecodeError {
         /// How many.
         octets: usize,
     },
-    /// Longer than any attribute value can be.
+    /// Longer than any attribute value can be, or than what is joined from several of them may be.
     TooLong {
         /// How many octets came.
         octets: usize,
@@ -83,7 +83,11 @@ impl fmt::Display for DecodeError {
                 write!(f, "trailing: {octets} octets that no flag announces")
             }
             Self::TooLong { octets } => {
-                write!(f, "too long: {octets} octets, at most {}", super::MAX_VALUE)
+                let (one, joined) = (super::MAX_VALUE, super::MAX_JOINED);
+                write!(
+                    f,
+                    "too long: {octets} octets, at most {one}, or {joined} in segments"
+                )
             }
             Self::BadValue { field, expected } => {
                 write!(f, "bad value: field `{field}` must be {expected}")

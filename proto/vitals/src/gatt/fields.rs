@@ -167,7 +167,7 @@ impl Decoded {
             Self::ReferenceTime(value) => value.fields(),
             Self::PolarControl(value) => value.fields(),
             Self::Polar(value) => value.fields(),
-            Self::Health(value) => value.fields(),
+            Self::Health(value) | Self::StoredHealth(value) => value.fields(),
             Self::ElapsedTime(value) => none
                 .with("flags", value.flags)
                 .with("source", value.source)

@@ -2,7 +2,7 @@
 //! 2BF2 (ETS 1.0) that stamps them.
 //!
 //! One service for any sensor: an observation says by an MDC code what it is and in which unit. Numbers, several
-//! numbers and bundles of them are read; other classes (codes, texts, sample arrays) are passed over by their
+//! numbers, sample arrays and bundles of them are read; other classes (codes, texts) are passed over by their
 //! length and kept as "other". An observation that does not fit one notification comes in segments:
 //! [`Segments`] joins them.
 
@@ -11,10 +11,12 @@ use alloc::vec::Vec;
 use super::fields::{Field, Fields};
 use super::float::Number;
 use super::octets::{Builder, Octets};
-use super::{DecodeError, EncodeError, MAX_VALUE};
+use super::{DecodeError, EncodeError, MAX_JOINED, SampleArray};
 use crate::{Span, Time};
 
 const SIMPLE: u8 = 0x01;
+/// A sample array.
+pub const SAMPLES: u8 = 0x04;
 const COMPOUND: u8 = 0x07;
 const BUNDLE: u8 = 0xFF;
 
@@ -92,6 +94,25 @@ impl ElapsedTime {
         self.write(Builder::default())?.finish()
     }
 
+    /// What one step of its value is.
+    #[must_use]
+    pub const fn unit(self) -> Span {
+        Span::from_micros(match self.flags >> 2 & 3 {
+            0 => 1_000_000,
+            1 => 100_000,
+            2 => 1_000,
+            _ => 100,
+        })
+    }
+
+    /// What it counted, since whatever it counts from.
+    #[must_use]
+    pub fn counted(self) -> Option<Span> {
+        let value = i64::try_from(self.value).ok()?;
+        let micros = value.checked_mul(self.unit().as_micros())?;
+        Some(Span::from_micros(micros))
+    }
+
     /// The moment, UTC; a clock that keeps local time without telling its offset is `ahead` of UTC. `None` for
     /// a counter of ticks, or one that nobody set.
     #[must_use]
@@ -100,14 +121,7 @@ impl ElapsedTime {
         if self.flags & 1 != 0 || self.source == NOT_SET {
             return None;
         }
-        let unit = match self.flags >> 2 & 3 {
-            0 => 1_000_000,
-            1 => 100_000,
-            2 => 1_000,
-            _ => 100,
-        };
-        let micros = i64::try_from(self.value).ok()?.checked_mul(unit)?;
-        let wall = Time::ZERO + Span::from_secs(EPOCH_2000) + Span::from_micros(micros);
+        let wall = Time::ZERO + Span::from_secs(EPOCH_2000) + self.counted()?;
         let ahead = match self.flags {
             flags if flags & 1 << 1 != 0 => Span::ZERO,
             flags if flags & 1 << 4 != 0 => {
@@ -137,9 +151,11 @@ pub enum GhsValue {
     Numeric(Numeric),
     /// Several numbers that belong together.
     Compound(Vec<Numeric>),
+    /// A waveform.
+    Samples(SampleArray),
     /// Observations that share what the bundle says about itself.
     Bundle(Vec<Observation>),
-    /// Of a class that is not read: its octets.
+    /// Of a class that is not read, or sample arrays of another layout: its octets.
     Other(u8, Vec<u8>),
 }
 
@@ -169,6 +185,19 @@ pub struct Observation {
     pub value: GhsValue,
 }
 
+/// A sample array with what is said about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrayed<'a> {
+    /// MDC code of what it is; 0 = not told.
+    pub code: u32,
+    /// `None` for a layout that is not known.
+    pub samples: Option<&'a SampleArray>,
+    /// When the first sample was taken.
+    pub time: Option<ElapsedTime>,
+    /// As in [`Observation`].
+    pub status: u16,
+}
+
 /// Flags of later versions, and vendor values of unknown length: where they are, nobody knows what follows.
 const UNREADABLE: u16 = !(TLVS.wrapping_sub(1));
 
@@ -178,7 +207,7 @@ impl Observation {
     /// # Errors
     /// Short, trailing, a bundle in a bundle, or flags that announce fields of unknown length.
     pub fn decode(value: &[u8]) -> Result<Self, DecodeError> {
-        let mut octets = Octets::new(value)?;
+        let mut octets = Octets::joined(value)?;
         let one = Self::read(&mut octets, true)?;
         octets.finish(false)?;
         Ok(one)
@@ -187,7 +216,7 @@ impl Observation {
     fn read(octets: &mut Octets<'_>, outer: bool) -> Result<Self, DecodeError> {
         let class = octets.u8("class")?;
         let length = octets.u16("length")?;
-        let mut body = Octets::new(octets.take("observation", usize::from(length))?)?;
+        let mut body = Octets::joined(octets.take("observation", usize::from(length))?)?;
         let flags = body.u16("flags")?;
         let has = |bit: u16| flags & bit != 0;
         if has(UNREADABLE) {
@@ -210,6 +239,7 @@ impl Observation {
             value: match class {
                 SIMPLE => GhsValue::Numeric(read_numeric(&mut body, 0)?),
                 COMPOUND => read_compound(&mut body)?,
+                SAMPLES => read_samples(&mut body)?,
                 BUNDLE if outer => {
                     let count = body.u8("count")?;
                     let all = (0..count).map(|_| Self::read(&mut body, false));
@@ -270,6 +300,7 @@ impl Observation {
                 };
                 (COMPOUND, all.iter().try_fold(head, write)?)
             }
+            GhsValue::Samples(samples) => (SAMPLES, samples.write(head)?),
             GhsValue::Bundle(all) => {
                 let head = head.u8(few(all.len())?);
                 let write = |builder: Builder, one: &Self| Ok(builder.octets(&one.encode()?));
@@ -277,13 +308,13 @@ impl Observation {
             }
             GhsValue::Other(class, octets) => (*class, head.octets(octets)),
         };
-        let body = body.finish()?;
+        let body = body.finish_joined()?;
         let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
         Builder::default()
             .u8(class)
             .u16(length)
             .octets(&body)
-            .finish()
+            .finish_joined()
     }
 
     /// The numbers of this observation, each with what it is, its stamp and its status; a bundle's own stamp
@@ -308,7 +339,31 @@ impl Observation {
                 };
                 inner.map(outer).collect()
             }
-            GhsValue::Other(..) => Vec::new(),
+            GhsValue::Samples(_) | GhsValue::Other(..) => Vec::new(),
+        }
+    }
+
+    /// The sample arrays of this observation; a bundle's own stamp and status count for those without.
+    #[must_use]
+    pub fn arrays(&self) -> Vec<Arrayed<'_>> {
+        let one = |samples| Arrayed {
+            code: self.code.unwrap_or_default(),
+            samples,
+            time: self.time,
+            status: self.status.unwrap_or_default(),
+        };
+        match &self.value {
+            GhsValue::Samples(samples) => Vec::from([one(Some(samples))]),
+            GhsValue::Other(SAMPLES, _) => Vec::from([one(None)]),
+            GhsValue::Bundle(all) => {
+                let mut inner: Vec<Arrayed<'_>> = all.iter().flat_map(Self::arrays).collect();
+                for one in &mut inner {
+                    one.time = one.time.or(self.time);
+                    one.status |= self.status.unwrap_or_default();
+                }
+                inner
+            }
+            GhsValue::Numeric(_) | GhsValue::Compound(_) | GhsValue::Other(..) => Vec::new(),
         }
     }
 
@@ -321,6 +376,24 @@ impl Observation {
                 .with("value", numeric.value)
         };
         let numbers = self.numbers().iter().map(number).collect();
+        let array = |one: &SampleArray| {
+            Fields::default()
+                .with("unit_code", one.unit)
+                .with("scale", one.scale)
+                .with("offset", one.offset)
+                .with("period_s", one.period)
+                .with("at_once", one.at_once)
+                .with(
+                    "samples",
+                    Field::Wholes(one.samples().map(i64::from).collect()),
+                )
+        };
+        let arrays: Vec<Fields> = self
+            .arrays()
+            .iter()
+            .filter_map(|one| Some(array(one.samples?).with("code", one.code)))
+            .collect();
+        let arrays = (!arrays.is_empty()).then_some(Field::Records(arrays));
         let stamp = self.time.and_then(|time| time.utc(Span::ZERO));
         Fields::default()
             .with_some("code", self.code)
@@ -329,6 +402,7 @@ impl Observation {
             .with_some("id", self.id)
             .with_some("user", self.patient)
             .with("observations", Field::Records(numbers))
+            .with_some("sample_arrays", arrays)
     }
 }
 
@@ -364,7 +438,7 @@ fn write_numeric(builder: Builder, one: &Numeric) -> Result<Builder, EncodeError
 /// Several numbers; with anything but numbers among them it is of a class that is not read.
 fn read_compound(body: &mut Octets<'_>) -> Result<GhsValue, DecodeError> {
     let whole = body.rest();
-    let mut inner = Octets::new(whole)?;
+    let mut inner = Octets::joined(whole)?;
     let count = inner.u8("count")?;
     let mut all = Vec::new();
     for _ in 0..count {
@@ -376,6 +450,15 @@ fn read_compound(body: &mut Octets<'_>) -> Result<GhsValue, DecodeError> {
     }
     inner.finish(false)?;
     Ok(GhsValue::Compound(all))
+}
+
+fn read_samples(body: &mut Octets<'_>) -> Result<GhsValue, DecodeError> {
+    let whole = body.rest();
+    if SampleArray::fits(whole) {
+        SampleArray::read(&mut Octets::joined(whole)?).map(GhsValue::Samples)
+    } else {
+        Ok(GhsValue::Other(SAMPLES, whole.to_vec()))
+    }
 }
 
 /// 2B8B and 2BDD: one segment.
@@ -475,7 +558,7 @@ impl Segments {
         }
         self.held.extend_from_slice(&segment.octets);
         self.next = Some(segment.counter.wrapping_add(1) & 63);
-        if self.held.len() > MAX_VALUE {
+        if self.held.len() > MAX_JOINED {
             self.next = None;
             return Err(DecodeError::TooLong {
                 octets: self.held.len(),

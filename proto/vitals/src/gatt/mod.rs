@@ -47,6 +47,7 @@ pub mod oximeter;
 pub mod pmd;
 pub mod pmd_control;
 pub mod racp;
+pub mod sample_array;
 pub mod thermometer;
 pub mod weight;
 
@@ -79,6 +80,7 @@ pub use oximeter::{
 pub use pmd::{DeltaBlock, Packing, PmdData, PmdFrame, PmdType, PulseInterval};
 pub use pmd_control::{PmdControl, PmdSetting};
 pub use racp::{Mark, RecordAccess, RecordOp, RecordOutcome, Records};
+pub use sample_array::SampleArray;
 pub use thermometer::{
     MeasurementInterval, TemperatureMeasurement, TemperatureType, TemperatureUnit,
 };
@@ -88,6 +90,9 @@ use shapes::{bits, coded};
 
 /// Longest attribute value that Bluetooth allows (Core 5.4, vol. 3, part F, 3.2.9).
 pub const MAX_VALUE: usize = 512;
+
+/// Longest observation that is joined from segments: eight whole values. A device may not fill a gateway's memory.
+pub const MAX_JOINED: usize = 4096;
 
 /// `0000xxxx-0000-1000-8000-00805f9b34fb`: where the SIG's short UUIDs live.
 const BASE: u128 = 0x0000_0000_0000_1000_8000_0080_5F9B_34FB;
@@ -337,7 +342,7 @@ characteristics! {
         => Health(|octets| Segment::decode(octets)),
     /// Stored observations of any sensor.
     StoredHealthObservations = uuid(0x2BDD), HEALTH_SENSOR, Subscribe, "stored_health_observations"
-        => Health(|octets| Segment::decode(octets)),
+        => StoredHealth(|octets| Segment::decode(octets)),
     /// The clock that stamps observations.
     CurrentElapsedTime = uuid(0x2BF2), ELAPSED_TIME, Read, "current_elapsed_time"
         => ElapsedTime(|octets| ElapsedTime::decode(octets)),

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::float::Number;
-use super::{DecodeError, EncodeError, MAX_VALUE};
+use super::{DecodeError, EncodeError, MAX_JOINED, MAX_VALUE};
 
 /// What is left to read.
 #[derive(Debug)]
@@ -17,6 +17,16 @@ impl<'a> Octets<'a> {
     /// Over a whole characteristic value.
     pub(super) fn new(value: &'a [u8]) -> Result<Self, DecodeError> {
         if value.len() > MAX_VALUE {
+            return Err(DecodeError::TooLong {
+                octets: value.len(),
+            });
+        }
+        Ok(Self { rest: value })
+    }
+
+    /// Over what several values of a characteristic carried together, or a part of it.
+    pub(super) fn joined(value: &'a [u8]) -> Result<Self, DecodeError> {
+        if value.len() > MAX_JOINED {
             return Err(DecodeError::TooLong {
                 octets: value.len(),
             });
@@ -194,6 +204,17 @@ impl Builder {
             return Err(EncodeError {
                 field: "value",
                 expected: "at most 512 octets in all",
+            });
+        }
+        Ok(self.out)
+    }
+
+    /// What is carried by several values of a characteristic.
+    pub(super) fn finish_joined(self) -> Result<Vec<u8>, EncodeError> {
+        if self.out.len() > MAX_JOINED {
+            return Err(EncodeError {
+                field: "value",
+                expected: "at most 4096 octets in all segments",
             });
         }
         Ok(self.out)

@@ -57,30 +57,34 @@ fn converted(kind: Kind, numeric: Numeric) -> Option<Value> {
     })
 }
 
-pub(super) fn observation(out: &mut Collector<'_>, observation: &Observation) {
+/// What a status says of what was measured; `None`: it was not.
+pub(super) fn quality(status: u16) -> Option<Quality> {
     const INVALID: u16 = 1 | 1 << 2;
     const DOUBT: u16 = 1 << 1 | 1 << 3;
     const TEST: u16 = 1 << 4 | 1 << 5;
     const EARLY: u16 = 1 << 6;
+    let has = |bits: u16| status & bits != 0;
+    let quality = [
+        (has(DOUBT), Quality::QUESTIONABLE),
+        (has(TEST), Quality::DEVICE_TEST),
+        (has(EARLY), Quality::ESTIMATE),
+    ]
+    .into_iter()
+    .filter(|(set, _)| *set)
+    .fold(Quality::GOOD, |quality, (_, flag)| quality.with(flag));
+    (!has(INVALID)).then_some(quality)
+}
+
+pub(super) fn observation(out: &mut Collector<'_>, observation: &Observation) {
     for (code, numeric, time, status) in observation.numbers() {
         let Some((kind, number)) =
             kind(code).and_then(|kind| Some((kind, converted(kind, numeric)?)))
         else {
             continue;
         };
-        let has = |bits: u16| status & bits != 0;
-        let quality = [
-            (has(DOUBT), Quality::QUESTIONABLE),
-            (has(TEST), Quality::DEVICE_TEST),
-            (has(EARLY), Quality::ESTIMATE),
-        ]
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .fold(Quality::GOOD, |quality, (_, flag)| quality.with(flag));
-        let number = if has(INVALID) {
-            Value::Absent(Absence::NotANumber)
-        } else {
-            number
+        let (number, quality) = match quality(status) {
+            Some(quality) => (number, quality),
+            None => (Value::Absent(Absence::NotANumber), Quality::GOOD),
         };
         // Judged like every wall clock: the zone goes on again, because the judge takes it off.
         let ahead = out.origin.clock_ahead;

@@ -15,17 +15,22 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+mod blocks;
 pub mod clock;
 mod general;
 mod glucose;
 mod oximeter;
 mod polar;
 mod quarantine;
+mod samples;
 mod scale;
+mod timeline;
 
+pub use self::blocks::waveforms;
 use self::clock::{Claim, DeviceClock, Judged};
 use self::oximeter::{OFF_BODY, Status, oximeter};
 use self::quarantine::Quarantine;
+use self::timeline::Timeline;
 use crate::gatt::bangle::Lines;
 use crate::gatt::ghs::Segments;
 use crate::gatt::{
@@ -34,7 +39,7 @@ use crate::gatt::{
     TemperatureUnit,
 };
 use crate::{
-    Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave, Waveform,
+    Absence, DeviceTime, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value, Wave,
 };
 
 /// A device's stamp may be this far ahead of the gateway: clocks drift. It then counts as "now".
@@ -89,8 +94,11 @@ pub struct Memory {
     glucose: Option<(u16, Option<Stamp>)>,
     /// The clock and the rates of a Polar sensor.
     polar: polar::Streams,
-    /// An observation whose segments still come.
-    segments: Segments,
+    /// Observations whose segments still come.
+    live: Joining,
+    stored: Joining,
+    /// By which clock it takes the samples of its arrays.
+    sampling: Timeline,
     /// What it advertised last.
     advert: Option<Advert>,
     /// A line of a watch that is still being printed.
@@ -103,6 +111,13 @@ pub struct Memory {
     stamps: BTreeMap<Kind, Time>,
     /// Readings whose time nobody knows yet.
     quarantine: Quarantine,
+}
+
+/// One observation, joined for its numbers and for its sample arrays.
+#[derive(Clone, Debug, Default)]
+struct Joining {
+    numbers: Segments,
+    arrays: Segments,
 }
 
 impl Memory {
@@ -228,7 +243,12 @@ pub fn readings(
         Decoded::Polar(frame) => polar::intervals(&mut out, frame),
         // A segment that is missing was lost on the air: its observation is given up.
         Decoded::Health(segment) => {
-            if let Ok(Some(observation)) = memory.segments.take(segment) {
+            if let Ok(Some(observation)) = memory.live.numbers.take(segment) {
+                general::observation(&mut out, &observation);
+            }
+        }
+        Decoded::StoredHealth(segment) => {
+            if let Ok(Some(observation)) = memory.stored.numbers.take(segment) {
                 general::observation(&mut out, &observation);
             }
         }
@@ -286,28 +306,6 @@ pub fn advert(
         reading.quality = reading.quality.with(Quality::ADVERTISED);
     }
     out.readings
-}
-
-/// The waveform blocks of a decoded value; none for most.
-#[must_use]
-pub fn waveforms(
-    decoded: &Decoded,
-    origin: Origin,
-    memory: &mut Memory,
-    sequences: &mut Sequences,
-) -> Vec<Waveform> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "most values are scalars")]
-    match decoded {
-        Decoded::Polar(frame) => {
-            let block = polar::block(frame, origin, &mut memory.polar);
-            let number = |mut block: Waveform| {
-                block.sequence = sequences.take_block(origin.source, block.wave);
-                block
-            };
-            block.map(number).into_iter().collect()
-        }
-        _ => Vec::new(),
-    }
 }
 
 /// What the device says about skin contact: `None` = nothing.

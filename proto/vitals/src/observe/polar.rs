@@ -1,27 +1,22 @@
 //! Polar sensors: waveform blocks and pulse intervals.
 //!
-//! A frame tells the device's time of its last sample, on a clock that nobody need have set. That clock only
-//! orders samples: its distance from ours is the smallest that was seen (the frame that travelled fastest),
-//! and may grow by a ten-thousandth, so that a slow crystal is followed. The rate is measured from frame to
-//! frame, and what was asked for is the guess before that.
+//! A frame tells the device's time of its last sample, on a clock that nobody need have set ([`Timeline`]). The rate
+//! is measured from frame to frame, and what was asked for is the guess before that.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::timeline::Timeline;
 use super::{Collector, Origin};
 use crate::gatt::{
     Decimal, Number, Packing, PmdControl, PmdData, PmdFrame, PmdSetting, PmdType, PulseInterval,
 };
 use crate::{Absence, Fixed, Kind, Quality, Span, Time, Value, Wave, Waveform};
 
-/// A frame that is this far from where the clock should be comes from a clock that was set anew.
-const JUMP: Span = Span::from_secs(5);
-
 /// What is known of a sensor's streams.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Streams {
-    /// When a frame was received, and our time less the device's, microseconds.
-    distance: Option<(Time, i64)>,
+    clock: Timeline,
     streams: BTreeMap<u8, Stream>,
 }
 
@@ -71,21 +66,7 @@ impl Streams {
     /// Our time of the device's.
     fn time(&mut self, timestamp_ns: u64, received: Time) -> Time {
         let device = i64::try_from(timestamp_ns.div_euclid(1000)).unwrap_or(i64::MAX);
-        let seen = received.as_micros().saturating_sub(device);
-        let distance = match self.distance {
-            Some((before, distance)) => {
-                let elapsed = received.since(before).as_micros().max(0);
-                let crept = distance.saturating_add(elapsed.div_euclid(10_000));
-                if seen.abs_diff(crept) > JUMP.as_micros().unsigned_abs() {
-                    seen
-                } else {
-                    seen.min(crept)
-                }
-            }
-            None => seen,
-        };
-        self.distance = Some((received, distance));
-        Time::from_micros(device.saturating_add(distance)).min(received)
+        self.clock.time(device, received)
     }
 
     /// Samples in a thousand seconds, from the time between two frames.
@@ -114,7 +95,7 @@ impl Streams {
 }
 
 /// Nothing that people wear is faster, samples in a thousand seconds.
-const MAX_RATE: u32 = 2_000_000;
+pub(super) const MAX_RATE: u32 = 2_000_000;
 
 /// Whether a measured rate may follow a known one. A lost frame looks like a slow sensor and is not believed; a
 /// rate up to double is, because then a frame was lost when the known one was measured.

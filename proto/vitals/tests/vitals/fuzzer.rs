@@ -7,10 +7,13 @@
 use vitals::gatt::bangle::{BangleLine, Lines};
 use vitals::gatt::ghs::{Observation, Segments};
 use vitals::gatt::{
-    Advert, BtHome, Characteristic, Decoded, Layout, Number, PolarRate, Segment, pmd,
+    Advert, BtHome, Characteristic, Decoded, Layout, MAX_VALUE, Number, PolarRate, Segment, pmd,
 };
 use vitals::observe::{self, Memory, Origin, Sequences};
 use vitals::{SourceId, Span, Time};
+
+use crate::sample_array::ECG;
+use crate::vectors::octets;
 
 /// Executions in the gate.
 const FEW: u64 = 30_000;
@@ -48,6 +51,8 @@ enum Target {
     Deltas,
     Numbers,
     Observation,
+    /// A sample array, live, in as few segments as possible.
+    Array,
 }
 
 fn targets() -> Vec<Target> {
@@ -64,6 +69,7 @@ fn targets() -> Vec<Target> {
         Target::Deltas,
         Target::Numbers,
         Target::Observation,
+        Target::Array,
     ]);
     all
 }
@@ -132,6 +138,7 @@ impl Gateway {
                 assert_eq!(sfloat.to_sfloat(), Some(u16::from_le_bytes([a, b])));
                 true
             }
+            Target::Array => self.array(input, random),
             Target::Observation => {
                 if let Ok(segment) = Segment::decode(input) {
                     let _ = self.segments.take(&segment);
@@ -147,12 +154,36 @@ impl Gateway {
         }
     }
 
+    /// Observations that are too long for one value come in segments, and as readings and blocks all the same.
+    fn array(&mut self, input: &[u8], random: &mut Random) -> bool {
+        let Ok(observation) = Observation::decode(input) else {
+            return false;
+        };
+        let pieces = input.chunks(MAX_VALUE - 1);
+        let last = pieces.len() - 1;
+        for (at, octets) in pieces.enumerate() {
+            let segment = Segment {
+                first: at == 0,
+                last: at == last,
+                counter: u8::try_from(at % 64).unwrap(),
+                octets: octets.to_vec(),
+            };
+            let origin = origin(random);
+            self.observe(&Decoded::Health(segment.clone()), origin);
+            self.observe(&Decoded::StoredHealth(segment), origin);
+        }
+        let _ = observation
+            .encode()
+            .expect("what was decoded can be written");
+        observation.arrays().iter().any(|one| one.samples.is_some())
+    }
+
     fn observe(&mut self, decoded: &Decoded, origin: Origin) {
         let _ = decoded.fields();
         let readings = observe::readings(decoded, origin, &mut self.memory, &mut self.sequences);
         assert!(readings.iter().all(|one| one.effective <= origin.received));
         let blocks = observe::waveforms(decoded, origin, &mut self.memory, &mut self.sequences);
-        for block in blocks {
+        for block in blocks.into_iter().flatten() {
             assert!(block.start <= origin.received && block.rate_millihertz > 0);
             assert_eq!(block.numbers.len() % usize::from(block.channels), 0);
         }
@@ -198,6 +229,8 @@ fn fuzz(seed: u64, count: u64) -> u64 {
         .position(|target| matches!(target, Target::Line))
         .unwrap();
     pools[line].push(b"{\"t\":\"act\",\"hrm\":72,\"stp\":31,\"x\":[{}]}\n".to_vec());
+    let array = pools.len() - 1;
+    pools[array].push(octets(&ECG.replace(' ', "")));
     let mut gateway = Gateway::default();
     let mut input = Vec::new();
     let mut accepted = 0;

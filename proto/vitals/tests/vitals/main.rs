@@ -8,6 +8,7 @@ mod hostile;
 mod polar;
 mod readings;
 mod round_trip;
+mod sample_array;
 mod samples;
 mod specification;
 mod stored;

@@ -39,7 +39,8 @@ impl Gateway {
             received,
             clock_ahead: Span::ZERO,
         };
-        observe::waveforms(decoded, origin, &mut self.memory, &mut self.sequences)
+        let blocks = observe::waveforms(decoded, origin, &mut self.memory, &mut self.sequences);
+        blocks.into_iter().map(Result::unwrap).collect()
     }
 
     fn learn(&mut self, control: PmdControl) {
