@@ -7,7 +7,7 @@
 //! is journaled, folded and answered. Tasks are spawned here and in the doors' accept loops only. Must not know:
 //! what any part does inside.
 
-pub(crate) mod again;
+pub mod again;
 mod certificate;
 mod keeping;
 mod live;
@@ -40,7 +40,7 @@ use crate::ingest::enrol::Enrolment;
 use crate::ingest::grpc::{Addresses, EnrolmentDoor, UplinkDoor};
 use crate::ingest::mqtt::MqttDoor;
 use crate::ingest::{Flow, Ingest, Parts, Room};
-use crate::journal::{Entry, Journal, Log};
+use crate::journal::{self, Entry, Journal, Log};
 use crate::lock::StoreLock;
 use crate::metrics::Listening;
 use crate::patient::{Fold, Folder, Patients};
@@ -52,10 +52,10 @@ use crate::serve::tls::Port;
 use crate::serve::{self, About};
 use crate::snapshot::{Restored, Snapshots};
 use crate::vault::Vault;
-use again::FromDisk;
+use again::FromLog;
 use certificate::ServerCertificate;
 use keeping::Keep;
-use live::{Running, Still};
+use live::{Chain, Running, Still};
 
 /// At a stop, streams of gateways have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
@@ -254,6 +254,8 @@ impl Core {
             snapshots: Arc::clone(&snapshots),
             journal: journal.clone(),
             history: history.clone(),
+            books: Arc::clone(&books),
+            patients: patients.clone(),
             every: Span::from_mins(i64::from(config.snapshot_minutes)),
             retention: Span::from_mins(i64::from(config.retention_days) * 24 * 60),
             clock,
@@ -288,13 +290,18 @@ impl Core {
 ///
 /// # Errors
 /// When the directory's secret cannot be read.
-pub(crate) fn empty_fold(dir: &CentreDir, limits: Limits) -> Result<(Fold, Arc<Hub>)> {
+pub(crate) fn empty_fold(
+    dir: &CentreDir,
+    limits: Limits,
+    vault: &Arc<Vault>,
+) -> Result<(Fold, Arc<Hub>)> {
     let secret = dir::read_secret(&dir.serve_key())?;
     let secret = Secret::from_slice(&secret)
         .context("serve.key must hold 32 bytes: restore it from its backup")?;
     let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), limits));
     let fold = Fold::new(Arc::clone(&hub), AlertIds::new(secret));
-    Ok((fold.reading(Arc::new(FromDisk::new(dir))), hub))
+    let again = FromLog::new(journal::on_disk(&dir.journal()), Arc::clone(vault));
+    Ok((fold.reading(Arc::new(again)), hub))
 }
 
 /// What must end in order: the journal after all who append, the fold after the journal, the lock last.
@@ -390,13 +397,15 @@ impl House {
             room: Arc::clone(&room),
         }));
         let sign_in = Arc::new(SignIn::new(self.clock));
+        let access = self.access(Arc::clone(&sign_in));
         let running = Running {
             certificate: Arc::clone(&certificate),
             patients: self.patients.clone(),
-            sign_in: Arc::clone(&sign_in),
+            sign_in,
             page: page.clone(),
             snapshots: Arc::clone(&self.snapshots),
             history: self.history.clone(),
+            chain: Chain::new(&self.config, &self.journal, access.attendance(), self.clock),
         };
         let admin = Admin::new(AdminParts {
             books: Arc::clone(&self.books),
@@ -431,7 +440,7 @@ impl House {
             OperatorServiceServer::new(OperatorDoor::new(Arc::clone(&admin), Arc::clone(&ingest)))
                 .max_decoding_message_size(REQUEST),
         );
-        let front = serve::front(self.reading(sign_in, others));
+        let front = serve::front(self.reading(access, others));
         let mqtt_tls = certificate.config(&[])?;
         let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
         let ready = Ready {
@@ -485,15 +494,19 @@ impl House {
         Ok(Some(opened))
     }
 
-    fn reading(&self, sign_in: Arc<SignIn>, others: Routes) -> serve::Parts {
+    fn access(&self, sign_in: Arc<SignIn>) -> Arc<Access> {
         let directory = Arc::clone(&self.books);
-        let access = Access::new(self.clock, sign_in, directory, Arc::clone(&self.counters));
+        let counters = Arc::clone(&self.counters);
+        Arc::new(Access::new(self.clock, sign_in, directory, counters))
+    }
+
+    fn reading(&self, access: Arc<Access>, others: Routes) -> serve::Parts {
         let books = Arc::clone(&self.books);
         serve::Parts {
             patients: self.patients.clone(),
             journal: self.journal.clone(),
             history: self.history.clone(),
-            access: Arc::new(access),
+            access,
             about: About {
                 ca_fingerprint: crate::admin::fingerprint(&self.authority.fingerprint()),
                 test_data: Arc::new(move || {
@@ -520,7 +533,10 @@ async fn alive(admin: Arc<Admin>, stop: CancellationToken) {
             _ = turns.tick() => {}
         }
         let status = admin.status();
-        if status.store_stopped.is_empty() {
+        if let Some(silence) = admin.stands_still() {
+            // No word: systemd starts a centre anew that says nothing for a minute.
+            tracing::error!("{}", silence.words);
+        } else if status.store_stopped.is_empty() {
             let gateways = status.gateways.iter();
             let connected = gateways.filter(|gateway| !gateway.connected_by.is_empty());
             systemd.alive(&format!("{} gateways connected", connected.count()));
@@ -539,8 +555,10 @@ async fn watched(
     stop: CancellationToken,
 ) {
     if let Some(metrics) = metrics {
+        let pulse = Arc::clone(&admin);
+        let pulse = Arc::new(move || pulse.stands_still());
         let ask = Arc::new(move || admin.status());
-        metrics.serve(ask, clock, stop).await;
+        metrics.serve((ask, pulse), clock, stop).await;
     }
 }
 

@@ -45,6 +45,12 @@ pub struct Config {
     /// Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show; of
     /// each about 1 KiB. Alerts that hold are kept whatever their number. Default 8192, at least 64.
     pub alerts_kept: u32,
+    /// Platforms (the names of `platform add`) that ought to read alerts all the time: one that does not is told as silent
+    /// by `status`, `doctor` and the metrics. Default: none.
+    pub expected_platforms: Vec<String>,
+    /// How long such a platform may be away, or confirm nothing once it has begun to confirm, seconds, before it is told.
+    /// Default 120, at least 30.
+    pub platform_silent_s: u32,
     /// Where `/metrics`, `/health` and `/ready` answer, in clear: a loopback address (see METRICS.md). Default: nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
@@ -67,6 +73,8 @@ impl Default for Config {
             renew_grace_days: 90,
             max_connections: 4096,
             alerts_kept: 8192,
+            expected_platforms: Vec::new(),
+            platform_silent_s: 120,
             metrics_listen: None,
             log: "info".into(),
         }
@@ -114,6 +122,11 @@ max_connections = 4096
 # 2 KiB of memory each. Alerts that hold are kept whatever their number.
 alerts_kept = 8192
 
+# Platforms (names as given to `platform add`) that ought to read alerts all the time, and how long one may be away (or
+# confirm nothing once it has begun to confirm) before `status`, `doctor` and the metrics call it silent, in seconds.
+expected_platforms = []
+platform_silent_s = 120
+
 # Where /metrics (Prometheus), /health and /ready answer, in clear: an address of this machine only, such as
 # "127.0.0.1:9464". Commented out: nowhere.
 # metrics_listen = "127.0.0.1:9464"
@@ -152,6 +165,9 @@ impl Config {
         }
         if config.alerts_kept < 64 {
             return value("alerts_kept", "must be at least 64");
+        }
+        if config.platform_silent_s < 30 {
+            return value("platform_silent_s", "must be at least 30");
         }
         if config.names.iter().any(|name| !is_host(name)) {
             return value(
@@ -256,6 +272,7 @@ mod tests {
             ("listen = \"here\"", "listen"),
             ("max_connections = 0", "max_connections"),
             ("alerts_kept = 3", "alerts_kept"),
+            ("platform_silent_s = 5", "platform_silent_s"),
             ("names = [\"https://x\"]", "names"),
             ("metrics_listen = \"0.0.0.0:9464\"", "metrics_listen"),
             ("retention_days = 5\nsnapshot_minutes = 0", "retention_days"),

@@ -78,6 +78,14 @@ reasons! {
     Frozen = "frozen",
     /// Over the gateway's budget; it comes again later.
     Busy = "busy",
+    /// More than can be taken now; it comes again later. What it was is counted below.
+    Overloaded = "overloaded",
+    /// Waveforms of it.
+    ShedWaveforms = "shed_waveforms",
+    /// Vitals of it.
+    ShedVitals = "shed_vitals",
+    /// A gateway over its flow: its receipts were delayed.
+    Delayed = "receipts_delayed",
     /// The journal's disk is nearly full.
     DiskLow = "disk_low",
     /// A second successor of one context was admitted and flagged: rollback, clone or lost state.

@@ -10,6 +10,7 @@ pub mod admin;
 pub mod app;
 pub mod backup;
 pub mod ca;
+pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod counters;

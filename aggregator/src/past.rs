@@ -248,7 +248,7 @@ fn again(
     let vault = Vault::open_to_read(&dir.vault()).context("the vault cannot be read")?;
     let books = Arc::new(Books::new(Arc::new(vault)));
     let replay = Replay::open(&dir.journal(), Arc::clone(&books) as _)?;
-    let (mut fold, hub) = empty_fold(dir, Limits::default())?;
+    let (mut fold, hub) = empty_fold(dir, Limits::default(), books.vault_handle())?;
     let end = end.unwrap_or(replay.next());
     let mut after = Position::START;
     if let Some((below, known)) = replay.removed() {

@@ -25,6 +25,7 @@ use vitaltwin_aggregator::publish::{
 };
 use vitaltwin_aggregator::registry::Books;
 
+use crate::rereading::{self, Logs};
 use crate::shelf::Shelf;
 use crate::stock::Stock;
 
@@ -96,7 +97,11 @@ impl Events for Tape {
 }
 
 /// Fold and hub that have seen nothing.
-pub(crate) fn empty_fold(drops_alerts: bool) -> (Fold<Tape>, Arc<Tape>, Arc<Hub>) {
+pub(crate) fn empty_fold(
+    drops_alerts: bool,
+    shelf: &Shelf,
+    forgets: bool,
+) -> (Fold<Tape>, Arc<Tape>, Arc<Hub>) {
     let secret = Secret::new([7; 32]);
     let limits = Limits::default();
     let hub = Arc::new(Hub::new(CursorKey::new(secret.clone()), limits));
@@ -105,8 +110,10 @@ pub(crate) fn empty_fold(drops_alerts: bool) -> (Fold<Tape>, Arc<Tape>, Arc<Hub>
         told: Mutex::default(),
         drops_alerts,
     });
+    let vault = Arc::clone(&Stock::get().vault);
+    let logs = Logs::new(Arc::new(shelf.clone()), vault, forgets);
     let fold = Fold::new(Arc::clone(&tape), AlertIds::new(secret));
-    (fold, tape, hub)
+    (fold.reading(Arc::new(logs)), tape, hub)
 }
 
 /// The state of each patient's twin, as the hub shows it: place of its newest change, and its hash.
@@ -149,6 +156,7 @@ pub(crate) type Answer = (usize, u64, CentreToGateway);
 pub(crate) struct Planted {
     pub(crate) drops_alerts: bool,
     pub(crate) other_time: bool,
+    pub(crate) forgets_meanwhile: bool,
 }
 
 pub(crate) struct Centre {
@@ -182,7 +190,8 @@ impl Centre {
         let books = Arc::new(Books::new(Arc::clone(&stock.vault)));
         let keeper = Arc::clone(&books);
         let log = Log::on(Arc::new(shelf.clone()), clock, keeper)?;
-        let (mut fold, tape, hub) = empty_fold(planted.drops_alerts);
+        let (mut fold, tape, hub) =
+            empty_fold(planted.drops_alerts, shelf, planted.forgets_meanwhile);
         log.replay(Position::START, |committed| {
             fold.apply(&committed);
             seen(&committed, &hub);
@@ -322,6 +331,18 @@ impl Centre {
                 committed.known = committed.known + vitals::Span::from_micros(3);
             }
             self.fold.apply(&committed);
+        }
+        self.read_again();
+    }
+
+    /// What the fold's own task does: a step for a void, and once all is read, it is settled.
+    fn read_again(&mut self) {
+        let Some(reading) = self.fold.rereading() else {
+            return;
+        };
+        let durable = self.journal.status().position;
+        if rereading::step(&reading, durable).is_ok_and(|all| all) {
+            self.act(vec![reading.ask()]);
         }
     }
 

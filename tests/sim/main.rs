@@ -2,7 +2,7 @@
 //! and survival; the centre's ingest, journal, registry, fold, hub and readers) in one thread, with virtual time, and
 //! with clock, network and disks simulated. A seed decides everything: messages delayed, lost, doubled, overtaking each
 //! other; lines cut or dead; power cuts at both ends, also in the middle of a commit; full, slow and rotting disks;
-//! clocks that jump; readers that come and go. `truth.rs` judges the properties P1 to P9 on the way and at the end.
+//! clocks that jump; readings that are voided; readers that come and go. `truth.rs` judges the properties P1 to P9 on the way and at the end.
 //!
 //! A seed that fails prints the command that runs it again.
 
@@ -10,6 +10,7 @@ mod card;
 mod centre;
 mod house;
 mod plan;
+mod rereading;
 mod shelf;
 mod stock;
 mod truth;
@@ -208,6 +209,11 @@ fn planted_a_fold_with_another_time_is_found() {
 #[test]
 fn planted_alerts_that_are_dropped_are_found() {
     is_found(Bug::DroppedAlerts);
+}
+
+#[test]
+fn planted_a_void_that_forgets_what_came_meanwhile_is_found() {
+    is_found(Bug::ForgottenMeanwhile);
 }
 
 #[test]

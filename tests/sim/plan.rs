@@ -59,6 +59,8 @@ pub(crate) enum Bug {
     QuietLoss,
     /// The fold is given another time than the log's.
     OtherTime,
+    /// Where readings are voided, what comes while the log is read again is not read.
+    ForgottenMeanwhile,
     /// What is published of a patient's alerts is dropped.
     DroppedAlerts,
     /// Each failure to connect doubles the wait, without an end.
@@ -77,7 +79,7 @@ impl Bug {
             Self::ValuesAgain => Property::P2,
             Self::StaleCursor => Property::P3,
             Self::QuietLoss => Property::P4,
-            Self::OtherTime => Property::P5,
+            Self::OtherTime | Self::ForgottenMeanwhile => Property::P5,
             Self::DroppedAlerts => Property::P6,
             Self::EndlessBackoff => Property::P7,
             Self::HangingWriter => Property::P8,

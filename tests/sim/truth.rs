@@ -27,6 +27,9 @@ const BUCKET: Span = Span::from_secs(10);
 /// What a slow heart must last so that the rule must see it, wherever its ten seconds begin.
 const LONG: Span = Span::from_secs(55);
 
+/// What is voided takes away evidence of what lies this near.
+const AROUND_VOID: Span = Span::from_secs(120);
+
 /// Names a reading as the twin tells readings apart.
 type Key = (StreamId, ContextId, SourceId, Kind, u64);
 
@@ -72,6 +75,8 @@ pub(crate) struct Truth {
     gaps: Vec<(usize, Gap)>,
     /// Distinct readings in the journal, by patient.
     readings: BTreeMap<usize, BTreeSet<Key>>,
+    /// What people voided, or tried to while the disk failed.
+    voids: Vec<(usize, Time, Time)>,
     /// Receipts that left the centre.
     receipted: BTreeSet<(ContextId, u64)>,
     journaled: BTreeSet<(ContextId, u64)>,
@@ -241,6 +246,28 @@ impl Truth {
         Ok(())
     }
 
+    /// The sensors that a patient's readings came from so far.
+    pub(crate) fn sources(&self, patient: usize) -> Vec<(StreamId, SourceId)> {
+        let keys = self.readings.get(&patient).into_iter().flatten();
+        let sources: BTreeSet<_> = keys
+            .map(|(stream, _, source, ..)| (*stream, *source))
+            .collect();
+        sources.into_iter().collect()
+    }
+
+    /// Somebody voided what a patient's sensors measured then.
+    pub(crate) fn voided(&mut self, patient: usize, from: Time, to: Time) {
+        self.voids.push((patient, from, to));
+    }
+
+    /// Nothing of it, nor of what the rules look at around it, is voided.
+    fn is_whole(&self, patient: usize, (from, to): (Time, Time)) -> bool {
+        let near = |(of, begin, end): &(usize, Time, Time)| {
+            *of == patient && *begin <= to + AROUND_VOID && from <= *end + AROUND_VOID
+        };
+        !self.voids.iter().any(near)
+    }
+
     /// Readings measured at or after this (right) time lie in the journal.
     pub(crate) fn is_fresh(&self, patient: usize, since: Time) -> bool {
         let mut of = self.beats.iter().filter(|((of, _), _)| *of == patient);
@@ -299,6 +326,10 @@ impl Truth {
     ) -> Result<(), Violation> {
         for patient in 0..patients {
             for episode in self.episodes(patient) {
+                let span = (episode[0].0, episode[episode.len() - 1].0);
+                if !self.is_whole(patient, span) {
+                    continue;
+                }
                 self.is_told(patient, &episode, alerts)?;
             }
         }

@@ -399,6 +399,7 @@ impl World {
         let planted = centre::Planted {
             drops_alerts: self.bug == Some(Bug::DroppedAlerts),
             other_time: self.bug == Some(Bug::OtherTime),
+            forgets_meanwhile: self.bug == Some(Bug::ForgottenMeanwhile),
         };
         let (truth, mut found) = (&mut self.truth, Ok(()));
         let clock = Clock::by_hand(self.hands);

@@ -346,6 +346,7 @@ impl Core {
             | RefusalReason::Revoked
             | RefusalReason::Frozen => Refused::Context,
             RefusalReason::StoreStopped | RefusalReason::Busy => Refused::Everything,
+            RefusalReason::Overloaded => Refused::Later(refusal.number),
             RefusalReason::Malformed
             | RefusalReason::TooLarge
             | RefusalReason::Forged

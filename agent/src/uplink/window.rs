@@ -91,6 +91,8 @@ pub enum Refused {
     Context,
     /// This record is not taken now; rest it.
     Record(u64),
+    /// Too much of its kind comes now; send it in a moment.
+    Later(u64),
     /// Nothing is taken now; rest everything.
     Everything,
 }
@@ -361,6 +363,10 @@ impl Window {
                 let id = RecordId { ordinal, number };
                 let due = now + self.limits.retry_longest;
                 self.again(id, due);
+            }
+            Refused::Later(number) => {
+                let id = RecordId { ordinal, number };
+                self.again(id, now + self.limits.pause);
             }
             Refused::Everything => {
                 let due = now + self.limits.pause;

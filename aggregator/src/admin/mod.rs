@@ -21,6 +21,7 @@ use proto::token::EnrolmentToken;
 use proto::v1::{self, CentreStatus, PatientAssignment};
 use vitals::{GatewayId, PatientId, SourceId, Span, StreamId, Time};
 
+use crate::chain::Silence;
 use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
 use crate::journal::{Entry, Journal, JournalError};
@@ -75,8 +76,18 @@ pub trait Live: Send + Sync {
     /// Adds what the fold and the readers count.
     fn fill(&self, status: &mut CentreStatus);
 
-    /// The numbers under which streams of the patient know a sensor, by its Bluetooth address.
-    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)>;
+    /// The sensors of a patient: under which number of which stream each is known, and its Bluetooth address.
+    fn devices(&self, patient: &PatientId) -> Vec<(StreamId, SourceId, String)>;
+
+    /// Hops behind the doors that are not heard; nothing of a centre that does not serve.
+    fn silences(&self) -> Vec<Silence> {
+        Vec::new()
+    }
+
+    /// The fold, if it stands still. Must be answered whatever the fold does.
+    fn stands_still(&self) -> Option<Silence> {
+        None
+    }
 
     /// A one-time sign-in link for a person; `None` when there is no page to sign in at.
     fn sign_in(&self, person: &str) -> Option<String>;

@@ -10,10 +10,10 @@ use proto::v1::{
     AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, ConfigureGatewayRequest,
     ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest,
     CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
-    ListPatientsResponse, Patient, RevokeCertificateRequest, RevokeCertificateResponse,
-    RevokeGatewayRequest, RevokeGatewayResponse, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, SetCollectionResponse, StatusRequest, VoidReadingsRequest,
-    VoidReadingsResponse,
+    ListPatientsResponse, ListVoidsRequest, ListVoidsResponse, Patient, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RotateKeyRequest,
+    RotateKeyResponse, SetCollectionRequest, SetCollectionResponse, StatusRequest,
+    VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::Time;
@@ -160,6 +160,15 @@ impl OperatorService for OperatorDoor {
         };
         let voided = self.admin.void(what, &by).await;
         voided.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_voids(
+        &self,
+        request: Request<ListVoidsRequest>,
+    ) -> Result<Response<ListVoidsResponse>, Status> {
+        let voids = self.admin.voids(&request.into_inner().patient);
+        let voids = voids.map_err(status_of)?;
+        Ok(Response::new(ListVoidsResponse { voids }))
     }
 
     async fn import_records(

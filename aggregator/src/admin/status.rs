@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use proto::v1::{CentreStatus, ConfigurationOutcome, GatewayStatus};
+use proto::v1::{self, CentreStatus, ConfigurationOutcome, GatewayStatus};
 use vitals::{GatewayId, Span, Time};
 
 use super::Admin;
+use crate::chain::{self, Silence};
 
 /// Under this name a history that failed is counted among what is refused.
 pub const HISTORY_STOPPED: &str = "history_stopped";
@@ -57,10 +58,14 @@ impl Admin {
             status.gateways = gateways.collect();
         }
         let collecting = self.collecting();
+        let mut heard = Vec::new();
         for gateway in &mut status.gateways {
             let seen =
                 GatewayId::parse(&gateway.gateway).and_then(|id| self.parts.sessions.seen(&id));
             if let Some(seen) = seen {
+                if !gateway.revoked {
+                    heard.push((seen.last_by, seen.last_seen));
+                }
                 gateway.connected_by = seen
                     .connected_by
                     .map(|by| by.as_str().to_owned())
@@ -71,8 +76,27 @@ impl Admin {
             gateway.waiting_for = waiting_for(gateway, &collecting).into();
         }
         self.parts.live.fill(&mut status);
-        status.warnings = warnings(&status, self.parts.clock.now());
+        let now = self.parts.clock.now();
+        status.warnings = warnings(&status, now);
+        let mut silences = self.parts.live.silences();
+        silences.extend(chain::broker(&heard, now));
+        silences.sort_by(|a, b| (a.hop, &a.who).cmp(&(b.hop, &b.who)));
+        for silence in silences {
+            status.silent.push(v1::Silence {
+                hop: silence.hop.as_str().into(),
+                who: silence.who,
+                since_us: silence.since.as_micros(),
+                bound_s: u32::try_from(silence.bound.as_micros() / 1_000_000).unwrap_or(u32::MAX),
+            });
+            status.warnings.push(silence.words);
+        }
         status
+    }
+
+    /// The fold, if it stands still; answered whatever the fold does.
+    #[must_use]
+    pub fn stands_still(&self) -> Option<Silence> {
+        self.parts.live.stands_still()
     }
 
     /// Gateways that have at least one device to read.

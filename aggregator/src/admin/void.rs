@@ -70,7 +70,16 @@ impl Admin {
             return Err(invalid("to_patient", "must be another patient"));
         }
         let _one = self.assigning.lock().await;
-        let sources = self.parts.live.sources(&patient, &device);
+        if !self.is_settled(&patient) {
+            return Err(AdminError::Conflict(
+                "what was voided before is still being left out (`patient voids` tells): ask again when that is done".into(),
+            ));
+        }
+        let devices = self.parts.live.devices(&patient).into_iter();
+        let sources: Vec<_> = devices
+            .filter(|(.., address)| address.eq_ignore_ascii_case(&device))
+            .map(|(stream, source, _)| (stream, source))
+            .collect();
         if sources.is_empty() {
             return Err(AdminError::Conflict(
                 "no sensor of this address ever sent anything for this patient: `patient list` shows the addresses".into(),
@@ -107,6 +116,65 @@ impl Admin {
             readings,
             moved: if other.is_some() { readings } else { 0 },
         })
+    }
+
+    /// What was voided of a patient, oldest first.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub fn voids(&self, patient: &str) -> Result<Vec<v1::PatientVoid>, AdminError> {
+        let patient = self.patient(patient)?;
+        let devices = self.parts.live.devices(&patient);
+        let books = &self.parts.books;
+        let registry = books.registry();
+        let told = registry.voidings(&patient).iter().map(|of| {
+            let all = registry.voids(&patient).iter();
+            let parts: Vec<_> = all.filter(|part| part.position == of.position).collect();
+            let addresses = devices.iter().filter(|(stream, source, _)| {
+                let sensor = (*stream, *source);
+                parts
+                    .iter()
+                    .any(|part| (part.void.stream, part.void.source) == sensor)
+            });
+            let addresses: BTreeSet<_> = addresses.map(|(.., address)| address.clone()).collect();
+            let first = parts.first();
+            v1::PatientVoid {
+                position: of.position.0,
+                voided_us: first.map_or(0, |part| part.since.as_micros()),
+                by: of.by.clone(),
+                reason: books.open_reason(&patient, &of.reason),
+                from_us: first.map_or(0, |part| part.void.from.as_micros()),
+                to_us: first.map_or(0, |part| part.void.to.as_micros()),
+                devices: addresses.into_iter().collect(),
+                to_patient: of
+                    .moved_to
+                    .as_ref()
+                    .map_or_else(String::new, |other| other.reveal().to_owned()),
+                settled_position: of.settled.map_or(0, |at| at.0),
+            }
+        });
+        Ok(told.collect())
+    }
+
+    /// Returns when nothing in the patient's twin rests any more on what was voided.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub async fn settled(&self, patient: &str) -> Result<(), AdminError> {
+        let patient = self.patient(patient)?;
+        let mut changes = self.parts.books.changes();
+        while !self.is_settled(&patient) {
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self, patient: &PatientId) -> bool {
+        let registry = self.parts.books.registry();
+        let all = registry.voidings(patient).iter();
+        all.into_iter().all(|of| of.settled.is_some())
     }
 
     /// How many readings came of these sources and times, without what is void already, up to [`MOST_VOIDED`]; and which, if

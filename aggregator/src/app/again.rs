@@ -1,48 +1,62 @@
-//! The journal read again for the fold of one patient: from the disk, beside the writer, with keys of its own.
+//! The journal read again for the fold of one patient: beside the writer, with a registry of its own.
 //!
 //! Must not know: what is made of it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use vitals::{PatientId, Time};
 
-use crate::dir::CentreDir;
-use crate::journal::{Committed, Entry, JournalError, Keeper, Opened, Position, Replay};
-use crate::patient::Again;
+use crate::journal::{Committed, Entry, JournalError, Keeper, Medium, Opened, Position, Replay};
+use crate::patient::{Again, Pages};
 use crate::registry::Books;
 use crate::vault::Vault;
 
-/// The journal and the vault of a centre.
-pub(crate) struct FromDisk {
-    journal: PathBuf,
-    vault: PathBuf,
+/// A journal, and the keys to what lies in it.
+pub struct FromLog {
+    medium: Arc<dyn Medium>,
+    vault: Arc<Vault>,
 }
 
-impl FromDisk {
-    pub(crate) fn new(dir: &CentreDir) -> Self {
-        Self {
-            journal: dir.journal(),
-            vault: dir.vault(),
-        }
+impl std::fmt::Debug for FromLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FromLog")
     }
 }
 
-impl Again for FromDisk {
-    fn read(
-        &self,
-        patient: &PatientId,
-        end: u64,
-        take: &mut dyn FnMut(&Committed),
-    ) -> Result<(), JournalError> {
-        let vault = Vault::open_to_read(&self.vault);
-        let vault = vault.map_err(|error| JournalError::Read(error.to_string().into()))?;
-        let of = OfOne {
-            books: Books::new(Arc::new(vault)),
+impl FromLog {
+    /// Of the journal on this medium.
+    #[must_use]
+    pub const fn new(medium: Arc<dyn Medium>, vault: Arc<Vault>) -> Self {
+        Self { medium, vault }
+    }
+}
+
+impl Again for FromLog {
+    fn open(&self, patient: &PatientId) -> Result<Box<dyn Pages>, JournalError> {
+        let keeper = Arc::new(OfOne {
+            books: Books::new(Arc::clone(&self.vault)),
             patient: patient.clone(),
-        };
-        let replay = Replay::open(&self.journal, Arc::new(of))?;
-        replay.run(Position::START, Position(end), |committed| take(&committed))
+        });
+        let medium = Arc::clone(&self.medium);
+        Ok(Box::new(Reading { medium, keeper }))
+    }
+}
+
+struct Reading {
+    medium: Arc<dyn Medium>,
+    keeper: Arc<OfOne>,
+}
+
+impl Pages for Reading {
+    fn read(
+        &mut self,
+        after: Position,
+        end: Position,
+        take: &mut dyn FnMut(&Committed) -> bool,
+    ) -> Result<(), JournalError> {
+        // How far it reaches is looked up each time: it grows.
+        let replay = Replay::on(Arc::clone(&self.medium), Arc::clone(&self.keeper) as _)?;
+        replay.run_while(after, end, |committed| take(&committed))
     }
 }
 

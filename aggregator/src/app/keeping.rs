@@ -34,7 +34,7 @@ pub(super) fn fold(
     log: &Log,
 ) -> Result<(Fold, Restored)> {
     let began = Instant::now();
-    let (mut fold, _) = empty_fold(dir, limits)?;
+    let (mut fold, _) = empty_fold(dir, limits, books.vault_handle())?;
     let path = dir.snapshots();
     let known_at = |position| log.known_at(position);
     let all = Position(u64::MAX);
@@ -110,6 +110,8 @@ pub(super) struct Keep {
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) journal: Journal,
     pub(super) history: History,
+    pub(super) books: Arc<Books>,
+    pub(super) patients: Patients,
     /// Between two snapshots; zero: none are taken.
     pub(super) every: Span,
     /// What is older is removed; zero: nothing is.
@@ -128,6 +130,8 @@ impl Keep {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(self.clock.real(self.every)) => {}
+                // A start from before it would read the whole log again.
+                () = self.patients.void_settled() => {}
             }
             let stopped = stop.clone();
             let rest = move |worked| {
@@ -174,6 +178,10 @@ impl Keep {
         let Ok(Ok(covered)) = verified else { return };
         // What is not in blocks yet would be gone from the history for good.
         let covered = covered.min(self.history.covered());
+        // A start from a snapshot before it needs the whole log there.
+        if self.books.registry().needs_the_log_at() >= covered {
+            return;
+        }
         let (mut entries, mut kept) = (0, 0);
         while !stop.is_cancelled() {
             match self.journal.remove(covered, before).await {

@@ -2,15 +2,20 @@
 //!
 //! Must not know: who asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use proto::v1::CentreStatus;
-use vitals::{PatientId, SourceId, StreamId};
+use proto::clock::Clock;
+use proto::v1::{AlertState, CentreStatus};
+use vitals::{PatientId, SourceId, Span, StreamId, Time};
 
 use super::certificate::ServerCertificate;
 use crate::admin::{HISTORY_STOPPED, Live};
+use crate::chain::{self, Silence};
+use crate::config::Config;
 use crate::history::History;
+use crate::journal::Journal;
 use crate::patient::Patients;
+use crate::serve::attendance::Attendance;
 use crate::serve::signin::SignIn;
 use crate::snapshot::Snapshots;
 
@@ -22,6 +27,7 @@ pub(super) struct Running {
     pub(super) page: String,
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) history: History,
+    pub(super) chain: Chain,
 }
 
 impl Live for Running {
@@ -32,13 +38,25 @@ impl Live for Running {
         for (why, count) in self.snapshots.health().failed {
             status.refused.insert(why.into(), count);
         }
+        let unsettled = self.patients.rereadings_failed();
+        if unsettled > 0 {
+            status.refused.insert("void_not_settled".into(), unsettled);
+        }
         if self.history.has_stopped() {
             status.refused.insert(HISTORY_STOPPED.into(), 1);
         }
     }
 
-    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)> {
-        self.patients.sources(patient, device)
+    fn silences(&self) -> Vec<Silence> {
+        self.chain.silences(&self.patients)
+    }
+
+    fn stands_still(&self) -> Option<Silence> {
+        self.chain.stands_still(&self.patients)
+    }
+
+    fn devices(&self, patient: &PatientId) -> Vec<(StreamId, SourceId, String)> {
+        self.patients.devices(patient)
     }
 
     fn sign_in(&self, person: &str) -> Option<String> {
@@ -47,6 +65,65 @@ impl Live for Running {
             self.page,
             self.sign_in.create_code(person)
         ))
+    }
+}
+
+/// What the centre itself watches of the way to people.
+pub(super) struct Chain {
+    expected: Vec<String>,
+    within: Span,
+    began: Time,
+    journal: Journal,
+    attendance: Arc<Attendance>,
+    clock: Clock,
+    fold: Mutex<chain::Fold>,
+}
+
+impl Chain {
+    pub(super) fn new(
+        config: &Config,
+        journal: &Journal,
+        attendance: &Arc<Attendance>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            expected: config.expected_platforms.clone(),
+            within: Span::from_secs(config.platform_silent_s.into()),
+            began: clock.now(),
+            journal: journal.clone(),
+            attendance: Arc::clone(attendance),
+            clock,
+            fold: Mutex::default(),
+        }
+    }
+
+    /// Takes no lock that the fold's work is done under: whoever asks whether it hangs must not hang with it.
+    fn stands_still(&self, patients: &Patients) -> Option<Silence> {
+        let (hub, durable) = (patients.hub(), self.journal.status().position.0);
+        let silence = {
+            let mut fold = self.fold.lock().unwrap_or_else(PoisonError::into_inner);
+            fold.look(hub.position(), durable, self.clock.now())
+        };
+        hub.note_still(silence.is_some());
+        silence
+    }
+
+    fn silences(&self, patients: &Patients) -> Vec<Silence> {
+        let now = self.clock.now();
+        let heard = self.attendance.heard();
+        let within = (self.within, self.began);
+        let alerts = patients.hub().alerts();
+        let unanswered = alerts
+            .iter()
+            .map(|of| &of.alert)
+            .filter(|alert| alert.unanswered_us > 0 && alert.state() == AlertState::Active);
+        let unanswered: Vec<_> = unanswered
+            .map(|alert| Time::from_micros(alert.unanswered_us))
+            .collect();
+        let mut silent: Vec<_> = self.stands_still(patients).into_iter().collect();
+        silent.extend(chain::subscribers(&self.expected, &heard, within, now));
+        silent.extend(chain::persons(&unanswered));
+        silent
     }
 }
 
@@ -60,8 +137,8 @@ impl Live for Still {
         fill(&self.patients, status);
     }
 
-    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)> {
-        self.patients.sources(patient, device)
+    fn devices(&self, patient: &PatientId) -> Vec<(StreamId, SourceId, String)> {
+        self.patients.devices(patient)
     }
 
     fn sign_in(&self, _: &str) -> Option<String> {

@@ -69,6 +69,9 @@ pub struct Args {
     command: Command,
 }
 
+/// "File size limit exceeded", as Linux numbers it on all machines that we build for.
+const SIGXFSZ: i32 = 25;
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a centre: CA, vault, command key, settings, first operator. Safe to repeat: keys and config.toml are
@@ -277,6 +280,14 @@ enum PatientCommand {
     /// Void readings of a sensor that somebody else wore: nothing rests on them any more, alerts that did are withdrawn with
     /// the reason, and questions as of an earlier time still show them. Cannot be undone.
     Void(void::Arguments),
+    /// What was voided of a patient: when, by whom, why, and whether the twin has been freed of it.
+    Voids {
+        /// The patient's id.
+        patient: String,
+        /// As JSON, with the field names of `PatientVoid` in proto/v1/operator.proto.
+        #[arg(long)]
+        json: bool,
+    },
     /// The patient agrees (again): devices are read from now on as they were assigned before.
     Resume {
         /// The patient's id.
@@ -504,6 +515,11 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
             .void(arguments.into())
             .await
             .map(|voided| void::done(&voided)),
+        PatientCommand::Voids { patient, json } => match office.voids(&patient).await {
+            Ok(voids) if json => show::json(&void::list_json(&voids)),
+            Ok(voids) => Ok(void::list(&voids)),
+            Err(error) => Err(error),
+        },
         PatientCommand::RotateKey { patient } => office
             .rotate_key(&patient)
             .await
@@ -544,6 +560,9 @@ async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {
     let stop = CancellationToken::new();
     let signalled = stop.clone();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    // A file over its limit is a write that fails, which stops the store and is told; it is no reason to die.
+    let _too_large =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ))?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -17,9 +17,10 @@ use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
-    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, Patient, PatientAssignment,
-    RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, StatusRequest, VoidReadingsRequest, VoidReadingsResponse,
+    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListVoidsRequest, Patient,
+    PatientAssignment, PatientVoid, RevokeCertificateRequest, RevokeGatewayRequest,
+    RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, StatusRequest, VoidReadingsRequest,
+    VoidReadingsResponse,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -237,11 +238,25 @@ impl Office {
                     reason: &request.reason,
                 };
                 // Whoever may write to the store is not asked who they are.
-                Ok(admin.void(what, "operator at the store").await?)
+                let voided = admin.void(what, "operator at the store").await?;
+                // The log is not read again once this is closed.
+                admin.settled(&request.patient).await?;
+                Ok(voided)
             }
             Self::Running(client) => {
                 let voided = client.void_readings(request).await.map_err(said)?;
                 Ok(voided.into_inner())
+            }
+        }
+    }
+
+    pub(super) async fn voids(&mut self, patient: &str) -> Result<Vec<PatientVoid>> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.voids(patient)?),
+            Self::Running(client) => {
+                let patient = patient.to_owned();
+                let listed = client.list_voids(ListVoidsRequest { patient }).await;
+                Ok(listed.map_err(said)?.into_inner().voids)
             }
         }
     }

@@ -401,6 +401,12 @@ pub(super) fn status_json(status: &CentreStatus) -> Value {
         "test_clock": status.test_clock,
         "readings_receipted": status.readings_receipted,
         "warnings": status.warnings,
+        "silent": status.silent.iter().map(|of| json!({
+            "hop": of.hop,
+            "who": of.who,
+            "since_us": of.since_us,
+            "bound_s": of.bound_s,
+        })).collect::<Vec<_>>(),
         "server_certificate_expires_us": status.server_certificate_expires_us,
     })
 }

@@ -1,7 +1,9 @@
-//! `patient void`: what is asked, and what was done.
+//! `patient void` and `patient voids`: what is asked, what was done.
 
-use proto::v1::{VoidReadingsRequest, VoidReadingsResponse};
+use proto::v1::{PatientVoid, VoidReadingsRequest, VoidReadingsResponse};
+use serde_json::{Value, json};
 
+use super::show::{line, time};
 use crate::admin::MOST_VOIDED;
 
 #[derive(Debug, clap::Args)]
@@ -49,4 +51,55 @@ pub(super) fn done(voided: &VoidReadingsResponse) -> String {
         "{}{more} readings are void, {} of them moved (entry {})\n",
         voided.readings, voided.moved, voided.position
     )
+}
+
+/// For people.
+pub(super) fn list(voids: &[PatientVoid]) -> String {
+    let mut text = String::new();
+    for void in voids {
+        let whose = if void.to_patient.is_empty() {
+            String::new()
+        } else {
+            format!("  given to {}", void.to_patient)
+        };
+        let state = if void.settled_position == 0 {
+            "the twin still rests on them: its log is being read again"
+        } else {
+            "nothing rests on them"
+        };
+        line(
+            &mut text,
+            &format!(
+                "entry {}  {}  {} to {}{whose}\n  {} by {}: {}\n  {state}",
+                void.position,
+                void.devices.join(" "),
+                time(void.from_us),
+                time(void.to_us),
+                time(void.voided_us),
+                void.by,
+                void.reason,
+            ),
+        );
+    }
+    if text.is_empty() {
+        line(&mut text, "nothing was voided");
+    }
+    text
+}
+
+pub(super) fn list_json(voids: &[PatientVoid]) -> Value {
+    let one = |void: &PatientVoid| {
+        json!({
+            "position": void.position,
+            "voided_us": void.voided_us,
+            "by": void.by,
+            "reason": void.reason,
+            "from_us": void.from_us,
+            "to_us": void.to_us,
+            "devices": void.devices,
+            "to_patient": void.to_patient,
+            "settled_position": void.settled_position,
+        })
+    };
+    json!({ "voids": voids.iter().map(one).collect::<Vec<_>>() })
 }

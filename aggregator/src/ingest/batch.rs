@@ -13,6 +13,8 @@ use proto::seal::{MAX_RECORD, SealError, Stub, parse_stub, tag_of};
 use proto::v1::{CentreToGateway, RefusalReason, centre_to_gateway};
 use vitals::{ContextId, GatewayId, StreamId};
 
+use super::queue::Turn;
+use super::turns::{Class, SLICE};
 use super::{Desk, Ingest, Replies, Session};
 use crate::counters::Refused;
 use crate::journal::{Draft, Entry, Opened};
@@ -70,6 +72,7 @@ impl Ingest {
             .note(self.parts.flow, bytes, self.parts.clock.moment());
         if !wait.is_zero() {
             // It holds its own connection only; what it sends meanwhile stays in its own buffers.
+            self.parts.counters.refuse(Refused::Delayed);
             tokio::time::sleep(wait).await;
         }
         let gateway = session.gateway();
@@ -78,7 +81,23 @@ impl Ingest {
         let mut tags = Tags::new();
         let mut pending = BTreeSet::new();
         let mut hopeless: BTreeMap<ContextId, Vec<u64>> = BTreeMap::new();
-        for record in records {
+        let mut turn: Option<(Class, usize, Turn<'_>)> = None;
+        for record in by_class(records) {
+            let class = class_of(&record);
+            let is_mine = |(of, left, _): &&mut (Class, usize, _)| *of == class && *left > 0;
+            if let Some((_, left, _)) = turn.as_mut().filter(is_mine) {
+                *left -= 1;
+            } else {
+                // Given on before the next one is asked for.
+                drop(turn.take());
+                let now = self.parts.clock.moment();
+                let mine = self.queue.turn(gateway, (class, SLICE as u64), now).await;
+                turn = Some((class, SLICE - 1, mine));
+            }
+            if self.queue.sheds(class, self.parts.clock.moment()) {
+                self.shed(class, &record, replies);
+                continue;
+            }
             match self.judge(gateway, desk, &pending, record) {
                 Ok(Taken { batch, tag, draft }) => {
                     tags.entry(batch.0).or_default().insert(batch.1, tag);
@@ -105,6 +124,7 @@ impl Ingest {
                 }
             }
         }
+        drop(turn);
         drafts.extend(hopeless.into_iter().map(|(context, numbers)| {
             Draft::from(Entry::SetAside {
                 gateway: gateway.clone(),
@@ -119,6 +139,20 @@ impl Ingest {
             self.parts.counters.receipted(session.transport(), readings);
         }
         self.receipt(&tags, replies);
+    }
+
+    /// The gateway keeps it, and sends it again.
+    fn shed(&self, class: Class, record: &[u8], replies: &mut Replies) {
+        let reason = match class {
+            Class::Waveforms => Refused::ShedWaveforms,
+            Class::Vitals | Class::Alerts => Refused::ShedVitals,
+        };
+        self.parts.counters.refuse(reason);
+        let batch = parse_stub(record)
+            .ok()
+            .map(|stub| (stub.context, stub.number));
+        let detail = "more than the centre can take now; keep the data";
+        self.refuse(replies, batch, RefusalReason::Overloaded, detail);
     }
 
     fn judge(
@@ -309,6 +343,17 @@ fn readings_of(draft: &Draft) -> u64 {
         Some(Opened::Batch(batch)) => u64::from(batch.readings),
         Some(Opened::Devices(_) | Opened::Text(_) | Opened::Facts(_)) | None => 0,
     }
+}
+
+/// How urgent a record is, as its clear stub says; one that does not parse costs nothing to refuse.
+fn class_of(record: &[u8]) -> Class {
+    parse_stub(record).map_or(Class::Alerts, |stub| Class::of(stub.lane))
+}
+
+/// The most urgent first; each kind in the order in which it came.
+fn by_class(mut records: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    records.sort_by_cached_key(|record| class_of(record));
+    records
 }
 
 /// Runs of consecutive numbers.

@@ -7,7 +7,8 @@
 //!
 //! Invariants: what does not open is never journaled nor receipted; a receipt names only what is durable; one
 //! gateway's messages are handled one after the other, and its work is bounded before any public-key operation,
-//! so that it delays itself only. Must not know: MQTT, gRPC, TLS, twins.
+//! so that it delays itself only: what it may send is a budget (`budget.rs`), and opening is done in turns (`turns.rs`),
+//! in which a centre that cannot keep up takes alerts before vitals and vitals before waveforms. Must not know: MQTT, gRPC, TLS, twins.
 
 mod batch;
 mod budget;
@@ -18,8 +19,10 @@ pub mod grpc;
 mod import;
 pub mod mqtt;
 mod pieces;
+mod queue;
 mod room;
 mod sessions;
+mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +40,7 @@ use crate::journal::{Journal, JournalError};
 use crate::registry::Books;
 use budget::{Budget, Sent};
 use pieces::{Piece, Pieces};
+use queue::Queue;
 
 pub use budget::Flow;
 pub use room::{Room, free_bytes};
@@ -75,6 +79,7 @@ pub struct Parts {
 pub struct Ingest {
     parts: Parts,
     sessions: Arc<Sessions>,
+    queue: Queue,
     gateways: Mutex<HashMap<GatewayId, Arc<tokio::sync::Mutex<Desk>>>>,
     /// Commands signed before, by gateway and number: as many as a gateway has open.
     signed: Mutex<HashMap<GatewayId, BTreeMap<u64, SignedCommand>>>,
@@ -106,6 +111,7 @@ impl Ingest {
         Self {
             parts,
             sessions: Arc::default(),
+            queue: Queue::default(),
             gateways: Mutex::default(),
             signed: Mutex::default(),
         }
@@ -305,6 +311,7 @@ const fn counted_as(reason: RefusalReason) -> Refused {
         RefusalReason::Revoked => Refused::Revoked,
         RefusalReason::StoreStopped => Refused::StoreStopped,
         RefusalReason::Frozen => Refused::Frozen,
+        RefusalReason::Overloaded => Refused::Overloaded,
         RefusalReason::Busy => Refused::Busy,
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Rig {
 struct Nobody;
 
 impl Live for Nobody {
-    fn sources(&self, _: &PatientId, _: &str) -> Vec<(StreamId, SourceId)> {
+    fn devices(&self, _: &PatientId) -> Vec<(StreamId, SourceId, String)> {
         Vec::new()
     }
 

@@ -29,6 +29,8 @@ struct Table {
 pub struct Seen {
     /// `None`: not connected.
     pub connected_by: Option<Transport>,
+    /// How it came last.
+    pub last_by: Transport,
     /// When it said something last.
     pub last_seen: Time,
     /// What it said of its settings from afar.
@@ -61,6 +63,7 @@ impl Sessions {
             .and_then(|of| of.configuration.clone());
         let seen = Seen {
             connected_by: Some(transport),
+            last_by: transport,
             last_seen: now,
             configuration,
             id,

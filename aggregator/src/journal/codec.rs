@@ -119,6 +119,28 @@ pub(super) fn split_row(first: Position, row: &[u8]) -> Option<Vec<Frame<'_>>> {
         .collect()
 }
 
+/// Which batch a damaged frame held, as far as its bytes still say: for people, who look for it at its gateway. The damage may
+/// have hit the name itself.
+pub(super) fn name_of_damaged(frame: &[u8]) -> Option<String> {
+    let (bytes, _) = frame.split_last_chunk::<4>()?;
+    let mut reader = Reader {
+        rest: bytes.get(10..)?,
+    };
+    if bytes.get(1) != Some(&BATCH) {
+        return None;
+    }
+    let Ok(Entry::Batch { gateway, record }) = read_fields(BATCH, &mut reader) else {
+        return None;
+    };
+    // The record's own checksum is damaged, too, so its stub is read by its places (`proto/SEAL.md`).
+    let stream = StreamId::from_slice(record.get(4..20)?)?;
+    let context = ContextId::from_slice(record.get(20..36)?)?;
+    let number = u64::from_be_bytes(record.get(36..44)?.try_into().ok()?);
+    Some(format!(
+        "batch {number} of context {context}, stream {stream}, gateway {gateway}"
+    ))
+}
+
 /// One frame back to its known time and entry.
 pub(super) fn decode_entry(position: Position, frame: &[u8]) -> Result<(Time, Entry), DecodeError> {
     let (bytes, sum) = frame.split_last_chunk::<4>().ok_or(DecodeError::Checksum)?;
@@ -180,6 +202,7 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Facts { .. } => FACTS,
         Entry::Voided { .. } => 19,
         Entry::Moved { .. } => 20,
+        Entry::VoidSettled { .. } => 23,
     }
 }
 
@@ -293,7 +316,11 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, &facts.0);
         }
         Entry::Tick => {}
-        Entry::Quarantined { position, patient } => {
+        Entry::Quarantined { position, patient }
+        | Entry::VoidSettled {
+            void: position,
+            patient,
+        } => {
             put_u64(out, position.0);
             put(out, patient.reveal().as_bytes());
         }
@@ -500,6 +527,10 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             readings: r.u16("readings")?,
             body: r.sealed("body")?,
         },
+        23 => Entry::VoidSettled {
+            void: Position(r.u64("position")?),
+            patient: r.patient()?,
+        },
         _ => return Err(DecodeError::Field("kind")),
     })
 }
@@ -685,6 +716,10 @@ mod tests {
             Entry::Tick,
             Entry::Quarantined {
                 position: Position(4),
+                patient: patient(),
+            },
+            Entry::VoidSettled {
+                void: Position(4),
                 patient: patient(),
             },
             Entry::SetAside {

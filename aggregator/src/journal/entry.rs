@@ -234,6 +234,13 @@ pub enum Entry {
         /// Who had worn the sensor; the readings follow as [`Entry::Moved`].
         moved_to: Option<PatientId>,
     },
+    /// Nothing in a patient's twin rests any more on what was voided: its log was read again without that.
+    VoidSettled {
+        /// Whose.
+        patient: PatientId,
+        /// The entry that voided it.
+        void: Position,
+    },
     /// Readings that were voided in another patient's log, sealed anew under this one's key. Opened: [`Opened::Batch`].
     Moved {
         /// Whose they are.

@@ -52,6 +52,12 @@ const FEED: usize = 4096;
 const WRITER_ENDED: &str = "the journal was closed: start the centre again";
 const MICROS_A_MINUTE: i64 = 60_000_000;
 
+/// The file of a journal as a medium, to be read.
+#[must_use]
+pub fn on_disk(path: &Path) -> Arc<dyn Medium> {
+    Arc::new(Disk::of(path, None))
+}
+
 /// Why the journal could not do it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
@@ -509,7 +515,9 @@ fn read_row(row: &Row, damaged: impl Fn(Position, u64, Lost)) -> Vec<(Position, 
         match codec::decode_entry(position, frame.bytes) {
             Ok((known, entry)) => entries.push((position, known, entry)),
             Err(error) => {
-                tracing::error!(position = position.0, %error, "damaged entry");
+                let held = codec::name_of_damaged(frame.bytes);
+                let held = held.unwrap_or_else(|| "nobody can tell what it held".into());
+                tracing::error!(position = position.0, %error, held, "damaged entry");
                 let lost = if frame.is_expendable() {
                     Lost::Expendable
                 } else {

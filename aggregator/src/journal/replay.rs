@@ -127,12 +127,31 @@ impl Replay {
         end: Position,
         mut take: impl FnMut(Committed),
     ) -> Result<(), JournalError> {
+        self.run_while(after, end, |committed| {
+            take(committed);
+            true
+        })
+    }
+
+    /// The same, until `take` has had enough: what `keeper` knows is then what stood at the last entry taken, or later.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    pub fn run_while(
+        &self,
+        after: Position,
+        end: Position,
+        mut take: impl FnMut(Committed) -> bool,
+    ) -> Result<(), JournalError> {
         let reader = self.medium.reader()?;
         std::thread::scope(|scope| {
             let (send, opened) = std::sync::mpsc::sync_channel(AHEAD);
             let ahead = scope.spawn(move || self.read_ahead(&*reader, after, end, &send));
+            // The reader ends when nobody takes any more.
             for committed in opened.into_iter().flatten() {
-                take(committed);
+                if !take(committed) {
+                    break;
+                }
             }
             ahead.join().unwrap_or_else(|_| {
                 let text = "an entry of the journal made this program panic";

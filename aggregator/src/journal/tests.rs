@@ -234,6 +234,37 @@ async fn a_damaged_entry_is_skipped_counted_and_hides_no_other() {
     assert_eq!(at.first, Position(13));
 }
 
+/// Whatever single bit of a batch's entry rots, it is found, and unless it is one of the name's own the batch is named.
+#[test]
+fn a_damaged_batch_is_named_to_whoever_looks_for_it() {
+    let entry = batch(77, 1, 0).entry;
+    let row = codec::encode_row(Position(9), &[(Time::ZERO, &entry)]);
+    let whole = codec::split_row(Position(9), &row)
+        .expect("a row")
+        .remove(0);
+    let name = codec::name_of_damaged(whole.bytes).expect("a batch");
+    assert!(
+        name.contains("batch 77 of context 09") && name.contains("gateway g-1"),
+        "{name}"
+    );
+    let mut named = 0;
+    for bit in 0..whole.bytes.len() * 8 {
+        let mut rotten = whole.bytes.to_vec();
+        rotten[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            codec::decode_entry(Position(9), &rotten).is_err(),
+            "bit {bit}"
+        );
+        named += usize::from(codec::name_of_damaged(&rotten).as_ref() == Some(&name));
+    }
+    let own = 8 * (1 + 4 + 3 + 4 + 40);
+    assert!(
+        named >= whole.bytes.len() * 8 - own,
+        "{named} of {}",
+        whole.bytes.len() * 8
+    );
+}
+
 /// Fails at the commit whose turn it is; `u32::MAX`: never.
 struct Failing {
     inner: Box<dyn Store>,

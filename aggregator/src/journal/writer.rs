@@ -317,7 +317,8 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
         | Entry::Collection { .. }
-        | Entry::Voided { .. } => 256,
+        | Entry::Voided { .. }
+        | Entry::VoidSettled { .. } => 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,

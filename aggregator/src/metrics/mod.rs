@@ -4,7 +4,8 @@
 //! * this file: a small HTTP server.
 //!
 //! Who sees what: nobody signs in, so it listens on this machine only (the configuration refuses any other address)
-//! and tells nothing about a patient, nor any word that a person wrote. `/health` answers while the process does;
+//! and tells nothing about a patient, nor any word that a person wrote. `/health` answers while the process does, and is well
+//! while what is durable is folded;
 //! `/ready` only while the store takes batches.
 //! Invariants: GET and HEAD of three fixed paths, to requests for this very machine; at most `CONNECTIONS`
 //! connections; it changes nothing. Must not know: twins, readings.
@@ -29,6 +30,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::chain::Silence;
+
 /// Connections at a time; others wait.
 const CONNECTIONS: usize = 8;
 /// Real time for a request's head.
@@ -38,6 +41,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Tells how the centre is doing.
 pub type Ask = Arc<dyn Fn() -> CentreStatus + Send + Sync>;
+
+/// Tells whether the fold stands still, whatever it does.
+pub type Pulse = Arc<dyn Fn() -> Option<Silence> + Send + Sync>;
 
 /// A socket of this machine.
 #[derive(Debug)]
@@ -61,7 +67,7 @@ impl Listening {
     }
 
     /// Answers until `stop`.
-    pub async fn serve(self, ask: Ask, clock: Clock, stop: CancellationToken) {
+    pub async fn serve(self, ask: (Ask, Pulse), clock: Clock, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let accept = async {
             // The semaphore is never closed, so there is always a place in the end.
@@ -70,7 +76,7 @@ impl Listening {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
-                let ask = Arc::clone(&ask);
+                let ask = ask.clone();
                 tokio::spawn(async move {
                     let answer = service_fn(|request| {
                         let answer = answer(&request, &ask, clock);
@@ -92,7 +98,7 @@ impl Listening {
     }
 }
 
-fn answer(request: &Request<Incoming>, ask: &Ask, clock: Clock) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, ask: &(Ask, Pulse), clock: Clock) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
     let (status, body) = look_up(request.method(), request.uri().path(), host, ask, clock);
@@ -109,7 +115,7 @@ fn look_up(
     method: &Method,
     path: &str,
     host: &str,
-    ask: &Ask,
+    (ask, pulse): &(Ask, Pulse),
     clock: Clock,
 ) -> (StatusCode, String) {
     if !is_here(host) {
@@ -119,7 +125,10 @@ fn look_up(
         return (StatusCode::METHOD_NOT_ALLOWED, String::new());
     }
     match path {
-        "/health" => (StatusCode::OK, "alive\n".into()),
+        "/health" => match pulse() {
+            None => (StatusCode::OK, "alive\n".into()),
+            Some(silence) => (StatusCode::SERVICE_UNAVAILABLE, silence.words + "\n"),
+        },
         "/ready" => match ask().store_stopped {
             none if none.is_empty() => (StatusCode::OK, "ready\n".into()),
             why => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
@@ -145,9 +154,21 @@ mod tests {
         answer
     }
 
+    /// A fold that does not move.
+    fn still() -> Silence {
+        let mut fold = crate::chain::Fold::default();
+        let at = vitals::Time::from_micros(1_800_000_000_000_000);
+        assert_eq!(fold.look(1, 2, at), None, "control");
+        let later = at + vitals::Span::from_mins(1);
+        fold.look(1, 2, later).expect("it stands still")
+    }
+
     #[tokio::test]
     async fn it_answers_this_machine_and_says_when_the_store_stopped() {
-        for (stopped, ready) in [("", "200"), ("the disk is full", "503")] {
+        for (stopped, ready, still, health) in [
+            ("", "200", None, "200"),
+            ("the disk is full", "503", Some(still()), "503"),
+        ] {
             let loopback = "127.0.0.1:0".parse().expect("an address");
             let listening = Listening::open(loopback).await.expect("a free port");
             let address = listening.address().expect("bound");
@@ -157,10 +178,12 @@ mod tests {
                 ..CentreStatus::default()
             };
             let tell: Ask = Arc::new(move || status.clone());
-            let server = tokio::spawn(listening.serve(tell, Clock::system(), stop.clone()));
+            let pulse: Pulse = Arc::new(move || still.clone());
+            let served = listening.serve((tell, pulse), Clock::system(), stop.clone());
+            let server = tokio::spawn(served);
             for (head, expected) in [
                 ("GET /metrics HTTP/1.1\r\nHost: localhost:9464", "200"),
-                ("GET /health HTTP/1.1\r\nHost: 127.0.0.1", "200"),
+                ("GET /health HTTP/1.1\r\nHost: 127.0.0.1", health),
                 ("GET /ready HTTP/1.1\r\nHost: [::1]", ready),
                 // A name of somebody else's that points here.
                 ("GET /metrics HTTP/1.1\r\nHost: evil.example", "421"),

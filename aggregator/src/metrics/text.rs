@@ -22,7 +22,7 @@ struct Metric {
 /// A label's name and value; an empty name: none.
 type Label = (&'static str, String);
 
-const METRICS: [Metric; 18] = [
+const METRICS: [Metric; 19] = [
     Metric {
         name: "vitaltwin_info",
         counter: false,
@@ -141,6 +141,18 @@ const METRICS: [Metric; 18] = [
             }
             let label = |(state, count): (&str, u64)| (("state", state.to_owned()), number(count));
             states.into_iter().map(label).collect()
+        },
+    },
+    Metric {
+        name: "vitaltwin_silent",
+        counter: false,
+        help: "Hops between gateways and people that are not heard within their bound: broker, centre (the fold), subscriber, person. Act at once.",
+        values: |status, _| {
+            let hops = crate::chain::Hop::ALL.iter().map(|hop| {
+                let of = status.silent.iter().filter(|of| of.hop == hop.as_str());
+                (("hop", hop.as_str().to_owned()), number(of.count() as u64))
+            });
+            hops.collect()
         },
     },
     Metric {

@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) counts: Counts,
     /// A step panicked, or a deadline did not move on: time alone does not wake it.
     pub(super) asleep: bool,
+    /// The newest void whose readings the twin may still rest on.
+    pub(super) unsettled: Option<u64>,
     /// What the log says up to this position is in the state already: it came from a snapshot.
     pub(super) upto: u64,
     pub(super) save: Save,
@@ -88,6 +90,7 @@ impl Cell {
             streams: BTreeMap::new(),
             counts: Counts::default(),
             asleep: false,
+            unsettled: None,
             upto: 0,
             save: Save::default(),
         };

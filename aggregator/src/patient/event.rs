@@ -42,6 +42,8 @@ pub(super) enum Meaning {
         by: String,
         reason: String,
     },
+    /// The twin is from here on what its log gives without what was voided at that position.
+    VoidSettled { patient: PatientId, void: u64 },
     /// The journal begins, or was restored from a backup.
     Epoch(u64),
     /// Only time passed.
@@ -173,6 +175,10 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
                 reason,
             }
         }
+        Entry::VoidSettled { patient, void } => Meaning::VoidSettled {
+            patient: patient.clone(),
+            void: void.0,
+        },
         Entry::KeyAdded { .. }
         | Entry::TokenCreated { .. }
         | Entry::GatewayEnrolled { .. }

@@ -5,16 +5,17 @@
 //!
 //! Must not know: threads, the journal's handle, clocks.
 
+mod voids;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use proto::v1;
-use twin::event::Void;
-use twin::{Effect, Event, State, Withdrawal};
+use twin::{Effect, Event, State};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
-use super::anew::{self, Again};
+use super::anew::{Again, Rereading, Rereadings};
 use super::cell::Cell;
 use super::event::{Meaning, meaning};
 use super::guarded::{Guarded, Panicked, Step};
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) pass: AtomicU64,
     /// Panicked, and not yet seen as an entry.
     broken: Mutex<BTreeSet<Quarantine>>,
+    pub(super) rereadings: Rereadings,
 }
 
 impl Shared {
@@ -206,18 +208,11 @@ impl<E: Events> Fold<E> {
             Meaning::Quarantined { patient, position } => {
                 self.quarantined(patient, position, &mut places);
             }
-            Meaning::Voided {
-                patient,
-                voids,
-                by,
-                reason,
-            } => {
-                let why = Withdrawal {
-                    at: known,
-                    by,
-                    reason,
-                };
-                self.voided(&patient, &voids, &why, &mut places);
+            Meaning::Voided { patient, voids, .. } => {
+                self.voided(&patient, &voids, &mut places);
+            }
+            Meaning::VoidSettled { patient, void } => {
+                self.void_settled(&patient, void, &mut places);
             }
             Meaning::Epoch(epoch) => {
                 self.hub.begin_epoch(epoch);
@@ -257,6 +252,9 @@ impl<E: Events> Fold<E> {
             let cell = Arc::new(Cell::restored(saved, self.ids.clone(), self.step));
             let (at, deadline) = {
                 let state = cell.lock();
+                if let Some(void) = state.unsettled {
+                    self.read_again(&cell.id, void, state.guarded.twin().voids());
+                }
                 let deadline = state.guarded.twin().next_deadline();
                 (state.newest().0, deadline.filter(|_| !state.asleep))
             };
@@ -298,6 +296,12 @@ impl<E: Events> Fold<E> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         self.due.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// A patient's log that is to be read without what was voided in it, for whoever has no [`super::Folder`].
+    #[must_use]
+    pub fn rereading(&self) -> Option<Arc<Rereading>> {
+        self.shared.rereadings.next()
     }
 
     /// Entries on which a step panicked and which no entry quarantines yet.
@@ -392,38 +396,6 @@ impl<E: Events> Fold<E> {
         {
             let mut state = self.cells[index.0 as usize].lock();
             state.counts.readings_quarantined += u64::from(batch.readings);
-        }
-    }
-
-    /// Folds the patient's log once more without what was voided, and tells what that changes.
-    fn voided(
-        &mut self,
-        patient: &PatientId,
-        voids: &[Void],
-        why: &Withdrawal,
-        places: &mut Places,
-    ) {
-        let Some(index) = self.by_id.get(patient).copied() else {
-            return;
-        };
-        let mut all = {
-            let state = self.cells[index.0 as usize].lock();
-            if places.position <= state.upto {
-                return;
-            }
-            state.guarded.twin().voids().to_vec()
-        };
-        all.extend_from_slice(voids);
-        let end = (places.position, places.known);
-        if let Some(anew) = anew::fold(self.again.as_deref(), self.step, patient, &all, end) {
-            self.change(index, places, |guarded, out| {
-                guarded.amend(anew, why, out);
-                Ok(())
-            });
-            return;
-        }
-        for void in voids {
-            self.step(index, Event::Voided(*void), places.known, places);
         }
     }
 

@@ -93,11 +93,6 @@ impl Guarded {
         self.since.clear();
     }
 
-    /// The twin alone.
-    pub(super) fn into_twin(self) -> Twin {
-        self.twin
-    }
-
     fn restore(&mut self) {
         let mut unused = Vec::new();
         self.twin.clone_from(&self.copy);

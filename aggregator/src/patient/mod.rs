@@ -1,8 +1,10 @@
 //! The fold: every durable entry, in order, into the twins it concerns.
 //!
 //! `Committed` entry -> `event` (what it means to which patient) -> `fold` (deadlines first, then the
-//! entry; `anew`: a log once more, where readings were voided) -> `guarded` (`twin::step`, which may panic without harm) -> `publish` (places, alerts). One thread
+//! entry) -> `guarded` (`twin::step`, which may panic without harm) -> `publish` (places, alerts). One thread
 //! owns all twins ([`Folder`]); [`Patients`] is what the rest of the centre holds.
+//!
+//! `anew` reads a log once more where readings were voided, beside the fold.
 //!
 //! Invariants: entries are folded in position order, each once, and only when durable; a deadline `d` fires
 //! with `now = d`, in (d, patient) order, when the log reaches an entry with known time >= d, before that
@@ -24,7 +26,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-pub use anew::Again;
+pub use anew::{Again, Pages, Rereading};
 pub use care::CareError;
 pub use facts::FactsError;
 pub use fold::{Fold, Quarantine};

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vitals::{PatientId, SourceId, StreamId, Time};
 
+use super::anew;
 use super::fold::{Fold, Quarantine, Shared};
 use super::saved::Saver;
 use crate::journal::{Committed, Entry, Journal, Position, SealedText};
@@ -119,9 +120,20 @@ impl Patients {
         totals
     }
 
-    /// The numbers under which a patient's streams know a sensor, by its Bluetooth address.
+    /// Times that a log could not be read again without what was voided in it.
     #[must_use]
-    pub fn sources(&self, patient: &PatientId, device: &str) -> Vec<(StreamId, SourceId)> {
+    pub fn rereadings_failed(&self) -> u64 {
+        self.shared.rereadings.failed()
+    }
+
+    /// Returns when a void was settled: nothing in the twin rests on those readings any more.
+    pub async fn void_settled(&self) {
+        self.shared.rereadings.settled.notified().await;
+    }
+
+    /// The sensors of a patient: under which number of which stream each is known, and its Bluetooth address.
+    #[must_use]
+    pub fn devices(&self, patient: &PatientId) -> Vec<(StreamId, SourceId, String)> {
         let cells = self
             .shared
             .cells
@@ -130,8 +142,8 @@ impl Patients {
         let cell = cells.iter().find(|cell| cell.id == *patient);
         let devices = cell.map(|cell| cell.lock().guarded.twin().devices());
         let devices = devices.unwrap_or_default().into_iter();
-        let of = devices.filter(|of| of.address.eq_ignore_ascii_case(device));
-        of.map(|of| (of.stream, of.source)).collect()
+        let of = devices.map(|of| (of.stream, of.source, of.address.clone()));
+        of.collect()
     }
 }
 
@@ -142,6 +154,7 @@ pub struct Folder {
     ticks: tokio::task::JoinHandle<()>,
     rings: tokio::task::JoinHandle<()>,
     quarantines: tokio::task::JoinHandle<()>,
+    rereadings: tokio::task::JoinHandle<()>,
 }
 
 impl Folder {
@@ -189,12 +202,15 @@ impl Folder {
         let hub = Arc::clone(&patients.hub);
         let rings = tokio::spawn(until(stop.clone(), async move { hub.ring().await }));
         let quarantines = tokio::spawn(until(stop.clone(), quarantine(journal.clone(), found)));
+        let shared = Arc::clone(&patients.shared);
+        let rereadings = tokio::spawn(anew::settle(shared, journal.clone(), stop.clone()));
         Ok((
             Self {
                 thread,
                 ticks,
                 rings,
                 quarantines,
+                rereadings,
             },
             patients,
         ))
@@ -205,6 +221,7 @@ impl Folder {
         let _ = self.ticks.await;
         let _ = self.rings.await;
         let _ = self.quarantines.await;
+        let _ = self.rereadings.await;
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if !matches!(ended, Ok(Ok(()))) {
             tracing::error!("the fold's thread panicked");

@@ -44,6 +44,7 @@ pub struct SavedPatient {
     pub(super) streams: BTreeMap<StreamId, GatewayId>,
     counts: Counts,
     asleep: bool,
+    unsettled: Option<u64>,
     pub(super) broken: Vec<u64>,
     pub(super) taken: Vec<At>,
     twin: Twin,
@@ -59,7 +60,8 @@ canonical_fields! {
     At { position, index }
     Counts { readings_quarantined, entries_quarantined }
     SavedPatient {
-        patient, index, upto, test_data, newest, places, own, streams, counts, asleep, broken, taken, twin
+        patient, index, upto, test_data, newest, places, own, streams, counts, asleep, unsettled, broken,
+        taken, twin
     }
 }
 
@@ -116,6 +118,7 @@ impl Cell {
             streams: state.streams.clone(),
             counts: state.counts,
             asleep: state.asleep,
+            unsettled: state.unsettled,
             broken,
             taken,
             twin: state.guarded.twin().clone(),
@@ -139,6 +142,7 @@ impl Cell {
             state.streams = saved.streams;
             state.counts = saved.counts;
             state.asleep = saved.asleep;
+            state.unsettled = saved.unsettled;
             state.upto = saved.upto;
             // It lies in the snapshot that it came from.
             state.save.kept = Some(state.save.touched);

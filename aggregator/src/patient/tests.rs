@@ -5,13 +5,20 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proto::seal::Secret;
 use proto::v1;
+use proto::wire::split_to_fit;
 use twin::{Effect, Event, Twin};
-use vitals::{ContextId, GatewayId, PatientId, SourceId, Span, StreamId, Time};
+use vitals::{
+    ContextId, Fixed, GatewayId, Kind, PatientId, Quality, Reading, SourceId, Span, StreamId, Time,
+    Value,
+};
 
 use super::fold::{Fold, Quarantine};
 use super::guarded::Step;
 use super::saved::SavedPatient;
-use crate::journal::{Committed, Content, Entry, Opened, OpenedBatch, Position, SealedText};
+use super::{Again, Pages};
+use crate::journal::{
+    Committed, Content, Entry, JournalError, Opened, OpenedBatch, Position, SealedText,
+};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 
 const START: Time = Time::from_micros(1_800_000_000_000_000);
@@ -95,6 +102,47 @@ impl Log {
         self.add(Span::from_secs(1), entry, Some(Opened::Batch(batch)))
     }
 
+    /// Ten slow heart beats, one a second, up to now.
+    fn beats(&mut self, of: u8, number: u64) -> u64 {
+        let last = self.entries.last().expect("not empty").known;
+        let reading = |second: i64| Reading {
+            kind: Kind::HeartRate,
+            value: Value::Measured(Fixed(34)),
+            source: SourceId(1),
+            sequence: number * 10 + second.cast_unsigned(),
+            effective: last - Span::from_secs(9 - second),
+            received: last,
+            quality: Quality::GOOD,
+            device: None,
+        };
+        let readings: Vec<_> = (0..10).map(reading).collect();
+        let batch = split_to_fit(&readings, 0).remove(0);
+        self.batch(of, number, Content::Body(batch.into_body()))
+    }
+
+    /// The readings of a patient's sensor from so many seconds ago until now were another's.
+    fn void(&mut self, of: u8, seconds: i64) -> u64 {
+        let to = self.entries.last().expect("not empty").known;
+        let entry = Entry::Voided {
+            patient: patient(of),
+            sources: vec![(stream(of), SourceId(1))],
+            from: to - Span::from_secs(seconds),
+            to,
+            since: to,
+            by: "Ann".into(),
+            reason: SealedText::default(),
+            moved_to: None,
+        };
+        let why = Opened::Text("worn by another".into());
+        self.add(Span::from_millis(5), entry, Some(why))
+    }
+
+    fn settle(&mut self, of: u8, void: u64) -> u64 {
+        let (patient, void) = (patient(of), Position(void));
+        let entry = Entry::VoidSettled { patient, void };
+        self.add(Span::from_millis(5), entry, None)
+    }
+
     fn tick(&mut self, after: Span) -> u64 {
         self.add(after, Entry::Tick, None)
     }
@@ -138,8 +186,44 @@ fn known(hub: &Hub) -> Known {
     }
 }
 
+/// The log, to be read again from memory; what comes after a first reading may be held back.
+struct Kept {
+    entries: Arc<Vec<Committed>>,
+    forgets: bool,
+}
+
+impl Again for Kept {
+    fn open(&self, _: &PatientId) -> Result<Box<dyn Pages>, JournalError> {
+        let (entries, forgets) = (Arc::clone(&self.entries), self.forgets);
+        Ok(Box::new(Self { entries, forgets }))
+    }
+}
+
+impl Pages for Kept {
+    fn read(
+        &mut self,
+        after: Position,
+        end: Position,
+        take: &mut dyn FnMut(&Committed) -> bool,
+    ) -> Result<(), JournalError> {
+        if self.forgets && after > Position::START {
+            return Ok(());
+        }
+        let entries = self.entries.iter();
+        let mut entries = entries.filter(|of| of.position > after && of.position < end);
+        entries.all(take);
+        Ok(())
+    }
+}
+
+fn fold_reading(log: &Log, step: Step, forgets: bool) -> (Fold, Arc<Hub>) {
+    let (fold, hub) = fold_with(step);
+    let entries = Arc::new(log.entries.clone());
+    (fold.reading(Arc::new(Kept { entries, forgets })), hub)
+}
+
 fn folded(log: &Log, step: Step) -> (Fold, Known) {
-    let (mut fold, hub) = fold_with(step);
+    let (mut fold, hub) = fold_reading(log, step, false);
     log.entries
         .iter()
         .for_each(|committed| fold.apply(committed));
@@ -392,6 +476,7 @@ fn any_log(steps: Vec<(u8, u8, i64)>) -> Log {
         log.patient(number);
         log.assign(number, number % 2);
     }
+    let mut voids = Vec::new();
     for (number, (step, who, seconds)) in (1..).zip(steps) {
         match step {
             0 | 1 => {
@@ -438,6 +523,18 @@ fn any_log(steps: Vec<(u8, u8, i64)>) -> Log {
                     None,
                 );
             }
+            10 | 11 => {
+                log.beats(who, number);
+            }
+            12 => {
+                voids.push((who, log.void(who, seconds)));
+            }
+            13 => {
+                // Of that one or an older one, or of nothing.
+                if let Some((who, void)) = voids.iter().rev().nth(usize::from(seconds % 5 == 0)) {
+                    log.settle(*who, *void);
+                }
+            }
             8 if log.entries.len() % 3 == 0 => log.patient(3 + u8::try_from(number).expect("few")),
             _ => log.assign(who, who % 2),
         }
@@ -452,11 +549,11 @@ proptest! {
     /// snapshot, and the tail, are the whole log: twins, alerts, places, what is due and what is broken.
     #[test]
     fn a_snapshot_and_the_tail_are_the_whole_log(
-        steps in proptest::collection::vec((0..10_u8, 1..4_u8, 1..400_i64), 1..60),
+        steps in proptest::collection::vec((0..14_u8, 1..4_u8, 1..400_i64), 1..60),
         pauses in proptest::collection::vec(0..12_usize, 12),
     ) {
         let log = any_log(steps);
-        let (mut live, live_hub) = fold_with(fragile);
+        let (mut live, live_hub) = fold_reading(&log, fragile, false);
         let saver = live.saver();
         let mut entries = log.entries.iter();
         let mut kept: std::collections::BTreeMap<u32, Vec<u8>> = std::collections::BTreeMap::new();
@@ -466,6 +563,11 @@ proptest! {
             let mut go_on = |live: &mut Fold| {
                 let some = pauses.next().unwrap_or(0);
                 entries.by_ref().take(some).for_each(|committed| live.apply(committed));
+                // A part of what is read again is read meanwhile.
+                if let Some(reading) = live.rereading() {
+                    let durable = live_hub.position();
+                    let _ = reading.read_on(Position(durable + 1), &|| some % 2 == 0);
+                }
             };
             go_on(&mut live);
             let begin = saver.begin(pass);
@@ -485,7 +587,7 @@ proptest! {
         entries.for_each(|committed| live.apply(committed));
         let (begin, end, alerts, kept) = last.expect("three of them");
         let saved: Result<Vec<_>, _> = kept.values().map(|bytes| SavedPatient::read(bytes)).collect();
-        let (mut again, hub) = fold_with(fragile);
+        let (mut again, hub) = fold_reading(&log, fragile, false);
         hub.restore_alerts(alerts, end);
         let before = log.entries.iter().rfind(|committed| committed.position.0 <= begin);
         let last = before.map_or(Time::ZERO, |last| last.known);
@@ -503,6 +605,85 @@ proptest! {
         prop_assert_eq!(again.broken().clone(), live.broken().clone());
         prop_assert_eq!(known(&hub), folded(&log, fragile).1, "and both are the whole log folded again");
     }
+}
+
+/// The fold does not wait for the reading, and what comes meanwhile counts, in order.
+#[test]
+fn a_void_is_settled_beside_the_fold_and_a_replay_gives_the_same() {
+    let mut log = Log::default();
+    for number in [1, 2] {
+        log.patient(number);
+        log.assign(number, number);
+    }
+    for number in 1..=9 {
+        log.beats(1, number);
+        log.tick(Span::from_secs(9));
+    }
+    let void = log.void(1, 200);
+    for number in 10..=18 {
+        log.beats(1, number);
+        log.beats(2, number);
+        log.tick(Span::from_secs(8));
+    }
+    let settled = log.settle(1, void);
+    log.beats(1, 19);
+    let holds = |known: &Known, of: usize| {
+        let alerts = known.twins[of].alerts.iter();
+        alerts.filter(|of| of.condition == "heart_rate_low").count()
+    };
+    let live = |forgets| {
+        let (mut live, hub) = fold_reading(&log, twin::step, forgets);
+        let mut entries = log.entries.iter();
+        for committed in entries.by_ref() {
+            live.apply(committed);
+            if committed.position.0 == void {
+                break;
+            }
+        }
+        // Nobody reads, and everybody's twin goes on, the patient's, too.
+        for committed in entries.by_ref() {
+            if committed.position.0 == settled {
+                break;
+            }
+            live.apply(committed);
+            if committed.position.0 == void + 2 {
+                let reading = live.rereading().expect("it waits to be read");
+                let read = reading.read_on(Position(void + 3), &|| true);
+                assert_eq!(read.expect("read"), Position(void + 2));
+                assert_eq!(
+                    Position(void),
+                    match reading.ask() {
+                        Entry::VoidSettled { void, .. } => void,
+                        other => panic!("{other:?}"),
+                    }
+                );
+            }
+        }
+        let before = known(&hub);
+        assert_eq!((holds(&before, 0), holds(&before, 1)), (1, 1));
+        assert!(live.rereading().is_none(), "it was asked for");
+        for committed in &log.entries[usize::try_from(settled).expect("few") - 1..] {
+            live.apply(committed);
+        }
+        known(&hub)
+    };
+    let after = live(false);
+    let (_, again) = folded(&log, twin::step);
+    assert_eq!(after, again);
+    let withdrawn: Vec<_> = after
+        .alerts
+        .iter()
+        .filter(|(.., alert)| alert.withdrawn_us > 0)
+        .map(|(at, _, alert)| {
+            (
+                *at,
+                alert.withdrawn_by.as_str(),
+                alert.withdrawn_reason.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(withdrawn, []);
+    assert_ne!(live(true), again, "control: what came meanwhile counts");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, RangeBounds as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -97,6 +97,8 @@ pub struct Hub {
     alert_questions: Questions<AlertFilter, AlertQuestion>,
     cursors: CursorKey,
     epoch: AtomicU64,
+    /// Something waits and the fold does not move.
+    stands_still: AtomicBool,
     limits: Limits,
 }
 
@@ -133,6 +135,7 @@ impl Hub {
             alert_questions: Questions::default(),
             cursors,
             epoch: AtomicU64::new(0),
+            stands_still: AtomicBool::new(false),
             limits,
         }
     }
@@ -140,6 +143,17 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing in here panics half-way through a change; a poisoned lock still guards whole state.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever watches the fold says whether it stands still.
+    pub fn note_still(&self, stands_still: bool) {
+        self.stands_still.store(stands_still, Ordering::Relaxed);
+    }
+
+    /// Whether the fold goes on, as far as anybody noticed.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        !self.stands_still.load(Ordering::Relaxed)
     }
 
     /// All that was durable at start is told. Wakes readers.

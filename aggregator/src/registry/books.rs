@@ -131,6 +131,13 @@ impl Books {
         self.vault.seal_text(patient, VOID, reason)
     }
 
+    /// Why readings were voided; empty if the key is gone.
+    #[must_use]
+    pub fn open_reason(&self, patient: &PatientId, reason: &SealedText) -> String {
+        let text = self.vault.open_text(patient, VOID, reason);
+        text.unwrap_or_default()
+    }
+
     /// Seals readings that were another's; `None` without a key.
     #[must_use]
     pub fn seal_moved(&self, patient: &PatientId, body: &BatchBody) -> Option<SealedText> {
@@ -316,7 +323,8 @@ impl Keeper for Books {
             | Entry::SetAside { .. }
             | Entry::CertificateRevoked { .. }
             | Entry::Configured { .. }
-            | Entry::Collection { .. } => {
+            | Entry::Collection { .. }
+            | Entry::VoidSettled { .. } => {
                 self.changed.send_replace(position);
             }
             Entry::ContextAdmitted { .. }
@@ -389,7 +397,8 @@ impl Keeper for Books {
             | Entry::SetAside { .. }
             | Entry::CertificateRevoked { .. }
             | Entry::Configured { .. }
-            | Entry::Collection { .. } => return None,
+            | Entry::Collection { .. }
+            | Entry::VoidSettled { .. } => return None,
         };
         Some(Arc::new(opened))
     }

@@ -23,7 +23,7 @@ use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
 pub use ranges::RangeSet;
-pub use voids::Voided;
+pub use voids::{Voided, Voiding};
 
 /// Orders to set aside that are kept for a gateway that is away; older ones are asked for again by its resending.
 pub const SET_ASIDE_KEPT: usize = 256;
@@ -48,6 +48,7 @@ pub struct Registry {
     totals: Totals,
     /// By patient, in the order of the log.
     voids: BTreeMap<PatientId, Vec<Voided>>,
+    voidings: BTreeMap<PatientId, Vec<Voiding>>,
 }
 
 /// What the log holds.
@@ -318,6 +319,7 @@ impl Registry {
                 self.note_will(position, patient, will, streams);
             }
             Entry::Voided { .. } => self.note_void(position, entry),
+            Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }

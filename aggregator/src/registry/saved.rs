@@ -141,6 +141,7 @@ impl Canonical for Registry {
         self.successors.encode(to);
         self.totals.encode(to);
         self.voids.encode(to);
+        self.voidings.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -161,8 +162,14 @@ impl Canonical for Registry {
             contexts: Canonical::decode(from)?,
             successors: Canonical::decode(from)?,
             totals: Canonical::decode(from)?,
-            // A snapshot of an earlier program ends here.
+            // A snapshot of an earlier program ends here,
             voids: if from.is_empty() {
+                BTreeMap::new()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            voidings: if from.is_empty() {
                 BTreeMap::new()
             } else {
                 Canonical::decode(from)?

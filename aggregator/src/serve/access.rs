@@ -13,6 +13,7 @@ use proto::tls::{Identity, Role as CertificateRole};
 use vitals::{GatewayId, PatientId, Time};
 
 use super::Directory;
+use super::attendance::Attendance;
 use super::signin::{SessionKey, SignIn};
 use crate::counters::Counters;
 use crate::gate::{self, Actor, Kind, Reason, Role, Standing, Tenant};
@@ -43,6 +44,7 @@ pub struct Access {
     sign_in: Arc<SignIn>,
     directory: Arc<dyn Directory>,
     counters: Arc<Counters>,
+    attendance: Arc<Attendance>,
 }
 
 impl std::fmt::Debug for Access {
@@ -65,6 +67,7 @@ impl Access {
             sign_in,
             directory,
             counters,
+            attendance: Arc::new(Attendance::new(clock)),
         }
     }
 
@@ -84,6 +87,12 @@ impl Access {
     #[must_use]
     pub fn directory(&self) -> &dyn Directory {
         &*self.directory
+    }
+
+    /// Who reads alerts.
+    #[must_use]
+    pub const fn attendance(&self) -> &Arc<Attendance> {
+        &self.attendance
     }
 
     /// Where refusals are counted.

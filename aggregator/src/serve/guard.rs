@@ -37,7 +37,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"
         | "/vitaltwin.v1.AlertService/List"
-        | "/vitaltwin.v1.AlertService/Watch" => Kind::Alert,
+        | "/vitaltwin.v1.AlertService/Watch"
+        | "/vitaltwin.v1.AlertService/Confirm" => Kind::Alert,
         "/vitaltwin.v1.AlertService/Acknowledge" | "/vitaltwin.v1.AlertService/Comment" => {
             Kind::Acknowledgement
         }
@@ -48,7 +49,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.HistoryService/Query"
         | "/vitaltwin.v1.HistoryService/Waveforms"
         | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,
-        "/vitaltwin.v1.OperatorService/ListPatients" => Kind::Directory,
+        "/vitaltwin.v1.OperatorService/ListPatients"
+        | "/vitaltwin.v1.OperatorService/ListVoids" => Kind::Directory,
         "/vitaltwin.v1.OperatorService/AddPatient"
         | "/vitaltwin.v1.OperatorService/Assign"
         | "/vitaltwin.v1.OperatorService/CreateToken"

@@ -11,6 +11,7 @@
 //! Must not know: how twins are computed, how the journal stores.
 
 pub mod access;
+pub mod attendance;
 mod coverage;
 pub mod error;
 pub mod front;

@@ -315,8 +315,14 @@ pub struct AlertSnapshotEnd {
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
 }
+/// Sent when nothing else was for 15 seconds, while the centre goes on: who hears nothing for 60 seconds must take it for
+/// dead, and tell whoever relies on it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AlertKeepAlive {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AcknowledgeRequest {
     #[prost(string, tag = "1")]
@@ -880,6 +886,32 @@ pub mod alert_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Snooze"));
             self.inner.unary(req, path, codec).await
         }
+        /// A platform says that it has dealt with all that it was told so far; once it has said so, it is expected to say so
+        /// again and again, within the bound that the centre's operator gave it, and is told as silent if it does not.
+        pub async fn confirm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.AlertService/Confirm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Confirm"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Ends a snooze before its time.
         pub async fn end_snooze(
             &mut self,
@@ -964,6 +996,12 @@ pub mod alert_service_server {
             &self,
             request: tonic::Request<super::SnoozeRequest>,
         ) -> std::result::Result<tonic::Response<super::SnoozeResponse>, tonic::Status>;
+        /// A platform says that it has dealt with all that it was told so far; once it has said so, it is expected to say so
+        /// again and again, within the bound that the centre's operator gave it, and is told as silent if it does not.
+        async fn confirm(
+            &self,
+            request: tonic::Request<super::ConfirmRequest>,
+        ) -> std::result::Result<tonic::Response<super::ConfirmResponse>, tonic::Status>;
         /// Ends a snooze before its time.
         async fn end_snooze(
             &self,
@@ -1349,6 +1387,51 @@ pub mod alert_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SnoozeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.AlertService/Confirm" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::UnaryService<super::ConfirmRequest>
+                    for ConfirmSvc<T> {
+                        type Response = super::ConfirmResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::confirm(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3677,6 +3760,8 @@ pub enum RefusalReason {
     /// Two live successors of one context: the stream is frozen until the gateway is enrolled again.
     Frozen = 9,
     Busy = 10,
+    /// More of this record's lane than the centre can take now: send this one later, and the others as ever.
+    Overloaded = 11,
 }
 impl RefusalReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3696,6 +3781,7 @@ impl RefusalReason {
             Self::StoreStopped => "REFUSAL_REASON_STORE_STOPPED",
             Self::Frozen => "REFUSAL_REASON_FROZEN",
             Self::Busy => "REFUSAL_REASON_BUSY",
+            Self::Overloaded => "REFUSAL_REASON_OVERLOADED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3712,6 +3798,7 @@ impl RefusalReason {
             "REFUSAL_REASON_STORE_STOPPED" => Some(Self::StoreStopped),
             "REFUSAL_REASON_FROZEN" => Some(Self::Frozen),
             "REFUSAL_REASON_BUSY" => Some(Self::Busy),
+            "REFUSAL_REASON_OVERLOADED" => Some(Self::Overloaded),
             _ => None,
         }
     }
@@ -4213,6 +4300,42 @@ pub struct VoidReadingsResponse {
     pub moved: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListVoidsRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListVoidsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub voids: ::prost::alloc::vec::Vec<PatientVoid>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PatientVoid {
+    /// Journal position of the entry, when it was made, by whom and why.
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    #[prost(int64, tag = "2")]
+    pub voided_us: i64,
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Effective times: from, and up to without, this one.
+    #[prost(int64, tag = "5")]
+    pub from_us: i64,
+    #[prost(int64, tag = "6")]
+    pub to_us: i64,
+    /// Bluetooth addresses; empty where the twin has forgotten them.
+    #[prost(string, repeated, tag = "7")]
+    pub devices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whose they were; empty: nobody's.
+    #[prost(string, tag = "8")]
+    pub to_patient: ::prost::alloc::string::String,
+    /// From this position on nothing in the twin rests on them; 0: not yet.
+    #[prost(uint64, tag = "9")]
+    pub settled_position: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateKeyRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -4301,6 +4424,23 @@ pub struct CentreStatus {
     /// End of the centre's own certificate; 0: not known (nothing listens).
     #[prost(int64, tag = "19")]
     pub server_certificate_expires_us: i64,
+    /// Hops between gateways and people that are not heard; each has a warning, too.
+    #[prost(message, repeated, tag = "20")]
+    pub silent: ::prost::alloc::vec::Vec<Silence>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Silence {
+    /// "broker", "centre", "subscriber", "person".
+    #[prost(string, tag = "1")]
+    pub hop: ::prost::alloc::string::String,
+    /// Which of them; empty where there is one.
+    #[prost(string, tag = "2")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub since_us: i64,
+    /// What it was given; 0: it is told as soon as it is known.
+    #[prost(uint32, tag = "4")]
+    pub bound_s: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayStatus {
@@ -4664,6 +4804,31 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "VoidReadings"));
             self.inner.unary(req, path, codec).await
         }
+        /// What was voided of a patient, oldest first.
+        pub async fn list_voids(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListVoidsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListVoidsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListVoids",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListVoids"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
         pub async fn import_records(
             &mut self,
@@ -4839,6 +5004,14 @@ pub mod operator_service_server {
             request: tonic::Request<super::VoidReadingsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::VoidReadingsResponse>,
+            tonic::Status,
+        >;
+        /// What was voided of a patient, oldest first.
+        async fn list_voids(
+            &self,
+            request: tonic::Request<super::ListVoidsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListVoidsResponse>,
             tonic::Status,
         >;
         /// Takes records that a person carried here, as if they had come by the line. May be called again with the same.
@@ -5339,6 +5512,51 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = VoidReadingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListVoids" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListVoidsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListVoidsRequest>
+                    for ListVoidsSvc<T> {
+                        type Response = super::ListVoidsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListVoidsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_voids(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListVoidsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

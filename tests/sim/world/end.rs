@@ -46,7 +46,8 @@ impl World {
         let Ok(replay) = Replay::on(medium, books) else {
             return broken(Property::P1, "the journal does not open");
         };
-        let (mut fold, tape, hub) = empty_fold(self.bug == Some(Bug::DroppedAlerts));
+        let drops = self.bug == Some(Bug::DroppedAlerts);
+        let (mut fold, tape, hub) = empty_fold(drops, &self.shelf, false);
         let mut found = Ok(());
         let read = replay.run(Position::START, last.next(), |committed| {
             fold.apply(&committed);

@@ -25,6 +25,31 @@ impl World {
         Ok(())
     }
 
+    /// Somebody says that another one wore a patient's sensor for a while.
+    pub(super) fn void(&mut self, patient: usize) -> Result<(), Violation> {
+        let from = self.now - self.between(20_000, 240_000);
+        let to = from + self.between(4_000, 90_000);
+        let Some(centre) = &mut self.centre else {
+            return Ok(());
+        };
+        let (id, ..) = &Stock::get().patients[patient];
+        let reason = centre.books().seal_reason(id, "worn by another");
+        let entry = Entry::Voided {
+            patient: id.clone(),
+            sources: self.truth.sources(patient),
+            from,
+            to,
+            since: self.now,
+            by: "Ann".into(),
+            reason: reason.unwrap_or_default(),
+            moved_to: None,
+        };
+        centre.act(vec![entry]);
+        self.truth.voided(patient, from, to);
+        self.note(|| format!("patient {patient}: readings are voided"));
+        self.after_centre()
+    }
+
     /// Somebody takes notice of an alert.
     pub(super) fn acknowledge(&mut self) -> Result<(), Violation> {
         let Some(centre) = &mut self.centre else {

@@ -12,7 +12,7 @@ impl World {
         self.post(next, Event::Trouble);
         let house = self.dice.random_range(0..self.houses.len());
         let patient = self.dice.random_range(0..self.plan.patients.len());
-        match self.dice.random_range(0..20) {
+        match self.dice.random_range(0..21) {
             0 | 1 => self.line_down(house, "cut"),
             2 => {
                 if let Some(link) = self.lines[house].up {
@@ -67,6 +67,10 @@ impl World {
                 self.houses[house].lose_sensor(patient, self.now);
                 self.quiet_until[patient] = self.now + self.between(2_000, 40_000);
                 self.after_house(house);
+            }
+            18 => {
+                // As below.
+                let _ = self.void(patient);
             }
             _ => {
                 // What it finds is judged when the centre is looked at next.

@@ -5,12 +5,14 @@
 //!   [`usage`] reads what processes take.
 //! * [`fanout`]: messages a second to many readers, beside raw tonic in the same shape.
 //! * [`history`]: bytes a reading on disk, and how long questions about the past take.
+//! * [`neighbour`]: what one gateway that sends as fast as it can costs the others.
 //! * [`throughput`]: readings a second through the aggregator with everything on, and where the time goes.
 
 pub mod agent;
 pub mod fanout;
 pub mod history;
 pub mod latency;
+pub mod neighbour;
 pub mod peer;
 pub mod throughput;
 pub mod usage;

@@ -1,4 +1,4 @@
-//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|fanout|history`.
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|neighbour|fanout|history`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +34,15 @@ enum Bench {
     Throughput {
         /// Messages of 320 readings a gateway.
         #[arg(long, default_value_t = 4000)]
+        messages: usize,
+    },
+    /// What one gateway that sends as fast as it is let costs the others, with what it may send limited and without.
+    Neighbour {
+        /// Batches of each of the others.
+        #[arg(long, default_value_t = 400)]
+        rounds: usize,
+        /// Messages of 320 readings of the neighbour, at most.
+        #[arg(long, default_value_t = 6000)]
         messages: usize,
     },
     /// Messages a second to many readers, beside raw tonic in the same shape.
@@ -80,6 +89,7 @@ async fn main() -> ExitCode {
         Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
         Bench::History { hours, days } => e2e::bench::history::run(hours, days).await,
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
+        Bench::Neighbour { rounds, messages } => e2e::bench::neighbour::run(rounds, messages).await,
         Bench::Fanout { shapes, seconds } => e2e::bench::fanout::run(&shapes, seconds).await,
         Bench::FanoutRaw { dir } => e2e::bench::fanout::raw::serve(&dir).await,
     };

@@ -166,6 +166,12 @@ impl TwinReader {
         self.bell.poll_rung(context)
     }
 
+    /// Whether the fold goes on.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        self.seat.hub.lives()
+    }
+
     /// Says that the line works; carries the newest cursor.
     #[must_use]
     pub fn keep_alive(&self) -> TwinEvent {

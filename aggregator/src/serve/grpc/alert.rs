@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use proto::v1::alert_service_server::AlertService;
 use proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, Category, CommentRequest, EndSnoozeRequest,
-    EndSnoozeResponse, GetAlertRequest, ListAlertsRequest, ListAlertsResponse, Priority,
-    SetOwnerRequest, SnoozeRequest, SnoozeResponse, WatchAlertsRequest,
+    AcknowledgeRequest, Alert, AlertState, Category, CommentRequest, ConfirmRequest,
+    ConfirmResponse, EndSnoozeRequest, EndSnoozeResponse, GetAlertRequest, ListAlertsRequest,
+    ListAlertsResponse, Priority, SetOwnerRequest, SnoozeRequest, SnoozeResponse,
+    WatchAlertsRequest,
 };
 use tonic::{Request, Response, Status};
 use twin::{Condition, rule};
@@ -16,7 +17,7 @@ use vitals::{PatientId, Span};
 
 use super::watch::{self, Events};
 use super::{Watched, caller, patient, patients, stopping};
-use crate::gate::Kind;
+use crate::gate::{Kind, Role};
 use crate::patient::Patients;
 use crate::publish::event::AlertEvent;
 use crate::publish::{AlertFilter, AlertReader, AlertRecord};
@@ -250,6 +251,17 @@ impl AlertService for AlertsApi {
         }))
     }
 
+    async fn confirm(
+        &self,
+        request: Request<ConfirmRequest>,
+    ) -> Result<Response<ConfirmResponse>, Status> {
+        let caller = caller(&request)?;
+        if let Role::Platform(name) = self.access.actor(&caller).role {
+            self.access.attendance().confirm(&name);
+        }
+        Ok(Response::new(ConfirmResponse {}))
+    }
+
     async fn end_snooze(
         &self,
         request: Request<EndSnoozeRequest>,
@@ -284,8 +296,15 @@ impl Watched for Arc<AlertsApi> {
         hub.wait_ready().await;
         let reader = AlertReader::new(hub, &filter, &asked.cursor);
         let access = Arc::clone(&self.access);
+        let attending = match access.actor(&caller).role {
+            Role::Platform(name) => Some(access.attendance().begin(&name)),
+            Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Person(_) => None,
+        };
         Ok(Response::new(watch::stream(
-            reader, access, caller, stopping,
+            reader,
+            access,
+            (caller, attending),
+            stopping,
         )))
     }
 }

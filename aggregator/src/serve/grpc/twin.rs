@@ -111,7 +111,10 @@ impl Watched for Arc<Twins> {
         let reader = TwinReader::new(Arc::clone(&self.hub), &filter, &asked.cursor);
         let access = Arc::clone(&self.access);
         Ok(Response::new(watch::stream(
-            reader, access, caller, stopping,
+            reader,
+            access,
+            (caller, None),
+            stopping,
         )))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: the gate is asked before every event, for its patient, and at least once a second in between,
 //! so a right that ended ends the stream within that time with a status that says why; a reader that does not
-//! read holds no more than one event here; an idle stream says every 15 s that it lives.
+//! read holds no more than one event here; an idle stream says every 15 s that the centre lives, while the fold goes on.
 //!
 //! Must not know: which service it is for.
 
@@ -17,19 +17,19 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 use vitals::PatientId;
 
+use crate::chain::KEEP_ALIVE;
 use crate::counters::{Counters, Refused};
 use crate::gate::{Kind, Reason};
 use crate::publish::event::{AlertEvent, TwinEvent};
 use crate::publish::{AlertReader, Allowed, TwinReader};
 use crate::serve::access::{Access, Caller};
+use crate::serve::attendance::Attending;
 use crate::serve::error;
 use crate::serve::peer::Stopping;
 
 /// A stream's type.
 pub(in crate::serve) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Nothing else was for so long.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Rights are looked at so often while nothing happens. Half of the two seconds that are promised.
 const RIGHTS: Duration = Duration::from_secs(1);
 
@@ -50,6 +50,8 @@ pub(super) trait Reader: Send + Unpin + 'static {
     fn poll_changed(&self, context: &mut Context<'_>) -> Poll<()>;
     /// Says that the line works.
     fn keep_alive(&self) -> Self::Event;
+    /// Whether the fold goes on.
+    fn lives(&self) -> bool;
     /// Shortest time between two looks for events, as the reader asked.
     fn interval(&self) -> Duration;
 }
@@ -68,6 +70,10 @@ impl Reader for TwinReader {
 
     fn keep_alive(&self) -> Self::Event {
         Self::keep_alive(self)
+    }
+
+    fn lives(&self) -> bool {
+        Self::lives(self)
     }
 
     fn interval(&self) -> Duration {
@@ -98,6 +104,10 @@ impl Reader for AlertReader {
         Self::keep_alive(self)
     }
 
+    fn lives(&self) -> bool {
+        Self::lives(self)
+    }
+
     /// An alert leaves as soon as its entry is durable.
     fn interval(&self) -> Duration {
         Duration::ZERO
@@ -108,6 +118,8 @@ struct Watch<R> {
     reader: R,
     access: Arc<Access>,
     caller: Caller,
+    /// A platform that reads alerts is there for as long as this is.
+    _attending: Option<Attending>,
     stopping: Stopping,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     /// When to look again although nobody rang: for rights, the keep-alive, the end of the interval.
@@ -126,7 +138,7 @@ struct Watch<R> {
 pub(super) fn stream<R: Reader>(
     reader: R,
     access: Arc<Access>,
-    caller: Caller,
+    (caller, attending): (Caller, Option<Attending>),
     stopping: Stopping,
 ) -> Events<R::Event> {
     let stopped = Box::pin(stopping.0.clone().cancelled_owned());
@@ -134,6 +146,7 @@ pub(super) fn stream<R: Reader>(
         reader,
         access,
         caller,
+        _attending: attending,
         stopping,
         stopped,
         timer: Box::pin(tokio::time::sleep(RIGHTS)),
@@ -172,7 +185,8 @@ impl<R: Reader> Watch<R> {
         if std::mem::take(&mut self.spoke) {
             self.quiet_since = now;
         }
-        if now - self.quiet_since >= KEEP_ALIVE {
+        // A stream of a fold that stands still is silent: its reader is not to be told that all is well.
+        if now - self.quiet_since >= KEEP_ALIVE && self.reader.lives() {
             self.quiet_since = now;
             return Ok(Some(self.reader.keep_alive()));
         }

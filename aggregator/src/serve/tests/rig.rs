@@ -19,11 +19,11 @@ use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
-use crate::app::again::FromDisk;
+use crate::app::again::FromLog;
 use crate::ca::Authority;
 use crate::dir::CentreDir;
 use crate::history::{Following, History};
-use crate::journal::{Draft, Entry, Journal, Log, Opened, Position};
+use crate::journal::{Draft, Entry, Journal, Log, Opened, Position, on_disk};
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
@@ -95,7 +95,8 @@ impl Rig {
             Limits::default(),
         ));
         let fold = Fold::new(hub, AlertIds::new(Secret::new([5; 32])));
-        let mut fold = fold.reading(Arc::new(FromDisk::new(&dir)));
+        let again = FromLog::new(on_disk(&dir.journal()), Arc::clone(&vault));
+        let mut fold = fold.reading(Arc::new(again));
         log.replay(Position::START, |committed| fold.apply(&committed))
             .expect("a replay");
         let (journal, feed) = log.start().expect("a writer");

@@ -20,8 +20,8 @@ struct Desk(Patients);
 impl Live for Desk {
     fn fill(&self, _: &mut v1::CentreStatus) {}
 
-    fn sources(&self, patient: &PatientId, device: &str) -> Vec<(vitals::StreamId, SourceId)> {
-        self.0.sources(patient, device)
+    fn devices(&self, patient: &PatientId) -> Vec<(vitals::StreamId, SourceId, String)> {
+        self.0.devices(patient)
     }
 
     fn sign_in(&self, _: &str) -> Option<String> {
@@ -154,8 +154,24 @@ async fn readings_of_the_wrong_person_are_voided_and_given_to_the_right_one() {
     };
     let voided = admin.void(what, "operator olga").await.expect("done");
     assert_eq!((voided.readings, voided.moved), (70, 70));
+    admin.settled(ann.reveal()).await.expect("known");
     let last = rig.journal.status().position.0;
     rig.patients.hub().wait_folded(last).await;
+    let [told] = &admin.voids(ann.reveal()).expect("known")[..] else {
+        panic!("one void")
+    };
+    assert_eq!(
+        (told.position, told.by.as_str(), told.reason.as_str()),
+        (voided.position, "operator olga", what.reason)
+    );
+    assert_eq!(told.devices, [DEVICE]);
+    assert_eq!(told.to_patient, bob.reveal());
+    assert_eq!(
+        (told.from_us, told.to_us),
+        (what.from.as_micros(), what.to.as_micros())
+    );
+    assert_eq!(told.settled_position, last);
+    assert!(admin.voids(bob.reveal()).expect("known").is_empty());
 
     // Her alert is withdrawn, and says why; it did not vanish.
     let told = alerts(&rig, &ann);
