@@ -71,7 +71,7 @@ fn damaged(seed: u64) -> (u64, u64, u64) {
         line: !clean,
         drain: false,
         budget: 1 << 30,
-        waves: seed % 3 > 0,
+        waves: !seed.is_multiple_of(3),
     };
     let running = house.start(life, &[]);
     if clean {
