@@ -257,10 +257,13 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     }
     let mut before = Vec::new();
     registry.encode(&mut before);
-    // An earlier program wrote no voids: not even that there are none.
-    before.truncate(before.len() - 4);
-    let former: Registry = read(&before).expect("it is read");
-    assert_eq!(former.at(), Position(2));
+    // Earlier programs wrote no voids, or not by whose word: not even that there are none.
+    for _ in 0..2 {
+        before.truncate(before.len() - 4);
+        let former: Registry = read(&before).expect("it is read");
+        assert_eq!(former.at(), Position(2));
+    }
+    assert_eq!(registry.needs_the_log_at(), Position::START);
     let voided = Entry::Voided {
         patient: patient(),
         sources: vec![(StreamId([1; 16]), vitals::SourceId(3))],
@@ -288,4 +291,22 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
             .covers(stream, vitals::SourceId(source), Time::from_micros(at))
     };
     assert!(covers(3, 5) && covers(3, 8) && !covers(3, 9) && !covers(3, 4) && !covers(4, 5));
+
+    // Nothing is removed from the log while one is not settled, nor from before where it was.
+    assert_eq!(again.needs_the_log_at(), Position(u64::MAX));
+    registry.apply(Position(4), &voided);
+    let settled = |void| Entry::VoidSettled {
+        patient: patient(),
+        void: Position(void),
+    };
+    let at = |registry: &Registry| -> Vec<_> {
+        let all = registry.voidings(&patient()).iter();
+        all.map(|of| of.settled).collect()
+    };
+    // The newest is settled, and those before it with it; an older one alone is not.
+    registry.apply(Position(5), &settled(3));
+    assert_eq!(at(&registry), [None, None]);
+    registry.apply(Position(6), &settled(4));
+    assert_eq!(at(&registry), [Some(Position(6)); 2]);
+    assert_eq!(registry.needs_the_log_at(), Position(6));
 }
