@@ -111,8 +111,16 @@ impl Life {
     }
 }
 
-/// Runs a day; gives what was raised: condition, priority, second.
-fn live(life: &mut Life) -> Vec<(Condition, Priority, usize)> {
+/// What was raised, when, and until when it stood.
+struct Told {
+    condition: Condition,
+    priority: Priority,
+    from: usize,
+    to: usize,
+}
+
+/// Runs a day.
+fn live(life: &mut Life) -> Vec<Told> {
     let (mut twin, mut out, mut number) = (Twin::new(), Vec::new(), 0);
     let stream = StreamId([1; 16]);
     let assigned = Event::Assigned(Assigned {
@@ -267,14 +275,29 @@ fn live(life: &mut Life) -> Vec<(Condition, Priority, usize)> {
         };
         out.clear();
         step(&mut twin, &Event::Batch(batch), at, &mut out);
-        raised.extend(out.iter().filter_map(|effect| match effect {
-            Effect::Alert(change) if change.what == Change::Raised => {
-                let alert = &change.alert;
-                let is_body = alert.condition.category() == Category::Physiological;
-                is_body.then_some((alert.condition, alert.priority, second))
+        for effect in &out {
+            let Effect::Alert(change) = effect else {
+                continue;
+            };
+            let (alert, is) = (&change.alert, |told: &&mut Told| {
+                told.condition == change.alert.condition
+            });
+            if change.what == Change::Raised
+                && alert.condition.category() == Category::Physiological
+            {
+                let (condition, priority) = (alert.condition, alert.priority);
+                raised.push(Told {
+                    condition,
+                    priority,
+                    from: second,
+                    to: DAY,
+                });
+            } else if change.what == Change::Resolved
+                && let Some(told) = raised.iter_mut().rev().find(is)
+            {
+                told.to = second;
             }
-            Effect::Alert(_) | Effect::Beat(_) | Effect::TwinChanged => None,
-        }));
+        }
     }
     raised
 }
@@ -288,9 +311,9 @@ fn main() {
         let mut days = Vec::new();
         for seed in 0..people {
             let raised = live(&mut Life::new(seed + 1, worn, Planted::Nothing));
-            for (condition, priority, _) in &raised {
-                *by.entry((condition.name(), format!("{priority:?}")))
-                    .or_default() += 1;
+            for told in &raised {
+                let key = (told.condition.name(), format!("{:?}", told.priority));
+                *by.entry(key).or_default() += 1;
             }
             days.push(raised.len() as f64);
         }
@@ -317,12 +340,13 @@ fn main() {
                 let (begin, end) = (life.begin, life.begin + life.lasts() + 120);
                 let condition = life.condition();
                 let raised = live(&mut life);
-                let mut within = raised
-                    .iter()
-                    .filter(|(of, _, at)| Some(*of) == condition && (begin..end).contains(at));
-                if let Some((_, _, at)) = within.next() {
+                // One that stood already is no miss: nobody is told twice.
+                let mut stood = raised.iter().filter(|told| {
+                    Some(told.condition) == condition && told.from < end && told.to > begin
+                });
+                if let Some(told) = stood.next() {
                     found += 1;
-                    waits.push(at - begin);
+                    waits.push(told.from.saturating_sub(begin));
                 }
             }
             waits.sort_unstable();
