@@ -109,14 +109,11 @@ impl Stage {
         ];
         let wall = proto::clock::wall_now();
         let clock = Clock::test(wall, wall, options.speed)?;
-        let mut envs = fast_clock(options.speed);
-        // As the units have it.
-        envs.push(("MALLOC_ARENA_MAX".into(), "2".into()));
         let plan = Plan {
             scenario,
             seed: options.seed,
             recording: None,
-            envs,
+            envs: fast_clock(options.speed),
             uplinks: uplinks.into(),
         };
         let centre = Centre::init(&dir.join("centre"), &plan.envs)?;

@@ -5,8 +5,8 @@
 //! stays there is flat.
 //!
 //! The centre's memory is judged otherwise. It keeps eight days of coverage, which is as long as the run: it fills up all
-//! the time, by design, to a bound that the tests of `twin` hold; and it rises and falls by ten mebibytes with each
-//! snapshot. But all that it keeps is a fold of its log, so it is started anew near the end: what it holds more at its
+//! the time, by design, to a bound that the tests of `twin` hold; and it rises and falls by ten mebibytes with the
+//! history's tail, which it keeps until ten minutes of the wall or 250,000 readings fill a block. But all that it keeps is a fold of its log, so it is started anew near the end: what it holds more at its
 //! least, late in its long life than in the middle, and would not hold because of what the log grew by, is a leak.
 
 use std::collections::BTreeMap;
