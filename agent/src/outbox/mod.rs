@@ -40,6 +40,7 @@
 //! `salvage-TIME` while there is something to fetch from it, then `corrupt-TIME`.
 
 pub mod assignment;
+mod hang;
 pub mod ledger;
 mod mark;
 pub mod minute;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 
 use super::super::RecordId;
+use super::super::hang::within;
 use super::super::ledger::Entry;
 use super::super::places::Step;
 use super::super::rows::{ContextRow, Row as _};
@@ -38,6 +39,8 @@ const MOST_REMOVED_AT_ONCE: usize = 400;
 /// How often, and how long apart, a locked store is tried: two seconds in all.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// A worn card stalls for seconds; this is not coming back.
+const LONGEST_COMMIT: Duration = Duration::from_secs(60);
 /// How the names of snapshots end that sled still writes.
 const HALF_MADE: &str = ".generating";
 
@@ -161,8 +164,10 @@ impl Engine {
     }
 
     fn make_durable(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(StoreError::Engine)?;
-        self.file.sync_data().map_err(StoreError::Io)
+        within(LONGEST_COMMIT, "a commit of the outbox", || {
+            self.db.flush().map_err(StoreError::Engine)?;
+            self.file.sync_data().map_err(StoreError::Io)
+        })
     }
 
     /// Takes away places that are still empty.
