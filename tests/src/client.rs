@@ -186,19 +186,9 @@ impl Client {
 /// # Errors
 /// As the call.
 pub async fn all_readings(client: &Client, patient: &str) -> Result<Vec<(i32, u32, i64, u64)>> {
-    let request = v1::HistoryRequest {
-        patient: patient.into(),
-        from_us: 0,
-        to_us: i64::MAX,
-        ..Default::default()
-    };
-    let mut chunks = client.history().query(request).await?.into_inner();
-    let mut readings = Vec::new();
-    while let Some(chunk) = chunks.message().await? {
-        let values = chunk.effective_us.iter().zip(&chunk.value);
-        readings.extend(values.map(|(at, value)| (chunk.kind, chunk.source, *at, value.to_bits())));
-    }
-    Ok(readings)
+    let all = measurements(client, patient).await?.into_iter();
+    let of = |(kind, _, source, effective, value, _): Measurement| (kind, source, effective, value);
+    Ok(all.map(of).collect())
 }
 
 /// What tells one measurement from another: kind, stream, source, effective time, the number's bits, and what the

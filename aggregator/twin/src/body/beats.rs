@@ -13,7 +13,6 @@ use vitals::{
     ContextId, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value, Wave, Waveform,
 };
 
-use super::rate::HEART_RATE;
 use super::{Body, findings};
 use crate::alert::{Condition, Priority};
 use crate::channel::{Channel, Origin, usable};
@@ -101,12 +100,12 @@ impl Body {
         let Some(value) = rate.take(beat) else {
             return;
         };
-        let is_told = |told: Time| beat.at.since(told) < rule::fresh_for(HEART_RATE);
+        let is_told = |told: Time| beat.at.since(told) < rule::fresh_for(Kind::HeartRate);
         if self.rate_told.is_some_and(is_told) {
             return;
         }
         let reading = Reading {
-            kind: HEART_RATE,
+            kind: Kind::HeartRate,
             value: Value::Measured(value),
             source: origin.1,
             sequence: beat.sequence,

@@ -2,12 +2,10 @@
 
 use alloc::collections::VecDeque;
 
-use vitals::{Fixed, Kind};
+use vitals::Fixed;
 
 use crate::rhythm::Beat;
 
-/// What the intervals say.
-pub(super) const HEART_RATE: Kind = Kind::HeartRate;
 /// The middle of so many: a beat that was not found, or found twice, moves it little.
 const INTERVALS: usize = 5;
 /// ... and of no fewer.
