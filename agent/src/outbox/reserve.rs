@@ -1,8 +1,10 @@
-//! Room kept for the moment when the disk is full: a file that is given up so that the store can open, drop
+//! Room kept for the moment when the disk is full: files that are given up so that the store can open, drop
 //! what the policy says, and go on.
 //!
-//! Without it a full disk is a trap: even deleting needs a little room first.
-//! Invariant: the reserve is made again only where it leaves at least as much free as it takes.
+//! Without them a full disk is a trap: even deleting needs a little room first, and so does opening. There are two, because a
+//! commit may have used up one for good when the machine starts anew.
+//! Invariant: a reserve is made again only where it leaves at least as much free as it takes; of what an opening
+//! was lent, what it did not use for good is kept again at once.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,17 +13,24 @@ use std::path::{Path, PathBuf};
 /// Bytes kept: two segments of the store.
 const BYTES: u64 = 1 << 20;
 
-/// The reserve of a folder.
+/// One reserve of a folder.
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
 }
 
 impl Reserve {
-    /// In the agent's folder. Nothing is written yet.
+    /// For commits, in the agent's folder. Nothing is written yet.
     pub(super) fn of(dir: &Path) -> Self {
         Self {
             path: dir.join("outbox.reserve"),
+        }
+    }
+
+    /// For openings.
+    pub(super) fn for_opening(dir: &Path) -> Self {
+        Self {
+            path: dir.join("outbox.reserve-to-open"),
         }
     }
 
@@ -32,12 +41,18 @@ impl Reserve {
 
     /// Keeps the room, if `free` bytes allow it.
     pub(super) fn keep(&self, free: u64) {
-        if self.is_kept() || free < 2 * BYTES {
-            return;
+        if !self.is_kept() && free >= 2 * BYTES {
+            if let Err(error) = self.fill() {
+                tracing::debug!(%error, "no reserve could be kept");
+                self.give_up();
+            }
         }
+    }
+
+    /// Keeps the room again that was lent a moment ago, or what is left of it.
+    pub(super) fn take_back(&self) {
         if let Err(error) = self.fill() {
-            tracing::debug!(%error, "no reserve could be kept");
-            self.give_up();
+            tracing::debug!(%error, "not all that was lent came back");
         }
     }
 

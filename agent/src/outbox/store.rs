@@ -210,7 +210,7 @@ impl Store {
 
     fn try_open(dir: &Path) -> Result<Opened, StoreError> {
         guard(|| {
-            let engine = Engine::open(dir)?;
+            let engine = open_engine(dir)?;
             let mut opened = Opened {
                 store: Self {
                     dir: dir.to_owned(),
@@ -345,12 +345,13 @@ impl Store {
     pub fn free(&self) -> u64 {
         let free = fs4::available_space(&self.dir).unwrap_or(u64::MAX);
         self.reserve.keep(free);
+        Reserve::for_opening(&self.dir).keep(free);
         if self.reserve.is_kept() { free } else { 0 }
     }
 
     fn engine(&mut self) -> Result<&mut Engine, StoreError> {
         if self.engine.is_none() {
-            self.engine = Some(Engine::open(&self.dir)?);
+            self.engine = Some(open_engine(&self.dir)?);
         }
         Ok(self.engine.as_mut().expect("opened just before"))
     }
@@ -359,6 +360,20 @@ impl Store {
     fn close(&mut self) {
         let engine = self.engine.take();
         let _already_failed = catch_unwind(AssertUnwindSafe(|| drop(engine)));
+    }
+}
+
+/// sled writes when it opens, too. On a full disk it is lent the room that is kept for that.
+fn open_engine(dir: &Path) -> Result<Engine, StoreError> {
+    let reserve = Reserve::for_opening(dir);
+    match Engine::open(dir) {
+        Err(error) if error.is_disk_full() && reserve.give_up() => {
+            tracing::warn!("the disk is full: the outbox opens with the room that is kept for it");
+            let engine = Engine::open(dir);
+            reserve.take_back();
+            engine
+        }
+        result => result,
     }
 }
 
@@ -480,6 +495,8 @@ pub(super) mod tests {
     use proto::seal::{KeyId, Label, Lane, NewContext, PatientSecret, Sealer, SigningKey, Suite};
     use proto::v1::BatchBody;
     use std::collections::BTreeSet;
+    use std::io::Write as _;
+    use std::process::Command;
     use std::sync::Arc;
     use tokio::sync::mpsc;
     use vitals::GatewayId;
@@ -682,6 +699,84 @@ pub(super) mod tests {
         assert!(keys(&mut again) > 100, "they were left");
         again.store.commit(&Changes::default()).expect("committed");
         assert_eq!(keys(&mut again), 100, "and are cleared by the next run");
+    }
+
+    /// A disk of six mebibytes; `None` where none can be mounted.
+    struct SmallDisk(tempfile::TempDir);
+
+    impl SmallDisk {
+        fn mount() -> Option<Self> {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut mount = Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]);
+            match mount.arg(dir.path()).output() {
+                Ok(output) if output.status.success() => Some(Self(dir)),
+                Ok(output) => {
+                    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                    println!("skipped: no small disk can be mounted ({})", why.trim());
+                    None
+                }
+                Err(error) => {
+                    println!("skipped: no small disk can be mounted ({error})");
+                    None
+                }
+            }
+        }
+
+        /// Somebody else takes every octet that is free.
+        fn fill(&self, name: &str) {
+            let mut file = File::create(self.0.path().join(name)).expect("an entry needs no room");
+            while file.write_all(&[0x5A; 512]).is_ok() {}
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let mut umount = Command::new("umount");
+            let ended = umount.args(["--lazy"]).arg(self.0.path()).status();
+            assert!(ended.is_ok_and(|ended| ended.success()), "not unmounted");
+        }
+    }
+
+    #[test]
+    fn a_store_opens_on_a_full_disk_again_and_again() {
+        let Some(disk) = SmallDisk::mount() else {
+            return;
+        };
+        let mut bench = bench();
+        let dir = disk.0.path().join("gateway");
+        own_dir(&dir).expect("made");
+        let first = bench.first_commit(50);
+        let mut opened = Store::open(&dir, Time::ZERO).expect("opened");
+        opened.store.commit(&first).expect("committed");
+        assert!(opened.store.free() > 0, "both reserves are kept");
+        disk.fill("others");
+        // A commit gives the first reserve up, and somebody else takes that, too.
+        opened.store.reserve.give_up();
+        disk.fill("more of others");
+        drop(opened);
+        for round in 1..=20 {
+            let mut opened = Store::open(&dir, Time::ZERO).unwrap_or_else(|error| {
+                panic!(
+                    "round {round}: {error}, {:?}",
+                    std::error::Error::source(&error)
+                )
+            });
+            assert_eq!(opened.records.len(), 50, "round {round}");
+            assert_eq!(opened.store.free(), 0, "round {round}: it knows");
+            // Whatever a process writes until it is killed: the room to open with is not among it.
+            let _may_find_no_room = opened.store.commit(&Changes::default());
+            drop(opened);
+            disk.fill(&format!("round {round}"));
+        }
+        // The control: without that room it does not open.
+        assert!(Reserve::for_opening(&dir).give_up(), "still kept");
+        disk.fill("the last of it");
+        let error = Store::open(&dir, Time::ZERO).expect_err("no room");
+        assert!(error.is_disk_full(), "{error}");
+        fs::remove_file(disk.0.path().join("others")).expect("room");
+        let opened = Store::open(&dir, Time::ZERO).expect("opened");
+        assert_eq!((opened.records.len(), opened.set_aside), (50, None));
     }
 
     #[test]
