@@ -41,11 +41,12 @@ impl Reserve {
 
     /// Keeps the room, if `free` bytes allow it.
     pub(super) fn keep(&self, free: u64) {
-        if !self.is_kept() && free >= 2 * BYTES {
-            if let Err(error) = self.fill() {
-                tracing::debug!(%error, "no reserve could be kept");
-                self.give_up();
-            }
+        if !self.is_kept()
+            && free >= 2 * BYTES
+            && let Err(error) = self.fill()
+        {
+            tracing::debug!(%error, "no reserve could be kept");
+            self.give_up();
         }
     }
 
