@@ -109,7 +109,7 @@ async fn python_reads_twins_and_resumes_alerts() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn buf_curl_reads_by_reflection() -> Result<()> {
-    let buf = root().join("tests/foreign/node_modules/.bin/buf");
+    let buf = root().join("tests/platform/typescript/node_modules/.bin/buf");
     if !buf.exists() {
         eprintln!(
             "skipped: {} is absent: run `tests/run install`",

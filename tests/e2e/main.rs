@@ -19,6 +19,7 @@ mod identity;
 mod page;
 mod past;
 mod paths;
+mod platform;
 mod research;
 mod restore;
 mod service;

@@ -62,7 +62,9 @@ pub async fn channel(address: SocketAddr, mut config: rustls::ClientConfig) -> R
             anyhow::Ok(TokioIo::new(connector.connect(name, tcp).await?))
         }
     });
-    let endpoint = Endpoint::from_static("https://localhost");
+    // tonic adds no TLS of its own to "http"; the origin is what the centre sees.
+    let endpoint =
+        Endpoint::from_static("http://localhost").origin(Uri::from_static("https://localhost"));
     endpoint
         .connect_with_connector(connect)
         .await

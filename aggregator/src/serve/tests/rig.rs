@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::app::again::FromLog;
@@ -382,7 +382,8 @@ pub(super) async fn channel(
             Ok::<_, std::io::Error>(TokioIo::new(connector.connect(name, tcp).await?))
         }
     });
-    Endpoint::from_static("https://localhost")
+    Endpoint::from_static("http://localhost")
+        .origin(Uri::from_static("https://localhost"))
         .connect_with_connector(connect)
         .await
 }

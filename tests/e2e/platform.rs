@@ -1,0 +1,182 @@
+//! A telemedicine platform begins: the examples in `tests/platform`, as they stand there, each with a certificate of its own,
+//! hear each alert once across their own end and the centre's.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use e2e::hand::{heart_rates, seal_readings};
+use e2e::process::run;
+use proto::v1::gateway_to_centre::Kind as Up;
+use serde_json::Value;
+use vitals::Span;
+
+use crate::support::Small;
+
+/// A program with the arguments that come before an example's own.
+struct Example {
+    language: &'static str,
+    program: PathBuf,
+    first: Vec<String>,
+}
+
+/// Those that can run here; for the others it is said why not.
+fn examples() -> Vec<Example> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let here = std::env::current_exe().unwrap_or_default();
+    let built = here.parent().and_then(Path::parent).map(Path::to_owned);
+    let python = root.join("target/tools/python/bin/python");
+    let javascript = root.join("tests/platform/typescript/out/watch.js");
+    let all = [
+        Example {
+            language: "Rust",
+            program: built.unwrap_or_default().join("examples/watch"),
+            first: Vec::new(),
+        },
+        Example {
+            language: "Python",
+            program: python,
+            first: vec![text(&root.join("tests/platform/python/watch.py"))],
+        },
+        Example {
+            language: "TypeScript",
+            program: if javascript.exists() {
+                PathBuf::from("node")
+            } else {
+                javascript.clone()
+            },
+            first: vec![text(&javascript)],
+        },
+    ];
+    let (here, absent): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|example| example.program.exists() || example.program == Path::new("node"));
+    for example in absent {
+        let program = example.program.display();
+        println!(
+            "skipped: {}: {program} is absent: run `tests/run install`",
+            example.language
+        );
+    }
+    here
+}
+
+/// What each one hears in so many seconds, all at once, a line each.
+async fn hear(
+    examples: &[Example],
+    address: &str,
+    folder: &Path,
+    seconds: u32,
+) -> Result<Vec<Vec<Value>>> {
+    let runs = examples.iter().map(|example| {
+        let mut arguments = example.first.clone();
+        let own = folder.join(example.language);
+        for argument in [
+            address,
+            &own.to_string_lossy(),
+            &own.join("cursor").to_string_lossy(),
+            &seconds.to_string(),
+        ] {
+            arguments.push(argument.to_owned());
+        }
+        let program = example.program.clone();
+        tokio::task::spawn_blocking(move || run(&program, arguments, &[]))
+    });
+    let mut heard = Vec::new();
+    for (running, example) in runs.collect::<Vec<_>>().into_iter().zip(examples) {
+        let said = running.await?.context(example.language)?;
+        let lines = said.lines().map(serde_json::from_str);
+        heard.push(lines.collect::<Result<_, _>>().context(example.language)?);
+    }
+    Ok(heard)
+}
+
+fn events(lines: &[Value]) -> BTreeSet<String> {
+    let events = lines.iter().filter_map(|line| line["event"].as_str());
+    events
+        .filter(|event| !event.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
+    // As fast as the platforms' certificates allow: their clock is the wall's.
+    let mut small = Small::fast(60.0).await?;
+    let clock = small.clock;
+    let folder = tempfile::tempdir()?;
+    let examples = examples();
+    for example in &examples {
+        let own = folder.path().join(example.language);
+        small.centre.cli(&[
+            "platform",
+            "add",
+            &format!("tele-{}", example.language.to_lowercase()),
+            "--out",
+            &own.to_string_lossy(),
+        ])?;
+    }
+    let (up, assignment) = small.uplink().await?;
+    let (header, mut sealer) = small.gateway.open_context(&assignment, clock.now())?;
+    up.send(Up::OpenContext(header)).await?;
+    let alert = loop {
+        let start = clock.now();
+        tokio::time::sleep(clock.real(Span::from_secs(30))).await;
+        let fast = heart_rates(start, &[170; 30]);
+        up.send_records(seal_readings(&mut sealer, &fast)?).await?;
+        if let Some(alert) = small.client.all_alerts().await?.into_iter().next() {
+            break alert;
+        }
+    };
+
+    let address =
+        |small: &Small| anyhow::Ok(format!("localhost:{}", small.centre.ready()?.grpc.port()));
+    let first = hear(&examples, &address(&small)?, folder.path(), 5).await?;
+    for (lines, example) in first.iter().zip(&examples) {
+        let language = example.language;
+        let ours = |line: &&Value| line["alert"] == alert.id.as_str();
+        let line = lines
+            .iter()
+            .find(ours)
+            .with_context(|| format!("{language}: {lines:?}"))?;
+        ensure!(
+            line["patient"] == small.patient.as_str(),
+            "{language}: {line}"
+        );
+        ensure!(
+            line["condition"] == alert.condition.as_str(),
+            "{language}: {line}"
+        );
+    }
+
+    // Nobody listens, the centre is another process, and a person says something.
+    small
+        .centre
+        .cli(&["alert", "comment", &alert.id, "while you were away"])?;
+    small.centre.kill()?;
+    small.centre.start().await?;
+    let second = hear(&examples, &address(&small)?, folder.path(), 5).await?;
+    for ((lines, before), example) in second.iter().zip(&first).zip(&examples) {
+        let language = example.language;
+        ensure!(!lines.is_empty(), "{language} did not hear of the comment");
+        let whole = lines.iter().filter(|line| line["snapshot"] == true).count();
+        ensure!(whole == 0, "{language} was told all again: {lines:?}");
+        let twice = &events(lines) & &events(before);
+        ensure!(twice.is_empty(), "{language} heard twice: {twice:?}");
+    }
+
+    // The control: a platform whose certificate was taken back hears nothing, and is told what to do.
+    for example in &examples {
+        let name = format!("tele-{}", example.language.to_lowercase());
+        small.centre.cli(&["platform", "revoke", &name])?;
+        let one = std::slice::from_ref(example);
+        let refused = hear(one, &address(&small)?, folder.path(), 10).await;
+        let refused = refused.err().context("a revoked platform was let in")?;
+        let said = format!("{refused:#}");
+        ensure!(said.contains("does not let this platform in"), "{said}");
+    }
+    fs::remove_dir_all(folder.path())?;
+    Ok(())
+}
