@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use protox::prost_reflect::{
-    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind,
+    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor,
     MessageDescriptor, MethodDescriptor,
 };
 
@@ -49,10 +49,13 @@ fn linked(name: &str) -> String {
 }
 
 fn kind(field: &FieldDescriptor) -> String {
-    let one = match field.kind() {
-        Kind::Message(message) => linked(message.name()),
-        Kind::Enum(values) => linked(values.name()),
-        scalar => format!("{scalar:?}").to_lowercase(),
+    let kind = field.kind();
+    let one = if let Some(message) = kind.as_message() {
+        linked(message.name())
+    } else if let Some(values) = kind.as_enum() {
+        linked(values.name())
+    } else {
+        format!("{kind:?}").to_lowercase()
     };
     match field.cardinality() {
         Cardinality::Repeated => format!("list of {one}"),
