@@ -32,6 +32,7 @@ use vitals::{Span, Time};
 
 use crate::admin::{Admin, AdminParts, OperatorDoor};
 use crate::ca::{self, Authority};
+use crate::channel::Channels;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::dir::{self, CentreDir};
@@ -381,6 +382,11 @@ impl House {
         let page = format!("https://{}/", addresses.grpc);
         let least = self.config.disk_free_min_mib.into();
         let room = Arc::new(Room::new(self.dir.store(), least));
+        let channels = Channels::new(&self.config.channels, &page, self.clock);
+        let channels = channels.map_err(|(name, error)| {
+            anyhow::Error::new(error).context(format!("channel {name:?} in config.toml"))
+        })?;
+        let channels = Arc::new(channels);
         let command_key = ca::command_key(&self.dir)?;
         let command_point = command_key.public_point();
         let ingest = Arc::new(Ingest::new(Parts {
@@ -405,7 +411,13 @@ impl House {
             page: page.clone(),
             snapshots: Arc::clone(&self.snapshots),
             history: self.history.clone(),
-            chain: Chain::new(&self.config, &self.journal, access.attendance(), self.clock),
+            chain: Chain::new(
+                &self.config,
+                &self.journal,
+                access.attendance(),
+                &channels,
+                self.clock,
+            ),
         };
         let admin = Admin::new(AdminParts {
             books: Arc::clone(&self.books),
@@ -440,6 +452,7 @@ impl House {
             OperatorServiceServer::new(OperatorDoor::new(Arc::clone(&admin), Arc::clone(&ingest)))
                 .max_decoding_message_size(REQUEST),
         );
+        let told = self.patients.clone();
         let front = serve::front(self.reading(access, others));
         let mqtt_tls = certificate.config(&[])?;
         let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
@@ -463,6 +476,7 @@ impl House {
             certificate.keep(stop.clone()),
             alive(Arc::clone(&admin), stop.clone()),
             watched(metrics, admin, self.clock, stop.clone()),
+            channels.run(told, stop.clone()),
             mqtt_door.run(stop),
         );
         streams.close();

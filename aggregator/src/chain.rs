@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use vitals::{Span, Time};
 
+use crate::channel::plan::{BOUND, Silent};
 use crate::counters::Transport;
 
 /// Nothing came through the MQTT door for so long, though several gateways use it: each of them says something every
@@ -30,13 +31,21 @@ pub enum Hop {
     Centre,
     /// A platform that passes alerts on.
     Subscriber,
+    /// A way on which people are called.
+    Channel,
     /// Whoever was called.
     Person,
 }
 
 impl Hop {
     /// All, in the order of the way.
-    pub const ALL: [Self; 4] = [Self::Broker, Self::Centre, Self::Subscriber, Self::Person];
+    pub const ALL: [Self; 5] = [
+        Self::Broker,
+        Self::Centre,
+        Self::Subscriber,
+        Self::Channel,
+        Self::Person,
+    ];
 
     /// Stable lower-case name.
     #[must_use]
@@ -45,6 +54,7 @@ impl Hop {
             Self::Broker => "broker",
             Self::Centre => "centre",
             Self::Subscriber => "subscriber",
+            Self::Channel => "channel",
             Self::Person => "person",
         }
     }
@@ -161,6 +171,22 @@ pub fn subscribers(
         })
     });
     silent.collect()
+}
+
+/// Channels on which calls do not get through: each ladder goes on without them.
+#[must_use]
+pub fn channels(silent: Vec<Silent>) -> Vec<Silence> {
+    let silence = |of: Silent| Silence {
+        hop: Hop::Channel,
+        since: of.since,
+        bound: BOUND,
+        words: format!(
+            "calls on channel {} do not get through ({}): look at its server, then try `channel test {}`",
+            of.name, of.why, of.name
+        ),
+        who: of.name,
+    };
+    silent.into_iter().map(silence).collect()
 }
 
 /// Nobody: for each alert that holds, when its ladder ended unanswered.
@@ -286,6 +312,7 @@ mod tests {
             format!("| broker | {} s", seconds(BROKER)),
             format!("| centre | {} s", seconds(CENTRE)),
             "| subscriber | 120 s".to_owned(),
+            format!("| channel | {} s", seconds(BOUND)),
             format!(
                 "| person | {} min high, {} min medium",
                 ladder(High),

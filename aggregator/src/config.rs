@@ -2,9 +2,12 @@
 //!
 //! Invariants: unknown keys are refused by name; [`SAMPLE`] parses to the defaults (tested). Must not know: files.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::channel::settings::Channel;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,9 @@ pub struct Config {
     pub platform_silent_s: u32,
     /// Where `/metrics`, `/health` and `/ready` answer, in clear: a loopback address (see METRICS.md). Default: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// How people are reached who are called: `[[channels]]` at the end of the file, each with a `name`, `duties`, and a
+    /// `webhook` or `mail`. Default: none.
+    pub channels: Vec<Channel>,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
     /// anything about a patient. Default `info`.
     pub log: String,
@@ -76,6 +82,7 @@ impl Default for Config {
             expected_platforms: Vec::new(),
             platform_silent_s: 120,
             metrics_listen: None,
+            channels: Vec::new(),
             log: "info".into(),
         }
     }
@@ -133,6 +140,27 @@ platform_silent_s = 120
 
 # What is logged: error, warn, info, debug, or a filter per module.
 log = "info"
+
+# How people are reached who are called, each with a name of its own; duties left out: nurse, doctor and supervisor. What is
+# sent says that somebody is waited for, and never whom it is about. `channel test NAME` sends one.
+#
+# [[channels]]
+# name = "ward"
+# duties = ["nurse"]
+# [channels.webhook]                                 # a CloudEvent, signed as Standard Webhooks says
+# url = "https://ward.example.org/hook"
+# secret_file = "/etc/vitaltwin/ward.secret"         # openssl rand -base64 32
+#
+# [[channels]]
+# name = "duty-mail"
+# duties = ["doctor", "supervisor"]
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"     # roots of its server's certificate; this is the default
+# [channels.mail]
+# server = "mail.example.org:465"                    # TLS 1.3 first at 465, STARTTLS elsewhere
+# user = "vitaltwin"                                 # with password_file, or neither
+# password_file = "/etc/vitaltwin/mail.password"
+# from = "vitaltwin <vitaltwin@example.org>"
+# to = ["duty@example.org"]
 "#;
 
 /// Why the settings cannot be used.
@@ -189,6 +217,13 @@ impl Config {
                 "retention_days",
                 "needs snapshots: set snapshot_minutes, too",
             );
+        }
+        let mut names = BTreeSet::new();
+        for channel in &config.channels {
+            let again = (!names.insert(&channel.name)).then_some("name: each must be another one");
+            if let Some(remedy) = channel.complaint().or(again) {
+                return value("channels", remedy);
+            }
         }
         if config.listen == config.mqtt_listen && config.listen.port() != 0 {
             return value("mqtt_listen", "must differ from listen");
@@ -254,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn the_channels_of_the_sample_are_channels() {
+        let begin = SAMPLE.find("# [[channels]]").expect("they are shown");
+        let text = SAMPLE[begin..].replace("\n# ", "\n").replacen("# ", "", 1);
+        let config = Config::parse(&text.replace("\n#\n", "\n")).expect("it is TOML");
+        let ways = config.channels.iter();
+        let ways: Vec<_> = ways.map(|of| (&*of.name, of.reaches().len())).collect();
+        assert_eq!(ways, [("ward", 1), ("duty-mail", 2)]);
+        let again = Config::parse(&toml::to_string(&config).expect("TOML"));
+        assert_eq!(again, Ok(config));
+    }
+
+    #[test]
     fn what_init_writes_is_read_back() {
         let config = Config {
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -277,6 +324,18 @@ mod tests {
             ("metrics_listen = \"0.0.0.0:9464\"", "metrics_listen"),
             ("retention_days = 5\nsnapshot_minutes = 0", "retention_days"),
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
+            (
+                "[[channels]]\nname = \"a\"",
+                "exactly one of webhook and mail",
+            ),
+            (
+                "[[channels]]\nname = \"a\"\nwebhook = { url = \"http://x\", secret_file = \"s\" }",
+                "https://",
+            ),
+            (
+                "[[channels]]\nname = \"a\"\nduties = [\"cook\"]\nmail = { server = \"x:465\", from = \"a@b\", to = [\"c@d\"] }",
+                "duties",
+            ),
         ] {
             let error = Config::parse(text).expect_err(text).to_string();
             assert!(error.contains(named), "{error}");

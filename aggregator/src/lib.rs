@@ -11,6 +11,7 @@ pub mod app;
 pub mod backup;
 pub mod ca;
 pub mod chain;
+pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod counters;

@@ -2,7 +2,8 @@
 //! process-wide default is installed), certificates checked at the time of the house's [`Clock`].
 //!
 //! Invariants: no session is ever resumed, so every connection shows and proves its certificate anew (a
-//! resumed one would outlive the certificate's end); the only root is the centre's own CA. Revocation is the
+//! resumed one would outlive the certificate's end); the only root is the centre's own CA, but for a client of somebody
+//! else's server. Revocation is the
 //! caller's job, by the name and serial that [`peer_identity`] reads.
 
 use std::sync::Arc;
@@ -77,6 +78,27 @@ pub fn client_config(
             .map_err(TlsError::Credentials)?,
         None => builder.with_no_client_auth(),
     };
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// For a client of somebody else's server: trusts these roots (DER), as many of them as can be used, and shows no certificate.
+///
+/// # Errors
+/// [`TlsError::Ca`] if none of them can be used.
+pub fn web_client_config(
+    roots: impl IntoIterator<Item = CertificateDer<'static>>,
+    clock: Clock,
+) -> Result<ClientConfig, TlsError> {
+    let mut store = RootCertStore::empty();
+    let (usable, _others) = store.add_parsable_certificates(roots);
+    if usable == 0 {
+        let none = Error::InvalidCertificate(CertificateError::BadEncoding);
+        return Err(TlsError::Ca(none));
+    }
+    let mut config = client_builder(clock)
+        .with_root_certificates(store)
+        .with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(config)
 }

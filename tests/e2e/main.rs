@@ -3,6 +3,7 @@
 mod adverts;
 mod buffer;
 mod care;
+mod channels;
 mod clocks;
 mod coverage;
 mod cursors;

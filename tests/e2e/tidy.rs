@@ -113,7 +113,7 @@ fn files_stay_short() {
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
-const ADAPTERS: [(&str, &[&str]); 8] = [
+const ADAPTERS: [(&str, &[&str]); 9] = [
     (
         "btleplug",
         &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
@@ -141,6 +141,7 @@ const ADAPTERS: [(&str, &[&str]); 8] = [
             "tests/",
         ],
     ),
+    ("lettre", &["aggregator/src/channel/mail.rs"]),
     ("zbus", &["firmware-sim/"]),
     ("dbus", &["agent/src/ble/bluez"]),
 ];

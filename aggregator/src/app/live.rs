@@ -11,6 +11,7 @@ use vitals::{PatientId, SourceId, Span, StreamId, Time};
 use super::certificate::ServerCertificate;
 use crate::admin::{HISTORY_STOPPED, Live};
 use crate::chain::{self, Silence};
+use crate::channel::Channels;
 use crate::config::Config;
 use crate::history::History;
 use crate::journal::Journal;
@@ -75,6 +76,7 @@ pub(super) struct Chain {
     began: Time,
     journal: Journal,
     attendance: Arc<Attendance>,
+    channels: Arc<Channels>,
     clock: Clock,
     fold: Mutex<chain::Fold>,
 }
@@ -84,6 +86,7 @@ impl Chain {
         config: &Config,
         journal: &Journal,
         attendance: &Arc<Attendance>,
+        channels: &Arc<Channels>,
         clock: Clock,
     ) -> Self {
         Self {
@@ -92,6 +95,7 @@ impl Chain {
             began: clock.now(),
             journal: journal.clone(),
             attendance: Arc::clone(attendance),
+            channels: Arc::clone(channels),
             clock,
             fold: Mutex::default(),
         }
@@ -122,6 +126,7 @@ impl Chain {
             .collect();
         let mut silent: Vec<_> = self.stands_still(patients).into_iter().collect();
         silent.extend(chain::subscribers(&self.expected, &heard, within, now));
+        silent.extend(chain::channels(self.channels.silent()));
         silent.extend(chain::persons(&unanswered));
         silent
     }

@@ -10,6 +10,7 @@
 mod again;
 mod alert;
 mod certificate;
+mod channel;
 mod copies;
 mod export;
 mod fact;
@@ -34,6 +35,7 @@ use proto::clock::Clock;
 use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
+use self::certificate::PlatformCommand;
 use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
@@ -125,6 +127,9 @@ enum Command {
     /// Telemedicine platforms: add, revoke.
     #[command(subcommand)]
     Platform(PlatformCommand),
+    /// Channels on which people are called (config.toml has them): list, test.
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn {
         /// Who it is for; their acts are recorded under this name.
@@ -338,23 +343,6 @@ enum GatewayCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum PlatformCommand {
-    /// Make a certificate with which a platform reads twins and alerts; it holds for a year.
-    Add {
-        /// The platform's name; each platform has its own.
-        name: String,
-        /// The folder that takes cert.pem, key.pem and ca.pem.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-    /// Refuse every certificate of this platform for good; its open streams end within two seconds.
-    Revoke {
-        /// The name given to `platform add`; it cannot be used again.
-        name: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum OperatorCommand {
     /// Refuse every certificate of this operator for good; their open streams end within two seconds.
     Revoke {
@@ -411,6 +399,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Fact(command) => runtime.block_on(fact::run(command, &dir, clock)),
         Command::Alert(command) => runtime.block_on(alert::run(command, &dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
+        Command::Channel(command) => runtime.block_on(channel::run(command, &dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {
             certificate::add_platform(&dir, &name, &out, clock)
         }

@@ -1,0 +1,199 @@
+//! How people are reached who are called: signed webhooks and e-mails, tried until they are taken, with the proof in the log.
+//!
+//! Files: [`settings`] what the operator says; [`plan`] PURE: what is to be told now; [`message`] PURE: the words, none of them
+//! about a patient; `webhook`, `mail` the two ways. The fold decides who is called; this reads what it published, and writes
+//! what came of each message as a comment on the alert.
+//!
+//! Promises: a ladder never waits for a message; a channel that takes nothing is told within [`plan::BOUND`] by `status`,
+//! `doctor` and the metrics ([`crate::chain`]), and on each alert that it did not tell of.
+//!
+//! Must not know: patients, twins, gRPC.
+
+mod mail;
+pub mod message;
+pub mod plan;
+pub mod settings;
+mod webhook;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::clock::Clock;
+use tokio_util::sync::CancellationToken;
+
+use self::message::Message;
+use self::plan::{Job, Outcome, Plan, Silent};
+use self::settings::{Channel, ROOTS};
+use crate::patient::Patients;
+
+/// How often it is looked whether somebody is to be told, and at most how much later that is.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Why a channel cannot be used as it stands in `config.toml`.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// A file cannot be read.
+    #[error("{path} cannot be read: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No root can be used.
+    #[error(
+        "ca_file holds no certificate that can be used: give a PEM file, or install ca-certificates"
+    )]
+    Roots,
+    /// The address is none.
+    #[error("webhook.url is not an address such as https://example.org/hook")]
+    Url,
+    /// The secret is none.
+    #[error(
+        "webhook.secret_file must hold 32 octets in base64: make them with `openssl rand -base64 32`"
+    )]
+    Secret,
+    /// The server is none.
+    #[error("mail.server must be HOST:PORT, such as mail.example.org:465")]
+    Server,
+    /// An address is none.
+    #[error("{0:?} is not a mail address")]
+    Address(String),
+}
+
+impl ChannelError {
+    fn file(path: &Path, error: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+enum Way {
+    Webhook(webhook::Webhook),
+    Mail(Box<mail::Mail>),
+}
+
+impl Way {
+    fn new(of: &Channel, clock: Clock) -> Result<Self, ChannelError> {
+        let roots = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
+        if let Some(webhook) = &of.webhook {
+            return Ok(Self::Webhook(webhook::Webhook::new(webhook, roots, clock)?));
+        }
+        let mail = of.mail.as_ref().ok_or(ChannelError::Server)?;
+        Ok(Self::Mail(Box::new(mail::Mail::new(mail, roots)?)))
+    }
+
+    async fn send(&self, message: &Message) -> Outcome {
+        match self {
+            Self::Webhook(webhook) => webhook.send(message).await,
+            Self::Mail(mail) => mail.send(message).await,
+        }
+    }
+}
+
+/// All channels of a centre.
+pub struct Channels {
+    ways: Vec<Way>,
+    plan: Mutex<Plan>,
+    page: String,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Channels({})", self.ways.len())
+    }
+}
+
+impl Channels {
+    /// Ready to be used; no server is called yet. `page`: where people sign in.
+    ///
+    /// # Errors
+    /// The name of the first channel that cannot be used, and why.
+    pub fn new(
+        settings: &[Channel],
+        page: &str,
+        clock: Clock,
+    ) -> Result<Self, (String, ChannelError)> {
+        let way = |of: &Channel| Way::new(of, clock).map_err(|error| (of.name.clone(), error));
+        let ways = settings.iter().map(way).collect::<Result<_, _>>()?;
+        let names = settings.iter().map(|of| (of.name.clone(), of.reaches()));
+        Ok(Self {
+            ways,
+            plan: Mutex::new(Plan::new(names)),
+            page: page.to_owned(),
+            clock,
+        })
+    }
+
+    /// Those on which nothing gets through.
+    #[must_use]
+    pub fn silent(&self) -> Vec<Silent> {
+        self.plan().silent(self.clock.now())
+    }
+
+    /// Sends a message that asks for nothing, at this place of the settings.
+    pub async fn test(&self, place: usize) -> Outcome {
+        let message = Message::test(&self.page, self.clock.now());
+        match self.ways.get(place) {
+            Some(way) => way.send(&message).await,
+            None => Err("there is no such channel".into()),
+        }
+    }
+
+    /// Tells whoever is called, until it is stopped.
+    pub async fn run(self: Arc<Self>, patients: Patients, stop: CancellationToken) {
+        if self.ways.is_empty() {
+            return;
+        }
+        patients.hub().wait_ready().await;
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            let alerts = patients.hub().alerts();
+            let alerts = alerts.iter().map(|of| &*of.alert);
+            let jobs = self.plan().look(alerts, self.clock.now());
+            for job in jobs {
+                tokio::spawn(Arc::clone(&self).tell(patients.clone(), job));
+            }
+        }
+    }
+
+    async fn tell(self: Arc<Self>, patients: Patients, job: Job) {
+        let Some(way) = self.ways.get(job.channel) else {
+            return;
+        };
+        let outcome = way.send(&Message::of(&job, &self.page)).await;
+        let (words, writer) = {
+            let mut plan = self.plan();
+            let words = plan.ended(&job, &outcome, self.clock.now());
+            (words, plan.writer(job.channel))
+        };
+        match &outcome {
+            Ok(_) => tracing::info!(channel = writer, "told of a call"),
+            Err(why) => tracing::warn!(channel = writer, why, "could not tell of a call"),
+        }
+        let Some(words) = words else {
+            return;
+        };
+        if let Err(error) = patients.comment(&job.call.alert, &writer, &words).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                channel = writer,
+                error,
+                "what came of a call is not in the log"
+            );
+        }
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
