@@ -17,6 +17,7 @@ mod full;
 mod home;
 mod hostile;
 mod identity;
+mod operator;
 mod page;
 mod past;
 mod paths;

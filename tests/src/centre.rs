@@ -106,6 +106,18 @@ impl Centre {
         &self.dir
     }
 
+    /// One command of `vitaltwin-aggregator`, to be started by the caller.
+    ///
+    /// # Errors
+    /// When the program was not built.
+    pub fn command(&self, args: &[&str]) -> Result<std::process::Command> {
+        let mut command = std::process::Command::new(program("vitaltwin-aggregator")?);
+        command.arg("--dir").arg(&self.dir);
+        command.args(self.has_test_clock().then_some("--test-clock"));
+        command.args(args).envs(self.envs.iter().cloned());
+        Ok(command)
+    }
+
     /// One command of `vitaltwin-aggregator`; its standard output without the last line break.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 use vitals::Span;
 
+use super::look::plain;
 use super::office::{self, Reader, said};
 use super::{print, show};
 use crate::dir::CentreDir;
@@ -262,8 +263,8 @@ impl Handover {
                 "{patient}  {}  until {}, by {}: {}\n",
                 snooze.condition,
                 show::time(snooze.until_us),
-                snooze.by,
-                snooze.reason
+                plain(&snooze.by),
+                plain(&snooze.reason)
             );
         }
         text
@@ -300,7 +301,7 @@ const fn duty(duty: Duty) -> &'static str {
     }
 }
 
-const fn priority(priority: Priority) -> &'static str {
+pub(super) const fn priority(priority: Priority) -> &'static str {
     match priority {
         Priority::High => "HIGH",
         Priority::Medium => "medium",
@@ -310,7 +311,7 @@ const fn priority(priority: Priority) -> &'static str {
 }
 
 /// What became of it so far.
-fn fate(alert: &Alert) -> String {
+pub(super) fn fate(alert: &Alert) -> String {
     let called = || {
         let names: Vec<&str> = alert.calls.iter().map(|call| duty(call.duty())).collect();
         names.join(", ")
@@ -335,21 +336,22 @@ fn line(alert: &Alert) -> String {
         priority(alert.priority()),
         show::time(alert.raised_us),
         alert.patient,
-        alert.summary,
-        fate(alert)
+        plain(&alert.summary),
+        plain(&fate(alert))
     );
     if !alert.owner.is_empty() {
-        text += &format!("; owner {}", alert.owner);
+        text += &format!("; owner {}", plain(&alert.owner));
     }
     text += "\n";
     for comment in &alert.comments {
         let at = show::time(comment.at_us);
-        text += &format!("    {at} {}: {}\n", comment.by, comment.text);
+        let (by, words) = (plain(&comment.by), plain(&comment.text));
+        text += &format!("    {at} {by}: {words}\n");
     }
     text
 }
 
-fn alert_json(alert: &Alert) -> Value {
+pub(super) fn alert_json(alert: &Alert) -> Value {
     let calls = alert
         .calls
         .iter()

@@ -18,7 +18,9 @@ mod gateway;
 mod history;
 mod import;
 mod init;
+mod look;
 mod office;
+mod patient;
 mod show;
 mod show_past;
 mod telemetry;
@@ -29,10 +31,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
 use self::certificate::PlatformCommand;
@@ -111,7 +112,12 @@ enum Command {
     },
     /// Patients: add, list, assign, pause, withdraw, resume, new keys, void readings of somebody else.
     #[command(subcommand)]
-    Patient(PatientCommand),
+    Patient(patient::PatientCommand),
+    /// Who needs somebody, most urgent first: what is wrong, since when, how old the data are, whose affair it is. Needs the
+    /// running centre.
+    Worklist(look::WorklistArguments),
+    /// Alerts as they change, until it is stopped. Needs the running centre.
+    Watch(look::WatchArguments),
     /// Alerts: list, acknowledge, comment, own, snooze, wake, handover. Needs the running centre.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
@@ -218,85 +224,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print what makes a shell complete these commands, such as: source <(vitaltwin-aggregator completions bash)
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
     /// How the centre is doing.
     Status {
         /// As JSON, with the field names of `CentreStatus` in proto/v1/operator.proto.
         #[arg(long)]
         json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum PatientCommand {
-    /// Add a patient; prints the pseudonymous id.
-    Add {
-        /// Display name; kept sealed under the patient's own key.
-        #[arg(long, default_value = "")]
-        name: String,
-        /// Mark everything about this patient as simulated.
-        #[arg(long)]
-        test_data: bool,
-    },
-    /// List patients with their gateways and devices.
-    List {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Say which devices of a patient a gateway collects: the whole list, which replaces the former one.
-    Assign {
-        /// The patient's id.
-        patient: String,
-        /// The gateway's id.
-        #[arg(long)]
-        gateway: String,
-        /// A Bluetooth address (repeat it for more).
-        #[arg(
-            long = "device",
-            value_name = "AA:BB:CC:DD:EE:FF",
-            required_unless_present = "end"
-        )]
-        devices: Vec<String>,
-        /// End the assignment; what the gateway holds already is still taken.
-        #[arg(long, conflicts_with = "devices")]
-        end: bool,
-    },
-    /// The patient wants a pause: no device is read from now on, at any gateway. What was measured before is still
-    /// delivered.
-    Pause {
-        /// The patient's id.
-        patient: String,
-    },
-    /// The patient withdraws the consent to be measured. What was measured before is still delivered, unless it is to
-    /// be erased.
-    Withdraw {
-        /// The patient's id.
-        patient: String,
-        /// Delete on the gateways what they have not delivered; it is not taken any more.
-        #[arg(long)]
-        erase_unsent: bool,
-    },
-    /// Make a new key for the patient: gateways seal to it from their next contact on. What was sealed to the former
-    /// keys still opens; `patient list` shows who has not changed yet.
-    RotateKey {
-        /// The patient's id.
-        patient: String,
-    },
-    /// Void readings of a sensor that somebody else wore: nothing rests on them any more, alerts that did are withdrawn with
-    /// the reason, and questions as of an earlier time still show them. Cannot be undone.
-    Void(void::Arguments),
-    /// What was voided of a patient: when, by whom, why, and whether the twin has been freed of it.
-    Voids {
-        /// The patient's id.
-        patient: String,
-        /// As JSON, with the field names of `PatientVoid` in proto/v1/operator.proto.
-        #[arg(long)]
-        json: bool,
-    },
-    /// The patient agrees (again): devices are read from now on as they were assigned before.
-    Resume {
-        /// The patient's id.
-        patient: String,
     },
 }
 
@@ -395,7 +332,15 @@ pub fn run(args: Args) -> Result<()> {
                 crate::stages::write(&file).context("--stage-times")
             })
         }
-        Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
+        Command::Worklist(asked) => runtime.block_on(look::worklist(asked, &dir, clock)),
+        Command::Watch(asked) => runtime.block_on(look::watch(asked, &dir, clock)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let name = "vitaltwin-aggregator";
+            clap_complete::generate(shell, &mut Args::command(), name, &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Patient(command) => runtime.block_on(patient::run(command, dir, clock)),
         Command::Fact(command) => runtime.block_on(fact::run(command, &dir, clock)),
         Command::Alert(command) => runtime.block_on(alert::run(command, &dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
@@ -468,60 +413,6 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
-async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Result<()> {
-    let mut office = Office::open(dir, clock).await?;
-    let answer = match command {
-        PatientCommand::Add { name, test_data } => office
-            .add_patient(&name, test_data)
-            .await
-            .map(|patient| patient.patient + "\n"),
-        PatientCommand::List { json } => match office.patients().await {
-            Ok(patients) if json => show::json(&show::patients_json(&patients)),
-            Ok(patients) => Ok(show::patients(&patients)),
-            Err(error) => Err(error),
-        },
-        PatientCommand::Assign {
-            patient,
-            gateway,
-            devices,
-            end: _,
-        } => office
-            .assign(&patient, &gateway, &devices)
-            .await
-            .map(|assigned| show::assigned(&assigned)),
-        PatientCommand::Pause { patient } => office
-            .set_collection(&patient, Collection::Paused, false)
-            .await
-            .map(|()| "paused: no device is read until `patient resume`\n".into()),
-        PatientCommand::Withdraw {
-            patient,
-            erase_unsent,
-        } => office
-            .set_collection(&patient, Collection::Withdrawn, erase_unsent)
-            .await
-            .map(|()| "withdrawn: no device is read any more\n".into()),
-        PatientCommand::Void(arguments) => office
-            .void(arguments.into())
-            .await
-            .map(|voided| void::done(&voided)),
-        PatientCommand::Voids { patient, json } => match office.voids(&patient).await {
-            Ok(voids) if json => show::json(&void::list_json(&voids)),
-            Ok(voids) => Ok(void::list(&voids)),
-            Err(error) => Err(error),
-        },
-        PatientCommand::RotateKey { patient } => office
-            .rotate_key(&patient)
-            .await
-            .map(|rotated| show::rotated(&rotated)),
-        PatientCommand::Resume { patient } => office
-            .set_collection(&patient, Collection::Given, false)
-            .await
-            .map(|()| "devices are read from now on\n".into()),
-    };
-    office.close().await;
-    print(&answer?)
-}
-
 async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {
     let name = certificate::name_of("NAME", name)?;
     let own = role == Role::Operator && certificate::operator_of(&dir).as_deref() == Some(name);
@@ -582,7 +473,8 @@ fn word(name: &str) -> String {
 }
 
 fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    // Colours for a terminal that wants them (NO_COLOR, TERM, CLICOLOR), nothing but text for all else.
+    let mut out = anstream::AutoStream::auto(std::io::stdout()).lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .context("standard output")
