@@ -29,5 +29,6 @@ pub mod registry;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;
+pub mod staff;
 mod stages;
 pub mod vault;

@@ -107,6 +107,9 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
         .wait_decoded(40, crate::paths::LONG)
         .await?;
     let page = world.centre.ready()?.page.clone();
+    world
+        .centre
+        .cli(&["person", "add", "browser", "--role", "supervisor"])?;
     let shots = shots()?;
     let run = |mode: &[&str]| -> Result<()> {
         let link = world.centre.cli(&["sign-in", "browser"])?;

@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod init;
 mod office;
+mod people;
 mod show;
 mod show_past;
 mod telemetry;
@@ -51,6 +52,7 @@ A first centre:
                                                                  prints a token: give it to `vitaltwin-agent enrol`
   vitaltwin-aggregator --dir centre gateway list                 the gateway's id, and whether it has enrolled
   vitaltwin-aggregator --dir centre patient assign p-... --gateway g-... --device AA:BB:CC:DD:EE:FF
+  vitaltwin-aggregator --dir centre person add \"Dr Smith\" --role supervisor
   vitaltwin-aggregator --dir centre sign-in \"Dr Smith\"            prints a one-time link to the page
 
 Research software, not a medical device.";
@@ -125,9 +127,15 @@ enum Command {
     /// Telemedicine platforms: add, revoke.
     #[command(subcommand)]
     Platform(PlatformCommand),
+    /// People who sign in at the page: add, list, role, revoke.
+    #[command(subcommand)]
+    Person(people::PersonCommand),
+    /// Teams, which look after patients: add, list, join, leave, take, release, remove.
+    #[command(subcommand)]
+    Team(people::TeamCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn {
-        /// Who it is for; their acts are recorded under this name.
+        /// Who it is for: somebody of `person list`.
         person: String,
     },
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
@@ -415,18 +423,14 @@ pub fn run(args: Args) -> Result<()> {
             certificate::add_platform(&dir, &name, &out, clock)
         }
         Command::Platform(PlatformCommand::Revoke { name }) => {
-            runtime.block_on(revoke(Role::Platform, &name, dir, clock))
+            runtime.block_on(certificate::revoke(Role::Platform, &name, dir, clock))
         }
         Command::Operator(OperatorCommand::Revoke { name }) => {
-            runtime.block_on(revoke(Role::Operator, &name, dir, clock))
+            runtime.block_on(certificate::revoke(Role::Operator, &name, dir, clock))
         }
-        Command::SignIn { person } => runtime.block_on(async {
-            let mut office = Office::open(dir, clock).await?;
-            let signed = office.sign_in(&person).await;
-            office.close().await;
-            let (link, fingerprint) = signed?;
-            print(&show::sign_in(&link, &fingerprint))
-        }),
+        Command::Person(command) => runtime.block_on(people::person(command, dir, clock)),
+        Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
+        Command::SignIn { person } => runtime.block_on(people::sign_in(&person, dir, clock)),
         Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
         Command::Replay {
@@ -531,20 +535,6 @@ async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Resul
     };
     office.close().await;
     print(&answer?)
-}
-
-async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {
-    let name = certificate::name_of("NAME", name)?;
-    let own = role == Role::Operator && certificate::operator_of(&dir).as_deref() == Some(name);
-    let mut office = Office::open(dir, clock).await?;
-    let revoked = office.revoke_certificate(role, name).await;
-    office.close().await;
-    revoked?;
-    if own {
-        let hint = "this was the operator of this directory: remove operator/cert.pem and run `init --operator` with another name";
-        writeln!(std::io::stderr(), "{hint}").context("standard error")?;
-    }
-    print(&show::refused(role, name))
 }
 
 async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {

@@ -11,11 +11,11 @@
 //! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
 
 use proto::cert::Role;
-use proto::v1::Collection;
+use proto::v1::{Collection, StaffRole};
 use vitals::{ContextId, SourceId, StreamId, Time};
 
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
-use super::entry::{CareAct, Entry, Position};
+use super::entry::{CareAct, Entry, Position, TeamAct};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -203,6 +203,8 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Voided { .. } => 19,
         Entry::Moved { .. } => 20,
         Entry::VoidSettled { .. } => 23,
+        Entry::Person { .. } => 24,
+        Entry::Team { .. } => 25,
     }
 }
 
@@ -401,6 +403,16 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             out.extend_from_slice(&readings.to_be_bytes());
             put(out, &body.0);
         }
+        Entry::Person { person, role, by } => {
+            put(out, person.as_bytes());
+            out.push(role_number(*role));
+            put(out, by.as_bytes());
+        }
+        Entry::Team { team, act, by } => {
+            put(out, team.as_bytes());
+            write_team_act(act, out);
+            put(out, by.as_bytes());
+        }
     }
 }
 
@@ -531,6 +543,16 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             void: Position(r.u64("position")?),
             patient: r.patient()?,
         },
+        24 => Entry::Person {
+            person: r.text("person")?,
+            role: role(r.byte("role")?)?,
+            by: r.text("by")?,
+        },
+        25 => Entry::Team {
+            team: r.text("team")?,
+            act: read_team_act(r)?,
+            by: r.text("by")?,
+        },
         _ => return Err(DecodeError::Field("kind")),
     })
 }
@@ -578,6 +600,56 @@ fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
     })
 }
 
+fn write_team_act(act: &TeamAct, out: &mut Vec<u8>) {
+    let (number, who) = match act {
+        TeamAct::Made => (1, None),
+        TeamAct::Ended => (2, None),
+        TeamAct::Joined(person) => (3, Some(person.as_str())),
+        TeamAct::Left(person) => (4, Some(person.as_str())),
+        TeamAct::Took(patient) => (5, Some(patient.reveal())),
+        TeamAct::Released(patient) => (6, Some(patient.reveal())),
+    };
+    out.push(number);
+    if let Some(who) = who {
+        put(out, who.as_bytes());
+    }
+}
+
+fn read_team_act(r: &mut Reader<'_>) -> Result<TeamAct, DecodeError> {
+    Ok(match r.byte("act")? {
+        1 => TeamAct::Made,
+        2 => TeamAct::Ended,
+        3 => TeamAct::Joined(r.text("person")?),
+        4 => TeamAct::Left(r.text("person")?),
+        5 => TeamAct::Took(r.patient()?),
+        6 => TeamAct::Released(r.patient()?),
+        _ => return Err(DecodeError::Field("act")),
+    })
+}
+
+const fn role_number(role: StaffRole) -> u8 {
+    match role {
+        StaffRole::Unspecified => 0,
+        StaffRole::Viewer => 1,
+        StaffRole::Nurse => 2,
+        StaffRole::Doctor => 3,
+        StaffRole::Supervisor => 4,
+        StaffRole::Administrator => 5,
+    }
+}
+
+const fn role(number: u8) -> Result<StaffRole, DecodeError> {
+    Ok(match number {
+        0 => StaffRole::Unspecified,
+        1 => StaffRole::Viewer,
+        2 => StaffRole::Nurse,
+        3 => StaffRole::Doctor,
+        4 => StaffRole::Supervisor,
+        5 => StaffRole::Administrator,
+        _ => return Err(DecodeError::Field("role")),
+    })
+}
+
 const fn collection_number(collection: Collection) -> u8 {
     match collection {
         Collection::Unspecified | Collection::Given => 1,
@@ -609,6 +681,22 @@ mod tests {
 
     fn gateway() -> GatewayId {
         GatewayId::parse("g-1").expect("fine id")
+    }
+
+    fn person(role: StaffRole) -> Entry {
+        Entry::Person {
+            person: "ann".into(),
+            role,
+            by: "olga".into(),
+        }
+    }
+
+    fn team(act: TeamAct) -> Entry {
+        Entry::Team {
+            team: "ward 3".into(),
+            act,
+            by: "olga".into(),
+        }
     }
 
     fn care(act: CareAct, text: SealedText) -> Entry {
@@ -722,6 +810,14 @@ mod tests {
                 void: Position(4),
                 patient: patient(),
             },
+            person(StaffRole::Unspecified),
+            person(StaffRole::Administrator),
+            team(TeamAct::Made),
+            team(TeamAct::Ended),
+            team(TeamAct::Joined("ann".into())),
+            team(TeamAct::Left("ann".into())),
+            team(TeamAct::Took(patient())),
+            team(TeamAct::Released(patient())),
             Entry::SetAside {
                 gateway: gateway(),
                 context,

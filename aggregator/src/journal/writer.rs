@@ -318,6 +318,8 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::CertificateRevoked { .. }
         | Entry::Collection { .. }
         | Entry::Voided { .. }
+        | Entry::Person { .. }
+        | Entry::Team { .. }
         | Entry::VoidSettled { .. } => 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,

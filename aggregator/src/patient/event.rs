@@ -187,6 +187,8 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::Tick
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
+        | Entry::Person { .. }
+        | Entry::Team { .. }
         | Entry::Configured { .. } => Meaning::Nothing,
     }
 }

@@ -335,6 +335,8 @@ impl Keeper for Books {
             | Entry::Tick
             | Entry::Quarantined { .. }
             | Entry::Voided { .. }
+            | Entry::Person { .. }
+            | Entry::Team { .. }
             | Entry::Moved { .. } => {}
         }
     }
@@ -398,6 +400,8 @@ impl Keeper for Books {
             | Entry::CertificateRevoked { .. }
             | Entry::Configured { .. }
             | Entry::Collection { .. }
+            | Entry::Person { .. }
+            | Entry::Team { .. }
             | Entry::VoidSettled { .. } => return None,
         };
         Some(Arc::new(opened))

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proto::cert::Role;
 use proto::seal::{KeyId, PatientPublic};
-use proto::v1::Collection;
+use proto::v1::{Collection, StaffRole};
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
@@ -142,6 +142,12 @@ impl Canonical for Registry {
         self.totals.encode(to);
         self.voids.encode(to);
         self.voidings.encode(to);
+        let people = self.people.iter();
+        let people: Vec<(String, i32)> = people
+            .map(|(name, role)| (name.clone(), i32::from(*role)))
+            .collect();
+        people.encode(to);
+        self.teams.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -168,8 +174,21 @@ impl Canonical for Registry {
             } else {
                 Canonical::decode(from)?
             },
-            // or here.
+            // here,
             voidings: if from.is_empty() {
+                BTreeMap::new()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            people: if from.is_empty() {
+                BTreeMap::new()
+            } else {
+                let people: Vec<(String, i32)> = Canonical::decode(from)?;
+                let role = |(name, role)| Some((name, StaffRole::try_from(role).ok()?));
+                people.into_iter().map(role).collect::<Option<_>>()?
+            },
+            teams: if from.is_empty() {
                 BTreeMap::new()
             } else {
                 Canonical::decode(from)?

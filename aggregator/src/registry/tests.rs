@@ -1,6 +1,7 @@
 //! The registry as a fold: the same log gives the same registry, and what was taken away stays away.
 
 use super::*;
+use crate::journal::TeamAct;
 
 fn patient() -> PatientId {
     PatientId::parse("p-1").expect("fine id")
@@ -309,4 +310,70 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     registry.apply(Position(6), &settled(4));
     assert_eq!(at(&registry), [Some(Position(6)); 2]);
     assert_eq!(registry.needs_the_log_at(), Position(6));
+}
+
+#[test]
+fn people_and_teams_are_as_the_log_says_and_come_back_from_a_snapshot() {
+    use proto::v1::StaffRole;
+    use twin::canonical::{Canonical as _, read};
+
+    let person = |name: &str, role| Entry::Person {
+        person: name.into(),
+        role,
+        by: "olga".into(),
+    };
+    let team = |name: &str, act| Entry::Team {
+        team: name.into(),
+        act,
+        by: "olga".into(),
+    };
+    let joined = |name: &str| TeamAct::Joined(name.into());
+    let other = PatientId::parse("p-2").expect("fine id");
+    let registry = fold(&[
+        person("ann", StaffRole::Nurse),
+        person("ben", StaffRole::Doctor),
+        team("ward", joined("ann")),
+        team("ward", TeamAct::Made),
+        team("ward", joined("ann")),
+        team("ward", joined("ben")),
+        team("ward", TeamAct::Took(patient())),
+        team("home", TeamAct::Made),
+        team("home", joined("ann")),
+        team("home", TeamAct::Took(patient())),
+        team("home", TeamAct::Took(other.clone())),
+        team("night", TeamAct::Made),
+        team("night", joined("ann")),
+        team("night", TeamAct::Ended),
+        person("ann", StaffRole::Supervisor),
+        person("ben", StaffRole::Unspecified),
+        person("ben", StaffRole::Administrator),
+        team("home", TeamAct::Released(patient())),
+    ]);
+    assert_eq!(registry.role_of("ann"), Some(StaffRole::Supervisor));
+    assert_eq!(registry.role_of("ben"), None, "taken back is taken back");
+    let wards = registry.wards_of("ann");
+    let all: Vec<_> = wards.iter().flat_map(|ward| ward.iter()).collect();
+    assert_eq!(all, [&other, &patient()]);
+    assert!(
+        registry.wards_of("ben").is_empty(),
+        "no team keeps who left for good"
+    );
+    assert_eq!(registry.teams().count(), 2);
+
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    let again: Registry = read(&bytes).expect("what was written");
+    assert_eq!(
+        again.people().collect::<Vec<_>>(),
+        registry.people().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        again.teams().collect::<Vec<_>>(),
+        registry.teams().collect::<Vec<_>>()
+    );
+    // Of an earlier program, which knew nothing of them.
+    let mut none = Vec::new();
+    Registry::default().encode(&mut none);
+    let earlier = &none[..none.len() - 8];
+    assert!(read::<Registry>(earlier).is_some_and(|of| of.people().count() == 0));
 }

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use proto::tls::{Identity, Role};
 use proto::v1;
+use proto::v1::StaffRole;
 use proto::v1::alert_service_server::AlertServiceServer;
 use proto::v1::context_service_server::ContextServiceServer;
 use proto::v1::history_service_server::HistoryServiceServer;
@@ -43,7 +44,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::journal::Journal;
 use crate::patient::Patients;
-use crate::registry::{Books, Voided};
+use crate::registry::{Books, Voided, Wards};
 use access::Access;
 use front::Front;
 use grpc::alert::AlertsApi;
@@ -163,6 +164,9 @@ pub trait Directory: Send + Sync {
 
     /// What was voided in the patient's log.
     fn voids(&self, patient: &PatientId) -> Vec<Voided>;
+
+    /// What a person does here, and whom each of their teams looks after; `None`: they are nobody, or no longer.
+    fn person(&self, name: &str) -> Option<(StaffRole, Wards)>;
 }
 
 impl Directory for Books {
@@ -177,6 +181,12 @@ impl Directory for Books {
                 self.registry().is_revoked(role, &identity.name)
             }
         }
+    }
+
+    fn person(&self, name: &str) -> Option<(StaffRole, Wards)> {
+        let registry = self.registry();
+        let role = registry.role_of(name)?;
+        Some((role, registry.wards_of(name)))
     }
 
     fn voids(&self, patient: &PatientId) -> Vec<Voided> {

@@ -32,7 +32,8 @@ use super::guard;
 use super::peer::PeerIdentity;
 use super::signin::SignInError;
 use crate::counters::Refused;
-use crate::gate::Kind;
+use crate::gate::{Kind, Role};
+use crate::staff;
 
 /// `__Host-`: the browser keeps it for this host, this path and TLS alone.
 const COOKIE: &str = "__Host-vitaltwin";
@@ -274,6 +275,7 @@ fn foreign_form(headers: &HeaderMap, uri: &Uri) -> bool {
 #[derive(Serialize)]
 struct Session {
     person: String,
+    role: &'static str,
     now_us: i64,
     rate: f64,
     test_clock: String,
@@ -296,6 +298,11 @@ async fn session(
     let actor = page.access.actor(&caller);
     let clock = page.access.clock();
     Json(Session {
+        role: match &actor.role {
+            Role::Person(person) => staff::role_name(person.role),
+            // Whoever comes with a certificate may do at the page what operators may.
+            Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Platform(_) => "",
+        },
         person: actor.name(),
         now_us: clock.now().as_micros(),
         rate: page.access.sign_in().rate(),

@@ -53,6 +53,8 @@ export interface Watcher {
   /** An event carried this known time, milliseconds. */
   known(ms: number): void;
   signedOut(): void;
+  /** The stream ended because a right did, or whose patients one has: the session says what holds now. */
+  rightsChanged(): void;
 }
 
 export async function watchTwins(watcher: Watcher, signal: AbortSignal): Promise<void> {
@@ -102,9 +104,10 @@ function common(watcher: Watcher, link: (link: Link) => void) {
     random: Math.random,
     wait: waitOrOnline,
     fatal: (error: unknown) => {
-      const over = ConnectError.from(error).code === Code.Unauthenticated;
-      if (over) watcher.signedOut();
-      return over;
+      const { code } = ConnectError.from(error);
+      if (code === Code.Unauthenticated) watcher.signedOut();
+      else if (code === Code.PermissionDenied || code === Code.Aborted) watcher.rightsChanged();
+      return code === Code.Unauthenticated;
     },
   };
 }

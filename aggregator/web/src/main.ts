@@ -6,7 +6,7 @@ import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
 import type { Alert, Coverage, Kind, PatientFact, Session, WaveBlock } from "./model.ts";
 import { KEYS } from "./prefs.ts";
-import { announcements, health, openAlerts, reduce, START, type Action, type State } from "./store.ts";
+import { announcements, health, mayAct, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
 import { CentreClock } from "./time.ts";
@@ -17,6 +17,7 @@ import { Ask } from "./views/ask.ts";
 import { HandoverView } from "./views/handover.ts";
 import { patientLink, type App, type NewFact, type View } from "./views/parts.ts";
 import { PatientView } from "./views/patient.ts";
+import { NoPatientsView } from "./views/nopatients.ts";
 import { Shell } from "./views/shell.ts";
 import { Ringer } from "./views/ringer.ts";
 import { askHelp, askSettings } from "./views/settings.ts";
@@ -33,6 +34,9 @@ const PAST_ALERTS = 200;
 
 type Route = "worklist" | "alerts" | "handover" | "wall";
 const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall" };
+
+/** Commands that are acts of a person about an alert. */
+const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "silence"]);
 
 const local = () => performance.now();
 
@@ -147,9 +151,16 @@ class Page implements App {
         this.#signOut();
         return;
       }
+      const before = this.state.session;
+      if (before !== null && (before.role !== answer.session.role || before.person !== answer.session.person)) {
+        // What was shown may not be seen any more: nothing of it stays.
+        location.reload();
+        return;
+      }
       this.#tellClock(answer.session, answer.answered - answer.roundTrip / 2);
       this.#act({ type: "session", session: answer.session, roundTrip: answer.roundTrip });
-      if (this.#streams === null) this.#openStreams();
+      // Who runs the centre has no patient to watch.
+      if (this.#streams === null && answer.session.role !== "administrator") this.#openStreams();
     } catch {
       // Not reachable: the streams say so too, and both try again.
       this.#signedOut.unreachable(true);
@@ -171,6 +182,7 @@ class Page implements App {
       },
       known: (ms) => this.#clock.observed(ms, local(), this.state.session?.testClock !== ""),
       signedOut: () => this.#signOut(),
+      rightsChanged: () => void this.#askSession(),
     };
     void api.watchTwins(watcher, signal);
     void api.watchAlerts(watcher, signal);
@@ -238,6 +250,10 @@ class Page implements App {
   #command(command: Command): void {
     const at = document.activeElement?.closest<HTMLElement>("[data-alert]")?.dataset["alert"];
     const alert = at === undefined ? undefined : this.state.alerts.get(at);
+    if (ACTS.has(command) && !mayAct(this.state)) {
+      this.say(texts.roles.looksOnly);
+      return;
+    }
     switch (command) {
       case "help":
         askHelp(this.ask);
@@ -318,6 +334,7 @@ class Page implements App {
     const signedIn = this.state.phase === "signed-in";
     if (this.state.phase === "starting") this.#view = null;
     else if (!signedIn) this.#view = this.#signedOut;
+    else if (this.state.session?.role === "administrator") this.#view = new NoPatientsView();
     else if (patient !== null) this.#view = new PatientView(this, patient);
     else if (route === "alerts") this.#view = new AlertsView(this);
     else if (route === "handover") this.#view = new HandoverView(this);

@@ -226,8 +226,12 @@ export interface Twin {
   readonly influences: readonly { readonly fact: string; readonly effect: string }[];
 }
 
+/** What somebody does here, as the centre calls it; empty: whatever an operator may. */
+export type Role = "viewer" | "nurse" | "doctor" | "supervisor" | "administrator" | "";
+
 export interface Session {
   readonly person: string;
+  readonly role: Role;
   /** Empty for the system clock. */
   readonly testClock: string;
   readonly fingerprint: string;

@@ -4,6 +4,7 @@ mod blocks;
 mod past;
 mod readers;
 mod rig;
+mod staff;
 mod void;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use prost::Message as _;
 use proto::tls::{Identity, Role};
 use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::twin_service_client::TwinServiceClient;
-use proto::v1::{self, alert_event, twin_event};
+use proto::v1::{self, StaffRole, alert_event, twin_event};
 use tonic::Code;
 use vitals::{PatientId, Time};
 
@@ -204,6 +205,7 @@ async fn the_page_shows_nothing_to_who_is_not_signed_in() {
         }
     }
     // Control: who is signed in sees the page and who they are.
+    rig.person("Ann", StaffRole::Supervisor).await;
     let cookie = rig.signed_in("Ann");
     let signed_in = [("cookie", cookie.as_str())];
     let response = rig
@@ -273,6 +275,7 @@ async fn a_link_signs_in_once_and_a_preview_burns_nothing() {
 async fn the_cookie_counts_for_the_own_page_only() {
     let rig = Rig::new().await;
     rig.patient("p-canary").await;
+    rig.person("Ann", StaffRole::Supervisor).await;
     let cookie = rig.signed_in("Ann");
     let (list, empty) = (
         "/vitaltwin.v1.TwinService/List",
@@ -314,6 +317,7 @@ async fn the_cookie_counts_for_the_own_page_only() {
 async fn signing_out_ends_open_streams_with_the_reason() {
     let rig = Rig::new().await;
     rig.patient("p-1").await;
+    rig.person("Ann", StaffRole::Supervisor).await;
     let code = rig.access.sign_in().create_code("Ann");
     let cookie = rig
         .access

@@ -50,6 +50,13 @@ export const de: Texts = {
     signOut: "Abmelden",
   },
 
+  roles: {
+    looksOnly: "Sie sind zum Zusehen angemeldet: Das muss jemand anderes tun.",
+    runsTitle: "Sie betreiben diese Zentrale",
+    runs: "Wer verwaltet, sieht nichts von Patienten. Patienten gehören zu den Teams, die sich um sie kümmern.",
+    runsHow: "An Personen, Teams, Gateways und Geräten wird auf der Kommandozeile gearbeitet:",
+  },
+
   connection: {
     live: "Live",
     connecting: "Verbinde",

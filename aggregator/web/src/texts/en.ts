@@ -34,6 +34,13 @@ export const en = {
     signOut: "Sign out",
   },
 
+  roles: {
+    looksOnly: "You are signed in to look: somebody else has to do this.",
+    runsTitle: "You run this centre",
+    runs: "Administrators see nothing of any patient. Patients belong to the teams that look after them.",
+    runsHow: "People, teams, gateways and devices are worked on at the command line:",
+  },
+
   connection: {
     live: "Live",
     connecting: "Connecting",
