@@ -61,6 +61,8 @@ pub struct Standing {
     pub until: Time,
     /// The proof was taken back.
     pub revoked: bool,
+    /// Nobody was there for a while: nothing of a patient is shown until the person proves again who they are.
+    pub locked: bool,
 }
 
 impl Standing {
@@ -68,6 +70,7 @@ impl Standing {
     pub const ALWAYS: Self = Self {
         until: Time::MAX,
         revoked: false,
+        locked: false,
     };
 }
 
@@ -178,6 +181,9 @@ pub enum Reason {
     /// The session or certificate ran out.
     #[error("the session or certificate has expired: sign in again, or renew the certificate")]
     Expired,
+    /// Nobody was there for a while.
+    #[error("this screen is locked: sign in again to see anything")]
+    Locked,
     /// Another tenant's.
     #[error("this belongs to another organisation")]
     OtherTenant,
@@ -239,6 +245,9 @@ pub fn decide(
     }
     if at >= actor.standing.until {
         return Decision::Deny(Reason::Expired);
+    }
+    if actor.standing.locked && kind != Kind::Page {
+        return Decision::Deny(Reason::Locked);
     }
     if actor.tenant != tenant {
         return Decision::Deny(Reason::OtherTenant);
@@ -462,17 +471,24 @@ mod tests {
         let ended = [
             (
                 Standing {
-                    until: Time::MAX,
                     revoked: true,
+                    ..Standing::ALWAYS
                 },
                 Reason::Revoked,
             ),
             (
                 Standing {
                     until: NOW,
-                    revoked: false,
+                    ..Standing::ALWAYS
                 },
                 Reason::Expired,
+            ),
+            (
+                Standing {
+                    locked: true,
+                    ..Standing::ALWAYS
+                },
+                Reason::Locked,
             ),
         ];
         for (standing, reason) in ended {
@@ -485,6 +501,12 @@ mod tests {
                     };
                     let got = decide(&who, Tenant::HOME, None, kind, purpose_of(kind), NOW);
                     let public = matches!(kind, Kind::Contract | Kind::Enrolment);
+                    // A locked session may go on to its lock.
+                    let page = reason == Reason::Locked && kind == Kind::Page;
+                    if page {
+                        assert_ne!(got, Decision::Deny(reason), "{role:?}");
+                        continue;
+                    }
                     let want = if public {
                         Decision::Allow
                     } else {
@@ -497,7 +519,7 @@ mod tests {
         // Control: one microsecond before its end the same standing holds.
         let last = Standing {
             until: NOW,
-            revoked: false,
+            ..Standing::ALWAYS
         };
         let who = Actor {
             standing: last,

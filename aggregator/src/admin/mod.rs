@@ -27,6 +27,7 @@ use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::registry::Books;
+use crate::serve::signin::Listed;
 use crate::vault::VaultError;
 
 pub use people::TeamChange;
@@ -89,6 +90,16 @@ pub trait Live: Send + Sync {
     /// The fold, if it stands still. Must be answered whatever the fold does.
     fn stands_still(&self) -> Option<Silence> {
         None
+    }
+
+    /// Who is signed in at the page, of one person or of all.
+    fn sessions(&self, _person: Option<&str>) -> Vec<Listed> {
+        Vec::new()
+    }
+
+    /// Ends sessions: that of this id, or all of a person. How many.
+    fn end_sessions(&self, _id: Option<&str>, _person: Option<&str>) -> usize {
+        0
     }
 
     /// A one-time sign-in link for a person; `None` when there is no page to sign in at.

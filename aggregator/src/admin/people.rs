@@ -6,7 +6,8 @@ use proto::v1::{self, StaffRole};
 use vitals::PatientId;
 
 use super::{Admin, AdminError};
-use crate::journal::{Entry, TeamAct};
+use crate::journal::{Entry, PasskeyAct, TeamAct};
+use crate::serve::signin::Listed;
 use crate::staff;
 
 /// People and teams of one centre.
@@ -97,6 +98,82 @@ impl Admin {
         Ok(self.describe_person(person, role))
     }
 
+    /// Makes the passkeys of somebody worth nothing and ends their sessions: their device is lost. How many of each.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn reset_person(&self, name: &str) -> Result<v1::ResetPersonResponse, AdminError> {
+        let _one = self.one_at_a_time.lock().await;
+        let person = self.person_named(name)?;
+        let ids: Vec<Vec<u8>> = {
+            let registry = self.parts.books.registry();
+            let theirs = registry.passkeys_of(&person);
+            theirs.map(|(id, _)| id.to_vec()).collect()
+        };
+        let removed = ids.iter().map(|id| {
+            let (person, id) = (person.clone(), id.clone());
+            let act = PasskeyAct::Removed;
+            Entry::Passkey { person, id, act }.into()
+        });
+        let removed: Vec<_> = removed.collect();
+        if !removed.is_empty() {
+            self.parts.journal.append(removed).await?;
+        }
+        Ok(v1::ResetPersonResponse {
+            passkeys: count(ids.len()),
+            sessions: count(self.parts.live.end_sessions(None, Some(&person))),
+        })
+    }
+
+    /// Who is signed in at the page; `person` empty: everybody.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub fn sessions(&self, person: &str) -> Result<Vec<v1::Session>, AdminError> {
+        let person = match person {
+            "" => None,
+            name => Some(self.person_named(name)?),
+        };
+        let sessions = self.parts.live.sessions(person.as_deref()).into_iter();
+        let one = |of: Listed| v1::Session {
+            id: of.id,
+            person: of.person,
+            how: of.how.as_str().into(),
+            began_us: of.began.as_micros(),
+            used_us: of.used.as_micros(),
+            address: of.address.to_string(),
+            browser: of.browser,
+            locked: of.locked,
+        };
+        Ok(sessions.map(one).collect())
+    }
+
+    /// Ends sessions, and their open streams within two seconds. How many.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn end_sessions(&self, id: &str, person: &str) -> Result<u32, AdminError> {
+        if id.is_empty() && person.is_empty() {
+            return Err(AdminError::Invalid {
+                field: "id",
+                remedy: "say which session, or whose".into(),
+            });
+        }
+        let person = match person {
+            "" => None,
+            name => Some(self.person_named(name)?),
+        };
+        let id = Some(id).filter(|id| !id.is_empty());
+        let ended = self.parts.live.end_sessions(id, person.as_deref());
+        if ended == 0 && id.is_some() {
+            return Err(AdminError::NotFound {
+                what: "session",
+                list: "session list",
+            });
+        }
+        Ok(count(ended))
+    }
+
     /// Everybody who was ever added.
     #[must_use]
     pub fn people(&self) -> Vec<v1::Person> {
@@ -120,6 +197,7 @@ impl Admin {
             name: name.to_owned(),
             role: role.into(),
             teams: teams.map(|(team, _)| team.to_owned()).collect(),
+            passkeys: count(registry.passkeys_of(name).count()),
         }
     }
 
@@ -244,6 +322,10 @@ impl Admin {
             .filter(|(patient, _)| !teams.iter().any(|(_, of)| of.patients.contains(patient)))
             .count()
     }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 pub(super) fn fit(field: &'static str, name: &str) -> Result<String, AdminError> {

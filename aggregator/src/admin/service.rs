@@ -10,13 +10,14 @@ use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AddPatientRequest, AddPersonRequest, AssignRequest, AssignResponse, CentreStatus,
     ChangeTeamRequest, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest,
-    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, ImportRecordsRequest,
-    ImportRecordsResponse, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest,
-    ListPeopleResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse,
-    Patient, Person, RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
-    RevokeGatewayResponse, RevokePersonRequest, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, SetCollectionResponse, SetRoleRequest, StatusRequest, Team,
-    VoidReadingsRequest, VoidReadingsResponse,
+    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest,
+    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
+    ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListSessionsRequest,
+    ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse,
+    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
+    RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, SetCollectionResponse,
+    SetRoleRequest, StatusRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
@@ -281,6 +282,32 @@ impl OperatorService for OperatorDoor {
         Ok(Response::new(ListTeamsResponse {
             teams: self.admin.teams(),
         }))
+    }
+
+    async fn reset_person(
+        &self,
+        request: Request<ResetPersonRequest>,
+    ) -> Result<Response<ResetPersonResponse>, Status> {
+        let reset = self.admin.reset_person(&request.into_inner().name).await;
+        reset.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let sessions = self.admin.sessions(&request.into_inner().person);
+        let sessions = sessions.map_err(status_of)?;
+        Ok(Response::new(ListSessionsResponse { sessions }))
+    }
+
+    async fn end_sessions(
+        &self,
+        request: Request<EndSessionsRequest>,
+    ) -> Result<Response<EndSessionsResponse>, Status> {
+        let EndSessionsRequest { id, person } = request.into_inner();
+        let ended = self.admin.end_sessions(&id, &person).map_err(status_of)?;
+        Ok(Response::new(EndSessionsResponse { ended }))
     }
 
     async fn create_sign_in(

@@ -127,12 +127,15 @@ enum Command {
     /// Telemedicine platforms: add, revoke.
     #[command(subcommand)]
     Platform(PlatformCommand),
-    /// People who sign in at the page: add, list, role, revoke.
+    /// People who sign in at the page: add, list, role, reset, revoke.
     #[command(subcommand)]
     Person(people::PersonCommand),
     /// Teams, which look after patients: add, list, join, leave, take, release, remove.
     #[command(subcommand)]
     Team(people::TeamCommand),
+    /// Who is signed in at the page: list, end. Needs the running centre.
+    #[command(subcommand)]
+    Session(people::SessionCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn {
         /// Who it is for: somebody of `person list`.
@@ -430,6 +433,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         Command::Person(command) => runtime.block_on(people::person(command, dir, clock)),
         Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
+        Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
         Command::SignIn { person } => runtime.block_on(people::sign_in(&person, dir, clock)),
         Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),

@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::Subcommand;
 use proto::clock::Clock;
 use proto::v1::{
-    AddPersonRequest, ChangeTeamRequest, ListPeopleRequest, ListTeamsRequest, Person,
-    RevokePersonRequest, SetRoleRequest, StaffRole, Team,
+    AddPersonRequest, ChangeTeamRequest, EndSessionsRequest, ListPeopleRequest,
+    ListSessionsRequest, ListTeamsRequest, Person, ResetPersonRequest, ResetPersonResponse,
+    RevokePersonRequest, Session, SetRoleRequest, StaffRole, Team,
 };
 use serde_json::{Value, json};
 
@@ -46,10 +47,37 @@ pub(super) enum PersonCommand {
         #[arg(value_parser = role)]
         role: StaffRole,
     },
+    /// Somebody's device is lost: their passkeys are worth nothing any more, and their sessions end.
+    Reset {
+        /// Who.
+        name: String,
+    },
     /// Take everything back from somebody, for good: sessions and open streams end within two seconds.
     Revoke {
         /// Who.
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// Who is signed in, since when, and from where.
+    List {
+        /// Of this person alone.
+        #[arg(long, value_name = "NAME")]
+        person: Option<String>,
+        /// As JSON, with the field names of `Session` in proto/v1/operator.proto.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session, or all of a person: open streams end within two seconds.
+    End {
+        /// As `session list` names it.
+        #[arg(required_unless_present = "person")]
+        id: Option<String>,
+        /// All of this person.
+        #[arg(long, value_name = "NAME", conflicts_with = "id")]
+        person: Option<String>,
     },
 }
 
@@ -131,6 +159,12 @@ pub(super) async fn person(command: PersonCommand, dir: CentreDir, clock: Clock)
                 staff::role_name(person.role())
             )
         }),
+        PersonCommand::Reset { name } => office.reset_person(&name).await.map(|reset| {
+            format!(
+                "{} passkeys are worth nothing any more, {} sessions are over\n",
+                reset.passkeys, reset.sessions
+            )
+        }),
         PersonCommand::Revoke { name } => office.revoke_person(&name).await.map(|person| {
             format!(
                 "everything is taken back from {}; the name is not given again\n",
@@ -171,6 +205,27 @@ pub(super) async fn team(command: TeamCommand, dir: CentreDir, clock: Clock) -> 
     } else {
         teams_text(&[changed])
     })
+}
+
+pub(super) async fn session(command: SessionCommand, dir: CentreDir, clock: Clock) -> Result<()> {
+    let mut office = Office::open(dir, clock).await?;
+    let answer = match command {
+        SessionCommand::List { person, json } => {
+            let listed = office.sessions(person.unwrap_or_default()).await;
+            match listed {
+                Ok(sessions) if json => show::json(&sessions.iter().map(session_json).collect()),
+                Ok(sessions) => Ok(sessions_text(&sessions)),
+                Err(error) => Err(error),
+            }
+        }
+        SessionCommand::End { id, person } => {
+            let (id, person) = (id.unwrap_or_default(), person.unwrap_or_default());
+            let ended = office.end_sessions(id, person).await;
+            ended.map(|ended| format!("{ended} sessions are over\n"))
+        }
+    };
+    office.close().await;
+    print(&answer?)
 }
 
 pub(super) async fn sign_in(person: &str, dir: CentreDir, clock: Clock) -> Result<()> {
@@ -215,11 +270,40 @@ fn teams_text(teams: &[Team]) -> String {
     teams.iter().map(one).collect()
 }
 
+fn sessions_text(sessions: &[Session]) -> String {
+    if sessions.is_empty() {
+        return "nobody is signed in\n".into();
+    }
+    let line = |of: &Session| {
+        let began = show::time(of.began_us);
+        let locked = if of.locked { ", locked" } else { "" };
+        format!(
+            "{}  {:<24} since {began} by {}{locked}, from {} {}\n",
+            of.id, of.person, of.how, of.address, of.browser
+        )
+    };
+    sessions.iter().map(line).collect()
+}
+
+fn session_json(of: &Session) -> Value {
+    json!({
+        "id": of.id,
+        "person": of.person,
+        "how": of.how,
+        "began_us": of.began_us,
+        "used_us": of.used_us,
+        "address": of.address,
+        "browser": of.browser,
+        "locked": of.locked,
+    })
+}
+
 fn person_json(person: &Person) -> Value {
     json!({
         "name": person.name,
         "role": staff::role_name(person.role()),
         "teams": person.teams,
+        "passkeys": person.passkeys,
     })
 }
 
@@ -257,6 +341,37 @@ impl Office {
                 let name = name.into();
                 let revoked = client.revoke_person(RevokePersonRequest { name }).await;
                 Ok(revoked.map_err(said)?.into_inner())
+            }
+        }
+    }
+
+    async fn reset_person(&mut self, name: &str) -> Result<ResetPersonResponse> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.reset_person(name).await?),
+            Self::Running(client) => {
+                let name = name.into();
+                let reset = client.reset_person(ResetPersonRequest { name }).await;
+                Ok(reset.map_err(said)?.into_inner())
+            }
+        }
+    }
+
+    async fn sessions(&mut self, person: String) -> Result<Vec<Session>> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.sessions(&person)?),
+            Self::Running(client) => {
+                let listed = client.list_sessions(ListSessionsRequest { person }).await;
+                Ok(listed.map_err(said)?.into_inner().sessions)
+            }
+        }
+    }
+
+    async fn end_sessions(&mut self, id: String, person: String) -> Result<u32> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.end_sessions(&id, &person)?),
+            Self::Running(client) => {
+                let ended = client.end_sessions(EndSessionsRequest { id, person }).await;
+                Ok(ended.map_err(said)?.into_inner().ended)
             }
         }
     }

@@ -15,7 +15,7 @@ use proto::v1::{Collection, StaffRole};
 use vitals::{ContextId, SourceId, StreamId, Time};
 
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
-use super::entry::{CareAct, Entry, Position, TeamAct};
+use super::entry::{CareAct, Entry, PasskeyAct, Position, TeamAct};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -205,6 +205,7 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::VoidSettled { .. } => 23,
         Entry::Person { .. } => 24,
         Entry::Team { .. } => 25,
+        Entry::Passkey { .. } => 26,
     }
 }
 
@@ -413,6 +414,11 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_team_act(act, out);
             put(out, by.as_bytes());
         }
+        Entry::Passkey { person, id, act } => {
+            put(out, person.as_bytes());
+            put(out, id);
+            write_passkey_act(act, out);
+        }
     }
 }
 
@@ -553,6 +559,11 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             act: read_team_act(r)?,
             by: r.text("by")?,
         },
+        26 => Entry::Passkey {
+            person: r.text("person")?,
+            id: r.bytes("id")?.to_vec(),
+            act: read_passkey_act(r)?,
+        },
         _ => return Err(DecodeError::Field("kind")),
     })
 }
@@ -627,6 +638,45 @@ fn read_team_act(r: &mut Reader<'_>) -> Result<TeamAct, DecodeError> {
     })
 }
 
+fn write_passkey_act(act: &PasskeyAct, out: &mut Vec<u8>) {
+    match act {
+        PasskeyAct::Added {
+            host,
+            key,
+            count,
+            label,
+            at,
+        } => {
+            out.push(1);
+            put(out, host.as_bytes());
+            put(out, key);
+            out.extend_from_slice(&count.to_be_bytes());
+            put(out, label.as_bytes());
+            put_time(out, *at);
+        }
+        PasskeyAct::Used(count) => {
+            out.push(2);
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+        PasskeyAct::Removed => out.push(3),
+    }
+}
+
+fn read_passkey_act(r: &mut Reader<'_>) -> Result<PasskeyAct, DecodeError> {
+    Ok(match r.byte("act")? {
+        1 => PasskeyAct::Added {
+            host: r.text("host")?,
+            key: r.bytes("key")?.to_vec(),
+            count: u32::from_be_bytes(r.array("count")?),
+            label: r.text("label")?,
+            at: r.time("at")?,
+        },
+        2 => PasskeyAct::Used(u32::from_be_bytes(r.array("count")?)),
+        3 => PasskeyAct::Removed,
+        _ => return Err(DecodeError::Field("act")),
+    })
+}
+
 const fn role_number(role: StaffRole) -> u8 {
     match role {
         StaffRole::Unspecified => 0,
@@ -688,6 +738,14 @@ mod tests {
             person: "ann".into(),
             role,
             by: "olga".into(),
+        }
+    }
+
+    fn passkey(act: PasskeyAct) -> Entry {
+        Entry::Passkey {
+            person: "ann".into(),
+            id: vec![9; 16],
+            act,
         }
     }
 
@@ -818,6 +876,15 @@ mod tests {
             team(TeamAct::Left("ann".into())),
             team(TeamAct::Took(patient())),
             team(TeamAct::Released(patient())),
+            passkey(PasskeyAct::Added {
+                host: "centre.example".into(),
+                key: vec![1; 66],
+                count: u32::MAX,
+                label: "phone".into(),
+                at: Time::from_micros(5),
+            }),
+            passkey(PasskeyAct::Used(7)),
+            passkey(PasskeyAct::Removed),
             Entry::SetAside {
                 gateway: gateway(),
                 context,

@@ -276,6 +276,37 @@ pub enum Entry {
         /// Who said so.
         by: String,
     },
+    /// A passkey of a person: with it they sign in at the page. Its private half is with them alone.
+    Passkey {
+        /// Whose.
+        person: String,
+        /// The credential's id.
+        id: Vec<u8>,
+        /// What became of it.
+        act: PasskeyAct,
+    },
+}
+
+/// What became of a passkey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasskeyAct {
+    /// It was made.
+    Added {
+        /// For pages of this host alone.
+        host: String,
+        /// As `serve::passkey` writes it.
+        key: Vec<u8>,
+        /// How often it had signed.
+        count: u32,
+        /// For its person.
+        label: String,
+        /// When, by the centre's clock.
+        at: Time,
+    },
+    /// It signed in; how often it has signed now.
+    Used(u32),
+    /// It is worth nothing any more.
+    Removed,
 }
 
 /// What changes about a team.

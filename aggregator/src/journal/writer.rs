@@ -320,6 +320,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Voided { .. }
         | Entry::Person { .. }
         | Entry::Team { .. }
+        | Entry::Passkey { .. }
         | Entry::VoidSettled { .. } => 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,

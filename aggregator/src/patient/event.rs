@@ -189,6 +189,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::CertificateRevoked { .. }
         | Entry::Person { .. }
         | Entry::Team { .. }
+        | Entry::Passkey { .. }
         | Entry::Configured { .. } => Meaning::Nothing,
     }
 }

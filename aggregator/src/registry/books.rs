@@ -337,6 +337,7 @@ impl Keeper for Books {
             | Entry::Voided { .. }
             | Entry::Person { .. }
             | Entry::Team { .. }
+            | Entry::Passkey { .. }
             | Entry::Moved { .. } => {}
         }
     }
@@ -402,6 +403,7 @@ impl Keeper for Books {
             | Entry::Collection { .. }
             | Entry::Person { .. }
             | Entry::Team { .. }
+            | Entry::Passkey { .. }
             | Entry::VoidSettled { .. } => return None,
         };
         Some(Arc::new(opened))

@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use proto::cert::Role;
 use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
-use proto::v1::{Collection, StaffRole};
+use proto::v1::Collection;
 use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
-pub use people::{Team, Wards};
+pub use people::{Passkey, Team, Wards};
 pub use ranges::RangeSet;
 pub use voids::{Voided, Voiding};
 
@@ -51,8 +51,7 @@ pub struct Registry {
     /// By patient, in the order of the log.
     voids: BTreeMap<PatientId, Vec<Voided>>,
     voidings: BTreeMap<PatientId, Vec<Voiding>>,
-    people: BTreeMap<String, StaffRole>,
-    teams: BTreeMap<String, Team>,
+    staff: people::Staff,
 }
 
 /// What the log holds.
@@ -324,8 +323,9 @@ impl Registry {
             }
             Entry::Voided { .. } => self.note_void(position, entry),
             Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
-            Entry::Person { person, role, .. } => self.note_person(person, *role),
-            Entry::Team { team, act, .. } => self.note_team(team, act),
+            Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
+            Entry::Team { team, act, .. } => self.staff.note_team(team, act),
+            Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proto::cert::Role;
 use proto::seal::{KeyId, PatientPublic};
-use proto::v1::{Collection, StaffRole};
+use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
+use super::people::Staff;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
 };
@@ -142,12 +143,7 @@ impl Canonical for Registry {
         self.totals.encode(to);
         self.voids.encode(to);
         self.voidings.encode(to);
-        let people = self.people.iter();
-        let people: Vec<(String, i32)> = people
-            .map(|(name, role)| (name.clone(), i32::from(*role)))
-            .collect();
-        people.encode(to);
-        self.teams.encode(to);
+        self.staff.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -181,15 +177,8 @@ impl Canonical for Registry {
                 Canonical::decode(from)?
             },
             // or here.
-            people: if from.is_empty() {
-                BTreeMap::new()
-            } else {
-                let people: Vec<(String, i32)> = Canonical::decode(from)?;
-                let role = |(name, role)| Some((name, StaffRole::try_from(role).ok()?));
-                people.into_iter().map(role).collect::<Option<_>>()?
-            },
-            teams: if from.is_empty() {
-                BTreeMap::new()
+            staff: if from.is_empty() {
+                Staff::default()
             } else {
                 Canonical::decode(from)?
             },

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use proto::clock::Clock;
 use proto::tls::{Identity, Role as CertificateRole};
 use proto::v1::StaffRole;
-use vitals::{GatewayId, PatientId, Time};
+use vitals::{GatewayId, PatientId};
 
 use super::Directory;
 use super::attendance::Attendance;
@@ -115,6 +115,7 @@ impl Access {
                         Standing {
                             until: identity.not_after,
                             revoked,
+                            locked: false,
                         },
                     )
                 }
@@ -142,8 +143,8 @@ impl Access {
                 wards: Vec::new(),
             };
             let standing = Standing {
-                until: Time::MAX,
                 revoked: true,
+                ..Standing::ALWAYS
             };
             (Role::Person(nobody), standing)
         })
@@ -169,6 +170,19 @@ impl Access {
             at,
         )
         .into_result()
+    }
+
+    /// May the caller know that some alert of this patient rings? So much a locked screen may, too: it says no more than
+    /// how urgent it is.
+    #[must_use]
+    pub fn may_hear(&self, caller: &Caller, patient: &PatientId) -> bool {
+        let mut actor = self.actor(caller);
+        actor.standing.locked = false;
+        let (kind, at) = (Kind::Alert, self.clock.now());
+        let purpose = gate::purpose_of(kind);
+        gate::decide(&actor, Tenant::HOME, Some(patient), kind, purpose, at)
+            .into_result()
+            .is_ok()
     }
 
     /// A mark of which patients the caller has, as [`gate::scope`] has it.

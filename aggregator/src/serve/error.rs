@@ -34,9 +34,11 @@ pub fn denied(reason: Reason) -> Status {
         Reason::NotSignedIn | Reason::Revoked | Reason::Expired => {
             Status::unauthenticated(reason.to_string())
         }
-        Reason::OtherTenant | Reason::RoleMayNot | Reason::NotTheirs | Reason::WrongPurpose => {
-            Status::permission_denied(reason.to_string())
-        }
+        Reason::Locked
+        | Reason::OtherTenant
+        | Reason::RoleMayNot
+        | Reason::NotTheirs
+        | Reason::WrongPurpose => Status::permission_denied(reason.to_string()),
     }
 }
 

@@ -67,6 +67,9 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/AddPerson"
         | "/vitaltwin.v1.OperatorService/SetRole"
         | "/vitaltwin.v1.OperatorService/RevokePerson"
+        | "/vitaltwin.v1.OperatorService/ResetPerson"
+        | "/vitaltwin.v1.OperatorService/ListSessions"
+        | "/vitaltwin.v1.OperatorService/EndSessions"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"
         | "/vitaltwin.v1.OperatorService/Status" => Kind::Administration,
         "/vitaltwin.v1.UplinkService/Exchange" => Kind::Uplink,

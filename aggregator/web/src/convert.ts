@@ -294,6 +294,11 @@ export function coverage(from: CoverageResponse): Coverage[] {
 }
 
 /** From the JSON of GET /session (README.md says what is in it). Unknown and missing fields are fine. */
+function count(list: unknown, place: number): number {
+  const value: unknown = Array.isArray(list) ? list[place] : undefined;
+  return typeof value === "number" ? value : 0;
+}
+
 /** A role that this page does not know may look, and the centre refuses what it may not. */
 function role(value: unknown): Role {
   if (value === undefined || value === "") return "";
@@ -313,5 +318,7 @@ export function session(json: unknown): Session {
     testData: from["test_data"] === true,
     now: now === null ? null : now / 1000,
     rate: number("rate"),
+    locked: from["locked"] === true,
+    ringing: { high: count(from["ringing"], 0), medium: count(from["ringing"], 1), low: count(from["ringing"], 2) },
   };
 }

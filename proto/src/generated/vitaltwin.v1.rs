@@ -4369,6 +4369,69 @@ pub struct Person {
     pub role: i32,
     #[prost(string, repeated, tag = "3")]
     pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many passkeys they have.
+    #[prost(uint32, tag = "4")]
+    pub passkeys: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetPersonRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetPersonResponse {
+    #[prost(uint32, tag = "1")]
+    pub passkeys: u32,
+    #[prost(uint32, tag = "2")]
+    pub sessions: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Session {
+    /// Names it; opens nothing.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+    /// "link" or "passkey".
+    #[prost(string, tag = "3")]
+    pub how: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub began_us: i64,
+    /// When the person was last heard of.
+    #[prost(int64, tag = "5")]
+    pub used_us: i64,
+    #[prost(string, tag = "6")]
+    pub address: ::prost::alloc::string::String,
+    /// What the browser says it is.
+    #[prost(string, tag = "7")]
+    pub browser: ::prost::alloc::string::String,
+    /// It shows nothing of a patient until the person proves again who they are.
+    #[prost(bool, tag = "8")]
+    pub locked: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSessionsRequest {
+    /// Empty: of everybody.
+    #[prost(string, tag = "1")]
+    pub person: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSessionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<Session>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsRequest {
+    /// One of the two, or both.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsResponse {
+    #[prost(uint32, tag = "1")]
+    pub ended: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddPersonRequest {
@@ -5076,6 +5139,31 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RevokePerson"));
             self.inner.unary(req, path, codec).await
         }
+        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        pub async fn reset_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetPersonRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetPersonResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ResetPerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ResetPerson"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn list_people(
             &mut self,
             request: impl tonic::IntoRequest<super::ListPeopleRequest>,
@@ -5170,6 +5258,56 @@ pub mod operator_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "CreateSignIn"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who is signed in at the page.
+        pub async fn list_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListSessions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends sessions, and with them their open streams, within two seconds.
+        pub async fn end_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/EndSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "EndSessions"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn status(
@@ -5309,6 +5447,14 @@ pub mod operator_service_server {
             &self,
             request: tonic::Request<super::RevokePersonRequest>,
         ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
+        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        async fn reset_person(
+            &self,
+            request: tonic::Request<super::ResetPersonRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetPersonResponse>,
+            tonic::Status,
+        >;
         async fn list_people(
             &self,
             request: tonic::Request<super::ListPeopleRequest>,
@@ -5335,6 +5481,22 @@ pub mod operator_service_server {
             request: tonic::Request<super::CreateSignInRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CreateSignInResponse>,
+            tonic::Status,
+        >;
+        /// Who is signed in at the page.
+        async fn list_sessions(
+            &self,
+            request: tonic::Request<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        >;
+        /// Ends sessions, and with them their open streams, within two seconds.
+        async fn end_sessions(
+            &self,
+            request: tonic::Request<super::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSessionsResponse>,
             tonic::Status,
         >;
         async fn status(
@@ -6098,6 +6260,51 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/vitaltwin.v1.OperatorService/ResetPerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResetPersonSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ResetPersonRequest>
+                    for ResetPersonSvc<T> {
+                        type Response = super::ResetPersonResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResetPersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::reset_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResetPersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/vitaltwin.v1.OperatorService/ListPeople" => {
                     #[allow(non_camel_case_types)]
                     struct ListPeopleSvc<T: OperatorService>(pub Arc<T>);
@@ -6264,6 +6471,96 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateSignInSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSessionsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListSessionsRequest>
+                    for ListSessionsSvc<T> {
+                        type Response = super::ListSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSessionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/EndSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndSessionsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::EndSessionsRequest>
+                    for EndSessionsSvc<T> {
+                        type Response = super::EndSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::end_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndSessionsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod past;
+mod proof;
 mod readers;
 mod rig;
 mod staff;
@@ -23,7 +24,7 @@ use vitals::{PatientId, Time};
 
 use super::front::Wire;
 use crate::journal::Entry;
-use rig::{HERE, Rig, alert_of, channel};
+use rig::{HERE, Rig, alert_of, channel, place};
 
 /// "/package.Service/Method" of every method of the contract, from its descriptors.
 pub(crate) fn contract_methods() -> Vec<String> {
@@ -322,7 +323,7 @@ async fn signing_out_ends_open_streams_with_the_reason() {
     let cookie = rig
         .access
         .sign_in()
-        .spend(&code, HERE)
+        .spend(&code, place())
         .expect("a fresh code");
     let key = rig.access.sign_in().session(&cookie).expect("a session");
     let caller = super::access::Caller {

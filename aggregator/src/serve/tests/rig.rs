@@ -31,13 +31,21 @@ use crate::registry::Books;
 use crate::serve::access::Access;
 use crate::serve::front::{Front, Wire};
 use crate::serve::peer::PeerIdentity;
-use crate::serve::signin::SignIn;
+use crate::serve::signin::{Place, SignIn};
 use crate::serve::tls::Port;
 use crate::serve::{About, Parts, front};
 use crate::vault::Vault;
 
 /// Where requests of tests come from.
 pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Where people of tests sign in.
+pub(super) fn place() -> Place {
+    Place {
+        address: HERE,
+        browser: String::new(),
+    }
+}
 
 pub(super) struct Rig {
     folder: Arc<tempfile::TempDir>,
@@ -295,7 +303,7 @@ impl Rig {
         let cookie = self
             .access
             .sign_in()
-            .spend(&code, HERE)
+            .spend(&code, place())
             .expect("a fresh code");
         format!("__Host-vitaltwin={cookie}")
     }
