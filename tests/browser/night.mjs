@@ -319,6 +319,8 @@ async function settings(page, centre) {
 /** Nobody was there for a while: nothing of a patient is left to read, and what rings is heard. */
 async function locked(page, centre) {
   await page.goto(`${centre.url}/#/patient/${centre.people[20].id}`);
+  // The words of the part before are German.
+  await page.reload();
   await page.locator(".tile").first().waitFor({ timeout: SOON });
   const names = await page.evaluate(() => document.body.innerText);
   ensure(names.includes(centre.people[20].name ?? centre.people[20].id), "control: the patient is named while the screen is open");

@@ -180,6 +180,9 @@ class Page implements App {
     if (this.#locked === null) {
       this.#signOut();
       if (this.ask.isOpen) this.ask.root.close();
+      this.ask.forget();
+      // The address may name a patient, too.
+      history.replaceState(null, "", location.pathname);
       this.#locked = new LockedView(() => location.reload());
     }
     for (const priority of ["high", "medium", "low"] as const) {
@@ -249,6 +252,7 @@ class Page implements App {
     this.trends.clear();
     this.#pending = [];
     this.#namedTwins = 0;
+    this.#shell.forget();
     this.#act({ type: "signed-out" });
   }
 

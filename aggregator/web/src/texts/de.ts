@@ -65,7 +65,7 @@ export const de: Texts = {
   locked: {
     title: "Dieser Bildschirm ist gesperrt",
     lock: "Bildschirm sperren",
-    lead: (person: string) => `${person} war eine Weile nicht hier. Über Patienten wird nichts gezeigt, bis eine neue Anmeldung kommt.`,
+    lead: (person: string) => `Gesperrt für ${person}. Über Patienten wird nichts gezeigt, bis sich jemand neu anmeldet.`,
     rings: (high: number, all: number) =>
       `${all === 1 ? "Ein Alarm wartet" : `${all} Alarme warten`} auf jemanden${high > 0 ? `, ${high} mit hoher Priorität` : ""}. Melden Sie sich an, um mehr zu sehen.`,
     how: "Alarme ertönen weiter, solange der Bildschirm gesperrt ist. Ohne Passkey öffnen Sie einen neuen Einmal-Link in diesem Browser.",

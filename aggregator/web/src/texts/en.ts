@@ -49,7 +49,7 @@ export const en = {
   locked: {
     title: "This screen is locked",
     lock: "Lock this screen",
-    lead: (person: string) => `${person} was not here for a while. Nothing about patients is shown until they sign in again.`,
+    lead: (person: string) => `Locked for ${person}. Nothing about patients is shown until somebody signs in again.`,
     rings: (high: number, all: number) =>
       `${all === 1 ? "An alert waits" : `${all} alerts wait`} for someone${high > 0 ? `, ${high} of high priority` : ""}. Sign in to see ${all === 1 ? "it" : "them"}.`,
     how: "Alarms go on sounding while the screen is locked. Without a passkey, open a new one-time link in this browser.",

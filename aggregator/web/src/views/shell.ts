@@ -205,6 +205,15 @@ export class Shell {
     }
   }
 
+  /** Nothing that was said about a patient stays in the document. */
+  forget(): void {
+    this.#polite.textContent = "";
+    this.#assertive.textContent = "";
+    this.#urgent.textContent = "";
+    set(this.#urgent, "href", null);
+    show(this.#urgent, false);
+  }
+
   say(words: string): void {
     this.#polite.textContent = words;
   }
