@@ -449,8 +449,12 @@ impl House {
         )
         .add_service(EnrolmentServiceServer::new(enrolment).max_decoding_message_size(REQUEST))
         .add_service(
-            OperatorServiceServer::new(OperatorDoor::new(Arc::clone(&admin), Arc::clone(&ingest)))
-                .max_decoding_message_size(REQUEST),
+            OperatorServiceServer::new(OperatorDoor::new(
+                Arc::clone(&admin),
+                Arc::clone(&ingest),
+                Arc::clone(&access),
+            ))
+            .max_decoding_message_size(REQUEST),
         );
         let told = self.patients.clone();
         let front = serve::front(self.reading(access, others));

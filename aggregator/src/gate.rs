@@ -2,14 +2,20 @@
 //!
 //! [`decide`] is a pure function of (actor, tenant, patient, kind, purpose, at). Every surface calls it: each
 //! gRPC call, each page request, each message of an open stream. Whatever can end an actor's rights while a
-//! stream is open (a session that is signed out, a certificate that is revoked or runs out) is in the actor's
-//! [`Standing`], which the caller reads afresh before each decision (`serve::access`).
+//! stream is open (a session that is signed out, a certificate that is revoked or runs out, another role) is in
+//! the actor, which the caller reads afresh before each decision (`serve::access`). Whom somebody's teams look
+//! after may change in the middle of a stream, too: [`scope`] says whether it did.
 //!
 //! Invariants: nothing is allowed that is not listed; anonymous actors get nothing of a patient; a reason for a
 //! refusal never tells whether a patient exists.
 //!
 //! Must not know: gRPC, HTTP, TLS, the journal, clocks.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proto::seal::crypto::Sha256;
+use proto::v1::StaffRole;
 use vitals::{GatewayId, PatientId, Time};
 
 /// Who owns patients and people. There is one tenant until tenants get an issue of their own; the parameter is
@@ -31,10 +37,21 @@ pub enum Role {
     Gateway(GatewayId),
     /// Runs the centre: an operator's certificate.
     Operator(String),
-    /// Looks after patients: signed in at the page.
-    Person(String),
+    /// Signed in at the page.
+    Person(Person),
     /// A telemedicine platform's certificate.
     Platform(String),
+}
+
+/// Somebody who works here, as of now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// What their acts are recorded under.
+    pub name: String,
+    /// What they do here.
+    pub role: StaffRole,
+    /// Whom each of their teams looks after.
+    pub wards: Vec<Arc<BTreeSet<PatientId>>>,
 }
 
 /// What can end an actor's rights, as of now.
@@ -44,6 +61,8 @@ pub struct Standing {
     pub until: Time,
     /// The proof was taken back.
     pub revoked: bool,
+    /// Nobody was there for a while: nothing of a patient is shown until the person proves again who they are.
+    pub locked: bool,
 }
 
 impl Standing {
@@ -51,6 +70,7 @@ impl Standing {
     pub const ALWAYS: Self = Self {
         until: Time::MAX,
         revoked: false,
+        locked: false,
     };
 }
 
@@ -80,7 +100,7 @@ impl Actor {
             Role::Anonymous => "anonymous".into(),
             Role::Gateway(gateway) => format!("gateway {gateway}"),
             Role::Operator(name) => format!("operator {name}"),
-            Role::Person(name) => name.clone(),
+            Role::Person(person) => person.name.clone(),
             Role::Platform(name) => format!("platform {name}"),
         }
     }
@@ -100,8 +120,12 @@ pub enum Kind {
     /// To silence a condition of a patient for a while, to say whose affair an alert is, or what is known about the
     /// patient: for those who look after the patients here.
     Duty,
+    /// What bends rules for one patient: limits of their own, an oxygen target.
+    Prescription,
     /// Who the patients are: display names and assignments.
     Directory,
+    /// Who works here, who belongs to which team, and whom it looks after.
+    Teams,
     /// Registry, tokens, status: running the centre.
     Administration,
     /// Writing sealed batches.
@@ -117,13 +141,15 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Twin,
         Self::Alert,
         Self::History,
         Self::Acknowledgement,
         Self::Duty,
+        Self::Prescription,
         Self::Directory,
+        Self::Teams,
         Self::Administration,
         Self::Uplink,
         Self::Enrolment,
@@ -155,12 +181,18 @@ pub enum Reason {
     /// The session or certificate ran out.
     #[error("the session or certificate has expired: sign in again, or renew the certificate")]
     Expired,
+    /// Nobody was there for a while.
+    #[error("this screen is locked: sign in again to see anything")]
+    Locked,
     /// Another tenant's.
     #[error("this belongs to another organisation")]
     OtherTenant,
     /// The role does not include it.
     #[error("this role may not do that: ask an operator of the centre")]
     RoleMayNot,
+    /// None of their teams looks after the patient, if there is one.
+    #[error("none of your teams looks after such a patient: ask a supervisor")]
+    NotTheirs,
     /// The purpose does not fit what is asked for.
     #[error("not for this purpose")]
     WrongPurpose,
@@ -192,8 +224,8 @@ impl Decision {
 /// May `actor` have `kind` of `patient` (`None`: of no patient in particular) of `tenant` for `purpose`, at
 /// time `at`?
 ///
-/// `patient` decides nothing yet: people and platforms see all patients of their tenant until care teams and
-/// consent get their issue. It is asked for each patient all the same.
+/// People have the patients of their teams, and of no others; supervisors have all, so that nobody's alert falls
+/// between teams. Operators and platforms have all patients of their tenant until consent by purpose gets its issue.
 pub fn decide(
     actor: &Actor,
     tenant: Tenant,
@@ -202,7 +234,6 @@ pub fn decide(
     purpose: Purpose,
     at: Time,
 ) -> Decision {
-    let _ = patient;
     if matches!(kind, Kind::Contract | Kind::Enrolment) {
         return Decision::Allow;
     }
@@ -215,6 +246,9 @@ pub fn decide(
     if at >= actor.standing.until {
         return Decision::Deny(Reason::Expired);
     }
+    if actor.standing.locked && kind != Kind::Page {
+        return Decision::Deny(Reason::Locked);
+    }
     if actor.tenant != tenant {
         return Decision::Deny(Reason::OtherTenant);
     }
@@ -224,41 +258,76 @@ pub fn decide(
     if !fits(kind, purpose) {
         return Decision::Deny(Reason::WrongPurpose);
     }
+    if let (Some(wards), Some(patient)) = (wards(&actor.role), patient)
+        && !wards.iter().any(|ward| ward.contains(patient))
+    {
+        return Decision::Deny(Reason::NotTheirs);
+    }
     Decision::Allow
 }
 
-/// The table of roles.
+/// Whom an actor's rights are limited to; `None`: to nobody.
+const fn wards(role: &Role) -> Option<&Vec<Arc<BTreeSet<PatientId>>>> {
+    match role {
+        Role::Person(person) => match person.role {
+            StaffRole::Supervisor | StaffRole::Administrator => None,
+            StaffRole::Unspecified | StaffRole::Viewer | StaffRole::Nurse | StaffRole::Doctor => {
+                Some(&person.wards)
+            }
+        },
+        Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Platform(_) => None,
+    }
+}
+
+/// A mark of whom an actor has: two are the same only if they have the same patients. `None`: all. A stream that was
+/// opened under one mark must not go on, nor be resumed, under another: it would lack those who came.
+#[must_use]
+pub fn scope(actor: &Actor) -> Option<[u8; 8]> {
+    let patients: BTreeSet<&PatientId> = wards(&actor.role)?
+        .iter()
+        .flat_map(|ward| ward.iter())
+        .collect();
+    let mut hash = Sha256::default();
+    for patient in patients {
+        hash.update(patient.reveal().as_bytes());
+        hash.update(b"\0");
+    }
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&hash.finish()[..8]);
+    Some(mark)
+}
+
+/// The table of roles. `ARCHITECTURE.md` has it for people.
 const fn role_includes(role: &Role, kind: Kind) -> bool {
     match role {
         Role::Anonymous => false,
         Role::Gateway(_) => matches!(kind, Kind::Uplink),
-        Role::Operator(_) => matches!(
-            kind,
-            Kind::Twin
-                | Kind::Alert
-                | Kind::History
-                | Kind::Acknowledgement
-                | Kind::Duty
-                | Kind::Directory
-                | Kind::Administration
-                | Kind::Page
-        ),
-        Role::Person(_) => matches!(
-            kind,
-            Kind::Twin
-                | Kind::Alert
-                | Kind::History
-                | Kind::Acknowledgement
-                | Kind::Duty
-                | Kind::Directory
-                | Kind::Page
-        ),
+        Role::Operator(_) => !matches!(kind, Kind::Uplink),
+        Role::Person(person) => staff_includes(person.role, kind),
         Role::Platform(_) => {
             matches!(
                 kind,
                 Kind::Twin | Kind::Alert | Kind::History | Kind::Acknowledgement
             )
         }
+    }
+}
+
+const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
+    match kind {
+        Kind::Twin | Kind::Alert | Kind::History => matches!(
+            role,
+            StaffRole::Viewer | StaffRole::Nurse | StaffRole::Doctor | StaffRole::Supervisor
+        ),
+        Kind::Acknowledgement | Kind::Duty => matches!(
+            role,
+            StaffRole::Nurse | StaffRole::Doctor | StaffRole::Supervisor
+        ),
+        Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
+        Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
+        Kind::Teams => matches!(role, StaffRole::Supervisor | StaffRole::Administrator),
+        Kind::Administration => matches!(role, StaffRole::Administrator),
+        Kind::Uplink | Kind::Enrolment | Kind::Contract => false,
     }
 }
 
@@ -279,10 +348,14 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::History
         | Kind::Acknowledgement
         | Kind::Duty
+        | Kind::Prescription
         | Kind::Directory => Purpose::Care,
-        Kind::Administration | Kind::Uplink | Kind::Enrolment | Kind::Contract | Kind::Page => {
-            Purpose::Operation
-        }
+        Kind::Teams
+        | Kind::Administration
+        | Kind::Uplink
+        | Kind::Enrolment
+        | Kind::Contract
+        | Kind::Page => Purpose::Operation,
     }
 }
 
@@ -305,27 +378,68 @@ mod tests {
             Role::Anonymous,
             Role::Gateway(GatewayId::parse("g-1").expect("a gateway id")),
             Role::Operator("o".into()),
-            Role::Person("p".into()),
             Role::Platform("x".into()),
+            person(StaffRole::Unspecified, &[]),
+            person(StaffRole::Viewer, &["p-1"]),
+            person(StaffRole::Nurse, &["p-1"]),
+            person(StaffRole::Doctor, &["p-1"]),
+            person(StaffRole::Supervisor, &[]),
+            person(StaffRole::Administrator, &[]),
         ]
+    }
+
+    fn id(patient: &str) -> PatientId {
+        PatientId::parse(patient).expect("a patient id")
+    }
+
+    /// Somebody whose only team looks after these.
+    fn person(role: StaffRole, ward: &[&str]) -> Role {
+        Role::Person(Person {
+            name: "p".into(),
+            role,
+            wards: vec![Arc::new(ward.iter().copied().map(id).collect())],
+        })
     }
 
     /// The whole table, written out: a change of rights is a change of this text.
     #[test]
     fn table() {
-        //                    anonymous gateway operator person platform
+        //    anonymous gateway operator platform | nobody viewer nurse doctor supervisor administrator
         let expected = [
-            (Kind::Twin, "--  no  yes  yes  yes"),
-            (Kind::Alert, "--  no  yes  yes  yes"),
-            (Kind::History, "--  no  yes  yes  yes"),
-            (Kind::Acknowledgement, "--  no  yes  yes  yes"),
-            (Kind::Duty, "--  no  yes  yes  no"),
-            (Kind::Directory, "--  no  yes  yes  no"),
-            (Kind::Administration, "--  no  yes  no  no"),
-            (Kind::Uplink, "--  yes  no  no  no"),
-            (Kind::Enrolment, "yes  yes  yes  yes  yes"),
-            (Kind::Contract, "yes  yes  yes  yes  yes"),
-            (Kind::Page, "--  no  yes  yes  no"),
+            (Kind::Twin, "--  no  yes  yes  no  yes  yes  yes  yes  no"),
+            (Kind::Alert, "--  no  yes  yes  no  yes  yes  yes  yes  no"),
+            (
+                Kind::History,
+                "--  no  yes  yes  no  yes  yes  yes  yes  no",
+            ),
+            (
+                Kind::Acknowledgement,
+                "--  no  yes  yes  no  no  yes  yes  yes  no",
+            ),
+            (Kind::Duty, "--  no  yes  no  no  no  yes  yes  yes  no"),
+            (
+                Kind::Prescription,
+                "--  no  yes  no  no  no  no  yes  yes  no",
+            ),
+            (
+                Kind::Directory,
+                "--  no  yes  no  no  yes  yes  yes  yes  yes",
+            ),
+            (Kind::Teams, "--  no  yes  no  no  no  no  no  yes  yes"),
+            (
+                Kind::Administration,
+                "--  no  yes  no  no  no  no  no  no  yes",
+            ),
+            (Kind::Uplink, "--  yes  no  no  no  no  no  no  no  no"),
+            (
+                Kind::Enrolment,
+                "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+            ),
+            (
+                Kind::Contract,
+                "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+            ),
+            (Kind::Page, "--  no  yes  no  no  yes  yes  yes  yes  yes"),
         ];
         assert_eq!(expected.map(|(kind, _)| kind), Kind::ALL);
         let patient = PatientId::parse("p-1");
@@ -357,17 +471,24 @@ mod tests {
         let ended = [
             (
                 Standing {
-                    until: Time::MAX,
                     revoked: true,
+                    ..Standing::ALWAYS
                 },
                 Reason::Revoked,
             ),
             (
                 Standing {
                     until: NOW,
-                    revoked: false,
+                    ..Standing::ALWAYS
                 },
                 Reason::Expired,
+            ),
+            (
+                Standing {
+                    locked: true,
+                    ..Standing::ALWAYS
+                },
+                Reason::Locked,
             ),
         ];
         for (standing, reason) in ended {
@@ -380,6 +501,12 @@ mod tests {
                     };
                     let got = decide(&who, Tenant::HOME, None, kind, purpose_of(kind), NOW);
                     let public = matches!(kind, Kind::Contract | Kind::Enrolment);
+                    // A locked session may go on to its lock.
+                    let page = reason == Reason::Locked && kind == Kind::Page;
+                    if page {
+                        assert_ne!(got, Decision::Deny(reason), "{role:?}");
+                        continue;
+                    }
                     let want = if public {
                         Decision::Allow
                     } else {
@@ -392,11 +519,11 @@ mod tests {
         // Control: one microsecond before its end the same standing holds.
         let last = Standing {
             until: NOW,
-            revoked: false,
+            ..Standing::ALWAYS
         };
         let who = Actor {
             standing: last,
-            ..actor(Role::Person("p".into()))
+            ..actor(person(StaffRole::Nurse, &[]))
         };
         let before = Time::from_micros(NOW.as_micros() - 1);
         assert_eq!(
@@ -407,7 +534,7 @@ mod tests {
 
     #[test]
     fn tenant_and_purpose_are_asked() {
-        let who = actor(Role::Person("p".into()));
+        let who = actor(person(StaffRole::Nurse, &[]));
         assert_eq!(
             decide(&who, Tenant(7), None, Kind::Twin, Purpose::Care, NOW),
             Decision::Deny(Reason::OtherTenant)
@@ -425,18 +552,69 @@ mod tests {
         );
     }
 
+    /// Every role, kind and patient: those of other teams are seen by nobody whom a team limits, and the refusal does
+    /// not tell whether there is such a patient.
     #[test]
-    fn reasons_do_not_tell_whether_a_patient_exists() {
+    fn the_patients_of_other_teams_are_nobodys_business() {
+        let (own, other, absent) = (id("p-1"), id("p-2"), id("p-404"));
+        let limited = [StaffRole::Viewer, StaffRole::Nurse, StaffRole::Doctor];
         for role in roles() {
             for kind in Kind::ALL {
                 let who = actor(role.clone());
-                let ask = |patient: Option<&PatientId>| {
-                    decide(&who, Tenant::HOME, patient, kind, purpose_of(kind), NOW)
+                let ask = |patient| {
+                    decide(
+                        &who,
+                        Tenant::HOME,
+                        Some(patient),
+                        kind,
+                        purpose_of(kind),
+                        NOW,
+                    )
                 };
-                let one = PatientId::parse("p-1");
-                let other = PatientId::parse("p-2");
-                assert_eq!(ask(one.as_ref()), ask(other.as_ref()));
+                assert_eq!(ask(&other), ask(&absent), "{role:?} {kind:?}");
+                let is_limited = matches!(&role, Role::Person(of) if limited.contains(&of.role));
+                let public = matches!(kind, Kind::Enrolment | Kind::Contract);
+                if is_limited && !public && ask(&own) == Decision::Allow {
+                    assert_eq!(
+                        ask(&other),
+                        Decision::Deny(Reason::NotTheirs),
+                        "{role:?} {kind:?}"
+                    );
+                } else {
+                    assert_eq!(ask(&other), ask(&own), "{role:?} {kind:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn the_scope_is_whom_one_has_and_nothing_else() {
+        let of = |role: Role| scope(&actor(role));
+        let nurse = |ward: &[&str]| of(person(StaffRole::Nurse, ward));
+        assert_eq!(of(person(StaffRole::Supervisor, &["p-1"])), None);
+        assert_eq!(of(Role::Operator("o".into())), None);
+        assert_eq!(
+            nurse(&["p-1", "p-2"]),
+            of(person(StaffRole::Viewer, &["p-2", "p-1"]))
+        );
+        let all = [
+            nurse(&[]),
+            nurse(&["p-1"]),
+            nurse(&["p-2"]),
+            nurse(&["p-1", "p-2"]),
+            nurse(&["p-1p-2"]),
+        ];
+        let different: BTreeSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+        // However many teams they come from.
+        let two = Role::Person(Person {
+            name: "q".into(),
+            role: StaffRole::Nurse,
+            wards: vec![
+                Arc::new([id("p-1")].into()),
+                Arc::new([id("p-1"), id("p-2")].into()),
+            ],
+        });
+        assert_eq!(of(two), nurse(&["p-1", "p-2"]));
     }
 }

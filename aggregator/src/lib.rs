@@ -30,5 +30,6 @@ pub mod registry;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;
+pub mod staff;
 mod stages;
 pub mod vault;

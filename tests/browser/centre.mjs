@@ -335,12 +335,14 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     }
   }
 
+  /** What the session says of a locked screen; empty: it is open. */
+  let locked = {};
   const server = createServer((request, answer) => {
     const path = new URL(request.url, "http://x").pathname;
     if (path.startsWith("/vitaltwin.v1.")) return void answerCall(request, answer);
     if (path === "/session") {
       answer.writeHead(200, { ...SECURITY, "content-type": "application/json" });
-      return answer.end(JSON.stringify({ person: "Night nurse", now_us: Number(nowUs()), rate: 1, test_clock: "", ca_fingerprint: "made up", test_data: testData }));
+      return answer.end(JSON.stringify({ person: "Night nurse", now_us: Number(nowUs()), rate: 1, test_clock: "", ca_fingerprint: "made up", test_data: testData, ...locked }));
     }
     const file = path === "/" ? "index.html" : path.slice(1);
     try {
@@ -370,6 +372,10 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   }, everyMs);
 
   return {
+    /** The screen locks while so many alerts ring, of each priority; null: it is open again. */
+    lock(ringing) {
+      locked = ringing === null ? {} : { locked: true, ringing };
+    },
     url: `http://127.0.0.1:${server.address().port}`,
     people,
     alerts,

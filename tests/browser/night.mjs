@@ -316,6 +316,34 @@ async function settings(page, centre) {
   await page.evaluate(() => localStorage.clear());
 }
 
+/** Nobody was there for a while: nothing of a patient is left to read, and what rings is heard. */
+async function locked(page, centre) {
+  await page.goto(`${centre.url}/#/patient/${centre.people[20].id}`);
+  // The words of the part before are German.
+  await page.reload();
+  await page.locator(".tile").first().waitFor({ timeout: SOON });
+  const names = await page.evaluate(() => document.body.innerText);
+  ensure(names.includes(centre.people[20].name ?? centre.people[20].id), "control: the patient is named while the screen is open");
+  await page.keyboard.press("Shift");
+  centre.lock([0, 0, 0]);
+  await page.getByRole("heading", { level: 1, name: "This screen is locked" }).waitFor({ timeout: SOON });
+  const bursts = () => page.evaluate(() => Number(document.documentElement.dataset.bursts ?? 0));
+  const quiet = await bursts();
+  centre.lock([1, 0, 2]);
+  const at = performance.now();
+  await until(page, "a locked screen is not heard", SOON, (n) => Number(document.documentElement.dataset.bursts) > n, quiet);
+  tell(`from the centre's change to the sound of a locked screen: ${Math.round(performance.now() - at)} ms`);
+  await page.getByText("3 alerts wait for someone, 1 of high priority").waitFor({ timeout: SOON });
+  const left = await page.evaluate(() => document.documentElement.outerHTML + document.title);
+  const leaks = centre.people.flatMap(({ id, name }) => [id, name ?? id]).filter((words) => left.includes(words));
+  ensure(leaks.length === 0, `a locked screen still holds ${leaks}`);
+  await page.keyboard.press("w");
+  ensure((await page.locator(".row, .tile, .alert-card").count()) === 0, "a key opens something on a locked screen");
+  await survey(page, "locked", BOTH);
+  centre.lock(null);
+  await until(page, "the screen does not open", SOON, () => document.querySelectorAll(".row, .tile").length > 0);
+}
+
 async function brokenLine(page, centre) {
   await page.goto(`${centre.url}/#/`);
   await page.reload();
@@ -350,6 +378,8 @@ async function night(browser) {
     tell("patient: waveforms, facts, what was known then, a year");
     await settings(page, centre);
     tell("German, mmol/L, °F and the patient's zone; wall");
+    await locked(page, centre);
+    tell("locked: nothing of a patient, and heard all the same");
     await check(page, "busy night", complaints);
     await brokenLine(page, centre);
     tell("a broken line is said, and mends");

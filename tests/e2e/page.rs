@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use e2e::centre::Centre;
 
 fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -94,6 +95,70 @@ async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_
     Ok(())
 }
 
+/// A one-time link for somebody who was added.
+fn link(centre: &Centre, person: &str) -> Result<String> {
+    let said = centre.cli(&["sign-in", person])?;
+    let mut words = said.split_whitespace();
+    let link = words.find(|word| word.starts_with("https://"));
+    Ok(link.context("a link")?.to_owned())
+}
+
+/// Two patients, and a nurse who looks after one of them: link, passkey, lock, a copied passkey, another session ended; then
+/// her phone is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone() -> Result<()> {
+    if browser_is_absent() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let mut centre = Centre::init(&folder.path().join("centre"), &[])?;
+    centre.start().await?;
+    let own = centre.add_patient("Own Patient")?;
+    let other = centre.add_patient("Other Patient")?;
+    for command in [
+        ["person", "add", "Nina", "--role", "nurse"].as_slice(),
+        &["team", "add", "Ward"],
+        &["team", "join", "Ward", "nina"],
+        &["team", "take", "Ward", &own],
+    ] {
+        centre.cli(command)?;
+    }
+    let output = Command::new("node")
+        .arg(root().join("tests/browser/signin.mjs"))
+        .env("PAGE", centre.ready()?.page.trim_end_matches('/'))
+        .env("SIGN_IN", link(&centre, "Nina")?)
+        .env("OTHER", &other)
+        .env("SHOTS", shots()?)
+        .output()
+        .context("running node")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "signin.mjs:\n{said}{complained}");
+    eprintln!("{said}");
+    let json = |command: &[&str]| -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(&centre.cli(command)?)?)
+    };
+    let people = json(&["person", "list", "--json"])?;
+    let expected = serde_json::json!([
+        {"name": "Nina", "role": "nurse", "teams": ["Ward"], "passkeys": 1}
+    ]);
+    ensure!(people == expected, "{people}");
+    let teams = json(&["team", "list", "--json"])?;
+    let expected = serde_json::json!([{"name": "Ward", "people": ["Nina"], "patients": [own]}]);
+    ensure!(teams == expected, "{teams}");
+    let sessions = json(&["session", "list", "--json"])?;
+    ensure!(sessions[0]["how"] == "passkey", "{sessions}");
+    centre.cli(&["person", "reset", "Nina"])?;
+    let sessions = json(&["session", "list", "--json"])?;
+    ensure!(sessions == serde_json::json!([]), "{sessions}");
+    ensure!(json(&["person", "list", "--json"])?[0]["passkeys"] == 0);
+    ensure!(
+        centre.cli(&["sign-in", "nobody"]).is_err(),
+        "a link for who was not added"
+    );
+    centre.stop()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
     if browser_is_absent() {
@@ -107,14 +172,12 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
         .wait_decoded(40, crate::paths::LONG)
         .await?;
     let page = world.centre.ready()?.page.clone();
+    world
+        .centre
+        .cli(&["person", "add", "browser", "--role", "supervisor"])?;
     let shots = shots()?;
     let run = |mode: &[&str]| -> Result<()> {
-        let link = world.centre.cli(&["sign-in", "browser"])?;
-        let link = link
-            .split_whitespace()
-            .find(|word| word.starts_with("https://"))
-            .context("a link")?
-            .to_owned();
+        let link = link(&world.centre, "browser")?;
         let output = Command::new("node")
             .arg(root().join("tests/browser/page.mjs"))
             .args(mode)

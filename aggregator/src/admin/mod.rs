@@ -7,6 +7,7 @@
 //! the vault before its entry is; errors name the field and the remedy and never a patient's data. Must not know:
 //! gRPC, arguments, screens.
 
+mod people;
 mod remote;
 mod service;
 mod status;
@@ -26,8 +27,10 @@ use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::registry::Books;
+use crate::serve::signin::Listed;
 use crate::vault::VaultError;
 
+pub use people::TeamChange;
 pub use service::OperatorDoor;
 pub use status::HISTORY_STOPPED;
 pub use void::{MOST_VOIDED, Misattributed};
@@ -53,7 +56,7 @@ pub enum AdminError {
         remedy: String,
     },
     /// What it names does not exist.
-    #[error("{what}: there is none with this id; see `{list}`")]
+    #[error("{what}: there is none of this id or name; see `{list}`")]
     NotFound {
         /// "patient" or "gateway".
         what: &'static str,
@@ -89,6 +92,16 @@ pub trait Live: Send + Sync {
         None
     }
 
+    /// Who is signed in at the page, of one person or of all.
+    fn sessions(&self, _person: Option<&str>) -> Vec<Listed> {
+        Vec::new()
+    }
+
+    /// Ends sessions: that of this id, or all of a person. How many.
+    fn end_sessions(&self, _id: Option<&str>, _person: Option<&str>) -> usize {
+        0
+    }
+
     /// A one-time sign-in link for a person; `None` when there is no page to sign in at.
     fn sign_in(&self, person: &str) -> Option<String>;
 }
@@ -96,8 +109,8 @@ pub trait Live: Send + Sync {
 /// The desk of those who run the centre.
 pub struct Admin {
     parts: AdminParts,
-    /// One assignment at a time, so that two cannot claim one device.
-    assigning: tokio::sync::Mutex<()>,
+    /// Two cannot claim one device, or one name, at once.
+    one_at_a_time: tokio::sync::Mutex<()>,
 }
 
 /// What it works with.
@@ -140,7 +153,7 @@ impl Admin {
     pub fn new(parts: AdminParts) -> Self {
         Self {
             parts,
-            assigning: tokio::sync::Mutex::default(),
+            one_at_a_time: tokio::sync::Mutex::default(),
         }
     }
 
@@ -246,7 +259,7 @@ impl Admin {
         let patient = self.patient(patient)?;
         let gateway = self.gateway(gateway)?;
         let devices = addresses(devices)?;
-        let _one = self.assigning.lock().await;
+        let _one = self.one_at_a_time.lock().await;
         if !devices.is_empty() && !self.will(&patient).allows() {
             return Err(AdminError::Conflict(
                 "the patient has paused or withdrawn: `patient resume` comes first".into(),
@@ -416,18 +429,12 @@ impl Admin {
         Ok(())
     }
 
-    /// A one-time sign-in link.
+    /// A one-time sign-in link, for somebody who was added.
     ///
     /// # Errors
-    /// [`AdminError::Conflict`] when the centre is not running.
+    /// [`AdminError::NotFound`] for others, [`AdminError::Conflict`] when the centre is not running.
     pub fn sign_in(&self, person: &str) -> Result<(String, String), AdminError> {
-        let person = text("person", person)?;
-        if person.is_empty() {
-            return Err(AdminError::Invalid {
-                field: "person",
-                remedy: "give the name of a person".into(),
-            });
-        }
+        let person = self.person_named(&people::fit("person", person)?)?;
         let link = self.parts.live.sign_in(&person).ok_or_else(|| {
             AdminError::Conflict(
                 "nobody can sign in while the centre is not running: start it first".into(),

@@ -63,7 +63,7 @@ impl Admin {
                 remedy: "goes with a withdrawal only".into(),
             });
         }
-        let _one = self.assigning.lock().await;
+        let _one = self.one_at_a_time.lock().await;
         let will = self.will(&patient);
         let since = self.parts.clock.now();
         let (streams, assignments) = match (collection, will.collection) {
@@ -108,7 +108,7 @@ impl Admin {
     /// [`AdminError`]; then nothing has changed that anybody would see.
     pub async fn rotate_key(&self, patient: &str) -> Result<v1::RotateKeyResponse, AdminError> {
         let patient = self.patient(patient)?;
-        let _one = self.assigning.lock().await;
+        let _one = self.one_at_a_time.lock().await;
         let (key_id, public) = self.generate(&patient).await?;
         let key = Entry::KeyAdded {
             patient: patient.clone(),

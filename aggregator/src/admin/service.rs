@@ -1,4 +1,5 @@
-//! `OperatorService` over [`Admin`]. The gate has asked who calls before any method runs.
+//! `OperatorService` over [`Admin`]. The gate was asked before any method runs whether the caller may call it at all; it is
+//! asked here again for each patient whom an answer names.
 //!
 //! Must not know: how an act is done.
 
@@ -7,34 +8,55 @@ use std::sync::Arc;
 use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
-    AddPatientRequest, AssignRequest, AssignResponse, CentreStatus, ConfigureGatewayRequest,
-    ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest,
-    CreateTokenResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
-    ListPatientsResponse, ListVoidsRequest, ListVoidsResponse, Patient, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RotateKeyRequest,
-    RotateKeyResponse, SetCollectionRequest, SetCollectionResponse, StatusRequest,
-    VoidReadingsRequest, VoidReadingsResponse,
+    AddPatientRequest, AddPersonRequest, AssignRequest, AssignResponse, CentreStatus,
+    ChangeTeamRequest, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest,
+    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest,
+    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
+    ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListSessionsRequest,
+    ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse,
+    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
+    RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, SetCollectionResponse,
+    SetRoleRequest, StatusRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
-use vitals::Time;
+use vitals::{PatientId, Time};
 
 use super::{Admin, AdminError, Misattributed};
+use crate::gate::Kind;
 use crate::ingest::Ingest;
-use crate::serve::access::{Caller, Proof};
+use crate::serve::access::{Access, Caller};
+use crate::serve::error;
 
 /// The operator's service.
 #[derive(Clone, Debug)]
 pub struct OperatorDoor {
     admin: Arc<Admin>,
     ingest: Arc<Ingest>,
+    access: Arc<Access>,
 }
 
 impl OperatorDoor {
-    /// Over the desk, and the core that takes what gateways sealed.
+    /// Over the desk, the core that takes what gateways sealed, and the gate.
     #[must_use]
-    pub const fn new(admin: Arc<Admin>, ingest: Arc<Ingest>) -> Self {
-        Self { admin, ingest }
+    pub const fn new(admin: Arc<Admin>, ingest: Arc<Ingest>, access: Arc<Access>) -> Self {
+        Self {
+            admin,
+            ingest,
+            access,
+        }
     }
+
+    /// Who calls, for the log.
+    fn who<T>(&self, request: &Request<T>) -> Result<String, Status> {
+        Ok(self.access.actor(caller(request)?).name())
+    }
+}
+
+/// The guard has put it there.
+fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    let caller = request.extensions().get::<Caller>();
+    caller.ok_or_else(|| Status::internal("a call came past the guard: report it to the makers"))
 }
 
 #[tonic::async_trait]
@@ -53,11 +75,19 @@ impl OperatorService for OperatorDoor {
 
     async fn list_patients(
         &self,
-        _: Request<ListPatientsRequest>,
+        request: Request<ListPatientsRequest>,
     ) -> Result<Response<ListPatientsResponse>, Status> {
-        Ok(Response::new(ListPatientsResponse {
-            patients: self.admin.patients(),
-        }))
+        let caller = caller(&request)?;
+        let theirs = |patient: &Patient| {
+            let patient = PatientId::parse(&patient.patient);
+            patient.is_some_and(|patient| {
+                let asked = self.access.check(caller, Some(&patient), Kind::Directory);
+                asked.is_ok()
+            })
+        };
+        let mut patients = self.admin.patients();
+        patients.retain(theirs);
+        Ok(Response::new(ListPatientsResponse { patients }))
     }
 
     async fn assign(
@@ -148,7 +178,7 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<VoidReadingsRequest>,
     ) -> Result<Response<VoidReadingsResponse>, Status> {
-        let by = who(&request);
+        let by = self.who(&request)?;
         let request = request.into_inner();
         let what = Misattributed {
             patient: &request.patient,
@@ -166,7 +196,12 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<ListVoidsRequest>,
     ) -> Result<Response<ListVoidsResponse>, Status> {
-        let voids = self.admin.voids(&request.into_inner().patient);
+        let patient = &request.get_ref().patient;
+        let named = PatientId::parse(patient).ok_or_else(|| error::not_found("patient"))?;
+        self.access
+            .check(caller(&request)?, Some(&named), Kind::Directory)
+            .map_err(error::denied)?;
+        let voids = self.admin.voids(patient);
         let voids = voids.map_err(status_of)?;
         Ok(Response::new(ListVoidsResponse { voids }))
     }
@@ -192,6 +227,89 @@ impl OperatorService for OperatorDoor {
         Ok(Response::new(RevokeCertificateResponse {}))
     }
 
+    async fn add_person(
+        &self,
+        request: Request<AddPersonRequest>,
+    ) -> Result<Response<Person>, Status> {
+        let by = self.who(&request)?;
+        let asked = request.into_inner();
+        let added = self.admin.add_person(&asked.name, asked.role(), &by).await;
+        added.map(Response::new).map_err(status_of)
+    }
+
+    async fn set_role(&self, request: Request<SetRoleRequest>) -> Result<Response<Person>, Status> {
+        let by = self.who(&request)?;
+        let asked = request.into_inner();
+        let set = self.admin.set_role(&asked.name, asked.role(), &by).await;
+        set.map(Response::new).map_err(status_of)
+    }
+
+    async fn revoke_person(
+        &self,
+        request: Request<RevokePersonRequest>,
+    ) -> Result<Response<Person>, Status> {
+        let by = self.who(&request)?;
+        let revoked = self
+            .admin
+            .revoke_person(&request.into_inner().name, &by)
+            .await;
+        revoked.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_people(
+        &self,
+        _: Request<ListPeopleRequest>,
+    ) -> Result<Response<ListPeopleResponse>, Status> {
+        Ok(Response::new(ListPeopleResponse {
+            people: self.admin.people(),
+        }))
+    }
+
+    async fn change_team(
+        &self,
+        request: Request<ChangeTeamRequest>,
+    ) -> Result<Response<Team>, Status> {
+        let by = self.who(&request)?;
+        let asked = request.into_inner();
+        let changed = self.admin.change_team(&asked.team, asked.change, &by).await;
+        changed.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_teams(
+        &self,
+        _: Request<ListTeamsRequest>,
+    ) -> Result<Response<ListTeamsResponse>, Status> {
+        Ok(Response::new(ListTeamsResponse {
+            teams: self.admin.teams(),
+        }))
+    }
+
+    async fn reset_person(
+        &self,
+        request: Request<ResetPersonRequest>,
+    ) -> Result<Response<ResetPersonResponse>, Status> {
+        let reset = self.admin.reset_person(&request.into_inner().name).await;
+        reset.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let sessions = self.admin.sessions(&request.into_inner().person);
+        let sessions = sessions.map_err(status_of)?;
+        Ok(Response::new(ListSessionsResponse { sessions }))
+    }
+
+    async fn end_sessions(
+        &self,
+        request: Request<EndSessionsRequest>,
+    ) -> Result<Response<EndSessionsResponse>, Status> {
+        let EndSessionsRequest { id, person } = request.into_inner();
+        let ended = self.admin.end_sessions(&id, &person).map_err(status_of)?;
+        Ok(Response::new(EndSessionsResponse { ended }))
+    }
+
     async fn create_sign_in(
         &self,
         request: Request<CreateSignInRequest>,
@@ -208,18 +326,6 @@ impl OperatorService for OperatorDoor {
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {
         Ok(Response::new(self.admin.status()))
-    }
-}
-
-/// Whose certificate this call came with, for the log.
-fn who<T>(request: &Request<T>) -> String {
-    match request
-        .extensions()
-        .get::<Caller>()
-        .map(|caller| &caller.proof)
-    {
-        Some(Proof::Certificate(identity)) => format!("operator {}", identity.name),
-        Some(Proof::Session(_) | Proof::Nothing) | None => "operator".into(),
     }
 }
 

@@ -78,6 +78,12 @@ impl Admin {
         self.parts.live.fill(&mut status);
         let now = self.parts.clock.now();
         status.warnings = warnings(&status, now);
+        let unseen = self.seen_by_nobody();
+        if unseen > 0 {
+            status.warnings.push(format!(
+                "{unseen} patients are in no team with a nurse or doctor, and there is no supervisor: nobody at the page sees their alerts (`team list`, `team take`)"
+            ));
+        }
         let mut silences = self.parts.live.silences();
         silences.extend(chain::broker(&heard, now));
         silences.sort_by(|a, b| (a.hop, &a.who).cmp(&(b.hop, &b.who)));

@@ -442,3 +442,84 @@ async fn status_says_what_a_person_has_to_do_next() {
     assert_eq!(next(&rig), "", "ready");
     assert!(rig.admin.status().warnings.is_empty());
 }
+
+#[tokio::test]
+async fn people_are_added_once_and_what_makes_no_sense_is_refused() {
+    use proto::v1::StaffRole;
+
+    let rig = Rig::new().await;
+    let admin = &rig.admin;
+    let added = admin
+        .add_person("  Ann  Lee ", StaffRole::Nurse, "olga")
+        .await;
+    let added = added.expect("added");
+    assert_eq!(
+        (added.name.as_str(), added.role()),
+        ("Ann Lee", StaffRole::Nurse)
+    );
+    let ann = admin.add_patient("Ann", true).await.expect("added").patient;
+    assert!(
+        admin
+            .status()
+            .warnings
+            .iter()
+            .any(|said| said.contains("nobody at the page")),
+        "a patient whom nobody would answer for"
+    );
+    let say = async |change| admin.change_team("Ward", Some(change), "olga").await;
+    say(TeamChange::Make(true)).await.expect("made");
+    say(TeamChange::Take(ann.clone())).await.expect("a patient");
+    let team = say(TeamChange::Join("ann lee".into()))
+        .await
+        .expect("a person");
+    assert_eq!(
+        (team.people, team.patients),
+        (vec!["Ann Lee".into()], vec![ann])
+    );
+    assert!(
+        !admin
+            .status()
+            .warnings
+            .iter()
+            .any(|said| said.contains("nobody at the page"))
+    );
+
+    let refused = [
+        admin
+            .add_person("ann lee", StaffRole::Doctor, "olga")
+            .await
+            .err(),
+        admin
+            .add_person("Operator olga", StaffRole::Doctor, "olga")
+            .await
+            .err(),
+        admin
+            .add_person("Ben", StaffRole::Unspecified, "olga")
+            .await
+            .err(),
+        admin.set_role("Ben", StaffRole::Doctor, "olga").await.err(),
+        admin.revoke_person("Ben", "olga").await.err(),
+        say(TeamChange::Join("Ben".into())).await.err(),
+        say(TeamChange::Take("p-404".into())).await.err(),
+        say(TeamChange::Make(true)).await.err(),
+        admin
+            .change_team("None", Some(TeamChange::End(true)), "olga")
+            .await
+            .err(),
+        admin.change_team("Ward", None, "olga").await.err(),
+    ];
+    assert!(refused.iter().all(Option::is_some), "{refused:?}");
+
+    admin
+        .revoke_person("Ann Lee", "olga")
+        .await
+        .expect("revoked");
+    let again = admin.add_person("ANN LEE", StaffRole::Nurse, "olga").await;
+    let again = again.expect_err("the name is spent").to_string();
+    assert!(again.contains("revoked"), "{again}");
+    assert!(
+        admin.sign_in("Ann Lee").is_err(),
+        "no link for who was revoked"
+    );
+    assert!(admin.teams()[0].people.is_empty());
+}

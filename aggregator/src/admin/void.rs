@@ -69,7 +69,7 @@ impl Admin {
         if other.as_ref() == Some(&patient) {
             return Err(invalid("to_patient", "must be another patient"));
         }
-        let _one = self.assigning.lock().await;
+        let _one = self.one_at_a_time.lock().await;
         if !self.is_settled(&patient) {
             return Err(AdminError::Conflict(
                 "what was voided before is still being left out (`patient voids` tells): ask again when that is done".into(),

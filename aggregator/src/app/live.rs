@@ -17,7 +17,7 @@ use crate::history::History;
 use crate::journal::Journal;
 use crate::patient::Patients;
 use crate::serve::attendance::Attendance;
-use crate::serve::signin::SignIn;
+use crate::serve::signin::{Listed, SignIn};
 use crate::snapshot::Snapshots;
 
 /// A centre that serves.
@@ -58,6 +58,15 @@ impl Live for Running {
 
     fn devices(&self, patient: &PatientId) -> Vec<(StreamId, SourceId, String)> {
         self.patients.devices(patient)
+    }
+
+    fn sessions(&self, person: Option<&str>) -> Vec<Listed> {
+        let sessions = self.sign_in.sessions(person, None).into_iter();
+        sessions.map(|(session, _)| session).collect()
+    }
+
+    fn end_sessions(&self, id: Option<&str>, person: Option<&str>) -> usize {
+        self.sign_in.end_listed(id, person)
     }
 
     fn sign_in(&self, person: &str) -> Option<String> {

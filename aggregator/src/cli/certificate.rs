@@ -11,11 +11,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use proto::cert::{Role, peer_identity};
 use proto::clock::Clock;
-
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::{show, word};
+use super::office::Office;
+use super::{print, show, word};
 use crate::ca::{Authority, Credentials, pem};
 use crate::dir::{self, CentreDir};
 
@@ -43,6 +43,21 @@ pub(super) fn name_of<'a>(field: &str, name: &'a str) -> Result<&'a str> {
         bail!("{field}: give a name of at most 60 characters");
     }
     Ok(name)
+}
+
+/// Refuses every certificate of this name for good.
+pub(super) async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {
+    let name = name_of("NAME", name)?;
+    let own = role == Role::Operator && operator_of(&dir).as_deref() == Some(name);
+    let mut office = Office::open(dir, clock).await?;
+    let revoked = office.revoke_certificate(role, name).await;
+    office.close().await;
+    revoked?;
+    if own {
+        let hint = "this was the operator of this directory: remove operator/cert.pem and run `init --operator` with another name";
+        writeln!(std::io::stderr(), "{hint}").context("standard error")?;
+    }
+    print(&show::refused(role, name))
 }
 
 /// Writes the three files into `folder`, which exists.

@@ -21,6 +21,7 @@ mod init;
 mod look;
 mod office;
 mod patient;
+mod people;
 mod show;
 mod show_past;
 mod telemetry;
@@ -54,6 +55,7 @@ A first centre:
                                                                  prints a token: give it to `vitaltwin-agent enrol`
   vitaltwin-aggregator --dir centre gateway list                 the gateway's id, and whether it has enrolled
   vitaltwin-aggregator --dir centre patient assign p-... --gateway g-... --device AA:BB:CC:DD:EE:FF
+  vitaltwin-aggregator --dir centre person add \"Dr Smith\" --role supervisor
   vitaltwin-aggregator --dir centre sign-in \"Dr Smith\"            prints a one-time link to the page
 
 Research software, not a medical device.";
@@ -136,9 +138,18 @@ enum Command {
     /// Channels on which people are called (config.toml has them): list, test.
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
+    /// People who sign in at the page: add, list, role, reset, revoke.
+    #[command(subcommand)]
+    Person(people::PersonCommand),
+    /// Teams, which look after patients: add, list, join, leave, take, release, remove.
+    #[command(subcommand)]
+    Team(people::TeamCommand),
+    /// Who is signed in at the page: list, end. Needs the running centre.
+    #[command(subcommand)]
+    Session(people::SessionCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn {
-        /// Who it is for; their acts are recorded under this name.
+        /// Who it is for: somebody of `person list`.
         person: String,
     },
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
@@ -349,18 +360,15 @@ pub fn run(args: Args) -> Result<()> {
             certificate::add_platform(&dir, &name, &out, clock)
         }
         Command::Platform(PlatformCommand::Revoke { name }) => {
-            runtime.block_on(revoke(Role::Platform, &name, dir, clock))
+            runtime.block_on(certificate::revoke(Role::Platform, &name, dir, clock))
         }
         Command::Operator(OperatorCommand::Revoke { name }) => {
-            runtime.block_on(revoke(Role::Operator, &name, dir, clock))
+            runtime.block_on(certificate::revoke(Role::Operator, &name, dir, clock))
         }
-        Command::SignIn { person } => runtime.block_on(async {
-            let mut office = Office::open(dir, clock).await?;
-            let signed = office.sign_in(&person).await;
-            office.close().await;
-            let (link, fingerprint) = signed?;
-            print(&show::sign_in(&link, &fingerprint))
-        }),
+        Command::Person(command) => runtime.block_on(people::person(command, dir, clock)),
+        Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
+        Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
+        Command::SignIn { person } => runtime.block_on(people::sign_in(&person, dir, clock)),
         Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
         Command::Replay {
@@ -411,20 +419,6 @@ pub fn run(args: Args) -> Result<()> {
             })
         }),
     }
-}
-
-async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {
-    let name = certificate::name_of("NAME", name)?;
-    let own = role == Role::Operator && certificate::operator_of(&dir).as_deref() == Some(name);
-    let mut office = Office::open(dir, clock).await?;
-    let revoked = office.revoke_certificate(role, name).await;
-    office.close().await;
-    revoked?;
-    if own {
-        let hint = "this was the operator of this directory: remove operator/cert.pem and run `init --operator` with another name";
-        writeln!(std::io::stderr(), "{hint}").context("standard error")?;
-    }
-    print(&show::refused(role, name))
 }
 
 async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {

@@ -11,11 +11,11 @@
 //! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
 
 use proto::cert::Role;
-use proto::v1::Collection;
+use proto::v1::{Collection, StaffRole};
 use vitals::{ContextId, SourceId, StreamId, Time};
 
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
-use super::entry::{CareAct, Entry, Position};
+use super::entry::{CareAct, Entry, PasskeyAct, Position, TeamAct};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -203,6 +203,9 @@ const fn kind_of(entry: &Entry) -> u8 {
         Entry::Voided { .. } => 19,
         Entry::Moved { .. } => 20,
         Entry::VoidSettled { .. } => 23,
+        Entry::Person { .. } => 24,
+        Entry::Team { .. } => 25,
+        Entry::Passkey { .. } => 26,
     }
 }
 
@@ -401,6 +404,21 @@ fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             out.extend_from_slice(&readings.to_be_bytes());
             put(out, &body.0);
         }
+        Entry::Person { person, role, by } => {
+            put(out, person.as_bytes());
+            out.push(role_number(*role));
+            put(out, by.as_bytes());
+        }
+        Entry::Team { team, act, by } => {
+            put(out, team.as_bytes());
+            write_team_act(act, out);
+            put(out, by.as_bytes());
+        }
+        Entry::Passkey { person, id, act } => {
+            put(out, person.as_bytes());
+            put(out, id);
+            write_passkey_act(act, out);
+        }
     }
 }
 
@@ -531,6 +549,21 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             void: Position(r.u64("position")?),
             patient: r.patient()?,
         },
+        24 => Entry::Person {
+            person: r.text("person")?,
+            role: role(r.byte("role")?)?,
+            by: r.text("by")?,
+        },
+        25 => Entry::Team {
+            team: r.text("team")?,
+            act: read_team_act(r)?,
+            by: r.text("by")?,
+        },
+        26 => Entry::Passkey {
+            person: r.text("person")?,
+            id: r.bytes("id")?.to_vec(),
+            act: read_passkey_act(r)?,
+        },
         _ => return Err(DecodeError::Field("kind")),
     })
 }
@@ -578,6 +611,95 @@ fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
     })
 }
 
+fn write_team_act(act: &TeamAct, out: &mut Vec<u8>) {
+    let (number, who) = match act {
+        TeamAct::Made => (1, None),
+        TeamAct::Ended => (2, None),
+        TeamAct::Joined(person) => (3, Some(person.as_str())),
+        TeamAct::Left(person) => (4, Some(person.as_str())),
+        TeamAct::Took(patient) => (5, Some(patient.reveal())),
+        TeamAct::Released(patient) => (6, Some(patient.reveal())),
+    };
+    out.push(number);
+    if let Some(who) = who {
+        put(out, who.as_bytes());
+    }
+}
+
+fn read_team_act(r: &mut Reader<'_>) -> Result<TeamAct, DecodeError> {
+    Ok(match r.byte("act")? {
+        1 => TeamAct::Made,
+        2 => TeamAct::Ended,
+        3 => TeamAct::Joined(r.text("person")?),
+        4 => TeamAct::Left(r.text("person")?),
+        5 => TeamAct::Took(r.patient()?),
+        6 => TeamAct::Released(r.patient()?),
+        _ => return Err(DecodeError::Field("act")),
+    })
+}
+
+fn write_passkey_act(act: &PasskeyAct, out: &mut Vec<u8>) {
+    match act {
+        PasskeyAct::Added {
+            host,
+            key,
+            count,
+            label,
+            at,
+        } => {
+            out.push(1);
+            put(out, host.as_bytes());
+            put(out, key);
+            out.extend_from_slice(&count.to_be_bytes());
+            put(out, label.as_bytes());
+            put_time(out, *at);
+        }
+        PasskeyAct::Used(count) => {
+            out.push(2);
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+        PasskeyAct::Removed => out.push(3),
+    }
+}
+
+fn read_passkey_act(r: &mut Reader<'_>) -> Result<PasskeyAct, DecodeError> {
+    Ok(match r.byte("act")? {
+        1 => PasskeyAct::Added {
+            host: r.text("host")?,
+            key: r.bytes("key")?.to_vec(),
+            count: u32::from_be_bytes(r.array("count")?),
+            label: r.text("label")?,
+            at: r.time("at")?,
+        },
+        2 => PasskeyAct::Used(u32::from_be_bytes(r.array("count")?)),
+        3 => PasskeyAct::Removed,
+        _ => return Err(DecodeError::Field("act")),
+    })
+}
+
+const fn role_number(role: StaffRole) -> u8 {
+    match role {
+        StaffRole::Unspecified => 0,
+        StaffRole::Viewer => 1,
+        StaffRole::Nurse => 2,
+        StaffRole::Doctor => 3,
+        StaffRole::Supervisor => 4,
+        StaffRole::Administrator => 5,
+    }
+}
+
+const fn role(number: u8) -> Result<StaffRole, DecodeError> {
+    Ok(match number {
+        0 => StaffRole::Unspecified,
+        1 => StaffRole::Viewer,
+        2 => StaffRole::Nurse,
+        3 => StaffRole::Doctor,
+        4 => StaffRole::Supervisor,
+        5 => StaffRole::Administrator,
+        _ => return Err(DecodeError::Field("role")),
+    })
+}
+
 const fn collection_number(collection: Collection) -> u8 {
     match collection {
         Collection::Unspecified | Collection::Given => 1,
@@ -609,6 +731,30 @@ mod tests {
 
     fn gateway() -> GatewayId {
         GatewayId::parse("g-1").expect("fine id")
+    }
+
+    fn person(role: StaffRole) -> Entry {
+        Entry::Person {
+            person: "ann".into(),
+            role,
+            by: "olga".into(),
+        }
+    }
+
+    fn passkey(act: PasskeyAct) -> Entry {
+        Entry::Passkey {
+            person: "ann".into(),
+            id: vec![9; 16],
+            act,
+        }
+    }
+
+    fn team(act: TeamAct) -> Entry {
+        Entry::Team {
+            team: "ward 3".into(),
+            act,
+            by: "olga".into(),
+        }
     }
 
     fn care(act: CareAct, text: SealedText) -> Entry {
@@ -722,6 +868,23 @@ mod tests {
                 void: Position(4),
                 patient: patient(),
             },
+            person(StaffRole::Unspecified),
+            person(StaffRole::Administrator),
+            team(TeamAct::Made),
+            team(TeamAct::Ended),
+            team(TeamAct::Joined("ann".into())),
+            team(TeamAct::Left("ann".into())),
+            team(TeamAct::Took(patient())),
+            team(TeamAct::Released(patient())),
+            passkey(PasskeyAct::Added {
+                host: "centre.example".into(),
+                key: vec![1; 66],
+                count: u32::MAX,
+                label: "phone".into(),
+                at: Time::from_micros(5),
+            }),
+            passkey(PasskeyAct::Used(7)),
+            passkey(PasskeyAct::Removed),
             Entry::SetAside {
                 gateway: gateway(),
                 context,

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use proto::cert::Role;
-use proto::v1::Collection;
+use proto::v1::{Collection, StaffRole};
 use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
 
 /// Place of an entry in the log, from 1, without holes.
@@ -258,6 +258,72 @@ pub enum Entry {
         /// A `BatchBody`.
         body: SealedText,
     },
+    /// Somebody may sign in at the page in this role from now on; without one: no longer, for good.
+    Person {
+        /// The name that their acts are recorded under.
+        person: String,
+        /// `Unspecified`: everything is taken back.
+        role: StaffRole,
+        /// Who said so.
+        by: String,
+    },
+    /// Who belongs to a team, or whom it looks after.
+    Team {
+        /// Its name.
+        team: String,
+        /// What is different now.
+        act: TeamAct,
+        /// Who said so.
+        by: String,
+    },
+    /// A passkey of a person: with it they sign in at the page. Its private half is with them alone.
+    Passkey {
+        /// Whose.
+        person: String,
+        /// The credential's id.
+        id: Vec<u8>,
+        /// What became of it.
+        act: PasskeyAct,
+    },
+}
+
+/// What became of a passkey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasskeyAct {
+    /// It was made.
+    Added {
+        /// For pages of this host alone.
+        host: String,
+        /// As `serve::passkey` writes it.
+        key: Vec<u8>,
+        /// How often it had signed.
+        count: u32,
+        /// For its person.
+        label: String,
+        /// When, by the centre's clock.
+        at: Time,
+    },
+    /// It signed in; how often it has signed now.
+    Used(u32),
+    /// It is worth nothing any more.
+    Removed,
+}
+
+/// What changes about a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TeamAct {
+    /// It is there, and of nobody.
+    Made,
+    /// It is no more.
+    Ended,
+    /// A person belongs to it.
+    Joined(String),
+    /// A person no longer does.
+    Left(String),
+    /// It looks after a patient.
+    Took(PatientId),
+    /// It no longer does.
+    Released(PatientId),
 }
 
 /// What a person does about an alert or a condition. Conditions go by their names: a later program may know more.

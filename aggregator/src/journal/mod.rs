@@ -32,7 +32,8 @@ use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
 pub use entry::{
-    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText,
+    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct, Position,
+    SealedText, TeamAct,
 };
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 use pace::Pace;

@@ -318,6 +318,9 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::CertificateRevoked { .. }
         | Entry::Collection { .. }
         | Entry::Voided { .. }
+        | Entry::Person { .. }
+        | Entry::Team { .. }
+        | Entry::Passkey { .. }
         | Entry::VoidSettled { .. } => 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,

@@ -187,6 +187,9 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::Tick
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
+        | Entry::Person { .. }
+        | Entry::Team { .. }
+        | Entry::Passkey { .. }
         | Entry::Configured { .. } => Meaning::Nothing,
     }
 }

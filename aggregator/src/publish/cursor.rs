@@ -81,7 +81,7 @@ pub enum CursorError {
     #[error("the cursor is from another epoch of the journal")]
     OtherEpoch,
     /// Made for another question.
-    #[error("the cursor was made for another filter")]
+    #[error("the cursor was made for another filter, or for who sees other patients")]
     OtherFilter,
     /// Events after it are no longer kept.
     #[error("the cursor is older than the events that are kept")]

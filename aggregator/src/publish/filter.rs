@@ -28,6 +28,8 @@ pub struct TwinFilter {
     pub parts: BTreeSet<TwinPart>,
     /// At least so long between one look for changes and the next.
     pub interval: Duration,
+    /// A mark of whom the reader may see; who may see others asks another question. `None`: all.
+    pub scope: Option<[u8; 8]>,
 }
 
 /// Which alerts. The default asks for all.
@@ -39,6 +41,8 @@ pub struct AlertFilter {
     pub priority_at_least: i32,
     /// Of this category alone, as the contract numbers them; 0 = all.
     pub category: i32,
+    /// As of [`TwinFilter::scope`].
+    pub scope: Option<[u8; 8]>,
 }
 
 /// Is this one of those who were asked for? Nobody named means all.
@@ -68,6 +72,10 @@ fn add(hash: &mut Sha256, name: &[u8], numbers: impl Iterator<Item = u64>) {
     }
 }
 
+fn add_scope(hash: &mut Sha256, scope: Option<[u8; 8]>) {
+    add(hash, b"scope", scope.map(u64::from_be_bytes).into_iter());
+}
+
 fn short(hash: Sha256) -> FilterHash {
     let mut short = [0; 8];
     short.copy_from_slice(&hash.finish()[..8]);
@@ -95,6 +103,7 @@ impl TwinFilter {
             b"interval",
             (interval > 0).then_some(interval).into_iter(),
         );
+        add_scope(&mut hash, self.scope);
         short(hash)
     }
 
@@ -152,6 +161,7 @@ impl AlertFilter {
             b"category",
             (category > 0).then_some(category).into_iter(),
         );
+        add_scope(&mut hash, self.scope);
         short(hash)
     }
 
@@ -194,6 +204,10 @@ mod tests {
         for part in [TwinPart::Channels, TwinPart::Scores] {
             let parts = [part].into();
             different.push(TwinFilter { parts, ..of(&[]) });
+        }
+        for mark in [[0; 8], [1; 8]] {
+            let scope = Some(mark);
+            different.push(TwinFilter { scope, ..of(&[]) });
         }
         for ms in [1, 2] {
             let interval = Duration::from_millis(ms);

@@ -335,6 +335,9 @@ impl Keeper for Books {
             | Entry::Tick
             | Entry::Quarantined { .. }
             | Entry::Voided { .. }
+            | Entry::Person { .. }
+            | Entry::Team { .. }
+            | Entry::Passkey { .. }
             | Entry::Moved { .. } => {}
         }
     }
@@ -398,6 +401,9 @@ impl Keeper for Books {
             | Entry::CertificateRevoked { .. }
             | Entry::Configured { .. }
             | Entry::Collection { .. }
+            | Entry::Person { .. }
+            | Entry::Team { .. }
+            | Entry::Passkey { .. }
             | Entry::VoidSettled { .. } => return None,
         };
         Some(Arc::new(opened))

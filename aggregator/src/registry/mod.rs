@@ -7,6 +7,7 @@
 //! TLS, who asks.
 
 mod books;
+mod people;
 mod ranges;
 mod saved;
 mod voids;
@@ -22,6 +23,7 @@ use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
+pub use people::{Passkey, Team, Wards};
 pub use ranges::RangeSet;
 pub use voids::{Voided, Voiding};
 
@@ -49,6 +51,7 @@ pub struct Registry {
     /// By patient, in the order of the log.
     voids: BTreeMap<PatientId, Vec<Voided>>,
     voidings: BTreeMap<PatientId, Vec<Voiding>>,
+    staff: people::Staff,
 }
 
 /// What the log holds.
@@ -320,6 +323,9 @@ impl Registry {
             }
             Entry::Voided { .. } => self.note_void(position, entry),
             Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
+            Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
+            Entry::Team { team, act, .. } => self.staff.note_team(team, act),
+            Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }

@@ -11,6 +11,7 @@ use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
+use super::people::Staff;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
 };
@@ -142,6 +143,7 @@ impl Canonical for Registry {
         self.totals.encode(to);
         self.voids.encode(to);
         self.voidings.encode(to);
+        self.staff.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -168,9 +170,15 @@ impl Canonical for Registry {
             } else {
                 Canonical::decode(from)?
             },
-            // or here.
+            // here,
             voidings: if from.is_empty() {
                 BTreeMap::new()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            staff: if from.is_empty() {
+                Staff::default()
             } else {
                 Canonical::decode(from)?
             },

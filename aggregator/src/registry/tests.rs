@@ -1,6 +1,7 @@
 //! The registry as a fold: the same log gives the same registry, and what was taken away stays away.
 
 use super::*;
+use crate::journal::{PasskeyAct, TeamAct};
 
 fn patient() -> PatientId {
     PatientId::parse("p-1").expect("fine id")
@@ -258,8 +259,9 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     let mut before = Vec::new();
     registry.encode(&mut before);
     // Earlier programs wrote no voids, or not by whose word: not even that there are none.
-    for _ in 0..2 {
-        before.truncate(before.len() - 4);
+    // The first knew of no people, teams and passkeys.
+    for unknown in [12, 4, 4] {
+        before.truncate(before.len() - unknown);
         let former: Registry = read(&before).expect("it is read");
         assert_eq!(former.at(), Position(2));
     }
@@ -309,4 +311,100 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     registry.apply(Position(6), &settled(4));
     assert_eq!(at(&registry), [Some(Position(6)); 2]);
     assert_eq!(registry.needs_the_log_at(), Position(6));
+}
+
+#[test]
+fn people_and_teams_are_as_the_log_says_and_come_back_from_a_snapshot() {
+    use proto::v1::StaffRole;
+    use twin::canonical::{Canonical as _, read};
+
+    let person = |name: &str, role| Entry::Person {
+        person: name.into(),
+        role,
+        by: "olga".into(),
+    };
+    let team = |name: &str, act| Entry::Team {
+        team: name.into(),
+        act,
+        by: "olga".into(),
+    };
+    let passkey = |person: &str, id, act| Entry::Passkey {
+        person: person.into(),
+        id: vec![id; 16],
+        act,
+    };
+    let added = |count| PasskeyAct::Added {
+        host: "centre.example".into(),
+        key: vec![1; 66],
+        count,
+        label: "phone".into(),
+        at: Time::from_micros(5),
+    };
+    let joined = |name: &str| TeamAct::Joined(name.into());
+    let other = PatientId::parse("p-2").expect("fine id");
+    let registry = fold(&[
+        person("ann", StaffRole::Nurse),
+        person("ben", StaffRole::Doctor),
+        team("ward", joined("ann")),
+        team("ward", TeamAct::Made),
+        team("ward", joined("ann")),
+        team("ward", joined("ben")),
+        team("ward", TeamAct::Took(patient())),
+        team("home", TeamAct::Made),
+        team("home", joined("ann")),
+        team("home", TeamAct::Took(patient())),
+        team("home", TeamAct::Took(other.clone())),
+        team("night", TeamAct::Made),
+        team("night", joined("ann")),
+        team("night", TeamAct::Ended),
+        person("ann", StaffRole::Supervisor),
+        person("ben", StaffRole::Unspecified),
+        person("ben", StaffRole::Administrator),
+        team("home", TeamAct::Released(patient())),
+        passkey("ann", 1, added(4)),
+        passkey("eve", 1, added(0)),
+        passkey("ann", 1, PasskeyAct::Used(9)),
+        passkey("ann", 1, PasskeyAct::Used(8)),
+        passkey("ann", 2, added(0)),
+        passkey("ann", 2, PasskeyAct::Removed),
+        person("eve", StaffRole::Viewer),
+        passkey("eve", 3, added(0)),
+        person("eve", StaffRole::Unspecified),
+    ]);
+    let one = registry.passkey(&[1; 16]).expect("a passkey");
+    assert_eq!((one.person.as_str(), one.count), ("ann", 9));
+    assert_eq!(registry.passkeys_of("ann").count(), 1);
+    assert_eq!(
+        registry.passkeys_of("eve").count(),
+        0,
+        "nobody's key outlives their rights"
+    );
+    assert_eq!(registry.role_of("ann"), Some(StaffRole::Supervisor));
+    assert_eq!(registry.role_of("ben"), None, "taken back is taken back");
+    let wards = registry.wards_of("ann");
+    let all: Vec<_> = wards.iter().flat_map(|ward| ward.iter()).collect();
+    assert_eq!(all, [&other, &patient()]);
+    assert!(
+        registry.wards_of("ben").is_empty(),
+        "no team keeps who left for good"
+    );
+    assert_eq!(registry.teams().count(), 2);
+
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    let again: Registry = read(&bytes).expect("what was written");
+    assert_eq!(
+        again.people().collect::<Vec<_>>(),
+        registry.people().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        again.teams().collect::<Vec<_>>(),
+        registry.teams().collect::<Vec<_>>()
+    );
+    assert_eq!(again.passkey(&[1; 16]), registry.passkey(&[1; 16]));
+    // Of an earlier program, which knew nothing of them.
+    let mut none = Vec::new();
+    Registry::default().encode(&mut none);
+    let earlier = &none[..none.len() - 12];
+    assert!(read::<Registry>(earlier).is_some_and(|of| of.people().count() == 0));
 }

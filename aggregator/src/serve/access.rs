@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use proto::clock::Clock;
 use proto::tls::{Identity, Role as CertificateRole};
-use vitals::{GatewayId, PatientId, Time};
+use proto::v1::StaffRole;
+use vitals::{GatewayId, PatientId};
 
 use super::Directory;
 use super::attendance::Attendance;
 use super::signin::{SessionKey, SignIn};
 use crate::counters::Counters;
-use crate::gate::{self, Actor, Kind, Reason, Role, Standing, Tenant};
+use crate::gate::{self, Actor, Kind, Person, Reason, Role, Standing, Tenant};
 
 /// How somebody proved who they are.
 #[derive(Clone, Debug)]
@@ -114,28 +115,39 @@ impl Access {
                         Standing {
                             until: identity.not_after,
                             revoked,
+                            locked: false,
                         },
                     )
                 }
                 None => return Actor::ANONYMOUS,
             },
-            Proof::Session(key) => match self.sign_in.standing(*key) {
-                Some((person, standing)) => (Role::Person(person), standing),
-                // It was there when the request came: it was ended since.
-                None => {
-                    let standing = Standing {
-                        until: Time::MAX,
-                        revoked: true,
-                    };
-                    (Role::Person(String::new()), standing)
-                }
-            },
+            Proof::Session(key) => self.signed_in(*key),
         };
         Actor {
             role,
             tenant: Tenant::HOME,
             standing,
         }
+    }
+
+    /// Whoever the session is of; without any right once it was ended, or everything was taken back from its person.
+    fn signed_in(&self, key: SessionKey) -> (Role, Standing) {
+        let found = self.sign_in.standing(key).and_then(|(name, standing)| {
+            let (role, wards) = self.directory.person(&name)?;
+            Some((Role::Person(Person { name, role, wards }), standing))
+        });
+        found.unwrap_or_else(|| {
+            let nobody = Person {
+                name: String::new(),
+                role: StaffRole::Unspecified,
+                wards: Vec::new(),
+            };
+            let standing = Standing {
+                revoked: true,
+                ..Standing::ALWAYS
+            };
+            (Role::Person(nobody), standing)
+        })
     }
 
     /// May the caller have `kind` of `patient` (`None`: of nobody in particular), now, for its one purpose?
@@ -158,6 +170,25 @@ impl Access {
             at,
         )
         .into_result()
+    }
+
+    /// May the caller know that some alert of this patient rings? So much a locked screen may, too: it says no more than
+    /// how urgent it is.
+    #[must_use]
+    pub fn may_hear(&self, caller: &Caller, patient: &PatientId) -> bool {
+        let mut actor = self.actor(caller);
+        actor.standing.locked = false;
+        let (kind, at) = (Kind::Alert, self.clock.now());
+        let purpose = gate::purpose_of(kind);
+        gate::decide(&actor, Tenant::HOME, Some(patient), kind, purpose, at)
+            .into_result()
+            .is_ok()
+    }
+
+    /// A mark of which patients the caller has, as [`gate::scope`] has it.
+    #[must_use]
+    pub fn scope(&self, caller: &Caller) -> Option<[u8; 8]> {
+        gate::scope(&self.actor(caller))
     }
 }
 

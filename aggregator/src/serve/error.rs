@@ -34,10 +34,20 @@ pub fn denied(reason: Reason) -> Status {
         Reason::NotSignedIn | Reason::Revoked | Reason::Expired => {
             Status::unauthenticated(reason.to_string())
         }
-        Reason::OtherTenant | Reason::RoleMayNot | Reason::WrongPurpose => {
-            Status::permission_denied(reason.to_string())
-        }
+        Reason::Locked
+        | Reason::OtherTenant
+        | Reason::RoleMayNot
+        | Reason::NotTheirs
+        | Reason::WrongPurpose => Status::permission_denied(reason.to_string()),
     }
+}
+
+/// The caller has other patients than when the stream began.
+#[must_use]
+pub fn other_patients() -> Status {
+    Status::aborted(
+        "the patients whom your teams look after have changed: call again; what is seen now comes as a snapshot",
+    )
 }
 
 /// A gRPC-web call from another site's page.

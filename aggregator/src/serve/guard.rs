@@ -51,6 +51,9 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,
         "/vitaltwin.v1.OperatorService/ListPatients"
         | "/vitaltwin.v1.OperatorService/ListVoids" => Kind::Directory,
+        "/vitaltwin.v1.OperatorService/ListPeople"
+        | "/vitaltwin.v1.OperatorService/ListTeams"
+        | "/vitaltwin.v1.OperatorService/ChangeTeam" => Kind::Teams,
         "/vitaltwin.v1.OperatorService/AddPatient"
         | "/vitaltwin.v1.OperatorService/Assign"
         | "/vitaltwin.v1.OperatorService/CreateToken"
@@ -61,6 +64,12 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/VoidReadings"
         | "/vitaltwin.v1.OperatorService/RevokeCertificate"
         | "/vitaltwin.v1.OperatorService/ImportRecords"
+        | "/vitaltwin.v1.OperatorService/AddPerson"
+        | "/vitaltwin.v1.OperatorService/SetRole"
+        | "/vitaltwin.v1.OperatorService/RevokePerson"
+        | "/vitaltwin.v1.OperatorService/ResetPerson"
+        | "/vitaltwin.v1.OperatorService/ListSessions"
+        | "/vitaltwin.v1.OperatorService/EndSessions"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"
         | "/vitaltwin.v1.OperatorService/Status" => Kind::Administration,
         "/vitaltwin.v1.UplinkService/Exchange" => Kind::Uplink,

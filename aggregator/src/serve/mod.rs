@@ -19,6 +19,7 @@ mod grpc;
 pub mod guard;
 mod history;
 mod page;
+pub mod passkey;
 pub mod peer;
 pub mod signin;
 mod thin;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use proto::tls::{Identity, Role};
 use proto::v1;
+use proto::v1::StaffRole;
 use proto::v1::alert_service_server::AlertServiceServer;
 use proto::v1::context_service_server::ContextServiceServer;
 use proto::v1::history_service_server::HistoryServiceServer;
@@ -43,7 +45,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::journal::Journal;
 use crate::patient::Patients;
-use crate::registry::{Books, Voided};
+use crate::registry::{Books, Passkey, Voided, Wards};
 use access::Access;
 use front::Front;
 use grpc::alert::AlertsApi;
@@ -85,6 +87,12 @@ pub fn front(parts: Parts) -> Front {
         others,
     } = parts;
     let hub = Arc::clone(patients.hub());
+    let page = page::routes(
+        Arc::clone(&access),
+        about,
+        Arc::clone(&hub),
+        journal.clone(),
+    );
     let twins = Arc::new(Twins {
         hub: Arc::clone(&hub),
         access: Arc::clone(&access),
@@ -111,10 +119,7 @@ pub fn front(parts: Parts) -> Front {
         let router = grpc::route(router, twins, REQUEST);
         grpc::route(router, alerts, REQUEST)
     };
-    Front::new(
-        grpc_router(routes, streams, &access),
-        page::routes(access, about),
-    )
+    Front::new(grpc_router(routes, streams, &access), page)
 }
 
 /// gRPC with health and reflection, behind the guard, for native and for web callers.
@@ -163,6 +168,15 @@ pub trait Directory: Send + Sync {
 
     /// What was voided in the patient's log.
     fn voids(&self, patient: &PatientId) -> Vec<Voided>;
+
+    /// What a person does here, and whom each of their teams looks after; `None`: they are nobody, or no longer.
+    fn person(&self, name: &str) -> Option<(StaffRole, Wards)>;
+
+    /// A passkey, by the credential's id.
+    fn passkey(&self, id: &[u8]) -> Option<Passkey>;
+
+    /// The passkeys of a person, by their ids.
+    fn passkeys_of(&self, person: &str) -> Vec<(Vec<u8>, Passkey)>;
 }
 
 impl Directory for Books {
@@ -177,6 +191,22 @@ impl Directory for Books {
                 self.registry().is_revoked(role, &identity.name)
             }
         }
+    }
+
+    fn passkey(&self, id: &[u8]) -> Option<Passkey> {
+        self.registry().passkey(id).cloned()
+    }
+
+    fn passkeys_of(&self, person: &str) -> Vec<(Vec<u8>, Passkey)> {
+        let registry = self.registry();
+        let theirs = registry.passkeys_of(person);
+        theirs.map(|(id, of)| (id.to_vec(), of.clone())).collect()
+    }
+
+    fn person(&self, name: &str) -> Option<(StaffRole, Wards)> {
+        let registry = self.registry();
+        let role = registry.role_of(name)?;
+        Some((role, registry.wards_of(name)))
     }
 
     fn voids(&self, patient: &PatientId) -> Vec<Voided> {

@@ -6,13 +6,17 @@
 //! | `GET /sign-in` | anybody | the form that spends a one-time code |
 //! | `POST /sign-in` | anybody with a code | the session's cookie |
 //! | `POST /sign-out` | anybody | ends the session |
-//! | `GET /session` | signed in | who it is, the clock, the CA's fingerprint; 401 for others |
+//! | `GET /session` | signed in | who it is, the clock, the CA's fingerprint, what rings; 401 for others |
 //! | `GET /assets/*`, `/favicon.svg` | anybody | the program of the page: nothing of any patient |
+//!
+//! Passkeys, sessions and the lock have routes of their own in [`proof`].
 //!
 //! Invariants: no route here shows anything of a patient; a code is spent by `POST` only, so that a preview of
 //! the link burns nothing; a form of another site is refused; every answer has the security headers.
 //!
 //! Must not know: gRPC, twins.
+
+mod proof;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,19 +29,25 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use proto::text::hex;
+use proto::v1::{AlertState, Priority};
 use serde::{Deserialize, Serialize};
 
 use super::access::{Access, Caller, Proof};
 use super::guard;
 use super::peer::PeerIdentity;
-use super::signin::SignInError;
+use super::signin::{SessionKey, SignInError};
 use crate::counters::Refused;
-use crate::gate::Kind;
+use crate::gate::{Kind, Role};
+use crate::journal::Journal;
+use crate::publish::Hub;
+use crate::staff;
 
 /// `__Host-`: the browser keeps it for this host, this path and TLS alone.
 const COOKIE: &str = "__Host-vitaltwin";
-/// A form of ours is a code of 64 digits.
-const FORM: usize = 4 * 1024;
+/// The longest of ours is a new passkey.
+const FORM: usize = 16 * 1024;
+/// With a question for the session: the person did something since the last one.
+const ACTIVE: &str = "x-vitaltwin-active";
 /// A form comes in one packet; who needs longer is not a browser.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -91,11 +101,33 @@ impl std::fmt::Debug for About {
 struct Page {
     access: Arc<Access>,
     about: About,
+    hub: Arc<Hub>,
+    journal: Journal,
+}
+
+impl Page {
+    /// The refusal of what a page of another site sent.
+    fn foreign(&self, headers: &HeaderMap, uri: &Uri) -> Option<Response> {
+        foreign_form(headers, uri).then(|| {
+            self.access.counters().refuse(Refused::Origin);
+            plain(
+                StatusCode::FORBIDDEN,
+                "This came from another site. Open the centre's own page.",
+            )
+        })
+    }
 }
 
 /// All routes of the page.
-pub(super) fn routes(access: Arc<Access>, about: About) -> Router {
+pub(super) fn routes(access: Arc<Access>, about: About, hub: Arc<Hub>, journal: Journal) -> Router {
+    let page = Page {
+        access,
+        about,
+        hub,
+        journal,
+    };
     Router::new()
+        .merge(proof::routes())
         .route("/", get(index))
         .route("/sign-in", get(sign_in_form).post(sign_in))
         .route("/sign-out", post(sign_out))
@@ -114,7 +146,7 @@ pub(super) fn routes(access: Arc<Access>, about: About) -> Router {
         })
         .layer(DefaultBodyLimit::max(FORM))
         .layer(middleware::from_fn(secure))
-        .with_state(Page { access, about })
+        .with_state(page)
 }
 
 /// The session's cookie value among a request's cookies.
@@ -212,26 +244,25 @@ async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Response {
-    if foreign_form(&headers, &uri) {
-        page.access.counters().refuse(Refused::Origin);
-        return plain(
-            StatusCode::FORBIDDEN,
-            "This form came from another site. Open the link itself.",
-        );
+    if let Some(foreign) = page.foreign(&headers, &uri) {
+        return foreign;
     }
-    match page.access.sign_in().spend(form.code.trim(), peer.address) {
+    let sign_in = page.access.sign_in();
+    let place = proof::place(&peer, &headers);
+    match sign_in.spend(form.code.trim(), place) {
         Ok(cookie) => {
+            // What this browser had before is over, whoever it was.
+            if let Some(former) = session_of(&page, &headers) {
+                sign_in.end(former);
+            }
             let mut response = see_other("/");
-            set_cookie(
-                &mut response,
-                &format!("{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict"),
-            );
+            sign_in_cookie(&mut response, &cookie);
             response
         }
         Err(error) => {
             page.access.counters().refuse(Refused::SignIn);
             see_other(match error {
-                SignInError::Code => "/sign-in?error=code",
+                SignInError::Code | SignInError::Passkey => "/sign-in?error=code",
                 SignInError::TooMany => "/sign-in?error=many",
             })
         }
@@ -244,9 +275,8 @@ async fn sign_out(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if foreign_form(&headers, &uri) {
-        page.access.counters().refuse(Refused::Origin);
-        return plain(StatusCode::FORBIDDEN, "This form came from another site.");
+    if let Some(foreign) = page.foreign(&headers, &uri) {
+        return foreign;
     }
     if let Some(Caller {
         proof: Proof::Session(key),
@@ -274,12 +304,34 @@ fn foreign_form(headers: &HeaderMap, uri: &Uri) -> bool {
 #[derive(Serialize)]
 struct Session {
     person: String,
+    role: &'static str,
     now_us: i64,
     rate: f64,
     test_clock: String,
     ca_fingerprint: String,
     test_data: bool,
     ends_us: i64,
+    locked: bool,
+    /// Alerts that nobody took notice of, of whom this person looks after: high, medium, low.
+    ringing: [u32; 3],
+}
+
+/// How many alerts wait that the caller may hear, by priority: all that a locked screen learns.
+fn ringing(page: &Page, caller: &Caller) -> [u32; 3] {
+    let mut counts = [0; 3];
+    for record in page.hub.alerts() {
+        let alert = &record.alert;
+        let place = match alert.priority() {
+            Priority::High => 0,
+            Priority::Medium => 1,
+            Priority::Low | Priority::Unspecified => 2,
+        };
+        let waits = alert.state() == AlertState::Active && alert.snoozed_until_us == 0;
+        if waits && page.access.may_hear(caller, &record.patient) {
+            counts[place] += 1;
+        }
+    }
+    counts
 }
 
 async fn session(
@@ -293,9 +345,18 @@ async fn session(
             "Nobody is signed in: open the one-time link.",
         );
     };
+    if let (Proof::Session(key), true) = (&caller.proof, headers.contains_key(ACTIVE)) {
+        page.access.sign_in().touch(*key);
+    }
     let actor = page.access.actor(&caller);
     let clock = page.access.clock();
+    let locked = actor.standing.locked;
     Json(Session {
+        role: match &actor.role {
+            Role::Person(person) => staff::role_name(person.role),
+            // Whoever comes with a certificate may do at the page what operators may.
+            Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Platform(_) => "",
+        },
         person: actor.name(),
         now_us: clock.now().as_micros(),
         rate: page.access.sign_in().rate(),
@@ -303,6 +364,13 @@ async fn session(
         ca_fingerprint: page.about.ca_fingerprint.clone(),
         test_data: (page.about.test_data)(),
         ends_us: actor.standing.until.as_micros(),
+        locked,
+        // An open screen has the stream of alerts.
+        ringing: if locked {
+            ringing(&page, &caller)
+        } else {
+            [0; 3]
+        },
     })
     .into_response()
 }
@@ -374,9 +442,22 @@ fn set_cookie(response: &mut Response, cookie: &str) {
     response.headers_mut().insert(header::SET_COOKIE, value);
 }
 
+/// A new session's cookie.
+fn sign_in_cookie(response: &mut Response, cookie: &str) {
+    set_cookie(
+        response,
+        &format!("{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict"),
+    );
+}
+
+/// The session that this browser has, whether it may do anything or not.
+fn session_of(page: &Page, headers: &HeaderMap) -> Option<SessionKey> {
+    page.access.sign_in().session(session_cookie(headers)?)
+}
+
 /// Every route with its methods, for the sweep that nobody unknown gets anything of a patient.
 #[cfg(test)]
-pub(super) const ROUTES: [(http::Method, &str); 8] = [
+pub(super) const ROUTES: [(http::Method, &str); 16] = [
     (http::Method::GET, "/"),
     (http::Method::GET, "/sign-in"),
     (http::Method::POST, "/sign-in"),
@@ -385,4 +466,12 @@ pub(super) const ROUTES: [(http::Method, &str); 8] = [
     (http::Method::GET, "/assets/x.js"),
     (http::Method::GET, "/favicon.svg"),
     (http::Method::GET, "/metrics"),
+    (http::Method::POST, "/passkey/challenge"),
+    (http::Method::POST, "/passkey/sign-in"),
+    (http::Method::POST, "/passkey/new"),
+    (http::Method::POST, "/passkey/add"),
+    (http::Method::POST, "/passkey/remove"),
+    (http::Method::GET, "/sessions"),
+    (http::Method::POST, "/sessions/end"),
+    (http::Method::POST, "/lock"),
 ];

@@ -1,8 +1,10 @@
-//! Signing in at the page: one-time codes and sessions. In memory only: a restart signs everybody out.
+//! Signing in at the page: one-time codes, challenges for passkeys, and sessions. In memory only: a restart signs
+//! everybody out.
 //!
 //! Invariants: neither a code nor a cookie is kept, only its SHA-256; a code is spent at most once and only
-//! within [`CODE_LIFE`]; a session ends after [`IDLE`] without a request of its person, after [`LIFE`] in any
-//! case, and at sign-out; all tables are bounded; failures are limited by address.
+//! within [`CODE_LIFE`], a challenge within [`CHALLENGE_LIFE`] and for what it was made; a session is locked after
+//! [`LOCK`] without its person, ends after [`IDLE`], after [`LIFE`] in any case, and at sign-out; whoever signs in
+//! anew gets a new cookie; all tables are bounded; who fails at an address waits longer each time, and nobody else does.
 //!
 //! These limits are about people's patience, so they are measured in people's time: under a test clock that
 //! runs `rate` times as fast they are `rate` times as long on that clock.
@@ -22,19 +24,27 @@ use crate::gate::Standing;
 
 /// A one-time code can be spent for so long.
 pub const CODE_LIFE: Span = Span::from_mins(10);
-/// A session ends so long after the last request of its person. The page's own polling does not count.
-pub const IDLE: Span = Span::from_mins(60);
+/// A challenge can be answered for so long.
+pub const CHALLENGE_LIFE: Span = Span::from_mins(2);
+/// A session shows nothing of a patient any more so long after its person was last heard of.
+pub const LOCK: Span = Span::from_mins(10);
+/// Who signed in so recently may make a passkey: who finds an open page hours later may not.
+pub const FRESH: Span = Span::from_mins(15);
 /// A session ends so long after it began: a working shift.
 pub const LIFE: Span = Span::from_mins(12 * 60);
 /// Sessions and codes kept at once; the least recently used gives way.
 const KEPT: usize = 1000;
-/// Failures that one address may have within [`FAILURE_WINDOW`].
+/// Failures that one address may have before it has to wait.
 const FAILURES: u32 = 10;
-const FAILURE_WINDOW: Span = Span::from_mins(1);
+/// How long it waits then; twice as long with each failure more, up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Span = Span::from_mins(1);
+const LONGEST_WAIT: Span = Span::from_mins(32);
+/// An address that failed last so long ago begins anew.
+const FORGIVEN: Span = Span::from_mins(60);
 /// Addresses whose failures are remembered.
 const ADDRESSES: usize = 4096;
-/// Longest name of a person, characters.
-const NAME: usize = 80;
+/// What a browser says it is, characters.
+const BROWSER: usize = 120;
 
 /// Why nobody was signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +52,71 @@ pub enum SignInError {
     /// Unknown, spent or too old: these look alike on purpose.
     #[error("this link was used before, is too old, or is not one of ours: ask for a new one")]
     Code,
+    /// Whatever is wrong with a passkey or its answer.
+    #[error("this passkey was not accepted: try once more, or ask for a link")]
+    Passkey,
     /// Too many failures from this address.
-    #[error("too many attempts from this address: wait a minute")]
+    #[error("too many attempts from this address: wait a few minutes")]
     TooMany,
+}
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By a one-time link of an operator.
+    Link,
+    /// By a passkey.
+    Passkey,
+}
+
+impl How {
+    /// For people and machines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Passkey => "passkey",
+        }
+    }
+}
+
+/// Where somebody signs in from.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Their address.
+    pub address: IpAddr,
+    /// What their browser says it is.
+    pub browser: String,
+}
+
+/// What a challenge is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Signing in.
+    SignIn,
+    /// A new passkey, in this session.
+    Make(SessionKey),
+}
+
+/// A session, as people see it in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Names it; opens nothing.
+    pub id: String,
+    /// Whose.
+    pub person: String,
+    /// How they signed in.
+    pub how: How,
+    /// Since when.
+    pub began: Time,
+    /// When they were last heard of.
+    pub used: Time,
+    /// Where from.
+    pub address: IpAddr,
+    /// What their browser says it is.
+    pub browser: String,
+    /// Whether it shows nothing until they prove again who they are.
+    pub locked: bool,
 }
 
 /// Names a session within this process: the hash of its cookie.
@@ -62,17 +134,35 @@ struct Code {
     until: Time,
 }
 
+struct Challenge {
+    purpose: Purpose,
+    until: Time,
+}
+
 struct Session {
+    id: String,
     person: String,
+    how: How,
+    from: Place,
     began: Time,
     used: Time,
+    locked: bool,
+}
+
+/// Failures of one address.
+struct Failures {
+    count: u32,
+    last: Time,
+    /// Nothing from there is looked at before.
+    wait_until: Time,
 }
 
 #[derive(Default)]
 struct State {
     codes: HashMap<[u8; 32], Code>,
+    challenges: HashMap<[u8; 32], Challenge>,
     sessions: HashMap<SessionKey, Session>,
-    failures: HashMap<IpAddr, (u32, Time)>,
+    failures: HashMap<IpAddr, Failures>,
 }
 
 /// Codes and sessions.
@@ -121,66 +211,110 @@ impl SignIn {
         Span::from_micros((span.as_secs_f64() * self.rate * 1e6) as i64)
     }
 
-    /// A one-time code for `person`. Control characters in the name are left out, and it is cut to 80.
+    /// A one-time code for `person`.
     #[must_use]
     pub fn create_code(&self, person: &str) -> String {
-        let person: String = person
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(NAME)
-            .collect();
-        let code = hex(&random::<32>());
+        let (person, code) = (person.to_owned(), hex(&random::<32>()));
         let until = self.clock.now() + self.people(CODE_LIFE);
         let mut state = self.lock();
-        if state.codes.len() >= KEPT {
-            let oldest = state
-                .codes
-                .iter()
-                .min_by_key(|(_, code)| code.until)
-                .map(|(hash, _)| *hash);
-            oldest.map(|hash| state.codes.remove(&hash));
-        }
+        make_room(&mut state.codes, |code| code.until);
         state
             .codes
             .insert(sha256(&[code.as_bytes()]), Code { person, until });
         code
     }
 
+    /// A challenge that is to be answered by a passkey.
+    ///
+    /// # Errors
+    /// [`SignInError::TooMany`].
+    pub fn challenge(&self, purpose: Purpose, from: IpAddr) -> Result<[u8; 32], SignInError> {
+        let (challenge, now) = (random::<32>(), self.clock.now());
+        let until = now + self.people(CHALLENGE_LIFE);
+        let mut state = self.lock();
+        self.check_failures(&mut state, from, now)?;
+        make_room(&mut state.challenges, |one| one.until);
+        state
+            .challenges
+            .insert(challenge, Challenge { purpose, until });
+        Ok(challenge)
+    }
+
+    /// Spends a challenge. False: there is none, it is spent or too old, or was for something else.
+    #[must_use]
+    pub fn spend_challenge(&self, challenge: &[u8; 32], purpose: Purpose) -> bool {
+        let found = self.lock().challenges.remove(challenge);
+        found.is_some_and(|one| one.purpose == purpose && self.clock.now() < one.until)
+    }
+
     /// Spends a code: a new session's cookie value.
     ///
     /// # Errors
     /// [`SignInError`].
-    pub fn spend(&self, code: &str, from: IpAddr) -> Result<String, SignInError> {
+    pub fn spend(&self, code: &str, from: Place) -> Result<String, SignInError> {
+        let now = self.clock.now();
+        let found = {
+            let mut state = self.lock();
+            self.check_failures(&mut state, from.address, now)?;
+            let code = state.codes.remove(&sha256(&[code.as_bytes()]));
+            code.filter(|code| now < code.until)
+        };
+        match found {
+            Some(Code { person, .. }) => Ok(self.begin(person, How::Link, from)),
+            None => {
+                self.failed(from.address);
+                Err(SignInError::Code)
+            }
+        }
+    }
+
+    /// Whether anything from this address is looked at just now.
+    ///
+    /// # Errors
+    /// [`SignInError::TooMany`].
+    pub fn may_try(&self, from: IpAddr) -> Result<(), SignInError> {
+        let now = self.clock.now();
+        self.check_failures(&mut self.lock(), from, now)
+    }
+
+    /// A new session of somebody who proved who they are: its cookie value.
+    #[must_use]
+    pub fn begin(&self, person: String, how: How, from: Place) -> String {
+        let (cookie, now) = (hex(&random::<32>()), self.clock.now());
+        let browser = from.browser.chars().filter(|c| !c.is_control());
+        let session = Session {
+            id: hex(&random::<8>()),
+            person,
+            how,
+            from: Place {
+                browser: browser.take(BROWSER).collect(),
+                ..from
+            },
+            began: now,
+            used: now,
+            locked: false,
+        };
+        let mut state = self.lock();
+        make_room(&mut state.sessions, |one| one.used);
+        state.sessions.insert(key_of(&cookie), session);
+        cookie
+    }
+
+    /// Something that was to prove who somebody is did not.
+    pub fn failed(&self, from: IpAddr) {
         let now = self.clock.now();
         let mut state = self.lock();
-        self.check_failures(&mut state, from, now)?;
-        let found = state
-            .codes
-            .remove(&sha256(&[code.as_bytes()]))
-            .filter(|code| now < code.until);
-        let Some(Code { person, .. }) = found else {
-            let failures = state.failures.entry(from).or_insert((0, now));
-            failures.0 += 1;
-            return Err(SignInError::Code);
-        };
-        if state.sessions.len() >= KEPT {
-            let oldest = state
-                .sessions
-                .iter()
-                .min_by_key(|(_, one)| one.used)
-                .map(|(key, _)| *key);
-            oldest.map(|key| state.sessions.remove(&key));
+        let failures = state.failures.entry(from).or_insert(Failures {
+            count: 0,
+            last: now,
+            wait_until: Time::ZERO,
+        });
+        failures.count = failures.count.saturating_add(1);
+        failures.last = now;
+        if let Some(over) = failures.count.checked_sub(FAILURES) {
+            let wait = Span::from_micros(FIRST_WAIT.as_micros() << over.min(5)).min(LONGEST_WAIT);
+            failures.wait_until = now + self.people(wait);
         }
-        let cookie = hex(&random::<32>());
-        state.sessions.insert(
-            key_of(&cookie),
-            Session {
-                person,
-                began: now,
-                used: now,
-            },
-        );
-        Ok(cookie)
     }
 
     fn check_failures(
@@ -189,22 +323,23 @@ impl SignIn {
         from: IpAddr,
         now: Time,
     ) -> Result<(), SignInError> {
-        let window = self.people(FAILURE_WINDOW);
+        let forgiven = self.people(FORGIVEN);
         if state.failures.len() >= ADDRESSES {
             state
                 .failures
-                .retain(|_, (_, since)| now.since(*since) < window);
+                .retain(|_, failures| now.since(failures.last) < forgiven);
         }
-        let full = state.failures.len() >= ADDRESSES && !state.failures.contains_key(&from);
+        let full = state.failures.len() >= ADDRESSES;
         match state.failures.get(&from) {
-            Some((_, since)) if now.since(*since) >= window => {
+            Some(failures) if now < failures.wait_until => Err(SignInError::TooMany),
+            Some(failures) if now.since(failures.last) >= forgiven => {
                 state.failures.remove(&from);
                 Ok(())
             }
-            Some((count, _)) if *count >= FAILURES => Err(SignInError::TooMany),
-            // An attack from thousands of addresses at once: nobody new may try for this minute.
+            Some(_) => Ok(()),
+            // An attack from thousands of addresses at once: nobody new may try for now.
             None if full => Err(SignInError::TooMany),
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -219,33 +354,108 @@ impl SignIn {
     /// Who it is and how long the session holds; `None` when it was ended or forgotten.
     #[must_use]
     pub fn standing(&self, key: SessionKey) -> Option<(String, Standing)> {
+        let now = self.clock.now();
         let mut state = self.lock();
-        let session = state.sessions.get(&key)?;
-        let until = (session.began + self.people(LIFE)).min(session.used + self.people(IDLE));
+        let session = state.sessions.get_mut(&key)?;
+        let until = session.began + self.people(LIFE);
+        // Once locked it stays so: only a new proof shows anything again.
+        session.locked |= now.since(session.used) >= self.people(LOCK);
+        let standing = Standing {
+            until,
+            revoked: false,
+            locked: session.locked,
+        };
         let person = session.person.clone();
-        if self.clock.now() >= until {
+        if now >= until {
             state.sessions.remove(&key);
         }
-        Some((
-            person,
-            Standing {
-                until,
-                revoked: false,
-            },
-        ))
+        Some((person, standing))
     }
 
-    /// The person did something.
+    /// The person did something. What is locked stays locked.
     pub fn touch(&self, key: SessionKey) {
         let now = self.clock.now();
+        let lock = self.people(LOCK);
         if let Some(session) = self.lock().sessions.get_mut(&key) {
+            session.locked |= now.since(session.used) >= lock;
             session.used = now;
         }
+    }
+
+    /// Shows nothing of a patient any more until the person proves anew who they are. Open streams end within a second.
+    pub fn lock_up(&self, key: SessionKey) {
+        if let Some(session) = self.lock().sessions.get_mut(&key) {
+            session.locked = true;
+        }
+    }
+
+    /// Whether its person signed in a short while ago.
+    #[must_use]
+    pub fn is_fresh(&self, key: SessionKey) -> bool {
+        let now = self.clock.now();
+        let state = self.lock();
+        let session = state.sessions.get(&key);
+        session.is_some_and(|of| now.since(of.began) < self.people(FRESH) && !of.locked)
     }
 
     /// Signs out. Open streams of the session end within a second.
     pub fn end(&self, key: SessionKey) {
         self.lock().sessions.remove(&key);
+    }
+
+    /// The sessions of a person, or of all (`None`), the newest first; with whether each is `own`.
+    #[must_use]
+    pub fn sessions(&self, person: Option<&str>, own: Option<SessionKey>) -> Vec<(Listed, bool)> {
+        let keys: Vec<SessionKey> = self.lock().sessions.keys().copied().collect();
+        for key in keys {
+            // Those that are over are forgotten, those that are idle lock.
+            let _ = self.standing(key);
+        }
+        let state = self.lock();
+        let theirs = state
+            .sessions
+            .iter()
+            .filter(|(_, of)| person.is_none_or(|name| name == of.person));
+        let mut all: Vec<_> = theirs
+            .map(|(key, of)| {
+                let listed = Listed {
+                    id: of.id.clone(),
+                    person: of.person.clone(),
+                    how: of.how,
+                    began: of.began,
+                    used: of.used,
+                    address: of.from.address,
+                    browser: of.from.browser.clone(),
+                    locked: of.locked,
+                };
+                (listed, Some(*key) == own)
+            })
+            .collect();
+        all.sort_by_key(|(of, _)| std::cmp::Reverse((of.began, of.id.clone())));
+        all
+    }
+
+    /// Ends sessions that a list named: that of this id, or all of a person. How many.
+    pub fn end_listed(&self, id: Option<&str>, person: Option<&str>) -> usize {
+        let mut state = self.lock();
+        let before = state.sessions.len();
+        if id.is_some() || person.is_some() {
+            state.sessions.retain(|_, of| {
+                !(id.is_none_or(|id| id == of.id) && person.is_none_or(|name| name == of.person))
+            });
+        }
+        before - state.sessions.len()
+    }
+}
+
+/// Makes room for one more: what is the oldest gives way.
+fn make_room<K: Copy + Eq + std::hash::Hash, V>(all: &mut HashMap<K, V>, age: impl Fn(&V) -> Time) {
+    if all.len() >= KEPT {
+        let oldest = all
+            .iter()
+            .min_by_key(|(_, one)| age(one))
+            .map(|(key, _)| *key);
+        oldest.map(|key| all.remove(&key));
     }
 }
 
@@ -258,7 +468,12 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    fn here() -> Place {
+        Place {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            browser: "Some browser".into(),
+        }
+    }
 
     /// A clock that stands so near to `minutes` after the start that a test does not see it move.
     fn clock(minutes: i64) -> Clock {
@@ -285,14 +500,14 @@ mod tests {
     #[test]
     fn a_code_is_spent_once() {
         let mut rig = Rig::new();
-        let code = rig.at(0).create_code("Ann\n\u{7}");
-        let cookie = rig.at(1).spend(&code, HERE).expect("the first time");
+        let code = rig.at(0).create_code("Ann");
+        let cookie = rig.at(1).spend(&code, here()).expect("the first time");
         let key = rig.at(1).session(&cookie).expect("it is a session");
         assert_eq!(
             rig.at(1).standing(key).map(|(person, _)| person),
             Some("Ann".into())
         );
-        assert_eq!(rig.at(1).spend(&code, HERE), Err(SignInError::Code));
+        assert_eq!(rig.at(1).spend(&code, here()), Err(SignInError::Code));
         assert_eq!(rig.at(1).session(&code), None, "a code is no cookie");
     }
 
@@ -300,50 +515,142 @@ mod tests {
     fn a_code_is_too_old_after_ten_minutes() {
         let mut rig = Rig::new();
         let (old, fresh) = (rig.at(0).create_code("a"), rig.at(5).create_code("b"));
-        assert_eq!(rig.at(11).spend(&old, HERE), Err(SignInError::Code));
-        assert!(rig.at(11).spend(&fresh, HERE).is_ok(), "control");
+        assert_eq!(rig.at(11).spend(&old, here()), Err(SignInError::Code));
+        assert!(rig.at(11).spend(&fresh, here()).is_ok(), "control");
+    }
+
+    fn begin(rig: &mut Rig, minutes: i64, person: &str) -> String {
+        let code = rig.at(minutes).create_code(person);
+        rig.at(minutes).spend(&code, here()).expect("signed in")
     }
 
     #[test]
-    fn a_session_ends_when_idle_at_its_age_and_at_sign_out() {
+    fn a_session_locks_when_idle_and_ends_at_its_age_and_at_sign_out() {
         let mut rig = Rig::new();
-        let begin = |rig: &mut Rig| {
-            let code = rig.at(0).create_code("a");
-            rig.at(0).spend(&code, HERE).expect("signed in")
-        };
-        let idle = begin(&mut rig);
-        assert!(rig.at(59).session(&idle).is_some(), "control");
-        assert!(rig.at(61).session(&idle).is_none());
+        let locked =
+            |rig: &mut Rig, minutes, key| rig.at(minutes).standing(key).expect("there").1.locked;
+        let idle = begin(&mut rig, 0, "a");
+        let key = rig.at(9).session(&idle).expect("there");
+        assert!(!locked(&mut rig, 9, key), "control");
+        // Looked at late, it was locked all the same; and what is done then does not open it.
+        rig.at(11).touch(key);
+        assert!(locked(&mut rig, 12, key));
+        assert!(
+            rig.at(12 * 60 - 1).session(&idle).is_some(),
+            "it still rings"
+        );
+        assert!(rig.at(12 * 60 + 1).session(&idle).is_none());
 
-        let busy = begin(&mut rig);
-        for minutes in (0..=11 * 60 + 55).step_by(55) {
+        let busy = begin(&mut rig, 0, "a");
+        for minutes in (0..=11 * 60 + 55).step_by(5) {
             let key = rig.at(minutes).session(&busy).expect("in use");
+            assert!(!locked(&mut rig, minutes, key));
             rig.at(minutes).touch(key);
         }
         assert!(rig.at(12 * 60 + 1).session(&busy).is_none());
 
-        let out = begin(&mut rig);
+        let out = begin(&mut rig, 0, "a");
         let key = rig.at(1).session(&out).expect("signed in");
+        assert!(rig.at(14).is_fresh(key) || locked(&mut rig, 14, key));
+        rig.at(1).lock_up(key);
+        assert!(locked(&mut rig, 1, key) && !rig.at(1).is_fresh(key));
         rig.at(1).end(key);
         assert!(rig.at(1).session(&out).is_none());
         assert!(rig.at(1).standing(key).is_none());
     }
 
     #[test]
-    fn failures_are_limited_by_address() {
+    fn sessions_are_listed_and_ended_by_their_names_alone() {
+        let mut rig = Rig::new();
+        let (first, second) = (begin(&mut rig, 0, "a"), begin(&mut rig, 1, "a"));
+        let other = begin(&mut rig, 2, "b");
+        let own = rig.at(3).session(&second);
+        let listed = rig.at(3).sessions(Some("a"), own);
+        let owns: Vec<bool> = listed.iter().map(|(_, own)| *own).collect();
+        assert_eq!(owns, [true, false]);
+        assert!(
+            !second.contains(&listed[0].0.id),
+            "the name is no part of the cookie"
+        );
+        let id = listed[1].0.id.clone();
+        assert_eq!(rig.at(3).end_listed(Some(&id), Some("b")), 0, "another's");
+        assert_eq!(
+            rig.at(3).end_listed(None, None),
+            0,
+            "nobody's in particular"
+        );
+        assert_eq!(rig.at(3).end_listed(Some(&id), Some("a")), 1);
+        assert!(rig.at(3).session(&first).is_none());
+        assert!(rig.at(3).session(&second).is_some() && rig.at(3).session(&other).is_some());
+        assert_eq!(rig.at(3).end_listed(None, Some("a")), 1);
+        assert_eq!(rig.at(3).sessions(None, None).len(), 1);
+    }
+
+    #[test]
+    fn a_challenge_is_answered_once_soon_and_for_what_it_was_made() {
+        let mut rig = Rig::new();
+        let address = here().address;
+        let cookie = begin(&mut rig, 0, "a");
+        let key = rig.at(0).session(&cookie).expect("signed in");
+        let make =
+            |rig: &mut Rig, purpose| rig.at(0).challenge(purpose, address).expect("a challenge");
+        let one = make(&mut rig, Purpose::SignIn);
+        assert!(rig.at(1).spend_challenge(&one, Purpose::SignIn), "control");
+        assert!(
+            !rig.at(1).spend_challenge(&one, Purpose::SignIn),
+            "replayed"
+        );
+        let other = make(&mut rig, Purpose::Make(key));
+        assert!(!rig.at(1).spend_challenge(&other, Purpose::SignIn));
+        let late = make(&mut rig, Purpose::SignIn);
+        assert!(!rig.at(3).spend_challenge(&late, Purpose::SignIn));
+        assert!(!rig.at(0).spend_challenge(&[0; 32], Purpose::SignIn));
+    }
+
+    #[test]
+    fn who_fails_waits_longer_each_time_and_nobody_else_does() {
         let mut rig = Rig::new();
         let code = rig.at(0).create_code("a");
         for _ in 0..FAILURES {
-            assert_eq!(rig.at(0).spend("wrong", HERE), Err(SignInError::Code));
+            assert_eq!(rig.at(0).spend("wrong", here()), Err(SignInError::Code));
         }
-        assert_eq!(rig.at(0).spend(&code, HERE), Err(SignInError::TooMany));
-        let elsewhere = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(rig.at(0).spend(&code, here()), Err(SignInError::TooMany));
+        assert_eq!(
+            rig.at(0).challenge(Purpose::SignIn, here().address),
+            Err(SignInError::TooMany)
+        );
+        let elsewhere = Place {
+            address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+            ..here()
+        };
         assert!(
             rig.at(0).spend(&code, elsewhere).is_ok(),
             "control: another address"
         );
-        let code = rig.at(0).create_code("a");
-        assert!(rig.at(2).spend(&code, HERE).is_ok(), "the minute is over");
+        // One minute, then two, four, ... half an hour; never for ever.
+        let mut at = 0;
+        for wait in [1, 2, 4, 8, 16, 32, 32] {
+            let code = rig.at(at).create_code("a");
+            assert_eq!(
+                rig.at(at + wait - 1).spend(&code, here()),
+                Err(SignInError::TooMany),
+                "{wait}"
+            );
+            at += wait;
+            assert_eq!(
+                rig.at(at).spend("wrong", here()),
+                Err(SignInError::Code),
+                "{wait}"
+            );
+        }
+        let code = rig.at(at + 55).create_code("a");
+        assert!(rig.at(at + 60).spend(&code, here()).is_ok());
+        assert_eq!(
+            rig.at(at + 60).spend("wrong", here()),
+            Err(SignInError::Code),
+            "begins anew"
+        );
+        assert!(rig.at(at + 60).may_try(here().address).is_ok());
     }
 
     #[test]

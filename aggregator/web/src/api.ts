@@ -23,11 +23,12 @@ const operator = createClient(OperatorService, transport);
 /** Longest wait for an answer that is not a stream. */
 const CALL_LIMIT = 20_000;
 
-/** Null when nobody is signed in. Throws when the centre cannot be reached. */
-export async function session(): Promise<{ session: Session; roundTrip: number; answered: number } | null> {
+/** `active`: the person did something since the last time. Null when nobody is signed in. Throws when the centre cannot be reached. */
+export async function session(active: boolean): Promise<{ session: Session; roundTrip: number; answered: number } | null> {
   const asked = performance.now();
   const answer = await fetch("/session", {
-    headers: { accept: "application/json" },
+    // Somebody was there since the last time: else the centre locks the session after a while.
+    headers: { accept: "application/json", ...(active ? { "x-vitaltwin-active": "1" } : {}) },
     cache: "no-store",
     credentials: "same-origin",
     signal: AbortSignal.timeout(CALL_LIMIT),
@@ -53,6 +54,8 @@ export interface Watcher {
   /** An event carried this known time, milliseconds. */
   known(ms: number): void;
   signedOut(): void;
+  /** The stream ended because a right did, or whose patients one has: the session says what holds now. */
+  rightsChanged(): void;
 }
 
 export async function watchTwins(watcher: Watcher, signal: AbortSignal): Promise<void> {
@@ -102,9 +105,10 @@ function common(watcher: Watcher, link: (link: Link) => void) {
     random: Math.random,
     wait: waitOrOnline,
     fatal: (error: unknown) => {
-      const over = ConnectError.from(error).code === Code.Unauthenticated;
-      if (over) watcher.signedOut();
-      return over;
+      const { code } = ConnectError.from(error);
+      if (code === Code.Unauthenticated) watcher.signedOut();
+      else if (code === Code.PermissionDenied || code === Code.Aborted) watcher.rightsChanged();
+      return code === Code.Unauthenticated;
     },
   };
 }

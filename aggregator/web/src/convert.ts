@@ -21,12 +21,15 @@ import type {
   HistorySlice,
   PatientFact,
   Priority,
+  Role,
   Score,
   Session,
   Snooze,
   Twin,
   WaveBlock,
 } from "./model.ts";
+
+const ROLES: readonly Role[] = ["viewer", "nurse", "doctor", "supervisor", "administrator"];
 
 function ms(us: bigint): number {
   return Number(us) / 1000;
@@ -291,6 +294,17 @@ export function coverage(from: CoverageResponse): Coverage[] {
 }
 
 /** From the JSON of GET /session (README.md says what is in it). Unknown and missing fields are fine. */
+function count(list: unknown, place: number): number {
+  const value: unknown = Array.isArray(list) ? list[place] : undefined;
+  return typeof value === "number" ? value : 0;
+}
+
+/** A role that this page does not know may look, and the centre refuses what it may not. */
+function role(value: unknown): Role {
+  if (value === undefined || value === "") return "";
+  return ROLES.find((known) => known === value) ?? "viewer";
+}
+
 export function session(json: unknown): Session {
   const from = (typeof json === "object" && json !== null ? json : {}) as Record<string, unknown>;
   const text = (name: string) => (typeof from[name] === "string" ? from[name] : "");
@@ -298,10 +312,13 @@ export function session(json: unknown): Session {
   const now = number("now_us");
   return {
     person: text("person"),
+    role: role(from["role"]),
     testClock: text("test_clock"),
     fingerprint: text("ca_fingerprint"),
     testData: from["test_data"] === true,
     now: now === null ? null : now / 1000,
     rate: number("rate"),
+    locked: from["locked"] === true,
+    ringing: { high: count(from["ringing"], 0), medium: count(from["ringing"], 1), low: count(from["ringing"], 2) },
   };
 }

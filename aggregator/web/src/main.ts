@@ -6,7 +6,7 @@ import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
 import type { Alert, Coverage, Kind, PatientFact, Session, WaveBlock } from "./model.ts";
 import { KEYS } from "./prefs.ts";
-import { announcements, health, openAlerts, reduce, START, type Action, type State } from "./store.ts";
+import { announcements, health, mayAct, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
 import { CentreClock } from "./time.ts";
@@ -17,6 +17,11 @@ import { Ask } from "./views/ask.ts";
 import { HandoverView } from "./views/handover.ts";
 import { patientLink, type App, type NewFact, type View } from "./views/parts.ts";
 import { PatientView } from "./views/patient.ts";
+import { lock as lockSession } from "./account.ts";
+import { loudest } from "./sound.ts";
+import { askAccount } from "./views/account.ts";
+import { LockedView } from "./views/locked.ts";
+import { NoPatientsView } from "./views/nopatients.ts";
 import { Shell } from "./views/shell.ts";
 import { Ringer } from "./views/ringer.ts";
 import { askHelp, askSettings } from "./views/settings.ts";
@@ -26,6 +31,8 @@ import { WorklistView } from "./views/worklist.ts";
 
 /** Asks for the session this often: round trip, clock, whether it still holds. */
 const SESSION_EVERY = 15_000;
+/** A locked screen has no stream: it asks so often whether something rings. */
+const LOCKED_EVERY = 1000;
 const TICK = 1000;
 /** New values are shown within this; alerts and acts of people with the next frame. */
 const VALUES_DELAY = 200;
@@ -33,6 +40,9 @@ const PAST_ALERTS = 200;
 
 type Route = "worklist" | "alerts" | "handover" | "wall";
 const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall" };
+
+/** Commands that are acts of a person about an alert. */
+const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "silence"]);
 
 const local = () => performance.now();
 
@@ -53,10 +63,18 @@ class Page implements App {
   #route = "";
   #streams: AbortController | null = null;
   #namedTwins = 0;
+  /** Somebody touched the page since the session was asked for last. */
+  #active = true;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #locked: LockedView | null = null;
 
   constructor() {
     const repaint = () => this.#view?.repaint?.();
-    this.#shell = new Shell(this, local, () => this.#clock.rate, repaint, this.#ringer, () => askSettings(this.ask, repaint));
+    this.#shell = new Shell(this, local, () => this.#clock.rate, repaint, this.#ringer, {
+      settings: () => askSettings(this.ask, repaint),
+      account: () => void askAccount(this.ask, () => this.now()),
+      lock: () => void this.lock().catch((error: unknown) => this.say(error instanceof Error ? error.message : String(error))),
+    });
     this.#signedOut = new SignedOutView(() => void this.#askSession());
     onSystemTheme(repaint);
     window.addEventListener("hashchange", () => this.#draw());
@@ -67,10 +85,15 @@ class Page implements App {
     document.body.append(this.#shell.root, this.ask.root);
     document.addEventListener("keydown", (event) => this.#pressed(event));
     void this.#askSession();
-    setInterval(() => void this.#askSession(), SESSION_EVERY);
+    for (const name of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) {
+      document.addEventListener(name, () => (this.#active = true), { passive: true });
+    }
     setInterval(() => {
+      const every = this.#locked === null ? SESSION_EVERY : LOCKED_EVERY;
+      // A little early: a tick that comes late must not make it twice as long.
+      if (local() - this.#askedAt > every - TICK / 2) void this.#askSession();
       this.trends.trim(this.now(), this.#openPatient());
-      this.#ringer.tick(this.state.alerts.values());
+      this.#ring();
       this.#draw();
     }, TICK);
   }
@@ -139,17 +162,62 @@ class Page implements App {
     return api.coverage(query, signal);
   }
 
+  /** Shows nothing of a patient until somebody signs in anew; what rings is heard all the same. */
+  async lock(): Promise<void> {
+    await lockSession();
+    await this.#askSession();
+  }
+
+  #ring(): void {
+    const { session } = this.state;
+    if (session?.locked === true) this.#ringer.ring(loudest(session.ringing));
+    else this.#ringer.tick(this.state.alerts.values());
+  }
+
+  /** The screen locked: streams end, and nothing of a patient stays in the document or in memory. */
+  #lockUp(session: Session): void {
+    const before = this.state.session;
+    if (this.#locked === null) {
+      this.#signOut();
+      if (this.ask.isOpen) this.ask.root.close();
+      this.ask.forget();
+      // The address may name a patient, too.
+      history.replaceState(null, "", location.pathname);
+      this.#locked = new LockedView(() => location.reload());
+    }
+    for (const priority of ["high", "medium", "low"] as const) {
+      if (before?.locked === true && session.ringing[priority] > before.ringing[priority]) this.#ringer.news(priority);
+    }
+    this.#locked.tell(session);
+  }
+
   async #askSession(): Promise<void> {
+    const active = this.#active;
+    this.#active = false;
+    this.#askedAt = local();
     try {
-      const answer = await api.session();
+      const answer = await api.session(active);
       this.#signedOut.unreachable(false);
       if (answer === null) {
         this.#signOut();
         return;
       }
+      const before = this.state.session;
+      if (before !== null && (before.role !== answer.session.role || before.person !== answer.session.person)) {
+        // What was shown may not be seen any more: nothing of it stays.
+        location.reload();
+        return;
+      }
+      if (!answer.session.locked && this.#locked !== null) {
+        // Opened, in another tab perhaps.
+        location.reload();
+        return;
+      }
+      if (answer.session.locked) this.#lockUp(answer.session);
       this.#tellClock(answer.session, answer.answered - answer.roundTrip / 2);
       this.#act({ type: "session", session: answer.session, roundTrip: answer.roundTrip });
-      if (this.#streams === null) this.#openStreams();
+      // Who runs the centre has no patient to watch.
+      if (this.#streams === null && this.#locked === null && answer.session.role !== "administrator") this.#openStreams();
     } catch {
       // Not reachable: the streams say so too, and both try again.
       this.#signedOut.unreachable(true);
@@ -171,6 +239,7 @@ class Page implements App {
       },
       known: (ms) => this.#clock.observed(ms, local(), this.state.session?.testClock !== ""),
       signedOut: () => this.#signOut(),
+      rightsChanged: () => void this.#askSession(),
     };
     void api.watchTwins(watcher, signal);
     void api.watchAlerts(watcher, signal);
@@ -183,6 +252,7 @@ class Page implements App {
     this.trends.clear();
     this.#pending = [];
     this.#namedTwins = 0;
+    this.#shell.forget();
     this.#act({ type: "signed-out" });
   }
 
@@ -208,7 +278,7 @@ class Page implements App {
     const news = announcements(before, this.state);
     this.#shell.announce(news);
     for (const { alert } of news) this.#ringer.news(alert.priority);
-    this.#ringer.tick(this.state.alerts.values());
+    this.#ring();
     this.#askNames();
     this.#draw();
   }
@@ -228,7 +298,7 @@ class Page implements App {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || KEYS.get() === "off") return;
     const { target } = event;
     const writes = target instanceof HTMLElement && target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
-    if (writes || this.ask.isOpen || this.state.phase !== "signed-in") return;
+    if (writes || this.ask.isOpen || this.state.phase !== "signed-in" || this.#locked !== null) return;
     const command = this.#keyboard.press(event.key, local());
     if (command === null) return;
     event.preventDefault();
@@ -238,6 +308,10 @@ class Page implements App {
   #command(command: Command): void {
     const at = document.activeElement?.closest<HTMLElement>("[data-alert]")?.dataset["alert"];
     const alert = at === undefined ? undefined : this.state.alerts.get(at);
+    if (ACTS.has(command) && !mayAct(this.state)) {
+      this.say(texts.roles.looksOnly);
+      return;
+    }
     switch (command) {
       case "help":
         askHelp(this.ask);
@@ -302,7 +376,7 @@ class Page implements App {
     const signedIn = this.state.phase === "signed-in";
     const patient = this.#openPatient();
     const page = ROUTES[location.hash] ?? "worklist";
-    const route = !signedIn ? this.state.phase : patient === null ? page : `patient ${patient}`;
+    const route = !signedIn ? this.state.phase : this.#locked !== null ? "locked" : patient === null ? page : `patient ${patient}`;
     if (route !== this.#route) this.#open(route, patient);
     this.#shell.update();
     this.#view?.update();
@@ -318,13 +392,16 @@ class Page implements App {
     const signedIn = this.state.phase === "signed-in";
     if (this.state.phase === "starting") this.#view = null;
     else if (!signedIn) this.#view = this.#signedOut;
+    else if (this.#locked !== null) this.#view = this.#locked;
+    else if (this.state.session?.role === "administrator") this.#view = new NoPatientsView();
     else if (patient !== null) this.#view = new PatientView(this, patient);
     else if (route === "alerts") this.#view = new AlertsView(this);
     else if (route === "handover") this.#view = new HandoverView(this);
     else if (route === "wall") this.#view = new WallView(this);
     else this.#view = new WorklistView(this);
-    document.documentElement.dataset["page"] = patient === null ? route : "patient";
-    this.#shell.show(patient === null ? route : "", signedIn);
+    const locked = this.#locked !== null;
+    document.documentElement.dataset["page"] = patient === null || locked ? route : "patient";
+    this.#shell.show(patient === null ? route : "", signedIn && !locked, signedIn);
     fill(this.#shell.main, this.#view?.root ?? null);
     if (first || !this.#view) return;
     window.scrollTo(0, 0);

@@ -226,8 +226,12 @@ export interface Twin {
   readonly influences: readonly { readonly fact: string; readonly effect: string }[];
 }
 
+/** What somebody does here, as the centre calls it; empty: whatever an operator may. */
+export type Role = "viewer" | "nurse" | "doctor" | "supervisor" | "administrator" | "";
+
 export interface Session {
   readonly person: string;
+  readonly role: Role;
   /** Empty for the system clock. */
   readonly testClock: string;
   readonly fingerprint: string;
@@ -235,6 +239,10 @@ export interface Session {
   /** Centre's time when it answered; null when it does not say. */
   readonly now: number | null;
   readonly rate: number | null;
+  /** Nothing of a patient is shown until the person proves again who they are. */
+  readonly locked: boolean;
+  /** How many alerts wait; told to a locked screen only. */
+  readonly ringing: Readonly<Record<Priority, number>>;
 }
 
 /** What a stretch of time was; in the order of `vitaltwin.v1.CoverageClass`. */

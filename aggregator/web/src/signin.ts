@@ -2,7 +2,9 @@
 // The code leaves the address bar and the history before anything else happens.
 
 import "./style.css";
-import { h } from "./dom.ts";
+import { signInWithPasskey } from "./account.ts";
+import { h, show } from "./dom.ts";
+import { possible } from "./passkey.ts";
 import { applyTheme } from "./theme.ts";
 import { texts } from "./texts.ts";
 import { mark } from "./views/mark.ts";
@@ -39,6 +41,17 @@ const form = h(
   h("button", { class: "button primary wide", type: "submit" }, words.button),
 );
 
+const failed = h("p", { class: "notice bad", role: "alert", hidden: true }, texts.passkey.failed);
+const withPasskey = h("button", { class: "button primary wide", type: "button" }, texts.passkey.button);
+withPasskey.addEventListener("click", () => {
+  show(failed, false);
+  signInWithPasskey().then(
+    () => location.replace("/"),
+    () => show(failed, true),
+  );
+});
+const passkeys = code === "" && possible() ? [withPasskey, failed, h("p", { class: "or" }, texts.passkey.or)] : [];
+
 const title = idle ? texts.signedOut.title : words.title;
 const errors: Readonly<Record<string, string>> = words.errors;
 
@@ -52,6 +65,7 @@ document.body.append(
     h("h1", {}, title),
     error !== null && h("p", { class: "notice bad", role: "alert" }, errors[error] ?? words.errors.other),
     h("p", { class: "lead" }, code === "" ? words.noCode : words.lead),
+    ...passkeys,
     form,
     ...(code === "" ? howToGetIn() : []),
     h("h2", {}, words.facts),
@@ -60,4 +74,4 @@ document.body.append(
     h("p", { class: "fine" }, texts.disclaimerLong),
   ),
 );
-if (code === "") input.focus();
+if (code === "" && passkeys.length === 0) input.focus();

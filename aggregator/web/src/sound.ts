@@ -43,6 +43,11 @@ export function ringing(alerts: Iterable<Alert>): Priority | null {
   return most;
 }
 
+/** The most urgent priority that rings, of counts. */
+export function loudest(counts: Readonly<Record<Priority, number>>): Priority | null {
+  return (["high", "medium", "low"] as const).find((priority) => counts[priority] > 0) ?? null;
+}
+
 /** Says when a burst is due. Times are of a monotonic clock, milliseconds. */
 export class Bell {
   #last: { priority: Priority; at: number } | null = null;

@@ -80,7 +80,13 @@ export function reduce(state: State, actions: readonly Action[]): State {
     if (stream === "twins") {
       const gone = [...(twins ?? state.twins).keys()].filter((id) => !seen.has(id));
       for (const id of gone) ownTwins().delete(id);
-      if (gone.length > 0) next = { ...next, roster: next.roster + 1 };
+      if (gone.length > 0) {
+        // They may be another team's now: nothing of them stays.
+        const left = new Set(gone);
+        for (const [id, alert] of alerts ?? state.alerts) if (left.has(alert.patient)) ownAlerts().delete(id);
+        const names = new Map([...next.names].filter(([id]) => !left.has(id)));
+        next = { ...next, names, roster: next.roster + 1 };
+      }
     } else {
       // What a snapshot of the open alerts does not name was resolved while the line was down.
       for (const [id, alert] of alerts ?? state.alerts) {
@@ -147,6 +153,19 @@ function forgetOldResolved(alerts: Map<string, Alert>): Map<string, Alert> {
 }
 
 // ---- What follows from the state ----
+
+/** May whoever is signed in do something about alerts and facts? The centre decides; this spares them buttons in vain. */
+export function mayAct(state: State): boolean {
+  const role = state.session?.role ?? "";
+  return role !== "viewer" && role !== "administrator";
+}
+
+/** Kinds of facts (wire numbers) that only who prescribes may record or take back: an oxygen target, an own limit. */
+const PRESCRIBED: readonly number[] = [10, 14];
+
+export function mayRecord(state: State, kind: number): boolean {
+  return mayAct(state) && !(state.session?.role === "nurse" && PRESCRIBED.includes(kind));
+}
 
 export const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };
 

@@ -4360,6 +4360,151 @@ pub struct RevokeCertificateRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeCertificateResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Person {
+    /// Their acts are recorded under it; never given to another.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// STAFF_ROLE_UNSPECIFIED: revoked.
+    #[prost(enumeration = "StaffRole", tag = "2")]
+    pub role: i32,
+    #[prost(string, repeated, tag = "3")]
+    pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many passkeys they have.
+    #[prost(uint32, tag = "4")]
+    pub passkeys: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetPersonRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetPersonResponse {
+    #[prost(uint32, tag = "1")]
+    pub passkeys: u32,
+    #[prost(uint32, tag = "2")]
+    pub sessions: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Session {
+    /// Names it; opens nothing.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+    /// "link" or "passkey".
+    #[prost(string, tag = "3")]
+    pub how: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub began_us: i64,
+    /// When the person was last heard of.
+    #[prost(int64, tag = "5")]
+    pub used_us: i64,
+    #[prost(string, tag = "6")]
+    pub address: ::prost::alloc::string::String,
+    /// What the browser says it is.
+    #[prost(string, tag = "7")]
+    pub browser: ::prost::alloc::string::String,
+    /// It shows nothing of a patient until the person proves again who they are.
+    #[prost(bool, tag = "8")]
+    pub locked: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSessionsRequest {
+    /// Empty: of everybody.
+    #[prost(string, tag = "1")]
+    pub person: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSessionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<Session>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsRequest {
+    /// One of the two, or both.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsResponse {
+    #[prost(uint32, tag = "1")]
+    pub ended: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddPersonRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "StaffRole", tag = "2")]
+    pub role: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRoleRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "StaffRole", tag = "2")]
+    pub role: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokePersonRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPeopleRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPeopleResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub people: ::prost::alloc::vec::Vec<Person>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Team {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub people: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeTeamRequest {
+    #[prost(string, tag = "1")]
+    pub team: ::prost::alloc::string::String,
+    #[prost(oneof = "change_team_request::Change", tags = "2, 3, 4, 5, 6, 7")]
+    pub change: ::core::option::Option<change_team_request::Change>,
+}
+/// Nested message and enum types in `ChangeTeamRequest`.
+pub mod change_team_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Change {
+        /// A new team, of nobody.
+        #[prost(bool, tag = "2")]
+        Make(bool),
+        /// The team is no more.
+        #[prost(bool, tag = "3")]
+        End(bool),
+        /// A person belongs to it, or no longer.
+        #[prost(string, tag = "4")]
+        Join(::prost::alloc::string::String),
+        #[prost(string, tag = "5")]
+        Leave(::prost::alloc::string::String),
+        /// It looks after a patient, or no longer.
+        #[prost(string, tag = "6")]
+        Take(::prost::alloc::string::String),
+        #[prost(string, tag = "7")]
+        Release(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTeamsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTeamsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub teams: ::prost::alloc::vec::Vec<Team>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSignInRequest {
     #[prost(string, tag = "1")]
     pub person: ::prost::alloc::string::String,
@@ -4491,6 +4636,51 @@ pub struct ImportRecordsResponse {
     /// Contexts and records that were not taken, by reason. After "busy" or "store_stopped" the same may be sent again.
     #[prost(map = "string, uint64", tag = "4")]
     pub refused: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
+}
+/// What people who sign in at the page may do: the table is in ARCHITECTURE.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StaffRole {
+    /// None: taken back.
+    Unspecified = 0,
+    /// Looks at the patients of their teams.
+    Viewer = 1,
+    /// Works on their alerts.
+    Nurse = 2,
+    /// Prescribes, too: a patient's own limits and oxygen target.
+    Doctor = 3,
+    /// All patients, and who belongs to which team.
+    Supervisor = 4,
+    /// Runs the centre; sees nothing of a patient but the name.
+    Administrator = 5,
+}
+impl StaffRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STAFF_ROLE_UNSPECIFIED",
+            Self::Viewer => "STAFF_ROLE_VIEWER",
+            Self::Nurse => "STAFF_ROLE_NURSE",
+            Self::Doctor => "STAFF_ROLE_DOCTOR",
+            Self::Supervisor => "STAFF_ROLE_SUPERVISOR",
+            Self::Administrator => "STAFF_ROLE_ADMINISTRATOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STAFF_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "STAFF_ROLE_VIEWER" => Some(Self::Viewer),
+            "STAFF_ROLE_NURSE" => Some(Self::Nurse),
+            "STAFF_ROLE_DOCTOR" => Some(Self::Doctor),
+            "STAFF_ROLE_SUPERVISOR" => Some(Self::Supervisor),
+            "STAFF_ROLE_ADMINISTRATOR" => Some(Self::Administrator),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod operator_service_client {
@@ -4883,7 +5073,169 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// A one-time sign-in link for the page.
+        /// Somebody may sign in at the page from now on, in a role.
+        pub async fn add_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddPersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/AddPerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "AddPerson"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Another role, from now on, open streams included.
+        pub async fn set_role(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetRoleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/SetRole",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "SetRole"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes every right of a person back, for good; their sessions and open streams end.
+        pub async fn revoke_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokePersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/RevokePerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RevokePerson"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        pub async fn reset_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetPersonRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetPersonResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ResetPerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ResetPerson"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_people(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPeopleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPeopleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListPeople",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListPeople"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says who belongs to a team, or whom it looks after. Open streams of those whom it concerns end with ABORTED: called
+        /// again, they begin with a snapshot of what is seen then.
+        pub async fn change_team(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangeTeamRequest>,
+        ) -> std::result::Result<tonic::Response<super::Team>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ChangeTeam",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ChangeTeam"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_teams(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTeamsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTeamsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListTeams",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListTeams"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A one-time sign-in link for the page, for somebody who was added.
         pub async fn create_sign_in(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSignInRequest>,
@@ -4906,6 +5258,56 @@ pub mod operator_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "CreateSignIn"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who is signed in at the page.
+        pub async fn list_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListSessions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends sessions, and with them their open streams, within two seconds.
+        pub async fn end_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/EndSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "EndSessions"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn status(
@@ -5030,12 +5432,71 @@ pub mod operator_service_server {
             tonic::Response<super::RevokeCertificateResponse>,
             tonic::Status,
         >;
-        /// A one-time sign-in link for the page.
+        /// Somebody may sign in at the page from now on, in a role.
+        async fn add_person(
+            &self,
+            request: tonic::Request<super::AddPersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
+        /// Another role, from now on, open streams included.
+        async fn set_role(
+            &self,
+            request: tonic::Request<super::SetRoleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
+        /// Takes every right of a person back, for good; their sessions and open streams end.
+        async fn revoke_person(
+            &self,
+            request: tonic::Request<super::RevokePersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
+        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        async fn reset_person(
+            &self,
+            request: tonic::Request<super::ResetPersonRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetPersonResponse>,
+            tonic::Status,
+        >;
+        async fn list_people(
+            &self,
+            request: tonic::Request<super::ListPeopleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPeopleResponse>,
+            tonic::Status,
+        >;
+        /// Says who belongs to a team, or whom it looks after. Open streams of those whom it concerns end with ABORTED: called
+        /// again, they begin with a snapshot of what is seen then.
+        async fn change_team(
+            &self,
+            request: tonic::Request<super::ChangeTeamRequest>,
+        ) -> std::result::Result<tonic::Response<super::Team>, tonic::Status>;
+        async fn list_teams(
+            &self,
+            request: tonic::Request<super::ListTeamsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTeamsResponse>,
+            tonic::Status,
+        >;
+        /// A one-time sign-in link for the page, for somebody who was added.
         async fn create_sign_in(
             &self,
             request: tonic::Request<super::CreateSignInRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CreateSignInResponse>,
+            tonic::Status,
+        >;
+        /// Who is signed in at the page.
+        async fn list_sessions(
+            &self,
+            request: tonic::Request<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        >;
+        /// Ends sessions, and with them their open streams, within two seconds.
+        async fn end_sessions(
+            &self,
+            request: tonic::Request<super::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSessionsResponse>,
             tonic::Status,
         >;
         async fn status(
@@ -5664,6 +6125,321 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/vitaltwin.v1.OperatorService/AddPerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddPersonSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::AddPersonRequest>
+                    for AddPersonSvc<T> {
+                        type Response = super::Person;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddPersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::add_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddPersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/SetRole" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetRoleSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::SetRoleRequest>
+                    for SetRoleSvc<T> {
+                        type Response = super::Person;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetRoleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::set_role(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetRoleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/RevokePerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokePersonSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::RevokePersonRequest>
+                    for RevokePersonSvc<T> {
+                        type Response = super::Person;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokePersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::revoke_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokePersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ResetPerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResetPersonSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ResetPersonRequest>
+                    for ResetPersonSvc<T> {
+                        type Response = super::ResetPersonResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResetPersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::reset_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResetPersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListPeople" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPeopleSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListPeopleRequest>
+                    for ListPeopleSvc<T> {
+                        type Response = super::ListPeopleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPeopleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_people(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPeopleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ChangeTeam" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeTeamSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ChangeTeamRequest>
+                    for ChangeTeamSvc<T> {
+                        type Response = super::Team;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangeTeamRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::change_team(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeTeamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListTeams" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTeamsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListTeamsRequest>
+                    for ListTeamsSvc<T> {
+                        type Response = super::ListTeamsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTeamsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_teams(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTeamsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/vitaltwin.v1.OperatorService/CreateSignIn" => {
                     #[allow(non_camel_case_types)]
                     struct CreateSignInSvc<T: OperatorService>(pub Arc<T>);
@@ -5695,6 +6471,96 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateSignInSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSessionsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListSessionsRequest>
+                    for ListSessionsSvc<T> {
+                        type Response = super::ListSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSessionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/EndSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndSessionsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::EndSessionsRequest>
+                    for EndSessionsSvc<T> {
+                        type Response = super::EndSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::end_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndSessionsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

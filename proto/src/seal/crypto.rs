@@ -5,7 +5,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ED25519, EcdsaKeyPair, KeyPair as _,
     UnparsedPublicKey,
 };
 use aws_lc_rs::{constant_time, digest, hmac, rand};
@@ -374,6 +374,16 @@ impl fmt::Debug for SigningKey {
 /// The point is none, or the signature does not hold.
 pub fn verify_p256(point: &[u8; 65], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
+        .verify(message, signature)
+        .map_err(|_| CryptoError)
+}
+
+/// Verifies an Ed25519 signature under its public key.
+///
+/// # Errors
+/// The key is none, or the signature does not hold.
+pub fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+    UnparsedPublicKey::new(&ED25519, key)
         .verify(message, signature)
         .map_err(|_| CryptoError)
 }

@@ -196,7 +196,9 @@ fn introduce(world: &World, options: &Options) -> Result<()> {
         );
     }
     if !options.headless {
-        println!("\n{}", world.centre.cli(&["sign-in", "demo"])?);
+        let centre = &world.centre;
+        centre.cli(&["person", "add", "demo", "--role", "supervisor"])?;
+        println!("\n{}", centre.cli(&["sign-in", "demo"])?);
         println!(
             "Your browser will warn that it does not know this certificate: the centre made its own authority a"
         );

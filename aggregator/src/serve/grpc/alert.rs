@@ -291,7 +291,11 @@ impl Watched for Arc<AlertsApi> {
         let caller = caller(&request)?;
         let stopping = stopping(&request);
         let asked = request.into_inner();
-        let filter = filter(&asked)?;
+        let scope = self.access.scope(&caller);
+        let filter = AlertFilter {
+            scope,
+            ..filter(&asked)?
+        };
         let hub = Arc::clone(self.patients.hub());
         hub.wait_ready().await;
         let reader = AlertReader::new(hub, &filter, &asked.cursor);
@@ -304,6 +308,7 @@ impl Watched for Arc<AlertsApi> {
             reader,
             access,
             (caller, attending),
+            scope,
             stopping,
         )))
     }
@@ -322,6 +327,7 @@ fn filter(asked: &WatchAlertsRequest) -> Result<AlertFilter, Status> {
         patients: patients(&asked.patients)?.into_iter().collect(),
         priority_at_least: priority as i32,
         category: category as i32,
+        scope: None,
     })
 }
 

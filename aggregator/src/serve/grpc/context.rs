@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proto::v1::context_service_server::ContextService;
-use proto::v1::{Fact, GetContextRequest, PatientContext, RecordFactsRequest};
+use proto::v1::{Fact, FactKind, GetContextRequest, PatientContext, RecordFactsRequest};
 use tonic::{Request, Response, Status};
 
 use super::{caller, patient};
@@ -52,6 +52,13 @@ impl ContextService for ContextApi {
         if facts.is_empty() && asked.retract.is_empty() {
             return Err(error::invalid("facts", "must hold one, or `retract` must"));
         }
+        let known = self.patients.facts(&patient);
+        let known = known.map_err(|failed| error::facts(&failed))?.facts;
+        if prescribes(&known, &facts, &asked.retract) {
+            self.access
+                .check(&caller, Some(&patient), Kind::Prescription)
+                .map_err(error::denied)?;
+        }
         let by = self.access.actor(&caller).name();
         let done = self
             .patients
@@ -59,6 +66,14 @@ impl ContextService for ContextApi {
         let known = done.await.map_err(|failed| error::facts(&failed))?;
         Ok(Response::new(known))
     }
+}
+
+/// Does this say, replace or take back what bends rules for one patient?
+fn prescribes(known: &[Fact], facts: &[Fact], retract: &[String]) -> bool {
+    let prescribed = |fact: &Fact| matches!(fact.kind(), FactKind::OxygenTarget | FactKind::Limit);
+    let replaced =
+        |fact: &Fact| retract.contains(&fact.id) || facts.iter().any(|new| new.id == fact.id);
+    facts.iter().any(prescribed) || known.iter().any(|fact| prescribed(fact) && replaced(fact))
 }
 
 /// With texts that are fit to be stored and shown.

@@ -106,7 +106,11 @@ impl Watched for Arc<Twins> {
         let caller = caller(&request)?;
         let stopping = stopping(&request);
         let asked = request.into_inner();
-        let filter = filter(&asked)?;
+        let scope = self.access.scope(&caller);
+        let filter = TwinFilter {
+            scope,
+            ..filter(&asked)?
+        };
         self.hub.wait_ready().await;
         let reader = TwinReader::new(Arc::clone(&self.hub), &filter, &asked.cursor);
         let access = Arc::clone(&self.access);
@@ -114,6 +118,7 @@ impl Watched for Arc<Twins> {
             reader,
             access,
             (caller, None),
+            scope,
             stopping,
         )))
     }
@@ -147,5 +152,6 @@ fn filter(asked: &WatchTwinsRequest) -> Result<TwinFilter, Status> {
         kinds,
         parts,
         interval: Duration::from_millis(asked.min_interval_ms.into()),
+        scope: None,
     })
 }

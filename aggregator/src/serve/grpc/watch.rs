@@ -1,7 +1,8 @@
 //! An open stream: wait for the fold, ask the gate, give the next event.
 //!
 //! Invariants: the gate is asked before every event, for its patient, and at least once a second in between,
-//! so a right that ended ends the stream within that time with a status that says why; a reader that does not
+//! so a right that ended ends the stream within that time with a status that says why, and so does a change of whose
+//! patients they are; a reader that does not
 //! read holds no more than one event here; an idle stream says every 15 s that the centre lives, while the fold goes on.
 //!
 //! Must not know: which service it is for.
@@ -129,6 +130,9 @@ struct Watch<R> {
     /// The reader gave something since it was last idle.
     spoke: bool,
     quiet_since: Instant,
+    /// Of the patients that the caller had when the stream began, and when that was looked at.
+    scope: Option<[u8; 8]>,
+    scope_at: Instant,
     /// End of the interval that the reader asked for, while that runs.
     due: Option<Instant>,
     ended: bool,
@@ -139,10 +143,13 @@ pub(super) fn stream<R: Reader>(
     reader: R,
     access: Arc<Access>,
     (caller, attending): (Caller, Option<Attending>),
+    scope: Option<[u8; 8]>,
     stopping: Stopping,
 ) -> Events<R::Event> {
     let stopped = Box::pin(stopping.0.clone().cancelled_owned());
     Box::pin(Watch {
+        scope,
+        scope_at: Instant::now(),
         reader,
         access,
         caller,
@@ -180,8 +187,8 @@ impl<R: Reader> Watch<R> {
                 self.set_timer(now);
             }
         }
-        self.still_allowed()?;
         let now = Instant::now();
+        self.still_allowed(now)?;
         if std::mem::take(&mut self.spoke) {
             self.quiet_since = now;
         }
@@ -193,13 +200,22 @@ impl<R: Reader> Watch<R> {
         Ok(None)
     }
 
-    fn still_allowed(&self) -> Result<(), Status> {
+    fn still_allowed(&mut self, now: Instant) -> Result<(), Status> {
         self.access
             .check(&self.caller, None, R::KIND)
             .map_err(|reason: Reason| {
                 self.access.counters().refuse(Refused::Gate);
                 error::denied(reason)
-            })
+            })?;
+        // A reader of very many changes comes by here much more often than this can change.
+        if now - self.scope_at >= RIGHTS / 2 {
+            self.scope_at = now;
+            if self.access.scope(&self.caller) != self.scope {
+                self.access.counters().refuse(Refused::Gate);
+                return Err(error::other_patients());
+            }
+        }
+        Ok(())
     }
 
     /// Ready when it is time to look again.

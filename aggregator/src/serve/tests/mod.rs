@@ -2,8 +2,10 @@
 
 mod blocks;
 mod past;
+mod proof;
 mod readers;
 mod rig;
+mod staff;
 mod void;
 
 use std::time::Duration;
@@ -16,13 +18,13 @@ use prost::Message as _;
 use proto::tls::{Identity, Role};
 use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::twin_service_client::TwinServiceClient;
-use proto::v1::{self, alert_event, twin_event};
+use proto::v1::{self, StaffRole, alert_event, twin_event};
 use tonic::Code;
 use vitals::{PatientId, Time};
 
 use super::front::Wire;
 use crate::journal::Entry;
-use rig::{HERE, Rig, alert_of, channel};
+use rig::{HERE, Rig, alert_of, channel, place};
 
 /// "/package.Service/Method" of every method of the contract, from its descriptors.
 pub(crate) fn contract_methods() -> Vec<String> {
@@ -204,6 +206,7 @@ async fn the_page_shows_nothing_to_who_is_not_signed_in() {
         }
     }
     // Control: who is signed in sees the page and who they are.
+    rig.person("Ann", StaffRole::Supervisor).await;
     let cookie = rig.signed_in("Ann");
     let signed_in = [("cookie", cookie.as_str())];
     let response = rig
@@ -273,6 +276,7 @@ async fn a_link_signs_in_once_and_a_preview_burns_nothing() {
 async fn the_cookie_counts_for_the_own_page_only() {
     let rig = Rig::new().await;
     rig.patient("p-canary").await;
+    rig.person("Ann", StaffRole::Supervisor).await;
     let cookie = rig.signed_in("Ann");
     let (list, empty) = (
         "/vitaltwin.v1.TwinService/List",
@@ -314,11 +318,12 @@ async fn the_cookie_counts_for_the_own_page_only() {
 async fn signing_out_ends_open_streams_with_the_reason() {
     let rig = Rig::new().await;
     rig.patient("p-1").await;
+    rig.person("Ann", StaffRole::Supervisor).await;
     let code = rig.access.sign_in().create_code("Ann");
     let cookie = rig
         .access
         .sign_in()
-        .spend(&code, HERE)
+        .spend(&code, place())
         .expect("a fresh code");
     let key = rig.access.sign_in().session(&cookie).expect("a session");
     let caller = super::access::Caller {

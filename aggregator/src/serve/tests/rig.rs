@@ -12,6 +12,7 @@ use proto::clock::Clock;
 use proto::seal::Secret;
 use proto::tls::{ALPN_H2, ALPN_HTTP1, Identity, Role};
 use proto::v1;
+use proto::v1::StaffRole;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -23,20 +24,28 @@ use crate::app::again::FromLog;
 use crate::ca::Authority;
 use crate::dir::CentreDir;
 use crate::history::{Following, History};
-use crate::journal::{Draft, Entry, Journal, Log, Opened, Position, on_disk};
+use crate::journal::{Draft, Entry, Journal, Log, Opened, Position, TeamAct, on_disk};
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
 use crate::serve::access::Access;
 use crate::serve::front::{Front, Wire};
 use crate::serve::peer::PeerIdentity;
-use crate::serve::signin::SignIn;
+use crate::serve::signin::{Place, SignIn};
 use crate::serve::tls::Port;
 use crate::serve::{About, Parts, front};
 use crate::vault::Vault;
 
 /// Where requests of tests come from.
 pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Where people of tests sign in.
+pub(super) fn place() -> Place {
+    Place {
+        address: HERE,
+        browser: String::new(),
+    }
+}
 
 pub(super) struct Rig {
     folder: Arc<tempfile::TempDir>,
@@ -268,13 +277,33 @@ impl Rig {
         }
     }
 
-    /// Somebody signed in: the cookie header.
+    /// Somebody who may sign in.
+    pub(super) async fn person(&self, name: &str, role: StaffRole) {
+        let entry = Entry::Person {
+            person: name.into(),
+            role,
+            by: "olga".into(),
+        };
+        self.append(vec![entry.into()]).await;
+    }
+
+    /// Something about a team.
+    pub(super) async fn team(&self, name: &str, act: TeamAct) {
+        let entry = Entry::Team {
+            team: name.into(),
+            act,
+            by: "olga".into(),
+        };
+        self.append(vec![entry.into()]).await;
+    }
+
+    /// Somebody of `person` signed in: the cookie header.
     pub(super) fn signed_in(&self, person: &str) -> String {
         let code = self.access.sign_in().create_code(person);
         let cookie = self
             .access
             .sign_in()
-            .spend(&code, HERE)
+            .spend(&code, place())
             .expect("a fresh code");
         format!("__Host-vitaltwin={cookie}")
     }
@@ -306,6 +335,19 @@ impl Rig {
         certificate: Option<Identity>,
         headers: &[(&str, &str)],
     ) -> (tonic::Code, Bytes) {
+        let body = message.encode_to_vec();
+        self.call_raw(path, &body, wire, certificate, headers).await
+    }
+
+    /// The same with the message's bytes.
+    pub(super) async fn call_raw(
+        &self,
+        path: &str,
+        body: &[u8],
+        wire: Wire,
+        certificate: Option<Identity>,
+        headers: &[(&str, &str)],
+    ) -> (tonic::Code, Bytes) {
         let content = match wire {
             Wire::Native => "application/grpc",
             Wire::Web => "application/grpc-web+proto",
@@ -318,7 +360,6 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = message.encode_to_vec();
         let mut framed = vec![0];
         framed.extend(
             u32::try_from(body.len())

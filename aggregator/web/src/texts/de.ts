@@ -50,6 +50,45 @@ export const de: Texts = {
     signOut: "Abmelden",
   },
 
+  roles: {
+    looksOnly: "Sie sind zum Zusehen angemeldet: Das muss jemand anderes tun.",
+    runsTitle: "Sie betreiben diese Zentrale",
+    runs: "Wer verwaltet, sieht nichts von Patienten. Patienten gehören zu den Teams, die sich um sie kümmern.",
+    runsHow: "An Personen, Teams, Gateways und Geräten wird auf der Kommandozeile gearbeitet:",
+  },
+
+  passkey: {
+    button: "Mit Passkey anmelden",
+    or: "oder",
+    failed: "Dieser Passkey wurde nicht angenommen, oder es kam keiner. Versuchen Sie es noch einmal, oder bitten Sie um einen Einmal-Link.",
+  },
+  locked: {
+    title: "Dieser Bildschirm ist gesperrt",
+    lock: "Bildschirm sperren",
+    lead: (person: string) => `Gesperrt für ${person}. Über Patienten wird nichts gezeigt, bis sich jemand neu anmeldet.`,
+    rings: (high: number, all: number) =>
+      `${all === 1 ? "Ein Alarm wartet" : `${all} Alarme warten`} auf jemanden${high > 0 ? `, ${high} mit hoher Priorität` : ""}. Melden Sie sich an, um mehr zu sehen.`,
+    how: "Alarme ertönen weiter, solange der Bildschirm gesperrt ist. Ohne Passkey öffnen Sie einen neuen Einmal-Link in diesem Browser.",
+  },
+  account: {
+    title: "Meine Anmeldungen und Passkeys",
+    passkeys: "Passkeys",
+    noPasskeys: "Noch keine. Mit einem Passkey melden Sie sich mit Finger, Gesicht oder PIN an, ohne Link.",
+    unnamed: "Passkey",
+    label: "Name für einen neuen Passkey",
+    labelHint: "Zum Beispiel: mein Telefon.",
+    add: "Passkey anlegen",
+    added: "Der Passkey ist bereit.",
+    remove: "Entfernen",
+    notFresh: "Um einen Passkey anzulegen, melden Sie sich noch einmal an: Es geht in den ersten fünfzehn Minuten danach.",
+    impossible: "Dieser Browser legt hier keine Passkeys an. Sie brauchen den Namen der Zentrale in der Adresszeile, keine bloße Adresse.",
+    sessions: "Wo Sie angemeldet sind",
+    here: "Hier",
+    how: (how: string): string => (how === "passkey" ? "Mit Passkey" : "Mit Einmal-Link"),
+    since: (span: string) => `seit ${span}`,
+    end: "Beenden",
+  },
+
   connection: {
     live: "Live",
     connecting: "Verbinde",

@@ -34,6 +34,45 @@ export const en = {
     signOut: "Sign out",
   },
 
+  roles: {
+    looksOnly: "You are signed in to look: somebody else has to do this.",
+    runsTitle: "You run this centre",
+    runs: "Administrators see nothing of any patient. Patients belong to the teams that look after them.",
+    runsHow: "People, teams, gateways and devices are worked on at the command line:",
+  },
+
+  passkey: {
+    button: "Sign in with a passkey",
+    or: "or",
+    failed: "That passkey was not accepted, or none was given. Try once more, or ask for a one-time link.",
+  },
+  locked: {
+    title: "This screen is locked",
+    lock: "Lock this screen",
+    lead: (person: string) => `Locked for ${person}. Nothing about patients is shown until somebody signs in again.`,
+    rings: (high: number, all: number) =>
+      `${all === 1 ? "An alert waits" : `${all} alerts wait`} for someone${high > 0 ? `, ${high} of high priority` : ""}. Sign in to see ${all === 1 ? "it" : "them"}.`,
+    how: "Alarms go on sounding while the screen is locked. Without a passkey, open a new one-time link in this browser.",
+  },
+  account: {
+    title: "My sign-ins and passkeys",
+    passkeys: "Passkeys",
+    noPasskeys: "None yet. With a passkey you sign in by finger, face or PIN, without a link.",
+    unnamed: "Passkey",
+    label: "Name for a new passkey",
+    labelHint: "For instance: my phone.",
+    add: "Make a passkey",
+    added: "The passkey is ready.",
+    remove: "Remove",
+    notFresh: "To make a passkey, sign in once more: it is possible within fifteen minutes of signing in.",
+    impossible: "This browser makes no passkeys here. They need the centre's name in the address bar, not a bare address.",
+    sessions: "Where you are signed in",
+    here: "Here",
+    how: (how: string): string => (how === "passkey" ? "With a passkey" : "With a one-time link"),
+    since: (span: string) => `for ${span}`,
+    end: "End",
+  },
+
   connection: {
     live: "Live",
     connecting: "Connecting",

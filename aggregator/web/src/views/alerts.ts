@@ -5,7 +5,7 @@ import { bulkable } from "../care.ts";
 import { fill, h, reconcile, set, show, spoken, text } from "../dom.ts";
 import { RR_INTERVAL } from "../kinds.ts";
 import type { Alert, Category, Evidence } from "../model.ts";
-import { byUrgency, displayName, openAlerts } from "../store.ts";
+import { byUrgency, displayName, mayAct, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { shown, shownAs, withUnit } from "../units.ts";
@@ -236,7 +236,7 @@ class Care {
 
   update(alert: Alert, open: boolean): void {
     this.#alert = alert;
-    show(this.#row, open && alert.state !== "resolved");
+    show(this.#row, open && alert.state !== "resolved" && mayAct(this.#app.state));
     show(this.#buttons.acknowledge, alert.state === "active");
     show(this.#buttons.take, alert.owner !== (this.#app.state.session?.person ?? ""));
     show(this.#buttons.silence, alert.snoozedUntil === null && alert.priority !== "high");
@@ -372,7 +372,7 @@ export class AlertsView implements View {
       section.list.update(members);
     }
     const chosen = this.#chosen();
-    show(this.#bulkBar, chosen.length > 0);
+    show(this.#bulkBar, chosen.length > 0 && mayAct(this.#app.state));
     text(this.#bulk, texts.acts.acknowledgeAll(chosen.length));
     const shown = this.#resolvedBox.checked;
     show(this.#resolvedRoot, shown);

@@ -59,6 +59,12 @@ export class Ask {
     this.#fields.querySelector<HTMLElement>("textarea, input, select")?.focus();
   }
 
+  /** What it was about last stays in the document no longer. */
+  forget(): void {
+    this.#run = null;
+    for (const part of [this.#title, this.#about, this.#fields, this.#buttons, this.#error]) fill(part);
+  }
+
   async #do(run: () => Promise<string>): Promise<void> {
     if (this.#busy) return;
     this.#hold(true);

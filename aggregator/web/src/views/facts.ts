@@ -2,6 +2,7 @@
 
 import { fill, h, show, text } from "../dom.ts";
 import type { PatientFact, Twin } from "../model.ts";
+import { mayAct, mayRecord } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { choose, field } from "./ask.ts";
@@ -33,7 +34,7 @@ export class FactsPanel {
     this.#app = app;
     this.#patient = patient;
     this.#changed = changed;
-    const add = h("button", { class: "button", type: "button", onclick: () => this.#ask() }, words.add);
+    const add = mayAct(app.state) && h("button", { class: "button", type: "button", onclick: () => this.#ask() }, words.add);
     this.root = h("section", { class: "panel facts-panel", "aria-labelledby": "panel-facts" }, h("h2", { id: "panel-facts" }, words.title), this.#none, this.#failed, this.#list, add);
     app.facts(patient).then(
       (facts) => this.#take(facts),
@@ -72,12 +73,12 @@ export class FactsPanel {
       fact.text !== "" && h("p", { class: "fact-text" }, fact.text),
       h("p", { class: "hint" }, `${span} · ${fact.recordedBy}`),
       ...effects.map((effect) => h("p", { class: "fact-effect", lang: "en" }, words.changes(effect))),
-      h("button", { class: "button quiet small", type: "button", onclick: () => this.#askRetract(fact) }, words.retract, h("span", { class: "sr" }, `: ${fact.label || fact.text || fact.code}`)),
+      mayRecord(this.#app.state, fact.kind) && h("button", { class: "button quiet small", type: "button", onclick: () => this.#askRetract(fact) }, words.retract, h("span", { class: "sr" }, `: ${fact.label || fact.text || fact.code}`)),
     );
   }
 
   #ask(): void {
-    const kind = choose(KINDS.map((one) => [String(one), words.kinds[one] ?? words.other]), "1");
+    const kind = choose(KINDS.filter((one) => mayRecord(this.#app.state, one)).map((one) => [String(one), words.kinds[one] ?? words.other]), "1");
     const label = h("input", { type: "text", maxlength: LABEL, autocomplete: "off" });
     const code = h("input", { type: "text", maxlength: LABEL, autocomplete: "off" });
     const value = h("input", { type: "number", step: "any" });

@@ -55,9 +55,14 @@ export class Ringer {
   }
 
   tick(alerts: Iterable<Alert>): void {
+    this.ring(ringing(alerts));
+  }
+
+  /** `most`: the most urgent priority that rings; null: none. */
+  ring(most: Priority | null): void {
     // What could not be heard is due again as soon as it can.
     if (SOUND.get() === "off" || this.#speaker.blocked) return;
-    const due = this.#bell.due(this.#local(), ringing(alerts));
+    const due = this.#bell.due(this.#local(), most);
     if (due !== null) this.#speaker.play(burst(due));
     set(document.documentElement, "data-bursts", this.#speaker.played.count);
   }

@@ -4,7 +4,7 @@ import { nextStep, owners } from "../care.ts";
 import { fill, h, reconcile, set, show, spoken, text, toggle } from "../dom.ts";
 import type { Alert, Channel, Kind, Twin } from "../model.ts";
 import { Sparkline } from "../sparkline.ts";
-import { allStale, channelOf, displayName, firstCrossing, forecastOf, isStale, keyVital, lastData, news2, type Row } from "../store.ts";
+import { allStale, channelOf, displayName, firstCrossing, forecastOf, isStale, keyVital, lastData, mayAct, news2, type Row } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amount, amountWithUnit, shownAs } from "../units.ts";
@@ -140,7 +140,7 @@ class Cells {
     const names = owners(row.alerts);
     text(this.#owner, names.length === 0 ? "" : words.owner(names.join(", ")));
     show(this.#owner, names.length > 0);
-    const label = step.what === "take" ? texts.acts.take : step.what === "acknowledge" || step.what === "unanswered" ? texts.acts.acknowledge : "";
+    const label = !mayAct(this.#app.state) ? "" : step.what === "take" ? texts.acts.take : step.what === "acknowledge" || step.what === "unanswered" ? texts.acts.acknowledge : "";
     show(this.#act, label !== "");
     const named = `${label}: ${displayName(this.#app.state, this.#patient)}`;
     if (this.#act.title !== named) {

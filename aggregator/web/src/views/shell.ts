@@ -16,6 +16,14 @@ import type { Ringer } from "./ringer.ts";
 const LIST_SEEN = 160;
 const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
 
+/** What opens from the frame. */
+export interface Doors {
+  settings(): void;
+  /** One's own sessions and passkeys. */
+  account(): void;
+  lock(): void;
+}
+
 export class Shell {
   readonly root: HTMLElement;
   readonly main = h("main", { id: "main", tabindex: "-1" });
@@ -35,12 +43,14 @@ export class Shell {
   /** Who waits most urgently, wherever the page is scrolled and whatever is open. */
   readonly #urgent = h("a", { class: "urgent-bar", hidden: true });
   #route = "";
+  /** The streams are to be open. */
+  #open = false;
   readonly #polite = h("div", { class: "sr", role: "status", "aria-live": "polite" });
   readonly #assertive = h("div", { class: "sr", role: "alert", "aria-live": "assertive" });
   #health: Health = "connecting";
   #lostSince: number | null = null;
 
-  constructor(app: App, local: () => number, rate: () => number, repaint: () => void, ringer: Ringer, settings: () => void) {
+  constructor(app: App, local: () => number, rate: () => number, repaint: () => void, ringer: Ringer, doors: Doors) {
     this.#app = app;
     this.#ringer = ringer;
     this.#local = local;
@@ -66,9 +76,9 @@ export class Shell {
       this.#counts.set(priority, { root, number, words });
       this.#countsRoot.append(root);
     }
-    this.#connection = new Connection(app, local);
+    this.#connection = new Connection(app, local, doors);
     window.addEventListener("scroll", () => this.#updateUrgent(), { passive: true });
-    this.root = h("div", { class: "shell" }, this.#skip(), this.#header(repaint, settings), this.main, this.#polite, this.#assertive);
+    this.root = h("div", { class: "shell" }, this.#skip(), this.#header(repaint, doors.settings), this.main, this.#polite, this.#assertive);
   }
 
   #skip(): HTMLElement {
@@ -115,10 +125,13 @@ export class Shell {
     );
   }
 
-  show(route: string, signedIn: boolean): void {
+  /** `heard`: the alarm may sound, whatever is shown. */
+  show(route: string, signedIn: boolean, heard: boolean): void {
     this.#route = route;
     for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
-    for (const part of [this.#nav, this.#countsRoot, this.#connection.root, this.#ringer.button]) show(part, signedIn);
+    for (const part of [this.#nav, this.#countsRoot, this.#connection.root]) show(part, signedIn);
+    show(this.#ringer.button, heard);
+    this.#open = signedIn;
   }
 
   update(): void {
@@ -172,7 +185,7 @@ export class Shell {
   #updateHealth(): void {
     const { state } = this.#app;
     const now = health(state, this.#local());
-    const signedIn = state.phase === "signed-in";
+    const signedIn = state.phase === "signed-in" && this.#open;
     if (signedIn && now !== this.#health) {
       if (now === "down") this.#polite.textContent = texts.connection.lostSpoken;
       if (now === "live" && this.#lostSince !== null) this.#polite.textContent = texts.connection.restored;
@@ -190,6 +203,15 @@ export class Shell {
       const words = texts.announce(alert.priority, displayName(this.#app.state, alert.patient), texts.condition(alert.condition));
       (assertive ? this.#assertive : this.#polite).textContent = words;
     }
+  }
+
+  /** Nothing that was said about a patient stays in the document. */
+  forget(): void {
+    this.#polite.textContent = "";
+    this.#assertive.textContent = "";
+    this.#urgent.textContent = "";
+    set(this.#urgent, "href", null);
+    show(this.#urgent, false);
   }
 
   say(words: string): void {
@@ -214,7 +236,7 @@ class Connection {
   readonly #testClock = new Fact(texts.testClock);
   readonly #fingerprint = new Fact(texts.connection.fingerprint);
 
-  constructor(app: App, local: () => number) {
+  constructor(app: App, local: () => number, doors: Doors) {
     this.#app = app;
     this.#local = local;
     this.#summary.append(h("span", { class: "dot", "aria-hidden": "true" }), this.#word, this.#trip);
@@ -224,8 +246,19 @@ class Connection {
       { method: "post", action: "/sign-out" },
       h("button", { class: "button", type: "submit" }, texts.tools.signOut),
     );
+    const then = (open: () => void) => () => {
+      this.root.open = false;
+      open();
+    };
+    const own = h(
+      "div",
+      { class: "buttons" },
+      h("button", { class: "button", type: "button", onclick: then(doors.account) }, texts.account.title),
+      h("button", { class: "button", type: "button", onclick: then(doors.lock) }, texts.locked.lock),
+      signOut,
+    );
     const list = h("dl", { class: "facts" }, this.#person.root, ...facts.map((fact) => fact.root));
-    this.root.append(this.#summary, h("div", { class: "popover" }, list, signOut));
+    this.root.append(this.#summary, h("div", { class: "popover" }, list, own));
     document.addEventListener("click", (event) => {
       if (event.target instanceof Node && !this.root.contains(event.target)) this.root.open = false;
     });

@@ -1,0 +1,214 @@
+//! Who may sign in at the page, in which role, and which teams look after whom.
+//!
+//! Invariants: a name whose rights were taken back is never given again, so that no two people share what is recorded
+//! under it; ended teams leave nothing behind. What a role may do is the gate's affair.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proto::v1::StaffRole;
+use twin::canonical::Canonical;
+use twin::canonical_fields;
+use vitals::{PatientId, Time};
+
+use super::Registry;
+use crate::journal::{PasskeyAct, TeamAct};
+
+/// Sets of patients that lie as they are while somebody looks through them.
+pub type Wards = Vec<Arc<BTreeSet<PatientId>>>;
+
+/// Who looks after whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Team {
+    /// Names of those who belong to it.
+    pub people: BTreeSet<String>,
+    /// Whom it looks after.
+    pub patients: Arc<BTreeSet<PatientId>>,
+}
+
+/// With what somebody signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passkey {
+    /// Who.
+    pub person: String,
+    /// For pages of this host alone.
+    pub host: String,
+    /// As `serve::passkey` writes it.
+    pub key: Vec<u8>,
+    /// How often it has signed, as far as it counts.
+    pub count: u32,
+    /// For its person.
+    pub label: String,
+    /// When it was made.
+    pub at: Time,
+}
+
+canonical_fields! {
+    Team { people, patients }
+    Passkey { person, host, key, count, label, at }
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Staff {
+    people: BTreeMap<String, StaffRole>,
+    teams: BTreeMap<String, Team>,
+    passkeys: BTreeMap<Vec<u8>, Passkey>,
+}
+
+impl Canonical for Staff {
+    fn encode(&self, to: &mut Vec<u8>) {
+        let people = self.people.iter();
+        let people: Vec<(String, i32)> = people
+            .map(|(name, role)| (name.clone(), i32::from(*role)))
+            .collect();
+        people.encode(to);
+        self.teams.encode(to);
+        self.passkeys.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        let people: Vec<(String, i32)> = Canonical::decode(from)?;
+        let role = |(name, role)| Some((name, StaffRole::try_from(role).ok()?));
+        Some(Self {
+            people: people.into_iter().map(role).collect::<Option<_>>()?,
+            teams: Canonical::decode(from)?,
+            passkeys: Canonical::decode(from)?,
+        })
+    }
+}
+
+impl Staff {
+    pub(super) fn note_person(&mut self, person: &str, role: StaffRole) {
+        let of = self.people.entry(person.to_owned()).or_insert(role);
+        if *of != StaffRole::Unspecified {
+            *of = role;
+        }
+        if *of == StaffRole::Unspecified {
+            for team in self.teams.values_mut() {
+                team.people.remove(person);
+            }
+            self.passkeys.retain(|_, of| of.person != person);
+        }
+    }
+
+    pub(super) fn note_passkey(&mut self, person: &str, id: &[u8], act: &PasskeyAct) {
+        match act {
+            PasskeyAct::Added {
+                host,
+                key,
+                count,
+                label,
+                at,
+            } => {
+                // An id is chosen by whoever makes the key: nobody takes over another's.
+                self.passkeys.entry(id.to_vec()).or_insert_with(|| Passkey {
+                    person: person.to_owned(),
+                    host: host.clone(),
+                    key: key.clone(),
+                    count: *count,
+                    label: label.clone(),
+                    at: *at,
+                });
+            }
+            PasskeyAct::Used(count) => {
+                if let Some(of) = self.passkeys.get_mut(id) {
+                    of.count = of.count.max(*count);
+                }
+            }
+            PasskeyAct::Removed => {
+                self.passkeys.remove(id);
+            }
+        }
+    }
+
+    pub(super) fn note_team(&mut self, name: &str, act: &TeamAct) {
+        match act {
+            TeamAct::Made => {
+                self.teams.entry(name.to_owned()).or_default();
+                return;
+            }
+            TeamAct::Ended => {
+                self.teams.remove(name);
+                return;
+            }
+            TeamAct::Joined(_) | TeamAct::Left(_) | TeamAct::Took(_) | TeamAct::Released(_) => {}
+        }
+        let Some(team) = self.teams.get_mut(name) else {
+            return;
+        };
+        match act {
+            TeamAct::Joined(person) => {
+                team.people.insert(person.clone());
+            }
+            TeamAct::Left(person) => {
+                team.people.remove(person);
+            }
+            TeamAct::Took(patient) => {
+                Arc::make_mut(&mut team.patients).insert(patient.clone());
+            }
+            TeamAct::Released(patient) => {
+                Arc::make_mut(&mut team.patients).remove(patient);
+            }
+            TeamAct::Made | TeamAct::Ended => {}
+        }
+    }
+}
+
+impl Registry {
+    /// One passkey, by the credential's id.
+    #[must_use]
+    pub fn passkey(&self, id: &[u8]) -> Option<&Passkey> {
+        self.staff.passkeys.get(id)
+    }
+
+    /// The passkeys of a person, by their ids.
+    pub fn passkeys_of<'a>(
+        &'a self,
+        person: &'a str,
+    ) -> impl Iterator<Item = (&'a [u8], &'a Passkey)> {
+        let all = self.staff.passkeys.iter();
+        all.filter(move |(_, of)| of.person == person)
+            .map(|(id, of)| (id.as_slice(), of))
+    }
+
+    /// Everybody who was ever added, by name; [`StaffRole::Unspecified`]: all is taken back.
+    pub fn people(&self) -> impl Iterator<Item = (&str, StaffRole)> {
+        self.staff
+            .people
+            .iter()
+            .map(|(name, role)| (name.as_str(), *role))
+    }
+
+    /// Somebody's role; `None`: there is no such person, or everything was taken back.
+    #[must_use]
+    pub fn role_of(&self, person: &str) -> Option<StaffRole> {
+        let role = self.staff.people.get(person).copied();
+        role.filter(|role| *role != StaffRole::Unspecified)
+    }
+
+    /// All teams, by name.
+    pub fn teams(&self) -> impl Iterator<Item = (&str, &Team)> {
+        self.staff
+            .teams
+            .iter()
+            .map(|(name, team)| (name.as_str(), team))
+    }
+
+    /// One team.
+    #[must_use]
+    pub fn team(&self, name: &str) -> Option<&Team> {
+        self.staff.teams.get(name)
+    }
+
+    /// Whom the teams of a person look after.
+    #[must_use]
+    pub fn wards_of(&self, person: &str) -> Wards {
+        let own = self
+            .staff
+            .teams
+            .values()
+            .filter(|team| team.people.contains(person));
+        own.map(|team| Arc::clone(&team.patients)).collect()
+    }
+}

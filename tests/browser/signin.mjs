@@ -1,0 +1,153 @@
+// Signing in, in a real headless Chromium with a virtual authenticator, before the real centre: a nurse of one team makes
+// a passkey, locks the screen, opens it again, and ends a session elsewhere; a copied passkey is refused.
+//
+//   PAGE=https://localhost:... SIGN_IN=https://.../sign-in?code=... OTHER=p-... SHOTS=folder node signin.mjs
+//
+//   OTHER       a patient of no team of hers
+//   CHROMIUM    the browser (/usr/bin/chromium)
+//
+// Exit 0 if everything held, 1 with a sentence about what did not.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
+
+const { PAGE = "", SIGN_IN = "", OTHER = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
+const LABEL = '"><img src=x onerror="window.marks.push(1)"> my phone';
+const BOTH = [
+  [SIZES[0], "light"],
+  [SIZES[1], "dark"],
+];
+
+const complaints = [];
+
+async function open(browser) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: SIZES[0], colorScheme: "light", locale: "en-GB" });
+  await context.addInitScript(() => (window.marks = []));
+  await listen(context, complaints);
+  const page = await context.newPage();
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+  });
+  return { page, devtools, authenticatorId };
+}
+
+const passkeyButton = (page) => page.getByRole("button", { name: "Sign in with a passkey" });
+const atWork = (page) => until(page, "the worklist does not come", SOON, () => document.querySelectorAll(".row .row-link").length > 0);
+const dialog = (page) => page.getByRole("dialog");
+
+async function fromMenu(page, label) {
+  await page.locator(".connection summary").click();
+  await page.getByRole("button", { name: label, exact: true }).click();
+}
+
+/** What the contract says to this browser's cookie: the gRPC status, and whether there were data. */
+function ask(page, method, bytes) {
+  return page.evaluate(
+    async ([path, body]) => {
+      const frame = new Uint8Array([0, 0, 0, 0, body.length, ...body]);
+      const response = await fetch(`/vitaltwin.v1.${path}`, { method: "POST", headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" }, body: frame, signal: AbortSignal.timeout(10_000) });
+      const text = new TextDecoder().decode(await response.arrayBuffer());
+      return { status: response.headers.get("grpc-status") ?? /grpc-status: ?(\d+)/i.exec(text)?.[1] ?? "", text };
+    },
+    [method, [...bytes]],
+  );
+}
+
+/** A message whose first field is this text. */
+const named = (text) => [10, text.length, ...new TextEncoder().encode(text)];
+
+async function main() {
+  if (SHOTS !== "") mkdirSync(SHOTS, { recursive: true });
+  shots.folder = SHOTS;
+  const browser = await launch(CHROMIUM);
+  try {
+    const { page, devtools, authenticatorId } = await open(browser);
+    await page.goto(SIGN_IN);
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await atWork(page);
+    ensure((await page.locator(".row .row-link").count()) === 1, "a nurse sees another team's patient");
+    for (const method of ["TwinService/Get", "ContextService/Get", "OperatorService/ListVoids"]) {
+      const refused = await ask(page, method, named(OTHER));
+      ensure(refused.status === "7", `${method} of another team's patient: ${JSON.stringify(refused)}`);
+    }
+    const patients = await ask(page, "OperatorService/ListPatients", []);
+    ensure(patients.status === "0" && !patients.text.includes(OTHER), "the list of patients names another team's");
+    const token = await ask(page, "OperatorService/CreateToken", []);
+    ensure(token.status === "7", `a nurse makes a token: ${token.status}`);
+
+    await fromMenu(page, "My sign-ins and passkeys");
+    await dialog(page).getByLabel("Name for a new passkey").fill(LABEL);
+    await survey(page, "account", BOTH);
+    await dialog(page).getByRole("button", { name: "Make a passkey" }).press("Enter");
+    await dialog(page).waitFor({ state: "hidden", timeout: SOON });
+    await fromMenu(page, "My sign-ins and passkeys");
+    await dialog(page).getByText("my phone").first().waitFor({ timeout: SOON });
+    await survey(page, "account-passkey", BOTH);
+    await page.keyboard.press("Escape");
+
+    const name = await page.locator(".row .row-link").first().innerText();
+    await fromMenu(page, "Lock this screen");
+    const heading = page.getByRole("heading", { level: 1, name: "This screen is locked" });
+    await heading.waitFor({ timeout: SOON });
+    await page.reload();
+    await heading.waitFor({ timeout: SOON });
+    ensure(!(await page.content()).includes(name), "a locked screen names a patient");
+    const list = await ask(page, "TwinService/List", []);
+    ensure(list.status === "7" && !list.text.includes("p-"), `a locked session reads: ${JSON.stringify(list)}`);
+    await survey(page, "locked-real", BOTH);
+    // Not verified, not opened.
+    await devtools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+    await passkeyButton(page).click();
+    await page.getByText(/That passkey was not accepted/).waitFor({ timeout: SOON });
+    await devtools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+    await passkeyButton(page).click();
+    await atWork(page);
+
+    // Who copied the key is refused while its counter lags, and seen and ended where it does not.
+    const { credentials } = await devtools.send("WebAuthn.getCredentials", { authenticatorId });
+    ensure(credentials.length === 1, `${credentials.length} passkeys were kept`);
+    const [credential] = credentials;
+    const other = await open(browser);
+    const copy = (signCount) => other.devtools.send("WebAuthn.addCredential", { authenticatorId: other.authenticatorId, credential: { ...credential, signCount } });
+    await copy(Math.max(0, credential.signCount - 1));
+    await other.page.goto(`${PAGE}/sign-in`);
+    await survey(other.page, "sign-in-passkey", BOTH);
+    await passkeyButton(other.page).click();
+    await other.page.getByText(/That passkey was not accepted/).waitFor({ timeout: SOON });
+    await other.devtools.send("WebAuthn.removeCredential", { authenticatorId: other.authenticatorId, credentialId: credential.credentialId });
+    await copy(credential.signCount + 100);
+    await passkeyButton(other.page).click();
+    await atWork(other.page);
+    await fromMenu(page, "My sign-ins and passkeys");
+    await dialog(page).getByRole("button", { name: /^End/ }).first().click();
+    await until(page, "the session is still listed", SOON, () => document.querySelectorAll("dialog[open] .own-entry button").length < 2);
+    const at = performance.now();
+    await other.page.getByRole("heading", { level: 1, name: "You are not signed in" }).waitFor({ timeout: SOON });
+    console.log(`an ended session's page was empty after ${Math.round(performance.now() - at)} ms`);
+
+    const marks = await page.evaluate(() => window.marks);
+    ensure(marks.length === 0, `what people wrote ran: ${marks}`);
+    // Refused calls are errors in the console by themselves.
+    const expected = /\b(401|403)\b/;
+    await check(page, "signed in", complaints.filter((words) => !expected.test(words)));
+    console.log("a nurse's own patients, a passkey, the lock, a copied key, an ended session");
+  } catch (error) {
+    const pages = browser.contexts().flatMap((context) => context.pages());
+    for (const [n, page] of pages.entries()) {
+      if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, `signin-failed-${n + 1}.png`) }).catch(() => {});
+      console.error(`tab ${n + 1}, ${page.url().replace(/code=.*/, "code=...")}:\n${await page.innerText("body").catch(() => "")}\n`);
+    }
+    for (const words of complaints) console.error(words);
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+main().catch((error) => {
+  console.error(error instanceof Failure ? `failed: ${error.message}` : error);
+  process.exit(1);
+});
