@@ -90,6 +90,7 @@ mod tests {
             " \n",
             "Operator olga",
             "platform tele",
+            "channel ward",
             "patient",
             "a\u{7}",
             "a\u{202e}b",
