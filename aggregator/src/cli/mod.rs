@@ -12,12 +12,14 @@ mod alert;
 mod certificate;
 mod copies;
 mod export;
+mod exports;
 mod fact;
 mod gateway;
 mod history;
 mod import;
 mod init;
 mod office;
+mod patient;
 mod show;
 mod show_past;
 mod telemetry;
@@ -31,7 +33,6 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
-use proto::v1::Collection;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Accepted, Core};
@@ -175,6 +176,12 @@ enum Command {
     /// Past readings of all patients that the reader may see, one JSON object a line, for research. Needs the running centre. A
     /// run that was cut goes on where it was when it is repeated.
     Export(export::Arguments),
+    /// Who took copies of past readings by `export`, of whom and of when. Reads the whole journal; the centre may be running.
+    Exports {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
     /// centre. Safe to repeat, with another file for the receipts.
     Import {
@@ -407,7 +414,7 @@ pub fn run(args: Args) -> Result<()> {
                 crate::stages::write(&file).context("--stage-times")
             })
         }
-        Command::Patient(command) => runtime.block_on(patient(command, dir, clock)),
+        Command::Patient(command) => runtime.block_on(patient::run(command, dir, clock)),
         Command::Fact(command) => runtime.block_on(fact::run(command, &dir, clock)),
         Command::Alert(command) => runtime.block_on(alert::run(command, &dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
@@ -442,6 +449,7 @@ pub fn run(args: Args) -> Result<()> {
         } => runtime.block_on(again::coverage(&dir, clock, patient, (from, to), json)),
         Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
         Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
+        Command::Exports { json } => exports::run(&dir, json),
         Command::Import {
             file,
             receipts,
@@ -477,60 +485,6 @@ pub fn run(args: Args) -> Result<()> {
             })
         }),
     }
-}
-
-async fn patient(command: PatientCommand, dir: CentreDir, clock: Clock) -> Result<()> {
-    let mut office = Office::open(dir, clock).await?;
-    let answer = match command {
-        PatientCommand::Add { name, test_data } => office
-            .add_patient(&name, test_data)
-            .await
-            .map(|patient| patient.patient + "\n"),
-        PatientCommand::List { json } => match office.patients().await {
-            Ok(patients) if json => show::json(&show::patients_json(&patients)),
-            Ok(patients) => Ok(show::patients(&patients)),
-            Err(error) => Err(error),
-        },
-        PatientCommand::Assign {
-            patient,
-            gateway,
-            devices,
-            end: _,
-        } => office
-            .assign(&patient, &gateway, &devices)
-            .await
-            .map(|assigned| show::assigned(&assigned)),
-        PatientCommand::Pause { patient } => office
-            .set_collection(&patient, Collection::Paused, false)
-            .await
-            .map(|()| "paused: no device is read until `patient resume`\n".into()),
-        PatientCommand::Withdraw {
-            patient,
-            erase_unsent,
-        } => office
-            .set_collection(&patient, Collection::Withdrawn, erase_unsent)
-            .await
-            .map(|()| "withdrawn: no device is read any more\n".into()),
-        PatientCommand::Void(arguments) => office
-            .void(arguments.into())
-            .await
-            .map(|voided| void::done(&voided)),
-        PatientCommand::Voids { patient, json } => match office.voids(&patient).await {
-            Ok(voids) if json => show::json(&void::list_json(&voids)),
-            Ok(voids) => Ok(void::list(&voids)),
-            Err(error) => Err(error),
-        },
-        PatientCommand::RotateKey { patient } => office
-            .rotate_key(&patient)
-            .await
-            .map(|rotated| show::rotated(&rotated)),
-        PatientCommand::Resume { patient } => office
-            .set_collection(&patient, Collection::Given, false)
-            .await
-            .map(|()| "devices are read from now on\n".into()),
-    };
-    office.close().await;
-    print(&answer?)
 }
 
 async fn revoke(role: Role, name: &str, dir: CentreDir, clock: Clock) -> Result<()> {

@@ -7,11 +7,12 @@
 //! TLS, who asks.
 
 mod books;
+mod damage;
 mod ranges;
 mod saved;
 mod voids;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use proto::cert::Role;
@@ -49,6 +50,8 @@ pub struct Registry {
     /// By patient, in the order of the log.
     voids: BTreeMap<PatientId, Vec<Voided>>,
     voidings: BTreeMap<PatientId, Vec<Voiding>>,
+    /// Declared, by where it lies and whose it was.
+    damaged: BTreeSet<(Position, StreamId)>,
 }
 
 /// What the log holds.
@@ -320,12 +323,14 @@ impl Registry {
             }
             Entry::Voided { .. } => self.note_void(position, entry),
             Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
+            Entry::Damaged { .. } => self.note_damage(entry),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }
             | Entry::Tick
             | Entry::Quarantined { .. }
-            | Entry::Moved { .. } => {}
+            | Entry::Moved { .. }
+            | Entry::Exported { .. } => {}
         }
     }
 

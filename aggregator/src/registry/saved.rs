@@ -142,6 +142,7 @@ impl Canonical for Registry {
         self.totals.encode(to);
         self.voids.encode(to);
         self.voidings.encode(to);
+        self.damaged.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -168,9 +169,15 @@ impl Canonical for Registry {
             } else {
                 Canonical::decode(from)?
             },
-            // or here.
+            // or here,
             voidings: if from.is_empty() {
                 BTreeMap::new()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            damaged: if from.is_empty() {
+                BTreeSet::new()
             } else {
                 Canonical::decode(from)?
             },
