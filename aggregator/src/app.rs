@@ -3,12 +3,14 @@
 //! [`Core`] is what a directory holds: lock, settings, authority, vault, registry and journal. `run` puts doors and
 //! readers around it until SIGTERM; a command of the line puts only the operators' desk around it.
 //!
-//! Invariants: nothing listens before the whole log is replayed; at the end intake stops first, then what was taken
+//! Invariants: nothing listens before the registry knows the whole log; twins are brought up to date behind the open
+//! doors, and nobody is shown one before; at the end intake stops first, then what was taken
 //! is journaled, folded and answered. Tasks are spawned here and in the doors' accept loops only. Must not know:
 //! what any part does inside.
 
 pub mod again;
 mod certificate;
+mod damage;
 mod keeping;
 mod live;
 
@@ -18,7 +20,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use proto::clock::Clock;
-use proto::notify::Notifier;
 use proto::seal::Secret;
 use proto::v1::enrolment_service_server::EnrolmentServiceServer;
 use proto::v1::operator_service_server::OperatorServiceServer;
@@ -40,7 +41,7 @@ use crate::history::{Following, History};
 use crate::ingest::enrol::Enrolment;
 use crate::ingest::grpc::{Addresses, EnrolmentDoor, UplinkDoor};
 use crate::ingest::mqtt::MqttDoor;
-use crate::ingest::{Flow, Ingest, Parts, Room};
+use crate::ingest::{Flow, Ingest, Late, Parts, Room};
 use crate::journal::{self, Entry, Journal, Log};
 use crate::lock::StoreLock;
 use crate::metrics::Listening;
@@ -51,12 +52,12 @@ use crate::serve::access::Access;
 use crate::serve::signin::SignIn;
 use crate::serve::tls::Port;
 use crate::serve::{self, About};
-use crate::snapshot::{Restored, Snapshots};
+use crate::snapshot::Snapshots;
 use crate::vault::Vault;
 use again::FromLog;
 use certificate::ServerCertificate;
-use keeping::Keep;
-use live::{Chain, Running, Still};
+use keeping::{Begun, Keep};
+use live::{Chain, Running, Still, alive, watched};
 
 /// At a stop, streams of gateways have this long to be answered for what they sent.
 const LINGER: Duration = Duration::from_secs(5);
@@ -64,8 +65,6 @@ const LINGER: Duration = Duration::from_secs(5);
 const CLOCK_BEHIND: Span = Span::from_mins(10);
 /// A centre that was down for longer than this is rarer than a clock that is wrong.
 const CLOCK_AHEAD: Span = Span::from_mins(400 * 24 * 60);
-/// Between two words to systemd, real time; its watchdog waits for a minute.
-const ALIVE: Duration = Duration::from_secs(5);
 /// Longest request of an operator or of a gateway that enrols, bytes.
 const REQUEST: usize = 64 * 1024;
 
@@ -103,6 +102,9 @@ pub struct Ready {
     /// Metrics, if they are switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<String>,
+    /// All that was durable at the start is in the twins; gateways are answered before.
+    #[serde(default)]
+    pub current: bool,
 }
 
 impl Core {
@@ -136,13 +138,15 @@ impl Core {
     /// When the journal cannot be read, or the clock cannot be right.
     pub async fn desk(self) -> Result<(Admin, Closing)> {
         self.check_clock(false)?;
-        let (fold, _) = self.fold()?;
+        let (fold, _) = self.begin()?.whole(&self.log)?;
         self.check_damage(false)?;
+        let damages = self.log.damages();
         let (journal, feed) = self.log.start()?;
         begin_epoch(&self.books, &journal).await?;
         let stop = CancellationToken::new();
         let sealer = Arc::clone(self.books.vault_handle());
         let (folder, patients) = Folder::start(fold, feed, &journal, sealer, self.clock, &stop)?;
+        damage::declare(&self.books, &journal, &damages).await?;
         let port = self.config.listen.port();
         let grpc_address = (port != 0).then(|| format!("{}:{port}", self.config.host()));
         let least = self.config.disk_free_min_mib.into();
@@ -170,9 +174,9 @@ impl Core {
         ))
     }
 
-    fn fold(&self) -> Result<(Fold, Restored)> {
+    fn begin(&self) -> Result<Begun> {
         let kept = usize::try_from(self.config.alerts_kept).unwrap_or(usize::MAX);
-        keeping::fold(&self.dir, Limits::keeping(kept), &self.books, &self.log)
+        keeping::begin(&self.dir, Limits::keeping(kept), &self.books, &self.log)
     }
 
     /// Known time never goes back: with a clock that did, it would stand still until the clock has caught up; and
@@ -225,8 +229,12 @@ impl Core {
     /// When it cannot start; once it listens it ends well.
     pub async fn run(self, stop: CancellationToken, accepted: Accepted) -> Result<()> {
         self.check_clock(accepted.clock)?;
-        let (fold, restored) = self.fold()?;
+        let begun = self.begin()?;
+        // Who may do what, and which batches are there, is known before anybody is let in; twins follow.
+        self.log.survey(begun.after)?;
         self.check_damage(accepted.damage)?;
+        let (current, after) = (begun.replayed(&self.log), begun.after);
+        let (fold, restored) = (begun.fold, begun.restored);
         let Self {
             lock,
             dir,
@@ -237,11 +245,13 @@ impl Core {
             counters,
             log,
         } = self;
-        let (journal, feed) = log.start()?;
+        let damages = log.damages();
+        let (journal, feed) = log.start_behind(after)?;
         begin_epoch(&books, &journal).await?;
         let folding = CancellationToken::new();
         let sealer = Arc::clone(books.vault_handle());
         let (folder, patients) = Folder::start(fold, feed, &journal, sealer, clock, &folding)?;
+        damage::declare(&books, &journal, &damages).await?;
         let snapshots = keeping::snapshots(&dir, &books, &patients, &restored);
         let (history, following) = follow(&dir, &books, &journal)?;
         let closing = Closing {
@@ -276,7 +286,7 @@ impl Core {
         // The house may end by itself, too.
         let ended = stop.child_token();
         let keeping = tokio::spawn(keep.run(ended.clone()));
-        let served = house.serve(stop).await;
+        let served = house.serve(stop, current).await;
         ended.cancel();
         let lock = closing.close().await;
         if let Ok(keep) = keeping.await {
@@ -368,7 +378,7 @@ struct House {
 }
 
 impl House {
-    async fn serve(self, stop: CancellationToken) -> Result<()> {
+    async fn serve(self, stop: CancellationToken, current: impl FnOnce() + Send) -> Result<()> {
         let (authority, names) = (Arc::clone(&self.authority), self.config.names.clone());
         let certificate = ServerCertificate::new(authority, self.dir.ca(), names, self.clock)?;
         let certificate = Arc::new(certificate);
@@ -401,6 +411,7 @@ impl House {
                 at_once: u64::from(self.config.gateway_burst_kib) * 1024,
             },
             room: Arc::clone(&room),
+            late: Late::of(self.patients.hub()),
         }));
         let sign_in = Arc::new(SignIn::new(self.clock));
         let access = self.access(Arc::clone(&sign_in));
@@ -456,7 +467,7 @@ impl House {
             ))
             .max_decoding_message_size(REQUEST),
         );
-        let told = self.patients.clone();
+        let called = self.patients.clone();
         let front = serve::front(self.reading(access, others));
         let mqtt_tls = certificate.config(&[])?;
         let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
@@ -465,6 +476,7 @@ impl House {
             mqtt: here(mqtt),
             page,
             metrics: metrics_at.map(here),
+            current: false,
         };
         tracing::info!(grpc = ready.grpc, mqtt = ready.mqtt, "listening");
         if !self.clock.describe().is_empty() {
@@ -475,14 +487,30 @@ impl House {
         }
         let ready_path = self.dir.ready();
         dir::write_private(&ready_path, &serde_json::to_vec(&ready)?)?;
-        tokio::join!(
+        let hub = Arc::clone(self.patients.hub());
+        let told = async {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = hub.wait_ready() => {}
+            }
+            current();
+            let ready = Ready {
+                current: true,
+                ..ready
+            };
+            dir::write_private(&ready_path, &serde_json::to_vec(&ready)?)?;
+            anyhow::Ok(())
+        };
+        let (told, ..) = tokio::join!(
+            told,
             port.run(front, stop.clone()),
             certificate.keep(stop.clone()),
             alive(Arc::clone(&admin), stop.clone()),
             watched(metrics, admin, self.clock, stop.clone()),
-            channels.run(told, stop.clone()),
-            mqtt_door.run(stop),
+            channels.run(called, stop.clone()),
+            mqtt_door.run(stop.clone()),
         );
+        told?;
         streams.close();
         // Whoever does not read its last answers by then asks again in the next life.
         let _ = tokio::time::timeout(LINGER, streams.wait()).await;
@@ -536,47 +564,6 @@ impl House {
             },
             others,
         }
-    }
-}
-
-/// Tells systemd that the centre is ready, and every few seconds that it lives: what is asked for that passes through
-/// the locks of the work, so a centre that hangs on one is not alive.
-async fn alive(admin: Arc<Admin>, stop: CancellationToken) {
-    let systemd = Notifier::from_env();
-    systemd.ready();
-    let mut turns = tokio::time::interval(ALIVE);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = turns.tick() => {}
-        }
-        let status = admin.status();
-        if let Some(silence) = admin.stands_still() {
-            // No word: systemd starts a centre anew that says nothing for a minute.
-            tracing::error!("{}", silence.words);
-        } else if status.store_stopped.is_empty() {
-            let gateways = status.gateways.iter();
-            let connected = gateways.filter(|gateway| !gateway.connected_by.is_empty());
-            systemd.alive(&format!("{} gateways connected", connected.count()));
-        } else {
-            systemd.alive("nothing is taken: look at `vitaltwin-aggregator doctor`");
-        }
-    }
-    systemd.stopping();
-}
-
-/// Answers the machines that watch this one, if any may ask.
-async fn watched(
-    metrics: Option<Listening>,
-    admin: Arc<Admin>,
-    clock: Clock,
-    stop: CancellationToken,
-) {
-    if let Some(metrics) = metrics {
-        let pulse = Arc::clone(&admin);
-        let pulse = Arc::new(move || pulse.stands_still());
-        let ask = Arc::new(move || admin.status());
-        metrics.serve((ask, pulse), clock, stop).await;
     }
 }
 

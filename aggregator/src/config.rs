@@ -31,8 +31,8 @@ pub struct Config {
     /// are made, and a start reads the whole log. Default 10.
     pub snapshot_minutes: u32,
     /// Days that batches stay in the journal; older ones that snapshots cover are removed, after the newest snapshot was
-    /// read back. History, `rebuild` and `why` then say "older than what is kept"; their readings
-    /// stay, sealed and not shown, in store/history.db for now. What people and gateways were allowed and did stays for
+    /// read back, and so are blocks of the history that hold nothing else. History, `rebuild` and `why` then say "older
+    /// than what is kept", and coverage "removed". What people and gateways were allowed and did stays for
     /// good. 0: everything stays. Needs snapshots. Default 0.
     pub retention_days: u32,
     /// What one gateway may send on the long run, KiB/s; what is more waits. 0: no limit. Default 2048.
@@ -109,9 +109,8 @@ disk_free_min_mib = 256
 # Minutes between two snapshots: a start reads the newest one and the log since. 0 = none are made.
 snapshot_minutes = 10
 
-# Days that batches stay in the journal; older ones are removed once snapshots cover them, and history does not show
-# them any more (their readings stay, sealed, in store/history.db for now). What people and gateways were allowed and did
-# stays for good. 0 = everything stays.
+# Days that batches stay in the journal; older ones are removed once snapshots cover them, and so is what the history
+# holds of them. What people and gateways were allowed and did stays for good. 0 = everything stays.
 retention_days = 0
 
 # What one gateway may send on the long run (KiB/s; 0 = no limit) and at once (KiB); what is more waits.

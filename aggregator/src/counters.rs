@@ -88,6 +88,8 @@ reasons! {
     Delayed = "receipts_delayed",
     /// The journal's disk is nearly full.
     DiskLow = "disk_low",
+    /// The centre has been bringing its twins up to date for too long.
+    NotCurrent = "twins_not_current",
     /// A second successor of one context was admitted and flagged: rollback, clone or lost state.
     Forked = "forked_context",
     /// An enrolment token that does not hold.

@@ -5,25 +5,20 @@ use e2e::client::clock_of;
 use e2e::gateway::Uplink;
 use e2e::rogue::{Lies, Rogue};
 use e2e::wait::wait_for;
+use e2e::world::World;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::TempDir;
 use vitaltwin_aggregator::ca::Authority;
 use vitaltwin_aggregator::dir::CentreDir;
 
 use crate::paths::{LONG, one_patient};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn forged_receipts_and_commands_move_nothing() -> Result<()> {
-    let (folder, mut world) = one_patient(Uplink::Grpc).await?;
+/// A liar with the centre's own server key, stolen.
+pub(crate) async fn rogue(folder: &TempDir, world: &World, lies: Lies) -> Result<Rogue> {
     let clock = clock_of(&world.plan.envs)?;
-    world.start()?;
-    world.gateway("home")?.wait_decoded(30, LONG).await?;
-    let gateway = world.gateway("home")?;
-    gateway.stop_agent()?;
-    let sent = gateway.count("/readings_decoded");
-    // The centre's own server key, stolen.
     let centre_dir = CentreDir::new(world.centre.dir());
     let stolen = folder.path().join("stolen");
-    std::fs::create_dir(&stolen)?;
+    std::fs::create_dir_all(&stolen)?;
     let credentials = Authority::open(&centre_dir, clock)?.server(&stolen, &[])?;
     let chain = credentials
         .chain
@@ -31,12 +26,24 @@ async fn forged_receipts_and_commands_move_nothing() -> Result<()> {
         .map(|der| CertificateDer::from(der.clone()))
         .collect();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(credentials.key.to_vec()));
+    Rogue::start(chain, key, lies, clock).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_receipts_and_commands_move_nothing() -> Result<()> {
+    let (folder, mut world) = one_patient(Uplink::Grpc).await?;
+    world.start()?;
+    world.gateway("home")?.wait_decoded(30, LONG).await?;
+    let gateway = world.gateway("home")?;
+    gateway.stop_agent()?;
+    let sent = gateway.count("/readings_decoded");
     let lies = Lies {
         gateway: world.gateway_ids["home"].clone(),
         stream: vec![1; 16],
         replayed: None,
+        refuses: None,
     };
-    let rogue = Rogue::start(chain, key, lies, clock).await?;
+    let rogue = rogue(&folder, &world, lies).await?;
     let address = format!("grpc_address = \"localhost:{}\"\n", rogue.address.port());
     let gateway = world.gateway("home")?;
     gateway.configure(&address)?;

@@ -28,6 +28,7 @@ mod service;
 mod streams;
 mod support;
 mod tidy;
+mod upgrade;
 mod void;
 mod waves;
 mod weak;

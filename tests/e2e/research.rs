@@ -1,6 +1,7 @@
 //! The past as researchers take it: the command line's history at any resolution and as known then, and an export of a
 //! whole cohort by a platform, killed again and again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,12 +125,23 @@ async fn the_past_is_asked_and_exported_whole_however_often_the_export_is_killed
         let fixed = ["export", "--out", &out, "--as", &as_platform, "--to", &to];
         fixed.map(str::to_owned)
     };
-    let of_whole = arguments(&whole);
-    centre.cli(&of_whole.each_ref().map(String::as_str))?;
+    let export = |out: &Path, more: &[&str]| {
+        let all = arguments(out);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        centre.cli(&[&all[..], more].concat())
+    };
+    export(&whole, &["--identified"])?;
     let expected = std::fs::read_to_string(&whole)?;
     ensure!(expected.lines().count() == PATIENTS * READINGS);
-    let again = centre.cli(&of_whole.each_ref().map(String::as_str));
+    let again = export(&whole, &["--identified"]);
     ensure!(again.is_err(), "what is there is not overwritten");
+    // A cohort by what is known of people.
+    let born = ["--kind", "birth_year", "--value", "1947"];
+    centre.cli(&[&["fact", "record", patient][..], &born].concat())?;
+    let old = folder.path().join("old.ndjson");
+    export(&old, &["--with", "birth_year", "--kind", "heart_rate"])?;
+    let of_one = std::fs::read_to_string(&old)?;
+    ensure!(of_one.lines().count() == READINGS, "one patient's");
 
     let cut = folder.path().join("cut.ndjson");
     let dir = centre.dir().to_string_lossy().into_owned();
@@ -161,10 +173,42 @@ async fn the_past_is_asked_and_exported_whole_however_often_the_export_is_killed
         anyhow::bail!("the export failed: {}", export.tail());
     }
     ensure!(kills > 0, "control: it was killed");
+    let told = std::fs::read_to_string(&cut)?;
+    let (told, expected) = (lines(&told)?, lines(&expected)?);
+    ensure!(told.len() == expected.len(), "after {kills} kills");
+    // Under names that this copy alone has, and otherwise the same, line by line.
+    let mut names = BTreeMap::new();
+    for (told, expected) in told.iter().zip(&expected) {
+        for field in ["kind", "unit", "source", "effective_us", "quality", "value"] {
+            ensure!(told[field] == expected[field], "{told} for {expected}");
+        }
+        let (name, id) = (told["patient"].to_string(), expected["patient"].to_string());
+        ensure!(names.entry(name).or_insert_with(|| id.clone()) == &id);
+        ensure!(told["stream"] != expected["stream"] && told["position"].is_null());
+    }
+    ensure!(names.len() == PATIENTS);
+    ensure!(names.iter().all(|(name, id)| name != id));
+    let other = lines(&of_one)?;
     ensure!(
-        std::fs::read_to_string(&cut)? == expected,
-        "after {kills} kills"
+        !names.contains_key(&other[0]["patient"].to_string()),
+        "its own"
     );
+    // Who took what is in the log, and the killed one is one of them.
+    let taken: Value = serde_json::from_str(&centre.cli(&["exports", "--json"])?)?;
+    let taken = taken.as_array().context("a list")?;
+    let of = |taken: &Value| {
+        let patients = taken["patients"].as_array().map_or(0, Vec::len);
+        (patients, taken["pseudonymous"] == true)
+    };
+    // A kill may have come before the first mark of progress: then it was begun again.
+    let all: Vec<_> = taken.iter().map(of).collect();
+    ensure!(
+        all.len() > 2 && all[..2] == [(3, false), (1, true)],
+        "{taken:?}"
+    );
+    ensure!(all[2..].iter().all(|one| *one == (3, true)), "{taken:?}");
+    ensure!(taken.iter().all(|one| one["by"] == "platform Research"));
+    ensure!(centre.cli(&["exports"])?.contains("heart_rate"));
     Ok(())
 }
 

@@ -12,12 +12,13 @@ use prost::Message as _;
 use proto::clock::Clock;
 use proto::seal::{Secret, crypto::sha256};
 use proto::v1::{self, CentreToGateway, GatewayToCentre};
-use tokio::sync::mpsc;
 use vitals::{GatewayId, PatientId, Time};
 use vitaltwin_aggregator::counters::Transport;
-use vitaltwin_aggregator::ingest::{Flow, Ingest, Parts, Replies, Room, Session, command_message};
+use vitaltwin_aggregator::ingest::{
+    Flow, Ingest, Late, Parts, Replies, Room, Session, command_message,
+};
 use vitaltwin_aggregator::journal::{
-    Appended, Committed, Desk, Entry, Journal, JournalError, Log, Position,
+    Appended, Committed, Desk, Entry, Feed, Journal, JournalError, Log, Position,
 };
 use vitaltwin_aggregator::patient::Fold;
 use vitaltwin_aggregator::publish::{
@@ -164,7 +165,7 @@ pub(crate) struct Centre {
     books: Arc<Books>,
     journal: Journal,
     desk: Desk,
-    feed: mpsc::Receiver<Committed>,
+    feed: Feed,
     fold: Fold<Tape>,
     pub(crate) tape: Arc<Tape>,
     pub(crate) hub: Arc<Hub>,
@@ -179,25 +180,21 @@ pub(crate) struct Centre {
 }
 
 impl Centre {
-    /// Opens the log and replays it. `seen` is told each entry with the hub that knows it.
+    /// Opens the log, as far as it must be known before anybody is let in: the fold catches up behind the open doors
+    /// ([`Centre::catch_up`]).
     pub(crate) fn open(
         shelf: &Shelf,
         clock: Clock,
         planted: Planted,
-        mut seen: impl FnMut(&Committed, &Hub),
     ) -> Result<Self, JournalError> {
         let stock = Stock::get();
         let books = Arc::new(Books::new(Arc::clone(&stock.vault)));
         let keeper = Arc::clone(&books);
         let log = Log::on(Arc::new(shelf.clone()), clock, keeper)?;
-        let (mut fold, tape, hub) =
-            empty_fold(planted.drops_alerts, shelf, planted.forgets_meanwhile);
-        log.replay(Position::START, |committed| {
-            fold.apply(&committed);
-            seen(&committed, &hub);
-        })?;
+        let (fold, tape, hub) = empty_fold(planted.drops_alerts, shelf, planted.forgets_meanwhile);
+        log.survey(Position::START)?;
         let looked = Position(log.next().0 - 1);
-        let (journal, feed, desk) = log.by_hand()?;
+        let (journal, feed, desk) = log.by_hand_behind(Position::START)?;
         let ingest = Arc::new(Ingest::new(Parts {
             books: Arc::clone(&books),
             journal: journal.clone(),
@@ -207,8 +204,8 @@ impl Centre {
             counters: Arc::default(),
             flow: Flow::default(),
             room: Arc::new(Room::new(std::path::PathBuf::new(), 0)),
+            late: Late::of(&hub),
         }));
-        hub.ready();
         Ok(Self {
             clock,
             books,
@@ -226,6 +223,31 @@ impl Centre {
             looked,
             other_time: planted.other_time,
         })
+    }
+
+    /// The fold reads so many entries more of what it does not know yet; true: it knows all, and goes on from the feed. Each
+    /// is told to `seen` with the hub that knows it.
+    pub(crate) fn catch_up(
+        &mut self,
+        most: usize,
+        mut seen: impl FnMut(&Committed, &Hub),
+    ) -> Result<bool, JournalError> {
+        let (fold, hub, mut left) = (&mut self.fold, &self.hub, most);
+        let done = self.feed.catch_up(|committed| {
+            fold.apply(&committed);
+            seen(&committed, hub);
+            left -= 1;
+            left > 0
+        })?;
+        if done {
+            self.hub.ready();
+        }
+        Ok(done)
+    }
+
+    /// Readers wait, and no deadline is asked for.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.feed.is_behind()
     }
 
     pub(crate) const fn books(&self) -> &Arc<Books> {
@@ -307,7 +329,8 @@ impl Centre {
 
     /// When time alone asks for a tick, by the centre's clock.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.fold.next_deadline().filter(|_| self.tick.is_none())
+        let next = self.fold.next_deadline();
+        next.filter(|_| self.tick.is_none() && !self.is_behind())
     }
 
     fn tick_if_due(&mut self) {
@@ -325,14 +348,16 @@ impl Centre {
     /// The disk is done with one group: it is committed, fed, folded and answered. What was committed is told.
     pub(crate) fn commit(&mut self, mut seen: impl FnMut(&Committed)) {
         self.desk.turn();
-        while let Ok(mut committed) = self.feed.try_recv() {
+        while let Some(mut committed) = self.feed.try_recv() {
             seen(&committed);
             if self.other_time {
                 committed.known = committed.known + vitals::Span::from_micros(3);
             }
             self.fold.apply(&committed);
         }
-        self.read_again();
+        if !self.is_behind() {
+            self.read_again();
+        }
     }
 
     /// What the fold's own task does: a step for a void, and once all is read, it is settled.

@@ -34,6 +34,9 @@ pub struct Ready {
     /// Metrics, where they are switched on.
     #[serde(default)]
     pub metrics: Option<SocketAddr>,
+    /// Its twins are up to date.
+    #[serde(default)]
+    pub current: bool,
 }
 
 impl Centre {
@@ -74,6 +77,18 @@ impl Centre {
             mqtt,
         ])?;
         Ok(centre)
+    }
+
+    /// A centre that somebody made before, or a folder for one.
+    #[must_use]
+    pub fn existing(dir: &Path, envs: &[(String, String)]) -> Self {
+        Self {
+            dir: dir.into(),
+            envs: envs.to_vec(),
+            process: None,
+            ready: None,
+            log: dir.with_extension("log"),
+        }
     }
 
     /// Sets one key of `config.toml`, for the next start.
@@ -134,10 +149,10 @@ impl Centre {
             .to_owned())
     }
 
-    /// Starts it and waits until it listens.
+    /// Starts it and waits until it listens and its twins are up to date.
     ///
     /// # Errors
-    /// When it ends or does not listen within 30 s; carries the end of its log.
+    /// When it ends or is not so within 30 s; carries the end of its log.
     pub async fn start(&mut self) -> Result<&Ready> {
         self.start_with(&[]).await
     }
@@ -147,6 +162,22 @@ impl Centre {
     /// # Errors
     /// As [`Centre::start`].
     pub async fn start_with(&mut self, more: &[&str]) -> Result<&Ready> {
+        self.start_until(more, |ready| ready.current).await
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Errors
+    /// As [`Centre::start`].
+    pub async fn start_early(&mut self) -> Result<&Ready> {
+        self.start_until(&[], |_| true).await
+    }
+
+    async fn start_until(
+        &mut self,
+        more: &[&str],
+        enough: impl Fn(&Ready) -> bool,
+    ) -> Result<&Ready> {
         let dir = self.dir.to_string_lossy().into_owned();
         let ready_file = self.dir.join("run/ready.json");
         // A killed centre leaves its file behind.
@@ -173,7 +204,8 @@ impl Centre {
                 }
                 Ok(std::fs::read(&ready_file)
                     .ok()
-                    .and_then(|bytes| serde_json::from_slice::<Ready>(&bytes).ok()))
+                    .and_then(|bytes| serde_json::from_slice::<Ready>(&bytes).ok())
+                    .filter(|ready| enough(ready)))
             },
         )
         .await

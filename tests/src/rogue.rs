@@ -34,6 +34,8 @@ pub struct Lies {
     pub stream: Vec<u8>,
     /// A genuine command that it heard earlier and replays.
     pub replayed: Option<v1::SignedCommand>,
+    /// It refuses each record for this reason (a number of the wire) instead of receipting it.
+    pub refuses: Option<i32>,
 }
 
 /// What it saw.
@@ -159,8 +161,17 @@ impl Service {
         commands
     }
 
-    /// Receipts for what it was sent, under a key that is not the context's.
-    fn receipts(record: &[u8]) -> Option<Down> {
+    /// Receipts for what it was sent, under a key that is not the context's; or a refusal.
+    fn answer(record: &[u8], refuses: Option<i32>) -> Option<Down> {
+        if let Some(reason) = refuses {
+            let stub = parse_stub(record).ok()?;
+            return Some(Down::Refusal(v1::Refusal {
+                context: stub.context.0.to_vec(),
+                number: stub.number,
+                reason,
+                detail: "not now".into(),
+            }));
+        }
         let (stub, tag) = (parse_stub(record).ok()?, tag_of(record).ok()?);
         let range = receipt::Range {
             first: stub.number,
@@ -192,7 +203,7 @@ impl UplinkService for Service {
                 kind: Some(command),
             })));
         }
-        let seen = Arc::clone(&self.seen);
+        let (seen, refuses) = (Arc::clone(&self.seen), self.lies.refuses);
         tokio::spawn(async move {
             while let Some(Ok(message)) = incoming.next().await {
                 let mut answers = Vec::new();
@@ -211,7 +222,7 @@ impl UplinkService for Service {
                             batches
                                 .records
                                 .iter()
-                                .filter_map(|record| Self::receipts(record)),
+                                .filter_map(|record| Self::answer(record, refuses)),
                         );
                         let mut seen = seen
                             .lock()

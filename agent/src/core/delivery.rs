@@ -330,15 +330,15 @@ impl Core {
     }
 
     fn refusal(&mut self, refusal: &Refusal, now: Time) {
-        let reason = RefusalReason::try_from(refusal.reason).unwrap_or_default();
-        let name = reason.as_str_name();
+        let known = RefusalReason::try_from(refusal.reason);
+        let name = known.map_or("unknown_here", |reason| reason.as_str_name());
         let name = name.strip_prefix("REFUSAL_REASON_").unwrap_or(name);
-        self.counters.refusals.add(&name.to_ascii_lowercase(), 1);
-        self.line_trouble = Some(format!(
-            "the centre refuses ({}): {}",
-            name.to_ascii_lowercase(),
-            sanitise(&refusal.detail)
-        ));
+        let name = name.to_ascii_lowercase();
+        self.counters.refusals.add(&name, 1);
+        let detail = sanitise(&refusal.detail);
+        self.line_trouble = Some(format!("the centre refuses ({name}): {detail}"));
+        // A later centre's reason: nothing is known of it but that this was not taken.
+        let reason = known.unwrap_or(RefusalReason::Overloaded);
         let refused = match reason {
             RefusalReason::UnknownContext => Refused::HeaderMissing,
             RefusalReason::HeaderInvalid

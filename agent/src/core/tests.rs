@@ -1005,6 +1005,47 @@ fn forged_receipts_and_commands_change_nothing() {
 }
 
 #[test]
+fn what_the_centre_does_not_take_now_is_kept_and_comes_later_whatever_its_reason() {
+    let mut bench = Bench::new();
+    bench.value();
+    let sent: Vec<(ContextId, u64)> = bench.centre.tags.keys().copied().collect();
+    let (context, number) = *sent.last().expect("sent");
+    let mut told = 0;
+    // One that this release knows, and one that a later centre may have.
+    for (reason, name) in [
+        (RefusalReason::Overloaded.into(), "overloaded"),
+        (4711, "unknown_here"),
+    ] {
+        for _ in 0..3 {
+            bench.centre.tags.remove(&(context, number));
+            bench.say(down::Kind::Refusal(v1::Refusal {
+                context: context.0.to_vec(),
+                number,
+                reason,
+                detail: "not now".into(),
+            }));
+            bench.pump();
+            let wait = 5_i64 << told;
+            told += 1;
+            bench.pass(Span::from_secs(wait - 1));
+            assert!(
+                !bench.centre.tags.contains_key(&(context, number)),
+                "{wait} s"
+            );
+            bench.pass(Span::from_secs(1));
+            assert!(
+                bench.centre.tags.contains_key(&(context, number)),
+                "{wait} s"
+            );
+        }
+        assert_eq!(bench.core.status(bench.now).refusals[name], 3);
+    }
+    bench.receipt_all();
+    assert!(bench.core.is_drained());
+    assert!(bench.centre.applied.values().all(|times| *times >= 1));
+}
+
+#[test]
 fn only_a_signed_order_sets_records_aside() {
     let mut bench = Bench::new();
     bench.beat();

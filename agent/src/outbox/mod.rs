@@ -36,10 +36,12 @@
 //! | `k` stream (16) source (2) | what is known of a device's clocks |
 //! | `m` | how the last run ended, and the counters of the gateway |
 //!
-//! Beside it: `outbox.tally` and `outbox.mark` (counts), `outbox.reserve` and `outbox.reserve-to-open`, and folders of damaged stores:
+//! Beside it: `outbox.format` (of which release), `outbox.tally` and `outbox.mark` (counts), `outbox.reserve` and
+//! `outbox.reserve-to-open`, and folders of damaged stores:
 //! `salvage-TIME` while there is something to fetch from it, then `corrupt-TIME`.
 
 pub mod assignment;
+mod format;
 mod hang;
 pub mod ledger;
 mod mark;

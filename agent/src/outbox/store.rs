@@ -24,6 +24,7 @@ use vitals::{Span, StreamId, Time};
 
 use self::engine::Engine;
 use super::RecordId;
+use super::format;
 use super::ledger::{Context, Entry};
 use super::mark::Mark;
 use super::places::{Places, Step};
@@ -56,6 +57,16 @@ pub enum StoreError {
     /// Another process has it open. It is whole: it must not be set aside.
     #[error("the outbox store is in use by another process: stop the other agent of this folder")]
     InUse,
+    /// It lies under the rules of a later release. It is whole: it must not be set aside.
+    #[error(
+        "the outbox was written by a newer release (format {found}, known here: {known}): install that release again; what waits in it is safe until then"
+    )]
+    Newer {
+        /// Its format.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
     /// A salvage reached its bounds.
     #[error("the salvage waits: {0}")]
     Waits(&'static str),
@@ -67,7 +78,11 @@ impl StoreError {
     pub fn is_disk_full(&self) -> bool {
         let error = match self {
             Self::Io(error) | Self::Engine(sled::Error::Io(error)) => error,
-            Self::Engine(_) | Self::Panicked(_) | Self::InUse | Self::Waits(_) => return false,
+            Self::Engine(_)
+            | Self::Panicked(_)
+            | Self::InUse
+            | Self::Newer { .. }
+            | Self::Waits(_) => return false,
         };
         error.kind() == io::ErrorKind::StorageFull || error.raw_os_error() == Some(28)
     }
@@ -171,6 +186,7 @@ impl Store {
     pub fn open_with(dir: &Path, now: Time, patience: Patience) -> Result<Opened, StoreError> {
         // The receipt keys in it must not be read by others: with one, a receipt could be made up.
         own_dir(&dir.join(STORE)).map_err(StoreError::Io)?;
+        format::check(dir)?;
         let bytes = fs::read(dir.join(TALLY)).unwrap_or_default();
         let (mut beside, newest) = (Tally::from_bytes(&bytes), Mark::of(dir).read());
         let was_there = dir.join(STORE).join("db").exists();
@@ -184,7 +200,9 @@ impl Store {
                 Self::fresh(dir, now)?
             }
             // Neither a folder that cannot be written nor a store in use is damage: moving would not help.
-            Err(error @ (StoreError::Io(_) | StoreError::InUse)) => return Err(error),
+            Err(error @ (StoreError::Io(_) | StoreError::InUse | StoreError::Newer { .. })) => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

@@ -91,7 +91,7 @@ pub enum Refused {
     Context,
     /// This record is not taken now; rest it.
     Record(u64),
-    /// Too much of its kind comes now; send it in a moment.
+    /// Too much of its kind comes now, or a reason that a later centre has: send it in a moment, and each time later.
     Later(u64),
     /// Nothing is taken now; rest everything.
     Everything,
@@ -102,6 +102,8 @@ struct Flight {
     class: Class,
     due: Time,
     attempts: u32,
+    /// How often in a row the centre asked for it later.
+    put_off: u32,
     live: bool,
     /// When it was handed to the line first, its bytes, and how many were on their way then, these included.
     sent: Time,
@@ -366,7 +368,11 @@ impl Window {
             }
             Refused::Later(number) => {
                 let id = RecordId { ordinal, number };
-                self.again(id, now + self.limits.pause);
+                let put_off = self.flights.get(&id).map_or(0, |flight| flight.put_off);
+                self.again(id, now + self.growing(self.limits.pause, put_off));
+                if let Some(flight) = self.flights.get_mut(&id) {
+                    flight.put_off += 1;
+                }
             }
             Refused::Everything => {
                 let due = now + self.limits.pause;
@@ -488,7 +494,12 @@ impl Window {
     /// How long a receipt is waited for.
     fn patience(&self, behind: usize, attempts: u32) -> Span {
         let patience = self.pace.patience(self.limits.retry_first, behind);
-        let delay = patience.as_micros() << attempts.min(20);
+        self.growing(patience, attempts)
+    }
+
+    /// Twice as long each time, up to the longest.
+    fn growing(&self, first: Span, times: u32) -> Span {
+        let delay = first.as_micros() << times.min(20);
         Span::from_micros(delay.min(self.limits.retry_longest.as_micros()))
     }
 
@@ -510,6 +521,7 @@ impl Window {
             class,
             due: now + self.patience(behind, attempts),
             attempts,
+            put_off: before.map_or(0, |flight| flight.put_off),
             live: before.map_or(from == Origin::Live, |flight| flight.live),
             sent: before.map_or(now, |flight| flight.sent),
             bytes,
@@ -939,6 +951,32 @@ mod tests {
         // The new one, and the one that was on its way when the centre took nothing.
         assert_eq!(all(&mut window, at(370)).len(), 2);
         assert_eq!(window.len(), 2);
+    }
+
+    #[test]
+    fn what_the_centre_wants_later_comes_later_each_time_and_live_goes_first() {
+        let mut window = window();
+        window.connected();
+        window.add_backlog(id(1, 1), Class::Vitals);
+        all(&mut window, at(0));
+        let mut sent = Vec::new();
+        for second in 0..1200 {
+            if second == 0 || !all(&mut window, at(second)).is_empty() {
+                sent.push(second);
+                window.refused(1, Refused::Later(1), at(second));
+            }
+        }
+        assert_eq!(sent, [0, 5, 15, 35, 75, 155, 315, 615, 915]);
+        // Both may go at the same moment: what is live goes before, though it was put off as well.
+        window.add(id(1, 2), Class::Vitals);
+        all(&mut window, at(1205));
+        window.refused(1, Refused::Later(2), at(1210));
+        let [Send::Records(both)] = &all(&mut window, at(1215))[..] else {
+            panic!("one message")
+        };
+        assert_eq!(*both, [id(1, 2), id(1, 1)]);
+        window.add(id(1, 3), Class::Vitals);
+        assert_eq!(window.len(), 3, "none was given up");
     }
 
     #[test]

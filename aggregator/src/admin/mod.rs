@@ -32,7 +32,7 @@ use crate::vault::VaultError;
 
 pub use people::TeamChange;
 pub use service::OperatorDoor;
-pub use status::HISTORY_STOPPED;
+pub use status::{DAMAGED_BLOCK, HISTORY_STOPPED};
 pub use void::{MOST_VOIDED, Misattributed};
 
 /// A token that says nothing else holds this long.
@@ -84,6 +84,11 @@ pub trait Live: Send + Sync {
 
     /// Hops behind the doors that are not heard; nothing of a centre that does not serve.
     fn silences(&self) -> Vec<Silence> {
+        Vec::new()
+    }
+
+    /// What else a person should know.
+    fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 

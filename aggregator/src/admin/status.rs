@@ -12,6 +12,10 @@ use crate::chain::{self, Silence};
 
 /// Under this name a history that failed is counted among what is refused.
 pub const HISTORY_STOPPED: &str = "history_stopped";
+/// Under this name entries of the journal are counted whose checksum did not hold when they were read.
+const DAMAGED_ENTRY: &str = "damaged_entry";
+/// The same of blocks of the history.
+pub const DAMAGED_BLOCK: &str = "damaged_block";
 const DAY: Span = Span::from_mins(24 * 60);
 /// The server's certificate is made anew in its last thirty days: with fewer left, something is wrong.
 const SERVER_WARNING: Span = Span::from_mins(14 * 24 * 60);
@@ -33,13 +37,13 @@ impl Admin {
         if status.store_stopped.is_empty() {
             status.store_stopped = self.parts.room.lacking().unwrap_or_default();
         }
-        if journal.damaged > 0 {
-            status
-                .refused
-                .insert("damaged_entry".into(), journal.damaged);
-        }
         {
             let registry = self.parts.books.registry();
+            // A start from a snapshot does not read again what was damaged before it.
+            let damaged = journal.damaged.max(registry.damages() as u64);
+            if damaged > 0 {
+                status.refused.insert(DAMAGED_ENTRY.into(), damaged);
+            }
             status.journal_epoch = registry.epoch();
             status.readings_journaled = registry.totals().readings;
             status.batches_journaled = registry.totals().batches;
@@ -84,6 +88,7 @@ impl Admin {
                 "{unseen} patients are in no team with a nurse or doctor, and there is no supervisor: nobody at the page sees their alerts (`team list`, `team take`)"
             ));
         }
+        status.warnings.extend(self.parts.live.notes());
         let mut silences = self.parts.live.silences();
         silences.extend(chain::broker(&heard, now));
         silences.sort_by(|a, b| (a.hop, &a.who).cmp(&(b.hop, &b.who)));
@@ -146,6 +151,16 @@ fn warnings(status: &CentreStatus, now: Time) -> Vec<String> {
     if status.refused.contains_key(HISTORY_STOPPED) {
         warnings.push("questions about the past are refused: the history stopped; look at the log, then start the centre again".into());
     }
+    if let Some(count) = status.refused.get(DAMAGED_ENTRY) {
+        warnings.push(format!(
+            "{count} entries of the journal are damaged at rest and were left out: the disk cannot be trusted; the coverage of whose they were says \"lost\" there, and the log names them"
+        ));
+    }
+    if let Some(count) = status.refused.get(DAMAGED_BLOCK) {
+        warnings.push(format!(
+            "{count} blocks of the history are damaged at rest: the disk cannot be trusted; stop the centre and remove store/history.db, which is then made again from the journal"
+        ));
+    }
     let left = Time::from_micros(status.server_certificate_expires_us).since(now);
     if status.server_certificate_expires_us > 0 && left < SERVER_WARNING {
         let days = left.as_micros() / DAY.as_micros();
@@ -183,13 +198,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_history_that_stopped_is_something_to_look_at() {
-        let mut status = CentreStatus::default();
-        assert!(warnings(&status, Time::ZERO).is_empty(), "control");
-        status.refused.insert(HISTORY_STOPPED.into(), 1);
-        let [told] = &warnings(&status, Time::ZERO)[..] else {
-            panic!("one warning")
-        };
-        assert!(told.contains("the history stopped"), "{told}");
+    fn damage_and_a_history_that_stopped_are_something_to_look_at() {
+        assert!(
+            warnings(&CentreStatus::default(), Time::ZERO).is_empty(),
+            "control"
+        );
+        for (name, words) in [
+            (HISTORY_STOPPED, "the history stopped"),
+            (DAMAGED_ENTRY, "1 entries of the journal"),
+            (DAMAGED_BLOCK, "1 blocks of the history"),
+        ] {
+            let mut status = CentreStatus::default();
+            status.refused.insert(name.into(), 1);
+            let [told] = &warnings(&status, Time::ZERO)[..] else {
+                panic!("one warning")
+            };
+            assert!(told.contains(words), "{told}");
+        }
     }
 }

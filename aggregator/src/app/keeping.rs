@@ -26,19 +26,27 @@ const LAST: Duration = Duration::from_secs(10);
 /// Real time between two steps of a removal.
 const STEP: Duration = Duration::from_millis(20);
 
-/// The fold of the whole log.
-pub(super) fn fold(
-    dir: &CentreDir,
-    limits: Limits,
-    books: &Books,
-    log: &Log,
-) -> Result<(Fold, Restored)> {
+/// A fold as the newest snapshot gives it, and what is left of the log.
+pub(super) struct Begun {
+    pub(super) fold: Fold,
+    pub(super) restored: Restored,
+    /// The fold knows the log up to here.
+    pub(super) after: Position,
+    began: Instant,
+    restored_in: Duration,
+}
+
+/// The fold of the newest snapshot.
+pub(super) fn begin(dir: &CentreDir, limits: Limits, books: &Books, log: &Log) -> Result<Begun> {
     let began = Instant::now();
     let (mut fold, _) = empty_fold(dir, limits, books.vault_handle())?;
     let path = dir.snapshots();
     let known_at = |position| log.known_at(position);
     let all = Position(u64::MAX);
     let restored = snapshot::restore(&path, books, &mut fold, &known_at, all);
+    if restored.ignored.contains(&Why::Newer) {
+        return Err(snapshot::NewerRelease.into());
+    }
     if restored.ignored.contains(&Why::File)
         && let Err(error) = snapshot::set_aside(&path)
     {
@@ -52,16 +60,40 @@ pub(super) fn fold(
         );
     }
     let restored_in = began.elapsed();
-    log.replay(after, |committed| fold.apply(&committed))?;
-    tracing::info!(
-        entries = log.next().0 - 1 - after.0,
-        snapshot = after.0,
-        patients = restored.patients,
-        snapshot_ms = restored_in.as_millis(),
-        all_ms = began.elapsed().as_millis(),
-        "journal replayed"
-    );
-    Ok((fold, restored))
+    Ok(Begun {
+        fold,
+        restored,
+        after,
+        began,
+        restored_in,
+    })
+}
+
+impl Begun {
+    /// What tells how long the rest took, once the twins are current.
+    pub(super) fn replayed(&self, log: &Log) -> impl FnOnce() + Send + use<> {
+        let entries = log.next().0 - 1 - self.after.0;
+        let (snapshot, patients) = (self.after.0, self.restored.patients);
+        let (began, snapshot_ms) = (self.began, self.restored_in.as_millis());
+        move || {
+            tracing::info!(
+                entries,
+                snapshot,
+                patients,
+                snapshot_ms,
+                all_ms = began.elapsed().as_millis(),
+                "journal replayed"
+            );
+        }
+    }
+
+    /// The fold of the whole log.
+    pub(super) fn whole(mut self, log: &Log) -> Result<(Fold, Restored)> {
+        let tell = self.replayed(log);
+        log.replay(self.after, |committed| self.fold.apply(&committed))?;
+        tell();
+        Ok((self.fold, self.restored))
+    }
 }
 
 impl Core {
@@ -196,6 +228,10 @@ impl Keep {
                 }
             }
             tokio::time::sleep(STEP).await;
+        }
+        if let Some((below, _)) = self.journal.status().removed {
+            // Also what a run before did not come to.
+            self.history.remove_before(below);
         }
         tracing::info!(entries, kept, "old entries removed");
     }

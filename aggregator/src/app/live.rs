@@ -1,24 +1,32 @@
-//! What the operators' desk learns of the rest of the centre: one that serves, and one that does not.
+//! What the operators' desk learns of the rest of the centre: one that serves, and one that does not; and what the machines
+//! learn that watch this one.
 //!
 //! Must not know: who asks.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use proto::clock::Clock;
+use proto::notify::Notifier;
 use proto::v1::{AlertState, CentreStatus};
+use tokio_util::sync::CancellationToken;
 use vitals::{PatientId, SourceId, Span, StreamId, Time};
 
 use super::certificate::ServerCertificate;
-use crate::admin::{HISTORY_STOPPED, Live};
+use crate::admin::{Admin, DAMAGED_BLOCK, HISTORY_STOPPED, Live};
 use crate::chain::{self, Silence};
 use crate::channel::Channels;
 use crate::config::Config;
 use crate::history::History;
 use crate::journal::Journal;
+use crate::metrics::Listening;
 use crate::patient::Patients;
 use crate::serve::attendance::Attendance;
 use crate::serve::signin::{Listed, SignIn};
 use crate::snapshot::Snapshots;
+
+/// Between two words to systemd, real time; its watchdog waits for a minute.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// A centre that serves.
 pub(super) struct Running {
@@ -43,6 +51,10 @@ impl Live for Running {
         if unsettled > 0 {
             status.refused.insert("void_not_settled".into(), unsettled);
         }
+        let blocks = self.history.damaged_blocks();
+        if blocks > 0 {
+            status.refused.insert(DAMAGED_BLOCK.into(), blocks as u64);
+        }
         if self.history.has_stopped() {
             status.refused.insert(HISTORY_STOPPED.into(), 1);
         }
@@ -50,6 +62,16 @@ impl Live for Running {
 
     fn silences(&self) -> Vec<Silence> {
         self.chain.silences(&self.patients)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let hub = self.patients.hub();
+        let note = (!hub.is_ready()).then(|| {
+            let durable = self.chain.journal.status().position.0;
+            let left = durable.saturating_sub(hub.position());
+            format!("the twins are brought up to date after the start: {left} entries are left; nobody is shown one before, and after two minutes gateways keep what they have until then")
+        });
+        note.into_iter().collect()
     }
 
     fn stands_still(&self) -> Option<Silence> {
@@ -170,5 +192,46 @@ fn fill(patients: &Patients, status: &mut CentreStatus) {
     if totals.entries_quarantined > 0 {
         let count = totals.entries_quarantined;
         status.refused.insert("quarantined_entry".into(), count);
+    }
+}
+
+/// Tells systemd that the centre is ready, and every few seconds that it lives: what is asked for that passes through
+/// the locks of the work, so a centre that hangs on one is not alive.
+pub(super) async fn alive(admin: Arc<Admin>, stop: CancellationToken) {
+    let systemd = Notifier::from_env();
+    systemd.ready();
+    let mut turns = tokio::time::interval(ALIVE);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turns.tick() => {}
+        }
+        let status = admin.status();
+        if let Some(silence) = admin.stands_still() {
+            // No word: systemd starts a centre anew that says nothing for a minute.
+            tracing::error!("{}", silence.words);
+        } else if status.store_stopped.is_empty() {
+            let gateways = status.gateways.iter();
+            let connected = gateways.filter(|gateway| !gateway.connected_by.is_empty());
+            systemd.alive(&format!("{} gateways connected", connected.count()));
+        } else {
+            systemd.alive("nothing is taken: look at `vitaltwin-aggregator doctor`");
+        }
+    }
+    systemd.stopping();
+}
+
+/// Answers the machines that watch this one, if any may ask.
+pub(super) async fn watched(
+    metrics: Option<Listening>,
+    admin: Arc<Admin>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    if let Some(metrics) = metrics {
+        let pulse = Arc::clone(&admin);
+        let pulse = Arc::new(move || pulse.stands_still());
+        let ask = Arc::new(move || admin.status());
+        metrics.serve((ask, pulse), clock, stop).await;
     }
 }

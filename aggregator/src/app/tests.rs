@@ -2,7 +2,7 @@
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use proto::seal::SigningKey;
+use proto::seal::{Label, NewContext, Sealer, SigningKey, Suite};
 use proto::tls;
 use proto::token::EnrolmentToken;
 use proto::v1::enrolment_service_client::EnrolmentServiceClient;
@@ -70,7 +70,10 @@ impl House {
         let ready = tokio::time::timeout(DEADLINE, async {
             loop {
                 if let Ok(bytes) = dir::read(&self.dir.ready()) {
-                    return serde_json::from_slice(&bytes).expect("it is written whole");
+                    let ready: Ready = serde_json::from_slice(&bytes).expect("it is written whole");
+                    if ready.current {
+                        return ready;
+                    }
                 }
                 tokio::task::yield_now().await;
             }
@@ -439,4 +442,125 @@ async fn a_lost_administrative_entry_is_told_at_the_start() {
         clock: false,
     };
     run(damage).await.expect("a person looked at it");
+}
+
+#[tokio::test]
+async fn a_damaged_batch_is_named_and_declared_lost_once() {
+    let house = House::new();
+    let core = house.open();
+    let books = Arc::clone(&core.books);
+    let (admin, closing) = core.desk().await.expect("it opens");
+    admin.add_patient("", true).await.expect("added");
+    let (patient, (key_id, public_key)) = {
+        let registry = books.registry();
+        let (id, of) = registry.patients().next().expect("one");
+        (id.clone(), *of.keys.last().expect("a key"))
+    };
+    let stream = vitals::StreamId([7; 16]);
+    let gateway = GatewayId::parse("g-1").expect("an id");
+    let begin = Clock::system().now() - Span::from_mins(30);
+    let devices = ["AA:BB:CC:DD:EE:01".to_owned()];
+    let devices = books.seal_devices(&patient, &devices).expect("a key");
+    let new = NewContext {
+        suite: Suite::for_this_cpu(),
+        key_id,
+        public_key,
+        stream,
+        predecessor: None,
+        gateway: gateway.clone(),
+        opened_at: begin,
+    };
+    let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8()).expect("a key");
+    let (header, mut sealer) = Sealer::open_context(new, &key).expect("a context");
+    let assigned = Entry::Assigned {
+        patient,
+        gateway: gateway.clone(),
+        stream,
+        key_id: key_id.0,
+        devices,
+        from: begin,
+    };
+    let admitted = Entry::ContextAdmitted {
+        gateway: gateway.clone(),
+        header,
+        chain: Vec::new(),
+        forked: false,
+    };
+    let append = |entries: Vec<Entry>| {
+        let drafts = entries.into_iter().map(Into::into).collect();
+        closing.journal.append(drafts)
+    };
+    append(vec![assigned, admitted]).await.expect("durable");
+    let mut rows = Vec::new();
+    for minute in 0..3 {
+        let reading = |second: i64| vitals::Reading {
+            kind: vitals::Kind::HeartRate,
+            value: vitals::Value::Measured(vitals::Fixed(60)),
+            source: vitals::SourceId(1),
+            sequence: (minute * 60 + second).unsigned_abs(),
+            effective: begin + Span::from_secs(minute * 300 + second),
+            received: begin + Span::from_secs(minute * 300 + second),
+            quality: vitals::Quality::GOOD,
+            device: None,
+        };
+        let readings: Vec<_> = (0..60).map(reading).collect();
+        let batch = proto::wire::split_to_fit(&readings, 0).remove(0);
+        let label = Label {
+            number: sealer.next_number(),
+            lane: proto::seal::Lane::Vitals,
+            source: 1,
+            count: batch.count,
+            oldest: batch.oldest,
+            newest: batch.newest,
+        };
+        let record = sealer.seal(&label, &batch.into_body()).expect("it fits");
+        let gateway = gateway.clone();
+        let appended = append(vec![Entry::Batch { gateway, record }]).await;
+        rows.push(appended.expect("durable").first.0);
+    }
+    drop(admin);
+    closing.close().await;
+    let look = async || {
+        let (admin, closing) = house.open().desk().await.expect("it opens");
+        let status = admin.status();
+        drop(admin);
+        closing.close().await;
+        status
+    };
+    let whole = look().await;
+    assert_eq!(
+        (whole.readings_applied, whole.readings_declared_lost),
+        (180, 0),
+        "control"
+    );
+    // A bit of what is sealed: the record's stub still says whose it was, and the index agrees.
+    journal::damage(&house.dir.journal(), rows[1], 150);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let started = house.open().run(stopped.clone(), Accepted::default()).await;
+    started.expect("it goes on without it");
+    let after = look().await;
+    assert_eq!(
+        (after.readings_applied, after.readings_declared_lost),
+        (120, 60)
+    );
+    assert_eq!(after.refused["damaged_entry"], 1);
+    assert!(
+        after
+            .warnings
+            .iter()
+            .any(|told| told.contains("damaged at rest"))
+    );
+    assert_eq!(
+        after.journal_position,
+        whole.journal_position + 1,
+        "one entry says so"
+    );
+    house
+        .open()
+        .run(stopped, Accepted::default())
+        .await
+        .expect("it goes on");
+    let again = look().await;
+    assert_eq!(again.journal_position, after.journal_position, "once");
 }

@@ -1,11 +1,15 @@
 //! `export`: past readings of a whole cohort into a file, one JSON object a line.
 //!
-//! The cohort is who the reader may see, by the same two services that anybody reads with: the gate is asked for each
-//! patient and each message. All of it is as of one journal position, whenever and however often the run was cut: beside
+//! The cohort is told by the centre (`HistoryService.BeginExport`), of those whom the reader may see: the gate is asked for
+//! each patient and each message, and the journal says who took what. All of it is as of one journal position, whenever and however often the run was cut: beside
 //! the file lies its progress, written after what it vouches for is on disk, and a repeated run goes on from there.
 //!
+//! Patients and streams have names that this file alone has, by a key that goes with its progress: two exports cannot be
+//! joined by them, and nobody can lead them back, not even who made them. Times of day are exact.
+//!
 //! Invariants: the file is mode 0600 and never overwritten; nothing lies in it twice; a patient who could not be read is
-//! named at the end and makes the run fail. Must not know: where readings lie.
+//! named at the end and makes the run fail; memory is bounded by one answer of the centre and the list of the cohort. Must
+//! not know: where readings lie.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
@@ -14,12 +18,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use proto::clock::Clock;
+use proto::seal::{Secret, crypto};
+use proto::text::hex;
 use proto::v1::history_service_client::HistoryServiceClient;
-use proto::v1::twin_service_client::TwinServiceClient;
-use proto::v1::{HistoryRequest, ListTwinsRequest};
+use proto::v1::{BeginExportRequest, FactFilter, HistoryChunk, HistoryRequest};
 use serde::{Deserialize, Serialize};
 use tonic::Code;
 use tonic::transport::Channel;
+use twin::facts::FactKind;
 use vitals::Span;
 
 use super::history::{Question, line};
@@ -28,6 +34,8 @@ use crate::dir::{self, CentreDir};
 
 /// Octets between two marks of progress.
 const MARK: u64 = 1024 * 1024;
+/// Largest list of a cohort, octets: about a million patients.
+const COHORT: usize = 32 * 1024 * 1024;
 
 /// See the module.
 #[derive(Debug, clap::Args)]
@@ -38,10 +46,35 @@ pub(super) struct Arguments {
     /// This patient only (repeat it for more). Default: all that the reader may see.
     #[arg(long = "patient", value_name = "ID")]
     patients: Vec<String>,
+    /// Only patients of whom this is known at the moment, such as condition=I48.0 or oxygen_target (repeat it for more: all
+    /// must hold). The value is a fact's code, with or without its system, or its text.
+    #[arg(long = "with", value_name = "KIND[=VALUE]", value_parser = filter)]
+    facts: Vec<Filter>,
+    /// With the patients' ids and the streams as the centre names them, and where each reading came from. Default: names
+    /// that this file alone has.
+    #[arg(long)]
+    identified: bool,
     #[command(flatten)]
     question: Question,
     #[command(flatten)]
     reader: Reader,
+}
+
+/// A fact that patients of the cohort have.
+#[derive(Clone, Debug)]
+struct Filter {
+    kind: FactKind,
+    value: String,
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    let (kind, value) = text.split_once('=').unwrap_or((text, ""));
+    let kind = FactKind::parse(kind).ok_or_else(|| {
+        let names = FactKind::ALL.map(FactKind::name);
+        format!("no such kind of fact; there are {}", names.join(", "))
+    })?;
+    let value = value.into();
+    Ok(Filter { kind, value })
 }
 
 /// What is done of an export.
@@ -65,6 +98,34 @@ struct Progress {
     lines: u64,
     /// Patients who could not be read, and why.
     refused: Vec<(String, String)>,
+    /// The entry of the journal that says who took what.
+    #[serde(default)]
+    entry: u64,
+    /// Makes the names that this file alone has; `None`: the centre's are told. It goes with the progress.
+    #[serde(default)]
+    names: Option<[u8; 32]>,
+}
+
+impl Progress {
+    /// What stands in the file for a name of the centre's.
+    fn name(&self, prefix: &str, name: &str) -> String {
+        let Some(key) = self.names else {
+            return name.into();
+        };
+        let mac = crypto::hmac_sha256(&Secret::new(key), format!("{prefix} {name}").as_bytes());
+        format!("{prefix}-{}", hex(&mac[..8]))
+    }
+
+    /// A reading or stretch as it stands in the file.
+    fn line(&self, patient: &str, chunk: &HistoryChunk, index: usize) -> String {
+        let mut line = line(patient, chunk, index);
+        if self.names.is_some() {
+            let (patient, stream) = (self.name("x", patient), self.name("s", &chunk.stream));
+            line["patient"] = patient.into();
+            line["stream"] = stream.into();
+        }
+        line.to_string()
+    }
 }
 
 pub(super) async fn run(dir: &CentreDir, clock: Clock, asked: &Arguments) -> Result<()> {
@@ -72,7 +133,10 @@ pub(super) async fn run(dir: &CentreDir, clock: Clock, asked: &Arguments) -> Res
     let mut beside = asked.out.clone().into_os_string();
     beside.push(".progress");
     let beside = PathBuf::from(beside);
-    let question = format!("{:?} {:?}", asked.patients, asked.question);
+    let question = format!(
+        "{:?} {:?} {:?} {}",
+        asked.patients, asked.question, asked.facts, asked.identified
+    );
     let mut progress = if beside.exists() {
         let progress: Progress = serde_json::from_slice(&dir::read(&beside)?)
             .with_context(|| beside.display().to_string())?;
@@ -90,6 +154,11 @@ pub(super) async fn run(dir: &CentreDir, clock: Clock, asked: &Arguments) -> Res
         );
         let progress = begin(&channel, asked, question, clock).await?;
         mark(&beside, &progress)?;
+        eprint(&format!(
+            "{} patients; entry {} of the journal says who took it",
+            progress.patients.len(),
+            progress.entry
+        ));
         progress
     };
     let mut out = open(&asked.out, progress.bytes)?;
@@ -129,50 +198,35 @@ async fn begin(
     question: String,
     clock: Clock,
 ) -> Result<Progress> {
-    let mut client = TwinServiceClient::new(channel.clone());
-    let (mut patients, mut position, mut page_token) = (Vec::new(), 0, String::new());
-    loop {
-        let request = ListTwinsRequest {
-            page_size: 0,
-            page_token,
-        };
-        let listed = client
-            .list(request)
-            .await
-            .map_err(office::said)?
-            .into_inner();
-        for twin in listed.twins {
-            position = position.max(twin.position);
-            patients.push(twin.patient);
-        }
-        page_token = listed.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    if !asked.patients.is_empty() {
-        let missing = asked
-            .patients
-            .iter()
-            .filter(|id| !patients.contains(id))
-            .count();
-        ensure!(
-            missing == 0,
-            "--patient: {missing} of them are not among those that you may see"
-        );
-        patients.clone_from(&asked.patients);
-    }
     let now = clock.now().as_micros();
+    let whole = asked.question.request("", now, Span::from_micros(now));
+    let fact = |filter: &Filter| FactFilter {
+        kind: filter.kind as i32,
+        value: filter.value.clone(),
+    };
+    let request = BeginExportRequest {
+        patients: asked.patients.clone(),
+        kinds: whole.kinds.clone(),
+        from_us: whole.from_us,
+        to_us: whole.to_us,
+        facts: asked.facts.iter().map(fact).collect(),
+        pseudonymous: !asked.identified,
+    };
+    let mut client = HistoryServiceClient::new(channel.clone()).max_decoding_message_size(COHORT);
+    let begun = client.begin_export(request).await;
+    let begun = begun.map_err(office::said)?.into_inner();
     Ok(Progress {
         question,
-        patients,
-        known_at_position: position,
-        to_us: asked.question.request("", now, Span::ZERO).to_us,
+        patients: begun.patients,
+        known_at_position: begun.known_at_position,
+        to_us: whole.to_us,
         done: 0,
         resume: Vec::new(),
         bytes: 0,
         lines: 0,
         refused: Vec::new(),
+        entry: begun.position,
+        names: (!asked.identified).then(crypto::random),
     })
 }
 
@@ -189,6 +243,7 @@ async fn one(
     let request = HistoryRequest {
         known_at_position: progress.known_at_position,
         resume: progress.resume.clone(),
+        provenance: asked.identified && asked.question.is_raw(),
         ..asked.question.request(patient, progress.to_us, everything)
     };
     let answer = HistoryServiceClient::new(channel.clone())
@@ -206,7 +261,7 @@ async fn one(
             Err(status) => return refused(status, patient, progress),
         };
         for index in 0..chunk.effective_us.len() {
-            let text = line(patient, &chunk, index).to_string();
+            let text = progress.line(patient, &chunk, index);
             writeln!(out, "{text}").with_context(|| asked.out.display().to_string())?;
             written += text.len() as u64 + 1;
             progress.lines += 1;

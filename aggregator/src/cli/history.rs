@@ -70,6 +70,11 @@ fn kind(name: &str) -> Result<Kind, String> {
 }
 
 impl Question {
+    /// Each reading is asked for, not stretches.
+    pub(super) fn is_raw(&self) -> bool {
+        self.resolution == Fine::Raw
+    }
+
     /// About one patient, with where each reading came from; without `from`: that long before `to`.
     pub(super) fn request(&self, patient: &str, now_us: i64, before: Span) -> HistoryRequest {
         let to_us = self.to.map_or(now_us, Timestamp::as_microsecond);
@@ -97,7 +102,12 @@ pub(super) async fn run(dir: &CentreDir, clock: Clock, asked: &Arguments) -> Res
     let now = clock.now().as_micros();
     let request = asked.question.request(&asked.patient, now, A_DAY);
     let answer = HistoryServiceClient::new(channel).query(request).await;
-    let mut chunks = answer.map_err(office::said)?.into_inner();
+    let answer = answer.map_err(office::said)?;
+    if let Some(since) = office::kept_since(answer.metadata()) {
+        let hint = "not all of it: what was known before is no longer kept";
+        writeln!(std::io::stderr(), "{hint} ({})", show::time(since)).context("standard error")?;
+    }
+    let mut chunks = answer.into_inner();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     while let Some(chunk) = chunks.message().await.map_err(office::said)? {
         for index in 0..chunk.effective_us.len() {

@@ -13,6 +13,7 @@ mod certificate;
 mod channel;
 mod copies;
 mod export;
+mod exports;
 mod fact;
 mod gateway;
 mod history;
@@ -197,6 +198,12 @@ enum Command {
     /// Past readings of all patients that the reader may see, one JSON object a line, for research. Needs the running centre. A
     /// run that was cut goes on where it was when it is repeated.
     Export(export::Arguments),
+    /// Who took copies of past readings by `export`, of whom and of when. Reads the whole journal; the centre may be running.
+    Exports {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
     /// centre. Safe to repeat, with another file for the receipts.
     Import {
@@ -384,6 +391,7 @@ pub fn run(args: Args) -> Result<()> {
         } => runtime.block_on(again::coverage(&dir, clock, patient, (from, to), json)),
         Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
         Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
+        Command::Exports { json } => exports::run(&dir, json),
         Command::Import {
             file,
             receipts,

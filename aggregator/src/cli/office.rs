@@ -27,6 +27,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::Status;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use vitals::Time;
 
@@ -34,6 +35,7 @@ use crate::admin::{Admin, Misattributed};
 use crate::app::{Closing, Core, Ready};
 use crate::dir::{self, CentreDir};
 use crate::lock::{LockError, StoreLock};
+use crate::serve::error::KEPT_SINCE;
 
 /// A centre that is replaying its journal is waited for this long.
 const STARTING: Duration = Duration::from_secs(30);
@@ -334,6 +336,11 @@ pub(super) async fn coverage(
     let channel = reader(dir, &Reader::default(), clock).await?;
     let answer = HistoryServiceClient::new(channel).coverage(request).await;
     Ok(answer.map_err(said)?.into_inner())
+}
+
+/// From which known time on the centre keeps what it was sent, microseconds, where an answer lacks something for that.
+pub(super) fn kept_since(metadata: &MetadataMap) -> Option<i64> {
+    metadata.get(KEPT_SINCE)?.to_str().ok()?.parse().ok()
 }
 
 /// Who reads at which centre.

@@ -39,6 +39,8 @@ const FULL: usize = 32_768;
 const GROWN: u32 = 3;
 /// Merged blocks in one transaction.
 const MERGES: usize = 64;
+/// Old blocks removed in one transaction.
+const REMOVED: u32 = 64;
 const PURPOSE_SEEN: &str = "history seen";
 
 /// What was read of the journal and lies in no block yet.
@@ -123,7 +125,13 @@ impl Follower {
     }
 
     fn follow(&mut self) -> Result<(), HistoryError> {
-        let write = std::mem::take(&mut self.keeper.shared.call().write);
+        let (write, remove_below) = {
+            let mut call = self.keeper.shared.call();
+            (std::mem::take(&mut call.write), call.remove_below.take())
+        };
+        if let Some(below) = remove_below {
+            self.keeper.remove_before(below)?;
+        }
         loop {
             let read = self.keeper.read;
             let (entries, next) = self.journal.read(Position(read + 1))?;
@@ -210,6 +218,23 @@ impl Keeper {
             || self.contexts.len() >= CONTEXTS
             || self.since.is_some_and(|since| since.elapsed() >= TAIL_AGE)
             || self.read - self.shared.tail().covered >= ENTRIES
+    }
+
+    /// In steps: who asks about the past looks again where a block is gone.
+    fn remove_before(&mut self, below: u64) -> Result<(), HistoryError> {
+        let (mut blocks, mut readings) = (0, 0);
+        loop {
+            let (gone, lost) = self.store.remove_before(below, REMOVED)?;
+            blocks += gone;
+            readings += lost;
+            if gone < u64::from(REMOVED) || self.shared.call().stop {
+                break;
+            }
+        }
+        if blocks > 0 {
+            tracing::info!(blocks, readings, "old blocks of the history removed");
+        }
+        Ok(())
     }
 
     /// Adds new readings of one batch to the tail.
@@ -392,7 +417,13 @@ impl Keeper {
                 for row in chosen {
                     let opened = self.shared.open(&self.store, patient, row, Part::Readings);
                     let block = match opened {
-                        Ok(plain) => plain.and_then(|plain| Block::decode(&plain, &[])),
+                        Ok(plain) => plain.and_then(|plain| {
+                            let block = Block::decode(&plain, &[]);
+                            if block.is_none() {
+                                let _ = self.shared.damaged(patient, row);
+                            }
+                            block
+                        }),
                         Err(HistoryError::Damaged { .. }) => None,
                         Err(error) => return Err(error),
                     };
@@ -400,10 +431,6 @@ impl Keeper {
                         whole.append(&block);
                         parts.push(row.id);
                     } else {
-                        tracing::error!(
-                            readings = row.readings,
-                            "a block of the history is damaged"
-                        );
                         self.damaged.insert(row.id);
                     }
                 }

@@ -19,7 +19,7 @@ pub mod rollup;
 mod seen;
 mod store;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,9 +33,9 @@ use block::Block;
 use follow::{Follower, Keeper, Tail};
 use rollup::{Rollup, Width};
 pub(crate) use store::Row;
-#[cfg(test)]
-pub(crate) use store::damage;
 use store::{Part, Store, StoreError};
+#[cfg(test)]
+pub(crate) use store::{blocks, damage};
 
 /// A question waits so long for the thread to have read what is in the journal.
 const REACH: Duration = Duration::from_secs(20);
@@ -95,6 +95,8 @@ struct Shared {
     reached: watch::Sender<Reached>,
     call: Mutex<Call>,
     called: Condvar,
+    /// By id, those that were found since the start.
+    bad: Mutex<BTreeMap<i64, Bad>>,
 }
 
 /// How far the thread is, in journal positions.
@@ -112,7 +114,32 @@ struct Call {
     read: bool,
     write: bool,
     stop: bool,
+    /// Blocks wholly before this journal position are to go.
+    remove_below: Option<u64>,
     failed: Option<Arc<str>>,
+}
+
+/// A block that does not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bad {
+    patient: PatientId,
+    /// Nothing in it was measured before this ...
+    pub(crate) from: Time,
+    /// ... nor from then on.
+    pub(crate) to: Time,
+    pub(crate) readings: usize,
+}
+
+impl Bad {
+    #[cfg(test)]
+    pub(crate) fn for_test(from: Time, to: Time, readings: usize) -> Self {
+        Self {
+            patient: PatientId::parse("p-1").expect("an id"),
+            from,
+            to,
+            readings,
+        }
+    }
 }
 
 impl Shared {
@@ -142,7 +169,37 @@ impl Shared {
         let plain = self
             .vault
             .open_sealed(patient, &purpose(row, part), &sealed);
-        Ok(Some(plain.ok_or_else(|| damaged(row))?.to_vec()))
+        Ok(Some(
+            plain.ok_or_else(|| self.damaged(patient, row))?.to_vec(),
+        ))
+    }
+
+    fn bad(&self) -> MutexGuard<'_, BTreeMap<i64, Bad>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a block that does not open.
+    fn damaged(&self, patient: &PatientId, row: &Row) -> HistoryError {
+        let time = |minute: i64| Time::from_micros(minute.saturating_mul(1000 * MILLIS_A_MINUTE));
+        let bad = Bad {
+            patient: patient.clone(),
+            from: time(row.oldest),
+            to: time(row.newest.saturating_add(1)),
+            readings: row.readings,
+        };
+        if self.bad().insert(row.id, bad).is_none() {
+            tracing::error!(
+                readings = row.readings,
+                first = row.first,
+                last = row.last,
+                "a block of the history is damaged"
+            );
+        }
+        HistoryError::Damaged {
+            readings: row.readings,
+            oldest: row.oldest,
+            newest: row.newest,
+        }
     }
 }
 
@@ -163,14 +220,6 @@ fn purpose(row: &Row, part: Part) -> String {
         ..
     } = row;
     format!("history {part} {first} {last} {known} {oldest} {newest} {readings}")
-}
-
-const fn damaged(row: &Row) -> HistoryError {
-    HistoryError::Damaged {
-        readings: row.readings,
-        oldest: row.oldest,
-        newest: row.newest,
-    }
 }
 
 const fn minute(millis: i64) -> i64 {
@@ -298,6 +347,11 @@ impl Row {
     pub(crate) const fn begins_by(&self, position: u64) -> bool {
         self.first <= position
     }
+
+    /// Whether all of it, and whether any of it, lies at this journal position or after it.
+    pub(crate) const fn is_kept_from(&self, position: u64) -> (bool, bool) {
+        (position <= self.first, position <= self.last)
+    }
 }
 
 impl History {
@@ -355,6 +409,7 @@ impl History {
             }),
             call: Mutex::default(),
             called: Condvar::new(),
+            bad: Mutex::default(),
         });
         let keeper = Keeper::new(Arc::clone(&shared), store, covered);
         Ok((Self(shared), keeper))
@@ -370,6 +425,29 @@ impl History {
     #[must_use]
     pub fn has_stopped(&self) -> bool {
         self.0.call().failed.is_some()
+    }
+
+    /// Blocks that were found damaged since the start.
+    #[must_use]
+    pub fn damaged_blocks(&self) -> usize {
+        self.0.bad().len()
+    }
+
+    /// Those of a patient.
+    pub(crate) fn damaged_of(&self, patient: &PatientId) -> Vec<Bad> {
+        let bad = self.0.bad();
+        let of = bad.values().filter(|bad| bad.patient == *patient);
+        of.cloned().collect()
+    }
+
+    /// Has the blocks removed of which every reading lies before `below` in the journal; some more may lie there, of which
+    /// only a part does.
+    pub fn remove_before(&self, below: Position) {
+        let mut call = self.0.call();
+        call.read = true;
+        call.remove_below = call.remove_below.max(Some(below.0));
+        drop(call);
+        self.0.called.notify_all();
     }
 
     /// Waits until everything up to `position` is in the history.
@@ -452,7 +530,8 @@ impl History {
         let plain = self
             .0
             .open(&self.0.reader(), patient, row, Part::Readings)?;
-        let decode = |plain: Vec<u8>| Block::decode(&plain, kinds).ok_or_else(|| damaged(row));
+        let damaged = || self.0.damaged(patient, row);
+        let decode = |plain: Vec<u8>| Block::decode(&plain, kinds).ok_or_else(damaged);
         plain.map(decode).transpose()
     }
 
@@ -474,7 +553,8 @@ impl History {
         let plain = self.0.open(&self.0.reader(), patient, row, part)?;
         let decode = |plain: Vec<u8>| {
             let mut sums = Rollup::new();
-            rollup::decode(&plain, kinds, &mut sums).ok_or_else(|| damaged(row))?;
+            let whole = rollup::decode(&plain, kinds, &mut sums);
+            whole.ok_or_else(|| self.0.damaged(patient, row))?;
             Ok(sums)
         };
         plain.map(decode).transpose()

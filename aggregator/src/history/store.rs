@@ -86,6 +86,7 @@ const CREATE: &str = "
         hours BLOB NOT NULL, minutes BLOB NOT NULL, readings BLOB NOT NULL
     ) STRICT;
     CREATE INDEX IF NOT EXISTS blocks_by_time ON blocks (patient, newest, oldest);
+    CREATE INDEX IF NOT EXISTS blocks_by_end ON blocks (last);
     CREATE TABLE IF NOT EXISTS seen (context BLOB PRIMARY KEY, patient INTEGER NOT NULL, seen BLOB NOT NULL)
         STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), covered INTEGER NOT NULL) STRICT;
@@ -172,6 +173,23 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
+    /// Removes some of the blocks of which every batch lies before a position, with what finds them: how many, and the
+    /// readings in them.
+    pub(super) fn remove_before(
+        &mut self,
+        below: u64,
+        most: u32,
+    ) -> Result<(u64, u64), StoreError> {
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM blocks WHERE id IN (SELECT id FROM blocks WHERE last < ?1 ORDER BY last LIMIT ?2)
+             RETURNING count",
+        )?;
+        let counts = delete.query_map(params![below.cast_signed(), most], |row| row.get(0))?;
+        let counts: Vec<i64> = counts.collect::<Result<_, _>>()?;
+        let readings = counts.iter().map(|count| count.cast_unsigned()).sum();
+        Ok((counts.len() as u64, readings))
+    }
+
     /// Blocks that may hold readings of these minutes and reach no further than `covered` in the journal; in the order
     /// of their oldest.
     pub(super) fn rows(
@@ -223,7 +241,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
     if tables > TABLES {
         return Err(StoreError(format!(
-            "the history was written by a newer program (tables {tables}, known here: {TABLES})"
+            "it was written by a newer release (tables {tables}, known here: {TABLES}): install that release again, or restore a backup made with this one"
         )));
     }
     Ok(())
@@ -288,4 +306,14 @@ pub(crate) fn damage(path: &Path) {
     connection
         .execute(update, params![id, readings])
         .expect("the row is there");
+}
+
+/// Blocks that lie there.
+#[cfg(test)]
+pub(crate) fn blocks(path: &Path) -> u64 {
+    let connection = Connection::open(path).expect("the history exists");
+    let count: i64 = connection
+        .query_row("SELECT count(*) FROM blocks", [], |row| row.get(0))
+        .expect("a table");
+    count.cast_unsigned()
 }

@@ -65,6 +65,11 @@ impl Ingest {
             let detail = "the centre's disk is nearly full; keep the data";
             return self.refuse(replies, None, RefusalReason::Busy, detail);
         }
+        if self.parts.late.is_too_late() {
+            self.parts.counters.refuse(Refused::NotCurrent);
+            let detail = "the centre brings its twins up to date; keep the data";
+            return self.refuse(replies, None, RefusalReason::Busy, detail);
+        }
         let bytes: usize = records.iter().map(Vec::len).sum();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let wait = desk

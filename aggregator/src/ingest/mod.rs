@@ -17,6 +17,7 @@ mod context;
 pub mod enrol;
 pub mod grpc;
 mod import;
+mod late;
 pub mod mqtt;
 mod pieces;
 mod queue;
@@ -43,6 +44,7 @@ use pieces::{Piece, Pieces};
 use queue::Queue;
 
 pub use budget::Flow;
+pub use late::Late;
 pub use room::{Room, free_bytes};
 pub use sessions::{Seen, Session, Sessions};
 
@@ -72,6 +74,8 @@ pub struct Parts {
     pub flow: Flow,
     /// The journal's disk.
     pub room: Arc<Room>,
+    /// Twins that are not up to date.
+    pub late: Late,
 }
 
 /// The core behind both doors.

@@ -111,6 +111,7 @@ impl Rig {
             counters: Arc::clone(&counters),
             flow: Flow::default(),
             room: Arc::clone(&room),
+            late: crate::ingest::Late::never(),
         }));
         let enrolment = Enrolment::new(
             Arc::clone(&books),

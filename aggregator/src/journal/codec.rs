@@ -7,28 +7,22 @@
 //! The position is in the checksum and not in the frame, so an entry that was moved is damaged too. Texts and byte
 //! strings are a length (4) and the bytes; a list is a count (4) and its items.
 //!
+//! Each kind's fields: `fields.rs`.
+//!
 //! Invariants: an entry decodes to what was encoded, or not at all; damage in one frame does not touch another.
-//! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
+//! Must not know: SQLite.
 
-use proto::cert::Role;
-use proto::v1::{Collection, StaffRole};
-use vitals::{ContextId, SourceId, StreamId, Time};
+use vitals::{ContextId, GatewayId, StreamId, Time};
 
-use super::bytes::{Reader, put, put_len, put_time, put_u64};
-use super::entry::{CareAct, Entry, PasskeyAct, Position, TeamAct};
+use super::bytes::{Reader, put_len};
+use super::entry::{Entry, Position};
+use super::fields::{ACKNOWLEDGED, BATCH, CARE, TICK, kind_of, read_fields, write_fields};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
 const FORMAT: u8 = 1;
 /// Format, kind, known time and checksum.
 const FRAME_OVERHEAD: usize = 14;
-
-/// Numbers of kinds that are named twice.
-const BATCH: u8 = 11;
-const ACKNOWLEDGED: u8 = 12;
-const TICK: u8 = 13;
-const CARE: u8 = 21;
-const FACTS: u8 = 22;
 
 /// Why bytes are no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +67,11 @@ pub(super) struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// Whether it was a batch; what cannot be told is not.
+    pub(super) fn is_batch(&self) -> bool {
+        self.kind == Some(BATCH)
+    }
+
     /// Whether it can be lost without giving anybody a right back: batches, ticks, and what people did about
     /// alerts (those ring again). Whatever cannot be told is not.
     pub(super) fn is_expendable(&self) -> bool {
@@ -119,9 +118,37 @@ pub(super) fn split_row(first: Position, row: &[u8]) -> Option<Vec<Frame<'_>>> {
         .collect()
 }
 
-/// Which batch a damaged frame held, as far as its bytes still say: for people, who look for it at its gateway. The damage may
-/// have hit the name itself.
-pub(super) fn name_of_damaged(frame: &[u8]) -> Option<String> {
+/// What a damaged batch said of itself in clear, as far as its bytes still say. The damage may have hit any of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Clear {
+    gateway: GatewayId,
+    pub(super) stream: StreamId,
+    context: ContextId,
+    number: u64,
+    pub(super) readings: u16,
+    /// Whole minutes.
+    pub(super) oldest: u32,
+    pub(super) span: u16,
+}
+
+impl std::fmt::Display for Clear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            gateway,
+            stream,
+            context,
+            number,
+            ..
+        } = self;
+        write!(
+            f,
+            "batch {number} of context {context}, stream {stream}, gateway {gateway}"
+        )
+    }
+}
+
+/// Which batch a damaged frame held.
+pub(super) fn clear_of_damaged(frame: &[u8]) -> Option<Clear> {
     let (bytes, _) = frame.split_last_chunk::<4>()?;
     let mut reader = Reader {
         rest: bytes.get(10..)?,
@@ -133,12 +160,16 @@ pub(super) fn name_of_damaged(frame: &[u8]) -> Option<String> {
         return None;
     };
     // The record's own checksum is damaged, too, so its stub is read by its places (`proto/SEAL.md`).
-    let stream = StreamId::from_slice(record.get(4..20)?)?;
-    let context = ContextId::from_slice(record.get(20..36)?)?;
-    let number = u64::from_be_bytes(record.get(36..44)?.try_into().ok()?);
-    Some(format!(
-        "batch {number} of context {context}, stream {stream}, gateway {gateway}"
-    ))
+    let u16_at = |at: usize| Some(u16::from_be_bytes(record.get(at..at + 2)?.try_into().ok()?));
+    Some(Clear {
+        gateway,
+        stream: StreamId::from_slice(record.get(4..20)?)?,
+        context: ContextId::from_slice(record.get(20..36)?)?,
+        number: u64::from_be_bytes(record.get(36..44)?.try_into().ok()?),
+        readings: u16_at(47)?,
+        oldest: u32::from_be_bytes(record.get(49..53)?.try_into().ok()?),
+        span: u16_at(53)?,
+    })
 }
 
 /// One frame back to its known time and entry.
@@ -178,552 +209,18 @@ fn checksum(position: Position, bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c_append(sum, bytes).to_be_bytes()
 }
 
-const fn kind_of(entry: &Entry) -> u8 {
-    match entry {
-        Entry::EpochStarted { .. } => 1,
-        Entry::PatientAdded { .. } => 2,
-        Entry::KeyAdded { .. } => 3,
-        Entry::TokenCreated { .. } => 4,
-        Entry::GatewayEnrolled { .. } => 5,
-        Entry::CertificateIssued { .. } => 6,
-        Entry::GatewayRevoked { .. } => 7,
-        Entry::Assigned { .. } => 8,
-        Entry::ContextAdmitted { .. } => 9,
-        Entry::StreamFrozen { .. } => 10,
-        Entry::Batch { .. } => BATCH,
-        Entry::Acknowledged { .. } => ACKNOWLEDGED,
-        Entry::Tick => TICK,
-        Entry::Quarantined { .. } => 14,
-        Entry::SetAside { .. } => 15,
-        Entry::CertificateRevoked { .. } => 16,
-        Entry::Configured { .. } => 17,
-        Entry::Collection { .. } => 18,
-        Entry::Care { .. } => CARE,
-        Entry::Facts { .. } => FACTS,
-        Entry::Voided { .. } => 19,
-        Entry::Moved { .. } => 20,
-        Entry::VoidSettled { .. } => 23,
-        Entry::Person { .. } => 24,
-        Entry::Team { .. } => 25,
-        Entry::Passkey { .. } => 26,
-    }
-}
-
-fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
-    match entry {
-        Entry::EpochStarted { epoch, program } => {
-            put_u64(out, *epoch);
-            put(out, program.as_bytes());
-        }
-        Entry::PatientAdded {
-            patient,
-            name,
-            test_data,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            put(out, &name.0);
-            out.push(u8::from(*test_data));
-        }
-        Entry::KeyAdded {
-            patient,
-            key_id,
-            public_key,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            out.extend_from_slice(key_id);
-            out.extend_from_slice(public_key);
-        }
-        Entry::TokenCreated {
-            gateway,
-            label,
-            hash,
-            expires,
-        } => {
-            put(out, gateway.as_str().as_bytes());
-            put(out, label.as_bytes());
-            out.extend_from_slice(hash);
-            put_time(out, *expires);
-        }
-        Entry::GatewayEnrolled {
-            gateway,
-            serial,
-            not_after,
-        }
-        | Entry::CertificateIssued {
-            gateway,
-            serial,
-            not_after,
-        } => {
-            put(out, gateway.as_str().as_bytes());
-            put(out, serial);
-            put_time(out, *not_after);
-        }
-        Entry::GatewayRevoked { gateway } => put(out, gateway.as_str().as_bytes()),
-        Entry::Assigned {
-            patient,
-            gateway,
-            stream,
-            key_id,
-            devices,
-            from,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            put(out, gateway.as_str().as_bytes());
-            out.extend_from_slice(&stream.0);
-            out.extend_from_slice(key_id);
-            put(out, &devices.0);
-            put_time(out, *from);
-        }
-        Entry::ContextAdmitted {
-            gateway,
-            header,
-            chain,
-            forked,
-        } => {
-            put(out, gateway.as_str().as_bytes());
-            put(out, header);
-            put_len(out, chain.len());
-            chain.iter().for_each(|cert| put(out, cert));
-            out.push(u8::from(*forked));
-        }
-        Entry::StreamFrozen { stream } => out.extend_from_slice(&stream.0),
-        Entry::Batch { gateway, record } => {
-            put(out, gateway.as_str().as_bytes());
-            put(out, record);
-        }
-        Entry::Acknowledged {
-            patient,
-            alert,
-            by,
-            note,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            put(out, alert.as_bytes());
-            put(out, by.as_bytes());
-            put(out, &note.0);
-        }
-        Entry::Care {
-            patient,
-            by,
-            act,
-            text,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            put(out, by.as_bytes());
-            write_act(act, out);
-            put(out, &text.0);
-        }
-        Entry::Facts { patient, by, facts } => {
-            put(out, patient.reveal().as_bytes());
-            put(out, by.as_bytes());
-            put(out, &facts.0);
-        }
-        Entry::Tick => {}
-        Entry::Quarantined { position, patient }
-        | Entry::VoidSettled {
-            void: position,
-            patient,
-        } => {
-            put_u64(out, position.0);
-            put(out, patient.reveal().as_bytes());
-        }
-        Entry::SetAside {
-            gateway,
-            context,
-            numbers,
-        } => {
-            put(out, gateway.as_str().as_bytes());
-            out.extend_from_slice(&context.0);
-            put_len(out, numbers.len());
-            numbers.iter().for_each(|number| put_u64(out, *number));
-        }
-        Entry::CertificateRevoked { role, name } => {
-            put(out, role.as_str().as_bytes());
-            put(out, name.as_bytes());
-        }
-        Entry::Configured { gateway, settings } => {
-            put(out, gateway.as_str().as_bytes());
-            put(out, settings.as_bytes());
-        }
-        Entry::Collection {
-            patient,
-            collection,
-            erase_unsent,
-            since,
-            streams,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            out.push(collection_number(*collection));
-            out.push(u8::from(*erase_unsent));
-            put_time(out, *since);
-            put_len(out, streams.len());
-            streams
-                .iter()
-                .for_each(|stream| out.extend_from_slice(&stream.0));
-        }
-        Entry::Voided {
-            patient,
-            sources,
-            from,
-            to,
-            since,
-            by,
-            reason,
-            moved_to,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            put_len(out, sources.len());
-            for (stream, source) in sources {
-                out.extend_from_slice(&stream.0);
-                out.extend_from_slice(&source.0.to_be_bytes());
-            }
-            put_time(out, *from);
-            put_time(out, *to);
-            put_time(out, *since);
-            put(out, by.as_bytes());
-            put(out, &reason.0);
-            out.push(u8::from(moved_to.is_some()));
-            if let Some(moved_to) = moved_to {
-                put(out, moved_to.reveal().as_bytes());
-            }
-        }
-        Entry::Moved {
-            patient,
-            stream,
-            context,
-            number,
-            source,
-            readings,
-            body,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            out.extend_from_slice(&stream.0);
-            out.extend_from_slice(&context.0);
-            put_u64(out, *number);
-            out.extend_from_slice(&source.0.to_be_bytes());
-            out.extend_from_slice(&readings.to_be_bytes());
-            put(out, &body.0);
-        }
-        Entry::Person { person, role, by } => {
-            put(out, person.as_bytes());
-            out.push(role_number(*role));
-            put(out, by.as_bytes());
-        }
-        Entry::Team { team, act, by } => {
-            put(out, team.as_bytes());
-            write_team_act(act, out);
-            put(out, by.as_bytes());
-        }
-        Entry::Passkey { person, id, act } => {
-            put(out, person.as_bytes());
-            put(out, id);
-            write_passkey_act(act, out);
-        }
-    }
-}
-
-fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
-    Ok(match kind {
-        1 => Entry::EpochStarted {
-            epoch: r.u64("epoch")?,
-            program: r.text("program")?,
-        },
-        2 => Entry::PatientAdded {
-            patient: r.patient()?,
-            name: r.sealed("name")?,
-            test_data: r.flag("test_data")?,
-        },
-        3 => Entry::KeyAdded {
-            patient: r.patient()?,
-            key_id: r.array("key_id")?,
-            public_key: r.array("public_key")?,
-        },
-        4 => Entry::TokenCreated {
-            gateway: r.gateway()?,
-            label: r.text("label")?,
-            hash: r.array("hash")?,
-            expires: r.time("expires")?,
-        },
-        5 => Entry::GatewayEnrolled {
-            gateway: r.gateway()?,
-            serial: r.bytes("serial")?.to_vec(),
-            not_after: r.time("not_after")?,
-        },
-        6 => Entry::CertificateIssued {
-            gateway: r.gateway()?,
-            serial: r.bytes("serial")?.to_vec(),
-            not_after: r.time("not_after")?,
-        },
-        7 => Entry::GatewayRevoked {
-            gateway: r.gateway()?,
-        },
-        8 => Entry::Assigned {
-            patient: r.patient()?,
-            gateway: r.gateway()?,
-            stream: StreamId(r.array("stream")?),
-            key_id: r.array("key_id")?,
-            devices: r.sealed("devices")?,
-            from: r.time("from")?,
-        },
-        9 => Entry::ContextAdmitted {
-            gateway: r.gateway()?,
-            header: r.bytes("header")?.to_vec(),
-            chain: r.list("chain", |r| Ok(r.bytes("chain")?.to_vec()))?,
-            forked: r.flag("forked")?,
-        },
-        10 => Entry::StreamFrozen {
-            stream: StreamId(r.array("stream")?),
-        },
-        BATCH => Entry::Batch {
-            gateway: r.gateway()?,
-            record: r.bytes("record")?.to_vec(),
-        },
-        ACKNOWLEDGED => Entry::Acknowledged {
-            patient: r.patient()?,
-            alert: r.text("alert")?,
-            by: r.text("by")?,
-            note: r.sealed("note")?,
-        },
-        CARE => Entry::Care {
-            patient: r.patient()?,
-            by: r.text("by")?,
-            act: read_act(r)?,
-            text: r.sealed("text")?,
-        },
-        FACTS => Entry::Facts {
-            patient: r.patient()?,
-            by: r.text("by")?,
-            facts: r.sealed("facts")?,
-        },
-        TICK => Entry::Tick,
-        14 => Entry::Quarantined {
-            position: Position(r.u64("position")?),
-            patient: r.patient()?,
-        },
-        15 => Entry::SetAside {
-            gateway: r.gateway()?,
-            context: ContextId(r.array("context")?),
-            numbers: r.list("numbers", |r| r.u64("numbers"))?,
-        },
-        16 => Entry::CertificateRevoked {
-            role: Role::parse(&r.text("role")?).ok_or(DecodeError::Field("role"))?,
-            name: r.text("name")?,
-        },
-        17 => Entry::Configured {
-            gateway: r.gateway()?,
-            settings: r.text("settings")?,
-        },
-        18 => Entry::Collection {
-            patient: r.patient()?,
-            collection: collection(r.byte("collection")?)?,
-            erase_unsent: r.flag("erase_unsent")?,
-            since: r.time("since")?,
-            streams: r.list("streams", |r| Ok(StreamId(r.array("streams")?)))?,
-        },
-        19 => Entry::Voided {
-            patient: r.patient()?,
-            sources: r.list("sources", |r| {
-                Ok((StreamId(r.array("sources")?), SourceId(r.u16("sources")?)))
-            })?,
-            from: r.time("from")?,
-            to: r.time("to")?,
-            since: r.time("since")?,
-            by: r.text("by")?,
-            reason: r.sealed("reason")?,
-            moved_to: if r.flag("moved_to")? {
-                Some(r.patient()?)
-            } else {
-                None
-            },
-        },
-        20 => Entry::Moved {
-            patient: r.patient()?,
-            stream: StreamId(r.array("stream")?),
-            context: ContextId(r.array("context")?),
-            number: r.u64("number")?,
-            source: SourceId(r.u16("source")?),
-            readings: r.u16("readings")?,
-            body: r.sealed("body")?,
-        },
-        23 => Entry::VoidSettled {
-            void: Position(r.u64("position")?),
-            patient: r.patient()?,
-        },
-        24 => Entry::Person {
-            person: r.text("person")?,
-            role: role(r.byte("role")?)?,
-            by: r.text("by")?,
-        },
-        25 => Entry::Team {
-            team: r.text("team")?,
-            act: read_team_act(r)?,
-            by: r.text("by")?,
-        },
-        26 => Entry::Passkey {
-            person: r.text("person")?,
-            id: r.bytes("id")?.to_vec(),
-            act: read_passkey_act(r)?,
-        },
-        _ => return Err(DecodeError::Field("kind")),
-    })
-}
-
-fn write_act(act: &CareAct, out: &mut Vec<u8>) {
-    match act {
-        CareAct::Comment { alert } => {
-            out.push(1);
-            put(out, alert.as_bytes());
-        }
-        CareAct::Own { alert, owner } => {
-            out.push(2);
-            put(out, alert.as_bytes());
-            put(out, owner.as_bytes());
-        }
-        CareAct::Snooze { condition, until } => {
-            out.push(3);
-            put(out, condition.as_bytes());
-            put_time(out, *until);
-        }
-        CareAct::Wake { condition } => {
-            out.push(4);
-            put(out, condition.as_bytes());
-        }
-    }
-}
-
-fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
-    Ok(match r.byte("act")? {
-        1 => CareAct::Comment {
-            alert: r.text("alert")?,
-        },
-        2 => CareAct::Own {
-            alert: r.text("alert")?,
-            owner: r.text("owner")?,
-        },
-        3 => CareAct::Snooze {
-            condition: r.text("condition")?,
-            until: r.time("until")?,
-        },
-        4 => CareAct::Wake {
-            condition: r.text("condition")?,
-        },
-        _ => return Err(DecodeError::Field("act")),
-    })
-}
-
-fn write_team_act(act: &TeamAct, out: &mut Vec<u8>) {
-    let (number, who) = match act {
-        TeamAct::Made => (1, None),
-        TeamAct::Ended => (2, None),
-        TeamAct::Joined(person) => (3, Some(person.as_str())),
-        TeamAct::Left(person) => (4, Some(person.as_str())),
-        TeamAct::Took(patient) => (5, Some(patient.reveal())),
-        TeamAct::Released(patient) => (6, Some(patient.reveal())),
-    };
-    out.push(number);
-    if let Some(who) = who {
-        put(out, who.as_bytes());
-    }
-}
-
-fn read_team_act(r: &mut Reader<'_>) -> Result<TeamAct, DecodeError> {
-    Ok(match r.byte("act")? {
-        1 => TeamAct::Made,
-        2 => TeamAct::Ended,
-        3 => TeamAct::Joined(r.text("person")?),
-        4 => TeamAct::Left(r.text("person")?),
-        5 => TeamAct::Took(r.patient()?),
-        6 => TeamAct::Released(r.patient()?),
-        _ => return Err(DecodeError::Field("act")),
-    })
-}
-
-fn write_passkey_act(act: &PasskeyAct, out: &mut Vec<u8>) {
-    match act {
-        PasskeyAct::Added {
-            host,
-            key,
-            count,
-            label,
-            at,
-        } => {
-            out.push(1);
-            put(out, host.as_bytes());
-            put(out, key);
-            out.extend_from_slice(&count.to_be_bytes());
-            put(out, label.as_bytes());
-            put_time(out, *at);
-        }
-        PasskeyAct::Used(count) => {
-            out.push(2);
-            out.extend_from_slice(&count.to_be_bytes());
-        }
-        PasskeyAct::Removed => out.push(3),
-    }
-}
-
-fn read_passkey_act(r: &mut Reader<'_>) -> Result<PasskeyAct, DecodeError> {
-    Ok(match r.byte("act")? {
-        1 => PasskeyAct::Added {
-            host: r.text("host")?,
-            key: r.bytes("key")?.to_vec(),
-            count: u32::from_be_bytes(r.array("count")?),
-            label: r.text("label")?,
-            at: r.time("at")?,
-        },
-        2 => PasskeyAct::Used(u32::from_be_bytes(r.array("count")?)),
-        3 => PasskeyAct::Removed,
-        _ => return Err(DecodeError::Field("act")),
-    })
-}
-
-const fn role_number(role: StaffRole) -> u8 {
-    match role {
-        StaffRole::Unspecified => 0,
-        StaffRole::Viewer => 1,
-        StaffRole::Nurse => 2,
-        StaffRole::Doctor => 3,
-        StaffRole::Supervisor => 4,
-        StaffRole::Administrator => 5,
-    }
-}
-
-const fn role(number: u8) -> Result<StaffRole, DecodeError> {
-    Ok(match number {
-        0 => StaffRole::Unspecified,
-        1 => StaffRole::Viewer,
-        2 => StaffRole::Nurse,
-        3 => StaffRole::Doctor,
-        4 => StaffRole::Supervisor,
-        5 => StaffRole::Administrator,
-        _ => return Err(DecodeError::Field("role")),
-    })
-}
-
-const fn collection_number(collection: Collection) -> u8 {
-    match collection {
-        Collection::Unspecified | Collection::Given => 1,
-        Collection::Paused => 2,
-        Collection::Withdrawn => 3,
-    }
-}
-
-const fn collection(number: u8) -> Result<Collection, DecodeError> {
-    Ok(match number {
-        1 => Collection::Given,
-        2 => Collection::Paused,
-        3 => Collection::Withdrawn,
-        _ => return Err(DecodeError::Field("collection")),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use vitals::{GatewayId, PatientId};
+    use proto::cert::Role;
+    use proto::v1::Collection;
+    use vitals::{Kind, PatientId, SourceId};
 
     use super::*;
-    use crate::journal::SealedText;
+    use proto::v1::StaffRole;
+
+    use crate::journal::{CareAct, SealedText};
+    use crate::journal::{PasskeyAct, TeamAct};
 
     fn patient() -> PatientId {
         PatientId::parse("p-1").expect("fine id")
@@ -923,6 +420,24 @@ mod tests {
                 source: SourceId(700),
                 readings: 300,
                 body: SealedText(vec![6; 900]),
+            },
+            Entry::Damaged {
+                patient: patient(),
+                stream,
+                position: Position(4),
+                from: Time::from_micros(-4),
+                to: Time::from_micros(40),
+                readings: 300,
+                exact: true,
+            },
+            Entry::Exported {
+                by: "platform research".into(),
+                patients: vec![patient(), PatientId::parse("p-2").expect("fine id")],
+                kinds: vec![Kind::HeartRate, Kind::SpO2],
+                from: Time::from_micros(-4),
+                to: Time::from_micros(40),
+                known: Position(9),
+                pseudonymous: true,
             },
         ]
     }

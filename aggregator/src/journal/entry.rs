@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proto::cert::Role;
 use proto::v1::{Collection, StaffRole};
-use vitals::{ContextId, GatewayId, PatientId, SourceId, StreamId, Time};
+use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
 /// Place of an entry in the log, from 1, without holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -257,6 +257,40 @@ pub enum Entry {
         readings: u16,
         /// A `BatchBody`.
         body: SealedText,
+    },
+    /// A batch that was receipted is damaged at rest: what it held is lost, and the patient's coverage says so.
+    Damaged {
+        /// Whose.
+        patient: PatientId,
+        /// Whose stream.
+        stream: StreamId,
+        /// Where it lies.
+        position: Position,
+        /// Nothing in it was measured before this ...
+        from: Time,
+        /// ... nor from then on, as far as its index says.
+        to: Time,
+        /// At least so many.
+        readings: u64,
+        /// Exactly so many.
+        exact: bool,
+    },
+    /// Somebody took a copy of past readings.
+    Exported {
+        /// Who, as the gate named them.
+        by: String,
+        /// Of whom.
+        patients: Vec<PatientId>,
+        /// Empty: all kinds.
+        kinds: Vec<Kind>,
+        /// From this effective time on ...
+        from: Time,
+        /// ... up to, without, this one.
+        to: Time,
+        /// As known at this entry.
+        known: Position,
+        /// Patients and sensors have names of the copy's own in it.
+        pseudonymous: bool,
     },
     /// Somebody may sign in at the page in this role from now on; without one: no longer, for good.
     Person {

@@ -190,6 +190,14 @@ pub trait Rows: Send {
         Ok(Vec::new())
     }
 
+    /// The groups of the row that begins there, as they were indexed. May look through the whole index: for damage alone.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn groups(&self, _: Position) -> Result<Vec<Group>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Groups of `stream` that may hold readings of the minutes `from..=to`, oldest first, each with its row.
     ///
     /// # Errors

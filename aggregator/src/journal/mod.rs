@@ -1,7 +1,8 @@
 //! The log: the one place where anything that can change a twin becomes durable.
 //!
 //! [`Log::open`] -> [`Log::replay`] (every entry in order) -> [`Log::start`] (the writer's thread; a [`Journal`]
-//! handle to append with, and the feed of what was committed). What it lies on is a [`Medium`]: a file, in SQLite;
+//! handle to append with, and the feed of what was committed); or [`Log::survey`] (every entry through the keeper) ->
+//! [`Log::start_behind`], where the fold reads the log while more is appended behind it (`feed.rs`). What it lies on is a [`Medium`]: a file, in SQLite;
 //! or, where a simulation moves time by hand ([`Log::by_hand`]), memory.
 //!
 //! Invariants: [`Journal::append`] returns only after the entries are synced to disk; the feed delivers every
@@ -12,9 +13,13 @@
 //!
 //! Must not know: who sends, what a twin makes of it, gRPC, MQTT, how anything is sealed.
 
+mod acts;
 mod bytes;
 mod codec;
+mod damage;
 mod entry;
+mod feed;
+mod fields;
 mod medium;
 mod pace;
 mod replay;
@@ -31,10 +36,13 @@ use proto::seal::{Lane, parse_stub};
 use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
+use damage::{Broken, read_row};
+pub use damage::{Damage, LostPart};
 pub use entry::{
     CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct, Position,
     SealedText, TeamAct,
 };
+pub use feed::Feed;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 use pace::Pace;
 pub use replay::{Replay, known_at};
@@ -235,6 +243,15 @@ impl Log {
         self.replay.run(after, self.replay.next(), take)
     }
 
+    /// Every entry after `after` in order, through the keeper alone: who may do what, and which batches are there. Damage
+    /// is told and counted as in a replay.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    pub fn survey(&self, after: Position) -> Result<(), JournalError> {
+        self.replay.survey(after)
+    }
+
     /// Batches before this position were removed, and the known time of the last one; `None`: nothing ever was.
     #[must_use]
     pub const fn removed(&self) -> Option<(Position, Time)> {
@@ -254,6 +271,12 @@ impl Log {
         self.replay.lost_administrative()
     }
 
+    /// After a replay: the batches that it found damaged, as far as the index still tells whose they were.
+    #[must_use]
+    pub fn damages(&self) -> Vec<Damage> {
+        self.replay.damages()
+    }
+
     /// A new epoch after a restore: the next entry lies behind every position that the former life may have given out
     /// since the last entry here. Known time rises by a microsecond an entry at least, so as many positions as
     /// microseconds have passed are more than enough; gateways obey only numbers above those that they have seen.
@@ -271,6 +294,29 @@ impl Log {
         let (journal, feed, desk) = self.by_hand()?;
         desk.start()?;
         Ok((journal, feed))
+    }
+
+    /// The same for a fold that knows the log up to `after`, once the keeper knows all of it ([`Log::survey`]): entries are
+    /// taken while the fold reads the rest.
+    ///
+    /// # Errors
+    /// As [`Log::start`].
+    pub fn start_behind(self, after: Position) -> Result<(Journal, Feed), JournalError> {
+        let (journal, feed, desk) = self.by_hand_behind(after)?;
+        desk.start()?;
+        Ok((journal, feed))
+    }
+
+    /// The same without a thread.
+    ///
+    /// # Errors
+    /// As [`Log::by_hand`].
+    pub fn by_hand_behind(self, after: Position) -> Result<(Journal, Feed, Desk), JournalError> {
+        let (medium, keeper) = (Arc::clone(&self.medium), Arc::clone(&self.keeper));
+        let (journal, committed, desk) = self.by_hand()?;
+        let shared = Arc::clone(&journal.shared);
+        let feed = Feed::behind((committed, after), medium, keeper, shared);
+        Ok((journal, feed, desk))
     }
 
     /// The same without a thread: what is queued is written when [`Desk::turn`] is called.
@@ -432,7 +478,7 @@ impl Journal {
             .last()
             .map_or(from, |row| Position(row.first.0 + row.count));
         // The start's replay has counted what is damaged.
-        let entries = rows.iter().flat_map(|row| read_row(row, |_, _, _| {}));
+        let entries = rows.iter().flat_map(|row| read_row(row, |_| {}));
         let committed = entries.map(|(position, known, entry)| Committed {
             position,
             known,
@@ -460,13 +506,9 @@ impl Journal {
             .map(|(group, cursor, _)| (*group, *cursor));
         let mut batches = Vec::new();
         for (group, _, row) in found {
-            let entries = read_row(&row, |position, count, _| {
-                tracing::error!(
-                    position = position.0,
-                    count,
-                    "damaged entries in the journal are skipped"
-                );
-                self.damaged.fetch_add(count, Ordering::Relaxed);
+            let entries = read_row(&row, |broken: Broken| {
+                broken.tell();
+                self.damaged.fetch_add(broken.count, Ordering::Relaxed);
             });
             batches.extend(entries.into_iter().filter_map(|(position, known, entry)| {
                 let Entry::Batch { record, .. } = &entry else {
@@ -491,44 +533,6 @@ impl Journal {
             next: last.map(|(_, cursor)| cursor),
         })
     }
-}
-
-/// What a damaged entry was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lost {
-    /// A batch, a tick or an acknowledgement.
-    Expendable,
-    /// Administrative, or nobody knows.
-    Anything,
-}
-
-/// The sound entries of a row; `damaged` hears of the others.
-fn read_row(row: &Row, damaged: impl Fn(Position, u64, Lost)) -> Vec<(Position, Time, Entry)> {
-    let frames = codec::split_row(row.first, &row.frames)
-        .filter(|frames| u64::try_from(frames.len()) == Ok(row.count));
-    let Some(frames) = frames else {
-        damaged(row.first, row.count, Lost::Anything);
-        return Vec::new();
-    };
-    let mut entries = Vec::with_capacity(frames.len());
-    for (frame, position) in frames.into_iter().zip(row.first.0..) {
-        let position = Position(position);
-        match codec::decode_entry(position, frame.bytes) {
-            Ok((known, entry)) => entries.push((position, known, entry)),
-            Err(error) => {
-                let held = codec::name_of_damaged(frame.bytes);
-                let held = held.unwrap_or_else(|| "nobody can tell what it held".into());
-                tracing::error!(position = position.0, %error, held, "damaged entry");
-                let lost = if frame.is_expendable() {
-                    Lost::Expendable
-                } else {
-                    Lost::Anything
-                };
-                damaged(position, 1, lost);
-            }
-        }
-    }
-    entries
 }
 
 /// Where a record belongs in the history index, from its clear stub; `None` for batches without readings.

@@ -5,22 +5,27 @@
 //! was durable when it was opened. Must not know: what entries mean.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use vitals::Time;
 
 use super::codec::decode_entry;
+use super::damage::{Broken, Damage, Lost, read_row, whose};
 use super::entry::{Committed, Entry, Position};
 use super::medium::{Medium, Row, Rows};
 use super::store::Disk;
-use super::{JournalError, Keeper, Lost, read_row};
+use super::{JournalError, Keeper};
 
 /// Rows read at once: at most a few MiB in memory.
 const ROWS: u32 = 64;
+/// Rows with damaged batches that are named.
+const MOST_DAMAGES: usize = 256;
 /// Rows that are opened and wait for the fold.
 const AHEAD: usize = 16;
+
+/// An entry whose checksum held, where it lies and when it was known.
+type Sound = (Position, Time, Entry);
 
 /// Known time of an entry of the journal in this file; `None` if it is not there or damaged.
 #[must_use]
@@ -30,7 +35,7 @@ pub fn known_at(path: &Path, position: Position) -> Option<Time> {
 
 fn known_on(medium: &dyn Medium, position: Position) -> Option<Time> {
     let row = medium.reader().and_then(|reader| reader.row_of(position));
-    let entries = read_row(&row.ok()??, |_, _, _| {});
+    let entries = read_row(&row.ok()??, |_| {});
     let found = entries.into_iter().find(|(at, ..)| *at == position);
     found.map(|(_, known, _)| known)
 }
@@ -45,6 +50,9 @@ pub struct Replay {
     damaged: Arc<AtomicU64>,
     /// Position of the first damaged entry that may have been administrative; 0: none so far.
     lost: AtomicU64,
+    damages: Mutex<Vec<Damage>>,
+    /// Damage was told before.
+    quiet: bool,
 }
 
 impl std::fmt::Debug for Replay {
@@ -83,7 +91,15 @@ impl Replay {
             removed,
             damaged: Arc::default(),
             lost: AtomicU64::new(0),
+            damages: Mutex::default(),
+            quiet: false,
         })
+    }
+
+    /// Damage is neither told nor counted: somebody read it all before.
+    pub(super) fn quietly(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
     /// Where the next entry will lie; `Position(1)` in an empty journal.
@@ -146,7 +162,13 @@ impl Replay {
         let reader = self.medium.reader()?;
         std::thread::scope(|scope| {
             let (send, opened) = std::sync::mpsc::sync_channel(AHEAD);
-            let ahead = scope.spawn(move || self.read_ahead(&*reader, after, end, &send));
+            let ahead = scope.spawn(move || {
+                self.read(&*reader, after, end, &mut |entries| {
+                    let opened = entries.into_iter().map(|entry| self.tell(entry));
+                    // Where nobody takes them any more, it ends.
+                    send.send(opened.collect::<Vec<_>>()).is_ok()
+                })
+            });
             // The reader ends when nobody takes any more.
             for committed in opened.into_iter().flatten() {
                 if !take(committed) {
@@ -160,12 +182,27 @@ impl Replay {
         })
     }
 
-    fn read_ahead(
+    /// Every entry after `after` through the keeper alone: nothing is opened.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    pub(super) fn survey(&self, after: Position) -> Result<(), JournalError> {
+        let reader = self.medium.reader()?;
+        self.read(&*reader, after, self.next, &mut |entries| {
+            for (position, known, entry) in entries {
+                self.keeper.apply(position, known, &entry);
+            }
+            true
+        })
+    }
+
+    /// Rows in order, as `take` wants more.
+    fn read(
         &self,
         reader: &dyn Rows,
         after: Position,
         end: Position,
-        opened: &SyncSender<Vec<Committed>>,
+        take: &mut dyn FnMut(Vec<Sound>) -> bool,
     ) -> Result<(), JournalError> {
         let end = end.min(self.next);
         let mut from = after.next();
@@ -179,15 +216,14 @@ impl Replay {
                     kept.filter_map(|(position, frame)| match decode_entry(position, &frame) {
                         Ok((known, entry)) => Some((position, known, entry)),
                         Err(error) => {
-                            tracing::error!(position = position.0, %error, "damaged entry");
-                            self.report_damage(position, 1, Lost::Anything);
+                            if !self.quiet {
+                                tracing::error!(position = position.0, %error, "damaged entry");
+                            }
+                            self.report(&Broken::unknown(position, 1));
                             None
                         }
                     });
-                if opened
-                    .send(entries.map(|entry| self.tell(entry)).collect())
-                    .is_err()
-                {
+                if !take(entries.collect()) {
                     return Ok(());
                 }
             }
@@ -200,24 +236,23 @@ impl Replay {
                 rows = reader.rows(from, ROWS)?;
             }
             if rows.is_empty() {
-                self.report_damage(from, end.0 - from.0, Lost::Anything);
+                self.report(&Broken::unknown(from, end.0 - from.0));
                 return Ok(());
             }
             for row in std::mem::take(&mut rows) {
                 if row.first >= end {
                     return Ok(());
                 }
-                let entries = self.read(&row);
+                let entries = self.sound(reader, &row);
                 let leaps = matches!(entries.first(), Some((_, _, Entry::EpochStarted { .. })));
                 if row.first > from && !leaps {
-                    self.report_damage(from, row.first.0 - from.0, Lost::Anything);
+                    self.report(&Broken::unknown(from, row.first.0 - from.0));
                 }
                 let entries = entries.into_iter();
                 let entries = entries.filter(|(position, ..)| (from..end).contains(position));
-                let committed: Vec<_> = entries.map(|entry| self.tell(entry)).collect();
+                let entries = entries.collect();
                 from = Position(row.first.0 + row.count);
-                if opened.send(committed).is_err() {
-                    // Whoever took them is gone.
+                if !take(entries) {
                     return Ok(());
                 }
             }
@@ -225,7 +260,7 @@ impl Replay {
         Ok(())
     }
 
-    fn tell(&self, (position, known, entry): (Position, Time, Entry)) -> Committed {
+    fn tell(&self, (position, known, entry): Sound) -> Committed {
         self.keeper.apply(position, known, &entry);
         let body = self.keeper.unseal(&entry);
         Committed {
@@ -236,10 +271,28 @@ impl Replay {
         }
     }
 
-    fn read(&self, row: &Row) -> Vec<(Position, Time, Entry)> {
-        read_row(row, |position, count, lost| {
-            self.report_damage(position, count, lost);
-        })
+    fn sound(&self, reader: &dyn Rows, row: &Row) -> Vec<Sound> {
+        let mut broken = Vec::new();
+        let entries = read_row(row, |one| {
+            self.report(&one);
+            broken.push(one);
+        });
+        if !broken.is_empty() && !self.quiet {
+            let mut damages = self.damages.lock().unwrap_or_else(PoisonError::into_inner);
+            // A file that is shot to pieces is restored from a backup, not declared row by row.
+            if damages.len() < MOST_DAMAGES {
+                // Without its index nobody knows whose it was.
+                let groups = reader.groups(row.first).unwrap_or_default();
+                damages.extend(whose(&broken, &groups));
+            }
+        }
+        entries
+    }
+
+    /// After a run: the damaged batches that it found, by row.
+    pub(super) fn damages(&self) -> Vec<Damage> {
+        let damages = self.damages.lock().unwrap_or_else(PoisonError::into_inner);
+        damages.clone()
     }
 
     /// After a run: where the first damaged entry lies that was, or may have been, administrative.
@@ -249,18 +302,18 @@ impl Replay {
         (lost > 0).then_some(Position(lost))
     }
 
-    fn report_damage(&self, position: Position, count: u64, lost: Lost) {
-        if lost == Lost::Anything {
+    fn report(&self, broken: &Broken) {
+        if self.quiet {
+            return;
+        }
+        if broken.lost == Lost::Anything {
             // The first one is kept.
+            let first = broken.position.0;
             let _ = self
                 .lost
-                .compare_exchange(0, position.0, Ordering::Relaxed, Ordering::Relaxed);
+                .compare_exchange(0, first, Ordering::Relaxed, Ordering::Relaxed);
         }
-        tracing::error!(
-            position = position.0,
-            count,
-            "damaged entries in the journal are skipped"
-        );
-        self.damaged.fetch_add(count, Ordering::Relaxed);
+        broken.tell();
+        self.damaged.fetch_add(broken.count, Ordering::Relaxed);
     }
 }

@@ -21,8 +21,9 @@ use super::medium::{
 
 /// Marks the file as ours (`VTJ1`).
 const APPLICATION_ID: i32 = 0x5654_4A31;
-/// Version of the tables and rows; 3 (rows may be removed) reads 2 and 1 (`codec.rs`).
-const TABLES: i32 = 3;
+/// Version of the tables, rows and kinds of entries; 4 (damage and exports are entries) reads 3 (rows may be removed), 2
+/// and 1 (`codec.rs`).
+const TABLES: i32 = 4;
 /// A reader waits this long for a lock that SQLite takes while it recovers or checkpoints.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -98,7 +99,7 @@ const CREATE: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA application_id = 0x56544A31;
-    PRAGMA user_version = 3;
+    PRAGMA user_version = 4;
     CREATE TABLE IF NOT EXISTS commits (
         first INTEGER PRIMARY KEY, count INTEGER NOT NULL, known INTEGER NOT NULL, frames BLOB NOT NULL
     ) STRICT;
@@ -303,6 +304,22 @@ impl Rows for Reader {
         );
         let row = row.optional().map_err(explain)?;
         Ok(row.filter(|row| position.0 < row.first.0 + row.count))
+    }
+
+    fn groups(&self, first: Position) -> Result<Vec<Group>, StoreError> {
+        let sql = "SELECT stream, oldest, newest, wide FROM history WHERE first = ?1";
+        let mut select = self.connection.prepare_cached(sql).map_err(explain)?;
+        let rows = select
+            .query_map(params![signed(first.0)], |row| {
+                Ok(Group {
+                    stream: StreamId(row.get(0)?),
+                    oldest: row.get(1)?,
+                    newest: row.get(2)?,
+                    wide: row.get(3)?,
+                })
+            })
+            .map_err(explain)?;
+        rows.collect::<Result<_, _>>().map_err(explain)
     }
 
     fn last(&self) -> Result<Option<(Position, u64, Time)>, StoreError> {

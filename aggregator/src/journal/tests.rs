@@ -242,7 +242,7 @@ fn a_damaged_batch_is_named_to_whoever_looks_for_it() {
     let whole = codec::split_row(Position(9), &row)
         .expect("a row")
         .remove(0);
-    let name = codec::name_of_damaged(whole.bytes).expect("a batch");
+    let name = codec::clear_of_damaged(whole.bytes).expect("a batch");
     assert!(
         name.contains("batch 77 of context 09") && name.contains("gateway g-1"),
         "{name}"
@@ -255,7 +255,7 @@ fn a_damaged_batch_is_named_to_whoever_looks_for_it() {
             codec::decode_entry(Position(9), &rotten).is_err(),
             "bit {bit}"
         );
-        named += usize::from(codec::name_of_damaged(&rotten).as_ref() == Some(&name));
+        named += usize::from(codec::clear_of_damaged(&rotten).as_ref() == Some(&name));
     }
     let own = 8 * (1 + 4 + 3 + 4 + 40);
     assert!(
@@ -650,4 +650,74 @@ async fn what_is_removed_is_neither_damage_nor_history() {
     let log = place.open(None);
     assert_eq!(log.removed().map(|(below, _)| below), Some(Position(7)));
     assert_eq!(log.next(), Position(13), "it goes on where it was");
+}
+
+/// The writer goes on whatever the fold does, and the fold hears each entry once and in order.
+#[tokio::test]
+async fn a_fold_that_is_behind_holds_up_nobody_and_misses_nothing() {
+    let place = Place::new();
+    let (journal, _feed) = place.open(None).start().expect("it starts");
+    for number in 1..=100 {
+        journal
+            .append(vec![batch(number, 1, 0)])
+            .await
+            .expect("durable");
+    }
+    journal.close().await;
+    let log = place.open(None);
+    log.survey(Position::START).expect("it reads");
+    let (journal, mut feed) = log.start_behind(Position(10)).expect("it starts");
+    // More than would wait in memory.
+    for round in 0..(FEED as u64 / 50 + 10) {
+        let drafts = (0..50).map(|n| batch(1000 + round * 50 + n, 1, 0));
+        journal.append(drafts.collect()).await.expect("durable");
+    }
+    assert!(feed.is_behind());
+    let before = journal.status().position.0;
+    let folding = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        while !feed
+            .catch_up(|committed| {
+                heard.push(committed.position.0);
+                !heard.len().is_multiple_of(700)
+            })
+            .expect("it reads")
+        {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert!(heard.len() as u64 >= before - 10);
+        while let Some(committed) = feed.blocking_recv() {
+            heard.push(committed.position.0);
+        }
+        heard
+    });
+    for number in 0..300 {
+        journal
+            .append(vec![batch(90_000 + number, 1, 0)])
+            .await
+            .expect("durable");
+    }
+    let last = journal.status().position.0;
+    journal.close().await;
+    drop(journal);
+    let heard = folding.join().expect("no panic");
+    assert_eq!(heard, (11..=last).collect::<Vec<_>>());
+}
+
+/// Whoever goes on without a fold is stopped.
+#[tokio::test]
+async fn a_fold_that_ends_while_it_is_behind_stops_the_store() {
+    let place = Place::new();
+    let (journal, feed) = place
+        .open(None)
+        .start_behind(Position::START)
+        .expect("it starts");
+    journal
+        .append(vec![batch(1, 1, 0)])
+        .await
+        .expect("durable, though nobody listens");
+    drop(feed);
+    let _ = journal.append(vec![batch(2, 1, 0)]).await;
+    let stopped = journal.status().stopped;
+    assert!(stopped.contains("the fold ended"), "{stopped}");
 }

@@ -5,7 +5,8 @@
 //! nothing about the next, so nothing is tried again); known time strictly increases even when the clock stands
 //! still, and never follows a clock that jumps ahead (`pace.rs`). Must not know: SQLite, tasks.
 
-use std::sync::{Arc, OnceLock, atomic::AtomicU64, atomic::Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use proto::clock::Clock;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     pub(super) position: AtomicU64,
     pub(super) known: std::sync::atomic::AtomicI64,
     pub(super) stopped: OnceLock<Arc<str>>,
+    /// The fold is behind, and reads from the medium (`feed.rs`).
+    pub(super) nobody_listens: AtomicBool,
     /// Up to where entries were removed, and the known time of the last one.
     removed: std::sync::Mutex<Option<(Position, Time)>>,
 }
@@ -246,35 +249,37 @@ impl Writer {
         }
         self.next = position;
         self.last_known = known;
-        self.shared
-            .position
-            .store(position.0 - 1, Ordering::Release);
+        self.shared.position.store(position.0 - 1, Ordering::SeqCst);
         self.shared
             .known
             .store(known.as_micros(), Ordering::Release);
         Ok(placed)
     }
 
+    fn tell(&self, position: Position, known: Time, draft: Draft) {
+        let body = draft.body.or_else(|| self.keeper.unseal(&draft.entry));
+        let committed = Committed {
+            position,
+            known,
+            entry: Arc::new(draft.entry),
+            body,
+        };
+        if self.feed.blocking_send(committed).is_err() {
+            let _ = self.shared.stop("the fold ended: start the centre again");
+        }
+    }
+
     fn announce(&self, group: Vec<Request>, placed: Vec<(Position, Time)>) {
         let mut lap = Lap::begin();
+        // Looked at after the position was told: see `feed.rs`.
+        let listens = !self.shared.nobody_listens.load(Ordering::SeqCst);
         let mut placed = placed.into_iter();
         for request in group {
             let mut appended: Option<Appended> = None;
             for (draft, (position, known)) in request.drafts.into_iter().zip(&mut placed) {
                 self.keeper.apply(position, known, &draft.entry);
-                let body = draft.body.or_else(|| self.keeper.unseal(&draft.entry));
-                let entry = Arc::new(draft.entry);
-                if self
-                    .feed
-                    .blocking_send(Committed {
-                        position,
-                        known,
-                        entry,
-                        body,
-                    })
-                    .is_err()
-                {
-                    let _ = self.shared.stop("the fold ended: start the centre again");
+                if listens {
+                    self.tell(position, known, draft);
                 }
                 let first = appended.map_or(position, |a| a.first);
                 appended = Some(Appended {
@@ -321,7 +326,9 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Person { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
-        | Entry::VoidSettled { .. } => 256,
+        | Entry::VoidSettled { .. }
+        | Entry::Damaged { .. } => 256,
+        Entry::Exported { patients, .. } => patients.len() * 32 + 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,

@@ -8,7 +8,7 @@
 use proto::v1;
 use proto::wire;
 use twin::care::Act;
-use twin::event::{Assigned, Batch, DeviceReport, Gap, Heartbeat, Link, LocalAlert, Void};
+use twin::event::{Assigned, Batch, Damaged, DeviceReport, Gap, Heartbeat, Link, LocalAlert, Void};
 use twin::{AlertId, Condition, Event};
 use vitals::{GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
@@ -179,6 +179,24 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
             patient: patient.clone(),
             void: void.0,
         },
+        Entry::Damaged {
+            patient,
+            stream,
+            from,
+            to,
+            readings,
+            exact,
+            ..
+        } => Meaning::One {
+            patient: patient.clone(),
+            event: Event::Damaged(Damaged {
+                stream: *stream,
+                from: *from,
+                to: *to,
+                readings: *readings,
+                exact: *exact,
+            }),
+        },
         Entry::KeyAdded { .. }
         | Entry::TokenCreated { .. }
         | Entry::GatewayEnrolled { .. }
@@ -190,7 +208,8 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::Person { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
-        | Entry::Configured { .. } => Meaning::Nothing,
+        | Entry::Configured { .. }
+        | Entry::Exported { .. } => Meaning::Nothing,
     }
 }
 

@@ -15,7 +15,7 @@ use vitals::{PatientId, SourceId, StreamId, Time};
 use super::anew;
 use super::fold::{Fold, Quarantine, Shared};
 use super::saved::Saver;
-use crate::journal::{Committed, Entry, Journal, Position, SealedText};
+use crate::journal::{Entry, Feed, Journal, Position, SealedText};
 use crate::publish::Hub;
 use crate::vault::Vault;
 
@@ -158,19 +158,21 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Starts with a fold that has replayed everything before the feed. From now on readers are served.
+    /// Starts with a fold that has replayed everything before the feed, or with one that is behind and catches up first.
+    /// From then on readers are served and deadlines asked for.
     /// Needs a tokio runtime. The thread ends with the feed, the tasks with `stop`.
     ///
     /// # Errors
     /// When the thread cannot be had.
     pub fn start(
         mut fold: Fold,
-        mut feed: mpsc::Receiver<Committed>,
+        feed: impl Into<Feed>,
         journal: &Journal,
         sealer: Arc<dyn NoteSealer>,
         clock: Clock,
         stop: &CancellationToken,
     ) -> std::io::Result<(Self, Patients)> {
+        let mut feed: Feed = feed.into();
         let hub = Arc::clone(fold.hub());
         let shared = Arc::clone(&fold.shared);
         let patients = Patients {
@@ -179,13 +181,38 @@ impl Folder {
             journal: journal.clone(),
             sealer,
         };
-        let (deadline, deadlines) = watch::channel(fold.next_deadline());
+        let (deadline, deadlines) = watch::channel(None);
         let (broken, found) = mpsc::channel(QUARANTINES);
-        report(&fold, &broken);
-        patients.hub.ready();
+        let current = move |fold: &Fold, deadline: &watch::Sender<Option<Time>>, broken: &_| {
+            report(fold, broken);
+            deadline.send_replace(fold.next_deadline());
+            fold.hub().ready();
+        };
+        if !feed.is_behind() {
+            current(&fold, &deadline, &broken);
+        }
+        let stopped = stop.clone();
         let thread = std::thread::Builder::new()
             .name("fold".into())
             .spawn(move || {
+                if feed.is_behind() {
+                    let caught_up = feed.catch_up(|committed| {
+                        fold.apply(&committed);
+                        !stopped.is_cancelled()
+                    });
+                    match caught_up {
+                        Ok(true) => current(&fold, &deadline, &broken),
+                        // The next start goes on; until the writer has ended, it need not find that nobody listens.
+                        Ok(false) => {
+                            while feed.blocking_recv().is_some() {}
+                            return;
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "the twins cannot be brought up to date: start the centre again");
+                            return;
+                        }
+                    }
+                }
                 while let Some(committed) = feed.blocking_recv() {
                     let before = fold.broken().len();
                     fold.apply(&committed);
@@ -202,8 +229,14 @@ impl Folder {
         let hub = Arc::clone(&patients.hub);
         let rings = tokio::spawn(until(stop.clone(), async move { hub.ring().await }));
         let quarantines = tokio::spawn(until(stop.clone(), quarantine(journal.clone(), found)));
-        let shared = Arc::clone(&patients.shared);
-        let rereadings = tokio::spawn(anew::settle(shared, journal.clone(), stop.clone()));
+        let (hub, shared) = (Arc::clone(&patients.hub), Arc::clone(&patients.shared));
+        let settle = anew::settle(shared, journal.clone(), stop.clone());
+        let ended = stop.clone();
+        let rereadings = tokio::spawn(async move {
+            // What was settled already may lie in what is still to be read.
+            until(ended, async move { hub.wait_ready().await }).await;
+            settle.await;
+        });
         Ok((
             Self {
                 thread,

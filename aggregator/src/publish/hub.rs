@@ -156,6 +156,12 @@ impl Hub {
         !self.stands_still.load(Ordering::Relaxed)
     }
 
+    /// Whether all that was durable at start is told.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.progress.borrow().ready
+    }
+
     /// All that was durable at start is told. Wakes readers.
     pub fn ready(&self) {
         self.progress.send_modify(|progress| progress.ready = true);

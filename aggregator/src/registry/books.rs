@@ -1,6 +1,6 @@
 //! The one shared copy of the registry, and the keys that open what it names.
 //!
-//! Invariants: only the journal's writer changes the registry (through [`Keeper`]); locks are held for a lookup,
+//! Invariants: only the journal changes the registry (through [`Keeper`]), each entry once and in order; locks are held for a lookup,
 //! never across an await; openers are cached within a bound and can always be made again from the journaled
 //! header and the vault. Must not know: transports, what a twin makes of it.
 
@@ -325,7 +325,12 @@ impl Keeper for Books {
             | Entry::Configured { .. }
             | Entry::Collection { .. }
             | Entry::VoidSettled { .. } => {
-                self.changed.send_replace(position);
+                // The fold may read again, behind the writer, what was applied before.
+                self.changed.send_if_modified(|at| {
+                    let newer = position > *at;
+                    *at = position.max(*at);
+                    newer
+                });
             }
             Entry::ContextAdmitted { .. }
             | Entry::Batch { .. }
@@ -338,7 +343,9 @@ impl Keeper for Books {
             | Entry::Person { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
-            | Entry::Moved { .. } => {}
+            | Entry::Moved { .. }
+            | Entry::Damaged { .. }
+            | Entry::Exported { .. } => {}
         }
     }
 
@@ -404,7 +411,9 @@ impl Keeper for Books {
             | Entry::Person { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
-            | Entry::VoidSettled { .. } => return None,
+            | Entry::VoidSettled { .. }
+            | Entry::Damaged { .. }
+            | Entry::Exported { .. } => return None,
         };
         Some(Arc::new(opened))
     }

@@ -7,12 +7,13 @@
 //! TLS, who asks.
 
 mod books;
+mod damage;
 mod people;
 mod ranges;
 mod saved;
 mod voids;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use proto::cert::Role;
@@ -51,6 +52,8 @@ pub struct Registry {
     /// By patient, in the order of the log.
     voids: BTreeMap<PatientId, Vec<Voided>>,
     voidings: BTreeMap<PatientId, Vec<Voiding>>,
+    /// Declared, by where it lies and whose it was.
+    damaged: BTreeSet<(Position, StreamId)>,
     staff: people::Staff,
 }
 
@@ -323,6 +326,7 @@ impl Registry {
             }
             Entry::Voided { .. } => self.note_void(position, entry),
             Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
+            Entry::Damaged { .. } => self.note_damage(entry),
             Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
             Entry::Team { team, act, .. } => self.staff.note_team(team, act),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
@@ -331,7 +335,8 @@ impl Registry {
             | Entry::Facts { .. }
             | Entry::Tick
             | Entry::Quarantined { .. }
-            | Entry::Moved { .. } => {}
+            | Entry::Moved { .. }
+            | Entry::Exported { .. } => {}
         }
     }
 

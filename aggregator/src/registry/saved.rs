@@ -143,6 +143,7 @@ impl Canonical for Registry {
         self.totals.encode(to);
         self.voids.encode(to);
         self.voidings.encode(to);
+        self.damaged.encode(to);
         self.staff.encode(to);
     }
 
@@ -170,9 +171,15 @@ impl Canonical for Registry {
             } else {
                 Canonical::decode(from)?
             },
-            // here,
+            // or here,
             voidings: if from.is_empty() {
                 BTreeMap::new()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            damaged: if from.is_empty() {
+                BTreeSet::new()
             } else {
                 Canonical::decode(from)?
             },

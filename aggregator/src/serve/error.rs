@@ -15,6 +15,10 @@ use crate::publish::Cut;
 /// Trailer that carries the cursor of a reader that was cut off.
 pub const CURSOR_TRAILER: &str = "vitaltwin-cursor-bin";
 
+/// Says on an answer from which known time on this centre keeps what it was sent, in microseconds since the Unix
+/// epoch: what was known before is not in the answer.
+pub const KEPT_SINCE: &str = "vitaltwin-kept-since-us";
+
 /// A request whose field does not hold: `hint` says what it must be.
 #[must_use]
 pub fn invalid(field: &str, hint: &str) -> Status {
@@ -62,6 +66,14 @@ pub fn foreign_origin() -> Status {
 #[must_use]
 pub fn stopping() -> Status {
     Status::unavailable("the centre stops: call again, with the cursor of the last event")
+}
+
+/// The centre was started a moment ago.
+#[must_use]
+pub fn not_current() -> Status {
+    Status::unavailable(
+        "the twins are brought up to date after a start of the centre: ask again in a moment",
+    )
 }
 
 /// The call did not come in whole, or could not be answered, in time.

@@ -58,6 +58,8 @@ pub(super) struct Question {
     pub(super) width: Option<Width>,
     /// As of when.
     pub(super) limit: Limit,
+    /// What lies before this journal position is no longer kept, also where it is still there.
+    pub(super) floor: u64,
     /// What had been voided by then.
     pub(super) voids: Vec<Hidden>,
     /// Names the question in the tokens of its answer.
@@ -226,7 +228,9 @@ impl Merge {
             let mut voids = self.question.voids.iter();
             voids.any(|void| row.reaches_into(void.from, void.to))
         };
-        let whole = |row: &&Row| row.is_known_by(limit.position, limit.known) && !hidden(row);
+        let kept = |row: &Row| row.is_kept_from(self.question.floor).0;
+        let whole =
+            |row: &&Row| row.is_known_by(limit.position, limit.known) && kept(row) && !hidden(row);
         if let Some(width) = self.question.width {
             let rows: Vec<Row> = plan
                 .rows
@@ -266,7 +270,9 @@ impl Merge {
                     self.hold(&tail);
                 }
                 let limit = self.question.limit;
-                plan.rows.retain(|row| row.begins_by(limit.position));
+                let floor = self.question.floor;
+                let may = |row: &Row| row.begins_by(limit.position) && row.is_kept_from(floor).1;
+                plan.rows.retain(may);
                 self.plan = Some(plan);
             }
             Found::Sums(all) => {
@@ -305,6 +311,7 @@ impl Merge {
             from,
             to,
             limit,
+            floor,
             voids,
             ..
         } = &self.question;
@@ -316,7 +323,7 @@ impl Merge {
             !voids.iter().any(hides)
                 && (*from..*to).contains(&point.effective)
                 && (kinds.is_empty() || kinds.contains(&point.kind))
-                && batch.position <= limit.position
+                && (*floor..=limit.position).contains(&batch.position)
                 && batch.known <= limit.known
         };
         if let Some(width) = self.question.width {
@@ -601,6 +608,7 @@ mod tests {
                 position: u64::MAX,
                 known: i64::MAX,
             },
+            floor: 0,
             voids: Vec::new(),
             name: [0; 8],
         }

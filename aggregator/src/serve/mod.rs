@@ -12,6 +12,7 @@
 
 pub mod access;
 pub mod attendance;
+mod cohort;
 mod coverage;
 pub mod error;
 pub mod front;
@@ -93,8 +94,9 @@ pub fn front(parts: Parts) -> Front {
         Arc::clone(&hub),
         journal.clone(),
     );
+    let history = History::new(patients.clone(), journal, history, Arc::clone(&access));
     let twins = Arc::new(Twins {
-        hub: Arc::clone(&hub),
+        hub,
         access: Arc::clone(&access),
     });
     let context = ContextApi {
@@ -105,7 +107,6 @@ pub fn front(parts: Parts) -> Front {
         patients,
         access: Arc::clone(&access),
     });
-    let history = History::new(hub, journal, history, Arc::clone(&access));
     let routes = others
         .add_service(
             TwinServiceServer::from_arc(Arc::clone(&twins)).max_decoding_message_size(REQUEST),

@@ -1,7 +1,7 @@
 //! Past waveforms: the blocks of a patient's streams, one stream after the other, each batch opened once.
 //!
 //! Invariants: a block comes if it reaches into the time asked for; none that began before the stream was the
-//! patient's; nothing is held but the page that was just read.
+//! patient's, nor one of which any part was voided; nothing is held but the page that was just read.
 //!
 //! Must not know: gRPC's server, the gate, SQLite.
 
@@ -78,14 +78,15 @@ impl Blocks {
                 continue;
             };
             let wanted = content.waveforms.iter().map(|block| {
+                let (stream, end) = (batch.stream, block.time_of(block.samples()));
                 let mut voids = question.voids.iter();
                 let is_void =
-                    voids.any(|void| void.covers(batch.stream, batch.source, block.start));
+                    voids.any(|void| void.touches(stream, batch.source, block.start, end));
                 !is_void
                     && (question.waves.is_empty() || question.waves.contains(&block.wave))
                     && block.start >= of.from
                     && block.start < question.to
-                    && block.time_of(block.samples()) > question.from
+                    && end > question.from
             });
             let blocks = body.waveforms.iter().zip(wanted);
             let blocks: Vec<_> = blocks
@@ -166,11 +167,19 @@ mod tests {
 
     /// The seconds at which the blocks of the answer begin.
     fn answer(waves: Vec<Wave>, from: i64, to: i64, assigned: i64) -> Vec<i64> {
+        answer_without(Vec::new(), (waves, from, to), assigned)
+    }
+
+    fn answer_without(
+        voids: Vec<Void>,
+        (waves, from, to): (Vec<Wave>, i64, i64),
+        assigned: i64,
+    ) -> Vec<i64> {
         let question = WaveQuestion {
             waves,
             from: at(from),
             to: at(to),
-            voids: Vec::new(),
+            voids,
         };
         let of = StreamOf {
             stream: STREAM,
@@ -193,6 +202,32 @@ mod tests {
             }
         }
         starts
+    }
+
+    #[test]
+    fn a_block_of_which_a_part_was_another_persons_is_nobodys() {
+        let half = vitals::Span::from_millis(500);
+        let without = |from: Time, to: Time| {
+            let void = Void {
+                stream: STREAM,
+                source: SourceId(1),
+                from,
+                to,
+            };
+            answer_without(vec![void], (vec![], 0, 100), 0)
+        };
+        assert_eq!(without(at(11), at(12)), [10, 12], "to the sample");
+        // It began before what was voided, or ends after it.
+        assert_eq!(without(at(11) + half, at(12)), [10, 12]);
+        assert_eq!(without(at(10), at(11) + half), [12]);
+        let of_another = Void {
+            stream: STREAM,
+            source: SourceId(2),
+            from: at(0),
+            to: at(100),
+        };
+        let all = answer_without(vec![of_another], (vec![], 0, 100), 0);
+        assert_eq!(all, [10, 11, 12], "control");
     }
 
     #[test]

@@ -152,6 +152,9 @@ fn whole_on(
     known_at: &dyn Fn(Position) -> Option<Time>,
 ) -> Result<Whole, Why> {
     let header = header_of(pass)?;
+    if header.fold_version > twin::FOLD_VERSION {
+        return Err(Why::Newer);
+    }
     if header.fold_version != twin::FOLD_VERSION {
         return Err(Why::FoldVersion);
     }

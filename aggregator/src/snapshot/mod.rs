@@ -137,6 +137,14 @@ pub struct Health {
     pub failed: BTreeMap<&'static str, u64>,
 }
 
+/// The snapshots are a later release's. What they cover may be gone from the journal, and what an older program would make
+/// of the rest would take their place: it does not start.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "the snapshots were written by a newer release: install that release again, or restore a backup made with this one"
+)]
+pub struct NewerRelease;
+
 /// What happened to a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Made {

@@ -27,7 +27,9 @@ pub(super) enum StoreError {
     #[error("the snapshots' file: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A later program wrote it.
-    #[error("the snapshots were written by a newer release (tables {0}, known here: {TABLES})")]
+    #[error(
+        "the snapshots were written by a newer release (tables {0}, known here: {TABLES}): install that release again, or restore a backup made with this one"
+    )]
     Newer(i32),
     #[error("the snapshots' file is not one")]
     Foreign,

@@ -1,6 +1,6 @@
 //! The vault's table in SQLite (synchronous=FULL): the only file of the vault that names rusqlite.
 //!
-//! `keys(patient, key_id, wrapped)`. Invariant: a key that [`VaultStore::add`] returned for is on disk. Must not
+//! `keys(patient, key_id, wrapped)`. A file of a later release is refused before anything is written to it. Invariant: a key that [`VaultStore::add`] returned for is on disk. Must not
 //! know: how keys are wrapped.
 
 use std::path::Path;
@@ -9,8 +9,18 @@ use rusqlite::{Connection, OpenFlags, params};
 
 /// What SQLite said, for people.
 #[derive(Debug, thiserror::Error)]
-#[error("the vault's database: {0}")]
-pub(super) struct StoreError(#[from] rusqlite::Error);
+pub(super) enum StoreError {
+    #[error("the vault's database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A later program wrote it.
+    #[error(
+        "the vault was written by a newer release (tables {0}, known here: {TABLES}): install that release again, or restore a backup made with this one"
+    )]
+    Newer(i32),
+}
+
+/// Version of the table; files of the first releases say 0.
+const TABLES: i32 = 1;
 
 /// One row.
 pub(super) struct Row {
@@ -28,6 +38,7 @@ const CREATE: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA secure_delete = ON;
     PRAGMA application_id = 0x56545631;
+    PRAGMA user_version = 1;
     CREATE TABLE IF NOT EXISTS keys (
         patient TEXT NOT NULL, key_id BLOB NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (patient, key_id)
     ) STRICT;
@@ -36,6 +47,7 @@ const CREATE: &str = "
 impl VaultStore {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
+        check(&connection)?;
         connection.execute_batch(CREATE)?;
         Ok(Self { connection })
     }
@@ -43,6 +55,7 @@ impl VaultStore {
     /// An existing one, to read only.
     pub(super) fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        check(&connection)?;
         Ok(Self { connection })
     }
 
@@ -74,4 +87,12 @@ impl VaultStore {
         )?;
         Ok(())
     }
+}
+
+fn check(connection: &Connection) -> Result<(), StoreError> {
+    let tables: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if tables > TABLES {
+        return Err(StoreError::Newer(tables));
+    }
+    Ok(())
 }

@@ -301,6 +301,8 @@ impl StreamFacts {
 
 /// Stands where a gateway's reason stands, and is none of its: the centre itself lost what it was sent.
 pub(crate) const CENTRE_RESTORED: i32 = -1;
+/// The same: its disk damaged what it had.
+pub(crate) const CENTRE_DAMAGED: i32 = -2;
 
 /// By the wire number of `GapReason`.
 const fn class_of(reason: i32) -> Class {

@@ -65,6 +65,8 @@ pub enum Event {
     /// Readings that came, and those that still may, are not to be folded. Of those that were, nothing stays once the
     /// log was folded anew without them ([`crate::Twin::amend`]).
     Voided(Void),
+    /// The centre had readings of a stream, and its disk lost them.
+    Damaged(Damaged),
     /// Time passed. Deadlines at or before `known` have fired when `step` returns.
     Tick,
     /// The centre goes on from a backup: what it was sent from then until now is lost, as far as gateways do not hold
@@ -107,6 +109,21 @@ pub struct Assigned {
     pub from: Time,
 }
 
+/// Readings that were damaged at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Of which stream.
+    pub stream: StreamId,
+    /// Nothing of it was measured before this ...
+    pub from: Time,
+    /// ... nor from then on.
+    pub to: Time,
+    /// At least so many.
+    pub readings: u64,
+    /// Exactly so many.
+    pub exact: bool,
+}
+
 /// Readings of a sensor that are not to be folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Void {
@@ -136,6 +153,12 @@ impl Void {
     #[must_use]
     pub fn covers(&self, stream: StreamId, source: SourceId, effective: Time) -> bool {
         (self.stream, self.source) == (stream, source) && (self.from..self.to).contains(&effective)
+    }
+
+    /// True if a block that reaches from `begin` to before `end` holds any of it: then none of the block is anybody's.
+    #[must_use]
+    pub fn touches(&self, stream: StreamId, source: SourceId, begin: Time, end: Time) -> bool {
+        (self.stream, self.source) == (stream, source) && begin < self.to && end > self.from
     }
 }
 

@@ -14,7 +14,7 @@ use crate::alert::{AlertChange, Condition, Withdrawal};
 use crate::body::{Body, BodyDue};
 use crate::canonical::{Canonical, read};
 use crate::coverage::{self, Withheld};
-use crate::event::{Assigned, Batch, Event, Gap, Void};
+use crate::event::{Assigned, Batch, Damaged, Event, Gap, Void};
 use crate::facts::Facts;
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
@@ -232,6 +232,7 @@ impl Twin {
             Event::Voided(void) => void.keep_in(&mut self.voids),
             Event::Tick => return false,
             Event::Restored { since } => self.lose(*since, known),
+            Event::Damaged(damaged) => self.lose_part(damaged, known),
         }
         true
     }
@@ -293,6 +294,25 @@ impl Twin {
             };
             stream.facts.declare(&gap, known);
         }
+    }
+
+    fn lose_part(&mut self, damaged: &Damaged, known: Time) {
+        let Some(stream) = self.streams.get_mut(&damaged.stream).map(Arc::make_mut) else {
+            return;
+        };
+        let counters = &mut stream.counters;
+        counters.declared_lost = counters.declared_lost.saturating_add(damaged.readings);
+        let unknown = u64::from(!damaged.exact);
+        counters.losses_of_unknown_size = counters.losses_of_unknown_size.saturating_add(unknown);
+        let gap = Gap {
+            source: SourceId(0),
+            reason: coverage::CENTRE_DAMAGED,
+            readings: damaged.readings,
+            exact: damaged.exact,
+            from: damaged.from,
+            to: damaged.to,
+        };
+        stream.facts.declare(&gap, known);
     }
 
     fn revoke(&mut self, gateway: &GatewayId, known: Time, out: &mut Vec<Effect>) {
@@ -495,9 +515,10 @@ impl Twin {
         // A merged batch never holds waveforms.
         for block in batch.waveforms.iter().filter(|_| !partly) {
             let last = block.time_of(block.samples());
-            let is_void = |void: &Void| void.covers(id, block.source, last);
-            if stream.refuses(block.source, last, known).is_some() || self.voids.iter().any(is_void)
-            {
+            // One that is another's in part is nobody's.
+            let is_void = |void: &Void| void.touches(id, block.source, block.start, last);
+            let is_refused = |at| stream.refuses(block.source, at, known).is_some();
+            if is_refused(block.start) || is_refused(last) || self.voids.iter().any(is_void) {
                 stream.set_aside_block();
                 continue;
             }

@@ -259,6 +259,7 @@ export const COVERAGE_CLASSES = [
   "forgotten",
   "withheld",
   "unassigned",
+  "removed",
 ] as const;
 export type CoverageClass = (typeof COVERAGE_CLASSES)[number];
 

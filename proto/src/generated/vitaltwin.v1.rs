@@ -2727,6 +2727,44 @@ pub mod enrolment_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeginExportRequest {
+    /// Empty: all whom the caller may see.
+    #[prost(string, repeated, tag = "1")]
+    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As the questions will be.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+    /// Only those of whom all of these are known at the moment.
+    #[prost(message, repeated, tag = "5")]
+    pub facts: ::prost::alloc::vec::Vec<FactFilter>,
+    /// Patients and sensors will have names of the copy's own in it.
+    #[prost(bool, tag = "6")]
+    pub pseudonymous: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FactFilter {
+    #[prost(enumeration = "FactKind", tag = "1")]
+    pub kind: i32,
+    /// The fact's "system|code", its code alone, or its text; empty: any.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginExportResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For the questions: what comes later is not part of it.
+    #[prost(uint64, tag = "2")]
+    pub known_at_position: u64,
+    /// The entry that says who took what.
+    #[prost(uint64, tag = "3")]
+    pub position: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HistoryRequest {
     #[prost(string, tag = "1")]
@@ -2933,7 +2971,7 @@ pub enum CoverageClass {
     ClockUnknown = 4,
     /// A full buffer or queue dropped it, or it waited too long, by the declared policy.
     Dropped = 5,
-    /// The buffer was damaged, or the centre refused it.
+    /// The buffer was damaged, the centre refused it, or the centre's own disk damaged what it had.
     Lost = 6,
     /// The gateway had no link to the sensor: too far, switched off, or its battery empty.
     OutOfRange = 7,
@@ -2947,6 +2985,8 @@ pub enum CoverageClass {
     Withheld = 11,
     /// No sensor was assigned: outside of every percentage.
     Unassigned = 12,
+    /// The centre had it and removed it by age (`retention_days`): what came later of that time may still be there.
+    Removed = 13,
 }
 impl CoverageClass {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2968,6 +3008,7 @@ impl CoverageClass {
             Self::Forgotten => "COVERAGE_CLASS_FORGOTTEN",
             Self::Withheld => "COVERAGE_CLASS_WITHHELD",
             Self::Unassigned => "COVERAGE_CLASS_UNASSIGNED",
+            Self::Removed => "COVERAGE_CLASS_REMOVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2986,6 +3027,7 @@ impl CoverageClass {
             "COVERAGE_CLASS_FORGOTTEN" => Some(Self::Forgotten),
             "COVERAGE_CLASS_WITHHELD" => Some(Self::Withheld),
             "COVERAGE_CLASS_UNASSIGNED" => Some(Self::Unassigned),
+            "COVERAGE_CLASS_REMOVED" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -3158,6 +3200,32 @@ pub mod history_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Coverage"));
             self.inner.unary(req, path, codec).await
         }
+        /// Who belongs to a cohort, of those whom the caller may see, and as of when; it becomes an entry of the journal who took
+        /// what. The readings are then asked for patient by patient.
+        pub async fn begin_export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginExportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/BeginExport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "BeginExport"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3203,6 +3271,15 @@ pub mod history_service_server {
             request: tonic::Request<super::CoverageRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CoverageResponse>,
+            tonic::Status,
+        >;
+        /// Who belongs to a cohort, of those whom the caller may see, and as of when; it becomes an entry of the journal who took
+        /// what. The readings are then asked for patient by patient.
+        async fn begin_export(
+            &self,
+            request: tonic::Request<super::BeginExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginExportResponse>,
             tonic::Status,
         >;
     }
@@ -3404,6 +3481,51 @@ pub mod history_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CoverageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/BeginExport" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginExportSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::BeginExportRequest>
+                    for BeginExportSvc<T> {
+                        type Response = super::BeginExportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::begin_export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginExportSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

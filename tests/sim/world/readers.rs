@@ -6,7 +6,8 @@ impl World {
     pub(super) fn read(&mut self) -> Result<(), Violation> {
         let next = self.between(2_000, 15_000);
         self.post(next, Event::Read);
-        let Some(centre) = &self.centre else {
+        let current = self.centre.as_ref().filter(|centre| !centre.is_behind());
+        let Some(centre) = current else {
             return Ok(());
         };
         let most = if self.healed {

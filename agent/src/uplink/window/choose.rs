@@ -43,7 +43,7 @@ impl Window {
         first.filter(|next| goes_with(began, next))
     }
 
-    /// What was sent and has had no receipt for too long.
+    /// What was sent and has had no receipt for too long: the most urgent, and of the same what was live, first.
     pub(super) fn unreceipted(
         &self,
         now: Time,
@@ -54,12 +54,13 @@ impl Window {
             .due
             .iter()
             .take_while(|(due, _)| backlog_too && *due <= now);
-        let mut may_go = waited.filter_map(|(_, id)| {
+        let may_go = waited.filter_map(|(due, id)| {
             let flight = self.flights.get(id)?;
             let may_go = self.may_go(flight.class, flight.live) && goes(*id);
-            may_go.then_some((*id, flight.class, Origin::Flight))
+            may_go.then_some(((flight.class, !flight.live, *due), *id))
         });
-        may_go.next()
+        let ((class, ..), id) = may_go.min()?;
+        Some((id, class, Origin::Flight))
     }
 
     fn next_live(&self, goes: &impl Fn(RecordId) -> bool) -> Option<(RecordId, Class, Origin)> {

@@ -16,7 +16,7 @@ use twin::{Condition, rule};
 use vitals::{PatientId, Span};
 
 use super::watch::{self, Events};
-use super::{Watched, caller, patient, patients, stopping};
+use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::{Kind, Role};
 use crate::patient::Patients;
 use crate::publish::event::AlertEvent;
@@ -110,6 +110,7 @@ fn order_of(token: &str) -> Option<Order> {
 impl AlertService for AlertsApi {
     async fn get(&self, request: Request<GetAlertRequest>) -> Result<Response<Alert>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let record = self.find(&caller, &request.get_ref().alert, Kind::Alert)?;
         Ok(Response::new(Alert::clone(&record.alert)))
     }
@@ -119,6 +120,7 @@ impl AlertService for AlertsApi {
         request: Request<ListAlertsRequest>,
     ) -> Result<Response<ListAlertsResponse>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.get_ref();
         let wanted: BTreeSet<_> = patients(&asked.patients)?.into_iter().collect();
         let size = match usize::try_from(asked.page_size) {
@@ -177,6 +179,7 @@ impl AlertService for AlertsApi {
         request: Request<AcknowledgeRequest>,
     ) -> Result<Response<Alert>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.get_ref();
         let note = error::text("note", &asked.note, NOTE)?;
         let record = self.find(&caller, &asked.alert, Kind::Acknowledgement)?;
@@ -191,6 +194,7 @@ impl AlertService for AlertsApi {
 
     async fn comment(&self, request: Request<CommentRequest>) -> Result<Response<Alert>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.get_ref();
         let text = error::text("text", &asked.text, NOTE)?;
         if text.is_empty() {
@@ -208,6 +212,7 @@ impl AlertService for AlertsApi {
         request: Request<SetOwnerRequest>,
     ) -> Result<Response<Alert>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.get_ref();
         let owner = error::text("owner", &asked.owner, NAME)?;
         let record = self.find(&caller, &asked.alert, Kind::Duty)?;
@@ -222,6 +227,7 @@ impl AlertService for AlertsApi {
         request: Request<SnoozeRequest>,
     ) -> Result<Response<SnoozeResponse>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.get_ref();
         let (patient, condition) = condition_of(&asked.patient, &asked.condition)?;
         let reason = error::text("reason", &asked.reason, NOTE)?;
@@ -256,6 +262,7 @@ impl AlertService for AlertsApi {
         request: Request<ConfirmRequest>,
     ) -> Result<Response<ConfirmResponse>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         if let Role::Platform(name) = self.access.actor(&caller).role {
             self.access.attendance().confirm(&name);
         }
@@ -267,6 +274,7 @@ impl AlertService for AlertsApi {
         request: Request<EndSnoozeRequest>,
     ) -> Result<Response<EndSnoozeResponse>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.get_ref();
         let (patient, condition) = condition_of(&asked.patient, &asked.condition)?;
         self.access

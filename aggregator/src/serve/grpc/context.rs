@@ -6,7 +6,7 @@ use proto::v1::context_service_server::ContextService;
 use proto::v1::{Fact, FactKind, GetContextRequest, PatientContext, RecordFactsRequest};
 use tonic::{Request, Response, Status};
 
-use super::{caller, patient};
+use super::{caller, current, patient};
 use crate::gate::Kind;
 use crate::patient::Patients;
 use crate::serve::access::Access;
@@ -27,6 +27,7 @@ impl ContextService for ContextApi {
         request: Request<GetContextRequest>,
     ) -> Result<Response<PatientContext>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let patient = patient("patient", &request.get_ref().patient)?;
         self.access
             .check(&caller, Some(&patient), Kind::Twin)
@@ -42,6 +43,7 @@ impl ContextService for ContextApi {
         request: Request<RecordFactsRequest>,
     ) -> Result<Response<PatientContext>, Status> {
         let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
         let asked = request.into_inner();
         let patient = patient("patient", &asked.patient)?;
         self.access

@@ -1,4 +1,4 @@
-//! `HistoryService`: past readings and waveforms of one patient, and what each moment of a window was.
+//! `HistoryService`: past readings and waveforms of one patient, what each moment of a window was, and cohorts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use futures_util::stream::unfold;
 use proto::v1::history_service_server::HistoryService;
 use proto::v1::{
-    CoverageRequest, CoverageResponse, HistoryChunk, HistoryRequest, Resolution, WaveformChunk,
-    WaveformRequest,
+    BeginExportRequest, BeginExportResponse, CoverageRequest, CoverageResponse, FactKind,
+    HistoryChunk, HistoryRequest, Resolution, WaveformChunk, WaveformRequest,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
 use vitals::{Kind, PatientId, StreamId, Time, Wave};
 
 use super::watch::Events;
-use super::{caller, kinds, patient};
+use super::{caller, current, kinds, patient, patients};
 use crate::gate;
 use crate::history::block::Origin;
 use crate::history::rollup::Width;
 use crate::history::{self, HistoryError};
-use crate::journal::{HistoryCursor, Journal, Page, Past, Position};
+use crate::journal::{Entry, HistoryCursor, Journal, Page, Past, Position};
+use crate::patient::Patients;
 use crate::publish::Hub;
 use crate::registry::Voided;
 use crate::serve::access::{Access, Caller};
-use crate::serve::coverage;
 use crate::serve::history::{Found, Hidden, Limit, Merge, Question, Token, TooMany, Wanted};
 use crate::serve::waveforms::{Blocks, WaveQuestion};
-use crate::serve::{StreamOf, error};
+use crate::serve::{StreamOf, cohort, coverage, error};
 
 /// Pages that are read and opened at once, for all readers: history must not take the processor from what is
 /// live.
@@ -37,6 +37,7 @@ const TURN: Duration = Duration::from_secs(20);
 const MAX_POINTS: u32 = 20_000;
 
 pub(in crate::serve) struct History {
+    patients: Patients,
     hub: Arc<Hub>,
     journal: Journal,
     readings: history::History,
@@ -46,13 +47,14 @@ pub(in crate::serve) struct History {
 
 impl History {
     pub(in crate::serve) fn new(
-        hub: Arc<Hub>,
+        patients: Patients,
         journal: Journal,
         readings: history::History,
         access: Arc<Access>,
     ) -> Self {
         Self {
-            hub,
+            hub: Arc::clone(patients.hub()),
+            patients,
             journal,
             readings,
             access,
@@ -98,10 +100,6 @@ struct Reader {
     turns: Arc<Semaphore>,
 }
 
-/// Says on an answer from which known time on this centre keeps what it was sent, in microseconds since the Unix
-/// epoch: what was known before is not in the answer.
-const KEPT_SINCE: &str = "vitaltwin-kept-since-us";
-
 impl Reader {
     /// An answer, marked if it lacks what is no longer kept; refused if all of the time asked for is older.
     fn marked<T>(&self, (from_us, to_us): (i64, i64), answer: T) -> Result<Response<T>, Status> {
@@ -116,7 +114,7 @@ impl Reader {
             }
             answer
                 .metadata_mut()
-                .insert(KEPT_SINCE, since.as_micros().into());
+                .insert(error::KEPT_SINCE, since.as_micros().into());
         }
         Ok(answer)
     }
@@ -216,6 +214,8 @@ impl HistoryService for History {
             &self.access.directory().voids(&reader.patient),
             question.limit,
         );
+        let removed = self.journal.status().removed;
+        question.floor = removed.map_or(0, |(below, _)| below.0);
         let marked = reader.marked((asked.from_us, asked.to_us), ())?;
         let reached = self.readings.reach(Position(question.limit.position)).await;
         reached.map_err(|failed| error::history(&failed))?;
@@ -240,6 +240,7 @@ impl HistoryService for History {
     ) -> Result<Response<CoverageResponse>, Status> {
         let asked = request.get_ref();
         self.admit(&request, &asked.patient)?;
+        current(&self.hub).await?;
         let kinds = kinds(&asked.kinds)?;
         ordered(asked.from_us, asked.to_us)?;
         let patient = patient("patient", &asked.patient)?;
@@ -250,13 +251,79 @@ impl HistoryService for History {
         let now = self.access.clock().now();
         let window = coverage::window(asked.from_us, asked.to_us, now);
         let lines = self.hub.coverage(index, &kinds, window, now);
-        let answer = coverage::answer(window, now, &lines).map_err(|coverage::TooMany| {
-            error::invalid(
-                "to_us",
-                "too many stretches: ask for a shorter time or fewer kinds",
-            )
-        })?;
+        let mut over = coverage::removed(self.journal.status().removed);
+        over.extend(self.readings.damaged_of(&patient).iter().map(coverage::bad));
+        let answer =
+            coverage::answer(window, now, &lines, &over).map_err(|coverage::TooMany| {
+                error::invalid(
+                    "to_us",
+                    "too many stretches: ask for a shorter time or fewer kinds",
+                )
+            })?;
         Ok(Response::new(answer))
+    }
+
+    async fn begin_export(
+        &self,
+        request: Request<BeginExportRequest>,
+    ) -> Result<Response<BeginExportResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.get_ref();
+        ordered(asked.from_us, asked.to_us)?;
+        let kinds = kinds(&asked.kinds)?;
+        let named = patients(&asked.patients)?;
+        if asked
+            .facts
+            .iter()
+            .any(|of| of.kind() == FactKind::Unspecified)
+        {
+            return Err(error::invalid(
+                "facts.kind",
+                "must be a kind of the contract",
+            ));
+        }
+        let anybody = self.access.check(&caller, None, gate::Kind::History);
+        anybody.map_err(error::denied)?;
+        current(&self.hub).await?;
+        let may = |patient: &PatientId, what| self.access.check(&caller, Some(patient), what);
+        let now = self.access.clock().now();
+        let is_of = |patient: &PatientId| {
+            let facts = self.patients.facts(patient);
+            facts.is_ok_and(|known| cohort::takes(&asked.facts, &known.facts, now))
+        };
+        let mut cohort = Vec::new();
+        for (patient, _) in self.hub.patients() {
+            if !named.is_empty() && !named.contains(&patient) {
+                continue;
+            }
+            // What is known about a patient is for who may see the twin.
+            let by_facts = || may(&patient, gate::Kind::Twin).is_ok() && is_of(&patient);
+            let is_in = asked.facts.is_empty() || by_facts();
+            if is_in && may(&patient, gate::Kind::History).is_ok() {
+                cohort.push(patient);
+            }
+        }
+        if asked.facts.is_empty() && cohort.len() < named.len() {
+            return Err(error::not_found("patient"));
+        }
+        let known = self.journal.status().position;
+        let entry = Entry::Exported {
+            by: self.access.actor(&caller).name(),
+            patients: cohort.clone(),
+            kinds,
+            from: Time::from_micros(asked.from_us),
+            to: Time::from_micros(asked.to_us),
+            known,
+            pseudonymous: asked.pseudonymous,
+        };
+        let appended = self.journal.append(vec![entry.into()]).await;
+        let appended = appended.map_err(|failed| error::journal(&failed))?;
+        let patients = cohort.iter().map(|patient| patient.reveal().to_owned());
+        Ok(Response::new(BeginExportResponse {
+            patients: patients.collect(),
+            known_at_position: known.0,
+            position: appended.last.0,
+        }))
     }
 
     type WaveformsStream = Events<WaveformChunk>;
@@ -402,6 +469,7 @@ fn question(asked: &HistoryRequest, newest: Position) -> Result<Question, Status
         provenance: asked.provenance,
         width,
         limit,
+        floor: 0,
         voids: Vec::new(),
         name,
     })

@@ -13,6 +13,7 @@ pub(super) use watch::Events;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -26,7 +27,10 @@ use vitals::{Kind, PatientId};
 use super::access::Caller;
 use super::error;
 use super::peer::Stopping;
+use crate::publish::Hub;
 
+/// A call waits so long for the twins to be up to date.
+const CURRENT: Duration = Duration::from_secs(20);
 /// Patients that one call may name.
 const PATIENTS: usize = 1000;
 
@@ -34,6 +38,12 @@ const PATIENTS: usize = 1000;
 fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     let caller = request.extensions().get::<Caller>().cloned();
     caller.ok_or_else(|| Status::internal("a call came past the guard: report it to the makers"))
+}
+
+/// After a start twins are brought up to date behind the open doors: nobody is shown one before.
+async fn current(hub: &Hub) -> Result<(), Status> {
+    let ready = tokio::time::timeout(CURRENT, hub.wait_ready()).await;
+    ready.map_err(|_| error::not_current())
 }
 
 /// When the centre stops; never for a call that did not come through the port.

@@ -11,7 +11,7 @@ use proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::watch::{self, Events};
-use super::{Watched, caller, patient, patients, stopping};
+use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
 use crate::publish::{Hub, TwinFilter, TwinReader};
@@ -32,6 +32,7 @@ pub(in crate::serve) struct Twins {
 impl TwinService for Twins {
     async fn get(&self, request: Request<GetTwinRequest>) -> Result<Response<Twin>, Status> {
         let caller = caller(&request)?;
+        current(&self.hub).await?;
         let patient = patient("patient", &request.get_ref().patient)?;
         self.access
             .check(&caller, Some(&patient), Kind::Twin)
@@ -48,6 +49,7 @@ impl TwinService for Twins {
         request: Request<ListTwinsRequest>,
     ) -> Result<Response<ListTwinsResponse>, Status> {
         let caller = caller(&request)?;
+        current(&self.hub).await?;
         let asked = request.get_ref();
         let size = match usize::try_from(asked.page_size) {
             Ok(0) | Err(_) => PAGE,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use prost::Message as _;
 use proto::seal::{Label, Lane, Sealer};
 use proto::v1;
 use proto::wire::encode_columns;
@@ -12,7 +13,9 @@ use vitals::{
 
 use super::past::{ask, gateway, open, whole_second};
 use super::rig::Rig;
+use crate::history;
 use crate::journal::{Entry, Position};
+use crate::serve::front::Wire;
 
 /// Small, the same on every run.
 struct Random(u64);
@@ -642,6 +645,84 @@ async fn a_kill_at_any_moment_neither_loses_nor_doubles() {
             "from {before:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_removed_by_age_is_gone_from_the_blocks_too_and_an_answer_says_so() {
+    let mut world = World::new(31).await;
+    for _ in 0..4 {
+        for _ in 0..30 {
+            world.step().await;
+        }
+        world.write_out().await;
+    }
+    let blocks = || history::blocks(&world.rig.dir().history());
+    assert_eq!(blocks(), 4, "control");
+    // In the middle of the third block.
+    let middle = world.journaled[world.journaled.len() * 5 / 8].0;
+    let (journal, forever) = (&world.rig.journal, Time::from_micros(i64::MAX));
+    while journal
+        .remove(Position(middle), forever)
+        .await
+        .expect("removed")
+        .entries
+        > 0
+    {}
+    let (below, since) = journal.status().removed.expect("removed");
+    assert_eq!(below, Position(middle), "each row is one batch");
+    world.rig.history.remove_before(below);
+    world.step().await;
+    world.write_out().await;
+    assert_eq!(history::blocks(&world.rig.dir().history()), 3);
+    let told = world.lines(world.question()).await;
+    let expected = world.expected((i64::MIN, i64::MAX), u64::MAX, forever);
+    let kept: Vec<_> = expected
+        .iter()
+        .map(|(line, ..)| *line)
+        .filter(|line| line.1 >= below.0)
+        .collect();
+    assert!(kept.len() > 100 && kept.len() < expected.len(), "control");
+    assert_eq!(told, kept);
+    let minutes = v1::HistoryRequest {
+        resolution: v1::Resolution::Minute.into(),
+        ..world.question()
+    };
+    let minutes = ask(&world.rig, minutes).await.expect("an answer");
+    let counted = |chunk: &v1::HistoryChunk| {
+        let all = chunk.count.iter().chain(&chunk.left_out);
+        all.sum::<u32>() as usize
+    };
+    assert_eq!(minutes.iter().map(counted).sum::<usize>(), kept.len());
+    // A question into that time alone is not answered by silence.
+    let old = v1::HistoryRequest {
+        to_us: since.as_micros(),
+        ..world.question()
+    };
+    assert_eq!(ask(&world.rig, old).await, Err(Code::OutOfRange));
+    let asked = v1::CoverageRequest {
+        patient: world.patient.reveal().into(),
+        kinds: Vec::new(),
+        from_us: world.from.as_micros(),
+        to_us: world.rig.clock.now().as_micros(),
+    };
+    let path = "/vitaltwin.v1.HistoryService/Coverage";
+    let (code, bytes) = world
+        .rig
+        .call(path, &asked, Wire::Native, Some(world.rig.operator()), &[])
+        .await;
+    assert_eq!(code, Code::Ok);
+    let answer = v1::CoverageResponse::decode(&bytes[5..]).expect("an answer");
+    let mut classes = answer.lines.iter().flat_map(|line| &line.stretches);
+    assert!(classes.any(|one| one.class() == v1::CoverageClass::Removed));
+    assert!(
+        !answer
+            .lines
+            .iter()
+            .flat_map(|line| &line.stretches)
+            .any(|one| {
+                one.class() == v1::CoverageClass::Measured && one.from_us < since.as_micros()
+            })
+    );
 }
 
 #[tokio::test]

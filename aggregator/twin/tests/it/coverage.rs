@@ -5,7 +5,9 @@ use twin::event::{Assigned, Gap, Heartbeat, Link};
 use twin::{Event, Twin};
 use vitals::{Absence, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId};
 
-use super::support::{OXIMETER, STRAP, World, absent, at, batch, pulse, reading, report, seconds};
+use super::support::{
+    OXIMETER, STRAP, STREAM, World, absent, at, batch, pulse, reading, report, seconds,
+};
 
 /// A gateway that ran since `awake` and has nothing older than `complete` left.
 fn beat(world: &mut World, known: i64, awake: i64, complete: i64) {
@@ -121,6 +123,35 @@ fn a_day_with_everything_in_it() {
         .iter()
         .find(|one| one.class == Class::Dropped);
     assert_eq!(dropped.map(|one| one.readings), Some(99));
+}
+
+#[test]
+fn what_the_centre_lost_of_what_it_had_is_lost_where_nothing_else_is_known() {
+    let mut world = World::new();
+    world.live(pulses(0..=600));
+    world.live(pulses(720..=1200));
+    beat(&mut world, 1200, 0, 1200);
+    let damaged = Event::Damaged(twin::event::Damaged {
+        stream: STREAM,
+        from: at(540),
+        to: at(780),
+        readings: 119,
+        exact: true,
+    });
+    world.event(1201, damaged);
+    let told = story(&world.twin, Kind::HeartRate, (0, 1200), 1201);
+    assert_eq!(
+        told,
+        [
+            (0, 600, Class::Measured),
+            (600, 720, Class::Lost),
+            (720, 1200, Class::Measured)
+        ]
+    );
+    let line = together(&world.twin, Kind::HeartRate, (0, 1200), 1201);
+    assert_eq!(line.stretches[1].readings, 119);
+    assert_eq!(world.twin.counters().declared_lost, 119);
+    assert_eq!(world.twin.counters().losses_of_unknown_size, 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use twin::Condition;
 use twin::care::Act;
-use twin::event::{Assigned, Batch, Gap, Heartbeat, Link, LocalAlert};
+use twin::event::{Assigned, Batch, Damaged, Gap, Heartbeat, Link, LocalAlert};
 use twin::facts::{Fact, FactKind};
 use twin::{Effect, Event, Twin, step};
 use vitals::{
@@ -236,6 +236,13 @@ fn any_event() -> impl Strategy<Value = Event> {
             Event::Facts { by: "x".into(), record, retract: vec![gone.to_string()] }
         }),
         1 => (0i64..4000).prop_map(|since| Event::Restored { since: at(since) }),
+        1 => (0i64..4000, 0i64..500).prop_map(|(from, length)| Event::Damaged(Damaged {
+            stream: StreamId([1; 16]),
+            from: at(from),
+            to: at(from + length),
+            readings: length.unsigned_abs(),
+            exact: length % 2 == 0,
+        })),
         1 => Just(Event::GatewayRevoked { gateway: GatewayId::parse("gw-1").expect("valid") }),
         1 => (0u8..3).prop_map(|stream| Event::StreamFrozen { stream: StreamId([stream; 16]) }),
         2 => Just(Event::Tick),

@@ -11,7 +11,7 @@ use vitals::{Kind, Quality, Reading, Span, Time, Wave, Waveform};
 
 use crate::shared::electric::{self, Match};
 use crate::shared::{Chance, recorded, recordings};
-use crate::support::{STRAP, World, at, batch, reading, report};
+use crate::support::{STRAP, STREAM, World, at, batch, reading, report};
 
 /// A block of microvolts that begins `micros` after the zero of the test.
 fn block(sequence: u64, micros: f64, rate: f64, microvolts: &[f64]) -> Waveform {
@@ -323,6 +323,35 @@ fn fibrillation_in_an_electrocardiogram_raises_the_alert() {
     let before = world.twin.ecg_counts()[0].2.beats;
     world.tick(140);
     assert!(world.twin.ecg_counts()[0].2.beats > before);
+}
+
+/// A block that reaches from what another person wore into what the patient did is left out whole.
+#[test]
+fn beats_of_another_person_are_found_in_no_block_that_is_theirs_in_part() {
+    let with = |voids: &[(f64, f64)]| {
+        let mut world = World::new();
+        for (from, to) in voids {
+            let time = |seconds: f64| at(0) + Span::from_micros((seconds * 1e6) as i64);
+            world.event(
+                1,
+                Event::Voided(twin::event::Void {
+                    stream: STREAM,
+                    source: STRAP,
+                    from: time(*from),
+                    to: time(*to),
+                }),
+            );
+        }
+        for (second, block) in (2..).zip(fibrillating(40.0)) {
+            beats_of(&mut world, at(second), vec![block]);
+        }
+        let counters = world.twin.counters();
+        (counters.blocks_applied, counters.blocks_quarantined)
+    };
+    assert_eq!(with(&[]), (40, 0), "control");
+    assert_eq!(with(&[(10.0, 12.0)]), (38, 2), "to the sample");
+    assert_eq!(with(&[(10.5, 12.0)]), (38, 2), "it begins before");
+    assert_eq!(with(&[(10.0, 11.5)]), (38, 2), "it ends after");
 }
 
 /// A heart that beats steadily, so many times a minute.

@@ -301,6 +301,7 @@ export const de: Texts = {
       forgotten: "Zu lange her",
       withheld: "Vom Patienten angehalten",
       unassigned: "Kein Sensor",
+      removed: "Nicht mehr aufbewahrt",
     },
     share: (name, percent) => `${name} ${percent}`,
     little: (percent) => `unter ${percent}`,

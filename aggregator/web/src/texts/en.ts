@@ -290,6 +290,7 @@ export const en = {
       forgotten: "Too long ago",
       withheld: "Paused by the patient",
       unassigned: "No sensor",
+      removed: "No longer kept",
     },
     share: (name: string, percent: string) => `${name} ${percent}`,
     little: (percent: string) => `under ${percent}`,

@@ -20,6 +20,7 @@ const TEXTURES: Partial<Record<CoverageClass, string>> = {
   lost: "M0,1.5 h6 M0,4.5 h6",
   "out-of-range": "M1.5,3 h0.01 M4.5,0.5 h0.01 M4.5,5.5 h0.01",
   withheld: "M0,3 h6",
+  removed: "M1,1 l4,4",
 };
 
 let strips = 0;
