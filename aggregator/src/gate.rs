@@ -41,6 +41,8 @@ pub enum Role {
     Person(Person),
     /// A telemedicine platform's certificate.
     Platform(String),
+    /// A patient, at their own page.
+    Patient(PatientId),
 }
 
 /// Somebody who works here, as of now.
@@ -102,6 +104,8 @@ impl Actor {
             Role::Operator(name) => format!("operator {name}"),
             Role::Person(person) => person.name.clone(),
             Role::Platform(name) => format!("platform {name}"),
+            // What they do is about themselves: the entry names whom.
+            Role::Patient(_) => "patient".into(),
         }
     }
 }
@@ -122,6 +126,10 @@ pub enum Kind {
     Duty,
     /// What bends rules for one patient: limits of their own, an oxygen target.
     Prescription,
+    /// What a patient tells of themselves.
+    Report,
+    /// Whether a patient's devices may be read.
+    Will,
     /// Who the patients are: display names and assignments.
     Directory,
     /// Who works here, who belongs to which team, and whom it looks after.
@@ -141,13 +149,15 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Twin,
         Self::Alert,
         Self::History,
         Self::Acknowledgement,
         Self::Duty,
         Self::Prescription,
+        Self::Report,
+        Self::Will,
         Self::Directory,
         Self::Teams,
         Self::Administration,
@@ -258,9 +268,11 @@ pub fn decide(
     if !fits(kind, purpose) {
         return Decision::Deny(Reason::WrongPurpose);
     }
-    if let (Some(wards), Some(patient)) = (wards(&actor.role), patient)
-        && !wards.iter().any(|ward| ward.contains(patient))
-    {
+    let theirs = |patient: &PatientId| match &actor.role {
+        Role::Patient(own) => own == patient,
+        role => wards(role).is_none_or(|all| all.iter().any(|ward| ward.contains(patient))),
+    };
+    if patient.is_some_and(|patient| !theirs(patient)) {
         return Decision::Deny(Reason::NotTheirs);
     }
     Decision::Allow
@@ -275,7 +287,11 @@ const fn wards(role: &Role) -> Option<&Vec<Arc<BTreeSet<PatientId>>>> {
                 Some(&person.wards)
             }
         },
-        Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Platform(_) => None,
+        Role::Anonymous
+        | Role::Gateway(_)
+        | Role::Operator(_)
+        | Role::Platform(_)
+        | Role::Patient(_) => None,
     }
 }
 
@@ -283,10 +299,10 @@ const fn wards(role: &Role) -> Option<&Vec<Arc<BTreeSet<PatientId>>>> {
 /// opened under one mark must not go on, nor be resumed, under another: it would lack those who came.
 #[must_use]
 pub fn scope(actor: &Actor) -> Option<[u8; 8]> {
-    let patients: BTreeSet<&PatientId> = wards(&actor.role)?
-        .iter()
-        .flat_map(|ward| ward.iter())
-        .collect();
+    let patients: BTreeSet<&PatientId> = match &actor.role {
+        Role::Patient(own) => [own].into(),
+        role => wards(role)?.iter().flat_map(|ward| ward.iter()).collect(),
+    };
     let mut hash = Sha256::default();
     for patient in patients {
         hash.update(patient.reveal().as_bytes());
@@ -310,6 +326,16 @@ const fn role_includes(role: &Role, kind: Kind) -> bool {
                 Kind::Twin | Kind::Alert | Kind::History | Kind::Acknowledgement
             )
         }
+        Role::Patient(_) => matches!(
+            kind,
+            Kind::Twin
+                | Kind::Alert
+                | Kind::History
+                | Kind::Report
+                | Kind::Will
+                | Kind::Directory
+                | Kind::Page
+        ),
     }
 }
 
@@ -319,14 +345,14 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
             role,
             StaffRole::Viewer | StaffRole::Nurse | StaffRole::Doctor | StaffRole::Supervisor
         ),
-        Kind::Acknowledgement | Kind::Duty => matches!(
+        Kind::Acknowledgement | Kind::Duty | Kind::Report => matches!(
             role,
             StaffRole::Nurse | StaffRole::Doctor | StaffRole::Supervisor
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
         Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
         Kind::Teams => matches!(role, StaffRole::Supervisor | StaffRole::Administrator),
-        Kind::Administration => matches!(role, StaffRole::Administrator),
+        Kind::Administration | Kind::Will => matches!(role, StaffRole::Administrator),
         Kind::Uplink | Kind::Enrolment | Kind::Contract => false,
     }
 }
@@ -349,6 +375,8 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Acknowledgement
         | Kind::Duty
         | Kind::Prescription
+        | Kind::Report
+        | Kind::Will
         | Kind::Directory => Purpose::Care,
         Kind::Teams
         | Kind::Administration
@@ -385,6 +413,7 @@ mod tests {
             person(StaffRole::Doctor, &["p-1"]),
             person(StaffRole::Supervisor, &[]),
             person(StaffRole::Administrator, &[]),
+            Role::Patient(id("p-1")),
         ]
     }
 
@@ -404,47 +433,29 @@ mod tests {
     /// The whole table, written out: a change of rights is a change of this text.
     #[test]
     fn table() {
-        //    anonymous gateway operator platform | nobody viewer nurse doctor supervisor administrator
+        // Anonymous, gateway, operator, platform; nobody, viewer, nurse, doctor, supervisor, administrator; patient.
+        // `!`: not signed in, `-`: no, `x`: yes.
         let expected = [
-            (Kind::Twin, "--  no  yes  yes  no  yes  yes  yes  yes  no"),
-            (Kind::Alert, "--  no  yes  yes  no  yes  yes  yes  yes  no"),
-            (
-                Kind::History,
-                "--  no  yes  yes  no  yes  yes  yes  yes  no",
-            ),
-            (
-                Kind::Acknowledgement,
-                "--  no  yes  yes  no  no  yes  yes  yes  no",
-            ),
-            (Kind::Duty, "--  no  yes  no  no  no  yes  yes  yes  no"),
-            (
-                Kind::Prescription,
-                "--  no  yes  no  no  no  no  yes  yes  no",
-            ),
-            (
-                Kind::Directory,
-                "--  no  yes  no  no  yes  yes  yes  yes  yes",
-            ),
-            (Kind::Teams, "--  no  yes  no  no  no  no  no  yes  yes"),
-            (
-                Kind::Administration,
-                "--  no  yes  no  no  no  no  no  no  yes",
-            ),
-            (Kind::Uplink, "--  yes  no  no  no  no  no  no  no  no"),
-            (
-                Kind::Enrolment,
-                "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
-            ),
-            (
-                Kind::Contract,
-                "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
-            ),
-            (Kind::Page, "--  no  yes  no  no  yes  yes  yes  yes  yes"),
+            (Kind::Twin, "!-xx -xxxx- x"),
+            (Kind::Alert, "!-xx -xxxx- x"),
+            (Kind::History, "!-xx -xxxx- x"),
+            (Kind::Acknowledgement, "!-xx --xxx- -"),
+            (Kind::Duty, "!-x- --xxx- -"),
+            (Kind::Prescription, "!-x- ---xx- -"),
+            (Kind::Report, "!-x- --xxx- x"),
+            (Kind::Will, "!-x- -----x x"),
+            (Kind::Directory, "!-x- -xxxxx x"),
+            (Kind::Teams, "!-x- ----xx -"),
+            (Kind::Administration, "!-x- -----x -"),
+            (Kind::Uplink, "!x-- ------ -"),
+            (Kind::Enrolment, "xxxx xxxxxx x"),
+            (Kind::Contract, "xxxx xxxxxx x"),
+            (Kind::Page, "!-x- -xxxxx x"),
         ];
         assert_eq!(expected.map(|(kind, _)| kind), Kind::ALL);
         let patient = PatientId::parse("p-1");
         for (kind, row) in expected {
-            let got: Vec<&str> = roles()
+            let got: String = roles()
                 .into_iter()
                 .map(|role| {
                     let purpose = purpose_of(kind);
@@ -456,13 +467,13 @@ mod tests {
                         purpose,
                         NOW,
                     ) {
-                        Decision::Allow => "yes",
-                        Decision::Deny(Reason::NotSignedIn) => "--",
-                        Decision::Deny(_) => "no",
+                        Decision::Allow => 'x',
+                        Decision::Deny(Reason::NotSignedIn) => '!',
+                        Decision::Deny(_) => '-',
                     }
                 })
                 .collect();
-            assert_eq!(got.join("  "), row, "{kind:?}");
+            assert_eq!(got, row.replace(' ', ""), "{kind:?}");
         }
     }
 
@@ -572,7 +583,10 @@ mod tests {
                     )
                 };
                 assert_eq!(ask(&other), ask(&absent), "{role:?} {kind:?}");
-                let is_limited = matches!(&role, Role::Person(of) if limited.contains(&of.role));
+                let is_limited = match &role {
+                    Role::Person(of) => limited.contains(&of.role),
+                    other => matches!(other, Role::Patient(_)),
+                };
                 let public = matches!(kind, Kind::Enrolment | Kind::Contract);
                 if is_limited && !public && ask(&own) == Decision::Allow {
                     assert_eq!(

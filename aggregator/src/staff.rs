@@ -4,6 +4,7 @@
 //! platform's or a gateway's in the log. Must not know: what a role may do, who has it.
 
 use proto::v1::StaffRole;
+use vitals::PatientId;
 
 /// Longest name of a person or team, characters.
 const NAME: usize = 80;
@@ -63,6 +64,20 @@ pub fn name(text: &str) -> Option<String> {
     fit.then_some(name)
 }
 
+/// Whose session it is, where a patient signed in to their own page: no person has such a name.
+#[must_use]
+pub fn patient_name(patient: &PatientId) -> String {
+    format!("{PATIENT}{}", patient.reveal())
+}
+
+/// The patient of such a name; `None`: it is a person's.
+#[must_use]
+pub fn patient_of(name: &str) -> Option<PatientId> {
+    PatientId::parse(name.strip_prefix(PATIENT)?)
+}
+
+const PATIENT: &str = "patient ";
+
 /// Two names that people would take for one.
 #[must_use]
 pub fn alike(a: &str, b: &str) -> bool {
@@ -103,6 +118,10 @@ mod tests {
             "control"
         );
         assert_eq!(name(&"x".repeat(NAME + 1)), None);
+        let patient = PatientId::parse("p-1").expect("a patient id");
+        let called = patient_name(&patient);
+        assert_eq!((patient_of(&called), name(&called)), (Some(patient), None));
+        assert_eq!(patient_of("Ann"), None);
         assert!(alike("ANN", "Ann") && !alike("Ann", "Anna"));
     }
 }

@@ -100,6 +100,8 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   const byId = new Map(people.map((of) => [of.id, of]));
   const alerts = new Map();
   let position = 1000n;
+  /** As `vitaltwin.v1.Collection` numbers it: given. */
+  let sharing = 1;
   const watchers = { twins: new Set(), alerts: new Set() };
 
   function raise(of, what, agoUs = 0n, more = {}) {
@@ -217,7 +219,11 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   };
 
   const calls = {
-    "OperatorService/ListPatients": () => ({ patients: people.map((of) => ({ patient: of.id, displayName: of.name, testData })) }),
+    "OperatorService/ListPatients": () => ({ patients: people.map((of) => ({ patient: of.id, displayName: of.name, testData, collection: sharing, collectionSinceUs: nowUs(), teams: ["Ward <b>3</b>"] })) }),
+    "OperatorService/SetCollection": ({ collection }) => {
+      sharing = collection;
+      return { collection, sinceUs: nowUs() };
+    },
     "AlertService/List": () => ({ alerts: [...alerts.values()].slice(0, 200) }),
     "AlertService/Acknowledge": ({ alert, note }) => {
       const found = find(alert);
@@ -335,14 +341,14 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     }
   }
 
-  /** What the session says of a locked screen; empty: it is open. */
-  let locked = {};
+  /** What the session says besides: of a locked screen, or of another role. */
+  let more = {};
   const server = createServer((request, answer) => {
     const path = new URL(request.url, "http://x").pathname;
     if (path.startsWith("/vitaltwin.v1.")) return void answerCall(request, answer);
     if (path === "/session") {
       answer.writeHead(200, { ...SECURITY, "content-type": "application/json" });
-      return answer.end(JSON.stringify({ person: "Night nurse", now_us: Number(nowUs()), rate: 1, test_clock: "", ca_fingerprint: "made up", test_data: testData, ...locked }));
+      return answer.end(JSON.stringify({ person: "Night nurse", now_us: Number(nowUs()), rate: 1, test_clock: "", ca_fingerprint: "made up", test_data: testData, ...more }));
     }
     const file = path === "/" ? "index.html" : path.slice(1);
     try {
@@ -374,7 +380,15 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   return {
     /** The screen locks while so many alerts ring, of each priority; null: it is open again. */
     lock(ringing) {
-      locked = ringing === null ? {} : { locked: true, ringing };
+      more = ringing === null ? {} : { locked: true, ringing };
+    },
+    /** Whoever is signed in has this role. */
+    as(role) {
+      more = { role };
+    },
+    /** What was asked for about the sharing of a patient's data. */
+    get sharing() {
+      return sharing;
     },
     url: `http://127.0.0.1:${server.address().port}`,
     people,

@@ -8,7 +8,7 @@
 //
 // Exit 0 if everything held, 1 with a sentence about what did not. Prints what it measured; nothing hangs on a time.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startCentre } from "./centre.mjs";
 import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
@@ -393,6 +393,57 @@ async function night(browser) {
   }
 }
 
+/** A patient's own page: large and plain, without alarms; sharing paused and resumed, a symptom told, everything taken home. */
+async function home(browser) {
+  const centre = await startCentre({ patients: 1, share: 0 });
+  centre.as("patient");
+  try {
+    const context = await browser.newContext({ viewport: SIZES[0], colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
+    await context.addInitScript(() => (window.marks = []));
+    await listen(context, complaints);
+    const page = await context.newPage();
+    await page.goto(centre.url);
+    await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
+    await page.getByText(/usual for you/).nth(2).waitFor({ timeout: SOON });
+    await page.getByText("Ward <b>3</b>").waitFor({ timeout: SOON });
+    ensure((await page.locator(".nav:not([hidden]), .counts:not([hidden]), .row, .alert-card").count()) === 0, "a patient sees the team's screen");
+    ensure((await page.getByText(/does not call for help/).count()) > 0, "the page does not say that it calls nobody");
+    await page.goto(`${centre.url}/#/alerts`);
+    await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
+    await survey(page, "home");
+    const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
+    await press("Pause sharing");
+    await survey(page, "home-pause", BOTH);
+    await answer(page, {}, "Pause sharing");
+    await page.getByText(/^Sharing is paused since/).waitFor({ timeout: SOON });
+    ensure(centre.sharing === 2, `the centre was asked for ${centre.sharing}`);
+    await press("Share again");
+    await answer(page, {}, "Share again");
+    await page.getByText("These teams look after you").waitFor({ timeout: SOON });
+    ensure(centre.sharing === 1, `the centre was asked for ${centre.sharing}`);
+    await press("Tell how I feel");
+    await dialog(page).getByLabel("What is it?").selectOption({ label: "Dizziness" });
+    await dialog(page).getByLabel("How strong is it?").selectOption("7");
+    await dialog(page).getByLabel("Breathlessness these days (mMRC scale)").selectOption("2");
+    await survey(page, "home-tell", BOTH);
+    await answer(page, { "In your own words": ALL }, "Send");
+    await page.getByText("It is written down. Thank you.").first().waitFor({ timeout: SOON });
+    const told = centre.people[0].facts.map(({ kind, label, value, text }) => [kind, label, value, text]);
+    ensure(told.some(([kind, label, value, text]) => kind === 6 && label === "Dizziness" && value === 7 && text === ALL.trim()), `the centre was told ${JSON.stringify(told)}`);
+    ensure(told.some(([kind, label, value]) => kind === 6 && label === "mMRC dyspnoea scale" && value === 2), `the answer was told as ${JSON.stringify(told)}`);
+    const [file] = await Promise.all([page.waitForEvent("download", { timeout: SOON }), press("Download my data")]);
+    const lines = readFileSync(await file.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
+    const marks = await page.evaluate(() => window.marks);
+    ensure(marks.length === 0, `what people wrote ran: ${marks}`);
+    ensure((await page.evaluate(() => document.documentElement.dataset.bursts)) === undefined, "a patient's page sounds an alarm");
+    await check(page, "home", complaints);
+    await context.close();
+  } finally {
+    centre.stop();
+  }
+}
+
 /** Thousands of patients, each with new values every second: what the browser does meanwhile. */
 async function thousands(browser) {
   const patients = Number(PATIENTS);
@@ -485,6 +536,8 @@ async function main() {
     if (NEGATIVE) await negative(browser);
     else {
       await night(browser);
+      await home(browser);
+      tell("a patient's own page: plain words, pause, a symptom, all data");
       await thousands(browser);
     }
   } catch (error) {

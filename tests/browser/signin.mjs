@@ -1,9 +1,10 @@
 // Signing in, in a real headless Chromium with a virtual authenticator, before the real centre: a nurse of one team makes
 // a passkey, locks the screen, opens it again, and ends a session elsewhere; a copied passkey is refused.
 //
-//   PAGE=https://localhost:... SIGN_IN=https://.../sign-in?code=... OTHER=p-... SHOTS=folder node signin.mjs
+//   PAGE=https://localhost:... SIGN_IN=https://.../sign-in?code=... OTHER=p-... PATIENT_LINK=https://... node signin.mjs
 //
 //   OTHER       a patient of no team of hers
+//   PATIENT_LINK  a link to the own page of her patient
 //   CHROMIUM    the browser (/usr/bin/chromium)
 //
 // Exit 0 if everything held, 1 with a sentence about what did not.
@@ -12,7 +13,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
 
-const { PAGE = "", SIGN_IN = "", OTHER = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
+const { PAGE = "", SIGN_IN = "", OTHER = "", PATIENT_LINK = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
 const LABEL = '"><img src=x onerror="window.marks.push(1)"> my phone';
 const BOTH = [
   [SIZES[0], "light"],
@@ -39,8 +40,8 @@ const atWork = (page) => until(page, "the worklist does not come", SOON, () => d
 const dialog = (page) => page.getByRole("dialog");
 
 async function fromMenu(page, label) {
-  await page.locator(".connection summary").click();
-  await page.getByRole("button", { name: label, exact: true }).click();
+  await page.locator(".connection summary").press("Enter");
+  await page.getByRole("button", { name: label, exact: true }).press("Enter");
 }
 
 /** What the contract says to this browser's cookie: the gRPC status, and whether there were data. */
@@ -58,6 +59,36 @@ function ask(page, method, bytes) {
 
 /** A message whose first field is this text. */
 const named = (text) => [10, text.length, ...new TextEncoder().encode(text)];
+
+/** The patient's own page: themselves, nobody else, and a pause that is theirs alone. */
+async function patient(browser) {
+  const { page } = await open(browser);
+  await page.goto(PATIENT_LINK);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
+  await page.getByText("Hello Own Patient").waitFor({ timeout: SOON });
+  await page.getByText("Ward", { exact: true }).waitFor({ timeout: SOON });
+  for (const [method, body] of [
+    ["TwinService/Get", named(OTHER)],
+    ["ContextService/Get", named(OTHER)],
+    // Collection 2: a pause.
+    ["OperatorService/SetCollection", [...named(OTHER), 16, 2]],
+    ["OperatorService/ListTeams", []],
+    ["AlertService/Acknowledge", named("x")],
+  ]) {
+    const refused = await ask(page, method, body);
+    ensure(refused.status === "7", `a patient asks for ${method}: ${JSON.stringify(refused)}`);
+  }
+  const listed = await ask(page, "OperatorService/ListPatients", []);
+  ensure(listed.status === "0" && !listed.text.includes(OTHER), "a patient learns of another");
+  await page.getByRole("button", { name: "Pause sharing", exact: true }).press("Enter");
+  await dialog(page).getByRole("button", { name: "Pause sharing", exact: true }).press("Enter");
+  await page.getByText(/^Sharing is paused since/).waitFor({ timeout: SOON });
+  await page.getByRole("button", { name: "Tell how I feel", exact: true }).press("Enter");
+  await dialog(page).getByRole("button", { name: "Send", exact: true }).press("Enter");
+  await page.getByText("It is written down. Thank you.").first().waitFor({ timeout: SOON });
+  await survey(page, "home-real", BOTH);
+}
 
 async function main() {
   if (SHOTS !== "") mkdirSync(SHOTS, { recursive: true });
@@ -122,11 +153,16 @@ async function main() {
     await passkeyButton(other.page).click();
     await atWork(other.page);
     await fromMenu(page, "My sign-ins and passkeys");
-    await dialog(page).getByRole("button", { name: /^End/ }).first().click();
-    await until(page, "the session is still listed", SOON, () => document.querySelectorAll("dialog[open] .own-entry button").length < 2);
+    const ends = dialog(page).getByRole("button", { name: /^End/ });
+    const listed = await ends.count();
+    ensure(listed > 0, "the other session is not listed");
+    await ends.first().press("Enter");
+    await until(page, "the session is still listed", SOON, (n) => document.querySelectorAll("dialog[open] .own-sessions button").length < n, listed);
     const at = performance.now();
     await other.page.getByRole("heading", { level: 1, name: "You are not signed in" }).waitFor({ timeout: SOON });
     console.log(`an ended session's page was empty after ${Math.round(performance.now() - at)} ms`);
+
+    await patient(browser);
 
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);

@@ -95,16 +95,16 @@ async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_
     Ok(())
 }
 
-/// A one-time link for somebody who was added.
-fn link(centre: &Centre, person: &str) -> Result<String> {
-    let said = centre.cli(&["sign-in", person])?;
+/// A one-time link for somebody who was added, or a patient.
+fn link(centre: &Centre, whom: &[&str]) -> Result<String> {
+    let said = centre.cli(&[&["sign-in"], whom].concat())?;
     let mut words = said.split_whitespace();
     let link = words.find(|word| word.starts_with("https://"));
     Ok(link.context("a link")?.to_owned())
 }
 
-/// Two patients, and a nurse who looks after one of them: link, passkey, lock, a copied passkey, another session ended; then
-/// her phone is lost.
+/// Two patients, and a nurse who looks after one of them: link, passkey, lock, a copied passkey, another session ended; her
+/// patient pauses at a page of their own; then her phone is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone() -> Result<()> {
     if browser_is_absent() {
@@ -126,8 +126,9 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     let output = Command::new("node")
         .arg(root().join("tests/browser/signin.mjs"))
         .env("PAGE", centre.ready()?.page.trim_end_matches('/'))
-        .env("SIGN_IN", link(&centre, "Nina")?)
+        .env("SIGN_IN", link(&centre, &["Nina"])?)
         .env("OTHER", &other)
+        .env("PATIENT_LINK", link(&centre, &["--patient", &own])?)
         .env("SHOTS", shots()?)
         .output()
         .context("running node")?;
@@ -146,10 +147,18 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     let teams = json(&["team", "list", "--json"])?;
     let expected = serde_json::json!([{"name": "Ward", "people": ["Nina"], "patients": [own]}]);
     ensure!(teams == expected, "{teams}");
-    let sessions = json(&["session", "list", "--json"])?;
+    let patients = json(&["patient", "list", "--json"])?;
+    let paused = patients.as_array().context("a list")?.iter();
+    let paused: Vec<_> = paused
+        .filter(|of| of["collection"] == "paused")
+        .map(|of| &of["patient"])
+        .collect();
+    ensure!(paused == [own.as_str()], "{patients}");
+    let of_nina = ["session", "list", "--json", "--person", "Nina"];
+    let sessions = json(&of_nina)?;
     ensure!(sessions[0]["how"] == "passkey", "{sessions}");
     centre.cli(&["person", "reset", "Nina"])?;
-    let sessions = json(&["session", "list", "--json"])?;
+    let sessions = json(&of_nina)?;
     ensure!(sessions == serde_json::json!([]), "{sessions}");
     ensure!(json(&["person", "list", "--json"])?[0]["passkeys"] == 0);
     ensure!(
@@ -177,7 +186,7 @@ async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
         .cli(&["person", "add", "browser", "--role", "supervisor"])?;
     let shots = shots()?;
     let run = |mode: &[&str]| -> Result<()> {
-        let link = link(&world.centre, "browser")?;
+        let link = link(&world.centre, &["browser"])?;
         let output = Command::new("node")
             .arg(root().join("tests/browser/page.mjs"))
             .args(mode)

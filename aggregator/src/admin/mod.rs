@@ -28,6 +28,7 @@ use crate::ingest::{Room, Sessions};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::registry::Books;
 use crate::serve::signin::Listed;
+use crate::staff;
 use crate::vault::VaultError;
 
 pub use people::TeamChange;
@@ -247,6 +248,7 @@ impl Admin {
             collection: will.collection.into(),
             collection_since_us: will.since.as_micros(),
             key_generation: u32::try_from(keys).unwrap_or(u32::MAX),
+            teams: self.teams_of(patient),
         }
     }
 
@@ -434,12 +436,15 @@ impl Admin {
         Ok(())
     }
 
-    /// A one-time sign-in link, for somebody who was added.
+    /// A one-time sign-in link, for somebody who was added, or (`patient` not empty) to a patient's own page.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] for others, [`AdminError::Conflict`] when the centre is not running.
-    pub fn sign_in(&self, person: &str) -> Result<(String, String), AdminError> {
-        let person = self.person_named(&people::fit("person", person)?)?;
+    pub fn sign_in(&self, person: &str, patient: &str) -> Result<(String, String), AdminError> {
+        let person = match patient {
+            "" => self.person_named(&people::fit("person", person)?)?,
+            patient => staff::patient_name(&self.patient(patient)?),
+        };
         let link = self.parts.live.sign_in(&person).ok_or_else(|| {
             AdminError::Conflict(
                 "nobody can sign in while the centre is not running: start it first".into(),

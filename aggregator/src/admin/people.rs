@@ -104,7 +104,7 @@ impl Admin {
     /// [`AdminError`].
     pub async fn reset_person(&self, name: &str) -> Result<v1::ResetPersonResponse, AdminError> {
         let _one = self.one_at_a_time.lock().await;
-        let person = self.person_named(name)?;
+        let person = self.signs_in(name)?;
         let ids: Vec<Vec<u8>> = {
             let registry = self.parts.books.registry();
             let theirs = registry.passkeys_of(&person);
@@ -132,7 +132,7 @@ impl Admin {
     pub fn sessions(&self, person: &str) -> Result<Vec<v1::Session>, AdminError> {
         let person = match person {
             "" => None,
-            name => Some(self.person_named(name)?),
+            name => Some(self.signs_in(name)?),
         };
         let sessions = self.parts.live.sessions(person.as_deref()).into_iter();
         let one = |of: Listed| v1::Session {
@@ -161,7 +161,7 @@ impl Admin {
         }
         let person = match person {
             "" => None,
-            name => Some(self.person_named(name)?),
+            name => Some(self.signs_in(name)?),
         };
         let id = Some(id).filter(|id| !id.is_empty());
         let ended = self.parts.live.end_sessions(id, person.as_deref());
@@ -278,6 +278,23 @@ impl Admin {
             people,
             patients,
         }
+    }
+
+    /// Who signs in under this name: a person, or, as "patient ID", a patient.
+    fn signs_in(&self, name: &str) -> Result<String, AdminError> {
+        match staff::patient_of(name) {
+            Some(patient) => Ok(staff::patient_name(&self.patient(patient.reveal())?)),
+            None => self.person_named(name),
+        }
+    }
+
+    /// Which teams look after a patient.
+    pub(super) fn teams_of(&self, patient: &PatientId) -> Vec<String> {
+        let registry = self.parts.books.registry();
+        let teams = registry
+            .teams()
+            .filter(|(_, team)| team.patients.contains(patient));
+        teams.map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The name of somebody who was added and not revoked, as they are called.

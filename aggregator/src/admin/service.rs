@@ -9,21 +9,22 @@ use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AddPatientRequest, AddPersonRequest, AssignRequest, AssignResponse, CentreStatus,
-    ChangeTeamRequest, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest,
-    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest,
-    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
-    ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListSessionsRequest,
-    ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse,
-    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
-    RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, SetCollectionResponse,
-    SetRoleRequest, StatusRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
+    ChangeTeamRequest, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
+    CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
+    EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
+    ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse,
+    ListSessionsRequest, ListSessionsResponse, ListTeamsRequest, ListTeamsResponse,
+    ListVoidsRequest, ListVoidsResponse, Patient, Person, ResetPersonRequest, ResetPersonResponse,
+    RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
+    RevokeGatewayResponse, RevokePersonRequest, RotateKeyRequest, RotateKeyResponse,
+    SetCollectionRequest, SetCollectionResponse, SetRoleRequest, StatusRequest, Team,
+    VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
 
 use super::{Admin, AdminError, Misattributed};
-use crate::gate::Kind;
+use crate::gate::{self, Kind};
 use crate::ingest::Ingest;
 use crate::serve::access::{Access, Caller};
 use crate::serve::error;
@@ -153,7 +154,20 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<SetCollectionRequest>,
     ) -> Result<Response<SetCollectionResponse>, Status> {
+        let caller = caller(&request)?.clone();
         let request = request.into_inner();
+        let named = PatientId::parse(&request.patient);
+        let named = named.ok_or_else(|| error::not_found("patient"))?;
+        self.access
+            .check(&caller, Some(&named), Kind::Will)
+            .map_err(error::denied)?;
+        let by_patient = matches!(self.access.actor(&caller).role, gate::Role::Patient(_));
+        if by_patient && (request.collection() == Collection::Withdrawn || request.erase_unsent) {
+            // What it means for their care is talked over first.
+            return Err(Status::permission_denied(
+                "a pause is yours to begin and end here; to withdraw for good, ask those who look after you",
+            ));
+        }
         let (collection, erase) = (request.collection(), request.erase_unsent);
         let set = self
             .admin
@@ -314,10 +328,9 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<CreateSignInRequest>,
     ) -> Result<Response<CreateSignInResponse>, Status> {
-        let (link, ca_fingerprint) = self
-            .admin
-            .sign_in(&request.into_inner().person)
-            .map_err(status_of)?;
+        let CreateSignInRequest { person, patient } = request.into_inner();
+        let made = self.admin.sign_in(&person, &patient);
+        let (link, ca_fingerprint) = made.map_err(status_of)?;
         Ok(Response::new(CreateSignInResponse {
             link,
             ca_fingerprint,

@@ -112,7 +112,7 @@ async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
         rig.admin.add_patient("a\u{7}b", true).await.err(),
         rig.admin.create_token(&long, 0).await.err(),
         rig.admin.create_token("x", u32::MAX).await.err(),
-        rig.admin.sign_in("").err(),
+        rig.admin.sign_in("", "").err(),
         rig.admin.revoke_certificate(Role::Gateway, "g").await.err(),
         rig.admin
             .revoke_certificate(Role::Platform, " ")
@@ -518,7 +518,7 @@ async fn people_are_added_once_and_what_makes_no_sense_is_refused() {
     let again = again.expect_err("the name is spent").to_string();
     assert!(again.contains("revoked"), "{again}");
     assert!(
-        admin.sign_in("Ann Lee").is_err(),
+        admin.sign_in("Ann Lee", "").is_err(),
         "no link for who was revoked"
     );
     assert!(admin.teams()[0].people.is_empty());

@@ -149,10 +149,7 @@ enum Command {
     #[command(subcommand)]
     Session(people::SessionCommand),
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
-    SignIn {
-        /// Who it is for: somebody of `person list`.
-        person: String,
-    },
+    SignIn(people::SignInArguments),
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
     /// beginning. Works beside a running centre, and on a copy of its directory on another machine.
     Rebuild(again::RebuildArguments),
@@ -375,7 +372,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Person(command) => runtime.block_on(people::person(command, dir, clock)),
         Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
         Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
-        Command::SignIn { person } => runtime.block_on(people::sign_in(&person, dir, clock)),
+        Command::SignIn(who) => runtime.block_on(people::sign_in(&who, dir, clock)),
         Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
         Command::Replay {

@@ -290,12 +290,18 @@ impl Office {
         }
     }
 
-    pub(super) async fn sign_in(&mut self, person: &str) -> Result<(String, String)> {
+    /// Of a person, or of the patient of this id where it is not empty.
+    pub(super) async fn sign_in(
+        &mut self,
+        person: &str,
+        patient: &str,
+    ) -> Result<(String, String)> {
         match self {
-            Self::Direct(admin, _) => Ok(admin.sign_in(person)?),
+            Self::Direct(admin, _) => Ok(admin.sign_in(person, patient)?),
             Self::Running(client) => {
                 let request = CreateSignInRequest {
                     person: person.into(),
+                    patient: patient.into(),
                 };
                 let made = client
                     .create_sign_in(request)

@@ -49,7 +49,7 @@ pub(super) enum PersonCommand {
     },
     /// Somebody's device is lost: their passkeys are worth nothing any more, and their sessions end.
     Reset {
-        /// Who.
+        /// Who; a patient as "patient ID".
         name: String,
     },
     /// Take everything back from somebody, for good: sessions and open streams end within two seconds.
@@ -59,11 +59,22 @@ pub(super) enum PersonCommand {
     },
 }
 
+/// Who is to sign in.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignInArguments {
+    /// Who it is for: somebody of `person list`.
+    #[arg(required_unless_present = "patient")]
+    person: Option<String>,
+    /// Instead of a person: this patient, to a page of their own, which shows them and nobody else.
+    #[arg(long, value_name = "PATIENT", conflicts_with = "person")]
+    patient: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
     /// Who is signed in, since when, and from where.
     List {
-        /// Of this person alone.
+        /// Of this person alone; a patient as "patient ID".
         #[arg(long, value_name = "NAME")]
         person: Option<String>,
         /// As JSON, with the field names of `Session` in proto/v1/operator.proto.
@@ -228,9 +239,11 @@ pub(super) async fn session(command: SessionCommand, dir: CentreDir, clock: Cloc
     print(&answer?)
 }
 
-pub(super) async fn sign_in(person: &str, dir: CentreDir, clock: Clock) -> Result<()> {
+pub(super) async fn sign_in(who: &SignInArguments, dir: CentreDir, clock: Clock) -> Result<()> {
     let mut office = Office::open(dir, clock).await?;
-    let signed = office.sign_in(person).await;
+    let person = who.person.as_deref().unwrap_or_default();
+    let patient = who.patient.as_deref().unwrap_or_default();
+    let signed = office.sign_in(person, patient).await;
     office.close().await;
     let (link, fingerprint) = signed?;
     print(&show::sign_in(&link, &fingerprint))

@@ -183,6 +183,7 @@ pub(super) fn patients_json(patients: &[Patient]) -> Value {
             "collection": collection(patient.collection()),
             "collection_since_us": patient.collection_since_us,
             "key_generation": patient.key_generation,
+            "teams": patient.teams,
             "assignments": patient.assignments.iter().map(|assignment| json!({
                 "gateway": assignment.gateway,
                 "stream": assignment.stream,

@@ -18,6 +18,7 @@ use super::attendance::Attendance;
 use super::signin::{SessionKey, SignIn};
 use crate::counters::Counters;
 use crate::gate::{self, Actor, Kind, Person, Reason, Role, Standing, Tenant};
+use crate::staff;
 
 /// How somebody proved who they are.
 #[derive(Clone, Debug)]
@@ -133,6 +134,15 @@ impl Access {
     /// Whoever the session is of; without any right once it was ended, or everything was taken back from its person.
     fn signed_in(&self, key: SessionKey) -> (Role, Standing) {
         let found = self.sign_in.standing(key).and_then(|(name, standing)| {
+            if let Some(patient) = staff::patient_of(&name) {
+                // Their own device has a lock of its own, and nobody works at it in passing.
+                let standing = Standing {
+                    locked: false,
+                    ..standing
+                };
+                let role = Role::Patient(patient);
+                return Some((role, standing));
+            }
             let (role, wards) = self.directory.person(&name)?;
             Some((Role::Person(Person { name, role, wards }), standing))
         });

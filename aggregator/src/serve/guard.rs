@@ -44,8 +44,10 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         }
         "/vitaltwin.v1.AlertService/SetOwner"
         | "/vitaltwin.v1.AlertService/Snooze"
-        | "/vitaltwin.v1.AlertService/EndSnooze"
-        | "/vitaltwin.v1.ContextService/Record" => Kind::Duty,
+        | "/vitaltwin.v1.AlertService/EndSnooze" => Kind::Duty,
+        // What each fact means is asked where it is known.
+        "/vitaltwin.v1.ContextService/Record" => Kind::Report,
+        "/vitaltwin.v1.OperatorService/SetCollection" => Kind::Will,
         "/vitaltwin.v1.HistoryService/Query"
         | "/vitaltwin.v1.HistoryService/Waveforms"
         | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,
@@ -59,7 +61,6 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/CreateToken"
         | "/vitaltwin.v1.OperatorService/RevokeGateway"
         | "/vitaltwin.v1.OperatorService/ConfigureGateway"
-        | "/vitaltwin.v1.OperatorService/SetCollection"
         | "/vitaltwin.v1.OperatorService/RotateKey"
         | "/vitaltwin.v1.OperatorService/VoidReadings"
         | "/vitaltwin.v1.OperatorService/RevokeCertificate"

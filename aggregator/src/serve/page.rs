@@ -262,7 +262,7 @@ async fn sign_in(
         Err(error) => {
             page.access.counters().refuse(Refused::SignIn);
             see_other(match error {
-                SignInError::Code | SignInError::Passkey => "/sign-in?error=code",
+                SignInError::Code => "/sign-in?error=code",
                 SignInError::TooMany => "/sign-in?error=many",
             })
         }
@@ -356,6 +356,7 @@ async fn session(
             Role::Person(person) => staff::role_name(person.role),
             // Whoever comes with a certificate may do at the page what operators may.
             Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Platform(_) => "",
+            Role::Patient(_) => "patient",
         },
         person: actor.name(),
         now_us: clock.now().as_micros(),

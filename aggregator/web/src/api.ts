@@ -7,8 +7,9 @@ import { AlertService, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { ContextService } from "./gen/v1/context_pb.ts";
 import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
+import { Collection } from "./gen/v1/uplink_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Alert, Coverage, HistorySlice, Kind, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
@@ -47,6 +48,25 @@ export async function names(): Promise<Map<string, string>> {
   } catch {
     return new Map();
   }
+}
+
+/** A patient's own record, at their own page. */
+export async function own(): Promise<OwnRecord> {
+  const { patients } = await operator.listPatients({}, { timeoutMs: CALL_LIMIT });
+  const [of] = patients;
+  if (!of) throw new Error("no patient");
+  const sharing = of.collection === Collection.PAUSED ? "paused" : of.collection === Collection.WITHDRAWN ? "withdrawn" : "given";
+  return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams };
+}
+
+/** Whether the devices are read, from now on. */
+export async function setSharing(patient: string, given: boolean): Promise<void> {
+  await operator.setCollection({ patient, collection: given ? Collection.GIVEN : Collection.PAUSED }, { timeoutMs: CALL_LIMIT });
+}
+
+/** Every reading that the centre keeps of a patient, as it comes. */
+export async function* readings(patient: string): AsyncIterable<HistorySlice> {
+  for await (const chunk of history.query({ patient, fromUs: 1n, toUs: us(Date.now()) + 86_400_000_000n }, {})) yield convert.historySlice(chunk);
 }
 
 export interface Watcher {

@@ -29,7 +29,7 @@ import type {
   WaveBlock,
 } from "./model.ts";
 
-const ROLES: readonly Role[] = ["viewer", "nurse", "doctor", "supervisor", "administrator"];
+const ROLES: readonly Role[] = ["viewer", "nurse", "doctor", "supervisor", "administrator", "patient"];
 
 function ms(us: bigint): number {
   return Number(us) / 1000;

@@ -4,7 +4,7 @@ import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
-import type { Alert, Coverage, Kind, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
 import { KEYS } from "./prefs.ts";
 import { announcements, health, mayAct, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
@@ -20,6 +20,7 @@ import { PatientView } from "./views/patient.ts";
 import { lock as lockSession } from "./account.ts";
 import { loudest } from "./sound.ts";
 import { askAccount } from "./views/account.ts";
+import { HomeView } from "./views/home.ts";
 import { LockedView } from "./views/locked.ts";
 import { NoPatientsView } from "./views/nopatients.ts";
 import { Shell } from "./views/shell.ts";
@@ -146,6 +147,18 @@ class Page implements App {
     return told(api.retractFact(patient, id));
   }
 
+  own(): Promise<OwnRecord> {
+    return told(api.own());
+  }
+
+  setSharing(patient: string, given: boolean): Promise<void> {
+    return told(api.setSharing(patient, given));
+  }
+
+  readings(patient: string): AsyncIterable<HistorySlice> {
+    return api.readings(patient);
+  }
+
   waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]> {
     return told(api.waveforms(patient, from, to, signal));
   }
@@ -168,8 +181,14 @@ class Page implements App {
     await this.#askSession();
   }
 
+  /** A patient's page is no alarm: those who look after them hear it. */
+  get #isHome(): boolean {
+    return this.state.session?.role === "patient";
+  }
+
   #ring(): void {
     const { session } = this.state;
+    if (this.#isHome) return;
     if (session?.locked === true) this.#ringer.ring(loudest(session.ringing));
     else this.#ringer.tick(this.state.alerts.values());
   }
@@ -276,8 +295,10 @@ class Page implements App {
     const before = this.state;
     this.state = reduce(before, this.#pending.splice(0));
     const news = announcements(before, this.state);
-    this.#shell.announce(news);
-    for (const { alert } of news) this.#ringer.news(alert.priority);
+    if (!this.#isHome) {
+      this.#shell.announce(news);
+      for (const { alert } of news) this.#ringer.news(alert.priority);
+    }
     this.#ring();
     this.#askNames();
     this.#draw();
@@ -298,7 +319,7 @@ class Page implements App {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || KEYS.get() === "off") return;
     const { target } = event;
     const writes = target instanceof HTMLElement && target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
-    if (writes || this.ask.isOpen || this.state.phase !== "signed-in" || this.#locked !== null) return;
+    if (writes || this.ask.isOpen || this.state.phase !== "signed-in" || this.#locked !== null || this.#isHome) return;
     const command = this.#keyboard.press(event.key, local());
     if (command === null) return;
     event.preventDefault();
@@ -376,7 +397,7 @@ class Page implements App {
     const signedIn = this.state.phase === "signed-in";
     const patient = this.#openPatient();
     const page = ROUTES[location.hash] ?? "worklist";
-    const route = !signedIn ? this.state.phase : this.#locked !== null ? "locked" : patient === null ? page : `patient ${patient}`;
+    const route = !signedIn ? this.state.phase : this.#locked !== null ? "locked" : this.#isHome ? "home" : patient === null ? page : `patient ${patient}`;
     if (route !== this.#route) this.#open(route, patient);
     this.#shell.update();
     this.#view?.update();
@@ -393,6 +414,7 @@ class Page implements App {
     if (this.state.phase === "starting") this.#view = null;
     else if (!signedIn) this.#view = this.#signedOut;
     else if (this.#locked !== null) this.#view = this.#locked;
+    else if (this.#isHome) this.#view = new HomeView(this);
     else if (this.state.session?.role === "administrator") this.#view = new NoPatientsView();
     else if (patient !== null) this.#view = new PatientView(this, patient);
     else if (route === "alerts") this.#view = new AlertsView(this);
@@ -400,8 +422,8 @@ class Page implements App {
     else if (route === "wall") this.#view = new WallView(this);
     else this.#view = new WorklistView(this);
     const locked = this.#locked !== null;
-    document.documentElement.dataset["page"] = patient === null || locked ? route : "patient";
-    this.#shell.show(patient === null ? route : "", signedIn && !locked, signedIn);
+    document.documentElement.dataset["page"] = patient === null || locked || this.#isHome ? route : "patient";
+    this.#shell.show(patient === null ? route : "", signedIn && !locked, signedIn && !this.#isHome, this.#isHome);
     fill(this.#shell.main, this.#view?.root ?? null);
     if (first || !this.#view) return;
     window.scrollTo(0, 0);

@@ -226,8 +226,19 @@ export interface Twin {
   readonly influences: readonly { readonly fact: string; readonly effect: string }[];
 }
 
+/** What a patient's own page knows of the patient besides the twin. */
+export interface OwnRecord {
+  readonly patient: string;
+  readonly name: string;
+  readonly sharing: "given" | "paused" | "withdrawn";
+  /** Since when it is so. */
+  readonly since: number;
+  /** Teams that look after them. */
+  readonly teams: readonly string[];
+}
+
 /** What somebody does here, as the centre calls it; empty: whatever an operator may. */
-export type Role = "viewer" | "nurse" | "doctor" | "supervisor" | "administrator" | "";
+export type Role = "viewer" | "nurse" | "doctor" | "supervisor" | "administrator" | "patient" | "";
 
 export interface Session {
   readonly person: string;

@@ -81,9 +81,13 @@ export function reduce(state: State, actions: readonly Action[]): State {
       const gone = [...(twins ?? state.twins).keys()].filter((id) => !seen.has(id));
       for (const id of gone) ownTwins().delete(id);
       if (gone.length > 0) {
-        // They may be another team's now: nothing of them stays.
+        // They may be another team's now: nothing of them stays but what still rings; the stream of alerts decides on that.
         const left = new Set(gone);
-        for (const [id, alert] of alerts ?? state.alerts) if (left.has(alert.patient)) ownAlerts().delete(id);
+        for (const [id, alert] of alerts ?? state.alerts) {
+          if (!left.has(alert.patient)) continue;
+          if (alert.state === "resolved") ownAlerts().delete(id);
+          else left.delete(alert.patient);
+        }
         const names = new Map([...next.names].filter(([id]) => !left.has(id)));
         next = { ...next, names, roster: next.roster + 1 };
       }
@@ -157,7 +161,7 @@ function forgetOldResolved(alerts: Map<string, Alert>): Map<string, Alert> {
 /** May whoever is signed in do something about alerts and facts? The centre decides; this spares them buttons in vain. */
 export function mayAct(state: State): boolean {
   const role = state.session?.role ?? "";
-  return role !== "viewer" && role !== "administrator";
+  return role !== "viewer" && role !== "administrator" && role !== "patient";
 }
 
 /** Kinds of facts (wire numbers) that only who prescribes may record or take back: an oxygen target, an own limit. */

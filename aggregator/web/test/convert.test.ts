@@ -49,7 +49,11 @@ test("history keeps parallel lists parallel", () => {
 });
 
 test("a session may say little or nonsense", () => {
-  assert.deepEqual(convert.session(null), { person: "", testClock: "", fingerprint: "", testData: false, now: null, rate: null });
+  assert.deepEqual(convert.session(null), { person: "", role: "", testClock: "", fingerprint: "", testData: false, now: null, rate: null, locked: false, ringing: { high: 0, medium: 0, low: 0 } });
+  // A role of a newer centre may look; the centre refuses what it may not.
+  assert.equal(convert.session({ role: "archivist" }).role, "viewer");
+  assert.equal(convert.session({ role: "nurse" }).role, "nurse");
+  assert.deepEqual(convert.session({ locked: true, ringing: [1, "x"] }).ringing, { high: 1, medium: 0, low: 0 });
   assert.equal(convert.session({ now_us: 5000, rate: 20, test_clock: "x20", person: 7 }).now, 5);
 });
 

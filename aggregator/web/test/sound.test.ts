@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Bell, burst, PAUSE, ringing } from "../src/sound.ts";
+import { Bell, burst, loudest, PAUSE, ringing } from "../src/sound.ts";
 import { alert } from "./make.ts";
+
+test("of counts the most urgent that there is rings", () => {
+  assert.equal(loudest({ high: 0, medium: 2, low: 5 }), "medium");
+  assert.equal(loudest({ high: 1, medium: 0, low: 0 }), "high");
+  assert.equal(loudest({ high: 0, medium: 0, low: 0 }), null);
+});
 
 test("bursts: ten, three and one pulses; the more urgent the faster and higher; pulses do not overlap", () => {
   assert.deepEqual((["high", "medium", "low"] as const).map((priority) => burst(priority).length), [10, 3, 1]);

@@ -10,6 +10,8 @@ import {
   isStale,
   keyVital,
   lastData,
+  mayAct,
+  mayRecord,
   openAlerts,
   reduce,
   START,
@@ -19,7 +21,8 @@ import {
   type Action,
   type State,
 } from "../src/store.ts";
-import type { Alert } from "../src/model.ts";
+import { session as convertSession } from "../src/convert.ts";
+import type { Alert, Role } from "../src/model.ts";
 
 const alerts = (...list: Alert[]): Action[] => list.map((a) => ({ type: "alert", alert: a, snapshot: false }));
 const order = (state: State) => worklist(state).map((row) => row.patient);
@@ -230,6 +233,28 @@ test("health: one broken stream is enough; a first reconnect has a moment's grac
   assert.equal(health(state(link("waiting", 1)), 1000), "connecting");
   assert.equal(health(state(link("waiting", 1)), 4000), "down");
   assert.equal(health(state(link("connecting", 2)), 0), "down");
+});
+
+test("nothing of a patient who is no longer seen stays, but what still rings until its own stream says otherwise", () => {
+  const come = (patient: string): Action => ({ type: "twin", twin: twin({ patient }), snapshot: true, conflated: 0 });
+  let state = reduce(START, [come("a"), come("b"), come("c"), { type: "complete", stream: "twins" }]);
+  state = reduce(state, [{ type: "names", names: new Map([["a", "Ann"], ["b", "Ben"], ["c", "Cid"]]) }]);
+  state = reduce(state, [...alerts(alert({ id: "1", patient: "b", state: "resolved" })), ...alerts(alert({ id: "2", patient: "c" }))]);
+  state = reduce(state, [come("a"), { type: "complete", stream: "twins" }]);
+  assert.deepEqual([...state.twins.keys()], ["a"]);
+  assert.deepEqual([...state.alerts.keys()], ["2"]);
+  assert.deepEqual([...state.names.keys()], ["a", "c"]);
+});
+
+test("what a role may not do is not offered", () => {
+  const of = (role: Role, kind: number) => {
+    const state = reduce(START, [{ type: "session", session: { ...convertSession({}), role }, roundTrip: 1 }]);
+    return [mayAct(state), mayRecord(state, kind)];
+  };
+  const [words, target] = [6, 10];
+  for (const role of ["viewer", "administrator", "patient"] as const) assert.deepEqual(of(role, words), [false, false], role);
+  assert.deepEqual([of("nurse", words), of("nurse", target)], [[true, true], [true, false]]);
+  for (const role of ["doctor", "supervisor", ""] as const) assert.deepEqual(of(role, target), [true, true], role);
 });
 
 test("the order of rows is worked out anew when alerts, names or who is there change, and not when values do", () => {

@@ -4294,6 +4294,9 @@ pub struct Patient {
     /// How many keys the patient has had; gateways seal to the last.
     #[prost(uint32, tag = "7")]
     pub key_generation: u32,
+    /// Teams that look after the patient.
+    #[prost(string, repeated, tag = "8")]
+    pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PatientAssignment {
@@ -4628,8 +4631,12 @@ pub struct ListTeamsResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSignInRequest {
+    /// Somebody who was added,
     #[prost(string, tag = "1")]
     pub person: ::prost::alloc::string::String,
+    /// or the patient of this id, to their own page.
+    #[prost(string, tag = "2")]
+    pub patient: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSignInResponse {

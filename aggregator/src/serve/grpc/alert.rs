@@ -310,7 +310,11 @@ impl Watched for Arc<AlertsApi> {
         let access = Arc::clone(&self.access);
         let attending = match access.actor(&caller).role {
             Role::Platform(name) => Some(access.attendance().begin(&name)),
-            Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Person(_) => None,
+            Role::Anonymous
+            | Role::Gateway(_)
+            | Role::Operator(_)
+            | Role::Person(_)
+            | Role::Patient(_) => None,
         };
         Ok(Response::new(watch::stream(
             reader,

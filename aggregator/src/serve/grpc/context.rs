@@ -46,8 +46,9 @@ impl ContextService for ContextApi {
         current(self.patients.hub()).await?;
         let asked = request.into_inner();
         let patient = patient("patient", &asked.patient)?;
+        // Asked before anything is said of the patient, and again below for what it turns out to be.
         self.access
-            .check(&caller, Some(&patient), Kind::Duty)
+            .check(&caller, Some(&patient), Kind::Report)
             .map_err(error::denied)?;
         let facts = asked.facts.into_iter().map(readable);
         let facts = facts.collect::<Result<Vec<_>, _>>()?;
@@ -56,12 +57,14 @@ impl ContextService for ContextApi {
         }
         let known = self.patients.facts(&patient);
         let known = known.map_err(|failed| error::facts(&failed))?.facts;
-        if prescribes(&known, &facts, &asked.retract) {
-            self.access
-                .check(&caller, Some(&patient), Kind::Prescription)
-                .map_err(error::denied)?;
-        }
         let by = self.access.actor(&caller).name();
+        self.access
+            .check(
+                &caller,
+                Some(&patient),
+                means(&known, &facts, &asked.retract, &by),
+            )
+            .map_err(error::denied)?;
         let done = self
             .patients
             .record_facts(&patient, &by, facts, asked.retract);
@@ -70,12 +73,25 @@ impl ContextService for ContextApi {
     }
 }
 
-/// Does this say, replace or take back what bends rules for one patient?
-fn prescribes(known: &[Fact], facts: &[Fact], retract: &[String]) -> bool {
-    let prescribed = |fact: &Fact| matches!(fact.kind(), FactKind::OxygenTarget | FactKind::Limit);
-    let replaced =
-        |fact: &Fact| retract.contains(&fact.id) || facts.iter().any(|new| new.id == fact.id);
-    facts.iter().any(prescribed) || known.iter().any(|fact| prescribed(fact) && replaced(fact))
+/// What it is to the gate that `by` says these facts, replaces those of the same ids, and takes back others.
+fn means(known: &[Fact], facts: &[Fact], retract: &[String], by: &str) -> Kind {
+    let touched = known
+        .iter()
+        .filter(|fact| retract.contains(&fact.id) || facts.iter().any(|new| new.id == fact.id));
+    let touched: Vec<&Fact> = touched.collect();
+    let any = |which: fn(&Fact) -> bool| {
+        facts.iter().any(which) || touched.iter().any(|fact| which(fact))
+    };
+    if any(|fact| matches!(fact.kind(), FactKind::OxygenTarget | FactKind::Limit)) {
+        // It bends rules for this patient.
+        Kind::Prescription
+    } else if any(|fact| fact.kind() != FactKind::Reported)
+        || touched.iter().any(|fact| fact.recorded_by != by)
+    {
+        Kind::Duty
+    } else {
+        Kind::Report
+    }
 }
 
 /// With texts that are fit to be stored and shown.

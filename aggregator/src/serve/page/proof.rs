@@ -31,7 +31,8 @@ use crate::gate::{Kind, Role};
 use crate::journal::{Entry, PasskeyAct};
 use crate::serve::access::Proof;
 use crate::serve::passkey::{self, ALGORITHMS, Answer, Expected, PasskeyError, PublicKey};
-use crate::serve::signin::{How, Listed, Place, Purpose, SessionKey, SignInError};
+use crate::serve::signin::{How, Listed, Place, Purpose, SessionKey};
+use crate::staff;
 
 /// Passkeys of one person.
 const MOST: usize = 20;
@@ -109,17 +110,21 @@ fn signed(page: &Page, peer: &PeerIdentity, headers: &HeaderMap) -> Option<Signe
             key,
             person: person.name,
         }),
+        Role::Patient(patient) => Some(Signed {
+            key,
+            person: staff::patient_name(&patient),
+        }),
         Role::Anonymous | Role::Gateway(_) | Role::Operator(_) | Role::Platform(_) => None,
     }
 }
 
-fn refused(page: &Page, error: SignInError) -> Response {
+/// Whatever is wrong with a passkey.
+fn refused(page: &Page) -> Response {
     page.access.counters().refuse(Refused::SignIn);
-    let status = match error {
-        SignInError::Code | SignInError::Passkey => StatusCode::FORBIDDEN,
-        SignInError::TooMany => StatusCode::TOO_MANY_REQUESTS,
-    };
-    (status, error.to_string()).into_response()
+    plain(
+        StatusCode::FORBIDDEN,
+        "This passkey was not accepted: try once more, or ask for a link.",
+    )
 }
 
 fn nobody() -> Response {
@@ -148,18 +153,13 @@ async fn challenge(
     let Some(authority) = authority(&headers, &uri) else {
         return plain(StatusCode::BAD_REQUEST, "The request names no host.");
     };
-    match page
-        .access
-        .sign_in()
-        .challenge(Purpose::SignIn, peer.address)
-    {
-        Ok(challenge) => Json(Asked {
-            challenge: Bytes64(challenge.to_vec()),
-            host: passkey::host_of(&authority).to_ascii_lowercase(),
-        })
-        .into_response(),
-        Err(error) => refused(&page, error),
-    }
+    let sign_in = page.access.sign_in();
+    let challenge = sign_in.challenge(Purpose::SignIn, peer.address);
+    Json(Asked {
+        challenge: Bytes64(challenge.to_vec()),
+        host: passkey::host_of(&authority).to_ascii_lowercase(),
+    })
+    .into_response()
 }
 
 #[derive(Deserialize)]
@@ -182,13 +182,9 @@ async fn sign_in(
         return foreign;
     }
     let sign_in = page.access.sign_in();
-    if let Err(error) = sign_in.may_try(peer.address) {
-        return refused(&page, error);
-    }
     let authority = authority(&headers, &uri).unwrap_or_default();
     let Some((person, count)) = accepted(&page, &answer, &authority) else {
-        sign_in.failed(peer.address);
-        return refused(&page, SignInError::Passkey);
+        return refused(&page);
     };
     if count > 0 {
         // Before the session: a counter that is not kept could be used again.
@@ -280,26 +276,19 @@ async fn new(
     let Some(authority) = authority(&headers, &uri) else {
         return plain(StatusCode::BAD_REQUEST, "The request names no host.");
     };
-    let made = page
-        .access
-        .sign_in()
-        .challenge(Purpose::Make(key), peer.address);
-    match made {
-        Ok(challenge) => {
-            let known = page.access.directory().passkeys_of(&person);
-            let user = sha256(&[b"vitaltwin person\0", person.as_bytes()]);
-            Json(ToMake {
-                challenge: Bytes64(challenge.to_vec()),
-                host: passkey::host_of(&authority).to_ascii_lowercase(),
-                user: Bytes64(user[..16].to_vec()),
-                name: person,
-                algorithms: ALGORITHMS,
-                known: known.into_iter().map(|(id, _)| Bytes64(id)).collect(),
-            })
-            .into_response()
-        }
-        Err(error) => refused(&page, error),
-    }
+    let sign_in = page.access.sign_in();
+    let challenge = sign_in.challenge(Purpose::Make(key), peer.address);
+    let known = page.access.directory().passkeys_of(&person);
+    let user = sha256(&[b"vitaltwin person\0", person.as_bytes()]);
+    Json(ToMake {
+        challenge: Bytes64(challenge.to_vec()),
+        host: passkey::host_of(&authority).to_ascii_lowercase(),
+        user: Bytes64(user[..16].to_vec()),
+        name: person,
+        algorithms: ALGORITHMS,
+        known: known.into_iter().map(|(id, _)| Bytes64(id)).collect(),
+    })
+    .into_response()
 }
 
 /// Whoever finds an open page must not make themselves a way in that lasts.
@@ -348,7 +337,7 @@ async fn add(
         .spend_challenge(&challenge, Purpose::Make(key));
     let made = passkey::make(&answer.client_data.0, &answer.authenticator.0, &expected);
     let (true, Ok(made)) = (spent, made) else {
-        return refused(&page, SignInError::Passkey);
+        return refused(&page);
     };
     let directory = page.access.directory();
     if directory.passkey(&made.id).is_some() || directory.passkeys_of(&person).len() >= MOST {

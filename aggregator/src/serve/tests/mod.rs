@@ -2,6 +2,7 @@
 
 mod blocks;
 mod past;
+mod patient;
 mod proof;
 mod readers;
 mod rig;

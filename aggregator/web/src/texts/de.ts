@@ -4,6 +4,7 @@ import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
+import { home } from "./de.home.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
 
@@ -57,6 +58,7 @@ export const de: Texts = {
     runsHow: "An Personen, Teams, Gateways und Geräten wird auf der Kommandozeile gearbeitet:",
   },
 
+  home,
   passkey: {
     button: "Mit Passkey anmelden",
     or: "oder",

@@ -3,6 +3,7 @@
 import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
+import { home } from "./en.home.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
 function readable(name: string): string {
@@ -41,6 +42,7 @@ export const en = {
     runsHow: "People, teams, gateways and devices are worked on at the command line:",
   },
 
+  home,
   passkey: {
     button: "Sign in with a passkey",
     or: "or",

@@ -70,7 +70,7 @@ export async function askAccount(ask: Ask, now: () => number): Promise<void> {
       passkeys.length === 0 ? h("p", { class: "muted" }, words.noPasskeys) : h("ul", { class: "own-list" }, ...passkeys),
       ...(may ? [field(words.label, label, words.labelHint)] : [h("p", { class: "hint" }, possible() ? words.notFresh : words.impossible)]),
       h("h3", {}, words.sessions),
-      h("ul", { class: "own-list" }, ...sessions),
+      h("ul", { class: "own-list own-sessions" }, ...sessions),
     ],
     confirm: may ? words.add : null,
     run: async () => {

@@ -43,6 +43,7 @@ export class Shell {
   /** Who waits most urgently, wherever the page is scrolled and whatever is open. */
   readonly #urgent = h("a", { class: "urgent-bar", hidden: true });
   #route = "";
+  #home = false;
   /** The streams are to be open. */
   #open = false;
   readonly #polite = h("div", { class: "sr", role: "status", "aria-live": "polite" });
@@ -125,11 +126,13 @@ export class Shell {
     );
   }
 
-  /** `heard`: the alarm may sound, whatever is shown. */
-  show(route: string, signedIn: boolean, heard: boolean): void {
+  /** `heard`: the alarm may sound, whatever is shown. `home`: it is a patient's own page. */
+  show(route: string, signedIn: boolean, heard: boolean, home: boolean): void {
     this.#route = route;
+    this.#home = home;
     for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
-    for (const part of [this.#nav, this.#countsRoot, this.#connection.root]) show(part, signedIn);
+    for (const part of [this.#nav, this.#countsRoot]) show(part, signedIn && !home);
+    show(this.#connection.root, signedIn);
     show(this.#ringer.button, heard);
     this.#open = signedIn;
   }
@@ -147,7 +150,7 @@ export class Shell {
       toggle(parts.root, "none", count === 0);
     }
     const person = state.session?.person ?? "";
-    show(this.#person, person !== "" && state.phase === "signed-in");
+    show(this.#person, person !== "" && state.phase === "signed-in" && !this.#home);
     text(this.#person, person);
     set(this.#person, "title", texts.tools.person(person));
     this.#updateUrgent();
@@ -162,6 +165,10 @@ export class Shell {
     const list = this.#route === "worklist" || this.#route === "alerts";
     // It comes and goes with scrolling there, and must move nothing.
     toggle(this.#urgent, "over", list);
+    if (this.#home) {
+      show(this.#urgent, false);
+      return;
+    }
     const waiting = (list && window.scrollY < LIST_SEEN) || this.#route === "wall" ? [] : openAlerts(state).filter((alert) => alert.priority === "high" && alert.state === "active");
     const [first] = waiting;
     const elsewhere = first !== undefined && patientLink(first.patient) !== location.hash;
