@@ -8,6 +8,7 @@ use proto::clock::Clock;
 
 use crate::channel::Channels;
 use crate::channel::settings::{Channel, name_of};
+use crate::config::Config;
 use crate::dir::CentreDir;
 
 #[derive(Debug, Subcommand)]
@@ -37,17 +38,21 @@ pub(super) async fn run(command: ChannelCommand, dir: &CentreDir, clock: Clock) 
             let place = places.position(|of| of.name == name).with_context(|| {
                 format!("config.toml has no channel {name:?}: `channel list` shows those it has")
             })?;
-            let page = format!("https://{}:{}/", config.host(), config.listen.port());
-            let channels =
-                Channels::new(&config.channels, &page, clock).map_err(|(name, error)| {
-                    anyhow::Error::new(error).context(format!("channel {name:?}"))
-                })?;
+            let channels = open(&config, clock)?;
             let said = channels.test(place).await;
             let said =
                 said.map_err(|why| anyhow::anyhow!("channel {name:?} does not work: {why}"))?;
             super::print(&format!("channel {name:?} took the message: {said}\n"))
         }
     }
+}
+
+/// All channels, ready to be used.
+pub(super) fn open(config: &Config, clock: Clock) -> Result<Channels> {
+    let page = format!("https://{}:{}/", config.host(), config.listen.port());
+    Channels::new(&config.channels, &page, clock).map_err(|(name, error)| {
+        anyhow::Error::new(error).context(format!("channel {name:?} in config.toml"))
+    })
 }
 
 fn list(channels: &[Channel]) -> String {

@@ -327,7 +327,9 @@ pub fn run(args: Args) -> Result<()> {
             init::init(&dir, &wanted, clock)
         }
         Command::Run { check: true, .. } => {
-            print(&toml::to_string(&settings(&dir)?).context("config.toml")?)
+            let config = settings(&dir)?;
+            channel::open(&config, clock)?;
+            print(&toml::to_string(&config).context("config.toml")?)
         }
         Command::Run {
             accept_clock,
