@@ -10,12 +10,17 @@
 //! Invariants: an entry decodes to what was encoded, or not at all; damage in one frame does not touch another.
 //! Must not know: SQLite. Numbers of kinds are disk format: add, never reuse.
 
+mod acts;
+
 use proto::cert::Role;
-use proto::v1::{Collection, StaffRole};
 use vitals::{ContextId, SourceId, StreamId, Time};
 
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
-use super::entry::{CareAct, Entry, PasskeyAct, Position, TeamAct};
+use super::entry::{Entry, Position};
+use acts::{
+    collection, collection_number, read_act, read_passkey_act, read_team_act, role, role_number,
+    write_act, write_passkey_act, write_team_act,
+};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -568,162 +573,14 @@ fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     })
 }
 
-fn write_act(act: &CareAct, out: &mut Vec<u8>) {
-    match act {
-        CareAct::Comment { alert } => {
-            out.push(1);
-            put(out, alert.as_bytes());
-        }
-        CareAct::Own { alert, owner } => {
-            out.push(2);
-            put(out, alert.as_bytes());
-            put(out, owner.as_bytes());
-        }
-        CareAct::Snooze { condition, until } => {
-            out.push(3);
-            put(out, condition.as_bytes());
-            put_time(out, *until);
-        }
-        CareAct::Wake { condition } => {
-            out.push(4);
-            put(out, condition.as_bytes());
-        }
-    }
-}
-
-fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
-    Ok(match r.byte("act")? {
-        1 => CareAct::Comment {
-            alert: r.text("alert")?,
-        },
-        2 => CareAct::Own {
-            alert: r.text("alert")?,
-            owner: r.text("owner")?,
-        },
-        3 => CareAct::Snooze {
-            condition: r.text("condition")?,
-            until: r.time("until")?,
-        },
-        4 => CareAct::Wake {
-            condition: r.text("condition")?,
-        },
-        _ => return Err(DecodeError::Field("act")),
-    })
-}
-
-fn write_team_act(act: &TeamAct, out: &mut Vec<u8>) {
-    let (number, who) = match act {
-        TeamAct::Made => (1, None),
-        TeamAct::Ended => (2, None),
-        TeamAct::Joined(person) => (3, Some(person.as_str())),
-        TeamAct::Left(person) => (4, Some(person.as_str())),
-        TeamAct::Took(patient) => (5, Some(patient.reveal())),
-        TeamAct::Released(patient) => (6, Some(patient.reveal())),
-    };
-    out.push(number);
-    if let Some(who) = who {
-        put(out, who.as_bytes());
-    }
-}
-
-fn read_team_act(r: &mut Reader<'_>) -> Result<TeamAct, DecodeError> {
-    Ok(match r.byte("act")? {
-        1 => TeamAct::Made,
-        2 => TeamAct::Ended,
-        3 => TeamAct::Joined(r.text("person")?),
-        4 => TeamAct::Left(r.text("person")?),
-        5 => TeamAct::Took(r.patient()?),
-        6 => TeamAct::Released(r.patient()?),
-        _ => return Err(DecodeError::Field("act")),
-    })
-}
-
-fn write_passkey_act(act: &PasskeyAct, out: &mut Vec<u8>) {
-    match act {
-        PasskeyAct::Added {
-            host,
-            key,
-            count,
-            label,
-            at,
-        } => {
-            out.push(1);
-            put(out, host.as_bytes());
-            put(out, key);
-            out.extend_from_slice(&count.to_be_bytes());
-            put(out, label.as_bytes());
-            put_time(out, *at);
-        }
-        PasskeyAct::Used(count) => {
-            out.push(2);
-            out.extend_from_slice(&count.to_be_bytes());
-        }
-        PasskeyAct::Removed => out.push(3),
-    }
-}
-
-fn read_passkey_act(r: &mut Reader<'_>) -> Result<PasskeyAct, DecodeError> {
-    Ok(match r.byte("act")? {
-        1 => PasskeyAct::Added {
-            host: r.text("host")?,
-            key: r.bytes("key")?.to_vec(),
-            count: u32::from_be_bytes(r.array("count")?),
-            label: r.text("label")?,
-            at: r.time("at")?,
-        },
-        2 => PasskeyAct::Used(u32::from_be_bytes(r.array("count")?)),
-        3 => PasskeyAct::Removed,
-        _ => return Err(DecodeError::Field("act")),
-    })
-}
-
-const fn role_number(role: StaffRole) -> u8 {
-    match role {
-        StaffRole::Unspecified => 0,
-        StaffRole::Viewer => 1,
-        StaffRole::Nurse => 2,
-        StaffRole::Doctor => 3,
-        StaffRole::Supervisor => 4,
-        StaffRole::Administrator => 5,
-    }
-}
-
-const fn role(number: u8) -> Result<StaffRole, DecodeError> {
-    Ok(match number {
-        0 => StaffRole::Unspecified,
-        1 => StaffRole::Viewer,
-        2 => StaffRole::Nurse,
-        3 => StaffRole::Doctor,
-        4 => StaffRole::Supervisor,
-        5 => StaffRole::Administrator,
-        _ => return Err(DecodeError::Field("role")),
-    })
-}
-
-const fn collection_number(collection: Collection) -> u8 {
-    match collection {
-        Collection::Unspecified | Collection::Given => 1,
-        Collection::Paused => 2,
-        Collection::Withdrawn => 3,
-    }
-}
-
-const fn collection(number: u8) -> Result<Collection, DecodeError> {
-    Ok(match number {
-        1 => Collection::Given,
-        2 => Collection::Paused,
-        3 => Collection::Withdrawn,
-        _ => return Err(DecodeError::Field("collection")),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proto::v1::{Collection, StaffRole};
     use vitals::{GatewayId, PatientId};
 
     use super::*;
-    use crate::journal::SealedText;
+    use crate::journal::{CareAct, PasskeyAct, SealedText, TeamAct};
 
     fn patient() -> PatientId {
         PatientId::parse("p-1").expect("fine id")
