@@ -5,7 +5,7 @@ import "./style.css";
 import { signInWithPasskey } from "./account.ts";
 import { h, show } from "./dom.ts";
 import { possible } from "./passkey.ts";
-import { applyTheme } from "./theme.ts";
+import { applyTheme, onSystemTheme } from "./theme.ts";
 import { texts } from "./texts.ts";
 import { mark } from "./views/mark.ts";
 import { howToGetIn } from "./views/signedout.ts";
@@ -17,6 +17,7 @@ const error = query.get("error");
 const idle = code === "" && error === null;
 history.replaceState(null, "", location.pathname);
 applyTheme();
+onSystemTheme(() => undefined);
 
 /** The code itself, or the whole link that carries it. */
 function codeIn(pasted: string): string {
