@@ -268,9 +268,11 @@ pub fn decide(
     if !fits(kind, purpose) {
         return Decision::Deny(Reason::WrongPurpose);
     }
-    let theirs = |patient: &PatientId| match &actor.role {
-        Role::Patient(own) => own == patient,
-        role => wards(role).is_none_or(|all| all.iter().any(|ward| ward.contains(patient))),
+    let theirs = |patient: &PatientId| {
+        if let Role::Patient(own) = &actor.role {
+            return own == patient;
+        }
+        wards(&actor.role).is_none_or(|all| all.iter().any(|ward| ward.contains(patient)))
     };
     if patient.is_some_and(|patient| !theirs(patient)) {
         return Decision::Deny(Reason::NotTheirs);
@@ -299,9 +301,11 @@ const fn wards(role: &Role) -> Option<&Vec<Arc<BTreeSet<PatientId>>>> {
 /// opened under one mark must not go on, nor be resumed, under another: it would lack those who came.
 #[must_use]
 pub fn scope(actor: &Actor) -> Option<[u8; 8]> {
-    let patients: BTreeSet<&PatientId> = match &actor.role {
-        Role::Patient(own) => [own].into(),
-        role => wards(role)?.iter().flat_map(|ward| ward.iter()).collect(),
+    let patients: BTreeSet<&PatientId> = if let Role::Patient(own) = &actor.role {
+        [own].into()
+    } else {
+        let wards = wards(&actor.role)?.iter();
+        wards.flat_map(|ward| ward.iter()).collect()
     };
     let mut hash = Sha256::default();
     for patient in patients {
@@ -583,10 +587,8 @@ mod tests {
                     )
                 };
                 assert_eq!(ask(&other), ask(&absent), "{role:?} {kind:?}");
-                let is_limited = match &role {
-                    Role::Person(of) => limited.contains(&of.role),
-                    other => matches!(other, Role::Patient(_)),
-                };
+                let is_limited = matches!(&role, Role::Patient(_))
+                    || matches!(&role, Role::Person(of) if limited.contains(&of.role));
                 let public = matches!(kind, Kind::Enrolment | Kind::Contract);
                 if is_limited && !public && ask(&own) == Decision::Allow {
                     assert_eq!(

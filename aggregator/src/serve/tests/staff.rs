@@ -59,6 +59,10 @@ fn get(patient: &str) -> Vec<u8> {
     v1::GetTwinRequest { patient }.encode_to_vec()
 }
 
+/// A method, what it asks of the own and of the other patient, and who may: viewer, nurse, doctor, supervisor,
+/// administrator.
+type Call = (&'static str, [Vec<u8>; 2], [bool; 5]);
+
 /// A call's message, whatever it is.
 struct Raw(Vec<u8>);
 
@@ -135,9 +139,7 @@ async fn each_call_gives_a_role_its_own_patients_and_nothing_of_others() {
     };
     let acvpu = v1::FactKind::Consciousness;
     let target = v1::FactKind::OxygenTarget;
-    // Method, what it asks of the own and of the other patient, and who may: viewer, nurse, doctor, supervisor,
-    // administrator.
-    let calls: Vec<(&str, [Vec<u8>; 2], [bool; 5])> = vec![
+    let calls: Vec<Call> = vec![
         ("TwinService/Get", [get("p-a"), get("p-b")], LOOK),
         ("ContextService/Get", both(context), LOOK),
         ("HistoryService/Coverage", both(coverage), LOOK),
