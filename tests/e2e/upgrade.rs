@@ -202,6 +202,8 @@ fn unpack(release: &Path, to: &Path) -> Result<Told> {
         ["-x", "-z", "-f", &archive, "-C", &into],
         &[],
     )?;
+    // Made by `init`; nothing in it outlives a process.
+    fs::create_dir_all(to.join("centre/run"))?;
     make_private(to)?;
     Ok(serde_json::from_slice(&fs::read(to.join("told.json"))?)?)
 }

@@ -433,7 +433,7 @@ mod tests {
             Entry::Exported {
                 by: "platform research".into(),
                 patients: vec![patient(), PatientId::parse("p-2").expect("fine id")],
-                kinds: vec![Kind::HeartRate, Kind::SpO2],
+                kinds: vec![Kind::HeartRate, Kind::OxygenSaturation],
                 from: Time::from_micros(-4),
                 to: Time::from_micros(40),
                 known: Position(9),

@@ -50,7 +50,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.OperatorService/SetCollection" => Kind::Will,
         "/vitaltwin.v1.HistoryService/Query"
         | "/vitaltwin.v1.HistoryService/Waveforms"
-        | "/vitaltwin.v1.HistoryService/Coverage" => Kind::History,
+        | "/vitaltwin.v1.HistoryService/Coverage"
+        | "/vitaltwin.v1.HistoryService/BeginExport" => Kind::History,
         "/vitaltwin.v1.OperatorService/ListPatients"
         | "/vitaltwin.v1.OperatorService/ListVoids" => Kind::Directory,
         "/vitaltwin.v1.OperatorService/ListPeople"

@@ -251,8 +251,11 @@ async fn a_snapshot_of_another_fold_version_or_journal_is_not_used() {
     };
     let why = |centre: &Centre| centre.start().2.ignored;
     assert_eq!(why(&centre), []);
-    rewrite(&|header| header.fold_version += 1);
+    rewrite(&|header| header.fold_version -= 1);
     assert_eq!(why(&centre), [Why::FoldVersion]);
+    // A later release's is not passed over: the start is refused (`app/keeping.rs`).
+    rewrite(&|header| header.fold_version += 2);
+    assert_eq!(why(&centre), [Why::Newer]);
     rewrite(&|header| header.fold_version -= 1);
     assert_eq!(why(&centre), [], "control");
     rewrite(&|header| header.registry_known = Time::from_micros(7));
@@ -371,10 +374,10 @@ async fn the_journal_of_an_earlier_release_is_read_and_a_later_one_is_refused() 
     assert!(of.will.allows() && registry.streams().count() == 1);
     assert_eq!(registry.gateways().count(), 1);
     drop(log);
-    crate::journal::set_tables(&path, 4);
+    crate::journal::set_tables(&path, 5);
     let refused = open().1.expect_err("a later release's").to_string();
     assert!(refused.contains("newer release"), "{refused}");
-    crate::journal::set_tables(&path, 3);
+    crate::journal::set_tables(&path, 4);
     assert!(open().1.is_ok(), "control");
 }
 
@@ -457,7 +460,7 @@ async fn after_a_change_of_the_fold_no_batch_is_taken_twice_though_it_is_no_long
     let store = SnapshotStore::open(&path).expect("it is there");
     let pass = store.passes().expect("readable").remove(0);
     let mut header: Header = twin::canonical::read(&pass.header).expect("ours");
-    header.fold_version += 1;
+    header.fold_version -= 1;
     let header = bytes_of(&header);
     let sum = sha256(&[&header, &pass.registry]);
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();

@@ -295,7 +295,9 @@ impl Tally {
             }
             count.counter = Some((kind, effective, value));
             match before {
-                Some((of, _, before)) if of == kind && value >= before => value - before,
+                Some((of, _, before)) if of == kind && value >= before => {
+                    value.saturating_sub(before)
+                }
                 // It was set back, and has counted this much since.
                 Some((of, ..)) if of == kind => value,
                 Some(_) | None => 0,

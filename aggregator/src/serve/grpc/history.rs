@@ -282,8 +282,6 @@ impl HistoryService for History {
                 "must be a kind of the contract",
             ));
         }
-        let anybody = self.access.check(&caller, None, gate::Kind::History);
-        anybody.map_err(error::denied)?;
         current(&self.hub).await?;
         let may = |patient: &PatientId, what| self.access.check(&caller, Some(patient), what);
         let now = self.access.clock().now();
@@ -291,7 +289,7 @@ impl HistoryService for History {
             let facts = self.patients.facts(patient);
             facts.is_ok_and(|known| cohort::takes(&asked.facts, &known.facts, now))
         };
-        let mut cohort = Vec::new();
+        let (mut cohort, mut refused) = (Vec::new(), None);
         for (patient, _) in self.hub.patients() {
             if !named.is_empty() && !named.contains(&patient) {
                 continue;
@@ -299,11 +297,17 @@ impl HistoryService for History {
             // What is known about a patient is for who may see the twin.
             let by_facts = || may(&patient, gate::Kind::Twin).is_ok() && is_of(&patient);
             let is_in = asked.facts.is_empty() || by_facts();
-            if is_in && may(&patient, gate::Kind::History).is_ok() {
-                cohort.push(patient);
+            match may(&patient, gate::Kind::History) {
+                Ok(()) if is_in => cohort.push(patient),
+                Ok(()) => {}
+                Err(reason) => refused = Some(reason),
             }
         }
-        if asked.facts.is_empty() && cohort.len() < named.len() {
+        if let (true, Some(reason)) = (cohort.is_empty(), refused) {
+            return Err(error::denied(reason));
+        }
+        // Nobody took anything: nothing is noted.
+        if cohort.is_empty() || asked.facts.is_empty() && cohort.len() < named.len() {
             return Err(error::not_found("patient"));
         }
         let known = self.journal.status().position;
