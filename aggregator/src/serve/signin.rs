@@ -605,10 +605,10 @@ mod tests {
         let theirs = rig.at(0).challenge(Purpose::SignIn, elsewhere);
         let first = make(&mut rig, Purpose::SignIn);
         for _ in 0..10 * KEPT {
-            let _ = make(&mut rig, Purpose::SignIn);
+            let _ = rig.at(1).challenge(Purpose::SignIn, address);
         }
-        assert!(!rig.at(0).spend_challenge(&first, Purpose::SignIn));
-        assert!(rig.at(0).spend_challenge(&theirs, Purpose::SignIn));
+        assert!(!rig.at(1).spend_challenge(&first, Purpose::SignIn));
+        assert!(rig.at(1).spend_challenge(&theirs, Purpose::SignIn));
     }
 
     #[test]
