@@ -148,7 +148,7 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     let expected = serde_json::json!([{"name": "Ward", "people": ["Nina"], "patients": [own]}]);
     ensure!(teams == expected, "{teams}");
     let patients = json(&["patient", "list", "--json"])?;
-    let paused = patients.as_array().context("a list")?.iter();
+    let paused = patients["patients"].as_array().context("a list")?.iter();
     let paused: Vec<_> = paused
         .filter(|of| of["collection"] == "paused")
         .map(|of| &of["patient"])
