@@ -341,12 +341,15 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     }
   }
 
+  /** What the page said last about whether somebody was there. */
+  let active = null;
   /** What the session says besides: of a locked screen, or of another role. */
   let more = {};
   const server = createServer((request, answer) => {
     const path = new URL(request.url, "http://x").pathname;
     if (path.startsWith("/vitaltwin.v1.")) return void answerCall(request, answer);
     if (path === "/session") {
+      active = request.headers["x-vitaltwin-active"] === "1";
       answer.writeHead(200, { ...SECURITY, "content-type": "application/json" });
       return answer.end(JSON.stringify({ person: "Night nurse", now_us: Number(nowUs()), rate: 1, test_clock: "", ca_fingerprint: "made up", test_data: testData, ...more }));
     }
@@ -381,6 +384,13 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     /** The screen locks while so many alerts ring, of each priority; null: it is open again. */
     lock(ringing) {
       more = ringing === null ? {} : { locked: true, ringing };
+    },
+    /** What the page says from now on about whether somebody is there; null: nothing yet. */
+    get active() {
+      return active;
+    },
+    forgetActive() {
+      active = null;
     },
     /** Whoever is signed in has this role. */
     as(role) {

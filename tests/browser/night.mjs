@@ -344,6 +344,28 @@ async function locked(page, centre) {
   await until(page, "the screen does not open", SOON, () => document.querySelectorAll(".row, .tile").length > 0);
 }
 
+/** A viewer's wall stays open; whoever may do more is asked again who they are. */
+async function wallStays(page, centre) {
+  const said = async (role, hash) => {
+    centre.as(role);
+    await page.goto(`${centre.url}/${hash}`);
+    await page.reload();
+    await page.locator(hash === "#/wall" ? ".wall-card" : ".row").first().waitFor({ timeout: SOON });
+    // What was said when the page was loaded does not count.
+    centre.forgetActive();
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    const end = performance.now() + SOON;
+    while (centre.active === null && performance.now() < end) await page.waitForTimeout(20);
+    return centre.active;
+  };
+  ensure((await said("viewer", "#/wall")) === true, "a viewer's wall would lock");
+  ensure((await said("nurse", "#/wall")) === false, "a nurse's wall would never lock");
+  ensure((await said("viewer", "#/")) === false, "a viewer's worklist would never lock");
+  centre.lock(null);
+  await page.reload();
+  await page.locator(".row").first().waitFor({ timeout: SOON });
+}
+
 async function brokenLine(page, centre) {
   await page.goto(`${centre.url}/#/`);
   await page.reload();
@@ -379,7 +401,8 @@ async function night(browser) {
     await settings(page, centre);
     tell("German, mmol/L, °F and the patient's zone; wall");
     await locked(page, centre);
-    tell("locked: nothing of a patient, and heard all the same");
+    await wallStays(page, centre);
+    tell("locked: nothing of a patient, and heard all the same; a viewer's wall stays open");
     await check(page, "busy night", complaints);
     await brokenLine(page, centre);
     tell("a broken line is said, and mends");

@@ -211,7 +211,8 @@ class Page implements App {
   }
 
   async #askSession(): Promise<void> {
-    const active = this.#active;
+    // A screen on the wall is there to be looked at by who passes: signed in by a viewer, it does not lock.
+    const active = this.#active || (this.#route === "wall" && this.state.session?.role === "viewer");
     this.#active = false;
     this.#askedAt = local();
     try {
