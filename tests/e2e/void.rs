@@ -122,7 +122,9 @@ async fn what_another_wore_is_voided_by_command_and_gone_from_everything_but_the
         let out = small.centre.dir().join(name);
         let to = at(begin + Span::from_secs(10 * MINUTE));
         let path = out.to_string_lossy().into_owned();
-        small.centre.cli(&["export", "--out", &path, "--to", &to])?;
+        small
+            .centre
+            .cli(&["export", "--identified", "--out", &path, "--to", &to])?;
         std::fs::read_to_string(&out).context(path)
     };
     let before = export("before.ndjson")?;

@@ -1040,8 +1040,7 @@ fn what_the_centre_does_not_take_now_is_kept_and_comes_later_whatever_its_reason
         }
         assert_eq!(bench.core.status(bench.now).refusals[name], 3);
     }
-    bench.receipt_all();
-    assert!(bench.core.is_drained());
+    bench.drain();
     assert!(bench.centre.applied.values().all(|times| *times >= 1));
 }
 
