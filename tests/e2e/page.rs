@@ -140,12 +140,13 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
         Ok(serde_json::from_str(&centre.cli(command)?)?)
     };
     let people = json(&["person", "list", "--json"])?;
-    let expected = serde_json::json!([
+    let expected = serde_json::json!({"people": [
         {"name": "Nina", "role": "nurse", "teams": ["Ward"], "passkeys": 1}
-    ]);
+    ]});
     ensure!(people == expected, "{people}");
     let teams = json(&["team", "list", "--json"])?;
-    let expected = serde_json::json!([{"name": "Ward", "people": ["Nina"], "patients": [own]}]);
+    let expected =
+        serde_json::json!({"teams": [{"name": "Ward", "people": ["Nina"], "patients": [own]}]});
     ensure!(teams == expected, "{teams}");
     let patients = json(&["patient", "list", "--json"])?;
     let paused = patients["patients"].as_array().context("a list")?.iter();
@@ -156,11 +157,14 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     ensure!(paused == [own.as_str()], "{patients}");
     let of_nina = ["session", "list", "--json", "--person", "Nina"];
     let sessions = json(&of_nina)?;
-    ensure!(sessions[0]["how"] == "passkey", "{sessions}");
+    ensure!(sessions["sessions"][0]["how"] == "passkey", "{sessions}");
     centre.cli(&["person", "reset", "Nina"])?;
     let sessions = json(&of_nina)?;
-    ensure!(sessions == serde_json::json!([]), "{sessions}");
-    ensure!(json(&["person", "list", "--json"])?[0]["passkeys"] == 0);
+    ensure!(
+        sessions == serde_json::json!({"sessions": []}),
+        "{sessions}"
+    );
+    ensure!(json(&["person", "list", "--json"])?["people"][0]["passkeys"] == 0);
     ensure!(
         centre.cli(&["sign-in", "nobody"]).is_err(),
         "a link for who was not added"

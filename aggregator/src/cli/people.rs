@@ -35,7 +35,7 @@ pub(super) enum PersonCommand {
     },
     /// Everybody who was ever added, with role and teams.
     List {
-        /// As JSON, with the field names of `Person` in proto/v1/operator.proto.
+        /// As JSON, with the field names of `ListPeopleResponse` in proto/v1/operator.proto.
         #[arg(long)]
         json: bool,
     },
@@ -77,7 +77,7 @@ pub(super) enum SessionCommand {
         /// Of this person alone; a patient as "patient ID".
         #[arg(long, value_name = "NAME")]
         person: Option<String>,
-        /// As JSON, with the field names of `Session` in proto/v1/operator.proto.
+        /// As JSON, with the field names of `ListSessionsResponse` in proto/v1/operator.proto.
         #[arg(long)]
         json: bool,
     },
@@ -101,7 +101,7 @@ pub(super) enum TeamCommand {
     },
     /// All teams, who belongs to them, and whom they look after.
     List {
-        /// As JSON, with the field names of `Team` in proto/v1/operator.proto.
+        /// As JSON, with the field names of `ListTeamsResponse` in proto/v1/operator.proto.
         #[arg(long)]
         json: bool,
     },
@@ -159,7 +159,7 @@ pub(super) async fn person(command: PersonCommand, dir: CentreDir, clock: Clock)
             )
         }),
         PersonCommand::List { json } => match office.people().await {
-            Ok(people) if json => show::json(&people.iter().map(person_json).collect()),
+            Ok(people) if json => show::json(&wrapped("people", &people, person_json)),
             Ok(people) => Ok(people_text(&people)),
             Err(error) => Err(error),
         },
@@ -195,7 +195,7 @@ pub(super) async fn team(command: TeamCommand, dir: CentreDir, clock: Clock) -> 
             office.close().await;
             let teams = teams?;
             return print(&if json {
-                show::json(&teams.iter().map(team_json).collect())?
+                show::json(&wrapped("teams", &teams, team_json))?
             } else {
                 teams_text(&teams)
             });
@@ -224,7 +224,7 @@ pub(super) async fn session(command: SessionCommand, dir: CentreDir, clock: Cloc
         SessionCommand::List { person, json } => {
             let listed = office.sessions(person.unwrap_or_default()).await;
             match listed {
-                Ok(sessions) if json => show::json(&sessions.iter().map(session_json).collect()),
+                Ok(sessions) if json => show::json(&wrapped("sessions", &sessions, session_json)),
                 Ok(sessions) => Ok(sessions_text(&sessions)),
                 Err(error) => Err(error),
             }
@@ -309,6 +309,11 @@ fn session_json(of: &Session) -> Value {
         "browser": of.browser,
         "locked": of.locked,
     })
+}
+
+fn wrapped<T>(name: &str, all: &[T], one: fn(&T) -> Value) -> Value {
+    let all: Vec<Value> = all.iter().map(one).collect();
+    json!({ name: all })
 }
 
 fn person_json(person: &Person) -> Value {
