@@ -17,6 +17,7 @@ pub mod config;
 pub mod counters;
 pub mod dir;
 pub mod doctor;
+pub mod evaluate;
 pub mod gate;
 pub mod history;
 pub mod ingest;

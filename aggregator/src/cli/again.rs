@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -22,7 +22,26 @@ use crate::replay::{self, output::Type};
 /// What `coverage` tells of without being told from when.
 const A_DAY: Span = Span::from_mins(24 * 60);
 
-pub(super) fn replay(input: &Path, output: &Path, only: &[Type]) -> Result<()> {
+/// What to feed, and what to write.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReplayArguments {
+    /// Observations, one JSON object a line; `-`: standard input.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// What the fold says, one JSON object a line; `-`: standard output.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Write this type of line only: state, rhythm, forecast, alert, finding (repeat it for more).
+    #[arg(long, value_name = "TYPE")]
+    only: Vec<Type>,
+}
+
+pub(super) fn replay(asked: &ReplayArguments) -> Result<()> {
+    let ReplayArguments {
+        input,
+        output,
+        only,
+    } = asked;
     let dash = Path::new("-");
     let from: Box<dyn std::io::Read> = if input == dash {
         Box::new(std::io::stdin())

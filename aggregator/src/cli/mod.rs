@@ -12,6 +12,7 @@ mod alert;
 mod certificate;
 mod channel;
 mod copies;
+mod evaluate;
 mod export;
 mod exports;
 mod fact;
@@ -44,7 +45,6 @@ use crate::config::Config;
 use crate::dir::{self, CentreDir};
 use crate::doctor;
 use crate::lock::{LockError, StoreLock};
-use crate::replay::output::Type;
 use office::Office;
 
 const EXAMPLES: &str = "\
@@ -163,17 +163,10 @@ enum Command {
     },
     /// Feed observations from a file through exactly the fold of a running centre, and write what it says: states, scores,
     /// forecasts, alerts. Needs no centre. Format: aggregator/REPLAY.md.
-    Replay {
-        /// Observations, one JSON object a line; `-`: standard input.
-        #[arg(long, value_name = "FILE")]
-        input: PathBuf,
-        /// What the fold says, one JSON object a line; `-`: standard output.
-        #[arg(long, value_name = "FILE", default_value = "-")]
-        output: PathBuf,
-        /// Write this type of line only: state, rhythm, forecast, alert, finding (repeat it for more).
-        #[arg(long, value_name = "TYPE")]
-        only: Vec<Type>,
-    },
+    Replay(again::ReplayArguments),
+    /// How good the models are, on recordings and on simulated people, as text and as one page. Needs no centre; takes an hour
+    /// with everything (use a release build).
+    Evaluate(evaluate::Arguments),
     /// What each moment of a patient's time was, in percent per kind and sensor: measured, or why not.
     /// Needs the running centre.
     Coverage {
@@ -377,11 +370,8 @@ pub fn run(args: Args) -> Result<()> {
         Command::SignIn(who) => runtime.block_on(people::sign_in(&who, dir, clock)),
         Command::Rebuild(asked) => again::rebuild(&dir, &asked),
         Command::Why { alert, json } => again::why(&dir, &alert, json),
-        Command::Replay {
-            input,
-            output,
-            only,
-        } => again::replay(&input, &output, &only),
+        Command::Replay(asked) => again::replay(&asked),
+        Command::Evaluate(asked) => evaluate::run(&asked),
         Command::Coverage {
             patient,
             from,

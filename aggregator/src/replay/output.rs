@@ -87,10 +87,21 @@ pub(super) fn state(patient: &str, known: Time, twin: &Twin) -> Value {
         });
         (channel.kind.info().name.to_owned(), level)
     });
+    let models = twin.models().into_iter().map(|model| {
+        let stands = json!({
+            "figure": model.figure,
+            "cut": model.cut,
+            "live": model.live,
+            "abstain": model.figure.is_none().then_some(model.abstained),
+        });
+        (model.model.to_owned(), stands)
+    });
+    let models: Map<_, _> = models.collect();
     let (scores, levels): (Map<_, _>, Map<_, _>) = (scores.collect(), levels.collect());
     let mut line = line(patient, known, Type::State);
     line["scores"] = scores.into();
     line["levels"] = levels.into();
+    line["models"] = models.into();
     line
 }
 

@@ -2,6 +2,7 @@
 //! notification a second each, one batch per notification. Run: `cargo run --release -p twin --example
 //! step_report`.
 
+#[path = "../../src/evaluate/support/mod.rs"]
 mod support;
 
 use support::Chance;

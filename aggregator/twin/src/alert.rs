@@ -54,6 +54,16 @@ pub enum Condition {
     GlucoseHigh = 8,
     /// Glucose is foreseen to fall below its limit.
     GlucoseFalling = 9,
+    /// No heart beat for seconds.
+    HeartPause = 10,
+    /// The pulse is fast for so low a pressure.
+    ShockIndexHigh = 11,
+    /// Temperature is raised.
+    Fever = 12,
+    /// The resting heart rate is above what is usual for this person.
+    RestingHeartRateRaised = 13,
+    /// Signs of heart failure drift together over days.
+    HeartFailureDrift = 14,
     /// The sensor says it is not on the body, or has not been able to measure.
     SensorOff = 20,
     /// A sensor's battery is nearly empty.
@@ -72,7 +82,7 @@ pub enum Condition {
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::AtrialFibrillation,
         Self::OxygenSaturationFalling,
         Self::OxygenSaturationLow,
@@ -82,6 +92,11 @@ impl Condition {
         Self::GlucoseLow,
         Self::GlucoseHigh,
         Self::GlucoseFalling,
+        Self::HeartPause,
+        Self::ShockIndexHigh,
+        Self::Fever,
+        Self::RestingHeartRateRaised,
+        Self::HeartFailureDrift,
         Self::SensorOff,
         Self::BatteryLow,
         Self::DeviceSilent,
@@ -117,6 +132,11 @@ impl Condition {
             Self::GlucoseLow => "glucose_low",
             Self::GlucoseHigh => "glucose_high",
             Self::GlucoseFalling => "glucose_falling",
+            Self::HeartPause => "heart_pause",
+            Self::ShockIndexHigh => "shock_index_high",
+            Self::Fever => "fever",
+            Self::RestingHeartRateRaised => "resting_heart_rate_raised",
+            Self::HeartFailureDrift => "heart_failure_drift",
             Self::SensorOff => "sensor_off",
             Self::BatteryLow => "battery_low",
             Self::DeviceSilent => "device_silent",
@@ -139,7 +159,12 @@ impl Condition {
             | Self::EarlyWarningScore
             | Self::GlucoseLow
             | Self::GlucoseHigh
-            | Self::GlucoseFalling => Category::Physiological,
+            | Self::GlucoseFalling
+            | Self::HeartPause
+            | Self::ShockIndexHigh
+            | Self::Fever
+            | Self::RestingHeartRateRaised
+            | Self::HeartFailureDrift => Category::Physiological,
             Self::SensorOff
             | Self::BatteryLow
             | Self::DeviceSilent
@@ -240,7 +265,7 @@ pub struct Alert {
     pub plain_summary: String,
     /// What it rests on; contributions sum to 1.
     pub evidence: Vec<Evidence>,
-    /// Model or rule with its version, e.g. `news2/1`.
+    /// Model or rule with its version, e.g. `news2/2`.
     pub model: &'static str,
     /// Identity of the model's definition (FNV-1a 128 of its constants; names, does not protect).
     pub model_hash: [u8; 16],
@@ -264,6 +289,12 @@ pub struct Alert {
     pub comments: Vec<Comment>,
     /// It rested on readings that were voided.
     pub withdrawn: Option<Withdrawal>,
+    /// How often it began: more than once where it came back soon after it ended ([`crate::rule::again`]).
+    pub episodes: u32,
+    /// It came back, and what a person said about it before still counts.
+    pub quiet: bool,
+    /// How often a person who had taken notice was asked again, because it lasted or went deeper.
+    pub asked_again: u32,
 }
 
 /// Readings were voided: they were not this patient's, or are not to be believed.
@@ -330,7 +361,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
+    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
     Priority { Low, Medium, High }
     State { Active, Acknowledged, Resolved }
 }

@@ -25,12 +25,15 @@ use crate::event::Context;
 use crate::fusion::{Tallied, Tally};
 use crate::glucose::Glucose;
 use crate::life::{Life, Subject};
+use crate::motion::{MOVING, Motion};
 use crate::news2::{Inputs, Parameter, Score};
 use crate::past::Past;
+use crate::resting::Resting;
 use crate::rhythm::{self, Beats};
 use crate::rule;
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
+use crate::watch::Watch;
 use crate::window::{Placed, Window};
 use rate::Rate;
 
@@ -54,6 +57,10 @@ pub(crate) struct Body {
     context: Context,
     channels: BTreeMap<Kind, Channel>,
     tallies: BTreeMap<Tallied, Tally>,
+    motion: Motion,
+    resting: Resting,
+    /// The lower limit of the heart rate that their nights taught.
+    night_limit: Option<u16>,
     glucose: Option<Box<Glucose>>,
     /// The monitor that it is of.
     glucose_of: Option<Origin>,
@@ -76,11 +83,28 @@ pub(crate) struct Body {
     /// Kinds whose window late data changed since it was looked at.
     late: Vec<Kind>,
     score_due: bool,
+    watch: Watch,
+    /// A systolic pressure that came, about now; empty between steps.
+    pressure: Option<(Time, f64)>,
 }
 
 impl Body {
     pub(crate) const fn context(&self) -> Context {
         self.context
+    }
+
+    /// The same, with the limit that this person's nights taught where none is prescribed: what threshold rules go by.
+    fn judged(&self) -> Context {
+        let mut context = self.context;
+        let limit = &mut context.limits.heart_rate_low;
+        *limit = limit.or(self.night_limit);
+        context
+    }
+
+    /// The learned limit, where it counts.
+    pub(crate) fn learned_limit(&self) -> Option<u16> {
+        let prescribed = self.context.limits.heart_rate_low;
+        self.night_limit.filter(|_| prescribed.is_none())
     }
 
     pub(crate) fn set_context(
@@ -157,6 +181,7 @@ impl Body {
             }
             return;
         }
+        self.watch_scalar(reading, role, effective, known, life, out);
         self.score_due |= warning::concerns(kind);
         if kind == Kind::RrInterval {
             self.beat(origin, context, reading, effective, known, life, out);
@@ -188,6 +213,12 @@ impl Body {
         }
         if core::mem::take(&mut self.score_due) {
             self.judge_score(known, life, out);
+        }
+        if let Some((at, systolic)) = self.pressure.take() {
+            let rests = !self.motion.explains(known);
+            let pulse = self.pulse(known).ok().map(|(pulse, _)| pulse);
+            let pulse = pulse.filter(|_| rests);
+            self.watch.pressure(at, systolic, pulse, (known, life), out);
         }
     }
 
@@ -271,6 +302,15 @@ impl Body {
             return;
         };
         self.lead((kind, origin), effective);
+        if kind == Kind::HeartRate && self.resting.take(effective, fixed.0) {
+            let fails = self.context.known_heart_failure;
+            self.watch
+                .day_over(&self.resting, fails, (known, life), out);
+            self.night_limit = self
+                .resting
+                .usual_floor(effective)
+                .and_then(rule::night_limit);
+        }
         let is_beyond = self.is_beyond(kind, fixed, known);
         let Some(channel) = self.channels.get_mut(&kind) else {
             return;
@@ -366,7 +406,7 @@ impl Body {
     /// What bedside scores are made of.
     fn inputs(&self, now: Time) -> Inputs {
         let value = |kind| self.observation(kind, now).map(|(value, _)| value);
-        Inputs {
+        let inputs = Inputs {
             respiration: value(Kind::RespiratoryRate),
             oxygen_saturation: value(Kind::OxygenSaturation),
             on_oxygen: self.context.on_oxygen.ok_or("not known"),
@@ -375,6 +415,11 @@ impl Body {
             alert: self.context.alert_and_oriented.ok_or("not known"),
             temperature: value(Kind::BodyTemperature),
             scale_2: self.context.oxygen_target_88_92,
+        };
+        if self.motion.explains(now) {
+            inputs.walking(MOVING)
+        } else {
+            inputs
         }
     }
 

@@ -70,7 +70,7 @@ macro_rules! canonical_numbers {
 pub type Buffer = Vec<u8>;
 
 /// Texts that a state holds by reference. One that is missing here can be written, but not read.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 15] = [
     crate::words::THRESHOLDS,
     crate::words::TECHNICAL,
     crate::news2::MODEL,
@@ -81,6 +81,11 @@ const WORDS: [&str; 10] = [
     crate::forecast::OTHER_SENSOR,
     crate::trend::TOO_SHORT,
     crate::trend::TOO_MANY_GAPS,
+    crate::watch::MODELS[0].name,
+    crate::watch::MODELS[1].name,
+    crate::watch::MODELS[2].name,
+    crate::watch::MODELS[3].name,
+    crate::watch::MODELS[4].name,
 ];
 
 fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {

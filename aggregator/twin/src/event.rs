@@ -90,6 +90,8 @@ pub struct Context {
     pub early_warning_unfit: bool,
     /// Atrial fibrillation is known: another episode is no news.
     pub known_fibrillation: bool,
+    /// The heart is known to fail: models that watch for its decompensation speak.
+    pub known_heart_failure: bool,
     /// The patient's own limits.
     pub limits: crate::rule::Limits,
 }
@@ -281,5 +283,5 @@ crate::canonical_numbers! {
 
 crate::canonical_fields! {
     Void { stream, source, from, to }
-    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation, limits }
+    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation, known_heart_failure, limits }
 }

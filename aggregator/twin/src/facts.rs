@@ -341,6 +341,12 @@ impl Facts {
         self.coded(FactKind::Condition, &codes, at)
     }
 
+    /// Heart failure that is known.
+    fn heart_failure(&self, at: Time) -> Option<&Fact> {
+        let codes = [("icd-10", "I50"), ("icd-10-cm", "I50"), ("sct", "84114007")];
+        self.coded(FactKind::Condition, &codes, at)
+    }
+
     fn child(&self, at: Time) -> Option<&Fact> {
         let born = self.newest(FactKind::BirthYear, at)?;
         // Mean Gregorian years: a day's error at New Year is nothing beside the year that is added.
@@ -362,6 +368,7 @@ impl Facts {
             alert_and_oriented: conscious.map(|fact| fact.text == "A"),
             early_warning_unfit: pregnant || self.child(at).is_some(),
             known_fibrillation: self.fibrillation(at).is_some(),
+            known_heart_failure: self.heart_failure(at).is_some(),
             limits: Limits {
                 heart_rate_low: self.limit("heart_rate_low", at),
                 heart_rate_high: self.limit("heart_rate_high", at),
@@ -413,6 +420,10 @@ impl Facts {
         tell(
             self.fibrillation(at),
             "atrial fibrillation is known: an episode is told with low priority",
+        );
+        tell(
+            self.heart_failure(at),
+            "heart failure is known: signs that drift together over days are told",
         );
         for name in ["heart_rate_low", "heart_rate_high"] {
             tell(self.own(name, at), OWN_LIMIT);

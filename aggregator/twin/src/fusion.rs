@@ -213,6 +213,8 @@ struct Count {
     slices: VecDeque<u32>,
     /// A counter's last value: (kind, when, value). What it has grown by is what counts.
     counter: Option<(Kind, Time, i64)>,
+    /// The newest word.
+    told: Option<Time>,
 }
 
 impl Count {
@@ -273,7 +275,14 @@ pub(crate) struct Tally(BTreeMap<Origin, Count>);
 
 impl Tally {
     /// A usable reading: what was counted since the reading before, or a counter. `value` in whole units.
-    pub(crate) fn take(&mut self, kind: Kind, origin: Origin, value: i64, effective: Time) {
+    /// Gives how much that adds, and the time since the word before; nothing for what is older than that.
+    pub(crate) fn take(
+        &mut self,
+        kind: Kind,
+        origin: Origin,
+        value: i64,
+        effective: Time,
+    ) -> Option<(u32, Span)> {
         if self.0.len() >= SOURCES && !self.0.contains_key(&origin) {
             let silent = self.0.iter().min_by_key(|(_, count)| count.newest);
             if let Some(silent) = silent.map(|(origin, _)| *origin) {
@@ -291,7 +300,7 @@ impl Tally {
                 && effective <= at
             {
                 // What a counter grew by since then is already in.
-                return;
+                return None;
             }
             count.counter = Some((kind, effective, value));
             match before {
@@ -303,7 +312,11 @@ impl Tally {
                 Some(_) | None => 0,
             }
         };
-        count.add(slice, u32::try_from(amount).unwrap_or(0));
+        let amount = u32::try_from(amount).unwrap_or(0);
+        count.add(slice, amount);
+        let before = count.told.filter(|before| effective > *before);
+        count.told = count.told.max(Some(effective));
+        before.map(|before| (amount, effective.since(before)))
     }
 
     pub(crate) fn view(&self, what: Tallied, known: Time) -> TallyView {
@@ -346,7 +359,7 @@ fn slice_of(time: Time) -> i64 {
 
 crate::canonical_fields! {
     Rivalry { pair, apart, stands, since }
-    Count { newest, slices, counter }
+    Count { newest, slices, counter, told }
     Tally { 0 }
 }
 

@@ -25,9 +25,8 @@ use vitals::{Kind, Quality, Span, Time};
 
 use crate::alert::{Condition, Priority};
 use crate::forecast::{COVERAGE, Ledger};
-use crate::life::{Draft, Life, Subject};
+use crate::life::Say;
 use crate::rule;
-use crate::twin::Effect;
 use crate::view::{ForecastPoint, ForecastView};
 use learn::{FEATURES, FORGETTING, LAGS, OPEN, Recursive};
 use words::{Shown, falling, high, low};
@@ -73,26 +72,6 @@ const FORESEEN: f64 = 0.5;
 const FORESEEN_OFF: f64 = 0.15;
 const FORESEEN_TIMES: u8 = 2;
 const FORESEEN_OFF_TIMES: u8 = 3;
-
-/// What to do about alerts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Say {
-    Raise(Draft),
-    Resolve(Condition),
-    /// Found in data that came late, with its end.
-    Find(Draft, Time),
-}
-
-impl Say {
-    /// Does it.
-    pub(crate) fn to(self, life: &mut Life, now: Time, out: &mut Vec<Effect>) {
-        match self {
-            Self::Raise(draft) => life.raise(Subject::Patient, draft, now, out),
-            Self::Resolve(condition) => life.resolve(condition, Subject::Patient, now, out),
-            Self::Find(draft, end) => life.finding(draft, end, now, out),
-        }
-    }
-}
 
 /// What is expected at both horizons, mg/dL.
 #[derive(Clone, Copy, Debug, PartialEq)]

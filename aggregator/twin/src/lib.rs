@@ -34,9 +34,11 @@ pub mod fusion;
 pub mod glucose;
 mod life;
 mod local;
+mod motion;
 pub mod news2;
 pub mod order;
 mod past;
+mod resting;
 pub mod rhythm;
 pub mod rule;
 pub mod sentinel;
@@ -47,6 +49,7 @@ pub mod trend;
 pub mod twin;
 pub mod view;
 mod warning;
+pub mod watch;
 pub mod window;
 mod words;
 
@@ -58,4 +61,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 16;
+pub const FOLD_VERSION: u32 = 17;

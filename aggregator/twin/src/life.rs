@@ -6,6 +6,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -52,6 +53,34 @@ pub(crate) struct Draft {
     pub(crate) probability: Option<f64>,
     pub(crate) subject: String,
     pub(crate) told_locally: Option<Time>,
+}
+
+/// What to do about alerts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Say {
+    Raise(Draft),
+    Resolve(Condition),
+    /// Found in data that came late, with its end.
+    Find(Draft, Time),
+}
+
+impl Say {
+    /// Of which condition.
+    pub(crate) fn condition(&self) -> Condition {
+        match self {
+            Self::Raise(draft) | Self::Find(draft, _) => draft.condition,
+            Self::Resolve(condition) => *condition,
+        }
+    }
+
+    /// Does it.
+    pub(crate) fn to(self, life: &mut Life, now: Time, out: &mut Vec<Effect>) {
+        match self {
+            Self::Raise(draft) => life.raise(Subject::Patient, draft, now, out),
+            Self::Resolve(condition) => life.resolve(condition, Subject::Patient, now, out),
+            Self::Find(draft, end) => life.finding(draft, end, now, out),
+        }
+    }
 }
 
 /// All alerts of a twin.
@@ -101,8 +130,11 @@ impl Life {
         if let Some(alert) = self.active.get_mut(&key) {
             let joined =
                 draft.told_locally.is_some() && one_with(alert, draft.onset, draft.told_locally);
-            if draft.priority > alert.priority {
+            let louder = alert.quiet && draft.priority == alert.priority && !joined;
+            if draft.priority > alert.priority || louder {
                 alert.priority = draft.priority;
+                alert.quiet = false;
+                alert.asked_again += u32::from(louder);
                 (alert.state, alert.acknowledged) = (State::Active, None);
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
@@ -115,12 +147,54 @@ impl Life {
             }
             return;
         }
+        if let Some(alert) = self.comes_back(&draft, subject, now) {
+            emit(Change::Updated, now, &alert, out);
+            self.active.insert(key, alert);
+            return;
+        }
         let mut alert = self.born(draft, now);
         let (condition, priority) = (alert.condition, alert.priority);
         care::wait(&mut alert, self.snooze_of(condition), now);
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
         self.end_snooze_at(condition, priority, now, out);
+    }
+
+    /// The alert whose episode goes on with `draft`, if there is one: it holds again. Whoever took notice of it knows; else
+    /// it waits for a person anew.
+    fn comes_back(&mut self, draft: &Draft, subject: Subject, now: Time) -> Option<Alert> {
+        let again = rule::again(draft.condition)?;
+        let goes_on = |alert: &Alert| {
+            alert.condition == draft.condition
+                && alert.priority == draft.priority
+                && alert
+                    .resolved
+                    .is_some_and(|at| now.since(at) < again.within)
+                && now.since(alert.raised) < again.at_most
+                && !alert.retrospective
+                && alert.withdrawn.is_none()
+        };
+        let may = subject == Subject::Patient
+            && draft.priority == Priority::Medium
+            && draft.told_locally.is_none();
+        let place = self.recent.iter().rposition(goes_on).filter(|_| may)?;
+        let mut alert = self.recent.remove(place)?;
+        alert.resolved = None;
+        alert.episodes = alert.episodes.saturating_add(1);
+        alert.summary = format!(
+            "{} The {}. time since it began.",
+            draft.summary, alert.episodes
+        );
+        alert.plain_summary.clone_from(&draft.plain_summary);
+        alert.evidence.clone_from(&draft.evidence);
+        alert.quiet = alert.acknowledged.is_some();
+        if alert.quiet {
+            alert.state = State::Acknowledged;
+        } else {
+            alert.state = State::Active;
+            care::wait(&mut alert, self.snoozes.get(&draft.condition), now);
+        }
+        Some(alert)
     }
 
     pub(crate) fn snooze_of(&self, condition: Condition) -> Option<&Snooze> {
@@ -364,6 +438,9 @@ impl Life {
             owner: String::new(),
             comments: Vec::new(),
             withdrawn: None,
+            episodes: 1,
+            quiet: false,
+            asked_again: 0,
         }
     }
 
@@ -456,6 +533,6 @@ impl Canonical for Subject {
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
     Evidence { kind, label, value, limit, effective, quality, contribution }
-    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn }
+    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
     Life { last, unknown, snoozes, local, active, recent }
 }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::view::ScorePart;
 
 /// Name and version.
-pub const MODEL: &str = "news2/1";
+pub const MODEL: &str = "news2/2";
 /// For people.
 pub const SOURCE: &str =
     "RCP National Early Warning Score (NEWS) 2, 2017; parameters not measured give an interval";
@@ -122,6 +122,24 @@ impl Parameter {
     }
 }
 
+impl Inputs {
+    /// The same of somebody who walks: pulse and respiration are not those of rest, so they are missing, for the reason
+    /// given. Only where nothing else scores more than exertion explains: somebody who walks can be ill.
+    #[must_use]
+    pub fn walking(self, reason: &'static str) -> Self {
+        let rest = Self {
+            respiration: self.respiration.and(Err(reason)),
+            pulse: self.pulse.and(Err(reason)),
+            ..self
+        };
+        if Score::of(&rest).low > crate::rule::NEWS2_STRAIN_OTHERS {
+            self
+        } else {
+            rest
+        }
+    }
+}
+
 /// A score with its interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
@@ -171,6 +189,14 @@ impl Score {
             Parameter::Consciousness => consciousness,
             Parameter::Temperature => temperature,
         }
+    }
+
+    /// Points of everything but pulse and respiration.
+    #[must_use]
+    pub fn others(&self) -> u32 {
+        let strain = [Parameter::Pulse, Parameter::Respiration];
+        let strain = strain.map(|one| u32::from(self.part(one).points.unwrap_or(0)));
+        self.low.saturating_sub(strain.iter().sum())
     }
 
     /// Parameters that score anything.
@@ -316,8 +342,11 @@ pub fn definition() -> String {
     alloc::format!(
         "{MODEL} respiration {RESPIRATION:?} oxygen1 {OXYGEN_1:?} oxygen2 air {OXYGEN_2_AIR:?} oxygen2 oxygen \
          {OXYGEN_2_OXYGEN:?} systolic {SYSTOLIC:?} pulse {PULSE:?} temperature {TEMPERATURE:?} oxygen 2 \
-         consciousness 3 hold {:?} urgent {} emergency {}",
+         consciousness 3 hold {:?} strain {:?} others {} walking {:?} urgent {} emergency {}",
         crate::rule::NEWS2_HOLD,
+        crate::rule::NEWS2_STRAIN_HOLD,
+        crate::rule::NEWS2_STRAIN_OTHERS,
+        crate::motion::EXCUSED,
         crate::rule::NEWS2_URGENT,
         crate::rule::NEWS2_EMERGENCY
     )

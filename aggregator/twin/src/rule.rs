@@ -115,6 +115,35 @@ pub const MAX_AHEAD: Span = Span::from_mins(5);
 /// A stamp older than this is set aside. Backlog of a year is no backlog; it is a clock that was never set.
 pub const MAX_AGE: Span = Span::from_mins(366 * 24 * 60);
 
+/// When a condition that ended and comes back is the same episode, and when a person is asked again about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Again {
+    /// It comes back so soon after it ended ...
+    pub within: Span,
+    /// ... and no later than this after it was first told: then it is told as a new one.
+    pub at_most: Span,
+    /// Whoever took notice is asked again when it then lasts for this long (twice as long each further time) ...
+    pub lasting: Span,
+    /// ... or is this much further beyond its limit, in the kind's unit (half as much more each further time).
+    pub deeper: f64,
+}
+
+/// What may come back as the same episode; `None`: what comes back is told as new. Only what is of medium priority each
+/// time. A slow heart in sleep passes its limit again and again all night; who has looked at it once knows. What is low
+/// in oxygen or sugar again is a new danger each time.
+#[must_use]
+pub const fn again(condition: Condition) -> Option<Again> {
+    if matches!(condition, Condition::HeartRateLow) {
+        return Some(Again {
+            within: Span::from_mins(16 * 60),
+            at_most: Span::from_mins(24 * 60),
+            lasting: Span::from_mins(10),
+            deeper: 5.0,
+        });
+    }
+    None
+}
+
 /// On which side of the cut the trouble is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -206,6 +235,11 @@ impl Limits {
             | Condition::GlucoseLow
             | Condition::GlucoseHigh
             | Condition::GlucoseFalling
+            | Condition::HeartPause
+            | Condition::ShockIndexHigh
+            | Condition::Fever
+            | Condition::RestingHeartRateRaised
+            | Condition::HeartFailureDrift
             | Condition::SensorOff
             | Condition::BatteryLow
             | Condition::DeviceSilent
@@ -380,6 +414,11 @@ pub const LOCAL_WAITS: Span = Span::from_mins(5);
 
 /// NEWS2 must stay at a level for this long: single parameters flicker at their cuts.
 pub const NEWS2_HOLD: Span = MINUTE;
+/// The same where pulse and respiration alone bring the total to where it is: stairs, a walk, a quarrel do that, and pass. It
+/// is a sum of time: what it falls below for a while is subtracted. NEWS2 asks for a response within the hour.
+pub const NEWS2_STRAIN_HOLD: Span = Span::from_mins(30);
+/// What the other parameters may score then: more than one point is no exertion.
+pub const NEWS2_STRAIN_OTHERS: u32 = 1;
 /// NEWS2 aggregate that asks for an urgent response (RCP 2017).
 pub const NEWS2_URGENT: u32 = 5;
 /// NEWS2 aggregate that asks for an emergency response (RCP 2017).
@@ -490,14 +529,34 @@ pub fn is_critical(condition: Condition, priority: Priority) -> bool {
     priority == Priority::High && Condition::of_threshold(condition.name()) == Some(condition)
 }
 
+/// This person's own lower limit of the heart rate, from the usual floor of their nights: below it by [`NIGHT_MARGIN`] is not
+/// usual for them. Within [`NIGHT_LIMITS`]: never where it is urgent for everybody, never stricter than for everybody.
+#[must_use]
+pub fn night_limit(usual_floor: f64) -> Option<u16> {
+    let own = libm::floor(usual_floor - NIGHT_MARGIN).clamp(NIGHT_LIMITS.0, NIGHT_LIMITS.1);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "35 to 40"
+    )]
+    (own < NIGHT_LIMITS.1).then_some(own as u16)
+}
+
+/// See [`night_limit`]; per minute.
+pub const NIGHT_MARGIN: f64 = 2.0;
+/// See [`night_limit`]; per minute.
+pub const NIGHT_LIMITS: (f64, f64) = (35.0, 40.0);
+
 /// The definition of the threshold rules for one patient, for the hash that alerts carry.
 #[must_use]
 pub fn definition(context: &Context) -> String {
-    let mut text = String::from("thresholds/2 bucket 10 s trimmed mean\n");
+    let mut text =
+        format!("thresholds/3 bucket 10 s trimmed mean nights {NIGHT_MARGIN} {NIGHT_LIMITS:?}\n");
     for rule in personal(context) {
         text.push_str(&format!(
-            "{rule:?} fresh {:?}\n",
-            rule.kinds.first().map(|kind| fresh_for(*kind))
+            "{rule:?} fresh {:?} again {:?}\n",
+            rule.kinds.first().map(|kind| fresh_for(*kind)),
+            again(rule.condition)
         ));
     }
     text

@@ -168,6 +168,25 @@ pub struct RhythmView {
     pub source: &'static str,
 }
 
+/// How a model that watches for one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModelView {
+    /// Name and version.
+    pub model: &'static str,
+    /// What it raises.
+    pub condition: Condition,
+    /// It raises it; else it is in shadow.
+    pub live: bool,
+    /// Its figure now.
+    pub figure: Option<f64>,
+    /// From there on it speaks.
+    pub cut: f64,
+    /// Why it has no figure; empty if it has one.
+    pub abstained: &'static str,
+    /// How often it would have spoken, had it been live.
+    pub unsaid: u32,
+}
+
 /// A beat found in an electrocardiogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeatView {
@@ -337,6 +356,12 @@ impl Twin {
         self.body.rhythm(self.known)
     }
 
+    /// The models that watch for one thing each.
+    #[must_use]
+    pub fn models(&self) -> Vec<ModelView> {
+        self.body.models()
+    }
+
     /// What became of the blocks of electrocardiograms, by source.
     #[must_use]
     pub fn ecg_counts(&self) -> Vec<(StreamId, SourceId, crate::ecg::Counts)> {
@@ -357,10 +382,15 @@ impl Twin {
         self.facts.all()
     }
 
-    /// What these facts change at the moment.
+    /// What these facts, and what was learned of this person, change at the moment.
     #[must_use]
     pub fn influences(&self) -> Vec<Influence> {
-        self.facts.influences(self.known)
+        let mut told = self.facts.influences(self.known);
+        told.extend(self.body.learned_limit().map(|_| Influence {
+            fact: String::new(),
+            effect: "nights: the lower limit of the heart rate is this person's own, between 35 and 40/min; what is urgent below 30/min stays",
+        }));
+        told
     }
 
     /// What rules and models are told of them.

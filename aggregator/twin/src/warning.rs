@@ -1,5 +1,8 @@
 //! The alert that NEWS2 makes: on the *low* end of the interval only, after it held for a while.
 //!
+//! Where pulse and respiration alone bring the total to where it is, it must do so for longer: everybody who climbs stairs
+//! is at 5 for a minute. That time is added up, so that a total which wavers around its limit is not lost.
+//!
 //! A single parameter at 3 asks for a review by itself. Saturation and pulse have threshold rules with the
 //! same cuts, so their 3 is not reported a second time here. What goes missing is no recovery: the alert ends
 //! only while every parameter that scored is still measured.
@@ -8,12 +11,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vitals::{Kind, Quality, Time};
+use vitals::{Kind, Quality, Span, Time};
 
 use crate::alert::{Condition, Evidence, Priority};
 use crate::life::Draft;
 use crate::news2::{self, Parameter, Score};
-use crate::rule::{self, NEWS2_EMERGENCY, NEWS2_HOLD, NEWS2_URGENT, fingerprint};
+use crate::rule::{
+    self, NEWS2_EMERGENCY, NEWS2_HOLD, NEWS2_STRAIN_HOLD, NEWS2_STRAIN_OTHERS, NEWS2_URGENT,
+    fingerprint,
+};
 
 /// The state of the rule.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,12 +27,50 @@ pub(crate) struct Warning {
     /// Known time since which the score is at least urgent (a single 3 or the aggregate), and emergency.
     urgent: Option<Time>,
     emergency: Option<Time>,
+    strain: Strain,
     /// Known time since which an active alert has no reason.
     calm: Option<Time>,
     /// Parameters that scored when the alert was raised.
     scored: Vec<Parameter>,
     raised: Option<Priority>,
 }
+
+/// For how long the total has been urgent by pulse and respiration alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Strain {
+    /// Less the time in which it was not; the first time of it.
+    held: Span,
+    since: Option<Time>,
+    /// When it was judged last, and what it was then.
+    judged: Time,
+    holds: bool,
+}
+
+impl Strain {
+    fn judge(&mut self, holds: bool, now: Time) {
+        let passed = now.since(self.judged).min(JUDGED_WITHIN);
+        self.held = if self.holds {
+            self.held + passed
+        } else {
+            (self.held - passed).max(Span::ZERO)
+        };
+        if !holds && self.held == Span::ZERO {
+            self.since = None;
+        } else if holds && self.since.is_none() {
+            self.since = Some(now);
+        }
+        (self.judged, self.holds) = (now, holds);
+    }
+
+    /// When it will have held for long enough, if nothing changes.
+    fn due(&self) -> Option<Time> {
+        let left = NEWS2_STRAIN_HOLD - self.held;
+        self.holds.then(|| self.judged + left.max(Span::ZERO))
+    }
+}
+
+/// What was judged longer ago says nothing about the time since: respiration is fresh for so long.
+const JUDGED_WITHIN: Span = Span::from_mins(5);
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +84,12 @@ impl Warning {
     /// Judges a new score at known time.
     pub(crate) fn judge(&mut self, score: &Score, now: Time) -> Verdict {
         let emergency = score.low >= NEWS2_EMERGENCY;
-        let urgent = emergency || score.low >= NEWS2_URGENT || own_red(score).is_some();
-        self.urgent = urgent.then(|| self.urgent.unwrap_or(now));
+        let aggregate = score.low >= NEWS2_URGENT;
+        let by_others = aggregate && score.others() > NEWS2_STRAIN_OTHERS;
+        let quick = emergency || by_others || own_red(score).is_some();
+        let urgent = quick || aggregate;
+        self.strain.judge(urgent, now);
+        self.urgent = quick.then(|| self.urgent.unwrap_or(now));
         self.emergency = emergency.then(|| self.emergency.unwrap_or(now));
         let lost = |parameter: &Parameter| score.part(*parameter).points.is_none();
         let calm = self.raised.is_some() && !urgent && !self.scored.iter().any(lost);
@@ -54,7 +102,8 @@ impl Warning {
         let reached = if held(self.emergency) {
             Some(Priority::High)
         } else {
-            held(self.urgent).then_some(Priority::Medium)
+            let strained = self.strain.due().is_some_and(|due| due <= now);
+            (held(self.urgent) || strained).then_some(Priority::Medium)
         };
         match reached {
             Some(priority) if self.raised.is_none_or(|raised| priority > raised) => {
@@ -67,8 +116,8 @@ impl Warning {
     }
 
     /// Known time since which the score has been urgent.
-    pub(crate) const fn onset(&self) -> Option<Time> {
-        self.urgent
+    pub(crate) fn onset(&self) -> Option<Time> {
+        self.urgent.or(self.strain.since)
     }
 
     /// When time alone decides.
@@ -77,11 +126,13 @@ impl Warning {
         let emergency = self
             .emergency
             .filter(|_| self.raised != Some(Priority::High));
+        let strain = self.strain.due().filter(|_| self.raised.is_none());
         [urgent, emergency, self.calm]
+            .map(|since| since.map(|since| since + NEWS2_HOLD))
             .into_iter()
+            .chain([strain])
             .flatten()
             .min()
-            .map(|since| since + NEWS2_HOLD)
     }
 }
 
@@ -178,7 +229,8 @@ pub(crate) const fn concerns(kind: Kind) -> bool {
 const _: () = assert!(rule::NEWS2_URGENT < rule::NEWS2_EMERGENCY);
 
 crate::canonical_fields! {
-    Warning { urgent, emergency, calm, scored, raised }
+    Strain { held, since, judged, holds }
+    Warning { urgent, emergency, strain, calm, scored, raised }
 }
 
 #[cfg(test)]
@@ -187,10 +239,15 @@ mod tests {
     use crate::news2::Inputs;
     use vitals::Span;
 
+    /// With 2 points of something that exertion does not explain.
     fn score(respiration: f64, pulse: Result<f64, &'static str>) -> Score {
+        strained(93.0, respiration, pulse)
+    }
+
+    fn strained(oxygen: f64, respiration: f64, pulse: Result<f64, &'static str>) -> Score {
         Score::of(&Inputs {
             respiration: Ok(respiration),
-            oxygen_saturation: Ok(94.0),
+            oxygen_saturation: Ok(oxygen),
             on_oxygen: Err("unknown"),
             systolic: Err("not measured"),
             pulse,
@@ -207,13 +264,13 @@ mod tests {
     #[test]
     fn only_the_low_end_counts_and_only_after_the_hold() {
         let mut warning = Warning::default();
-        // 1 + 2 = 3 for sure, up to 20 with what is missing.
+        // 2 + 2 = 4 for sure, up to 20 with what is missing.
         assert_eq!(
             warning.judge(&score(16.0, Ok(120.0)), at(0)),
             Verdict::Nothing
         );
         assert_eq!(warning.deadline(), None);
-        // 2 + 1 + 2 = 5.
+        // 2 + 2 + 2 = 6.
         assert_eq!(
             warning.judge(&score(22.0, Ok(120.0)), at(10)),
             Verdict::Nothing
@@ -227,7 +284,7 @@ mod tests {
             warning.judge(&score(22.0, Ok(120.0)), at(70)),
             Verdict::Raise(Priority::Medium)
         );
-        // 3 + 1 + 3 = 7.
+        // 3 + 2 + 3 = 8.
         assert_eq!(
             warning.judge(&score(26.0, Ok(140.0)), at(80)),
             Verdict::Nothing
@@ -253,13 +310,72 @@ mod tests {
     #[test]
     fn a_single_three_counts_unless_it_has_a_rule_of_its_own() {
         let mut warning = Warning::default();
-        warning.judge(&score(16.0, Ok(140.0)), at(0));
+        warning.judge(&strained(94.0, 16.0, Ok(140.0)), at(0));
         assert_eq!(warning.deadline(), None, "pulse has its own rule");
         warning.judge(&score(26.0, Ok(70.0)), at(0));
         assert_eq!(
             warning.judge(&score(26.0, Ok(70.0)), at(60)),
             Verdict::Raise(Priority::Medium)
         );
+    }
+
+    #[test]
+    fn what_exertion_explains_must_hold_for_half_an_hour() {
+        let stairs = strained(94.0, 22.0, Ok(120.0));
+        let mut warning = Warning::default();
+        assert_eq!(warning.judge(&stairs, at(0)), Verdict::Nothing);
+        assert_eq!(warning.deadline(), Some(at(1800)));
+        assert_eq!(warning.judge(&stairs, at(120)), Verdict::Nothing);
+        // Something else joins: no longer.
+        warning.judge(&score(22.0, Ok(120.0)), at(130));
+        assert_eq!(warning.deadline(), Some(at(190)));
+    }
+
+    #[test]
+    fn a_total_that_wavers_around_its_limit_is_not_lost() {
+        // Pneumonia without an oximeter that says more: over in every fifth minute, and never for long.
+        let mut warning = Warning::default();
+        let (ill, less) = (
+            strained(94.0, 22.0, Ok(120.0)),
+            strained(94.0, 20.0, Ok(120.0)),
+        );
+        let raised = (0..90).find(|minute| {
+            let now = if minute % 5 == 4 { &less } else { &ill };
+            warning.judge(now, at(minute * 60)) != Verdict::Nothing
+        });
+        assert!(
+            raised.is_some_and(|minute| (30..60).contains(&minute)),
+            "{raised:?}"
+        );
+        // An emergency and a respiration of 25 do not wait.
+        for worst in [
+            strained(95.0, 26.0, Ok(140.0)),
+            strained(96.0, 26.0, Ok(70.0)),
+        ] {
+            let mut warning = Warning::default();
+            warning.judge(&worst, at(0));
+            assert_eq!(warning.deadline(), Some(at(60)));
+        }
+    }
+
+    #[test]
+    fn stairs_every_hour_do_not_add_up() {
+        let mut warning = Warning::default();
+        for hour in 0..24 {
+            for (minute, score) in [
+                (0, strained(94.0, 22.0, Ok(120.0))),
+                (4, strained(96.0, 14.0, Ok(70.0))),
+            ] {
+                let verdict = warning.judge(&score, at(hour * 3600 + minute * 60));
+                assert_eq!(verdict, Verdict::Nothing);
+            }
+            for minute in 5..60 {
+                warning.judge(
+                    &strained(96.0, 14.0, Ok(70.0)),
+                    at(hour * 3600 + minute * 60),
+                );
+            }
+        }
     }
 
     #[test]

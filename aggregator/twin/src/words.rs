@@ -17,7 +17,7 @@ use crate::rhythm;
 use crate::rule::{self, Level, Side, Threshold, fingerprint};
 
 /// Names the threshold rules.
-pub(crate) const THRESHOLDS: &str = "thresholds/2";
+pub(crate) const THRESHOLDS: &str = "thresholds/3";
 /// Names the technical rules.
 pub(crate) const TECHNICAL: &str = "technical/2";
 
@@ -32,6 +32,22 @@ pub(crate) struct Beyond<'a> {
     pub(crate) quality: Quality,
     /// What bends the rules for this patient.
     pub(crate) context: Context,
+    /// The limit of the heart rate was learned from this person's nights.
+    pub(crate) learned: bool,
+}
+
+impl Beyond<'_> {
+    /// It lasts, or is so far beyond, that a person is asked again who took notice of an episode before.
+    /// `asked`: how often that was so already.
+    pub(crate) fn is_worse(&self, asked: u32) -> bool {
+        rule::again(self.rule.condition).is_some_and(|again| {
+            let first = self.rule.levels.first().map_or(0.0, |level| level.cut);
+            let lasting = again.lasting.as_micros() << asked.min(8);
+            let deeper = again.deeper * (1.0 + 0.5 * f64::from(asked));
+            self.at.since(self.onset).as_micros() >= lasting
+                || libm::fabs(self.value - first) >= deeper
+        })
+    }
 }
 
 /// A threshold crossed. `past`: found in late data.
@@ -65,6 +81,19 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             format!("{label} is {plain} than it should be."),
         )
     };
+    let own = found.learned && rule.condition == Condition::HeartRateLow;
+    let learned = own.then(|| Evidence {
+        kind: None,
+        label: format!(
+            "Limit learned from this person's nights; for everybody {}/min",
+            rule::NIGHT_LIMITS.1
+        ),
+        value: rule.levels.first().map(|level| level.cut),
+        limit: None,
+        effective: found.at,
+        quality: Quality::GOOD,
+        contribution: 0.0,
+    });
     Draft {
         condition: rule.condition,
         priority: level.priority,
@@ -79,7 +108,10 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             effective: found.at,
             quality: found.quality,
             contribution: 1.0,
-        }],
+        }]
+        .into_iter()
+        .chain(learned)
+        .collect(),
         model: THRESHOLDS,
         model_hash: fingerprint(&rule::definition(&found.context)),
         expected: None,
@@ -106,6 +138,7 @@ pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
         at: told.as_of,
         quality: Quality::GOOD,
         context: Context::default(),
+        learned: false,
     };
     let mut draft = threshold(&found, past);
     draft.priority = Priority::High;
@@ -295,7 +328,12 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::EarlyWarningScore
         | Condition::GlucoseLow
         | Condition::GlucoseHigh
-        | Condition::GlucoseFalling => (Priority::Low, ""),
+        | Condition::GlucoseFalling
+        | Condition::HeartPause
+        | Condition::ShockIndexHigh
+        | Condition::Fever
+        | Condition::RestingHeartRateRaised
+        | Condition::HeartFailureDrift => (Priority::Low, ""),
     };
     let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
     let evidence: Vec<Evidence> = vec![Evidence {

@@ -132,6 +132,7 @@ impl Body {
         let live = may_live && self.is_live(beat.at, known);
         self.beats_quality = quality;
         self.beats.take(beat);
+        self.watch.beat(&beat, quality, live, (known, life), out);
         if live {
             self.judge_rhythm(true, known, life, out);
         } else if let Some(episode) = self.beats_past.take(beat, known) {

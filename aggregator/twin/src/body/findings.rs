@@ -16,7 +16,7 @@ use crate::words::{self, Beyond};
 
 impl Body {
     fn threshold_rules(&self) -> [Threshold; 3] {
-        rule::personal(&self.context)
+        rule::personal(&self.judged())
     }
 
     /// A leading source measured. What its window is about to let go of may be a part of an episode.
@@ -157,7 +157,8 @@ impl Body {
             value: episode.worst,
             at: episode.end,
             quality: Quality::GOOD,
-            context: self.context,
+            context: self.judged(),
+            learned: self.learned_limit().is_some(),
         };
         life.finding(words::threshold(&found, true), episode.end, now, out);
     }

@@ -45,7 +45,7 @@ impl Body {
                 .take_while(|other| **other != kind)
                 .any(|other| self.is_fresh(*other, now))
         };
-        let rules = rule::personal(&self.context).into_iter().enumerate();
+        let rules = rule::personal(&self.judged()).into_iter().enumerate();
         rules
             .filter(|(_, rule)| rule.kinds.contains(&kind) && !better(rule))
             .collect::<Vec<_>>()
@@ -119,7 +119,8 @@ impl Body {
                     value: run.newest,
                     at: Window::start(last + 1),
                     quality: channel.quality(),
-                    context: self.context,
+                    context: self.judged(),
+                    learned: self.learned_limit().is_some(),
                 };
                 self.raise_threshold(&found, known, life, out);
             } else if may_resolve && threshold::is_clear(window, last, &rule) {
@@ -138,7 +139,10 @@ impl Body {
         let condition = found.rule.condition;
         let urgent = life
             .active(condition, Subject::Patient)
-            .is_none_or(|alert| alert.priority < found.level.priority);
+            .is_none_or(|alert| {
+                alert.priority < found.level.priority
+                    || alert.quiet && found.is_worse(alert.asked_again)
+            });
         if urgent {
             life.raise(Subject::Patient, words::threshold(found, false), known, out);
         }
@@ -186,7 +190,8 @@ impl Body {
                     value,
                     at: effective,
                     quality: channel.quality(),
-                    context: self.context,
+                    context: self.judged(),
+                    learned: self.learned_limit().is_some(),
                 };
                 self.raise_threshold(&found, now, life, out);
             } else if threshold::spot_is_clear(value, &rule) {

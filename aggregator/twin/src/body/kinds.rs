@@ -18,7 +18,34 @@ impl Body {
         if let (Some(what), Some(fixed)) = (Tallied::of(reading.kind), usable(reading)) {
             let scale = 10_i64.pow(u32::from(reading.kind.info().decimals));
             let tally = self.tallies.entry(what).or_default();
-            tally.take(reading.kind, origin, fixed.0 / scale, effective);
+            let counted = tally.take(reading.kind, origin, fixed.0 / scale, effective);
+            if let (Tallied::Steps, Some((steps, over))) = (what, counted) {
+                self.motion.take(effective, steps, over);
+            }
+        }
+    }
+
+    /// What the models that watch for one thing make of a reading of the leading source.
+    pub(super) fn watch_scalar(
+        &mut self,
+        reading: &Reading,
+        role: Role,
+        effective: Time,
+        known: Time,
+        life: &mut Life,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(fixed) = usable(reading) else { return };
+        let kind = reading.kind;
+        let value = fixed.to_f64(kind);
+        self.watch.daily(kind, effective, value);
+        let live = role == Role::Newest && known.since(effective) < rule::fresh_for(kind);
+        if live && kind == Kind::SystolicPressure {
+            self.pressure = Some((effective, value));
+        } else if live && kind == Kind::BodyTemperature {
+            let now = (known, life);
+            self.watch
+                .temperature(effective, value, reading.quality, now, out);
         }
     }
 

@@ -6,7 +6,7 @@ use vitals::{Kind, Time};
 
 use super::Body;
 use crate::channel::Channel;
-use crate::view::{ChannelView, ForecastView, RhythmView, ScoreView, TallyView};
+use crate::view::{ChannelView, ForecastView, ModelView, RhythmView, ScoreView, TallyView};
 use crate::{bedside, news2, rhythm, rule};
 
 impl Body {
@@ -15,6 +15,10 @@ impl Body {
             .values()
             .filter_map(|channel| channel.view(known))
             .collect()
+    }
+
+    pub(crate) fn models(&self) -> Vec<ModelView> {
+        self.watch.view()
     }
 
     pub(crate) fn tallies(&self, known: Time) -> Vec<TallyView> {
@@ -90,5 +94,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, channels, tallies, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, leads, strap, past, warning, late, score_due }
+    Body { context, channels, tallies, motion, resting, night_limit, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, leads, strap, past, warning, late, score_due, watch, pressure }
 }

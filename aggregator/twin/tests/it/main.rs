@@ -1,5 +1,6 @@
 //! The fold from outside: what a log does to a twin. One module per promise.
 
+mod again;
 mod alerts;
 mod care;
 mod coverage;
@@ -12,10 +13,11 @@ mod models;
 mod order;
 mod pace;
 mod past;
-#[path = "../../examples/support/mod.rs"]
+#[path = "../../../src/evaluate/support/mod.rs"]
 mod shared;
 mod stable;
 mod support;
 mod technical;
 mod time;
 mod void;
+mod watch;

@@ -1,12 +1,13 @@
-//! What the reports share: where recordings lie and how they are read, and a seeded source of chance.
+//! What evaluation shares, and tests of the twin use: where recordings lie and how they are read, simulated signals, one
+//! person's fold, and a seeded source of chance. Must not know: reports.
 
-#![allow(dead_code, reason = "each report uses a part")]
+#![allow(dead_code, reason = "each user uses a part")]
 
 use std::path::PathBuf;
 
-/// The folder of shared recordings: `VITALTWIN_SHARED`, or `../shared` beside the workspace.
+/// The folder of shared recordings: `VITALTWIN_SHARED`, or `../shared` beside the present folder.
 pub(crate) fn recordings() -> PathBuf {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
+    let default = "../shared";
     PathBuf::from(std::env::var("VITALTWIN_SHARED").unwrap_or_else(|_| default.into()))
         .join("recordings")
 }
@@ -31,6 +32,7 @@ impl Chance {
 }
 
 pub(crate) mod electric;
+pub(crate) mod fold;
 pub(crate) mod recorded;
 pub(crate) mod simulated;
 

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use twin::ecg::{Beat, Lead};
+use twin::ecg::Beat;
 use vitals::gatt::Decimal;
 use vitals::{Quality, SourceId, Span, Time, Wave, Waveform};
 
 use super::Chance;
+use super::fold::{Fold, ZERO};
 
 /// Text of a gzip file.
 pub(crate) fn unzip(path: &Path) -> String {
@@ -20,9 +21,10 @@ pub(crate) fn unzip(path: &Path) -> String {
     text
 }
 
-/// Beats of a recording in microvolts, taken in blocks as a sensor sends them.
+/// Beats of a recording in microvolts, taken in blocks as a sensor sends them, through the whole fold. Their times are those
+/// of the recording.
 pub(crate) fn beats(microvolts: &[f64], rate_hz: f64) -> Vec<Beat> {
-    let (mut lead, mut out) = (Lead::default(), Vec::new());
+    let (mut fold, mut out) = (Fold::new(ZERO), Vec::new());
     let size = (rate_hz * 0.56) as usize;
     for (block, samples) in (0..).zip(microvolts.chunks(size)) {
         let micros = (block * size as u64) as f64 / rate_hz * 1e6;
@@ -30,8 +32,8 @@ pub(crate) fn beats(microvolts: &[f64], rate_hz: f64) -> Vec<Beat> {
             wave: Wave::Ecg,
             source: SourceId(1),
             sequence: block,
-            start: Time::ZERO + Span::from_micros(micros.round() as i64),
-            received: Time::ZERO,
+            start: ZERO + Span::from_micros(micros.round() as i64),
+            received: ZERO,
             rate_millihertz: (rate_hz * 1000.0) as u32,
             channels: 1,
             step: Decimal {
@@ -41,9 +43,14 @@ pub(crate) fn beats(microvolts: &[f64], rate_hz: f64) -> Vec<Beat> {
             numbers: samples.iter().map(|x| (x * 10.0).round() as i32).collect(),
             quality: Quality::GOOD,
         };
-        out.extend(lead.take(&block, Time::ZERO).live);
+        fold.block(block);
+        out.extend(fold.beats());
     }
-    out.extend(lead.finish().live);
+    fold.last_beats();
+    out.extend(fold.beats());
+    for beat in &mut out {
+        beat.at = Time::from_micros(beat.at.since(ZERO).as_micros());
+    }
     out
 }
 

@@ -1,15 +1,14 @@
-//! Report: forecasts of saturation and heart rate on simulated series, beside persistence; predictive alerts
-//! on stable days (all of them false) and on falls (their lead before the truth crosses the limit). The seeds
-//! are not those that the rule was tuned on.
-//! Run: `cargo run --release -p twin --example forecast_report`.
+//! Forecasts of saturation and heart rate on simulated series, beside persistence; predictive alerts on stable days (all of
+//! them false) and on falls (their lead before the truth crosses the limit). The seeds are not those that the rule was tuned
+//! on.
 
-mod support;
-
-use support::Chance;
-use support::simulated::{Fall, Form, Nature, series};
 use twin::forecast::{Forecaster, Foresight, HORIZONS};
 use twin::window::{Placed, Window};
 use vitals::{Fixed, Kind, Span, Time};
+
+use super::support::Chance;
+use super::support::simulated::{Fall, Form, Nature, series};
+use super::{Aim, Figure, Section, Wanted};
 
 /// The sensor the demo wears, and worse ones.
 const NATURES: [(&str, Nature); 4] = [
@@ -92,12 +91,18 @@ fn run(kind: Kind, values: &[(f64, Option<f64>)]) -> Run {
     Run { forecaster, alerts }
 }
 
-fn main() {
-    println!("Simulated saturation: stable days (24 h, mean 96), every predictive alert is false");
+/// Scored points, covered ones, and sums of errors of both, by horizon.
+type Sums = [(u64, u64, f64, f64); HORIZONS.len()];
+
+pub(super) fn report(wanted: &Wanted) -> Vec<Section> {
+    let mut section = Section::new(
+        "Forecast of saturation and heart rate: simulated",
+        "Stable days of 24 h, on which every predictive alert is false, and falls from 96 to 88 %. No open recording of a fall was at hand: not validated on people.",
+    );
+    let days = (wanted.people / 5).clamp(2, 20);
     for (name, nature) in NATURES {
-        let (mut false_alerts, days) = (0, 20);
-        let mut total = [(0u64, 0u64, 0.0, 0.0); 5];
-        for seed in 0..days {
+        let mut total = Sums::default();
+        let day = |seed: u64| {
             let values = series(
                 &mut Chance(seed * 77 + 100_001),
                 86_400,
@@ -106,22 +111,24 @@ fn main() {
                 None,
                 (50.0, 100.0),
             );
-            let run = run(Kind::OxygenSaturation, &values);
-            false_alerts += run.alerts.len();
-            add(&mut total, &run.forecaster);
-        }
-        println!("  {name}: {false_alerts} false alerts in {days} days");
-        print(&total);
+            run(Kind::OxygenSaturation, &values)
+        };
+        let runs: Vec<Run> = (0..days).map(day).collect();
+        runs.iter().for_each(|run| add(&mut total, &run.forecaster));
+        let alerts: Vec<f64> = runs.iter().map(|run| run.alerts.len() as f64).collect();
+        let what = format!("false alerts on stable days, {name}");
+        section
+            .figures
+            .push(Figure::mean(what, &alerts, "a patient-day").aims(Aim::Most(0.5)));
+        tell(&mut section.figures, name, "%", &total);
     }
-    println!("Simulated falls 96 -> 88: lead of the predictive alert before the truth is below 92");
     for (name, nature) in NATURES {
         for form in [Form::Linear, Form::Sigmoid, Form::Exponential] {
-            for minutes in [8.0, 12.0, 15.0, 30.0] {
-                falls(name, nature, form, minutes);
+            for minutes in [8.0, 15.0, 30.0] {
+                falls(&mut section.figures, name, nature, form, minutes);
             }
         }
     }
-    println!("Simulated heart rate (mean 75, wander 6 in 5 min)");
     let nature = Nature {
         wander: 6.0,
         tau: 300.0,
@@ -130,8 +137,8 @@ fn main() {
         artefacts: 0.0,
         gaps: 2.0,
     };
-    let mut total = [(0u64, 0u64, 0.0, 0.0); 5];
-    for seed in 0..10 {
+    let mut total = Sums::default();
+    for seed in 0..days / 2 {
         let values = series(
             &mut Chance(seed * 91 + 300_005),
             86_400,
@@ -142,12 +149,12 @@ fn main() {
         );
         add(&mut total, &run(Kind::HeartRate, &values).forecaster);
     }
-    print(&total);
+    tell(&mut section.figures, "heart rate", "/min", &total);
+    vec![section]
 }
 
-fn falls(name: &str, nature: Nature, form: Form, minutes: f64) {
-    let (mut leads, mut missed, mut early) = (Vec::new(), 0, 0);
-    let mut total = [(0u64, 0u64, 0.0, 0.0); 5];
+fn falls(figures: &mut Vec<Figure>, name: &str, nature: Nature, form: Form, minutes: f64) {
+    let mut leads = Vec::new();
     let runs = 40;
     for seed in 0..runs {
         let fall = Fall {
@@ -157,48 +164,37 @@ fn falls(name: &str, nature: Nature, form: Form, minutes: f64) {
             form,
         };
         let seconds = (fall.begin + fall.length) as usize + 900;
+        let mut chance = Chance(seed * 31 + 200_003);
         let values = series(
-            &mut Chance(seed * 31 + 200_003),
+            &mut chance,
             seconds,
             96.0,
             nature,
             Some(fall),
             (50.0, 100.0),
         );
-        let crossed = (0..seconds)
-            .find(|second| 96.0 - fall.at(*second as f64) < 92.0)
-            .expect("falls to 88");
-        let run = run(Kind::OxygenSaturation, &values);
-        match run
-            .alerts
-            .iter()
-            .find(|second| **second as f64 >= fall.begin)
-        {
-            Some(second) if *second < crossed => leads.push((crossed - second) as f64 / 60.0),
-            _ => missed += 1,
-        }
-        early += run
-            .alerts
-            .iter()
-            .filter(|second| (**second as f64) < fall.begin)
-            .count();
-        add(&mut total, &run.forecaster);
+        let crossed = (0..seconds).find(|second| 96.0 - fall.at(*second as f64) < 92.0);
+        let alerts = run(Kind::OxygenSaturation, &values).alerts;
+        let first = alerts
+            .into_iter()
+            .find(|second| *second as f64 >= fall.begin);
+        let lead = crossed
+            .zip(first)
+            .filter(|(crossed, first)| first < crossed);
+        leads.extend(lead.map(|(crossed, first)| (crossed - first) as f64 / 60.0));
     }
-    leads.sort_by(f64::total_cmp);
-    let median = leads.get(leads.len() / 2).copied().unwrap_or(f64::NAN);
-    let least = leads.first().copied().unwrap_or(f64::NAN);
-    let (scored, error, persistence) = total.iter().fold((0, 0.0, 0.0), |sum, part| {
-        (sum.0 + part.0, sum.1 + part.2, sum.2 + part.3)
-    });
-    println!(
-        "  {name:22} {form:?} {minutes:>4} min: foreseen {}/{runs}, lead median {median:.1} min (least {least:.1}), missed {missed}, before the fall {early}; error {:.2} persistence {:.2}",
-        leads.len(),
-        error / scored as f64,
-        persistence / scored as f64,
-    );
+    let what = format!("foreseen, {form:?} in {minutes} min, {name}");
+    figures.push(Figure::share(what, leads.len() as u64, runs));
+    if !leads.is_empty() {
+        figures.push(Figure::mean(
+            format!("lead, {form:?} in {minutes} min, {name}"),
+            &leads,
+            "min",
+        ));
+    }
 }
 
-fn add(total: &mut [(u64, u64, f64, f64); 5], forecaster: &Forecaster) {
+fn add(total: &mut Sums, forecaster: &Forecaster) {
     for (sum, ledger) in total.iter_mut().zip(forecaster.ledgers()) {
         sum.0 += ledger.scored;
         sum.1 += ledger.covered;
@@ -207,14 +203,20 @@ fn add(total: &mut [(u64, u64, f64, f64); 5], forecaster: &Forecaster) {
     }
 }
 
-fn print(total: &[(u64, u64, f64, f64); 5]) {
+fn tell(figures: &mut Vec<Figure>, name: &str, unit: &'static str, total: &Sums) {
     for (buckets, (scored, covered, error, persistence)) in HORIZONS.iter().zip(total) {
-        println!(
-            "    {:>2} min: mean error {:.3}, persistence {:.3}; coverage {:.3} of 0.90 ({scored} points)",
-            buckets / 6,
-            error / *scored as f64,
-            persistence / *scored as f64,
-            *covered as f64 / *scored as f64,
+        let minutes = buckets / 6;
+        let count = (*scored).max(1) as f64;
+        let error = Figure::new(
+            format!("mean error at {minutes} min, {name}"),
+            error / count,
+            unit,
         );
+        figures.push(error.beside("persistence", persistence / count));
+        figures.push(Figure::share(
+            format!("90 % interval holds at {minutes} min, {name}"),
+            *covered,
+            *scored,
+        ));
     }
 }

@@ -1,0 +1,267 @@
+//! Models that watch for one thing each: [`pause`] of the heart, [`shock`] index, [`fever`], [`illness`] by the resting heart
+//! rate, [`heart_failure`] that decompensates. Each is a pure machine that takes what concerns it and says what to do; this
+//! file lets those speak that are live, and keeps count of what the others would have said.
+//!
+//! A model is live where its card in MODELS.md shows that it beats its trivial baseline; else it is in shadow: it scores and
+//! is shown, and raises nothing. No model here silences another.
+//! Must not know: channels, which sensor measured.
+
+mod days;
+mod fever;
+mod heart_failure;
+mod illness;
+mod pause;
+mod shock;
+mod usual;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use vitals::{Kind, Quality, Time};
+
+use crate::alert::{Condition, Evidence, Priority};
+use crate::life::{Draft, Life, Say};
+use crate::resting::Resting;
+use crate::rhythm::Beat;
+use crate::rule::fingerprint;
+use crate::twin::Effect;
+use crate::view::ModelView;
+use days::Days;
+use fever::Fever;
+use heart_failure::HeartFailure;
+use illness::Illness;
+use pause::Pause;
+use shock::Shock;
+
+/// Whether a model speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It raises alerts.
+    Live,
+    /// It is scored and shown, and raises nothing.
+    Shadow,
+}
+
+/// A model: what it is called, what it raises, whether it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// Name and version.
+    pub name: &'static str,
+    /// What it raises.
+    pub condition: Condition,
+    /// Whether it does.
+    pub standing: Standing,
+    /// Its constants, for the hash that its alerts carry.
+    pub definition: fn() -> String,
+}
+
+/// All of them.
+pub const MODELS: [Model; 5] = [
+    pause::MODEL,
+    shock::MODEL,
+    fever::MODEL,
+    illness::MODEL,
+    heart_failure::MODEL,
+];
+
+/// An input: kind, label, value, limit, and its weight among all of an alert's.
+type Part = (Option<Kind>, String, f64, Option<f64>, f64);
+
+/// What an alert of a model says: one figure and the limit that it is beyond, and what else was looked at.
+struct Shown {
+    model: Model,
+    priority: Priority,
+    onset: Time,
+    at: Time,
+    summary: String,
+    plain: &'static str,
+    parts: Vec<Part>,
+    quality: Quality,
+}
+
+impl Shown {
+    fn draft(self) -> Draft {
+        let sum: f64 = self.parts.iter().map(|part| part.4).sum();
+        let share = |part: f64| if sum > 0.0 { part / sum } else { 1.0 };
+        let evidence = self
+            .parts
+            .into_iter()
+            .map(|(kind, label, value, limit, part)| Evidence {
+                kind,
+                label,
+                value: Some(value),
+                limit,
+                effective: self.at,
+                quality: self.quality,
+                contribution: share(part),
+            });
+        Draft {
+            condition: self.model.condition,
+            priority: self.priority,
+            onset: self.onset,
+            summary: self.summary,
+            plain_summary: self.plain.into(),
+            evidence: evidence.collect(),
+            model: self.model.name,
+            model_hash: fingerprint(&(self.model.definition)()),
+            expected: None,
+            probability: None,
+            subject: String::new(),
+            told_locally: None,
+        }
+    }
+}
+
+/// How a model's figure stands.
+struct Stand {
+    figure: Result<f64, &'static str>,
+    cut: f64,
+}
+
+/// What a model in shadow would have told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Unsaid {
+    holds: bool,
+    times: u32,
+}
+
+/// The models of one person.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Watch {
+    pause: Pause,
+    shock: Shock,
+    fever: Fever,
+    illness: Illness,
+    days: Days,
+    heart_failure: HeartFailure,
+    shadows: BTreeMap<Condition, Unsaid>,
+}
+
+impl Watch {
+    /// A beat, in its time.
+    pub(crate) fn beat(
+        &mut self,
+        beat: &Beat,
+        quality: Quality,
+        live: bool,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(said) = self.pause.take(beat, quality, live) {
+            self.say(said, now, life, out);
+        }
+    }
+
+    /// A systolic pressure, with the pulse of that moment, at rest.
+    pub(crate) fn pressure(
+        &mut self,
+        at: Time,
+        systolic: f64,
+        pulse: Option<f64>,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(said) = self.shock.take(at, systolic, pulse) {
+            self.say(said, now, life, out);
+        }
+    }
+
+    /// A temperature that is about now.
+    pub(crate) fn temperature(
+        &mut self,
+        at: Time,
+        celsius: f64,
+        quality: Quality,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(said) = self.fever.take(at, celsius, quality) {
+            self.say(said, now, life, out);
+        }
+    }
+
+    /// A usable value of what is followed day by day.
+    pub(crate) fn daily(&mut self, kind: Kind, at: Time, value: f64) {
+        self.days.take(kind, at, value);
+    }
+
+    /// A day of the heart is over.
+    pub(crate) fn day_over(
+        &mut self,
+        resting: &Resting,
+        known_heart_failure: bool,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(night) = resting.nights().back() else {
+            return;
+        };
+        let said = self.illness.take(resting.nights());
+        let day = self.days.close(night);
+        let failing = self.heart_failure.take(&day);
+        for said in said.into_iter().chain(failing) {
+            // For people whose heart is known to fail; in all others it is in shadow.
+            let speaks = said.condition() != heart_failure::MODEL.condition || known_heart_failure;
+            if speaks {
+                self.say(said, now, life, out);
+            } else {
+                self.keep(said.condition(), matches!(said, Say::Raise(_)));
+            }
+        }
+    }
+
+    fn say(&mut self, said: Say, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+        let condition = said.condition();
+        let live = MODELS
+            .iter()
+            .any(|model| model.condition == condition && model.standing == Standing::Live);
+        if live {
+            said.to(life, now, out);
+        } else if !matches!(said, Say::Find(..)) {
+            self.keep(condition, matches!(said, Say::Raise(_)));
+        }
+    }
+
+    fn keep(&mut self, condition: Condition, holds: bool) {
+        let unsaid = self.shadows.entry(condition).or_default();
+        unsaid.times = unsaid
+            .times
+            .saturating_add(u32::from(holds && !unsaid.holds));
+        unsaid.holds = holds;
+    }
+
+    pub(crate) fn view(&self) -> Vec<ModelView> {
+        let stands = [
+            self.pause.stand(),
+            self.shock.stand(),
+            self.fever.stand(),
+            self.illness.stand(),
+            self.heart_failure.stand(),
+        ];
+        let view = |(model, stand): (Model, Stand)| {
+            let unsaid = self.shadows.get(&model.condition);
+            ModelView {
+                model: model.name,
+                condition: model.condition,
+                live: model.standing == Standing::Live,
+                figure: stand.figure.ok(),
+                cut: stand.cut,
+                abstained: stand.figure.err().unwrap_or(""),
+                unsaid: unsaid.map_or(0, |unsaid| unsaid.times),
+            }
+        };
+        MODELS.into_iter().zip(stands).map(view).collect()
+    }
+}
+
+/// One figure and its limit, where nothing else was looked at.
+fn one(kind: Option<Kind>, label: &str, value: f64, limit: f64) -> Vec<Part> {
+    vec![(kind, label.into(), value, Some(limit), 1.0)]
+}
+
+crate::canonical_fields! {
+    Unsaid { holds, times }
+    Watch { pause, shock, fever, illness, days, heart_failure, shadows }
+}
