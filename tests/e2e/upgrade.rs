@@ -30,7 +30,7 @@ use vitaltwin_aggregator::journal::Log;
 use vitaltwin_aggregator::registry::Books;
 use vitaltwin_aggregator::vault::Vault;
 
-use crate::buffer::{assigned, fill_buffer};
+use crate::buffer::{assigned, copy, fill_buffer};
 use crate::forgery::rogue;
 use crate::paths::LONG;
 use crate::support::ADDRESS;
@@ -381,15 +381,23 @@ fn from_the_future(file: &Path) -> Result<()> {
 async fn what_a_later_release_wrote_is_refused_with_what_to_do() -> Result<()> {
     let release = releases()?.remove(0);
     let folder = tempfile::tempdir()?;
+    let whole = folder.path().join("whole");
+    let told = unpack(&release, &whole)?;
+    let mut centre = Centre::existing(&whole.join("centre"), &after(&told));
+    centre.start().await?;
+    // Ended well, so that no write-ahead log lies beside a file.
+    centre.stop()?;
     for (store, file) in [
         ("journal", "store/journal.db"),
         ("snapshots", "store/snapshots.db"),
         ("history", "store/history.db"),
         ("vault", "vault/vault.db"),
     ] {
-        let told = unpack(&release, &folder.path().join(store))?;
-        let mut centre = Centre::existing(&folder.path().join(store).join("centre"), &after(&told));
-        let file = centre.dir().join(file);
+        let there = folder.path().join(store);
+        copy(&whole.join("centre"), &there)?;
+        make_private(&there)?;
+        let mut centre = Centre::existing(&there, &after(&told));
+        let file = there.join(file);
         from_the_future(&file)?;
         let before = fs::read(&file)?;
         let error = centre.start().await.err().context(store)?;
