@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::paths::{LONG, one_patient};
 
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let (path, name) = {
