@@ -954,7 +954,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_centre_wants_later_comes_later_each_time_and_live_goes_first() {
+    fn what_the_centre_wants_later_comes_later_each_time() {
         let mut window = window();
         window.connected();
         window.add_backlog(id(1, 1), Class::Vitals);
@@ -967,16 +967,7 @@ mod tests {
             }
         }
         assert_eq!(sent, [0, 5, 15, 35, 75, 155, 315, 615, 915]);
-        // Both may go at the same moment: what is live goes before, though it was put off as well.
-        window.add(id(1, 2), Class::Vitals);
-        all(&mut window, at(1205));
-        window.refused(1, Refused::Later(2), at(1210));
-        let [Send::Records(both)] = &all(&mut window, at(1215))[..] else {
-            panic!("one message")
-        };
-        assert_eq!(*both, [id(1, 2), id(1, 1)]);
-        window.add(id(1, 3), Class::Vitals);
-        assert_eq!(window.len(), 3, "none was given up");
+        assert_eq!(window.len(), 1, "it is not given up");
     }
 
     #[test]

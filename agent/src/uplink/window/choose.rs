@@ -43,7 +43,7 @@ impl Window {
         first.filter(|next| goes_with(began, next))
     }
 
-    /// What was sent and has had no receipt for too long: the most urgent, and of the same what was live, first.
+    /// What was sent and has had no receipt for too long.
     pub(super) fn unreceipted(
         &self,
         now: Time,
@@ -54,13 +54,12 @@ impl Window {
             .due
             .iter()
             .take_while(|(due, _)| backlog_too && *due <= now);
-        let may_go = waited.filter_map(|(due, id)| {
+        let mut may_go = waited.filter_map(|(_, id)| {
             let flight = self.flights.get(id)?;
             let may_go = self.may_go(flight.class, flight.live) && goes(*id);
-            may_go.then_some(((flight.class, !flight.live, *due), *id))
+            may_go.then_some((*id, flight.class, Origin::Flight))
         });
-        let ((class, ..), id) = may_go.min()?;
-        Some((id, class, Origin::Flight))
+        may_go.next()
     }
 
     fn next_live(&self, goes: &impl Fn(RecordId) -> bool) -> Option<(RecordId, Class, Origin)> {
