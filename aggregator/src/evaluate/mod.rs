@@ -1,9 +1,9 @@
 //! How good the models are, on recordings where there are some and on simulated people: every figure with its interval, beside a
 //! trivial baseline and the aim, as text and as one page.
 //!
-//! Everything goes through the fold that a running centre uses ([`support::fold`]). In the order of the report: [`rhythm`],
-//! [`beats`], [`glucose`], [`forecast`], [`watch`] (models that watch for one thing), [`lives`] (all rules together) and
-//! [`artefacts`] (what sensors do wrong; its score is held by a test). [`page`] draws.
+//! Everything goes through the fold that a running centre uses (`support::fold`). In the order of the report: `rhythm`,
+//! `beats`, `glucose`, `forecast`, `watch` (models that watch for one thing), `lives` (all rules together) and
+//! `artefacts` (what sensors do wrong; its score is held by a test). `page` draws.
 //!
 //! Promises: the same recordings and sizes give the same report. Nothing is tuned here. Must not know: centres, stores.
 

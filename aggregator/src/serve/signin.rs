@@ -3,7 +3,7 @@
 //!
 //! Invariants: neither a code nor a cookie is kept, only its SHA-256; a code is spent at most once and only
 //! within [`CODE_LIFE`], a challenge within [`CHALLENGE_LIFE`] and for what it was made; a session is locked after
-//! [`LOCK`] without its person, ends after [`IDLE`], after [`LIFE`] in any case, and at sign-out; whoever signs in
+//! [`LOCK`] without its person, ends after [`LIFE`] and at sign-out; whoever signs in
 //! anew gets a new cookie; all tables are bounded; who tries wrong codes at an address waits longer each time, and nobody else
 //! does. Nobody guesses a passkey's signature, so nobody waits for another's: a ward must be able to open its screens.
 //!

@@ -1,5 +1,5 @@
-//! Models that watch for one thing each: [`pause`] of the heart, [`shock`] index, [`fever`], [`illness`] by the resting heart
-//! rate, [`heart_failure`] that decompensates. Each is a pure machine that takes what concerns it and says what to do; this
+//! Models that watch for one thing each: `pause` of the heart, `shock` index, `fever`, `illness` by the resting heart
+//! rate, `heart_failure` that decompensates. Each is a pure machine that takes what concerns it and says what to do; this
 //! file lets those speak that are live, and keeps count of what the others would have said.
 //!
 //! A model is live where its card in MODELS.md shows that it beats its trivial baseline; else it is in shadow: it scores and
