@@ -361,10 +361,10 @@ impl Store {
     /// Bytes that are free where the store lies; 0 while even the reserve is spent.
     #[must_use]
     pub fn free(&self) -> u64 {
-        let free = fs4::available_space(&self.dir).unwrap_or(u64::MAX);
-        self.reserve.keep(free);
-        Reserve::for_opening(&self.dir).keep(free);
-        if self.reserve.is_kept() { free } else { 0 }
+        let free = || fs4::available_space(&self.dir).unwrap_or(u64::MAX);
+        self.reserve.keep(free());
+        Reserve::for_opening(&self.dir).keep(free());
+        if self.reserve.is_kept() { free() } else { 0 }
     }
 
     fn engine(&mut self) -> Result<&mut Engine, StoreError> {

@@ -10,6 +10,7 @@ use lettre::transport::smtp::client::{
     Certificate, CertificateStore, Tls, TlsParameters, TlsVersion,
 };
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use rustls_pki_types::CertificateDer;
 
 use super::ChannelError;
 use super::message::Message;
@@ -30,20 +31,22 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    pub(super) fn new(of: &settings::Mail, roots: &Path) -> Result<Self, ChannelError> {
+    pub(super) fn new(
+        of: &settings::Mail,
+        roots: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, ChannelError> {
         let address = |text: &String| {
             let parsed = text.parse::<Mailbox>();
             parsed.map_err(|_| ChannelError::Address(text.clone()))
         };
         let (host, port) = of.server.rsplit_once(':').ok_or(ChannelError::Server)?;
         let port: u16 = port.parse().map_err(|_| ChannelError::Server)?;
-        let pem = std::fs::read(roots).map_err(|error| ChannelError::file(roots, error))?;
         let mut tls = TlsParameters::builder(host.to_owned())
             .certificate_store(CertificateStore::None)
             .set_min_tls_version(TlsVersion::Tlsv13);
-        for root in pem_blocks(&pem) {
-            // One root that lettre cannot read does not spoil the others.
-            if let Ok(root) = Certificate::from_pem(&root) {
+        for root in roots {
+            // One root that cannot be used does not spoil the others.
+            if let Ok(root) = Certificate::from_der(root.to_vec()) {
                 tls = tls.add_root_certificate(root);
             }
         }
@@ -102,14 +105,4 @@ fn why(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     words
-}
-
-fn pem_blocks(pem: &[u8]) -> Vec<Vec<u8>> {
-    let end = "-----END CERTIFICATE-----";
-    let text = String::from_utf8_lossy(pem);
-    let blocks = text.split_inclusive(end);
-    blocks
-        .filter(|block| block.ends_with(end))
-        .map(|block| block.as_bytes().to_vec())
-        .collect()
 }

@@ -17,10 +17,14 @@ mod webhook;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use proto::clock::Clock;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tokio_util::sync::CancellationToken;
 
 use self::message::Message;
@@ -30,6 +34,8 @@ use crate::patient::Patients;
 
 /// How often it is looked whether somebody is to be told, and at most how much later that is.
 const LOOK: Duration = Duration::from_millis(500);
+/// At a stop, what is on its way has this long to be answered, so that its proof is in the log.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Why a channel cannot be used as it stands in `config.toml`.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,12 @@ impl ChannelError {
     }
 }
 
+/// Where servers' certificates must come from.
+fn roots(pem: &Path) -> Result<Vec<CertificateDer<'static>>, ChannelError> {
+    let roots = CertificateDer::pem_file_iter(pem).map_err(|_| ChannelError::Roots)?;
+    Ok(roots.filter_map(Result::ok).collect())
+}
+
 enum Way {
     Webhook(webhook::Webhook),
     Mail(Box<mail::Mail>),
@@ -79,12 +91,13 @@ enum Way {
 
 impl Way {
     fn new(of: &Channel, clock: Clock) -> Result<Self, ChannelError> {
-        let roots = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
+        let pem = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
         if let Some(webhook) = &of.webhook {
-            return Ok(Self::Webhook(webhook::Webhook::new(webhook, roots, clock)?));
+            let webhook = webhook::Webhook::new(webhook, roots(pem)?, clock)?;
+            return Ok(Self::Webhook(webhook));
         }
         let mail = of.mail.as_ref().ok_or(ChannelError::Server)?;
-        Ok(Self::Mail(Box::new(mail::Mail::new(mail, roots)?)))
+        Ok(Self::Mail(Box::new(mail::Mail::new(mail, roots(pem)?)?)))
     }
 
     async fn send(&self, message: &Message) -> Outcome {
@@ -146,27 +159,31 @@ impl Channels {
     }
 
     /// Tells whoever is called, until it is stopped.
-    pub async fn run(self: Arc<Self>, patients: Patients, stop: CancellationToken) {
+    pub async fn run(&self, patients: Patients, stop: CancellationToken) {
         if self.ways.is_empty() {
             return;
         }
         patients.hub().wait_ready().await;
         let mut looks = tokio::time::interval(LOOK);
+        let mut on_the_way = FuturesUnordered::new();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
+                Some(()) = on_the_way.next() => continue,
                 _ = looks.tick() => {}
             }
             let alerts = patients.hub().alerts();
             let alerts = alerts.iter().map(|of| &*of.alert);
             let jobs = self.plan().look(alerts, self.clock.now());
             for job in jobs {
-                tokio::spawn(Arc::clone(&self).tell(patients.clone(), job));
+                on_the_way.push(self.tell(&patients, job));
             }
         }
+        let all = async { while on_the_way.next().await.is_some() {} };
+        let _told_again_by_the_next_life = tokio::time::timeout(LINGER, all).await;
     }
 
-    async fn tell(self: Arc<Self>, patients: Patients, job: Job) {
+    async fn tell(&self, patients: &Patients, job: Job) {
         let Some(way) = self.ways.get(job.channel) else {
             return;
         };

@@ -98,6 +98,6 @@ pub const fn name_of(duty: Duty) -> &'static str {
         Duty::Nurse => "nurse",
         Duty::Doctor => "doctor",
         Duty::Supervisor => "supervisor",
-        Duty::Unspecified => "",
+        Duty::Unspecified => "unknown",
     }
 }

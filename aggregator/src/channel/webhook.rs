@@ -13,7 +13,6 @@ use hyper_util::rt::TokioIo;
 use proto::clock::Clock;
 use proto::seal::Secret;
 use proto::seal::crypto::hmac_sha256;
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -39,7 +38,7 @@ pub(super) struct Webhook {
 impl Webhook {
     pub(super) fn new(
         of: &settings::Webhook,
-        roots: &Path,
+        roots: Vec<CertificateDer<'static>>,
         clock: Clock,
     ) -> Result<Self, ChannelError> {
         let url: http::Uri = of.url.parse().map_err(|_| ChannelError::Url)?;
@@ -51,8 +50,7 @@ impl Webhook {
         let text = text.trim();
         let octets = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text));
         let secret = octets.ok().and_then(|of| Secret::from_slice(&of));
-        let pem = CertificateDer::pem_file_iter(roots).map_err(|_| ChannelError::Roots)?;
-        let tls = proto::tls::web_client_config(pem.filter_map(Result::ok), clock);
+        let tls = proto::tls::web_client_config(roots, clock);
         Ok(Self {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: url.port_u16().unwrap_or(443),

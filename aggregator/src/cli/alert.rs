@@ -6,10 +6,9 @@ use anyhow::Result;
 use clap::Subcommand;
 use proto::clock::Clock;
 use proto::v1::alert_service_client::AlertServiceClient;
-use proto::v1::twin_service_client::TwinServiceClient;
 use proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, CommentRequest, Duty, EndSnoozeRequest,
-    ListAlertsRequest, ListTwinsRequest, Priority, SetOwnerRequest, Snooze, SnoozeRequest,
+    AcknowledgeRequest, Alert, AlertState, CommentRequest, EndSnoozeRequest, ListAlertsRequest,
+    Priority, SetOwnerRequest, Snooze, SnoozeRequest, Twin,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -18,6 +17,7 @@ use vitals::Span;
 use super::look::plain;
 use super::office::{self, Reader, said};
 use super::{print, show};
+use crate::channel::settings::name_of as duty;
 use crate::dir::CentreDir;
 
 #[derive(Debug, Subcommand)]
@@ -195,23 +195,13 @@ async fn list(client: &mut AlertServiceClient<Channel>, resolved: bool) -> Resul
 
 /// What is silenced, with whose it is.
 async fn snoozes(channel: Channel) -> Result<Vec<(String, Snooze)>> {
-    let mut client = TwinServiceClient::new(channel);
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListTwinsRequest {
-            page_token,
-            ..ListTwinsRequest::default()
-        };
-        let page = client.list(request).await.map_err(said)?.into_inner();
-        for twin in page.twins {
-            let of = |snooze| (twin.patient.clone(), snooze);
-            all.extend(twin.snoozes.into_iter().map(of));
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(all);
-        }
-    }
+    let twins = office::twins(channel).await?.into_iter();
+    let of = |twin: Twin| {
+        let patient = twin.patient;
+        let snoozes = twin.snoozes.into_iter();
+        snoozes.map(move |snooze| (patient.clone(), snooze))
+    };
+    Ok(twins.flat_map(of).collect())
 }
 
 /// PURE. See [`AlertCommand::Handover`].
@@ -289,15 +279,6 @@ impl Handover {
         json.insert("silenced".into(), snoozes.collect());
         json.insert("since_us".into(), self.since_us.into());
         json.into()
-    }
-}
-
-const fn duty(duty: Duty) -> &'static str {
-    match duty {
-        Duty::Nurse => "nurse",
-        Duty::Doctor => "doctor",
-        Duty::Supervisor => "supervisor",
-        Duty::Unspecified => "unknown",
     }
 }
 

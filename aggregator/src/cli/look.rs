@@ -12,10 +12,7 @@ use proto::clock::Clock;
 use proto::v1::alert_event::Kind as Event;
 use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::twin_service_client::TwinServiceClient;
-use proto::v1::{
-    Alert, AlertState, Channel, GetTwinRequest, ListTwinsRequest, Priority, Twin,
-    WatchAlertsRequest,
-};
+use proto::v1::{Alert, AlertState, Channel, GetTwinRequest, Priority, Twin, WatchAlertsRequest};
 use serde_json::{Value, json};
 use vitals::{Kind, Span, Time};
 
@@ -74,21 +71,7 @@ pub(super) async fn worklist(
     clock: Clock,
 ) -> Result<()> {
     let channel = office::reader(dir, &asked.reader, clock).await?;
-    let mut client = TwinServiceClient::new(channel);
-    let (mut twins, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListTwinsRequest {
-            page_token,
-            ..ListTwinsRequest::default()
-        };
-        let page = client.list(request).await.map_err(said)?.into_inner();
-        twins.extend(page.twins);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    let rows = rows(twins, asked.all);
+    let rows = rows(office::twins(channel).await?, asked.all);
     let now = clock.now();
     if asked.json {
         return print(&show::json(&rows.iter().map(row_json).collect())?);

@@ -14,13 +14,14 @@ use proto::clock::Clock;
 use proto::text::host_port;
 use proto::v1::history_service_client::HistoryServiceClient;
 use proto::v1::operator_service_client::OperatorServiceClient;
+use proto::v1::twin_service_client::TwinServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
-    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListVoidsRequest, Patient,
-    PatientAssignment, PatientVoid, RevokeCertificateRequest, RevokeGatewayRequest,
-    RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, StatusRequest, VoidReadingsRequest,
-    VoidReadingsResponse,
+    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
+    ListVoidsRequest, Patient, PatientAssignment, PatientVoid, RevokeCertificateRequest,
+    RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, StatusRequest,
+    Twin, VoidReadingsRequest, VoidReadingsResponse,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -370,6 +371,24 @@ pub(super) async fn reader(dir: &CentreDir, reader: &Reader, clock: Clock) -> Re
     }
     let channel = call_as(dir, identity, clock).await?;
     channel.context("the centre must run for this: start it with `run`")
+}
+
+/// All twins that the reader may see.
+pub(super) async fn twins(channel: Channel) -> Result<Vec<Twin>> {
+    let mut client = TwinServiceClient::new(channel);
+    let (mut twins, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListTwinsRequest {
+            page_token,
+            ..ListTwinsRequest::default()
+        };
+        let page = client.list(request).await.map_err(said)?.into_inner();
+        twins.extend(page.twins);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(twins);
+        }
+    }
 }
 
 /// What the running centre says of itself, or why it does not; `None` when none listens.

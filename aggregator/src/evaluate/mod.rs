@@ -14,6 +14,7 @@ mod glucose;
 mod lives;
 mod page;
 mod rhythm;
+#[path = "../../twin/support/mod.rs"]
 mod support;
 #[cfg(test)]
 mod tests;

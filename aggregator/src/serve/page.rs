@@ -105,19 +105,6 @@ struct Page {
     journal: Journal,
 }
 
-impl Page {
-    /// The refusal of what a page of another site sent.
-    fn foreign(&self, headers: &HeaderMap, uri: &Uri) -> Option<Response> {
-        foreign_form(headers, uri).then(|| {
-            self.access.counters().refuse(Refused::Origin);
-            plain(
-                StatusCode::FORBIDDEN,
-                "This came from another site. Open the centre's own page.",
-            )
-        })
-    }
-}
-
 /// All routes of the page.
 pub(super) fn routes(access: Arc<Access>, about: About, hub: Arc<Hub>, journal: Journal) -> Router {
     let page = Page {
@@ -144,6 +131,7 @@ pub(super) fn routes(access: Arc<Access>, about: About, hub: Arc<Hub>, journal: 
                 "This page does not take such requests.",
             )
         })
+        .layer(middleware::from_fn_with_state(page.clone(), own))
         .layer(DefaultBodyLimit::max(FORM))
         .layer(middleware::from_fn(secure))
         .with_state(page)
@@ -240,13 +228,9 @@ struct SignInForm {
 async fn sign_in(
     State(page): State<Page>,
     Extension(peer): Extension<PeerIdentity>,
-    uri: Uri,
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
     let sign_in = page.access.sign_in();
     let place = proof::place(&peer, &headers);
     match sign_in.spend(form.code.trim(), place) {
@@ -272,12 +256,8 @@ async fn sign_in(
 async fn sign_out(
     State(page): State<Page>,
     Extension(peer): Extension<PeerIdentity>,
-    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
     if let Some(Caller {
         proof: Proof::Session(key),
         ..
@@ -291,6 +271,19 @@ async fn sign_out(
         &format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"),
     );
     response
+}
+
+/// What changes anything comes from the centre's own page, whatever route it takes.
+async fn own(State(page): State<Page>, request: Request, next: Next) -> Response {
+    let changes = !request.method().is_safe();
+    if changes && foreign_form(request.headers(), request.uri()) {
+        page.access.counters().refuse(Refused::Origin);
+        return plain(
+            StatusCode::FORBIDDEN,
+            "This came from another site. Open the centre's own page.",
+        );
+    }
+    next.run(request).await
 }
 
 /// Did a page of another site send this form? Browsers say so in `Sec-Fetch-Site`; older ones in `Origin`.

@@ -2,7 +2,7 @@
 //! notification a second each, one batch per notification. Run: `cargo run --release -p twin --example
 //! step_report`.
 
-#[path = "../../src/evaluate/support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 
 use support::Chance;
@@ -11,6 +11,14 @@ use twin::{Event, Twin, step};
 use vitals::{
     ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value,
 };
+
+/// Processor time of this process so far.
+fn spent() -> std::time::Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanos = stat.split_whitespace().next();
+    let nanos = nanos.and_then(|field| field.parse().ok()).unwrap_or(0);
+    std::time::Duration::from_nanos(nanos)
+}
 
 fn reading(source: u16, kind: Kind, sequence: u64, at: Time, value: f64) -> Reading {
     Reading {
@@ -76,19 +84,19 @@ fn main() {
     }
     let (mut twin, mut out) = (Twin::new(), Vec::new());
     step(&mut twin, &assigned, zero, &mut out);
-    let begin = support::spent();
+    let begin = spent();
     for (known, event) in &log {
         out.clear();
         step(&mut twin, event, *known, &mut out);
     }
-    let took = support::spent().saturating_sub(begin);
+    let took = spent().saturating_sub(begin);
     let mut bytes = Vec::new();
-    let begin = support::spent();
+    let begin = spent();
     for _ in 0..1000 {
         bytes.clear();
         twin.canonical_bytes(&mut bytes);
     }
-    let encoding = support::spent().saturating_sub(begin) / 1000;
+    let encoding = spent().saturating_sub(begin) / 1000;
     let each = took.as_secs_f64() / readings as f64;
     println!(
         "{readings} readings in {} batches: {:.2} us per reading, {:.2} us per step, {:.0} readings/s on one core",

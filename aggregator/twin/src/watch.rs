@@ -57,6 +57,14 @@ pub struct Model {
     pub definition: fn() -> String,
 }
 
+impl Model {
+    /// Whether it speaks of this person: heart failure only where it is known, in all others it is in shadow.
+    fn speaks(&self, known_heart_failure: bool) -> bool {
+        self.standing == Standing::Live
+            && (self.condition != heart_failure::MODEL.condition || known_heart_failure)
+    }
+}
+
 /// All of them.
 pub const MODELS: [Model; 5] = [
     pause::MODEL,
@@ -150,7 +158,7 @@ impl Watch {
         out: &mut Vec<Effect>,
     ) {
         if let Some(said) = self.pause.take(beat, quality, live) {
-            self.say(said, now, life, out);
+            self.say(said, false, (now, life), out);
         }
     }
 
@@ -164,7 +172,7 @@ impl Watch {
         out: &mut Vec<Effect>,
     ) {
         if let Some(said) = self.shock.take(at, systolic, pulse) {
-            self.say(said, now, life, out);
+            self.say(said, false, (now, life), out);
         }
     }
 
@@ -178,7 +186,7 @@ impl Watch {
         out: &mut Vec<Effect>,
     ) {
         if let Some(said) = self.fever.take(at, celsius, quality) {
-            self.say(said, now, life, out);
+            self.say(said, false, (now, life), out);
         }
     }
 
@@ -202,25 +210,27 @@ impl Watch {
         let day = self.days.close(night);
         let failing = self.heart_failure.take(&day);
         for said in said.into_iter().chain(failing) {
-            // For people whose heart is known to fail; in all others it is in shadow.
-            let speaks = said.condition() != heart_failure::MODEL.condition || known_heart_failure;
-            if speaks {
-                self.say(said, now, life, out);
-            } else {
-                self.keep(said.condition(), matches!(said, Say::Raise(_)));
-            }
+            self.say(said, known_heart_failure, (now, life), out);
         }
     }
 
-    fn say(&mut self, said: Say, now: Time, life: &mut Life, out: &mut Vec<Effect>) {
+    fn say(
+        &mut self,
+        said: Say,
+        known_heart_failure: bool,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
         let condition = said.condition();
-        let live = MODELS
+        let speaks = MODELS
             .iter()
-            .any(|model| model.condition == condition && model.standing == Standing::Live);
-        if live {
-            said.to(life, now, out);
-        } else if !matches!(said, Say::Find(..)) {
+            .any(|model| model.condition == condition && model.speaks(known_heart_failure));
+        if !speaks && !matches!(said, Say::Find(..)) {
             self.keep(condition, matches!(said, Say::Raise(_)));
+        }
+        // What was raised while it spoke ends all the same.
+        if speaks || matches!(said, Say::Resolve(_)) {
+            said.to(life, now, out);
         }
     }
 
@@ -232,7 +242,7 @@ impl Watch {
         unsaid.holds = holds;
     }
 
-    pub(crate) fn view(&self) -> Vec<ModelView> {
+    pub(crate) fn view(&self, known_heart_failure: bool) -> Vec<ModelView> {
         let stands = [
             self.pause.stand(),
             self.shock.stand(),
@@ -245,7 +255,7 @@ impl Watch {
             ModelView {
                 model: model.name,
                 condition: model.condition,
-                live: model.standing == Standing::Live,
+                live: model.speaks(known_heart_failure),
                 figure: stand.figure.ok(),
                 cut: stand.cut,
                 abstained: stand.figure.err().unwrap_or(""),

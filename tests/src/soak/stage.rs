@@ -340,9 +340,6 @@ impl Stage {
             let said = agent.tail();
             let why = if said.contains("clock was set back") {
                 "the clock was set back".to_owned()
-            } else if name == "small" && said.contains("No space left on device") {
-                // It cannot keep anything, says so, and is started again until there is room.
-                "the disk was full when it was started".to_owned()
             } else {
                 self.last
                     .seen

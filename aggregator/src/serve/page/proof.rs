@@ -15,11 +15,12 @@
 //! browser had before is worth nothing once it signed in anew. Must not know: gRPC, twins.
 
 use axum::Router;
-use axum::extract::{Extension, Json, State};
+use axum::extract::{Extension, FromRequestParts, Json, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, header};
 use proto::seal::crypto::sha256;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -118,6 +119,16 @@ fn signed(page: &Page, peer: &PeerIdentity, headers: &HeaderMap) -> Option<Signe
     }
 }
 
+impl FromRequestParts<Page> for Signed {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, page: &Page) -> Result<Self, Response> {
+        let peer = parts.extensions.get::<PeerIdentity>();
+        let signed = peer.and_then(|peer| signed(page, peer, &parts.headers));
+        signed.ok_or_else(|| plain(StatusCode::UNAUTHORIZED, "Nobody is signed in."))
+    }
+}
+
 /// Whatever is wrong with a passkey.
 fn refused(page: &Page) -> Response {
     page.access.counters().refuse(Refused::SignIn);
@@ -127,8 +138,11 @@ fn refused(page: &Page) -> Response {
     )
 }
 
-fn nobody() -> Response {
-    plain(StatusCode::UNAUTHORIZED, "Nobody is signed in.")
+fn stopped() -> Response {
+    plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The centre cannot write to its store: ask an operator to look at `status`.",
+    )
 }
 
 fn done() -> Response {
@@ -147,9 +161,6 @@ async fn challenge(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
     let Some(authority) = authority(&headers, &uri) else {
         return plain(StatusCode::BAD_REQUEST, "The request names no host.");
     };
@@ -178,9 +189,6 @@ async fn sign_in(
     headers: HeaderMap,
     Json(answer): Json<SignInAnswer>,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
     let sign_in = page.access.sign_in();
     let authority = authority(&headers, &uri).unwrap_or_default();
     let Some((person, count)) = accepted(&page, &answer, &authority) else {
@@ -195,10 +203,7 @@ async fn sign_in(
             act,
         };
         if page.journal.append(vec![noted.into()]).await.is_err() {
-            return plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The centre cannot write to its store: ask an operator to look at `status`.",
-            );
+            return stopped();
         }
     }
     // What this browser had before is over, whoever it was.
@@ -261,15 +266,10 @@ struct ToMake {
 async fn new(
     State(page): State<Page>,
     Extension(peer): Extension<PeerIdentity>,
+    Signed { key, person }: Signed,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
-    let Some(Signed { key, person }) = signed(&page, &peer, &headers) else {
-        return nobody();
-    };
     if let Some(stale) = not_fresh(&page, key) {
         return stale;
     }
@@ -311,17 +311,11 @@ struct MadeAnswer {
 
 async fn add(
     State(page): State<Page>,
-    Extension(peer): Extension<PeerIdentity>,
+    Signed { key, person }: Signed,
     uri: Uri,
     headers: HeaderMap,
     Json(answer): Json<MadeAnswer>,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
-    let Some(Signed { key, person }) = signed(&page, &peer, &headers) else {
-        return nobody();
-    };
     if let Some(stale) = not_fresh(&page, key) {
         return stale;
     }
@@ -370,10 +364,7 @@ async fn add(
 async fn written(page: &Page, entry: Entry) -> Response {
     match page.journal.append(vec![entry.into()]).await {
         Ok(_) => done(),
-        Err(_) => plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The centre cannot write to its store: ask an operator to look at `status`.",
-        ),
+        Err(_) => stopped(),
     }
 }
 
@@ -384,17 +375,9 @@ struct Named {
 
 async fn remove(
     State(page): State<Page>,
-    Extension(peer): Extension<PeerIdentity>,
-    uri: Uri,
-    headers: HeaderMap,
+    Signed { person, .. }: Signed,
     Json(named): Json<Named>,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
-    let Some(Signed { person, .. }) = signed(&page, &peer, &headers) else {
-        return nobody();
-    };
     let id = URL_SAFE_NO_PAD.decode(&named.id).unwrap_or_default();
     let theirs = page.access.directory().passkey(&id);
     if theirs.is_none_or(|of| of.person != person) {
@@ -430,14 +413,7 @@ struct OwnPasskey {
     added_us: i64,
 }
 
-async fn sessions(
-    State(page): State<Page>,
-    Extension(peer): Extension<PeerIdentity>,
-    headers: HeaderMap,
-) -> Response {
-    let Some(Signed { key, person }) = signed(&page, &peer, &headers) else {
-        return nobody();
-    };
+async fn sessions(State(page): State<Page>, Signed { key, person }: Signed) -> Response {
     let sessions = page.access.sign_in().sessions(Some(&person), Some(key));
     let one = |(of, here): (Listed, bool)| OwnSession {
         id: of.id,
@@ -464,17 +440,9 @@ async fn sessions(
 
 async fn end(
     State(page): State<Page>,
-    Extension(peer): Extension<PeerIdentity>,
-    uri: Uri,
-    headers: HeaderMap,
+    Signed { person, .. }: Signed,
     Json(named): Json<Named>,
 ) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
-    let Some(Signed { person, .. }) = signed(&page, &peer, &headers) else {
-        return nobody();
-    };
     if page
         .access
         .sign_in()
@@ -486,18 +454,7 @@ async fn end(
     done()
 }
 
-async fn lock(
-    State(page): State<Page>,
-    Extension(peer): Extension<PeerIdentity>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(foreign) = page.foreign(&headers, &uri) {
-        return foreign;
-    }
-    let Some(Signed { key, .. }) = signed(&page, &peer, &headers) else {
-        return nobody();
-    };
+async fn lock(State(page): State<Page>, Signed { key, .. }: Signed) -> Response {
     page.access.sign_in().lock_up(key);
     done()
 }

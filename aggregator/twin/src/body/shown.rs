@@ -18,7 +18,7 @@ impl Body {
     }
 
     pub(crate) fn models(&self) -> Vec<ModelView> {
-        self.watch.view()
+        self.watch.view(self.context.known_heart_failure)
     }
 
     pub(crate) fn tallies(&self, known: Time) -> Vec<TallyView> {

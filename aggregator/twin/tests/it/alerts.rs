@@ -398,7 +398,7 @@ fn news2_warns_after_its_hold_with_contributions_that_sum_to_one() {
 #[test]
 fn a_fall_is_foreseen_before_the_limit_and_the_foresight_ends_when_it_came_true() {
     let mut world = World::new();
-    let mut chance = crate::support::Chance(11);
+    let mut chance = crate::shared::Chance(11);
     // 96 % until 240 s, then 8 % in 13 minutes.
     let truth = |second: i64| 96.0 - 8.0 * ((second - 240) as f64 / 780.0).clamp(0.0, 1.0);
     world.live((0..1100).map(|second| oxygen(second, truth(second) + 0.6 * chance.normal())));

@@ -13,7 +13,7 @@ mod models;
 mod order;
 mod pace;
 mod past;
-#[path = "../../../src/evaluate/support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod shared;
 mod stable;
 mod support;

@@ -4,7 +4,8 @@ use twin::alert::Category;
 use twin::{Effect, Event, Twin, step};
 use vitals::{Kind, Reading, Span};
 
-use crate::support::{Chance, OXIMETER, STRAP, assigned, at, batch, reading};
+use crate::shared::Chance;
+use crate::support::{OXIMETER, STRAP, assigned, at, batch, reading};
 
 #[test]
 fn a_stable_day_raises_nothing() {

@@ -181,6 +181,7 @@ fn drift_of_a_failing_heart_is_told_for_those_who_have_one_and_kept_in_shadow_fo
             world.facts(1, vec![known.clone()]);
         }
         days(&mut world, 0..34, drift);
+        let told = drift;
         let drift = Condition::HeartFailureDrift;
         assert_eq!(world.active(drift).is_some(), is_known);
         let model = world
@@ -188,6 +189,15 @@ fn drift_of_a_failing_heart_is_told_for_those_who_have_one_and_kept_in_shadow_fo
             .models()
             .into_iter()
             .find(|of| of.condition == drift);
-        assert_eq!(model.expect("a model").unsaid, u32::from(!is_known));
+        let model = model.expect("a model");
+        assert_eq!((model.live, model.unsaid), (is_known, u32::from(!is_known)));
+        // The diagnosis is taken back, and the body is as it was: what was told must not stand for ever.
+        if is_known {
+            let over = known.clone();
+            let to = Some(at(34 * 86_400));
+            world.facts(34 * 86_400, vec![Fact { to, ..over }]);
+            days(&mut world, 34..60, |_| told(0));
+            assert!(world.active(drift).is_none(), "it ends in shadow, too");
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! What evaluation shares, and tests of the twin use: where recordings lie and how they are read, simulated signals, one
-//! person's fold, and a seeded source of chance. Must not know: reports.
+//! What tests, examples and the centre's `evaluate` share and no program of the twin has: where recordings lie and how they are
+//! read, simulated signals, one person's fold, and a seeded source of chance. Included by path, so that the pure crate has no
+//! files to read. Must not know: reports.
 
 #![allow(dead_code, reason = "each user uses a part")]
 
@@ -35,14 +36,3 @@ pub(crate) mod electric;
 pub(crate) mod fold;
 pub(crate) mod recorded;
 pub(crate) mod simulated;
-
-/// Processor time of this thread's process so far: a report may look at a clock, the fold may not.
-pub(crate) fn spent() -> std::time::Duration {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let nanos = stat
-        .split_whitespace()
-        .next()
-        .and_then(|field| field.parse().ok())
-        .unwrap_or(0);
-    std::time::Duration::from_nanos(nanos)
-}
