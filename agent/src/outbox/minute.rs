@@ -124,6 +124,19 @@ impl Minutes {
         over
     }
 
+    /// The open hour of the minute's source, if the minute does not fit into it.
+    pub fn take_without_room_for(&mut self, minute: &Minute) -> Option<Minute> {
+        let (id, source) = (minute.ids.first()?, minute.readings.first()?.source);
+        let open = self.open.get_mut(&source)?;
+        let (ids, count) = (open.ids.len(), open.readings.len());
+        if open.try_take(*id, &minute.readings) {
+            open.ids.truncate(ids);
+            open.readings.truncate(count);
+            return None;
+        }
+        self.open.remove(&source)
+    }
+
     /// Forgets everything: the small records stay as they are.
     pub fn clear(&mut self) {
         self.open.clear();

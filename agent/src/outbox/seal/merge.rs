@@ -59,6 +59,10 @@ impl Sealing {
             }
             let age = self.gather.unwrap_or(MINUTE);
             for minute in state.minutes.take_over(now, age) {
+                // So that numbers tell the order of time: an hour that this one would not fit into goes before it.
+                if let Some(hour) = state.hours.take_without_room_for(&minute) {
+                    self.seal_minute(&mut state, &hour, whole(&hour), now);
+                }
                 let id = self.seal_minute(&mut state, &minute, whole(&minute), now);
                 if let Some(id) = id.filter(|_| !self.line || self.hold) {
                     state.hours.add(id, &minute.readings, now);
