@@ -8,6 +8,7 @@ use vitals::Kind;
 
 use super::support::Chance;
 use super::support::fold::{Fold, at, seconds};
+use super::support::moved::{Moved, RATE, UPRIGHT};
 use super::{Figure, Section, Wanted};
 
 const DAY: f64 = 86_400.0;
@@ -58,6 +59,24 @@ pub(super) fn report(wanted: &Wanted) -> Vec<Section> {
             "Sixty days of weight, heart rate, respiration, saturation, steps; half decompensate from day 40 within ten days, four in ten of them without gaining weight; heart failure is known.",
             "2 kg in 3 days",
             &cohort(550_000, heart_failure),
+        ),
+        section(
+            "Breathing that gets worse",
+            "Ten days of respiration, saturation and pulse each ten minutes; one in four lives with COPD (90 %, 22/min); half get worse from day 8 within twelve hours.",
+            "25/min or 91 % in a half hour",
+            &cohort(560_000, breathing),
+        ),
+        section(
+            "Low blood pressure",
+            "Nine days of three cuffs a day, one in four lives low (mean 76); then a cuff each 20 min for five hours, in which the mean of half of them falls by a third or more.",
+            "a mean of 72 and less",
+            &cohort(570_000, pressure),
+        ),
+        section(
+            "Falls",
+            "An hour of walks, runs, jumps, sitting down hard and dropping into bed at 50 Hz; half fall once, and one in four of these is up again within 15 s.",
+            "an impact of 3 g",
+            &cohort(590_000, fall),
         ),
     ]
 }
@@ -321,5 +340,145 @@ fn heart_failure(chance: &mut Chance, ill: bool) -> Lived {
         model: told(&fold, Condition::HeartFailureDrift),
         trivial: trivial.collect(),
         days: 60.0,
+    }
+}
+
+/// The begins of what holds without a break of `apart` seconds.
+fn runs(times: Vec<f64>, apart: f64) -> Vec<f64> {
+    let mut last = f64::NEG_INFINITY;
+    let begins = |at: &f64| *at - std::mem::replace(&mut last, *at) > apart;
+    times.into_iter().filter(begins).collect()
+}
+
+fn breathing(chance: &mut Chance, ill: bool) -> Lived {
+    let mut fold = Fold::new(at(0.0));
+    let copd = chance.uniform() < 0.25;
+    let mut own = [15.5 + chance.normal(), 96.5 + 0.5 * chance.normal(), 70.0];
+    own[2] += 8.0 * chance.normal();
+    if copd {
+        (own[0], own[1]) = (22.0 + 0.7 * chance.normal(), 90.0 + 0.7 * chance.normal());
+    }
+    let (begin, much) = (7.2 * DAY, 0.6 + 0.6 * chance.uniform());
+    let (mut trivial, mut wander, mut half_hour) = (Vec::new(), [0.0; 3], Vec::new());
+    for slot in 0..1440 {
+        let now = f64::from(slot) * 600.0;
+        let awake = if now % DAY < 8.0 * 3600.0 { 0.0 } else { 1.0 };
+        let part = if ill {
+            ((now - begin) / (0.5 * DAY)).clamp(0.0, 1.0) * much
+        } else {
+            0.0
+        };
+        let mut values = [0.0; 3];
+        let of = [(1.5, 7.0, 0.8), (0.3, -5.0, 0.5), (12.0, 16.0, 3.0)];
+        for (place, (by_day, worse, sway)) in of.into_iter().enumerate() {
+            wander[place] = 0.95 * wander[place] + 0.31 * sway * chance.normal();
+            let noise = 0.5 * sway * chance.normal();
+            values[place] = own[place] + by_day * awake + worse * part + wander[place] + noise;
+        }
+        half_hour.push(values);
+        if half_hour.len() == 3 {
+            let mean = |place: usize| half_hour.iter().map(|of| of[place]).sum::<f64>() / 3.0;
+            if mean(0) >= 25.0 || mean(1) <= 91.0 {
+                trivial.push(now);
+            }
+            half_hour.clear();
+        }
+        fold.put(6, Kind::RespiratoryRate, at(now), values[0].round());
+        fold.put(
+            2,
+            Kind::OxygenSaturation,
+            at(now),
+            values[1].min(100.0).round(),
+        );
+        fold.put(1, Kind::HeartRate, at(now), values[2].round());
+        fold.send(at(now));
+    }
+    Lived {
+        event: ill.then_some((begin, begin + 1.5 * DAY)),
+        model: told(&fold, Condition::BreathingDrift),
+        trivial: runs(trivial, 2.0 * 3600.0),
+        days: 10.0,
+    }
+}
+
+fn pressure(chance: &mut Chance, ill: bool) -> Lived {
+    let mut fold = Fold::new(at(0.0));
+    let low = chance.uniform() < 0.25;
+    let own = if low {
+        76.0 + 2.0 * chance.normal()
+    } else {
+        94.0 + 6.0 * chance.normal()
+    };
+    let (begin, much) = (9.0 * DAY + 3600.0, 0.33 + 0.15 * chance.uniform());
+    let rare = (0..27).map(|number| f64::from(number) * 8.0 * 3600.0);
+    let often = (0..16).map(|number| 9.0 * DAY + f64::from(number) * 1200.0);
+    let (mut trivial, mut event) = (Vec::new(), None);
+    for now in rare.chain(often) {
+        let part = if ill {
+            ((now - begin) / 7200.0).clamp(0.0, 1.0) * much
+        } else {
+            0.0
+        };
+        let truth = own * (1.0 - part);
+        // The event itself is a true mean below 65 mmHg; what is told in the half hour before is in time.
+        if event.is_none() && truth < 65.0 {
+            event = Some((now - 3600.0, 10.0 * DAY));
+        }
+        let mean = truth + 4.0 * chance.normal();
+        if mean <= 72.0 {
+            trivial.push(now);
+        }
+        let pulse_pressure = 0.45 * mean;
+        let (diastolic, systolic) = (
+            mean - pulse_pressure / 3.0,
+            mean + 2.0 * pulse_pressure / 3.0,
+        );
+        fold.put(2, Kind::SystolicPressure, at(now), systolic.round());
+        fold.put(2, Kind::DiastolicPressure, at(now), diastolic.round());
+        fold.send(at(now));
+    }
+    Lived {
+        event,
+        model: told(&fold, Condition::BloodPressureLow),
+        trivial: runs(trivial, 3600.0),
+        days: 9.2,
+    }
+}
+
+fn fall(chance: &mut Chance, ill: bool) -> Lived {
+    let mut moved = Moved::default();
+    let length = 3600.0;
+    let (when, mut event) = (600.0 + 2400.0 * chance.uniform(), None);
+    moved.rest(chance, UPRIGHT, 10.0);
+    while moved.seconds() < length {
+        if ill && event.is_none() && moved.seconds() > when {
+            moved.busy(chance, UPRIGHT, 10.0);
+            let begin = moved.seconds();
+            let after = moved.fall(chance);
+            let (gets_up, lies) = (chance.uniform() < 0.25, 5.0 + 10.0 * chance.uniform());
+            if gets_up {
+                moved.busy(chance, after, lies);
+            } else {
+                moved.rest(chance, after, 120.0);
+            }
+            event = Some((begin, begin + 120.0));
+        }
+        moved.live(chance);
+    }
+    let mut fold = Fold::new(at(0.0));
+    moved
+        .blocks(at(0.0))
+        .into_iter()
+        .for_each(|block| fold.block(block));
+    let hard = |(sample, axes): (usize, &[i32])| {
+        let square: f64 = axes.iter().map(|of| f64::from(*of) * f64::from(*of)).sum();
+        (square.sqrt() >= 3000.0).then(|| sample as f64 / RATE as f64)
+    };
+    let hard = moved.numbers.chunks_exact(3).enumerate().filter_map(hard);
+    Lived {
+        event,
+        model: told(&fold, Condition::Fall),
+        trivial: runs(hard.collect(), 5.0),
+        days: moved.seconds() / DAY,
     }
 }

@@ -64,6 +64,12 @@ pub enum Condition {
     RestingHeartRateRaised = 13,
     /// Signs of heart failure drift together over days.
     HeartFailureDrift = 14,
+    /// Respiration, saturation and pulse get worse together over hours.
+    BreathingDrift = 15,
+    /// Mean arterial pressure is low.
+    BloodPressureLow = 16,
+    /// Somebody seems to have fallen and hardly moves.
+    Fall = 17,
     /// The sensor says it is not on the body, or has not been able to measure.
     SensorOff = 20,
     /// A sensor's battery is nearly empty.
@@ -82,7 +88,7 @@ pub enum Condition {
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::AtrialFibrillation,
         Self::OxygenSaturationFalling,
         Self::OxygenSaturationLow,
@@ -97,6 +103,9 @@ impl Condition {
         Self::Fever,
         Self::RestingHeartRateRaised,
         Self::HeartFailureDrift,
+        Self::BreathingDrift,
+        Self::BloodPressureLow,
+        Self::Fall,
         Self::SensorOff,
         Self::BatteryLow,
         Self::DeviceSilent,
@@ -137,6 +146,9 @@ impl Condition {
             Self::Fever => "fever",
             Self::RestingHeartRateRaised => "resting_heart_rate_raised",
             Self::HeartFailureDrift => "heart_failure_drift",
+            Self::BreathingDrift => "breathing_drift",
+            Self::BloodPressureLow => "blood_pressure_low",
+            Self::Fall => "fall",
             Self::SensorOff => "sensor_off",
             Self::BatteryLow => "battery_low",
             Self::DeviceSilent => "device_silent",
@@ -164,7 +176,10 @@ impl Condition {
             | Self::ShockIndexHigh
             | Self::Fever
             | Self::RestingHeartRateRaised
-            | Self::HeartFailureDrift => Category::Physiological,
+            | Self::HeartFailureDrift
+            | Self::BreathingDrift
+            | Self::BloodPressureLow
+            | Self::Fall => Category::Physiological,
             Self::SensorOff
             | Self::BatteryLow
             | Self::DeviceSilent
@@ -361,7 +376,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
+    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, BreathingDrift, BloodPressureLow, Fall, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
     Priority { Low, Medium, High }
     State { Active, Acknowledged, Resolved }
 }

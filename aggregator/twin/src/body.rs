@@ -33,7 +33,7 @@ use crate::rhythm::{self, Beats};
 use crate::rule;
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
-use crate::watch::Watch;
+use crate::watch::{Cuff, Watch};
 use crate::window::{Placed, Window};
 use rate::Rate;
 
@@ -84,8 +84,8 @@ pub(crate) struct Body {
     late: Vec<Kind>,
     score_due: bool,
     watch: Watch,
-    /// A systolic pressure that came, about now; empty between steps.
-    pressure: Option<(Time, f64)>,
+    /// Measurements of a cuff that came, about now, by their moment; empty between steps.
+    cuffs: BTreeMap<Time, Cuff>,
 }
 
 impl Body {
@@ -214,11 +214,11 @@ impl Body {
         if core::mem::take(&mut self.score_due) {
             self.judge_score(known, life, out);
         }
-        if let Some((at, systolic)) = self.pressure.take() {
+        for (at, cuff) in core::mem::take(&mut self.cuffs) {
             let rests = !self.motion.explains(known);
             let pulse = self.pulse(known).ok().map(|(pulse, _)| pulse);
             let pulse = pulse.filter(|_| rests);
-            self.watch.pressure(at, systolic, pulse, (known, life), out);
+            self.watch.pressure((at, &cuff), pulse, (known, life), out);
         }
     }
 

@@ -70,7 +70,7 @@ macro_rules! canonical_numbers {
 pub type Buffer = Vec<u8>;
 
 /// Texts that a state holds by reference. One that is missing here can be written, but not read.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 18] = [
     crate::words::THRESHOLDS,
     crate::words::TECHNICAL,
     crate::news2::MODEL,
@@ -86,6 +86,9 @@ const WORDS: [&str; 15] = [
     crate::watch::MODELS[2].name,
     crate::watch::MODELS[3].name,
     crate::watch::MODELS[4].name,
+    crate::watch::MODELS[5].name,
+    crate::watch::MODELS[6].name,
+    crate::watch::MODELS[7].name,
 ];
 
 fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {

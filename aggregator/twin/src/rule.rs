@@ -240,6 +240,9 @@ impl Limits {
             | Condition::Fever
             | Condition::RestingHeartRateRaised
             | Condition::HeartFailureDrift
+            | Condition::BreathingDrift
+            | Condition::BloodPressureLow
+            | Condition::Fall
             | Condition::SensorOff
             | Condition::BatteryLow
             | Condition::DeviceSilent

@@ -1,16 +1,19 @@
 //! Models that watch for one thing each: `pause` of the heart, `shock` index, `fever`, `illness` by the resting heart
-//! rate, `heart_failure` that decompensates. Each is a pure machine that takes what concerns it and says what to do; this
+//! rate, `heart_failure` that decompensates, `breathing` that gets worse, `pressure` that is low, a `fall`. Each is a pure machine that takes what concerns it and says what to do; this
 //! file lets those speak that are live, and keeps count of what the others would have said.
 //!
 //! A model is live where its card in MODELS.md shows that it beats its trivial baseline; else it is in shadow: it scores and
 //! is shown, and raises nothing. No model here silences another.
-//! Must not know: channels, which sensor measured.
+//! Must not know: channels, which sensor measured (but that each accelerometer is its own).
 
+mod breathing;
 mod days;
+mod fall;
 mod fever;
 mod heart_failure;
 mod illness;
 mod pause;
+mod pressure;
 mod shock;
 mod usual;
 
@@ -19,20 +22,25 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use vitals::{Kind, Quality, Time};
+use vitals::{Kind, Quality, Span, Time, Waveform};
 
 use crate::alert::{Condition, Evidence, Priority};
+use crate::channel::Origin;
 use crate::life::{Draft, Life, Say};
 use crate::resting::Resting;
 use crate::rhythm::Beat;
 use crate::rule::fingerprint;
 use crate::twin::Effect;
 use crate::view::ModelView;
+use breathing::Breathing;
 use days::Days;
+use fall::Accelerometer;
 use fever::Fever;
 use heart_failure::HeartFailure;
 use illness::Illness;
 use pause::Pause;
+pub(crate) use pressure::Cuff;
+use pressure::Pressure;
 use shock::Shock;
 
 /// Whether a model speaks.
@@ -66,13 +74,21 @@ impl Model {
 }
 
 /// All of them.
-pub const MODELS: [Model; 5] = [
+pub const MODELS: [Model; 8] = [
     pause::MODEL,
     shock::MODEL,
     fever::MODEL,
     illness::MODEL,
     heart_failure::MODEL,
+    breathing::MODEL,
+    pressure::MODEL,
+    fall::MODEL,
 ];
+
+/// Accelerometers that are followed at once; of more, the one that was silent longest is forgotten.
+const ACCELEROMETERS: usize = 4;
+/// A block that is over for longer is no news: what it shows is a finding.
+const ABOUT_NOW: Span = Span::from_mins(2);
 
 /// An input: kind, label, value, limit, and its weight among all of an alert's.
 type Part = (Option<Kind>, String, f64, Option<f64>, f64);
@@ -144,6 +160,9 @@ pub(crate) struct Watch {
     illness: Illness,
     days: Days,
     heart_failure: HeartFailure,
+    breathing: Breathing,
+    pressure: Pressure,
+    falls: BTreeMap<Origin, Accelerometer>,
     shadows: BTreeMap<Condition, Unsaid>,
 }
 
@@ -162,16 +181,53 @@ impl Watch {
         }
     }
 
-    /// A systolic pressure, with the pulse of that moment, at rest.
+    /// A measurement of a cuff, with the pulse of that moment, at rest.
     pub(crate) fn pressure(
         &mut self,
-        at: Time,
-        systolic: f64,
+        (at, cuff): (Time, &Cuff),
         pulse: Option<f64>,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
-        if let Some(said) = self.shock.take(at, systolic, pulse) {
+        let shock = cuff
+            .systolic
+            .and_then(|systolic| self.shock.take(at, systolic, pulse));
+        for said in shock.into_iter().chain(self.pressure.take(at, cuff)) {
+            self.say(said, false, (now, life), out);
+        }
+    }
+
+    /// Respiration, saturation or pulse of somebody at rest.
+    pub(crate) fn breath(
+        &mut self,
+        kind: Kind,
+        at: Time,
+        value: f64,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(said) = self.breathing.take(kind, at, value) {
+            self.say(said, false, (now, life), out);
+        }
+    }
+
+    /// A block of an accelerometer.
+    pub(crate) fn acceleration(
+        &mut self,
+        origin: Origin,
+        block: &Waveform,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        if self.falls.len() >= ACCELEROMETERS && !self.falls.contains_key(&origin) {
+            let silent = self.falls.iter().min_by_key(|(_, of)| of.fed);
+            if let Some(silent) = silent.map(|(origin, _)| *origin) {
+                self.falls.remove(&silent);
+            }
+        }
+        let live = now.since(block.time_of(block.samples())) < ABOUT_NOW;
+        let accelerometer = self.falls.entry(origin).or_default();
+        for said in accelerometer.take(block, live, now) {
             self.say(said, false, (now, life), out);
         }
     }
@@ -242,6 +298,12 @@ impl Watch {
         unsaid.holds = holds;
     }
 
+    /// Of the accelerometer that was heard last.
+    fn fall_stand(&self) -> Stand {
+        let newest = self.falls.values().max_by_key(|of| of.fed);
+        newest.map_or_else(|| Accelerometer::default().stand(), Accelerometer::stand)
+    }
+
     pub(crate) fn view(&self, known_heart_failure: bool) -> Vec<ModelView> {
         let stands = [
             self.pause.stand(),
@@ -249,6 +311,9 @@ impl Watch {
             self.fever.stand(),
             self.illness.stand(),
             self.heart_failure.stand(),
+            self.breathing.stand(),
+            self.pressure.stand(),
+            self.fall_stand(),
         ];
         let view = |(model, stand): (Model, Stand)| {
             let unsaid = self.shadows.get(&model.condition);
@@ -273,5 +338,5 @@ fn one(kind: Option<Kind>, label: &str, value: f64, limit: f64) -> Vec<Part> {
 
 crate::canonical_fields! {
     Unsaid { holds, times }
-    Watch { pause, shock, fever, illness, days, heart_failure, shadows }
+    Watch { pause, shock, fever, illness, days, heart_failure, breathing, pressure, falls, shadows }
 }

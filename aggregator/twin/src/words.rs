@@ -333,7 +333,10 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::ShockIndexHigh
         | Condition::Fever
         | Condition::RestingHeartRateRaised
-        | Condition::HeartFailureDrift => (Priority::Low, ""),
+        | Condition::HeartFailureDrift
+        | Condition::BreathingDrift
+        | Condition::BloodPressureLow
+        | Condition::Fall => (Priority::Low, ""),
     };
     let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
     let evidence: Vec<Evidence> = vec![Evidence {

@@ -184,7 +184,7 @@ impl Body {
         }
     }
 
-    /// Takes a block of an ECG; blocks of other waves are read by no model yet.
+    /// Takes a block: of an ECG its beats, of an accelerometer whether somebody fell. Light is read by no model yet.
     pub(crate) fn wave(
         &mut self,
         origin: Origin,
@@ -193,6 +193,9 @@ impl Body {
         life: &mut Life,
         out: &mut Vec<Effect>,
     ) {
+        if block.wave == Wave::Acceleration {
+            self.watch.acceleration(origin, block, (known, life), out);
+        }
         if block.wave != Wave::Ecg {
             return;
         }

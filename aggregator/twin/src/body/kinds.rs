@@ -39,13 +39,35 @@ impl Body {
         let kind = reading.kind;
         let value = fixed.to_f64(kind);
         self.watch.daily(kind, effective, value);
-        let live = role == Role::Newest && known.since(effective) < rule::fresh_for(kind);
-        if live && kind == Kind::SystolicPressure {
-            self.pressure = Some((effective, value));
-        } else if live && kind == Kind::BodyTemperature {
+        if role != Role::Newest || known.since(effective) >= rule::fresh_for(kind) {
+            return;
+        }
+        let measures = [
+            Kind::SystolicPressure,
+            Kind::DiastolicPressure,
+            Kind::MeanPressure,
+        ];
+        if measures.contains(&kind) {
+            self.cuff(kind, effective, value);
+        } else if kind == Kind::BodyTemperature {
             let now = (known, life);
             self.watch
                 .temperature(effective, value, reading.quality, now, out);
+        } else if !self.motion.explains(known) {
+            self.watch
+                .breath(kind, effective, value, (known, life), out);
+        }
+    }
+
+    /// One of a cuff's numbers. They come one by one, and belong together by their moment.
+    fn cuff(&mut self, kind: Kind, at: Time, value: f64) {
+        let cuff = self.cuffs.entry(at).or_default();
+        if kind == Kind::SystolicPressure {
+            cuff.systolic = Some(value);
+        } else if kind == Kind::DiastolicPressure {
+            cuff.diastolic = Some(value);
+        } else {
+            cuff.mean = Some(value);
         }
     }
 

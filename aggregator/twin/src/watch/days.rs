@@ -22,18 +22,18 @@ pub(super) struct Day {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Sum {
+pub(super) struct Sum {
     sum: f64,
     count: f64,
 }
 
 impl Sum {
-    fn take(&mut self, value: f64) {
+    pub(super) fn take(&mut self, value: f64) {
         self.sum += value;
         self.count += 1.0;
     }
 
-    fn mean(self) -> Option<f64> {
+    pub(super) fn mean(self) -> Option<f64> {
         (self.count > 0.0).then(|| self.sum / self.count)
     }
 }

@@ -6,6 +6,7 @@ mod care;
 mod coverage;
 mod determinism;
 mod ecg;
+mod falls;
 mod fusion;
 mod glucose;
 mod local;
