@@ -7,6 +7,7 @@
 //! Invariants: standard output holds the answer and nothing else, so that scripts can use it; hints and progress go
 //! to standard error. Must not know: how an act is done.
 
+mod accesses;
 mod again;
 mod alert;
 mod certificate;
@@ -194,6 +195,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Who looked at what of a patient, and when: people at the page, platforms and operators, each look within an hour of the
+    /// first as one. Reads the whole journal; the centre may be running.
+    Accesses(accesses::Arguments),
     /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
     /// centre. Safe to repeat, with another file for the receipts.
     Import {
@@ -368,8 +372,8 @@ pub fn run(args: Args) -> Result<()> {
         Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
         Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
         Command::SignIn(who) => runtime.block_on(people::sign_in(&who, dir, clock)),
-        Command::Rebuild(asked) => again::rebuild(&dir, &asked),
-        Command::Why { alert, json } => again::why(&dir, &alert, json),
+        Command::Rebuild(asked) => runtime.block_on(again::rebuild(&dir, clock, &asked)),
+        Command::Why { alert, json } => runtime.block_on(again::why(&dir, clock, &alert, json)),
         Command::Replay(asked) => again::replay(&asked),
         Command::Evaluate(asked) => evaluate::run(&asked),
         Command::Coverage {
@@ -381,6 +385,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
         Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
         Command::Exports { json } => exports::run(&dir, json),
+        Command::Accesses(asked) => accesses::run(&dir, &asked),
         Command::Import {
             file,
             receipts,

@@ -220,7 +220,8 @@ mod tests {
     use proto::v1::StaffRole;
 
     use crate::journal::{CareAct, SealedText};
-    use crate::journal::{PasskeyAct, TeamAct};
+    use crate::journal::{PasskeyAct, Sight, TeamAct};
+    use proto::v1::{AccessDoor, AccessPart};
 
     fn patient() -> PatientId {
         PatientId::parse("p-1").expect("fine id")
@@ -438,6 +439,18 @@ mod tests {
                 to: Time::from_micros(40),
                 known: Position(9),
                 pseudonymous: true,
+            },
+            Entry::Looked {
+                by: "Nina".into(),
+                sight: Sight {
+                    part: AccessPart::Readings,
+                    kinds: vec![Kind::HeartRate],
+                    named: true,
+                    door: AccessDoor::Page,
+                },
+                patients: vec![patient(), PatientId::parse("p-2").expect("fine id")],
+                from: Time::from_micros(-4),
+                until: Time::from_micros(40),
             },
         ]
     }
