@@ -428,7 +428,7 @@ async function home(browser) {
     await page.goto(centre.url);
     await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
     await page.getByText(/usual for you/).nth(2).waitFor({ timeout: SOON });
-    await page.getByText("Ward <b>3</b>").waitFor({ timeout: SOON });
+    await page.getByText("Ward <b>3</b>", { exact: true }).waitFor({ timeout: SOON });
     ensure((await page.locator(".nav:not([hidden]), .counts:not([hidden]), .row, .alert-card").count()) === 0, "a patient sees the team's screen");
     ensure((await page.getByText(/does not call for help/).count()) > 0, "the page does not say that it calls nobody");
     await page.goto(`${centre.url}/#/alerts`);

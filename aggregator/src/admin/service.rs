@@ -352,6 +352,11 @@ impl OperatorService for OperatorDoor {
         request: Request<NoteAccessRequest>,
     ) -> Result<Response<NoteAccessResponse>, Status> {
         let patient = PatientId::parse(&request.get_ref().patient);
+        let known = |patient: &PatientId| {
+            let registry = self.admin.parts.books.registry();
+            registry.patient(patient).is_some()
+        };
+        let patient = patient.filter(known);
         let patient = patient.ok_or_else(|| error::not_found("patient"))?;
         let seen = Seen::of(AccessPart::Past);
         let noted = self.access.look(caller(&request)?, &seen, &[patient]).await;

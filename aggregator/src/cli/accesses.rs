@@ -2,6 +2,8 @@
 //!
 //! Must not know: what is written down when.
 
+use std::io::Write as _;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -79,6 +81,15 @@ pub(super) fn run(dir: &CentreDir, asked: &Arguments) -> Result<()> {
             told.push(as_value(committed.position, who, sight, (*from, *until)));
         }
     })?;
+    let damaged = replay.damaged().load(Ordering::Relaxed);
+    if damaged > 0 {
+        let mut errors = std::io::stderr();
+        // It may be closed: what counts is the answer.
+        let _ = writeln!(
+            errors,
+            "{damaged} entries of the journal are damaged: looks may be among them"
+        );
+    }
     super::print(&if asked.json {
         show::json(&Value::Array(told))?
     } else if told.is_empty() {

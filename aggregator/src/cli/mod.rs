@@ -152,7 +152,7 @@ enum Command {
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn(people::SignInArguments),
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
-    /// beginning. Works beside a running centre, and on a copy of its directory on another machine.
+    /// beginning. Works beside a running centre, which writes down who looked, and on a copy of its directory on another machine.
     Rebuild(again::RebuildArguments),
     /// Why an alert was raised: what made it change, what it rests on, and the batches that brought those readings.
     Why {

@@ -16,7 +16,7 @@ use vitals::{ContextId, GatewayId, StreamId, Time};
 
 use super::bytes::{Reader, put_len};
 use super::entry::{Entry, Position};
-use super::fields::{ACKNOWLEDGED, BATCH, CARE, TICK, kind_of, read_fields, write_fields};
+use super::fields::{ACKNOWLEDGED, BATCH, CARE, LOOKED, TICK, kind_of, read_fields, write_fields};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -72,10 +72,10 @@ impl Frame<'_> {
         self.kind == Some(BATCH)
     }
 
-    /// Whether it can be lost without giving anybody a right back: batches, ticks, and what people did about
-    /// alerts (those ring again). Whatever cannot be told is not.
+    /// Whether it can be lost without giving anybody a right back: batches, ticks, what people did about
+    /// alerts (those ring again), and who looked. Whatever cannot be told is not.
     pub(super) fn is_expendable(&self) -> bool {
-        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK | CARE))
+        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK | CARE | LOOKED))
     }
 }
 
@@ -483,7 +483,11 @@ mod tests {
         for (frame, entry) in frames.iter().zip(&entries) {
             let may = matches!(
                 entry,
-                Entry::Batch { .. } | Entry::Tick | Entry::Acknowledged { .. } | Entry::Care { .. }
+                Entry::Batch { .. }
+                    | Entry::Tick
+                    | Entry::Acknowledged { .. }
+                    | Entry::Care { .. }
+                    | Entry::Looked { .. }
             );
             assert_eq!(frame.is_expendable(), may, "{entry:?}");
         }

@@ -19,6 +19,7 @@ pub(super) const BATCH: u8 = 11;
 pub(super) const ACKNOWLEDGED: u8 = 12;
 pub(super) const TICK: u8 = 13;
 pub(super) const CARE: u8 = 21;
+pub(super) const LOOKED: u8 = 29;
 const FACTS: u8 = 22;
 
 pub(super) const fn kind_of(entry: &Entry) -> u8 {
@@ -51,7 +52,7 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Person { .. } => 26,
         Entry::Team { .. } => 27,
         Entry::Passkey { .. } => 28,
-        Entry::Looked { .. } => 29,
+        Entry::Looked { .. } => LOOKED,
     }
 }
 
@@ -481,7 +482,7 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             id: r.bytes("id")?.to_vec(),
             act: read_passkey_act(r)?,
         },
-        29 => Entry::Looked {
+        LOOKED => Entry::Looked {
             by: r.text("by")?,
             sight: read_sight(r)?,
             patients: r.list("patients", |r| r.patient())?,

@@ -32,7 +32,7 @@ export const home: (typeof en)["home"] = {
   sharingMore: "Auch die Aufsicht, die Betreiber der Zentrale und telemedizinische Dienste, mit denen sie arbeitet, können sie sehen.",
   looks: {
     title: "Wer was angesehen hat",
-    about: "Wer etwas von Ihnen ansieht, wird vorher aufgeschrieben: Menschen, die sich um Sie kümmern, Betreiber der Zentrale und telemedizinische Dienste. Was jemand innerhalb einer Stunde ansieht, ist eine Zeile, und was Sie selbst ansehen, steht nicht hier. Die ganze Liste können Ihnen die Menschen der Zentrale geben.",
+    about: "Wer etwas von Ihnen ansieht, wird vorher aufgeschrieben: Menschen, die sich um Sie kümmern, Betreiber der Zentrale und telemedizinische Dienste. Was jemand an einem Tag ansieht, ist eine Zeile, und was Sie selbst ansehen, steht nicht hier. Die ganze Liste können Ihnen die Menschen der Zentrale geben.",
     none: "Bisher hat niemand etwas angesehen.",
     earlier: "Früher",
     today: "heute",

@@ -30,7 +30,7 @@ export const home = {
   sharingMore: "Supervisors, the people who run the centre and telemedicine services that it works with can see them, too.",
   looks: {
     title: "Who looked at what",
-    about: "Everybody who looks at something of yours is written down first: people who look after you, people who run the centre, and telemedicine services. What the same one looks at within an hour is one line, and what you look at yourself is not listed. The people of the centre can give you the whole list.",
+    about: "Everybody who looks at something of yours is written down first: people who look after you, people who run the centre, and telemedicine services. What the same one looks at on one day is one line, and what you look at yourself is not listed. The people of the centre can give you the whole list.",
     none: "Nobody has looked at anything yet.",
     earlier: "Earlier",
     today: "today",
