@@ -106,9 +106,10 @@ fn as_value(
     (from, until): (Time, Time),
 ) -> Value {
     let kinds: Vec<_> = sight.kinds.iter().map(|kind| kind.info().name).collect();
-    let role = match role {
-        StaffRole::Unspecified => "",
-        role => staff::role_name(role),
+    let role = if role == StaffRole::Unspecified {
+        ""
+    } else {
+        staff::role_name(role)
     };
     json!({
         "position": position.0,
