@@ -49,6 +49,7 @@ use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
 use crate::serve::access::Access;
+use crate::serve::looks::Looks;
 use crate::serve::signin::SignIn;
 use crate::serve::tls::Port;
 use crate::serve::{self, About};
@@ -543,7 +544,8 @@ impl House {
     fn access(&self, sign_in: Arc<SignIn>) -> Arc<Access> {
         let directory = Arc::clone(&self.books);
         let counters = Arc::clone(&self.counters);
-        Arc::new(Access::new(self.clock, sign_in, directory, counters))
+        let looks = Looks::new(self.journal.clone(), self.clock);
+        Arc::new(Access::new(self.clock, sign_in, directory, counters, looks))
     }
 
     fn reading(&self, access: Arc<Access>, others: Routes) -> serve::Parts {

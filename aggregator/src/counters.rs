@@ -76,6 +76,8 @@ reasons! {
     StoreStopped = "store_stopped",
     /// The stream is frozen.
     Frozen = "frozen",
+    /// Who would have looked at a patient could not be written down, so nothing was shown.
+    Unnoted = "look_not_noted",
     /// Over the gateway's budget; it comes again later.
     Busy = "busy",
     /// More than can be taken now; it comes again later. What it was is counted below.

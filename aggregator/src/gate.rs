@@ -132,6 +132,8 @@ pub enum Kind {
     Will,
     /// Who the patients are: display names and assignments.
     Directory,
+    /// Who looked at what of a patient.
+    Accesses,
     /// Who works here, who belongs to which team, and whom it looks after.
     Teams,
     /// Registry, tokens, status: running the centre.
@@ -149,7 +151,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -159,6 +161,7 @@ impl Kind {
         Self::Report,
         Self::Will,
         Self::Directory,
+        Self::Accesses,
         Self::Teams,
         Self::Administration,
         Self::Uplink,
@@ -338,6 +341,7 @@ const fn role_includes(role: &Role, kind: Kind) -> bool {
                 | Kind::Report
                 | Kind::Will
                 | Kind::Directory
+                | Kind::Accesses
                 | Kind::Page
         ),
     }
@@ -355,7 +359,9 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
         Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
-        Kind::Teams => matches!(role, StaffRole::Supervisor | StaffRole::Administrator),
+        Kind::Teams | Kind::Accesses => {
+            matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
+        }
         Kind::Administration | Kind::Will => matches!(role, StaffRole::Administrator),
         Kind::Uplink | Kind::Enrolment | Kind::Contract => false,
     }
@@ -381,7 +387,8 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Prescription
         | Kind::Report
         | Kind::Will
-        | Kind::Directory => Purpose::Care,
+        | Kind::Directory
+        | Kind::Accesses => Purpose::Care,
         Kind::Teams
         | Kind::Administration
         | Kind::Uplink
@@ -449,6 +456,7 @@ mod tests {
             (Kind::Report, "!-x- --xxx- x"),
             (Kind::Will, "!-x- -----x x"),
             (Kind::Directory, "!-x- -xxxxx x"),
+            (Kind::Accesses, "!-x- ----xx x"),
             (Kind::Teams, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),
             (Kind::Uplink, "!x-- ------ -"),

@@ -258,6 +258,14 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       of.facts = [...of.facts.filter((fact) => !ids.has(fact.id)), ...facts.map((fact) => ({ ...fact, recordedBy: "Night nurse", recordedUs: nowUs() }))];
       return { facts: of.facts };
     },
+    "HistoryService/ListAccesses": () => ({
+      accesses: [
+        { by: "Ada <b>x</b>", role: 2, teams: ["Ward <b>3</b>"], part: 4, kinds: [1], named: true, door: 1, fromUs: nowUs(), lastUs: nowUs(), untilUs: nowUs() },
+        { by: "platform tele", part: 2, named: false, door: 2, fromUs: nowUs() - 7_200_000_000n, lastUs: nowUs() - 60_000_000n, untilUs: nowUs() },
+        { by: "operator olga", part: 8, named: true, door: 3, fromUs: nowUs() - 90_000_000_000n, lastUs: nowUs() - 90_000_000_000n, untilUs: nowUs() },
+        ...Array.from({ length: 5 }, (_, n) => ({ by: "Ben", role: 3, part: 1 + n, named: true, door: 1, fromUs: nowUs() - BigInt(n + 2) * 86_400_000_000n, lastUs: nowUs() - BigInt(n + 2) * 86_400_000_000n, untilUs: nowUs() })),
+      ],
+    }),
     "HistoryService/Coverage": ({ kinds, fromUs, toUs }) => {
       const gap = fromUs + ((toUs - fromUs) * 2n) / 5n;
       const end = gap + (toUs - fromUs) / 12n;

@@ -428,11 +428,18 @@ async function home(browser) {
     await page.goto(centre.url);
     await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
     await page.getByText(/usual for you/).nth(2).waitFor({ timeout: SOON });
-    await page.getByText("Ward <b>3</b>").waitFor({ timeout: SOON });
+    await page.getByText("Ward <b>3</b>", { exact: true }).waitFor({ timeout: SOON });
     ensure((await page.locator(".nav:not([hidden]), .counts:not([hidden]), .row, .alert-card").count()) === 0, "a patient sees the team's screen");
     ensure((await page.getByText(/does not call for help/).count()) > 0, "the page does not say that it calls nobody");
     await page.goto(`${centre.url}/#/alerts`);
     await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
+    await page.getByText("Ada <b>x</b> (nurse, Ward <b>3</b>) looked at your earlier readings: Heartbeats a minute.").waitFor({ timeout: SOON });
+    await page.getByText("The telemedicine service tele had on a list alerts about you.").waitFor({ timeout: SOON });
+    await page.getByText("olga, who runs the centre, looked at how you were at an earlier time.").waitFor({ timeout: SOON });
+    const earlier = page.getByText("Earlier", { exact: true });
+    await earlier.focus();
+    await earlier.press("Enter");
+    await page.getByText("Ben (doctor) looked at when your devices measured.").waitFor({ timeout: SOON });
     await survey(page, "home");
     const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
     await press("Pause sharing");
@@ -456,7 +463,7 @@ async function home(browser) {
     ensure(told.some(([kind, label, value]) => kind === 6 && label === "mMRC dyspnoea scale" && value === 2), `the answer was told as ${JSON.stringify(told)}`);
     const [file] = await Promise.all([page.waitForEvent("download", { timeout: SOON }), press("Download my data")]);
     const lines = readFileSync(await file.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
-    ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
+    ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.some(({ type, by }) => type === "access" && by === "tele") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);
     ensure((await page.evaluate(() => document.documentElement.dataset.bursts)) === undefined, "a patient's page sounds an alarm");

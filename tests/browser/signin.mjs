@@ -67,6 +67,8 @@ async function patient(browser) {
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
   await page.getByText("Hello Own Patient").waitFor({ timeout: SOON });
+  // The nurse was at work before.
+  await page.getByText(/\(nurse, Ward\) had on a list your newest values\./).waitFor({ timeout: SOON });
   await page.getByText("Ward", { exact: true }).waitFor({ timeout: SOON });
   for (const [method, body] of [
     ["TwinService/Get", named(OTHER)],

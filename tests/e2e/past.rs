@@ -19,15 +19,19 @@ use crate::support::ADDRESS;
 /// Readings in one batch of this story, one a second.
 const READINGS: usize = 30;
 
-/// `vitaltwin-aggregator` on a directory, with its answer as JSON.
-fn ask(dir: &Path, args: &[&str]) -> Result<Value> {
+/// A centre's directory, and its clock.
+type Place<'a> = (&'a Path, &'a [(String, String)]);
+
+/// `vitaltwin-aggregator` there, with its answer as JSON.
+fn ask((dir, envs): Place<'_>, args: &[&str]) -> Result<Value> {
     let dir = dir.to_string_lossy();
-    let all = ["--dir", &dir].into_iter().chain(args.iter().copied());
-    let text = run(&program("vitaltwin-aggregator")?, all, &[])?;
+    let all = ["--dir", &dir, "--test-clock"].into_iter();
+    let all = all.chain(args.iter().copied());
+    let text = run(&program("vitaltwin-aggregator")?, all, envs)?;
     serde_json::from_str(&text).with_context(|| text)
 }
 
-fn rebuild(dir: &Path, twin: &v1::Twin, hash: &str) -> Result<Value> {
+fn rebuild(dir: Place<'_>, twin: &v1::Twin, hash: &str) -> Result<Value> {
     let at = twin.position.to_string();
     let asked = [
         "rebuild",
@@ -99,7 +103,7 @@ async fn a_twin_is_made_again_at_any_position_and_an_alert_leads_back_to_its_bat
                 &[],
             )?;
         }
-        let dir = if moved { copy.as_path() } else { centre.dir() };
+        let dir = (if moved { copy.as_path() } else { centre.dir() }, &envs[..]);
         for twin in &seen {
             let again = rebuild(dir, twin, &hex(&twin.state_hash))?;
             ensure!(
@@ -113,15 +117,40 @@ async fn a_twin_is_made_again_at_any_position_and_an_alert_leads_back_to_its_bat
         ensure!(said.contains("the state's hash is"), "control: {said}");
         explained(dir, &alert, &id, &numbers)?;
     }
-    let far = ask(&copy, &["rebuild", &patient, "--at", "999999", "--json"]);
+    // Beside the running centre it was written down who looked; nobody wrote down what was read from files alone.
+    let looked = ask((&copy, &envs), &["accesses", &patient, "--json"])?;
+    let looks = looked.as_array().context("a list")?;
+    let looks = |part: &str| looks.iter().filter(|of| of["part"] == part).count();
+    ensure!(
+        looks("past") > 0 && looks("past") < seen.len() + 2,
+        "{looked:#}"
+    );
+    ensure!(looks("values") > 0 && looks("facts") == 0, "{looked:#}");
+    let all = looked.as_array().into_iter().flatten();
+    let own = all.filter(|of| of["part"] == "past");
+    for of in own {
+        ensure!(
+            of["by"] == "operator operator" && of["door"] == "files" && of["named"] == true,
+            "{of}"
+        );
+    }
+    let nobody = ["accesses", &patient, "--by", "nobody", "--json"];
+    ensure!(
+        ask((&copy, &envs), &nobody)? == serde_json::json!([]),
+        "control: nobody looked"
+    );
+    let far = ask(
+        (&copy, &envs),
+        &["rebuild", &patient, "--at", "999999", "--json"],
+    );
     ensure!(far.is_err(), "control: there is no such position");
-    let unknown = ask(&copy, &["why", "0123456789abcdef", "--json"]);
+    let unknown = ask((&copy, &envs), &["why", "0123456789abcdef", "--json"]);
     ensure!(unknown.is_err(), "control: there is no such alert");
     Ok(())
 }
 
 /// From the alert back to the batches by hand.
-fn explained(dir: &Path, alert: &v1::Alert, gateway: &str, numbers: &[u64]) -> Result<()> {
+fn explained(dir: Place<'_>, alert: &v1::Alert, gateway: &str, numbers: &[u64]) -> Result<()> {
     let why = ask(dir, &["why", &alert.id, "--json"])?;
     let life = why["life"].as_array().context("its life")?;
     ensure!(

@@ -98,11 +98,9 @@ async fn killed_at_any_moment_it_goes_on_from_a_snapshot_as_from_the_whole_log()
         // The whole log, folded anew by another process, gives the state that this start published.
         let twin = centre.client().await?.twin(&patient).await?;
         let (at, hash) = (twin.position.to_string(), hex(&twin.state_hash));
-        command(
-            centre.dir(),
-            &["rebuild", &patient, "--at", &at, "--expect", &hash],
-        )
-        .with_context(|| format!("kill {kill}, started from {from}"))?;
+        centre
+            .cli(&["rebuild", &patient, "--at", &at, "--expect", &hash])
+            .with_context(|| format!("kill {kill}, started from {from}"))?;
     }
     ensure!(from_snapshots > 0, "control: no start used a snapshot");
     // Control: without the file the same centre starts from the whole journal.

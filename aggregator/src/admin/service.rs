@@ -8,17 +8,17 @@ use std::sync::Arc;
 use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
-    AddPatientRequest, AddPersonRequest, AssignRequest, AssignResponse, CentreStatus,
+    AccessPart, AddPatientRequest, AddPersonRequest, AssignRequest, AssignResponse, CentreStatus,
     ChangeTeamRequest, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
     CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
     EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
     ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse,
     ListSessionsRequest, ListSessionsResponse, ListTeamsRequest, ListTeamsResponse,
-    ListVoidsRequest, ListVoidsResponse, Patient, Person, ResetPersonRequest, ResetPersonResponse,
-    RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
-    RevokeGatewayResponse, RevokePersonRequest, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, SetCollectionResponse, SetRoleRequest, StatusRequest, Team,
-    VoidReadingsRequest, VoidReadingsResponse,
+    ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse, Patient, Person,
+    ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse,
+    RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest, RotateKeyRequest,
+    RotateKeyResponse, SetCollectionRequest, SetCollectionResponse, SetRoleRequest, StatusRequest,
+    Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
@@ -26,7 +26,7 @@ use vitals::{PatientId, Time};
 use super::{Admin, AdminError, Misattributed};
 use crate::gate::{self, Kind};
 use crate::ingest::Ingest;
-use crate::serve::access::{Access, Caller};
+use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::error;
 
 /// The operator's service.
@@ -88,6 +88,13 @@ impl OperatorService for OperatorDoor {
         };
         let mut patients = self.admin.patients();
         patients.retain(theirs);
+        let shown = patients.iter();
+        let shown: Vec<_> = shown
+            .filter_map(|of| PatientId::parse(&of.patient))
+            .collect();
+        let seen = Seen::of(AccessPart::Names).listed(false);
+        let noted = self.access.look(caller, &seen, &shown).await;
+        noted.map_err(error::unnoted)?;
         Ok(Response::new(ListPatientsResponse { patients }))
     }
 
@@ -217,6 +224,9 @@ impl OperatorService for OperatorDoor {
             .map_err(error::denied)?;
         let voids = self.admin.voids(patient);
         let voids = voids.map_err(status_of)?;
+        let seen = Seen::of(AccessPart::Names);
+        let noted = self.access.look(caller(&request)?, &seen, &[named]).await;
+        noted.map_err(error::unnoted)?;
         Ok(Response::new(ListVoidsResponse { voids }))
     }
 
@@ -335,6 +345,23 @@ impl OperatorService for OperatorDoor {
             link,
             ca_fingerprint,
         }))
+    }
+
+    async fn note_access(
+        &self,
+        request: Request<NoteAccessRequest>,
+    ) -> Result<Response<NoteAccessResponse>, Status> {
+        let patient = PatientId::parse(&request.get_ref().patient);
+        let known = |patient: &PatientId| {
+            let registry = self.admin.parts.books.registry();
+            registry.patient(patient).is_some()
+        };
+        let patient = patient.filter(known);
+        let patient = patient.ok_or_else(|| error::not_found("patient"))?;
+        let seen = Seen::of(AccessPart::Past);
+        let noted = self.access.look(caller(&request)?, &seen, &[patient]).await;
+        noted.map_err(error::unnoted)?;
+        Ok(Response::new(NoteAccessResponse {}))
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {

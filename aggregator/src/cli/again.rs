@@ -118,7 +118,7 @@ pub(super) struct RebuildArguments {
     json: bool,
 }
 
-pub(super) fn rebuild(dir: &CentreDir, asked: &RebuildArguments) -> Result<()> {
+pub(super) async fn rebuild(dir: &CentreDir, clock: Clock, asked: &RebuildArguments) -> Result<()> {
     super::settings(dir)?;
     let patient = PatientId::parse(&asked.patient)
         .context("PATIENT: an id as `patient list` shows it, such as p-4k2d")?;
@@ -130,6 +130,7 @@ pub(super) fn rebuild(dir: &CentreDir, asked: &RebuildArguments) -> Result<()> {
         }
     };
     let rebuilt = past::rebuild(dir, &patient, at)?;
+    super::office::note_access(dir, clock, patient.reveal()).await?;
     super::print(&if asked.json {
         show::json(&show_past::rebuilt_json(&rebuilt))?
     } else {
@@ -146,9 +147,10 @@ pub(super) fn rebuild(dir: &CentreDir, asked: &RebuildArguments) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn why(dir: &CentreDir, alert: &str, json: bool) -> Result<()> {
+pub(super) async fn why(dir: &CentreDir, clock: Clock, alert: &str, json: bool) -> Result<()> {
     super::settings(dir)?;
     let why = past::why(dir, alert)?;
+    super::office::note_access(dir, clock, &why.alert.patient).await?;
     super::print(&if json {
         show::json(&show_past::why_json(&why))?
     } else {

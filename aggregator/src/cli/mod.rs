@@ -7,6 +7,7 @@
 //! Invariants: standard output holds the answer and nothing else, so that scripts can use it; hints and progress go
 //! to standard error. Must not know: how an act is done.
 
+mod accesses;
 mod again;
 mod alert;
 mod certificate;
@@ -151,7 +152,7 @@ enum Command {
     /// Print a one-time link with which a person signs in at the page, and the CA's fingerprint.
     SignIn(people::SignInArguments),
     /// A patient's twin as it was when an entry of the journal had been folded: the journal is read again from its
-    /// beginning. Works beside a running centre, and on a copy of its directory on another machine.
+    /// beginning. Works beside a running centre, which writes down who looked, and on a copy of its directory on another machine.
     Rebuild(again::RebuildArguments),
     /// Why an alert was raised: what made it change, what it rests on, and the batches that brought those readings.
     Why {
@@ -194,6 +195,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Who looked at what of a patient, and when: people at the page, platforms and operators, each look within an hour of the
+    /// first as one. Reads the whole journal; the centre may be running.
+    Accesses(accesses::Arguments),
     /// Take records that a person carried here: a file of `vitaltwin-agent export`. Needs the running
     /// centre. Safe to repeat, with another file for the receipts.
     Import {
@@ -368,8 +372,8 @@ pub fn run(args: Args) -> Result<()> {
         Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
         Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
         Command::SignIn(who) => runtime.block_on(people::sign_in(&who, dir, clock)),
-        Command::Rebuild(asked) => again::rebuild(&dir, &asked),
-        Command::Why { alert, json } => again::why(&dir, &alert, json),
+        Command::Rebuild(asked) => runtime.block_on(again::rebuild(&dir, clock, &asked)),
+        Command::Why { alert, json } => runtime.block_on(again::why(&dir, clock, &alert, json)),
         Command::Replay(asked) => again::replay(&asked),
         Command::Evaluate(asked) => evaluate::run(&asked),
         Command::Coverage {
@@ -381,6 +385,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
         Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
         Command::Exports { json } => exports::run(&dir, json),
+        Command::Accesses(asked) => accesses::run(&dir, &asked),
         Command::Import {
             file,
             receipts,

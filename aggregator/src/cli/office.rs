@@ -3,6 +3,7 @@
 //! Invariants: exactly one of both, decided by the store's lock; a centre that is starting is waited for. Must not
 //! know: what is printed.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
     ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
-    ListVoidsRequest, Patient, PatientAssignment, PatientVoid, RevokeCertificateRequest,
-    RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse, SetCollectionRequest, StatusRequest,
-    Twin, VoidReadingsRequest, VoidReadingsResponse,
+    ListVoidsRequest, NoteAccessRequest, Patient, PatientAssignment, PatientVoid,
+    RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
+    SetCollectionRequest, StatusRequest, Twin, VoidReadingsRequest, VoidReadingsResponse,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -332,6 +333,25 @@ pub(super) fn said(status: Status) -> anyhow::Error {
         return anyhow::anyhow!("the centre answered {:?}", status.code());
     }
     anyhow::anyhow!("{}", status.message())
+}
+
+/// Who reads a patient's past in the files of a centre that runs has it written down there first, as for every other look.
+/// Where none runs there is nobody to write it down: whoever has such files can read them with any program.
+pub(super) async fn note_access(dir: &CentreDir, clock: Clock, patient: &str) -> Result<()> {
+    if !StoreLock::is_held(&dir.lock()) {
+        let mut errors = std::io::stderr();
+        // It may be closed: what counts is the answer.
+        let _ = writeln!(
+            errors,
+            "no centre runs here: this look is written down nowhere"
+        );
+        return Ok(());
+    }
+    let channel = reader(dir, &Reader::default(), clock).await?;
+    let patient = patient.to_owned();
+    let mut client = OperatorServiceClient::new(channel);
+    let noted = client.note_access(NoteAccessRequest { patient }).await;
+    noted.map(drop).map_err(said)
 }
 
 /// What only the running centre can answer: its twins are in its memory.

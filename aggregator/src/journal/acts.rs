@@ -1,12 +1,13 @@
-//! What people did as bytes, within the fields of an entry (`fields.rs`): care, teams, passkeys.
+//! What people did as bytes, within the fields of an entry (`fields.rs`): care, teams, passkeys, looks.
 //!
 //! Invariant: numbers are disk format: add, never reuse. Must not know: rows, checksums.
 
-use proto::v1::StaffRole;
+use proto::v1::{AccessDoor, AccessPart, StaffRole};
+use vitals::Kind;
 
-use super::bytes::{Reader, put, put_time};
+use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
-use super::entry::{CareAct, PasskeyAct, TeamAct};
+use super::entry::{CareAct, PasskeyAct, Sight, TeamAct};
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
     match act {
@@ -114,6 +115,46 @@ pub(super) fn read_passkey_act(r: &mut Reader<'_>) -> Result<PasskeyAct, DecodeE
         2 => PasskeyAct::Used(u32::from_be_bytes(r.array("count")?)),
         3 => PasskeyAct::Removed,
         _ => return Err(DecodeError::Field("act")),
+    })
+}
+
+pub(super) fn write_kinds(kinds: &[Kind], out: &mut Vec<u8>) {
+    put_len(out, kinds.len());
+    kinds
+        .iter()
+        .for_each(|kind| put_u64(out, u64::from(kind.wire().cast_unsigned())));
+}
+
+pub(super) fn read_kinds(r: &mut Reader<'_>) -> Result<Vec<Kind>, DecodeError> {
+    r.list("kinds", |r| {
+        let kind = i32::try_from(r.u64("kinds")?).ok();
+        kind.and_then(Kind::from_wire)
+            .ok_or(DecodeError::Field("kinds"))
+    })
+}
+
+pub(super) fn write_sight(sight: &Sight, out: &mut Vec<u8>) {
+    let Sight {
+        part,
+        kinds,
+        named,
+        door,
+    } = sight;
+    // The contract's numbers, which never change; each fits.
+    out.push(*part as u8);
+    write_kinds(kinds, out);
+    out.push(u8::from(*named));
+    out.push(*door as u8);
+}
+
+pub(super) fn read_sight(r: &mut Reader<'_>) -> Result<Sight, DecodeError> {
+    let part = AccessPart::try_from(i32::from(r.byte("part")?));
+    Ok(Sight {
+        part: part.map_err(|_| DecodeError::Field("part"))?,
+        kinds: read_kinds(r)?,
+        named: r.flag("named")?,
+        door: AccessDoor::try_from(i32::from(r.byte("door")?))
+            .map_err(|_| DecodeError::Field("door"))?,
     })
 }
 

@@ -16,7 +16,7 @@ use vitals::{ContextId, GatewayId, StreamId, Time};
 
 use super::bytes::{Reader, put_len};
 use super::entry::{Entry, Position};
-use super::fields::{ACKNOWLEDGED, BATCH, CARE, TICK, kind_of, read_fields, write_fields};
+use super::fields::{ACKNOWLEDGED, BATCH, CARE, LOOKED, TICK, kind_of, read_fields, write_fields};
 
 const MAGIC: &[u8; 4] = b"VTJ2";
 const MAGIC_WITHOUT_KINDS: &[u8; 4] = b"VTJ1";
@@ -72,10 +72,10 @@ impl Frame<'_> {
         self.kind == Some(BATCH)
     }
 
-    /// Whether it can be lost without giving anybody a right back: batches, ticks, and what people did about
-    /// alerts (those ring again). Whatever cannot be told is not.
+    /// Whether it can be lost without giving anybody a right back: batches, ticks, what people did about
+    /// alerts (those ring again), and who looked. Whatever cannot be told is not.
     pub(super) fn is_expendable(&self) -> bool {
-        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK | CARE))
+        matches!(self.kind, Some(BATCH | ACKNOWLEDGED | TICK | CARE | LOOKED))
     }
 }
 
@@ -220,7 +220,8 @@ mod tests {
     use proto::v1::StaffRole;
 
     use crate::journal::{CareAct, SealedText};
-    use crate::journal::{PasskeyAct, TeamAct};
+    use crate::journal::{PasskeyAct, Sight, TeamAct};
+    use proto::v1::{AccessDoor, AccessPart};
 
     fn patient() -> PatientId {
         PatientId::parse("p-1").expect("fine id")
@@ -439,6 +440,18 @@ mod tests {
                 known: Position(9),
                 pseudonymous: true,
             },
+            Entry::Looked {
+                by: "Nina".into(),
+                sight: Sight {
+                    part: AccessPart::Readings,
+                    kinds: vec![Kind::HeartRate],
+                    named: true,
+                    door: AccessDoor::Page,
+                },
+                patients: vec![patient(), PatientId::parse("p-2").expect("fine id")],
+                from: Time::from_micros(-4),
+                until: Time::from_micros(40),
+            },
         ]
     }
 
@@ -470,7 +483,11 @@ mod tests {
         for (frame, entry) in frames.iter().zip(&entries) {
             let may = matches!(
                 entry,
-                Entry::Batch { .. } | Entry::Tick | Entry::Acknowledged { .. } | Entry::Care { .. }
+                Entry::Batch { .. }
+                    | Entry::Tick
+                    | Entry::Acknowledged { .. }
+                    | Entry::Care { .. }
+                    | Entry::Looked { .. }
             );
             assert_eq!(frame.is_expendable(), may, "{entry:?}");
         }

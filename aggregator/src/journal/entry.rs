@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use proto::cert::Role;
-use proto::v1::{Collection, StaffRole};
+use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
 /// Place of an entry in the log, from 1, without holes.
@@ -292,6 +292,19 @@ pub enum Entry {
         /// Patients and sensors have names of the copy's own in it.
         pseudonymous: bool,
     },
+    /// Somebody is shown something of these patients; what they are shown of the same until `until` has no entry of its own.
+    Looked {
+        /// Who, as the gate named them.
+        by: String,
+        /// What, and where.
+        sight: Sight,
+        /// Of whom.
+        patients: Vec<PatientId>,
+        /// From when on, by the centre's clock.
+        from: Time,
+        /// This entry vouches for nothing from then on.
+        until: Time,
+    },
     /// Somebody may sign in at the page in this role from now on; without one: no longer, for good.
     Person {
         /// The name that their acts are recorded under.
@@ -319,6 +332,19 @@ pub enum Entry {
         /// What became of it.
         act: PasskeyAct,
     },
+}
+
+/// What somebody is shown of a patient, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// What.
+    pub part: AccessPart,
+    /// Empty: all, or of no kind in particular.
+    pub kinds: Vec<Kind>,
+    /// By the patient's id, not as one of a list.
+    pub named: bool,
+    /// Which way.
+    pub door: AccessDoor,
 }
 
 /// What became of a passkey.

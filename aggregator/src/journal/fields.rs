@@ -4,11 +4,11 @@
 
 use proto::cert::Role;
 use proto::v1::Collection;
-use vitals::{ContextId, Kind, SourceId, StreamId};
+use vitals::{ContextId, SourceId, StreamId};
 
 use super::acts::{
-    read_act, read_passkey_act, read_team_act, role, role_number, write_act, write_passkey_act,
-    write_team_act,
+    read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role, role_number,
+    write_act, write_kinds, write_passkey_act, write_sight, write_team_act,
 };
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
@@ -19,6 +19,7 @@ pub(super) const BATCH: u8 = 11;
 pub(super) const ACKNOWLEDGED: u8 = 12;
 pub(super) const TICK: u8 = 13;
 pub(super) const CARE: u8 = 21;
+pub(super) const LOOKED: u8 = 29;
 const FACTS: u8 = 22;
 
 pub(super) const fn kind_of(entry: &Entry) -> u8 {
@@ -51,6 +52,7 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Person { .. } => 26,
         Entry::Team { .. } => 27,
         Entry::Passkey { .. } => 28,
+        Entry::Looked { .. } => LOOKED,
     }
 }
 
@@ -280,14 +282,27 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             patients
                 .iter()
                 .for_each(|patient| put(out, patient.reveal().as_bytes()));
-            put_len(out, kinds.len());
-            kinds
-                .iter()
-                .for_each(|kind| put_u64(out, u64::from(kind.wire().cast_unsigned())));
+            write_kinds(kinds, out);
             put_time(out, *from);
             put_time(out, *to);
             put_u64(out, known.0);
             out.push(u8::from(*pseudonymous));
+        }
+        Entry::Looked {
+            by,
+            sight,
+            patients,
+            from,
+            until,
+        } => {
+            put(out, by.as_bytes());
+            write_sight(sight, out);
+            put_len(out, patients.len());
+            patients
+                .iter()
+                .for_each(|patient| put(out, patient.reveal().as_bytes()));
+            put_time(out, *from);
+            put_time(out, *until);
         }
         Entry::Person { person, role, by } => {
             put(out, person.as_bytes());
@@ -446,11 +461,7 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
         25 => Entry::Exported {
             by: r.text("by")?,
             patients: r.list("patients", |r| r.patient())?,
-            kinds: r.list("kinds", |r| {
-                let kind = i32::try_from(r.u64("kinds")?).ok();
-                kind.and_then(Kind::from_wire)
-                    .ok_or(DecodeError::Field("kinds"))
-            })?,
+            kinds: read_kinds(r)?,
             from: r.time("from")?,
             to: r.time("to")?,
             known: Position(r.u64("known")?),
@@ -470,6 +481,13 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             person: r.text("person")?,
             id: r.bytes("id")?.to_vec(),
             act: read_passkey_act(r)?,
+        },
+        LOOKED => Entry::Looked {
+            by: r.text("by")?,
+            sight: read_sight(r)?,
+            patients: r.list("patients", |r| r.patient())?,
+            from: r.time("from")?,
+            until: r.time("until")?,
         },
         _ => return Err(DecodeError::Field("kind")),
     })

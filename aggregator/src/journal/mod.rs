@@ -40,7 +40,7 @@ use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
     CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct, Position,
-    SealedText, TeamAct,
+    SealedText, Sight, TeamAct,
 };
 pub use feed::Feed;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};

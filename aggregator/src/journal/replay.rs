@@ -127,7 +127,8 @@ impl Replay {
     }
 
     /// The count of damaged entries, which goes on counting.
-    pub(super) fn damaged(&self) -> Arc<AtomicU64> {
+    #[must_use]
+    pub fn damaged(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.damaged)
     }
 

@@ -328,7 +328,9 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Passkey { .. }
         | Entry::VoidSettled { .. }
         | Entry::Damaged { .. } => 256,
-        Entry::Exported { patients, .. } => patients.len() * 32 + 256,
+        Entry::Exported { patients, .. } | Entry::Looked { patients, .. } => {
+            patients.len() * 32 + 256
+        }
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,

@@ -209,6 +209,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Configured { .. }
+        | Entry::Looked { .. }
         | Entry::Exported { .. } => Meaning::Nothing,
     }
 }

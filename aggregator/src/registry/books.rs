@@ -345,6 +345,7 @@ impl Keeper for Books {
             | Entry::Passkey { .. }
             | Entry::Moved { .. }
             | Entry::Damaged { .. }
+            | Entry::Looked { .. }
             | Entry::Exported { .. } => {}
         }
     }
@@ -413,6 +414,7 @@ impl Keeper for Books {
             | Entry::Passkey { .. }
             | Entry::VoidSettled { .. }
             | Entry::Damaged { .. }
+            | Entry::Looked { .. }
             | Entry::Exported { .. } => return None,
         };
         Some(Arc::new(opened))

@@ -8,6 +8,7 @@
 
 mod books;
 mod damage;
+mod looks;
 mod people;
 mod ranges;
 mod saved;
@@ -24,6 +25,7 @@ use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
+pub use looks::Look;
 pub use people::{Passkey, Team, Wards};
 pub use ranges::RangeSet;
 pub use voids::{Voided, Voiding};
@@ -56,6 +58,7 @@ pub struct Registry {
     /// Declared, by where it lies and whose it was.
     damaged: BTreeSet<(Position, StreamId)>,
     staff: people::Staff,
+    looks: looks::Looks,
 }
 
 /// What the log holds.
@@ -296,6 +299,7 @@ impl Registry {
             Entry::Voided { .. } => self.note_void(position, entry),
             Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
             Entry::Damaged { .. } => self.note_damage(entry),
+            Entry::Looked { .. } => self.note_look(entry),
             Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
             Entry::Team { team, act, .. } => self.staff.note_team(team, act),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),

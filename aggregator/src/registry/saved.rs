@@ -11,6 +11,7 @@ use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
+use super::looks::Looks;
 use super::people::Staff;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
@@ -145,6 +146,7 @@ impl Canonical for Registry {
         self.voidings.encode(to);
         self.damaged.encode(to);
         self.staff.encode(to);
+        self.looks.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -186,6 +188,12 @@ impl Canonical for Registry {
             // or here.
             staff: if from.is_empty() {
                 Staff::default()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            looks: if from.is_empty() {
+                Looks::default()
             } else {
                 Canonical::decode(from)?
             },

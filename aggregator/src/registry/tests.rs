@@ -1,7 +1,7 @@
 //! The registry as a fold: the same log gives the same registry, and what was taken away stays away.
 
 use super::*;
-use crate::journal::{PasskeyAct, TeamAct};
+use crate::journal::{PasskeyAct, Sight, TeamAct};
 
 fn patient() -> PatientId {
     PatientId::parse("p-1").expect("fine id")
@@ -259,8 +259,8 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     let mut before = Vec::new();
     registry.encode(&mut before);
     // Earlier programs wrote no voids, or not by whose word: not even that there are none.
-    // The first knew of no people, teams and passkeys.
-    for unknown in [12, 4, 4] {
+    // The first knew of no looks, then of no people, teams and passkeys.
+    for unknown in [4, 12, 4, 4] {
         before.truncate(before.len() - unknown);
         let former: Registry = read(&before).expect("it is read");
         assert_eq!(former.at(), Position(2));
@@ -405,6 +405,86 @@ fn people_and_teams_are_as_the_log_says_and_come_back_from_a_snapshot() {
     // Of an earlier program, which knew nothing of them.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let earlier = &none[..none.len() - 12];
+    let earlier = &none[..none.len() - 16];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.people().count() == 0));
+}
+
+#[test]
+fn looks_of_a_day_are_one_line_each_bounded_and_come_back_from_a_snapshot() {
+    use proto::v1::{AccessDoor, AccessPart, StaffRole};
+    use twin::canonical::{Canonical as _, read};
+    use vitals::Kind;
+
+    const HOUR: i64 = 3_600_000_000;
+    let looked = |by: &str, part, kinds: &[Kind], hour: i64| Entry::Looked {
+        by: by.into(),
+        sight: Sight {
+            part,
+            kinds: kinds.to_vec(),
+            named: true,
+            door: AccessDoor::Page,
+        },
+        patients: vec![patient()],
+        from: Time::from_micros(hour * HOUR),
+        until: Time::from_micros((hour + 1) * HOUR),
+    };
+    let readings = AccessPart::Readings;
+    let person = |role| Entry::Person {
+        person: "ann".into(),
+        role,
+        by: "olga".into(),
+    };
+    let mut entries = vec![
+        person(StaffRole::Nurse),
+        looked("ann", readings, &[Kind::HeartRate], 1),
+        looked("ann", AccessPart::Alerts, &[], 2),
+        looked("ann", readings, &[Kind::OxygenSaturation], 5),
+        // The next day, and in another role.
+        looked("ann", readings, &[Kind::HeartRate], 25),
+        person(StaffRole::Doctor),
+        looked("ann", readings, &[], 26),
+        looked("platform tele", readings, &[], 27),
+    ];
+    let registry = fold(&entries);
+    let lines = registry.looks(&patient());
+    let told: Vec<_> = lines
+        .iter()
+        .map(|of| {
+            let hour = |time: Time| time.as_micros() / HOUR;
+            (hour(of.from), hour(of.last), hour(of.until), of.role)
+        })
+        .collect();
+    let (nurse, doctor) = (StaffRole::Nurse, StaffRole::Doctor);
+    assert_eq!(
+        told,
+        [
+            (2, 2, 3, nurse),
+            (1, 5, 6, nurse),
+            (25, 25, 26, nurse),
+            (26, 26, 27, doctor),
+            (27, 27, 28, StaffRole::Unspecified)
+        ]
+    );
+    assert_eq!(
+        lines[1].sight.kinds,
+        [Kind::HeartRate, Kind::OxygenSaturation]
+    );
+
+    for hour in 0..200 {
+        entries.push(looked("ann", readings, &[], 30 + 24 * hour));
+    }
+    let registry = fold(&entries);
+    let lines = registry.looks(&patient());
+    assert_eq!(lines.len(), looks::KEPT);
+    let newest = lines.back().expect("some").from;
+    assert_eq!(newest, Time::from_micros((30 + 24 * 199) * HOUR));
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    let again: Registry = read(&bytes).expect("what was written");
+    assert_eq!(again.looks(&patient()), lines);
+    // Of an earlier program, which knew nothing of them.
+    let mut none = Vec::new();
+    Registry::default().encode(&mut none);
+    let earlier = &none[..none.len() - 4];
+    assert!(read::<Registry>(earlier).is_some_and(|of| of.looks(&patient()).is_empty()));
 }

@@ -1,7 +1,7 @@
 //! Who asks, and the gate on their behalf: each question reads afresh whether the proof still holds.
 //!
 //! Invariants: an actor's standing is never cached; what the gate refuses to a call or an open stream is counted
-//! by whoever answers it.
+//! by whoever answers it; what is shown of patients was noted before ([`Access::look`]).
 //!
 //! Must not know: gRPC, HTTP.
 
@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use proto::clock::Clock;
 use proto::tls::{Identity, Role as CertificateRole};
-use proto::v1::StaffRole;
+use proto::v1::{AccessDoor, AccessPart, StaffRole};
 use vitals::{GatewayId, PatientId};
 
 use super::Directory;
 use super::attendance::Attendance;
+use super::looks::{Looks, Noted, Unnoted};
 use super::signin::{SessionKey, SignIn};
-use crate::counters::Counters;
+use crate::counters::{Counters, Refused};
 use crate::gate::{self, Actor, Kind, Person, Reason, Role, Standing, Tenant};
+use crate::journal::Sight;
 use crate::staff;
 
 /// How somebody proved who they are.
@@ -40,6 +42,43 @@ pub struct Caller {
     pub address: IpAddr,
 }
 
+/// What somebody asks to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What.
+    pub part: AccessPart,
+    /// Empty: all, or of no kind in particular.
+    pub kinds: Vec<vitals::Kind>,
+    /// By the patient's id, not as one of a list.
+    pub named: bool,
+}
+
+impl Seen {
+    /// This of one patient.
+    #[must_use]
+    pub const fn of(part: AccessPart) -> Self {
+        Self {
+            part,
+            kinds: Vec::new(),
+            named: true,
+        }
+    }
+
+    /// These kinds of it; empty: all.
+    #[must_use]
+    pub fn kinds(self, mut kinds: Vec<vitals::Kind>) -> Self {
+        kinds.sort_unstable();
+        kinds.dedup();
+        Self { kinds, ..self }
+    }
+
+    /// As one of all whom the caller has, unless some were named.
+    #[must_use]
+    pub fn listed(self, named: bool) -> Self {
+        Self { named, ..self }
+    }
+}
+
 /// The gate with what it has to know.
 pub struct Access {
     clock: Clock,
@@ -47,6 +86,7 @@ pub struct Access {
     directory: Arc<dyn Directory>,
     counters: Arc<Counters>,
     attendance: Arc<Attendance>,
+    looks: Looks,
 }
 
 impl std::fmt::Debug for Access {
@@ -63,6 +103,7 @@ impl Access {
         sign_in: Arc<SignIn>,
         directory: Arc<dyn Directory>,
         counters: Arc<Counters>,
+        looks: Looks,
     ) -> Self {
         Self {
             clock,
@@ -70,6 +111,7 @@ impl Access {
             directory,
             counters,
             attendance: Arc::new(Attendance::new(clock)),
+            looks,
         }
     }
 
@@ -193,6 +235,41 @@ impl Access {
         gate::decide(&actor, Tenant::HOME, Some(patient), kind, purpose, at)
             .into_result()
             .is_ok()
+    }
+
+    /// Notes that the caller is shown this of these patients, before they are. Not what patients see of themselves.
+    ///
+    /// # Errors
+    /// [`Unnoted`]: then nothing may be shown.
+    pub async fn look(
+        &self,
+        caller: &Caller,
+        seen: &Seen,
+        patients: &[PatientId],
+    ) -> Result<Noted, Unnoted> {
+        let actor = self.actor(caller);
+        if matches!(actor.role, Role::Patient(_)) {
+            return Ok(Noted::own());
+        }
+        let door = match caller.proof {
+            Proof::Session(_) => AccessDoor::Page,
+            Proof::Certificate(_) | Proof::Nothing => AccessDoor::Certificate,
+        };
+        let sight = Sight {
+            part: seen.part,
+            kinds: seen.kinds.clone(),
+            named: seen.named,
+            door: if seen.part == AccessPart::Past {
+                AccessDoor::Files
+            } else {
+                door
+            },
+        };
+        let noted = self.looks.note(&actor.name(), sight, patients).await;
+        if noted.is_err() {
+            self.counters.refuse(Refused::Unnoted);
+        }
+        noted
     }
 
     /// A mark of which patients the caller has, as [`gate::scope`] has it.

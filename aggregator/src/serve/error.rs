@@ -6,6 +6,7 @@ use tonic::metadata::{BinaryMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 use vitals::Time;
 
+use super::looks::Unnoted;
 use crate::gate::Reason;
 use crate::history::HistoryError;
 use crate::journal::JournalError;
@@ -52,6 +53,12 @@ pub fn other_patients() -> Status {
     Status::aborted(
         "the patients whom your teams look after have changed: call again; what is seen now comes as a snapshot",
     )
+}
+
+/// What would be looked at could not be written down.
+#[must_use]
+pub fn unnoted(unnoted: Unnoted) -> Status {
+    Status::unavailable(unnoted.to_string())
 }
 
 /// A gRPC-web call from another site's page.

@@ -52,6 +52,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.HistoryService/Waveforms"
         | "/vitaltwin.v1.HistoryService/Coverage"
         | "/vitaltwin.v1.HistoryService/BeginExport" => Kind::History,
+        "/vitaltwin.v1.HistoryService/ListAccesses" => Kind::Accesses,
         "/vitaltwin.v1.OperatorService/ListPatients"
         | "/vitaltwin.v1.OperatorService/ListVoids" => Kind::Directory,
         "/vitaltwin.v1.OperatorService/ListPeople"
@@ -73,6 +74,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/ListSessions"
         | "/vitaltwin.v1.OperatorService/EndSessions"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"
+        | "/vitaltwin.v1.OperatorService/NoteAccess"
         | "/vitaltwin.v1.OperatorService/Status" => Kind::Administration,
         "/vitaltwin.v1.UplinkService/Exchange" => Kind::Uplink,
         "/vitaltwin.v1.EnrolmentService/Enrol" | "/vitaltwin.v1.EnrolmentService/Renew" => {

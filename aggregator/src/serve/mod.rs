@@ -19,6 +19,7 @@ pub mod front;
 mod grpc;
 pub mod guard;
 mod history;
+pub mod looks;
 mod page;
 pub mod passkey;
 pub mod peer;
@@ -30,6 +31,7 @@ mod waveforms;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
@@ -46,7 +48,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use crate::journal::Journal;
 use crate::patient::Patients;
-use crate::registry::{Books, Passkey, Voided, Wards};
+use crate::registry::{Books, Look, Passkey, Voided, Wards};
 use access::Access;
 use front::Front;
 use grpc::alert::AlertsApi;
@@ -170,6 +172,9 @@ pub trait Directory: Send + Sync {
     /// What was voided in the patient's log.
     fn voids(&self, patient: &PatientId) -> Vec<Voided>;
 
+    /// Who was shown what of a patient: the newest, oldest first.
+    fn looks(&self, patient: &PatientId) -> Arc<VecDeque<Look>>;
+
     /// What a person does here, and whom each of their teams looks after; `None`: they are nobody, or no longer.
     fn person(&self, name: &str) -> Option<(StaffRole, Wards)>;
 
@@ -192,6 +197,10 @@ impl Directory for Books {
                 self.registry().is_revoked(role, &identity.name)
             }
         }
+    }
+
+    fn looks(&self, patient: &PatientId) -> Arc<VecDeque<Look>> {
+        self.registry().looks(patient)
     }
 
     fn passkey(&self, id: &[u8]) -> Option<Passkey> {

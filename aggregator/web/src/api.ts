@@ -9,7 +9,7 @@ import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { Collection } from "./gen/v1/uplink_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
@@ -57,6 +57,11 @@ export async function own(): Promise<OwnRecord> {
   if (!of) throw new Error("no patient");
   const sharing = of.collection === Collection.PAUSED ? "paused" : of.collection === Collection.WITHDRAWN ? "withdrawn" : "given";
   return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams };
+}
+
+/** Who looked at what of a patient, newest first. */
+export async function accesses(patient: string): Promise<Access[]> {
+  return (await history.listAccesses({ patient }, { timeoutMs: CALL_LIMIT })).accesses.map(convert.access);
 }
 
 /** Whether the devices are read, from now on. */

@@ -4,10 +4,11 @@
 import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
 import type * as contextWire from "./gen/v1/context_pb.ts";
-import type { CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
+import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
-import { COVERAGE_CLASSES } from "./model.ts";
+import { ACCESS_PARTS, COVERAGE_CLASSES } from "./model.ts";
 import type {
+  Access,
   Alert,
   AlertState,
   Category,
@@ -30,6 +31,23 @@ import type {
 } from "./model.ts";
 
 const ROLES: readonly Role[] = ["viewer", "nurse", "doctor", "supervisor", "administrator", "patient"];
+
+/** Numbers of `vitaltwin.v1.StaffRole` begin with one that nobody has. */
+export function access(of: WireAccess): Access {
+  const [first = "", ...rest] = of.by.split(" ");
+  const is = (first === "operator" || first === "platform") && rest.length > 0 ? first : "person";
+  return {
+    by: is === "person" ? of.by : rest.join(" "),
+    is,
+    role: is === "person" ? (ROLES[of.role - 1] ?? "") : "",
+    teams: of.teams,
+    part: ACCESS_PARTS[of.part] ?? "something",
+    kinds: of.kinds,
+    named: of.named,
+    from: ms(of.fromUs),
+    last: ms(of.lastUs),
+  };
+}
 
 function ms(us: bigint): number {
   return Number(us) / 1000;

@@ -4,7 +4,7 @@ import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
-import type { Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
 import { KEYS } from "./prefs.ts";
 import { announcements, health, mayAct, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
@@ -149,6 +149,10 @@ class Page implements App {
 
   own(): Promise<OwnRecord> {
     return told(api.own());
+  }
+
+  accesses(patient: string): Promise<Access[]> {
+    return told(api.accesses(patient));
   }
 
   setSharing(patient: string, given: boolean): Promise<void> {

@@ -237,6 +237,26 @@ export interface OwnRecord {
   readonly teams: readonly string[];
 }
 
+/** What of a patient somebody was shown. */
+export const ACCESS_PARTS = ["something", "values", "alerts", "facts", "readings", "coverage", "waveforms", "names", "past", "copy"] as const;
+export type AccessPart = (typeof ACCESS_PARTS)[number];
+
+/** Somebody was shown something of a patient; what was shown of the same within an hour is in it. */
+export interface Access {
+  readonly by: string;
+  readonly is: "person" | "operator" | "platform";
+  /** Empty for who is no person. */
+  readonly role: Role;
+  readonly teams: readonly string[];
+  readonly part: AccessPart;
+  /** Empty: of no kind in particular. */
+  readonly kinds: readonly Kind[];
+  /** Asked for by id; false: as one of a list. */
+  readonly named: boolean;
+  readonly from: number;
+  readonly last: number;
+}
+
 /** What somebody does here, as the centre calls it; empty: whatever an operator may. */
 export type Role = "viewer" | "nurse" | "doctor" | "supervisor" | "administrator" | "patient" | "";
 

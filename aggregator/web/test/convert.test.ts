@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as convert from "../src/convert.ts";
 import { AlertSchema, AlertState, Category, Priority } from "../src/gen/v1/alert_pb.ts";
 import { FactSchema } from "../src/gen/v1/context_pb.ts";
-import { HistoryChunkSchema, WaveformChunkSchema } from "../src/gen/v1/history_pb.ts";
+import { AccessSchema, HistoryChunkSchema, WaveformChunkSchema } from "../src/gen/v1/history_pb.ts";
 import { TwinSchema } from "../src/gen/v1/twin_pb.ts";
 import { Kind } from "../src/gen/v1/vitals_pb.ts";
 
@@ -79,6 +79,15 @@ test("waveform blocks: differences are summed, of several channels the first is 
   const block = { wave: 3, startUs: 5_000_000n, rateMillihertz: 52_000, channels: 2, stepMantissa: 5, stepExponent: -1, numberDelta: [10n, 100n, 2n, 0n, -4n, 0n] };
   const [read] = convert.waveBlocks(create(WaveformChunkSchema, { source: 2, blocks: [block] }));
   assert.deepEqual(read, { wave: 3, source: 2, start: 5000, rate: 52, samples: [5, 6, 4] });
+});
+
+test("who looked is a person, an operator or a platform, and what a newer centre says is something", () => {
+  const access = (of: object) => convert.access(create(AccessSchema, of));
+  const ada = access({ by: "Ada", role: 2, teams: ["Ward 3"], part: 4, kinds: [1], named: true, fromUs: 5_000n, lastUs: 6_000n });
+  assert.deepEqual(ada, { by: "Ada", is: "person", role: "nurse", teams: ["Ward 3"], part: "readings", kinds: [1], named: true, from: 5, last: 6 });
+  const tele = access({ by: "platform tele med", part: 99 });
+  assert.deepEqual([tele.is, tele.by, tele.role, tele.part], ["platform", "tele med", "", "something"]);
+  assert.deepEqual([access({ by: "operator olga" }).is, access({ by: "operator" }).is], ["operator", "person"]);
 });
 
 test("a fact without a number and without an end", () => {

@@ -2727,860 +2727,6 @@ pub mod enrolment_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct BeginExportRequest {
-    /// Empty: all whom the caller may see.
-    #[prost(string, repeated, tag = "1")]
-    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// As the questions will be.
-    #[prost(enumeration = "Kind", repeated, tag = "2")]
-    pub kinds: ::prost::alloc::vec::Vec<i32>,
-    #[prost(int64, tag = "3")]
-    pub from_us: i64,
-    #[prost(int64, tag = "4")]
-    pub to_us: i64,
-    /// Only those of whom all of these are known at the moment.
-    #[prost(message, repeated, tag = "5")]
-    pub facts: ::prost::alloc::vec::Vec<FactFilter>,
-    /// Patients and sensors will have names of the copy's own in it.
-    #[prost(bool, tag = "6")]
-    pub pseudonymous: bool,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FactFilter {
-    #[prost(enumeration = "FactKind", tag = "1")]
-    pub kind: i32,
-    /// The fact's "system|code", its code alone, or its text; empty: any.
-    #[prost(string, tag = "2")]
-    pub value: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct BeginExportResponse {
-    #[prost(string, repeated, tag = "1")]
-    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// For the questions: what comes later is not part of it.
-    #[prost(uint64, tag = "2")]
-    pub known_at_position: u64,
-    /// The entry that says who took what.
-    #[prost(uint64, tag = "3")]
-    pub position: u64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HistoryRequest {
-    #[prost(string, tag = "1")]
-    pub patient: ::prost::alloc::string::String,
-    /// Empty: all kinds.
-    #[prost(enumeration = "Kind", repeated, tag = "2")]
-    pub kinds: ::prost::alloc::vec::Vec<i32>,
-    #[prost(int64, tag = "3")]
-    pub from_us: i64,
-    #[prost(int64, tag = "4")]
-    pub to_us: i64,
-    /// At most this many readings per kind; evenly thinned to minimum and maximum per bucket beyond it.
-    /// 0 = all.
-    #[prost(uint32, tag = "5")]
-    pub max_points: u32,
-    /// Also what the devices' own clocks said. Raw readings only.
-    #[prost(bool, tag = "6")]
-    pub device_times: bool,
-    /// Not RAW: `max_points` must be 0, and `from_us` and `to_us` are widened to whole stretches.
-    #[prost(enumeration = "Resolution", tag = "7")]
-    pub resolution: i32,
-    /// As it was known then: what the centre came to know later (than the end of that millisecond) is left out. 0 = now.
-    #[prost(int64, tag = "8")]
-    pub known_at_us: i64,
-    /// The same by position in the journal, as twins and alerts carry it; 0 = the last one.
-    #[prost(uint64, tag = "9")]
-    pub known_at_position: u64,
-    /// Also where each reading came from and when it was known. Raw readings only; `max_points` must be 0.
-    #[prost(bool, tag = "10")]
-    pub provenance: bool,
-    /// Go on after the chunk that carried this. The rest of the request must be the same.
-    #[prost(bytes = "vec", tag = "11")]
-    pub resume: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct HistoryChunk {
-    #[prost(enumeration = "Kind", tag = "1")]
-    pub kind: i32,
-    #[prost(uint32, tag = "2")]
-    pub source: u32,
-    /// Parallel lists.
-    #[prost(int64, repeated, tag = "3")]
-    pub effective_us: ::prost::alloc::vec::Vec<i64>,
-    #[prost(double, repeated, tag = "4")]
-    pub value: ::prost::alloc::vec::Vec<f64>,
-    /// Bits of vitals::Quality.
-    #[prost(uint32, repeated, tag = "5")]
-    pub quality: ::prost::alloc::vec::Vec<u32>,
-    /// True where `max_points` thinned the readings.
-    #[prost(bool, tag = "6")]
-    pub thinned: bool,
-    /// Parallel lists, filled if `device_times` was asked for: the device's own date and time read as if it kept UTC
-    /// (0 where it gave none), and how far the effective time may be off either way (-1 where nobody knows).
-    #[prost(int64, repeated, tag = "7")]
-    pub device_us: ::prost::alloc::vec::Vec<i64>,
-    #[prost(int64, repeated, tag = "8")]
-    pub uncertainty_us: ::prost::alloc::vec::Vec<i64>,
-    /// Hexadecimal, as in DeviceState: source numbers mean something within it only.
-    #[prost(string, tag = "9")]
-    pub stream: ::prost::alloc::string::String,
-    /// Parallel lists, filled unless the resolution is RAW. `effective_us` is then where the stretch begins, `value` the
-    /// mean of what may be used, `low` and `high` its extremes, `count` how many readings that were; `left_out` had
-    /// a number, too, but a flag that takes its meaning away. `quality` has the flags of all of them. Where `count` is 0
-    /// there is no mean and no extreme.
-    #[prost(double, repeated, tag = "10")]
-    pub low: ::prost::alloc::vec::Vec<f64>,
-    #[prost(double, repeated, tag = "11")]
-    pub high: ::prost::alloc::vec::Vec<f64>,
-    #[prost(uint32, repeated, tag = "12")]
-    pub count: ::prost::alloc::vec::Vec<u32>,
-    #[prost(uint32, repeated, tag = "13")]
-    pub left_out: ::prost::alloc::vec::Vec<u32>,
-    /// Parallel lists, filled if `provenance` was asked for: the journal entry that brought the reading, when that was
-    /// known to the centre, and when the gateway had the last reading of its batch; to the millisecond.
-    #[prost(uint64, repeated, tag = "14")]
-    pub position: ::prost::alloc::vec::Vec<u64>,
-    #[prost(int64, repeated, tag = "15")]
-    pub known_us: ::prost::alloc::vec::Vec<i64>,
-    #[prost(int64, repeated, tag = "16")]
-    pub received_us: ::prost::alloc::vec::Vec<i64>,
-    /// Opaque; gives no right. Empty where the answer cannot be cut: then a later chunk has one.
-    #[prost(bytes = "vec", tag = "17")]
-    pub resume: ::prost::alloc::vec::Vec<u8>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WaveformRequest {
-    #[prost(string, tag = "1")]
-    pub patient: ::prost::alloc::string::String,
-    /// Empty: all waves.
-    #[prost(enumeration = "Wave", repeated, tag = "2")]
-    pub waves: ::prost::alloc::vec::Vec<i32>,
-    #[prost(int64, tag = "3")]
-    pub from_us: i64,
-    #[prost(int64, tag = "4")]
-    pub to_us: i64,
-}
-/// Blocks of one source.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct WaveformChunk {
-    #[prost(uint32, tag = "1")]
-    pub source: u32,
-    #[prost(message, repeated, tag = "2")]
-    pub blocks: ::prost::alloc::vec::Vec<Waveform>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CoverageRequest {
-    #[prost(string, tag = "1")]
-    pub patient: ::prost::alloc::string::String,
-    /// Empty: all kinds that were ever measured.
-    #[prost(enumeration = "Kind", repeated, tag = "2")]
-    pub kinds: ::prost::alloc::vec::Vec<i32>,
-    /// At most eight days, the time that is kept; a longer question begins with FORGOTTEN.
-    #[prost(int64, tag = "3")]
-    pub from_us: i64,
-    /// Cut to the centre's present: the future has no class.
-    #[prost(int64, tag = "4")]
-    pub to_us: i64,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CoverageResponse {
-    /// The window that was answered.
-    #[prost(int64, tag = "1")]
-    pub from_us: i64,
-    #[prost(int64, tag = "2")]
-    pub to_us: i64,
-    /// The centre's clock: what is still awaited then may be known later.
-    #[prost(int64, tag = "3")]
-    pub as_of_us: i64,
-    /// Of each kind first the line of all sources together, then one per source that was assigned in the window.
-    #[prost(message, repeated, tag = "4")]
-    pub lines: ::prost::alloc::vec::Vec<CoverageLine>,
-}
-/// One kind over the window. Its stretches tile the window: each begins where the one before ends.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CoverageLine {
-    #[prost(enumeration = "Kind", tag = "1")]
-    pub kind: i32,
-    /// Hexadecimal, as in DeviceState; empty with source 0: at each moment the best word of any source.
-    #[prost(string, tag = "2")]
-    pub stream: ::prost::alloc::string::String,
-    #[prost(uint32, tag = "3")]
-    pub source: u32,
-    #[prost(message, repeated, tag = "4")]
-    pub stretches: ::prost::alloc::vec::Vec<CoverageStretch>,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CoverageStretch {
-    #[prost(int64, tag = "1")]
-    pub from_us: i64,
-    #[prost(int64, tag = "2")]
-    pub to_us: i64,
-    #[prost(enumeration = "CoverageClass", tag = "3")]
-    pub class: i32,
-    /// For DROPPED, LOST and GATEWAY_DOWN: readings, of all kinds of the source, that gap records reaching into this
-    /// stretch declare; at least so many. A record that reaches into two stretches counts in both.
-    #[prost(uint64, tag = "4")]
-    pub readings: u64,
-}
-/// How fine an answer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Resolution {
-    /// As RAW.
-    Unspecified = 0,
-    Raw = 1,
-    Minute = 2,
-    Hour = 3,
-}
-impl Resolution {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "RESOLUTION_UNSPECIFIED",
-            Self::Raw => "RESOLUTION_RAW",
-            Self::Minute => "RESOLUTION_MINUTE",
-            Self::Hour => "RESOLUTION_HOUR",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "RESOLUTION_UNSPECIFIED" => Some(Self::Unspecified),
-            "RESOLUTION_RAW" => Some(Self::Raw),
-            "RESOLUTION_MINUTE" => Some(Self::Minute),
-            "RESOLUTION_HOUR" => Some(Self::Hour),
-            _ => None,
-        }
-    }
-}
-/// What a moment was. How one is told from another: the table in aggregator/twin/src/coverage.rs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CoverageClass {
-    Unspecified = 0,
-    Measured = 1,
-    /// The sensor said that it is not on the body.
-    NotWorn = 2,
-    /// The sensor could not measure, or said nothing over a sound link.
-    SensorFault = 3,
-    /// It was measured, but nobody knows when: the device's clock is wrong.
-    ClockUnknown = 4,
-    /// A full buffer or queue dropped it, or it waited too long, by the declared policy.
-    Dropped = 5,
-    /// The buffer was damaged, the centre refused it, or the centre's own disk damaged what it had.
-    Lost = 6,
-    /// The gateway had no link to the sensor: too far, switched off, or its battery empty.
-    OutOfRange = 7,
-    /// Nothing vouches that the gateway ran.
-    GatewayDown = 8,
-    /// It may still come, or nobody knows why it did not.
-    Awaited = 9,
-    /// Before what is kept for this question.
-    Forgotten = 10,
-    /// The patient paused or withdrew.
-    Withheld = 11,
-    /// No sensor was assigned: outside of every percentage.
-    Unassigned = 12,
-    /// The centre had it and removed it by age (`retention_days`): what came later of that time may still be there.
-    Removed = 13,
-}
-impl CoverageClass {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "COVERAGE_CLASS_UNSPECIFIED",
-            Self::Measured => "COVERAGE_CLASS_MEASURED",
-            Self::NotWorn => "COVERAGE_CLASS_NOT_WORN",
-            Self::SensorFault => "COVERAGE_CLASS_SENSOR_FAULT",
-            Self::ClockUnknown => "COVERAGE_CLASS_CLOCK_UNKNOWN",
-            Self::Dropped => "COVERAGE_CLASS_DROPPED",
-            Self::Lost => "COVERAGE_CLASS_LOST",
-            Self::OutOfRange => "COVERAGE_CLASS_OUT_OF_RANGE",
-            Self::GatewayDown => "COVERAGE_CLASS_GATEWAY_DOWN",
-            Self::Awaited => "COVERAGE_CLASS_AWAITED",
-            Self::Forgotten => "COVERAGE_CLASS_FORGOTTEN",
-            Self::Withheld => "COVERAGE_CLASS_WITHHELD",
-            Self::Unassigned => "COVERAGE_CLASS_UNASSIGNED",
-            Self::Removed => "COVERAGE_CLASS_REMOVED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "COVERAGE_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
-            "COVERAGE_CLASS_MEASURED" => Some(Self::Measured),
-            "COVERAGE_CLASS_NOT_WORN" => Some(Self::NotWorn),
-            "COVERAGE_CLASS_SENSOR_FAULT" => Some(Self::SensorFault),
-            "COVERAGE_CLASS_CLOCK_UNKNOWN" => Some(Self::ClockUnknown),
-            "COVERAGE_CLASS_DROPPED" => Some(Self::Dropped),
-            "COVERAGE_CLASS_LOST" => Some(Self::Lost),
-            "COVERAGE_CLASS_OUT_OF_RANGE" => Some(Self::OutOfRange),
-            "COVERAGE_CLASS_GATEWAY_DOWN" => Some(Self::GatewayDown),
-            "COVERAGE_CLASS_AWAITED" => Some(Self::Awaited),
-            "COVERAGE_CLASS_FORGOTTEN" => Some(Self::Forgotten),
-            "COVERAGE_CLASS_WITHHELD" => Some(Self::Withheld),
-            "COVERAGE_CLASS_UNASSIGNED" => Some(Self::Unassigned),
-            "COVERAGE_CLASS_REMOVED" => Some(Self::Removed),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod history_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    #[derive(Debug, Clone)]
-    pub struct HistoryServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl HistoryServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> HistoryServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> HistoryServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            HistoryServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Streams readings in effective-time order, [from, to), or stretches of time with minimum, mean and maximum.
-        /// Bounded memory at both ends. An answer is as of one moment of the centre's knowledge, and a chunk's `resume`
-        /// goes on with the very same answer later: no gap, no duplicate. Effective times are told to the millisecond.
-        pub async fn query(
-            &mut self,
-            request: impl tonic::IntoRequest<super::HistoryRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::HistoryChunk>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/vitaltwin.v1.HistoryService/Query",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Query"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// Streams the waveform blocks that reach into [from, to), each once; per stream in the order of their batches.
-        pub async fn waveforms(
-            &mut self,
-            request: impl tonic::IntoRequest<super::WaveformRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::WaveformChunk>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/vitaltwin.v1.HistoryService/Waveforms",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Waveforms"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// What each moment of [from, to) was, per kind and source: measured, or why not.
-        pub async fn coverage(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CoverageRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CoverageResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/vitaltwin.v1.HistoryService/Coverage",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Coverage"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Who belongs to a cohort, of those whom the caller may see, and as of when; it becomes an entry of the journal who took
-        /// what. The readings are then asked for patient by patient.
-        pub async fn begin_export(
-            &mut self,
-            request: impl tonic::IntoRequest<super::BeginExportRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::BeginExportResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/vitaltwin.v1.HistoryService/BeginExport",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "BeginExport"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod history_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with HistoryServiceServer.
-    #[async_trait]
-    pub trait HistoryService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Query method.
-        type QueryStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::HistoryChunk, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// Streams readings in effective-time order, [from, to), or stretches of time with minimum, mean and maximum.
-        /// Bounded memory at both ends. An answer is as of one moment of the centre's knowledge, and a chunk's `resume`
-        /// goes on with the very same answer later: no gap, no duplicate. Effective times are told to the millisecond.
-        async fn query(
-            &self,
-            request: tonic::Request<super::HistoryRequest>,
-        ) -> std::result::Result<tonic::Response<Self::QueryStream>, tonic::Status>;
-        /// Server streaming response type for the Waveforms method.
-        type WaveformsStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::WaveformChunk, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// Streams the waveform blocks that reach into [from, to), each once; per stream in the order of their batches.
-        async fn waveforms(
-            &self,
-            request: tonic::Request<super::WaveformRequest>,
-        ) -> std::result::Result<tonic::Response<Self::WaveformsStream>, tonic::Status>;
-        /// What each moment of [from, to) was, per kind and source: measured, or why not.
-        async fn coverage(
-            &self,
-            request: tonic::Request<super::CoverageRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CoverageResponse>,
-            tonic::Status,
-        >;
-        /// Who belongs to a cohort, of those whom the caller may see, and as of when; it becomes an entry of the journal who took
-        /// what. The readings are then asked for patient by patient.
-        async fn begin_export(
-            &self,
-            request: tonic::Request<super::BeginExportRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::BeginExportResponse>,
-            tonic::Status,
-        >;
-    }
-    #[derive(Debug)]
-    pub struct HistoryServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> HistoryServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for HistoryServiceServer<T>
-    where
-        T: HistoryService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/vitaltwin.v1.HistoryService/Query" => {
-                    #[allow(non_camel_case_types)]
-                    struct QuerySvc<T: HistoryService>(pub Arc<T>);
-                    impl<
-                        T: HistoryService,
-                    > tonic::server::ServerStreamingService<super::HistoryRequest>
-                    for QuerySvc<T> {
-                        type Response = super::HistoryChunk;
-                        type ResponseStream = T::QueryStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::HistoryRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as HistoryService>::query(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = QuerySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/vitaltwin.v1.HistoryService/Waveforms" => {
-                    #[allow(non_camel_case_types)]
-                    struct WaveformsSvc<T: HistoryService>(pub Arc<T>);
-                    impl<
-                        T: HistoryService,
-                    > tonic::server::ServerStreamingService<super::WaveformRequest>
-                    for WaveformsSvc<T> {
-                        type Response = super::WaveformChunk;
-                        type ResponseStream = T::WaveformsStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::WaveformRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as HistoryService>::waveforms(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = WaveformsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/vitaltwin.v1.HistoryService/Coverage" => {
-                    #[allow(non_camel_case_types)]
-                    struct CoverageSvc<T: HistoryService>(pub Arc<T>);
-                    impl<
-                        T: HistoryService,
-                    > tonic::server::UnaryService<super::CoverageRequest>
-                    for CoverageSvc<T> {
-                        type Response = super::CoverageResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::CoverageRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as HistoryService>::coverage(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = CoverageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/vitaltwin.v1.HistoryService/BeginExport" => {
-                    #[allow(non_camel_case_types)]
-                    struct BeginExportSvc<T: HistoryService>(pub Arc<T>);
-                    impl<
-                        T: HistoryService,
-                    > tonic::server::UnaryService<super::BeginExportRequest>
-                    for BeginExportSvc<T> {
-                        type Response = super::BeginExportResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::BeginExportRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as HistoryService>::begin_export(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = BeginExportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for HistoryServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "vitaltwin.v1.HistoryService";
-    impl<T> tonic::server::NamedService for HistoryServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 /// Gateway to centre. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayToCentre {
@@ -4267,6 +3413,13 @@ pub mod uplink_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NoteAccessRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NoteAccessResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddPatientRequest {
     /// Kept sealed under the patient's key; shown to those who may see the patient. May be empty.
@@ -5460,6 +4613,31 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "Status"));
             self.inner.unary(req, path, codec).await
         }
+        /// Writes down that the caller looked at a patient's past in the centre's own files (`rebuild`, `why`).
+        pub async fn note_access(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NoteAccessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NoteAccessResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/NoteAccess",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "NoteAccess"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5632,6 +4810,14 @@ pub mod operator_service_server {
             &self,
             request: tonic::Request<super::StatusRequest>,
         ) -> std::result::Result<tonic::Response<super::CentreStatus>, tonic::Status>;
+        /// Writes down that the caller looked at a patient's past in the centre's own files (`rebuild`, `why`).
+        async fn note_access(
+            &self,
+            request: tonic::Request<super::NoteAccessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NoteAccessResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct OperatorServiceServer<T> {
@@ -6750,6 +5936,51 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/vitaltwin.v1.OperatorService/NoteAccess" => {
+                    #[allow(non_camel_case_types)]
+                    struct NoteAccessSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::NoteAccessRequest>
+                    for NoteAccessSvc<T> {
+                        type Response = super::NoteAccessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NoteAccessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::note_access(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NoteAccessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -6787,6 +6018,1077 @@ pub mod operator_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "vitaltwin.v1.OperatorService";
     impl<T> tonic::server::NamedService for OperatorServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAccessesRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAccessesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub accesses: ::prost::alloc::vec::Vec<Access>,
+}
+/// Somebody was shown something of a patient. It was written down before it was shown; what the same one is shown of the same
+/// within the hour after is not written down again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Access {
+    /// A person's name; "operator NAME" or "platform NAME".
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// What the person was here then; UNSPECIFIED for operators and platforms.
+    #[prost(enumeration = "StaffRole", tag = "2")]
+    pub role: i32,
+    /// Those of the person's teams that looked after the patient then.
+    #[prost(string, repeated, tag = "3")]
+    pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(enumeration = "AccessPart", tag = "4")]
+    pub part: i32,
+    /// Empty: all kinds, or of no kind in particular.
+    #[prost(enumeration = "Kind", repeated, tag = "5")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Asked for by the patient's id; false: as one of a list of patients.
+    #[prost(bool, tag = "6")]
+    pub named: bool,
+    #[prost(enumeration = "AccessDoor", tag = "7")]
+    pub door: i32,
+    /// When it was written down first, and when last; nothing of it was shown from `until_us` on.
+    #[prost(int64, tag = "8")]
+    pub from_us: i64,
+    #[prost(int64, tag = "9")]
+    pub last_us: i64,
+    #[prost(int64, tag = "10")]
+    pub until_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeginExportRequest {
+    /// Empty: all whom the caller may see.
+    #[prost(string, repeated, tag = "1")]
+    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As the questions will be.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+    /// Only those of whom all of these are known at the moment.
+    #[prost(message, repeated, tag = "5")]
+    pub facts: ::prost::alloc::vec::Vec<FactFilter>,
+    /// Patients and sensors will have names of the copy's own in it.
+    #[prost(bool, tag = "6")]
+    pub pseudonymous: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FactFilter {
+    #[prost(enumeration = "FactKind", tag = "1")]
+    pub kind: i32,
+    /// The fact's "system|code", its code alone, or its text; empty: any.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginExportResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For the questions: what comes later is not part of it.
+    #[prost(uint64, tag = "2")]
+    pub known_at_position: u64,
+    /// The entry that says who took what.
+    #[prost(uint64, tag = "3")]
+    pub position: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HistoryRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Empty: all kinds.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+    /// At most this many readings per kind; evenly thinned to minimum and maximum per bucket beyond it.
+    /// 0 = all.
+    #[prost(uint32, tag = "5")]
+    pub max_points: u32,
+    /// Also what the devices' own clocks said. Raw readings only.
+    #[prost(bool, tag = "6")]
+    pub device_times: bool,
+    /// Not RAW: `max_points` must be 0, and `from_us` and `to_us` are widened to whole stretches.
+    #[prost(enumeration = "Resolution", tag = "7")]
+    pub resolution: i32,
+    /// As it was known then: what the centre came to know later (than the end of that millisecond) is left out. 0 = now.
+    #[prost(int64, tag = "8")]
+    pub known_at_us: i64,
+    /// The same by position in the journal, as twins and alerts carry it; 0 = the last one.
+    #[prost(uint64, tag = "9")]
+    pub known_at_position: u64,
+    /// Also where each reading came from and when it was known. Raw readings only; `max_points` must be 0.
+    #[prost(bool, tag = "10")]
+    pub provenance: bool,
+    /// Go on after the chunk that carried this. The rest of the request must be the same.
+    #[prost(bytes = "vec", tag = "11")]
+    pub resume: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HistoryChunk {
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    #[prost(uint32, tag = "2")]
+    pub source: u32,
+    /// Parallel lists.
+    #[prost(int64, repeated, tag = "3")]
+    pub effective_us: ::prost::alloc::vec::Vec<i64>,
+    #[prost(double, repeated, tag = "4")]
+    pub value: ::prost::alloc::vec::Vec<f64>,
+    /// Bits of vitals::Quality.
+    #[prost(uint32, repeated, tag = "5")]
+    pub quality: ::prost::alloc::vec::Vec<u32>,
+    /// True where `max_points` thinned the readings.
+    #[prost(bool, tag = "6")]
+    pub thinned: bool,
+    /// Parallel lists, filled if `device_times` was asked for: the device's own date and time read as if it kept UTC
+    /// (0 where it gave none), and how far the effective time may be off either way (-1 where nobody knows).
+    #[prost(int64, repeated, tag = "7")]
+    pub device_us: ::prost::alloc::vec::Vec<i64>,
+    #[prost(int64, repeated, tag = "8")]
+    pub uncertainty_us: ::prost::alloc::vec::Vec<i64>,
+    /// Hexadecimal, as in DeviceState: source numbers mean something within it only.
+    #[prost(string, tag = "9")]
+    pub stream: ::prost::alloc::string::String,
+    /// Parallel lists, filled unless the resolution is RAW. `effective_us` is then where the stretch begins, `value` the
+    /// mean of what may be used, `low` and `high` its extremes, `count` how many readings that were; `left_out` had
+    /// a number, too, but a flag that takes its meaning away. `quality` has the flags of all of them. Where `count` is 0
+    /// there is no mean and no extreme.
+    #[prost(double, repeated, tag = "10")]
+    pub low: ::prost::alloc::vec::Vec<f64>,
+    #[prost(double, repeated, tag = "11")]
+    pub high: ::prost::alloc::vec::Vec<f64>,
+    #[prost(uint32, repeated, tag = "12")]
+    pub count: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint32, repeated, tag = "13")]
+    pub left_out: ::prost::alloc::vec::Vec<u32>,
+    /// Parallel lists, filled if `provenance` was asked for: the journal entry that brought the reading, when that was
+    /// known to the centre, and when the gateway had the last reading of its batch; to the millisecond.
+    #[prost(uint64, repeated, tag = "14")]
+    pub position: ::prost::alloc::vec::Vec<u64>,
+    #[prost(int64, repeated, tag = "15")]
+    pub known_us: ::prost::alloc::vec::Vec<i64>,
+    #[prost(int64, repeated, tag = "16")]
+    pub received_us: ::prost::alloc::vec::Vec<i64>,
+    /// Opaque; gives no right. Empty where the answer cannot be cut: then a later chunk has one.
+    #[prost(bytes = "vec", tag = "17")]
+    pub resume: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaveformRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Empty: all waves.
+    #[prost(enumeration = "Wave", repeated, tag = "2")]
+    pub waves: ::prost::alloc::vec::Vec<i32>,
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+}
+/// Blocks of one source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WaveformChunk {
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub blocks: ::prost::alloc::vec::Vec<Waveform>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoverageRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Empty: all kinds that were ever measured.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// At most eight days, the time that is kept; a longer question begins with FORGOTTEN.
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    /// Cut to the centre's present: the future has no class.
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverageResponse {
+    /// The window that was answered.
+    #[prost(int64, tag = "1")]
+    pub from_us: i64,
+    #[prost(int64, tag = "2")]
+    pub to_us: i64,
+    /// The centre's clock: what is still awaited then may be known later.
+    #[prost(int64, tag = "3")]
+    pub as_of_us: i64,
+    /// Of each kind first the line of all sources together, then one per source that was assigned in the window.
+    #[prost(message, repeated, tag = "4")]
+    pub lines: ::prost::alloc::vec::Vec<CoverageLine>,
+}
+/// One kind over the window. Its stretches tile the window: each begins where the one before ends.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverageLine {
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    /// Hexadecimal, as in DeviceState; empty with source 0: at each moment the best word of any source.
+    #[prost(string, tag = "2")]
+    pub stream: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub source: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub stretches: ::prost::alloc::vec::Vec<CoverageStretch>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoverageStretch {
+    #[prost(int64, tag = "1")]
+    pub from_us: i64,
+    #[prost(int64, tag = "2")]
+    pub to_us: i64,
+    #[prost(enumeration = "CoverageClass", tag = "3")]
+    pub class: i32,
+    /// For DROPPED, LOST and GATEWAY_DOWN: readings, of all kinds of the source, that gap records reaching into this
+    /// stretch declare; at least so many. A record that reaches into two stretches counts in both.
+    #[prost(uint64, tag = "4")]
+    pub readings: u64,
+}
+/// What of a patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AccessPart {
+    Unspecified = 0,
+    /// The twin: newest values, scores, forecasts, devices.
+    Values = 1,
+    /// Alerts and what they rest on.
+    Alerts = 2,
+    /// What people know and the patient told.
+    Facts = 3,
+    /// Past readings.
+    Readings = 4,
+    /// When what was measured, or why not.
+    Coverage = 5,
+    /// Curves, such as an ECG.
+    Waveforms = 6,
+    /// Name, gateways and devices, what was voided.
+    Names = 7,
+    /// The twin as it was, or why an alert was raised.
+    Past = 8,
+    /// A copy of past readings was begun.
+    Copy = 9,
+}
+impl AccessPart {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ACCESS_PART_UNSPECIFIED",
+            Self::Values => "ACCESS_PART_VALUES",
+            Self::Alerts => "ACCESS_PART_ALERTS",
+            Self::Facts => "ACCESS_PART_FACTS",
+            Self::Readings => "ACCESS_PART_READINGS",
+            Self::Coverage => "ACCESS_PART_COVERAGE",
+            Self::Waveforms => "ACCESS_PART_WAVEFORMS",
+            Self::Names => "ACCESS_PART_NAMES",
+            Self::Past => "ACCESS_PART_PAST",
+            Self::Copy => "ACCESS_PART_COPY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ACCESS_PART_UNSPECIFIED" => Some(Self::Unspecified),
+            "ACCESS_PART_VALUES" => Some(Self::Values),
+            "ACCESS_PART_ALERTS" => Some(Self::Alerts),
+            "ACCESS_PART_FACTS" => Some(Self::Facts),
+            "ACCESS_PART_READINGS" => Some(Self::Readings),
+            "ACCESS_PART_COVERAGE" => Some(Self::Coverage),
+            "ACCESS_PART_WAVEFORMS" => Some(Self::Waveforms),
+            "ACCESS_PART_NAMES" => Some(Self::Names),
+            "ACCESS_PART_PAST" => Some(Self::Past),
+            "ACCESS_PART_COPY" => Some(Self::Copy),
+            _ => None,
+        }
+    }
+}
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AccessDoor {
+    Unspecified = 0,
+    /// Signed in at the page.
+    Page = 1,
+    /// With a certificate: a platform's program, or an operator's commands.
+    Certificate = 2,
+    /// From the centre's own files.
+    Files = 3,
+}
+impl AccessDoor {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ACCESS_DOOR_UNSPECIFIED",
+            Self::Page => "ACCESS_DOOR_PAGE",
+            Self::Certificate => "ACCESS_DOOR_CERTIFICATE",
+            Self::Files => "ACCESS_DOOR_FILES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ACCESS_DOOR_UNSPECIFIED" => Some(Self::Unspecified),
+            "ACCESS_DOOR_PAGE" => Some(Self::Page),
+            "ACCESS_DOOR_CERTIFICATE" => Some(Self::Certificate),
+            "ACCESS_DOOR_FILES" => Some(Self::Files),
+            _ => None,
+        }
+    }
+}
+/// How fine an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Resolution {
+    /// As RAW.
+    Unspecified = 0,
+    Raw = 1,
+    Minute = 2,
+    Hour = 3,
+}
+impl Resolution {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESOLUTION_UNSPECIFIED",
+            Self::Raw => "RESOLUTION_RAW",
+            Self::Minute => "RESOLUTION_MINUTE",
+            Self::Hour => "RESOLUTION_HOUR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESOLUTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESOLUTION_RAW" => Some(Self::Raw),
+            "RESOLUTION_MINUTE" => Some(Self::Minute),
+            "RESOLUTION_HOUR" => Some(Self::Hour),
+            _ => None,
+        }
+    }
+}
+/// What a moment was. How one is told from another: the table in aggregator/twin/src/coverage.rs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CoverageClass {
+    Unspecified = 0,
+    Measured = 1,
+    /// The sensor said that it is not on the body.
+    NotWorn = 2,
+    /// The sensor could not measure, or said nothing over a sound link.
+    SensorFault = 3,
+    /// It was measured, but nobody knows when: the device's clock is wrong.
+    ClockUnknown = 4,
+    /// A full buffer or queue dropped it, or it waited too long, by the declared policy.
+    Dropped = 5,
+    /// The buffer was damaged, the centre refused it, or the centre's own disk damaged what it had.
+    Lost = 6,
+    /// The gateway had no link to the sensor: too far, switched off, or its battery empty.
+    OutOfRange = 7,
+    /// Nothing vouches that the gateway ran.
+    GatewayDown = 8,
+    /// It may still come, or nobody knows why it did not.
+    Awaited = 9,
+    /// Before what is kept for this question.
+    Forgotten = 10,
+    /// The patient paused or withdrew.
+    Withheld = 11,
+    /// No sensor was assigned: outside of every percentage.
+    Unassigned = 12,
+    /// The centre had it and removed it by age (`retention_days`): what came later of that time may still be there.
+    Removed = 13,
+}
+impl CoverageClass {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COVERAGE_CLASS_UNSPECIFIED",
+            Self::Measured => "COVERAGE_CLASS_MEASURED",
+            Self::NotWorn => "COVERAGE_CLASS_NOT_WORN",
+            Self::SensorFault => "COVERAGE_CLASS_SENSOR_FAULT",
+            Self::ClockUnknown => "COVERAGE_CLASS_CLOCK_UNKNOWN",
+            Self::Dropped => "COVERAGE_CLASS_DROPPED",
+            Self::Lost => "COVERAGE_CLASS_LOST",
+            Self::OutOfRange => "COVERAGE_CLASS_OUT_OF_RANGE",
+            Self::GatewayDown => "COVERAGE_CLASS_GATEWAY_DOWN",
+            Self::Awaited => "COVERAGE_CLASS_AWAITED",
+            Self::Forgotten => "COVERAGE_CLASS_FORGOTTEN",
+            Self::Withheld => "COVERAGE_CLASS_WITHHELD",
+            Self::Unassigned => "COVERAGE_CLASS_UNASSIGNED",
+            Self::Removed => "COVERAGE_CLASS_REMOVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COVERAGE_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "COVERAGE_CLASS_MEASURED" => Some(Self::Measured),
+            "COVERAGE_CLASS_NOT_WORN" => Some(Self::NotWorn),
+            "COVERAGE_CLASS_SENSOR_FAULT" => Some(Self::SensorFault),
+            "COVERAGE_CLASS_CLOCK_UNKNOWN" => Some(Self::ClockUnknown),
+            "COVERAGE_CLASS_DROPPED" => Some(Self::Dropped),
+            "COVERAGE_CLASS_LOST" => Some(Self::Lost),
+            "COVERAGE_CLASS_OUT_OF_RANGE" => Some(Self::OutOfRange),
+            "COVERAGE_CLASS_GATEWAY_DOWN" => Some(Self::GatewayDown),
+            "COVERAGE_CLASS_AWAITED" => Some(Self::Awaited),
+            "COVERAGE_CLASS_FORGOTTEN" => Some(Self::Forgotten),
+            "COVERAGE_CLASS_WITHHELD" => Some(Self::Withheld),
+            "COVERAGE_CLASS_UNASSIGNED" => Some(Self::Unassigned),
+            "COVERAGE_CLASS_REMOVED" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod history_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct HistoryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl HistoryServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> HistoryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> HistoryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            HistoryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Streams readings in effective-time order, [from, to), or stretches of time with minimum, mean and maximum.
+        /// Bounded memory at both ends. An answer is as of one moment of the centre's knowledge, and a chunk's `resume`
+        /// goes on with the very same answer later: no gap, no duplicate. Effective times are told to the millisecond.
+        pub async fn query(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::HistoryChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/Query",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Query"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Streams the waveform blocks that reach into [from, to), each once; per stream in the order of their batches.
+        pub async fn waveforms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaveformRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WaveformChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/Waveforms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Waveforms"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// What each moment of [from, to) was, per kind and source: measured, or why not.
+        pub async fn coverage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CoverageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/Coverage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "Coverage"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who belongs to a cohort, of those whom the caller may see, and as of when; it becomes an entry of the journal who took
+        /// what. The readings are then asked for patient by patient.
+        pub async fn begin_export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginExportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/BeginExport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "BeginExport"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who looked at what of a patient, newest first: the newest ones, several of one day and kind as one.
+        /// `vitaltwin-aggregator accesses` has them all.
+        pub async fn list_accesses(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAccessesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAccessesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.HistoryService/ListAccesses",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.HistoryService", "ListAccesses"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod history_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with HistoryServiceServer.
+    #[async_trait]
+    pub trait HistoryService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Query method.
+        type QueryStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::HistoryChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams readings in effective-time order, [from, to), or stretches of time with minimum, mean and maximum.
+        /// Bounded memory at both ends. An answer is as of one moment of the centre's knowledge, and a chunk's `resume`
+        /// goes on with the very same answer later: no gap, no duplicate. Effective times are told to the millisecond.
+        async fn query(
+            &self,
+            request: tonic::Request<super::HistoryRequest>,
+        ) -> std::result::Result<tonic::Response<Self::QueryStream>, tonic::Status>;
+        /// Server streaming response type for the Waveforms method.
+        type WaveformsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WaveformChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams the waveform blocks that reach into [from, to), each once; per stream in the order of their batches.
+        async fn waveforms(
+            &self,
+            request: tonic::Request<super::WaveformRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WaveformsStream>, tonic::Status>;
+        /// What each moment of [from, to) was, per kind and source: measured, or why not.
+        async fn coverage(
+            &self,
+            request: tonic::Request<super::CoverageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverageResponse>,
+            tonic::Status,
+        >;
+        /// Who belongs to a cohort, of those whom the caller may see, and as of when; it becomes an entry of the journal who took
+        /// what. The readings are then asked for patient by patient.
+        async fn begin_export(
+            &self,
+            request: tonic::Request<super::BeginExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginExportResponse>,
+            tonic::Status,
+        >;
+        /// Who looked at what of a patient, newest first: the newest ones, several of one day and kind as one.
+        /// `vitaltwin-aggregator accesses` has them all.
+        async fn list_accesses(
+            &self,
+            request: tonic::Request<super::ListAccessesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAccessesResponse>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct HistoryServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> HistoryServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for HistoryServiceServer<T>
+    where
+        T: HistoryService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/vitaltwin.v1.HistoryService/Query" => {
+                    #[allow(non_camel_case_types)]
+                    struct QuerySvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::ServerStreamingService<super::HistoryRequest>
+                    for QuerySvc<T> {
+                        type Response = super::HistoryChunk;
+                        type ResponseStream = T::QueryStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::query(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = QuerySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/Waveforms" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaveformsSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::ServerStreamingService<super::WaveformRequest>
+                    for WaveformsSvc<T> {
+                        type Response = super::WaveformChunk;
+                        type ResponseStream = T::WaveformsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaveformRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::waveforms(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaveformsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/Coverage" => {
+                    #[allow(non_camel_case_types)]
+                    struct CoverageSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::CoverageRequest>
+                    for CoverageSvc<T> {
+                        type Response = super::CoverageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CoverageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::coverage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CoverageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/BeginExport" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginExportSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::BeginExportRequest>
+                    for BeginExportSvc<T> {
+                        type Response = super::BeginExportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::begin_export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.HistoryService/ListAccesses" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAccessesSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::ListAccessesRequest>
+                    for ListAccessesSvc<T> {
+                        type Response = super::ListAccessesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAccessesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::list_accesses(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAccessesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for HistoryServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "vitaltwin.v1.HistoryService";
+    impl<T> tonic::server::NamedService for HistoryServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

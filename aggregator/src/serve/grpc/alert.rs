@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proto::v1::alert_service_server::AlertService;
 use proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, Category, CommentRequest, ConfirmRequest,
+    AccessPart, AcknowledgeRequest, Alert, AlertState, Category, CommentRequest, ConfirmRequest,
     ConfirmResponse, EndSnoozeRequest, EndSnoozeResponse, GetAlertRequest, ListAlertsRequest,
     ListAlertsResponse, Priority, SetOwnerRequest, SnoozeRequest, SnoozeResponse,
     WatchAlertsRequest,
@@ -21,7 +21,7 @@ use crate::gate::{Kind, Role};
 use crate::patient::Patients;
 use crate::publish::event::AlertEvent;
 use crate::publish::{AlertFilter, AlertReader, AlertRecord};
-use crate::serve::access::{Access, Caller};
+use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::error;
 
 /// Alerts in one page of a list, at most and by default.
@@ -112,6 +112,10 @@ impl AlertService for AlertsApi {
         let caller = caller(&request)?;
         current(self.patients.hub()).await?;
         let record = self.find(&caller, &request.get_ref().alert, Kind::Alert)?;
+        let seen = Seen::of(AccessPart::Alerts);
+        let about = std::slice::from_ref(&record.patient);
+        let noted = self.access.look(&caller, &seen, about).await;
+        noted.map_err(error::unnoted)?;
         Ok(Response::new(Alert::clone(&record.alert)))
     }
 
@@ -155,6 +159,11 @@ impl AlertService for AlertsApi {
             Some((order, _)) if more => token_of(order),
             Some(_) | None => String::new(),
         };
+        let about: BTreeSet<_> = found.iter().map(|(_, one)| one.patient.clone()).collect();
+        let about: Vec<_> = about.into_iter().collect();
+        let seen = Seen::of(AccessPart::Alerts).listed(!wanted.is_empty());
+        let noted = self.access.look(&caller, &seen, &about).await;
+        noted.map_err(error::unnoted)?;
         let alerts = found
             .iter()
             .map(|(_, one)| Alert::clone(&one.alert))
@@ -306,6 +315,10 @@ impl Watched for Arc<AlertsApi> {
         };
         let hub = Arc::clone(self.patients.hub());
         hub.wait_ready().await;
+        // Of all whom it may ever tell of, before an alert comes: none of them waits for it.
+        let seen = Seen::of(AccessPart::Alerts).listed(!filter.patients.is_empty());
+        let patients = watch::wanted(&hub, &filter.patients);
+        let noted = watch::opened(&self.access, &caller, Kind::Alert, &seen, patients).await?;
         let reader = AlertReader::new(hub, &filter, &asked.cursor);
         let access = Arc::clone(&self.access);
         let attending = match access.actor(&caller).role {
@@ -316,13 +329,15 @@ impl Watched for Arc<AlertsApi> {
             | Role::Person(_)
             | Role::Patient(_) => None,
         };
-        Ok(Response::new(watch::stream(
-            reader,
-            access,
-            (caller, attending),
+        let opening = watch::Opening {
+            caller,
+            attending,
             scope,
             stopping,
-        )))
+            seen,
+            noted,
+        };
+        Ok(Response::new(watch::stream(reader, access, opening)))
     }
 }
 

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use proto::v1::context_service_server::ContextService;
-use proto::v1::{Fact, FactKind, GetContextRequest, PatientContext, RecordFactsRequest};
+use proto::v1::{
+    AccessPart, Fact, FactKind, GetContextRequest, PatientContext, RecordFactsRequest,
+};
 use tonic::{Request, Response, Status};
+use vitals::PatientId;
 
 use super::{caller, current, patient};
 use crate::gate::Kind;
 use crate::patient::Patients;
-use crate::serve::access::Access;
+use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::error;
 
 /// Longest text that is looked at, characters; what is longer than a field may be is refused behind it.
@@ -33,9 +36,9 @@ impl ContextService for ContextApi {
             .check(&caller, Some(&patient), Kind::Twin)
             .map_err(error::denied)?;
         let known = self.patients.facts(&patient);
-        known
-            .map(Response::new)
-            .map_err(|failed| error::facts(&failed))
+        let known = known.map_err(|failed| error::facts(&failed))?;
+        self.look(&caller, patient).await?;
+        Ok(Response::new(known))
     }
 
     async fn record(
@@ -69,7 +72,17 @@ impl ContextService for ContextApi {
             .patients
             .record_facts(&patient, &by, facts, asked.retract);
         let known = done.await.map_err(|failed| error::facts(&failed))?;
+        // It is done; the answer shows all that is known.
+        self.look(&caller, patient).await?;
         Ok(Response::new(known))
+    }
+}
+
+impl ContextApi {
+    async fn look(&self, caller: &Caller, patient: PatientId) -> Result<(), Status> {
+        let seen = Seen::of(AccessPart::Facts);
+        let noted = self.access.look(caller, &seen, &[patient]).await;
+        noted.map(drop).map_err(error::unnoted)
     }
 }
 

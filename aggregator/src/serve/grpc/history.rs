@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::stream::unfold;
 use proto::v1::history_service_server::HistoryService;
 use proto::v1::{
-    BeginExportRequest, BeginExportResponse, CoverageRequest, CoverageResponse, FactKind,
-    HistoryChunk, HistoryRequest, Resolution, WaveformChunk, WaveformRequest,
+    self, AccessPart, BeginExportRequest, BeginExportResponse, CoverageRequest, CoverageResponse,
+    FactKind, HistoryChunk, HistoryRequest, ListAccessesRequest, ListAccessesResponse, Resolution,
+    WaveformChunk, WaveformRequest,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status};
@@ -19,11 +20,11 @@ use crate::gate;
 use crate::history::block::Origin;
 use crate::history::rollup::Width;
 use crate::history::{self, HistoryError};
-use crate::journal::{Entry, HistoryCursor, Journal, Page, Past, Position};
+use crate::journal::{Entry, HistoryCursor, Journal, Page, Past, Position, Sight};
 use crate::patient::Patients;
 use crate::publish::Hub;
-use crate::registry::Voided;
-use crate::serve::access::{Access, Caller};
+use crate::registry::{Look, Voided};
+use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::history::{Found, Hidden, Limit, Merge, Question, Token, TooMany, Wanted};
 use crate::serve::waveforms::{Blocks, WaveQuestion};
 use crate::serve::{StreamOf, cohort, coverage, error};
@@ -127,6 +128,13 @@ impl Reader {
         check.map_err(error::denied)
     }
 
+    /// Noted before anything is told.
+    async fn look(&self, seen: &Seen) -> Result<(), Status> {
+        let patients = std::slice::from_ref(&self.patient);
+        let noted = self.access.look(&self.caller, seen, patients).await;
+        noted.map(drop).map_err(error::unnoted)
+    }
+
     /// Held for the reading only: a client that does not read keeps nobody else waiting.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Status> {
         let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
@@ -210,6 +218,8 @@ impl HistoryService for History {
         let asked = request.get_ref();
         let (reader, _) = self.admit(&request, &asked.patient)?;
         let mut question = question(asked, self.journal.status().position)?;
+        let seen = Seen::of(AccessPart::Readings).kinds(question.kinds.clone());
+        reader.look(&seen).await?;
         question.voids = hidden(
             &self.access.directory().voids(&reader.patient),
             question.limit,
@@ -239,10 +249,12 @@ impl HistoryService for History {
         request: Request<CoverageRequest>,
     ) -> Result<Response<CoverageResponse>, Status> {
         let asked = request.get_ref();
-        self.admit(&request, &asked.patient)?;
+        let (reader, _) = self.admit(&request, &asked.patient)?;
         current(&self.hub).await?;
         let kinds = kinds(&asked.kinds)?;
         ordered(asked.from_us, asked.to_us)?;
+        let seen = Seen::of(AccessPart::Coverage).kinds(kinds.clone());
+        reader.look(&seen).await?;
         let patient = patient("patient", &asked.patient)?;
         let index = self
             .hub
@@ -314,7 +326,7 @@ impl HistoryService for History {
         let entry = Entry::Exported {
             by: self.access.actor(&caller).name(),
             patients: cohort.clone(),
-            kinds,
+            kinds: kinds.clone(),
             from: Time::from_micros(asked.from_us),
             to: Time::from_micros(asked.to_us),
             known,
@@ -322,12 +334,32 @@ impl HistoryService for History {
         };
         let appended = self.journal.append(vec![entry.into()]).await;
         let appended = appended.map_err(|failed| error::journal(&failed))?;
+        // For the patients to see, as other looks; the entry above says more.
+        let seen = Seen::of(AccessPart::Copy)
+            .kinds(kinds)
+            .listed(!named.is_empty());
+        let noted = self.access.look(&caller, &seen, &cohort).await;
+        noted.map_err(error::unnoted)?;
         let patients = cohort.iter().map(|patient| patient.reveal().to_owned());
         Ok(Response::new(BeginExportResponse {
             patients: patients.collect(),
             known_at_position: known.0,
             position: appended.last.0,
         }))
+    }
+
+    async fn list_accesses(
+        &self,
+        request: Request<ListAccessesRequest>,
+    ) -> Result<Response<ListAccessesResponse>, Status> {
+        let caller = caller(&request)?;
+        let patient = patient("patient", &request.get_ref().patient)?;
+        self.access
+            .check(&caller, Some(&patient), gate::Kind::Accesses)
+            .map_err(error::denied)?;
+        let looks = self.access.directory().looks(&patient);
+        let accesses = looks.iter().rev().map(access_of).collect();
+        Ok(Response::new(ListAccessesResponse { accesses }))
     }
 
     type WaveformsStream = Events<WaveformChunk>;
@@ -339,6 +371,7 @@ impl HistoryService for History {
         let asked = request.get_ref();
         let (reader, streams) = self.admit(&request, &asked.patient)?;
         let mut question = wave_question(asked)?;
+        reader.look(&Seen::of(AccessPart::Waveforms)).await?;
         let voids = self.access.directory().voids(&reader.patient);
         question.voids = voids.into_iter().map(|of| of.void).collect();
         let marked = reader.marked((asked.from_us, asked.to_us), ())?;
@@ -354,6 +387,27 @@ impl HistoryService for History {
                 Some((chunk, goes_on.then_some(answer)))
             }))
         }))
+    }
+}
+
+fn access_of(look: &Look) -> v1::Access {
+    let Sight {
+        part,
+        kinds,
+        named,
+        door,
+    } = &look.sight;
+    v1::Access {
+        by: look.by.clone(),
+        role: look.role.into(),
+        teams: look.teams.clone(),
+        part: (*part).into(),
+        kinds: kinds.iter().map(|kind| kind.wire()).collect(),
+        named: *named,
+        door: (*door).into(),
+        from_us: look.from.as_micros(),
+        last_us: look.last.as_micros(),
+        until_us: look.until.as_micros(),
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, TwinPart, WatchTwinsRequest,
+    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, TwinPart,
+    WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -15,7 +16,7 @@ use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
 use crate::publish::{Hub, TwinFilter, TwinReader};
-use crate::serve::access::Access;
+use crate::serve::access::{Access, Seen};
 use crate::serve::error;
 
 /// Twins in one page of a list, at most and by default.
@@ -41,6 +42,9 @@ impl TwinService for Twins {
             .hub
             .find(&patient)
             .ok_or_else(|| error::not_found("patient"))?;
+        let seen = Seen::of(AccessPart::Values);
+        let noted = self.access.look(&caller, &seen, &[patient]).await;
+        noted.map_err(error::unnoted)?;
         Ok(Response::new(Twin::clone(&self.hub.view(index).twin)))
     }
 
@@ -67,19 +71,22 @@ impl TwinService for Twins {
             .filter(|(id, _)| after.as_ref().is_none_or(|after| id > after))
             .filter(|(id, _)| self.access.check(&caller, Some(id), Kind::Twin).is_ok())
             .peekable();
-        let mut twins = Vec::new();
-        let mut last = String::new();
-        while twins.len() < size
+        let (mut ids, mut shown) = (Vec::new(), Vec::new());
+        while shown.len() < size
             && let Some((id, index)) = visible.next()
         {
-            twins.push(Twin::clone(&self.hub.view(index).twin));
-            id.reveal().clone_into(&mut last);
+            ids.push(id);
+            shown.push(index);
         }
-        let next_page_token = if visible.peek().is_some() {
-            last
-        } else {
-            String::new()
-        };
+        let more = visible.peek().is_some();
+        let last = ids.last().filter(|_| more);
+        let next_page_token = last.map_or_else(String::new, |id| id.reveal().to_owned());
+        let seen = Seen::of(AccessPart::Values).listed(false);
+        let noted = self.access.look(&caller, &seen, &ids).await;
+        noted.map_err(error::unnoted)?;
+        let twins = shown.into_iter();
+        let twins = twins.map(|index| Twin::clone(&self.hub.view(index).twin));
+        let twins = twins.collect();
         Ok(Response::new(ListTwinsResponse {
             twins,
             next_page_token,
@@ -114,15 +121,22 @@ impl Watched for Arc<Twins> {
             ..filter(&asked)?
         };
         self.hub.wait_ready().await;
+        let seen = Seen::of(AccessPart::Values)
+            .kinds(filter.kinds.iter().copied().collect())
+            .listed(!filter.patients.is_empty());
+        let patients = watch::wanted(&self.hub, &filter.patients);
+        let noted = watch::opened(&self.access, &caller, Kind::Twin, &seen, patients).await?;
         let reader = TwinReader::new(Arc::clone(&self.hub), &filter, &asked.cursor);
-        let access = Arc::clone(&self.access);
-        Ok(Response::new(watch::stream(
-            reader,
-            access,
-            (caller, None),
+        let opening = watch::Opening {
+            caller,
+            attending: None,
             scope,
             stopping,
-        )))
+            seen,
+            noted,
+        };
+        let access = Arc::clone(&self.access);
+        Ok(Response::new(watch::stream(reader, access, opening)))
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Invariants: the gate is asked before every event, for its patient, and at least once a second in between,
 //! so a right that ended ends the stream within that time with a status that says why, and so does a change of whose
-//! patients they are; a reader that does not
+//! patients they are; nothing is given of a patient before it is noted who looks; a reader that does not
 //! read holds no more than one event here; an idle stream says every 15 s that the centre lives, while the fold goes on.
 //!
 //! Must not know: which service it is for.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,10 +24,11 @@ use crate::chain::KEEP_ALIVE;
 use crate::counters::{Counters, Refused};
 use crate::gate::{Kind, Reason};
 use crate::publish::event::{AlertEvent, TwinEvent};
-use crate::publish::{AlertReader, Allowed, TwinReader};
-use crate::serve::access::{Access, Caller};
+use crate::publish::{AlertReader, Allowed, Hub, TwinReader};
+use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::attendance::Attending;
 use crate::serve::error;
+use crate::serve::looks::{Noted, Unnoted};
 use crate::serve::peer::Stopping;
 
 /// A stream's type.
@@ -37,7 +40,7 @@ const RIGHTS: Duration = Duration::from_secs(1);
 /// What a stream reads from.
 pub(super) trait Reader: Send + Unpin + 'static {
     /// What it gives.
-    type Event: Send + 'static;
+    type Event: Send + Unpin + 'static;
     /// What the gate is asked for.
     const KIND: Kind;
 
@@ -115,10 +118,16 @@ impl Reader for AlertReader {
     }
 }
 
-struct Watch<R> {
+struct Watch<R: Reader> {
     reader: R,
     access: Arc<Access>,
     caller: Caller,
+    /// What of them it shows, and of whom that is written down.
+    looking: (Seen, Noted),
+    /// It is being written down,
+    noting: Option<Noting>,
+    /// and this waits for it.
+    held: Option<R::Event>,
     /// A platform that reads alerts is there for as long as this is.
     _attending: Option<Attending>,
     stopping: Stopping,
@@ -138,14 +147,53 @@ struct Watch<R> {
     ended: bool,
 }
 
-/// The stream of `reader` for `caller`.
+type Noting = Pin<Box<dyn Future<Output = Result<Noted, Unnoted>> + Send>>;
+
+/// Somebody who opens a stream, and what it will show.
+pub(super) struct Opening {
+    pub(super) caller: Caller,
+    pub(super) attending: Option<Attending>,
+    /// As the gate marks whom they have.
+    pub(super) scope: Option<[u8; 8]>,
+    pub(super) stopping: Stopping,
+    pub(super) seen: Seen,
+    pub(super) noted: Noted,
+}
+
+/// Those of `named` whom the centre knows; all if nobody is named.
+pub(super) fn wanted(hub: &Hub, named: &BTreeSet<PatientId>) -> Vec<PatientId> {
+    let all = hub.patients().into_iter().map(|(patient, _)| patient);
+    all.filter(|patient| named.is_empty() || named.contains(patient))
+        .collect()
+}
+
+/// Notes that the caller is shown this of all of `patients` whom they may see.
+pub(super) async fn opened(
+    access: &Access,
+    caller: &Caller,
+    kind: Kind,
+    seen: &Seen,
+    mut patients: Vec<PatientId>,
+) -> Result<Noted, Status> {
+    patients.retain(|patient| access.check(caller, Some(patient), kind).is_ok());
+    let noted = access.look(caller, seen, &patients).await;
+    noted.map_err(error::unnoted)
+}
+
+/// The stream of `reader`.
 pub(super) fn stream<R: Reader>(
     reader: R,
     access: Arc<Access>,
-    (caller, attending): (Caller, Option<Attending>),
-    scope: Option<[u8; 8]>,
-    stopping: Stopping,
+    opening: Opening,
 ) -> Events<R::Event> {
+    let Opening {
+        caller,
+        attending,
+        scope,
+        stopping,
+        seen,
+        noted,
+    } = opening;
     let stopped = Box::pin(stopping.0.clone().cancelled_owned());
     Box::pin(Watch {
         scope,
@@ -153,6 +201,9 @@ pub(super) fn stream<R: Reader>(
         reader,
         access,
         caller,
+        looking: (seen, noted),
+        noting: None,
+        held: None,
         _attending: attending,
         stopping,
         stopped,
@@ -172,10 +223,27 @@ impl<R: Reader> Watch<R> {
             return Err(error::stopping());
         }
         if self.look && self.due.is_none() {
-            let (access, caller) = (&self.access, &self.caller);
-            let allowed =
-                |patient: &PatientId| access.check(caller, Some(patient), R::KIND).is_ok();
-            if let Some(event) = self.reader.next(&allowed, access.counters())? {
+            let (access, caller, noted) = (&self.access, &self.caller, &self.looking.1);
+            if noted.is_over(access.clock().now()) {
+                self.noting = Some(self.note(noted.patients()));
+                return Ok(None);
+            }
+            let fresh = RefCell::new(Vec::new());
+            let allowed = |patient: &PatientId| {
+                let may = access.check(caller, Some(patient), R::KIND).is_ok();
+                if may && !noted.holds_for(patient) {
+                    fresh.borrow_mut().push(patient.clone());
+                }
+                may
+            };
+            let event = self.reader.next(&allowed, access.counters())?;
+            let fresh = fresh.into_inner();
+            if !fresh.is_empty() {
+                self.noting = Some(self.note(fresh));
+                self.held = event;
+                return Ok(None);
+            }
+            if let Some(event) = event {
                 self.spoke = true;
                 return Ok(Some(event));
             }
@@ -198,6 +266,28 @@ impl<R: Reader> Watch<R> {
             return Ok(Some(self.reader.keep_alive()));
         }
         Ok(None)
+    }
+
+    /// Writes down that the caller is shown something of these, and of those before.
+    fn note(&self, patients: Vec<PatientId>) -> Noting {
+        let (access, caller) = (Arc::clone(&self.access), self.caller.clone());
+        let seen = self.looking.0.clone();
+        Box::pin(async move { access.look(&caller, &seen, &patients).await })
+    }
+
+    /// What waited for it to be written down; ready without anything when nothing waits.
+    fn poll_noted(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<R::Event>, Status>> {
+        if let Some(noting) = &mut self.noting {
+            let noted = std::task::ready!(noting.as_mut().poll(context));
+            self.noting = None;
+            self.looking.1 = noted.map_err(error::unnoted)?;
+        }
+        let held = self.held.take();
+        if held.is_some() {
+            self.still_allowed(Instant::now())?;
+            self.spoke = true;
+        }
+        Poll::Ready(Ok(held))
     }
 
     fn still_allowed(&mut self, now: Instant) -> Result<(), Status> {
@@ -253,8 +343,13 @@ impl<R: Reader> Stream for Watch<R> {
             return Poll::Ready(None);
         }
         loop {
-            match this.next() {
+            let held = std::task::ready!(this.poll_noted(context));
+            match held.and_then(|held| match held {
+                Some(event) => Ok(Some(event)),
+                None => this.next(),
+            }) {
                 Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(None) if this.noting.is_some() => continue,
                 Ok(None) => {}
                 Err(status) => {
                     this.ended = true;

@@ -30,6 +30,7 @@ use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
 use crate::serve::access::Access;
 use crate::serve::front::{Front, Wire};
+use crate::serve::looks::Looks;
 use crate::serve::peer::PeerIdentity;
 use crate::serve::signin::{Place, SignIn};
 use crate::serve::tls::Port;
@@ -114,7 +115,13 @@ impl Rig {
             Folder::start(fold, feed, &journal, vault, clock, &stop).expect("a fold");
         let sign_in = Arc::new(SignIn::new(clock));
         let directory = Arc::clone(&books);
-        let access = Arc::new(Access::new(clock, sign_in, directory, Arc::default()));
+        let access = Arc::new(Access::new(
+            clock,
+            sign_in,
+            directory,
+            Arc::default(),
+            Looks::new(journal.clone(), clock),
+        ));
         let about = About {
             ca_fingerprint: "AA:BB".into(),
             test_data: Arc::new(|| true),

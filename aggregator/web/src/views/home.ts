@@ -3,7 +3,7 @@
 
 import { fill, h, reconcile, set, show, text, toggle } from "../dom.ts";
 import { NOT_BODY, NOT_TILES, TILE_ORDER } from "../kinds.ts";
-import type { Channel, Device, OwnRecord, Twin } from "../model.ts";
+import type { Access, Channel, Device, OwnRecord, Twin } from "../model.ts";
 import { isStale, lastData } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
@@ -19,6 +19,8 @@ const OLD = 15 * 60_000;
 const LOW = 20;
 /** Wire number of `vitaltwin.v1.FactKind`: what the patient reports. */
 const REPORTED = 6;
+/** Looks that are shown at once; the others below a line that opens. */
+const LOOKS = 6;
 /** Characters, as the centre takes them. */
 const TEXT = 1000;
 
@@ -34,6 +36,10 @@ export class HomeView implements View {
   readonly #noDevices = h("p", { class: "muted" }, words.noDevices);
   readonly #shared = h("p");
   readonly #teams = h("ul", { class: "home-list" });
+  readonly #looks = h("ul", { class: "home-list", "aria-labelledby": "home-looks" });
+  readonly #earlierLooks = h("ul", { class: "home-list" });
+  readonly #earlier = h("details", { hidden: true }, h("summary", {}, words.looks.earlier), this.#earlierLooks);
+  readonly #noLooks = h("p", { class: "muted" });
   readonly #pause = h("button", { class: "button wide", type: "button" });
   readonly #saved = h("p", { class: "notice", role: "status", hidden: true });
   readonly #cards = new Map<string, ValueCard>();
@@ -57,6 +63,7 @@ export class HomeView implements View {
       part("home-tell", words.tell, h("p", {}, words.tellAbout), this.#saved, button(words.tellButton, () => this.#askReport())),
       part("home-devices", words.devices, this.#noDevices, this.#devices),
       part("home-shared", words.sharing, this.#shared, this.#teams, h("p", {}, words.sharingMore), this.#pause),
+      part("home-looks", words.looks.title, h("p", {}, words.looks.about), this.#noLooks, this.#looks, this.#earlier),
       part("home-data", words.data, h("p", {}, words.dataAbout), button(words.dataButton, () => void this.#download())),
       part("home-wrong", words.wrong, h("ul", { class: "steps" }, ...words.wrongSteps.map((step) => h("li", {}, step)))),
       h("p", { class: "fine" }, texts.disclaimerLong),
@@ -99,10 +106,28 @@ export class HomeView implements View {
       text(this.#pause, given ? words.pause : words.resume);
       show(this.#pause, sharing !== "withdrawn");
       toggle(this.#pause, "primary", !given);
+      await this.#loadLooks(this.#own.patient);
     } catch (error) {
       text(this.#shared, error instanceof Error ? error.message : String(error));
     }
     this.update();
+  }
+
+  async #loadLooks(patient: string): Promise<void> {
+    let looks: Access[];
+    try {
+      looks = await this.#app.accesses(patient);
+    } catch (error) {
+      text(this.#noLooks, error instanceof Error ? error.message : String(error));
+      return;
+    }
+    const now = this.#app.now();
+    const lines = looks.map((look) => h("li", {}, lookWords(look), h("br"), h("span", { class: "hint" }, lookTimes(look, now))));
+    text(this.#noLooks, words.looks.none);
+    show(this.#noLooks, looks.length === 0);
+    fill(this.#looks, ...lines.slice(0, LOOKS));
+    fill(this.#earlierLooks, ...lines.slice(LOOKS));
+    show(this.#earlier, lines.length > LOOKS);
   }
 
   #askPause(): void {
@@ -156,6 +181,7 @@ export class HomeView implements View {
     show(this.#saved, false);
     const lines: string[] = [JSON.stringify({ type: "about", patient: own.patient, name: own.name, made: time.iso(this.#app.now()), teams: own.teams, sharing: own.sharing })];
     try {
+      for (const look of await this.#app.accesses(own.patient)) lines.push(JSON.stringify({ type: "access", ...look, from: time.iso(look.from), last: time.iso(look.last) }));
       for (const fact of await this.#app.facts(own.patient)) lines.push(JSON.stringify({ type: "fact", ...fact, from: time.iso(fact.from), recorded: time.iso(fact.recorded) }));
       for await (const { kind, source, times, values, quality } of this.#app.readings(own.patient)) {
         const { unit } = shownAs(kind);
@@ -177,6 +203,20 @@ export class HomeView implements View {
 function place(kind: number): number {
   const at = TILE_ORDER.indexOf(kind);
   return at < 0 ? TILE_ORDER.length : at;
+}
+
+/** "Ada (nurse, Ward 3) looked at your heartbeats a minute." */
+function lookWords({ by, is, role, teams, part, kinds, named }: Access): string {
+  const roles: Readonly<Record<string, string>> = words.looks.roles;
+  const what = role === "" ? [] : [roles[role] ?? role, ...teams];
+  const who = is === "person" ? (what.length === 0 ? by : `${by} (${what.join(", ")})`) : words.looks[is](by);
+  const seen = kinds.map((kind) => words.kind(kind) ?? texts.kind(kind)).join(", ");
+  return words.looks.line(who, words.looks.parts[part], seen, named);
+}
+
+function lookTimes({ from, last }: Access, now: number): string {
+  const day = time.day(from) === time.day(now) ? words.looks.today : time.day(from);
+  return words.looks.when(day, time.clock(from), last > from ? time.clock(last) : "");
 }
 
 /** One measure: how much, and whether that is usual for this person. */

@@ -1,7 +1,7 @@
 // Small pieces that several views show.
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
-import type { Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, WaveBlock } from "../model.ts";
+import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, WaveBlock } from "../model.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
 import { texts } from "../texts.ts";
@@ -38,6 +38,7 @@ export interface App {
   retractFact(patient: string, id: string): Promise<PatientFact[]>;
   /** At a patient's own page: who they are, and with whom it is shared. */
   own(): Promise<OwnRecord>;
+  accesses(patient: string): Promise<Access[]>;
   setSharing(patient: string, given: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
   waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]>;
