@@ -134,6 +134,8 @@ pub enum Kind {
     Directory,
     /// Who works here, who belongs to which team, and whom it looks after.
     Teams,
+    /// The rules for everybody: what they are, what others would have done, which are in force.
+    Rules,
     /// Registry, tokens, status: running the centre.
     Administration,
     /// Writing sealed batches.
@@ -149,7 +151,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -160,6 +162,7 @@ impl Kind {
         Self::Will,
         Self::Directory,
         Self::Teams,
+        Self::Rules,
         Self::Administration,
         Self::Uplink,
         Self::Enrolment,
@@ -355,7 +358,9 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
         Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
-        Kind::Teams => matches!(role, StaffRole::Supervisor | StaffRole::Administrator),
+        Kind::Teams | Kind::Rules => {
+            matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
+        }
         Kind::Administration | Kind::Will => matches!(role, StaffRole::Administrator),
         Kind::Uplink | Kind::Enrolment | Kind::Contract => false,
     }
@@ -383,6 +388,7 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Will
         | Kind::Directory => Purpose::Care,
         Kind::Teams
+        | Kind::Rules
         | Kind::Administration
         | Kind::Uplink
         | Kind::Enrolment
@@ -450,6 +456,7 @@ mod tests {
             (Kind::Will, "!-x- -----x x"),
             (Kind::Directory, "!-x- -xxxxx x"),
             (Kind::Teams, "!-x- ----xx -"),
+            (Kind::Rules, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),
             (Kind::Uplink, "!x-- ------ -"),
             (Kind::Enrolment, "xxxx xxxxxx x"),

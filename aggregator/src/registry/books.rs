@@ -341,6 +341,8 @@ impl Keeper for Books {
             | Entry::Quarantined { .. }
             | Entry::Voided { .. }
             | Entry::Person { .. }
+            | Entry::RulesActivated { .. }
+            | Entry::RulesTried { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Moved { .. }
@@ -409,6 +411,8 @@ impl Keeper for Books {
             | Entry::Configured { .. }
             | Entry::Collection { .. }
             | Entry::Person { .. }
+            | Entry::RulesActivated { .. }
+            | Entry::RulesTried { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::VoidSettled { .. }

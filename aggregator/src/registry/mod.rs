@@ -10,6 +10,7 @@ mod books;
 mod damage;
 mod people;
 mod ranges;
+mod rules;
 mod saved;
 mod voids;
 mod will;
@@ -26,6 +27,7 @@ use crate::journal::{Entry, Position, SealedText};
 pub use books::Books;
 pub use people::{Passkey, Team, Wards};
 pub use ranges::RangeSet;
+pub use rules::Decided;
 pub use voids::{Voided, Voiding};
 pub use will::{Will, Withheld};
 
@@ -56,6 +58,7 @@ pub struct Registry {
     /// Declared, by where it lies and whose it was.
     damaged: BTreeSet<(Position, StreamId)>,
     staff: people::Staff,
+    rules: rules::Decisions,
 }
 
 /// What the log holds.
@@ -299,6 +302,19 @@ impl Registry {
             Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
             Entry::Team { team, act, .. } => self.staff.note_team(team, act),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
+            Entry::RulesActivated {
+                document,
+                since,
+                by,
+                reason,
+            } => self.rules.note(Decided {
+                at: position,
+                document: document.clone(),
+                since: *since,
+                by: by.clone(),
+                reason: reason.clone(),
+            }),
+            Entry::RulesTried { report } => self.rules.tried.clone_from(report),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }

@@ -12,6 +12,7 @@ use twin::canonical::Canonical;
 use twin::canonical_fields;
 
 use super::people::Staff;
+use super::rules::Decisions;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
 };
@@ -145,6 +146,7 @@ impl Canonical for Registry {
         self.voidings.encode(to);
         self.damaged.encode(to);
         self.staff.encode(to);
+        self.rules.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -186,6 +188,12 @@ impl Canonical for Registry {
             // or here.
             staff: if from.is_empty() {
                 Staff::default()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            rules: if from.is_empty() {
+                Decisions::default()
             } else {
                 Canonical::decode(from)?
             },
