@@ -162,6 +162,7 @@ impl Core {
             sessions: Arc::default(),
             live: Arc::new(Still { patients }),
             room,
+            budget: self.config.budget(),
         });
         Ok((
             admin,
@@ -441,6 +442,7 @@ impl House {
             sessions: Arc::clone(ingest.sessions()),
             live: Arc::new(running),
             room,
+            budget: self.config.budget(),
         });
         let enrolment = Enrolment::new(
             Arc::clone(&self.books),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::settings::Channel;
+use crate::rules::Budget;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,13 @@ pub struct Config {
     /// How people are reached who are called: `[[channels]]` at the end of the file, each with a `name`, `duties`, and a
     /// `webhook` or `mail`. Default: none.
     pub channels: Vec<Channel>,
+    /// Alerts about the body that rules may raise in a hundred patient-days of a trial; with more they are not activated.
+    /// Default 100.
+    pub rules_budget: u32,
+    /// Alerts, or missed ones, that a group of patients may have more in a hundred patient-days of it. Default 50.
+    pub rules_margin: u32,
+    /// Hours of recorded time that rules are tried over at least, and measured hours of all patients together. Default 168.
+    pub rules_hours: u32,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
     /// anything about a patient. Default `info`.
     pub log: String,
@@ -83,6 +91,9 @@ impl Default for Config {
             platform_silent_s: 120,
             metrics_listen: None,
             channels: Vec::new(),
+            rules_budget: 100,
+            rules_margin: 50,
+            rules_hours: 168,
             log: "info".into(),
         }
     }
@@ -136,6 +147,13 @@ platform_silent_s = 120
 # Where /metrics (Prometheus), /health and /ready answer, in clear: an address of this machine only, such as
 # "127.0.0.1:9464". Commented out: nowhere.
 # metrics_listen = "127.0.0.1:9464"
+
+# What rules for everybody are held to before `rules activate` takes them, in a trial over recorded days (`rules shadow`):
+# alerts about the body in a hundred patient-days, at most; how many more of them, or missed ones, a group of patients (age,
+# sex, device, ...) may have; and for how many hours it was tried at least.
+rules_budget = 100
+rules_margin = 50
+rules_hours = 168
 
 # What is logged: error, warn, info, debug, or a filter per module.
 log = "info"
@@ -250,6 +268,16 @@ impl Config {
                 &self.mqtt_listen.to_string(),
             )
             .replace("names = []", &format!("names = [{names}]"))
+    }
+
+    /// What rules are held to before they are activated.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        Budget {
+            alerts: self.rules_budget,
+            margin: self.rules_margin,
+            hours: self.rules_hours,
+        }
     }
 
     /// The host that tokens and links name.

@@ -136,6 +136,8 @@ pub enum Kind {
     Accesses,
     /// Who works here, who belongs to which team, and whom it looks after.
     Teams,
+    /// The rules for everybody: what they are, what others would have done, which are in force.
+    Rules,
     /// Registry, tokens, status: running the centre.
     Administration,
     /// Writing sealed batches.
@@ -151,7 +153,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -163,6 +165,7 @@ impl Kind {
         Self::Directory,
         Self::Accesses,
         Self::Teams,
+        Self::Rules,
         Self::Administration,
         Self::Uplink,
         Self::Enrolment,
@@ -359,7 +362,7 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
         Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
-        Kind::Teams | Kind::Accesses => {
+        Kind::Teams | Kind::Accesses | Kind::Rules => {
             matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
         }
         Kind::Administration | Kind::Will => matches!(role, StaffRole::Administrator),
@@ -390,6 +393,7 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Directory
         | Kind::Accesses => Purpose::Care,
         Kind::Teams
+        | Kind::Rules
         | Kind::Administration
         | Kind::Uplink
         | Kind::Enrolment
@@ -458,6 +462,7 @@ mod tests {
             (Kind::Directory, "!-x- -xxxxx x"),
             (Kind::Accesses, "!-x- ----xx x"),
             (Kind::Teams, "!-x- ----xx -"),
+            (Kind::Rules, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),
             (Kind::Uplink, "!x-- ------ -"),
             (Kind::Enrolment, "xxxx xxxxxx x"),

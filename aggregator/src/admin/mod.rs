@@ -9,6 +9,7 @@
 
 mod people;
 mod remote;
+mod rules;
 mod service;
 mod status;
 mod void;
@@ -27,6 +28,7 @@ use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
 use crate::journal::{Entry, Journal, JournalError};
 use crate::registry::Books;
+use crate::rules::Budget;
 use crate::serve::signin::Listed;
 use crate::staff;
 use crate::vault::VaultError;
@@ -117,6 +119,8 @@ pub struct Admin {
     parts: AdminParts,
     /// Two cannot claim one device, or one name, at once.
     one_at_a_time: tokio::sync::Mutex<()>,
+    /// Recorded days are folded by one who asks at a time.
+    one_shadow: tokio::sync::Mutex<()>,
 }
 
 /// What it works with.
@@ -139,6 +143,8 @@ pub struct AdminParts {
     pub live: Arc<dyn Live>,
     /// The journal's disk.
     pub room: Arc<Room>,
+    /// What rules are held to before they are activated.
+    pub budget: Budget,
 }
 
 impl std::fmt::Debug for AdminParts {
@@ -160,6 +166,7 @@ impl Admin {
         Self {
             parts,
             one_at_a_time: tokio::sync::Mutex::default(),
+            one_shadow: tokio::sync::Mutex::default(),
         }
     }
 

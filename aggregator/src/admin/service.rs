@@ -8,17 +8,19 @@ use std::sync::Arc;
 use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
-    AccessPart, AddPatientRequest, AddPersonRequest, AssignRequest, AssignResponse, CentreStatus,
-    ChangeTeamRequest, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
-    CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
-    EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
-    ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse,
-    ListSessionsRequest, ListSessionsResponse, ListTeamsRequest, ListTeamsResponse,
-    ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse, Patient, Person,
-    ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse,
-    RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest, RotateKeyRequest,
-    RotateKeyResponse, SetCollectionRequest, SetCollectionResponse, SetRoleRequest, StatusRequest,
-    Team, VoidReadingsRequest, VoidReadingsResponse,
+    AccessPart, ActivateRulesRequest, AddPatientRequest, AddPersonRequest, AssignRequest,
+    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRulesRequest, CheckRulesResponse,
+    Collection, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest,
+    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest,
+    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
+    ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListRulesRequest,
+    ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest,
+    ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse,
+    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
+    RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest, SetCollectionResponse,
+    SetRoleRequest, ShadowReport, ShadowRulesRequest, StatusRequest, Team, VoidReadingsRequest,
+    VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
@@ -362,6 +364,50 @@ impl OperatorService for OperatorDoor {
         let noted = self.access.look(caller(&request)?, &seen, &[patient]).await;
         noted.map_err(error::unnoted)?;
         Ok(Response::new(NoteAccessResponse {}))
+    }
+
+    async fn list_rules(
+        &self,
+        _: Request<ListRulesRequest>,
+    ) -> Result<Response<ListRulesResponse>, Status> {
+        Ok(Response::new(self.admin.rules()))
+    }
+
+    async fn check_rules(
+        &self,
+        request: Request<CheckRulesRequest>,
+    ) -> Result<Response<CheckRulesResponse>, Status> {
+        let checked = self.admin.check_rules(&request.into_inner().document);
+        checked.map(Response::new).map_err(status_of)
+    }
+
+    async fn shadow_rules(
+        &self,
+        request: Request<ShadowRulesRequest>,
+    ) -> Result<Response<ShadowReport>, Status> {
+        let by = self.who(&request)?;
+        let asked = request.into_inner();
+        let span = (
+            Time::from_micros(asked.from_us),
+            Time::from_micros(asked.to_us),
+        );
+        let tried = self.admin.shadow_rules(&asked.document, span, &by).await;
+        tried.map(Response::new).map_err(status_of)
+    }
+
+    async fn activate_rules(
+        &self,
+        request: Request<ActivateRulesRequest>,
+    ) -> Result<Response<RuleSet>, Status> {
+        let by = self.who(&request)?;
+        let asked = request.into_inner();
+        let activated = if asked.back {
+            self.admin.rules_back(&asked.reason, &by).await
+        } else {
+            let (document, reason) = (&asked.document, &asked.reason);
+            self.admin.activate_rules(document, reason, &by).await
+        };
+        activated.map(Response::new).map_err(status_of)
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {

@@ -25,6 +25,7 @@ mod look;
 mod office;
 mod patient;
 mod people;
+mod rules;
 mod show;
 mod show_past;
 mod telemetry;
@@ -146,6 +147,9 @@ enum Command {
     /// Teams, which look after patients: add, list, join, leave, take, release, remove.
     #[command(subcommand)]
     Team(people::TeamCommand),
+    /// Rules for everybody: show, check, shadow (try over recorded days), activate, history, back.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Who is signed in at the page: list, end. Needs the running centre.
     #[command(subcommand)]
     Session(people::SessionCommand),
@@ -370,6 +374,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         Command::Person(command) => runtime.block_on(people::person(command, dir, clock)),
         Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
+        Command::Rules(command) => runtime.block_on(rules::rules(command, dir, clock)),
         Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
         Command::SignIn(who) => runtime.block_on(people::sign_in(&who, dir, clock)),
         Command::Rebuild(asked) => runtime.block_on(again::rebuild(&dir, clock, &asked)),

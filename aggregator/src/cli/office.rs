@@ -54,6 +54,11 @@ pub(super) enum Office {
 
 impl Office {
     pub(super) async fn open(dir: CentreDir, clock: Clock) -> Result<Self> {
+        Self::open_for(dir, clock, CALL).await
+    }
+
+    /// For a command whose calls take up to `within`.
+    pub(super) async fn open_for(dir: CentreDir, clock: Clock, within: Duration) -> Result<Self> {
         let config = super::settings(&dir)?;
         let deadline = tokio::time::Instant::now() + STARTING;
         loop {
@@ -64,10 +69,14 @@ impl Office {
                     let (admin, closing) = Core::open(lock, dir, config, clock)?.desk().await?;
                     return Ok(Self::Direct(Box::new(admin), closing));
                 }
-                Err(LockError::Held) => match call(&dir, clock).await? {
-                    Ok(channel) => return Ok(Self::Running(OperatorServiceClient::new(channel))),
-                    Err(why) => why,
-                },
+                Err(LockError::Held) => {
+                    match call_as(&dir, &dir.operator(), clock, within).await? {
+                        Ok(channel) => {
+                            return Ok(Self::Running(OperatorServiceClient::new(channel)));
+                        }
+                        Err(why) => why,
+                    }
+                }
                 Err(error @ LockError::Io { .. }) => return Err(error.into()),
             };
             if tokio::time::Instant::now() >= deadline {
@@ -387,9 +396,9 @@ pub(super) async fn reader(dir: &CentreDir, reader: &Reader, clock: Clock) -> Re
     let operator = dir.operator();
     let identity = reader.identity.as_deref().unwrap_or(&operator);
     if let Some(address) = &reader.address {
-        return connect(address, identity, clock).await?;
+        return connect(address, identity, clock, CALL).await?;
     }
-    let channel = call_as(dir, identity, clock).await?;
+    let channel = call_as(dir, identity, clock, CALL).await?;
     channel.context("the centre must run for this: start it with `run`")
 }
 
@@ -428,10 +437,15 @@ pub(super) async fn ask(dir: &CentreDir, clock: Clock) -> Option<Result<CentreSt
 
 /// A connection to the centre that runs; within: why it does not answer, which may pass.
 async fn call(dir: &CentreDir, clock: Clock) -> Result<Result<Channel>> {
-    call_as(dir, &dir.operator(), clock).await
+    call_as(dir, &dir.operator(), clock, CALL).await
 }
 
-async fn call_as(dir: &CentreDir, identity: &Path, clock: Clock) -> Result<Result<Channel>> {
+async fn call_as(
+    dir: &CentreDir,
+    identity: &Path,
+    clock: Clock,
+    within: Duration,
+) -> Result<Result<Channel>> {
     let ready = match dir::read(&dir.ready()) {
         Ok(ready) => ready,
         Err(error) => return Ok(Err(error.into())),
@@ -440,10 +454,15 @@ async fn call_as(dir: &CentreDir, identity: &Path, clock: Clock) -> Result<Resul
         Ok(ready) => ready,
         Err(error) => return Ok(Err(error).with_context(|| dir.ready().display().to_string())),
     };
-    connect(&ready.grpc, identity, clock).await
+    connect(&ready.grpc, identity, clock, within).await
 }
 
-async fn connect(address: &str, identity: &Path, clock: Clock) -> Result<Result<Channel>> {
+async fn connect(
+    address: &str,
+    identity: &Path,
+    clock: Clock,
+    within: Duration,
+) -> Result<Result<Channel>> {
     let mut tls = credentials(identity, clock)?;
     tls.alpn_protocols = vec![proto::tls::ALPN_H2.to_vec()];
     let connector = TlsConnector::from(std::sync::Arc::new(tls));
@@ -457,7 +476,7 @@ async fn connect(address: &str, identity: &Path, clock: Clock) -> Result<Result<
             connector.connect(name, socket).await.map(TokioIo::new)
         }
     });
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))?.timeout(CALL);
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?.timeout(within);
     // Not there (yet): a file that a killed centre left behind, or one that is just stopping.
     let channel = endpoint.connect_with_connector(connect).await;
     Ok(channel.with_context(|| format!("connecting to {address}")))

@@ -19,7 +19,7 @@ use crate::dir::CentreDir;
 use crate::staff;
 
 /// Whoever may write to the store is not asked who they are.
-const AT_THE_STORE: &str = "operator at the store";
+pub(super) const AT_THE_STORE: &str = "operator at the store";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PersonCommand {

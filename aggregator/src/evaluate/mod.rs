@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use page::html;
+pub(crate) use support::recorded::bootstrap;
 pub(crate) use support::recordings;
 
 /// A part of the report.

@@ -131,6 +131,7 @@ impl Rig {
             sessions: Arc::clone(ingest.sessions()),
             live: Arc::new(Nobody),
             room,
+            budget: crate::config::Config::default().budget(),
         });
         Self {
             dir,

@@ -357,6 +357,13 @@ mod tests {
                 },
                 SealedText::default(),
             ),
+            Entry::RulesActivated {
+                document: "format = 1".into(),
+                since: not_after,
+                by: "ann".into(),
+                reason: "too loud".into(),
+            },
+            Entry::RulesTried { report: vec![1, 2] },
             Entry::Tick,
             Entry::Quarantined {
                 position: Position(4),

@@ -323,6 +323,22 @@ pub enum Entry {
         /// Who said so.
         by: String,
     },
+    /// Rules for everybody are in force from here on.
+    RulesActivated {
+        /// TOML (`rules::RuleSet`).
+        document: String,
+        /// When, by the centre's clock.
+        since: Time,
+        /// Who, as the gate named them.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Rules were tried over recorded days.
+    RulesTried {
+        /// A `ShadowReport`: figures, and nobody's name.
+        report: Vec<u8>,
+    },
     /// A passkey of a person: with it they sign in at the page. Its private half is with them alone.
     Passkey {
         /// Whose.

@@ -53,6 +53,8 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Team { .. } => 27,
         Entry::Passkey { .. } => 28,
         Entry::Looked { .. } => LOOKED,
+        Entry::RulesActivated { .. } => 30,
+        Entry::RulesTried { .. } => 31,
     }
 }
 
@@ -314,6 +316,18 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_team_act(act, out);
             put(out, by.as_bytes());
         }
+        Entry::RulesActivated {
+            document,
+            since,
+            by,
+            reason,
+        } => {
+            put(out, document.as_bytes());
+            put_time(out, *since);
+            put(out, by.as_bytes());
+            put(out, reason.as_bytes());
+        }
+        Entry::RulesTried { report } => put(out, report),
         Entry::Passkey { person, id, act } => {
             put(out, person.as_bytes());
             put(out, id);
@@ -476,6 +490,15 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             team: r.text("team")?,
             act: read_team_act(r)?,
             by: r.text("by")?,
+        },
+        30 => Entry::RulesActivated {
+            document: r.text("document")?,
+            since: r.time("since")?,
+            by: r.text("by")?,
+            reason: r.text("reason")?,
+        },
+        31 => Entry::RulesTried {
+            report: r.bytes("report")?.to_vec(),
         },
         28 => Entry::Passkey {
             person: r.text("person")?,

@@ -324,6 +324,8 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Collection { .. }
         | Entry::Voided { .. }
         | Entry::Person { .. }
+        | Entry::RulesActivated { .. }
+        | Entry::RulesTried { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::VoidSettled { .. }

@@ -186,6 +186,7 @@ fn one(patient: &PatientId, committed: &Committed, before: Time, guarded: &mut G
         Meaning::One { patient: of, event } if of == *patient => event,
         Meaning::GatewayRevoked(gateway) => Event::GatewayRevoked { gateway },
         Meaning::StreamFrozen(stream) => Event::StreamFrozen { stream },
+        Meaning::Rules(rules) => Event::Rules(rules),
         Meaning::Epoch(epoch) if epoch > 1 => Event::Restored { since: before },
         Meaning::One { .. }
         | Meaning::Begin { .. }

@@ -13,7 +13,7 @@ use twin::AlertId;
 use twin::coverage::Line;
 use vitals::{GatewayId, Kind, PatientId, StreamId, Time};
 
-use super::guarded::{Guarded, Step};
+use super::guarded::Guarded;
 use crate::publish::view::{self, AlertIds, Frame};
 use crate::publish::{At, Source, View};
 
@@ -78,9 +78,9 @@ impl Save {
 }
 
 impl Cell {
-    pub(super) fn new(id: PatientId, test_data: bool, ids: AlertIds, step: Step) -> Self {
+    pub(super) fn new(id: PatientId, test_data: bool, ids: AlertIds, guarded: Guarded) -> Self {
         let state = State {
-            guarded: Guarded::new(step),
+            guarded,
             at: At::START,
             known: Time::ZERO,
             changes: 0,

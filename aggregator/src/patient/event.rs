@@ -5,15 +5,19 @@
 //!
 //! Must not know: twins' state, publishing.
 
+use std::sync::Arc;
+
 use proto::v1;
 use proto::wire;
 use twin::care::Act;
 use twin::event::{Assigned, Batch, Damaged, DeviceReport, Gap, Heartbeat, Link, LocalAlert, Void};
+use twin::rules::Rules;
 use twin::{AlertId, Condition, Event};
 use vitals::{GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
 use super::facts;
 use crate::journal::{CareAct, Committed, Content, Entry, Opened, OpenedBatch};
+use crate::rules::RuleSet;
 
 /// What an entry asks of the fold.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub(super) enum Meaning {
     },
     /// The twin is from here on what its log gives without what was voided at that position.
     VoidSettled { patient: PatientId, void: u64 },
+    /// Rules for everybody are in force from here on.
+    Rules(Arc<Rules>),
     /// The journal begins, or was restored from a backup.
     Epoch(u64),
     /// Only time passed.
@@ -138,6 +144,14 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
             position: position.0,
         },
         Entry::EpochStarted { epoch, .. } => Meaning::Epoch(*epoch),
+        Entry::RulesActivated { document, .. } => match RuleSet::parse(document) {
+            Ok(set) => Meaning::Rules(set.rules),
+            Err(error) => {
+                // Another release wrote it: those before stay in force.
+                tracing::error!(position = committed.position.0, %error, "rules in the log cannot be read");
+                Meaning::Nothing
+            }
+        },
         Entry::Collection {
             patient,
             collection,
@@ -206,6 +220,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::SetAside { .. }
         | Entry::CertificateRevoked { .. }
         | Entry::Person { .. }
+        | Entry::RulesTried { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Configured { .. }

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use proto::v1;
-use twin::{Effect, Event, State};
+use twin::rules::Rules;
+use twin::{Effect, Event, State, Twin};
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
 use super::anew::{Again, Rereading, Rereadings};
@@ -108,6 +109,8 @@ pub struct Fold<E = Hub> {
     /// Places that twins from a snapshot took in entries that are folded again for the others.
     taken: BTreeSet<At>,
     effects: Vec<Effect>,
+    /// In force for everybody.
+    rules: Arc<Rules>,
     /// Where a log is read once more of which a part was voided.
     again: Option<Arc<dyn Again>>,
     /// Of the last entry that was folded.
@@ -152,6 +155,7 @@ impl<E: Events> Fold<E> {
             streams: BTreeMap::new(),
             taken: BTreeSet::new(),
             effects: Vec::new(),
+            rules: Arc::default(),
             again: None,
             last_known: Time::ZERO,
             shared: Arc::default(),
@@ -184,6 +188,13 @@ impl<E: Events> Fold<E> {
         match meaning {
             Meaning::Begin { patient, test_data } => self.begin(&patient, test_data, &mut places),
             Meaning::One { patient, event } => self.one(&patient, event, committed, &mut places),
+            Meaning::Rules(rules) => {
+                self.rules = rules;
+                for index in (0..).map(PatientIndex).take(self.cells.len()) {
+                    let event = Event::Rules(Arc::clone(&self.rules));
+                    self.step(index, event, known, &mut places);
+                }
+            }
             Meaning::GatewayRevoked(gateway) => {
                 for index in self.collects.get(&gateway).cloned().unwrap_or_default() {
                     let event = Event::GatewayRevoked {
@@ -229,8 +240,14 @@ impl<E: Events> Fold<E> {
     }
 
     /// Goes on from a snapshot that was begun at `position`, which was known at `known`: entries up to there are not folded again, and later
-    /// ones only into those twins that were saved before them. The fold must be empty.
-    pub fn restore(&mut self, (position, known): (u64, Time), saved: Vec<SavedPatient>) {
+    /// ones only into those twins that were saved before them. `rules` were in force there. The fold must be empty.
+    pub fn restore(
+        &mut self,
+        (position, known): (u64, Time),
+        rules: Arc<Rules>,
+        saved: Vec<SavedPatient>,
+    ) {
+        self.rules = rules;
         self.last_known = known;
         for saved in saved {
             let patient = saved.patient.clone();
@@ -345,7 +362,7 @@ impl<E: Events> Fold<E> {
             patient.clone(),
             test_data,
             self.ids.clone(),
-            self.step,
+            Guarded::from_twin(self.step, Twin::new().under(&self.rules)),
         ));
         let index = self
             .hub

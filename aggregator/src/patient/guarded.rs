@@ -30,16 +30,7 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(step: Step) -> Self {
-        Self {
-            step,
-            twin: Twin::new(),
-            copy: Twin::new(),
-            since: Vec::new(),
-        }
-    }
-
-    /// Goes on from a state that a snapshot kept.
+    /// Goes on from this state.
     pub(super) fn from_twin(step: Step, twin: Twin) -> Self {
         Self {
             step,
@@ -130,7 +121,10 @@ mod tests {
     fn a_panic_leaves_the_state_of_all_other_events() {
         // Also across the border at which the copy is renewed.
         for count in [0, 1, EVENTS as u64 - 1, EVENTS as u64, EVENTS as u64 + 5] {
-            let (mut guarded, mut plain) = (Guarded::new(fragile), Guarded::new(fragile));
+            let (mut guarded, mut plain) = (
+                Guarded::from_twin(fragile, Twin::new()),
+                Guarded::from_twin(fragile, Twin::new()),
+            );
             let mut out = Vec::new();
             for number in 100..100 + count {
                 let now = Time::from_micros(number.cast_signed());

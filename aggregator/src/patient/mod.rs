@@ -20,6 +20,7 @@ mod event;
 mod facts;
 mod fold;
 mod guarded;
+mod rehearsal;
 mod run;
 mod saved;
 
@@ -30,5 +31,6 @@ pub use anew::{Again, Pages, Rereading};
 pub use care::CareError;
 pub use facts::FactsError;
 pub use fold::{Fold, Quarantine};
+pub use rehearsal::Rehearsal;
 pub use run::{Folder, NoteSealer, Patients, Totals};
 pub use saved::{SavedPatient, Saver, Taken, Unreadable};

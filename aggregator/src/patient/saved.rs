@@ -127,10 +127,10 @@ impl Cell {
 
     /// As it was saved.
     pub(super) fn restored(saved: SavedPatient, ids: AlertIds, step: Step) -> Self {
-        let cell = Self::new(saved.patient, saved.test_data, ids, step);
+        let guarded = Guarded::from_twin(step, saved.twin);
+        let cell = Self::new(saved.patient, saved.test_data, ids, guarded);
         {
             let mut state = cell.lock();
-            state.guarded = Guarded::from_twin(step, saved.twin);
             state.set_newest(saved.newest);
             state.places = saved.places;
             let own = saved.own.into_iter();

@@ -591,7 +591,7 @@ proptest! {
         hub.restore_alerts(alerts, end);
         let before = log.entries.iter().rfind(|committed| committed.position.0 <= begin);
         let last = before.map_or(Time::ZERO, |last| last.known);
-        again.restore((begin, last), saved.expect("what was written reads back"));
+        again.restore((begin, last), Arc::default(), saved.expect("what was written reads back"));
         for committed in log.entries.iter().filter(|committed| committed.position.0 > begin) {
             again.apply(committed);
         }

@@ -341,6 +341,8 @@ impl Keeper for Books {
             | Entry::Quarantined { .. }
             | Entry::Voided { .. }
             | Entry::Person { .. }
+            | Entry::RulesActivated { .. }
+            | Entry::RulesTried { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Moved { .. }
@@ -410,6 +412,8 @@ impl Keeper for Books {
             | Entry::Configured { .. }
             | Entry::Collection { .. }
             | Entry::Person { .. }
+            | Entry::RulesActivated { .. }
+            | Entry::RulesTried { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::VoidSettled { .. }

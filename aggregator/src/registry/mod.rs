@@ -11,6 +11,7 @@ mod damage;
 mod looks;
 mod people;
 mod ranges;
+mod rules;
 mod saved;
 mod voids;
 mod will;
@@ -28,6 +29,7 @@ pub use books::Books;
 pub use looks::Look;
 pub use people::{Passkey, Team, Wards};
 pub use ranges::RangeSet;
+pub use rules::Decided;
 pub use voids::{Voided, Voiding};
 pub use will::{Will, Withheld};
 
@@ -59,6 +61,7 @@ pub struct Registry {
     damaged: BTreeSet<(Position, StreamId)>,
     staff: people::Staff,
     looks: looks::Looks,
+    rules: rules::Decisions,
 }
 
 /// What the log holds.
@@ -303,6 +306,19 @@ impl Registry {
             Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
             Entry::Team { team, act, .. } => self.staff.note_team(team, act),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
+            Entry::RulesActivated {
+                document,
+                since,
+                by,
+                reason,
+            } => self.rules.note(Decided {
+                at: position,
+                document: document.clone(),
+                since: *since,
+                by: by.clone(),
+                reason: reason.clone(),
+            }),
+            Entry::RulesTried { report } => self.rules.tried.clone_from(report),
             Entry::Acknowledged { .. }
             | Entry::Care { .. }
             | Entry::Facts { .. }

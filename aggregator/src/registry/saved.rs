@@ -13,6 +13,7 @@ use twin::canonical_fields;
 
 use super::looks::Looks;
 use super::people::Staff;
+use super::rules::Decisions;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
 };
@@ -147,6 +148,7 @@ impl Canonical for Registry {
         self.damaged.encode(to);
         self.staff.encode(to);
         self.looks.encode(to);
+        self.rules.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -194,6 +196,12 @@ impl Canonical for Registry {
             // or here.
             looks: if from.is_empty() {
                 Looks::default()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            rules: if from.is_empty() {
+                Decisions::default()
             } else {
                 Canonical::decode(from)?
             },

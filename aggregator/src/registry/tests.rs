@@ -259,8 +259,8 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     let mut before = Vec::new();
     registry.encode(&mut before);
     // Earlier programs wrote no voids, or not by whose word: not even that there are none.
-    // The first knew of no looks, then of no people, teams and passkeys.
-    for unknown in [4, 12, 4, 4] {
+    // The first knew of no rules, then of no looks, then of no people, teams and passkeys.
+    for unknown in [8, 4, 12, 4, 4] {
         before.truncate(before.len() - unknown);
         let former: Registry = read(&before).expect("it is read");
         assert_eq!(former.at(), Position(2));
@@ -405,7 +405,7 @@ fn people_and_teams_are_as_the_log_says_and_come_back_from_a_snapshot() {
     // Of an earlier program, which knew nothing of them.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let earlier = &none[..none.len() - 16];
+    let earlier = &none[..none.len() - 24];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.people().count() == 0));
 }
 
@@ -482,9 +482,33 @@ fn looks_of_a_day_are_one_line_each_bounded_and_come_back_from_a_snapshot() {
     registry.encode(&mut bytes);
     let again: Registry = read(&bytes).expect("what was written");
     assert_eq!(again.looks(&patient()), lines);
-    // Of an earlier program, which knew nothing of them.
+    // Of an earlier program, which knew nothing of them, nor of rules.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let earlier = &none[..none.len() - 4];
+    let earlier = &none[..none.len() - 12];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.looks(&patient()).is_empty()));
+}
+
+#[test]
+fn rules_are_kept_newest_first_and_come_back_from_a_snapshot() {
+    use twin::canonical::{Canonical as _, read};
+    let activated = |number: u64| Entry::RulesActivated {
+        document: format!("n = {number}"),
+        since: Time::from_micros(5),
+        by: "olga".into(),
+        reason: "too loud".into(),
+    };
+    let mut registry = Registry::default();
+    for number in 1..=70 {
+        registry.apply(Position(number), &activated(number));
+    }
+    let tried = Entry::RulesTried { report: vec![1, 2] };
+    registry.apply(Position(71), &tried);
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    let again: Registry = read(&bytes).expect("what was written");
+    let positions = |of: &Registry| of.rules().map(|one| one.at.0).collect::<Vec<_>>();
+    assert_eq!(positions(&again), (7..=70).rev().collect::<Vec<_>>());
+    assert!(again.rules().eq(registry.rules()));
+    assert_eq!(again.rules_tried(), [1, 2]);
 }

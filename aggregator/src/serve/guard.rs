@@ -58,6 +58,10 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.OperatorService/ListPeople"
         | "/vitaltwin.v1.OperatorService/ListTeams"
         | "/vitaltwin.v1.OperatorService/ChangeTeam" => Kind::Teams,
+        "/vitaltwin.v1.OperatorService/ListRules"
+        | "/vitaltwin.v1.OperatorService/CheckRules"
+        | "/vitaltwin.v1.OperatorService/ShadowRules"
+        | "/vitaltwin.v1.OperatorService/ActivateRules" => Kind::Rules,
         "/vitaltwin.v1.OperatorService/AddPatient"
         | "/vitaltwin.v1.OperatorService/Assign"
         | "/vitaltwin.v1.OperatorService/CreateToken"

@@ -20,6 +20,7 @@ use crate::journal::Position;
 use crate::patient::{Fold, SavedPatient, Unreadable};
 use crate::publish::{AlertRecord, At, Events as _, KeptAlerts, PatientIndex};
 use crate::registry::{Books, Registry};
+use crate::rules;
 use crate::vault::Vault;
 
 /// What a start found.
@@ -73,12 +74,14 @@ pub fn restore(
             Ok(whole) => {
                 restored.begin = Some(Position(whole.header.begin));
                 restored.patients = whole.patients.len();
+                let rules = rules::in_force(&whole.registry, Position(whole.header.begin)).rules;
                 books.restore(whole.registry, whole.openers);
                 let hub = Arc::clone(fold.hub());
                 hub.begin_epoch(whole.header.epoch);
                 hub.restore_alerts(whole.alerts, whole.header.end);
                 fold.restore(
                     (whole.header.begin, whole.header.begin_known),
+                    rules,
                     whole.patients,
                 );
                 break;

@@ -124,8 +124,8 @@ impl Condition {
     /// The condition of one of the threshold rules, by its name; `None` for every other name.
     #[must_use]
     pub fn of_threshold(name: &str) -> Option<Self> {
-        let rules = crate::rule::thresholds(false).into_iter();
-        rules.map(|rule| rule.condition).find(|c| c.name() == name)
+        let mut conditions = crate::rule::THRESHOLDS.into_iter();
+        conditions.find(|condition| condition.name() == name)
     }
 
     /// Stable lower-case name.

@@ -31,6 +31,7 @@ use crate::past::Past;
 use crate::resting::Resting;
 use crate::rhythm::{self, Beats};
 use crate::rule;
+use crate::rules::Rules;
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::watch::{Cuff, Watch};
@@ -55,6 +56,8 @@ pub(crate) enum BodyDue {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Body {
     context: Context,
+    /// What the centre decided in place of what is built in.
+    rules: Option<Arc<Rules>>,
     channels: BTreeMap<Kind, Channel>,
     tallies: BTreeMap<Tallied, Tally>,
     motion: Motion,
@@ -93,18 +96,30 @@ impl Body {
         self.context
     }
 
+    /// From now on these rules judge what comes; what is built in is the same as nothing decided.
+    pub(crate) fn set_rules(&mut self, rules: &Arc<Rules>) {
+        self.rules = (**rules != Rules::BUILT_IN).then(|| Arc::clone(rules));
+    }
+
+    pub(crate) fn rules_in_force(&self) -> &Rules {
+        self.rules.as_deref().unwrap_or(&Rules::BUILT_IN)
+    }
+
     /// The same, with the limit that this person's nights taught where none is prescribed: what threshold rules go by.
     fn judged(&self) -> Context {
         let mut context = self.context;
+        let learned = self.learned_limit();
         let limit = &mut context.limits.heart_rate_low;
-        *limit = limit.or(self.night_limit);
+        *limit = limit.or(learned);
         context
     }
 
-    /// The learned limit, where it counts.
+    /// The learned limit, where it counts: never stricter than for everybody.
     pub(crate) fn learned_limit(&self) -> Option<u16> {
         let prescribed = self.context.limits.heart_rate_low;
-        self.night_limit.filter(|_| prescribed.is_none())
+        let everybody = rule::first_cut(&self.rules_in_force().heart_rate_low);
+        let own = self.night_limit.filter(|_| prescribed.is_none());
+        own.filter(|own| f64::from(*own) < everybody)
     }
 
     pub(crate) fn set_context(
@@ -244,7 +259,8 @@ impl Body {
             .filter_map(|(origin, lead)| Some((lead.deadline()?, BodyDue::Ecg(*origin))));
         let glucose = self.glucose.as_ref().and_then(|glucose| glucose.deadline());
         let glucose = glucose.map(|at| (at, BodyDue::GlucosePast));
-        let warning = self.warning.deadline().map(|at| (at, BodyDue::Warning));
+        let warning = self.warning.deadline(&self.rules_in_force().early_warning);
+        let warning = warning.map(|at| (at, BodyDue::Warning));
         let models = rhythm.into_iter().chain(glucose).chain(warning);
         channels.chain(past).chain(leads).chain(models).min()
     }
@@ -362,14 +378,15 @@ impl Body {
             return;
         }
         let score = self.score(now);
-        match self.warning.judge(&score, now) {
+        let rules = self.rules_in_force().early_warning;
+        match self.warning.judge(&score, &rules, now) {
             warning::Verdict::Nothing => {}
             warning::Verdict::Raise(priority) => {
                 let times = Parameter::ALL.map(|parameter| self.parameter_time(parameter, now));
                 let onset = self.warning.onset().unwrap_or(now);
                 life.raise(
                     Subject::Patient,
-                    warning::draft(&score, priority, &times, onset),
+                    warning::draft(&score, &rules, priority, &times, onset),
                     now,
                     out,
                 );

@@ -56,6 +56,8 @@ pub enum Event {
         /// Ids of those that were wrong.
         retract: alloc::vec::Vec<alloc::string::String>,
     },
+    /// Rules for everybody, from now on: what comes is judged by them.
+    Rules(alloc::sync::Arc<crate::rules::Rules>),
     /// The patient said whether devices may be read. The ends and begins of assignments that follow from it are
     /// events of their own.
     Collection {

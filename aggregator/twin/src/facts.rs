@@ -400,7 +400,7 @@ impl Facts {
         let scale_2 = target.filter(|fact| fact.text == "88-92");
         tell(
             scale_2,
-            "oxygen saturation is judged for a target of 88-92 %: NEWS2 scale 2, alerts below 88 and 84 %",
+            "oxygen saturation is judged for a target of 88-92 %: NEWS2 scale 2, and the limits of that target",
         );
         let lungs = [("icd-10", "J44"), ("icd-10-cm", "J44"), ("sct", "13645005")];
         let copd = self.coded(FactKind::Condition, &lungs, at);

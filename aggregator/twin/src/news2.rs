@@ -6,6 +6,7 @@
 //! that the missing parameters allow. Rounding is pinned: temperature to 0.1, all others to whole numbers,
 //! half away from zero, before the table is looked up.
 
+use crate::rules::EarlyWarning;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -338,17 +339,17 @@ pub(crate) fn tenths(value: f64) -> i64 {
 
 /// The definition, for the hash that alerts carry.
 #[must_use]
-pub fn definition() -> String {
+pub fn definition(rules: &EarlyWarning) -> String {
     alloc::format!(
         "{MODEL} respiration {RESPIRATION:?} oxygen1 {OXYGEN_1:?} oxygen2 air {OXYGEN_2_AIR:?} oxygen2 oxygen \
          {OXYGEN_2_OXYGEN:?} systolic {SYSTOLIC:?} pulse {PULSE:?} temperature {TEMPERATURE:?} oxygen 2 \
          consciousness 3 hold {:?} strain {:?} others {} walking {:?} urgent {} emergency {}",
-        crate::rule::NEWS2_HOLD,
-        crate::rule::NEWS2_STRAIN_HOLD,
+        rules.hold,
+        rules.strain_hold,
         crate::rule::NEWS2_STRAIN_OTHERS,
         crate::motion::EXCUSED,
-        crate::rule::NEWS2_URGENT,
-        crate::rule::NEWS2_EMERGENCY
+        rules.urgent,
+        rules.emergency
     )
 }
 

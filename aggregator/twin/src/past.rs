@@ -132,12 +132,6 @@ impl Run {
     }
 }
 
-/// True for kinds that a threshold rule is about.
-pub(crate) fn is_watched(kind: Kind) -> bool {
-    let mut rules = rule::thresholds(false).into_iter();
-    rules.any(|rule| rule.kinds.contains(&kind))
-}
-
 impl Past {
     /// A leading source measured, live or late.
     pub(crate) fn lead(&mut self, line: Line, at: Time) {

@@ -13,6 +13,7 @@ use vitals::{Kind, Span};
 use crate::alert::{Condition, Priority};
 use crate::care::Duty;
 use crate::event::Context;
+pub use crate::rules::{Cuts, Level, Levels, Rules, Side};
 
 /// How old a reading may be and still be about *now*.
 ///
@@ -144,62 +145,6 @@ pub const fn again(condition: Condition) -> Option<Again> {
     None
 }
 
-/// On which side of the cut the trouble is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Below the cut.
-    Below,
-    /// Above the cut.
-    Above,
-}
-
-/// A cut and how long the ten-second means must be beyond it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Level {
-    /// In the kind's unit; the cut itself is fine.
-    pub cut: f64,
-    /// How long beyond it.
-    pub hold: Span,
-    /// What it then is.
-    pub priority: Priority,
-}
-
-/// Up to three levels of a rule.
-#[derive(Clone, Copy, PartialEq)]
-pub struct Levels {
-    of: [Level; 3],
-    count: usize,
-}
-
-impl Levels {
-    const fn of(levels: &[Level]) -> Self {
-        let mut of = [levels[0]; 3];
-        let mut place = 1;
-        while place < levels.len() {
-            of[place] = levels[place];
-            place += 1;
-        }
-        Self {
-            of,
-            count: levels.len(),
-        }
-    }
-}
-
-impl core::ops::Deref for Levels {
-    type Target = [Level];
-
-    fn deref(&self) -> &[Level] {
-        self.of.get(..self.count).unwrap_or_default()
-    }
-}
-
-impl core::fmt::Debug for Levels {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
-
 /// What is prescribed for one patient in place of the first limit for everybody; in the kinds' units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -276,111 +221,84 @@ pub struct Threshold {
 const HALF_MINUTE: Span = Span::from_secs(30);
 const MINUTE: Span = Span::from_secs(60);
 
-/// Scale 1 of NEWS2 gives 3 points at 91 % and below; below 88 % is where oxygen is given whatever the
-/// disease. Staying below 92 % for five minutes is as urgent.
-const OXYGEN_LEVELS: [Level; 3] = [
-    Level {
-        cut: 92.0,
-        hold: HALF_MINUTE,
-        priority: Priority::Medium,
-    },
-    Level {
-        cut: 88.0,
-        hold: HALF_MINUTE,
-        priority: Priority::High,
-    },
-    Level {
-        cut: 92.0,
-        hold: Span::from_mins(5),
-        priority: Priority::High,
-    },
-];
-/// With a prescribed target of 88-92 % (NEWS2 scale 2), 3 points begin at 83 %.
-const OXYGEN_LEVELS_SCALE_2: [Level; 2] = [
-    Level {
-        cut: 88.0,
-        hold: MINUTE,
-        priority: Priority::Medium,
-    },
-    Level {
-        cut: 84.0,
-        hold: HALF_MINUTE,
-        priority: Priority::High,
-    },
-];
-/// NEWS2 gives 3 points at 131/min and above. A minute, because climbing stairs passes.
-const FAST_LEVELS: [Level; 2] = [
-    Level {
-        cut: 130.0,
-        hold: MINUTE,
-        priority: Priority::Medium,
-    },
-    Level {
-        cut: 150.0,
-        hold: Span::from_mins(2),
-        priority: Priority::High,
-    },
-];
-/// NEWS2 gives 3 points at 40/min and below.
-const SLOW_LEVELS: [Level; 2] = [
-    Level {
-        cut: 40.0,
-        hold: HALF_MINUTE,
-        priority: Priority::Medium,
-    },
-    Level {
-        cut: 30.0,
-        hold: HALF_MINUTE,
-        priority: Priority::High,
-    },
+const PULSE: &[Kind] = &[Kind::HeartRate, Kind::PulseRate];
+
+/// What threshold rules raise.
+pub const THRESHOLDS: [Condition; 3] = [
+    Condition::OxygenSaturationLow,
+    Condition::HeartRateHigh,
+    Condition::HeartRateLow,
 ];
 
-const PULSE: &[Kind] = &[Kind::HeartRate, Kind::PulseRate];
+/// True for kinds that a threshold rule is about.
+#[must_use]
+pub fn is_watched(kind: Kind) -> bool {
+    kind == Kind::OxygenSaturation || PULSE.contains(&kind)
+}
 
 /// The threshold rules; `scale_2`: the patient has a prescribed oxygen target of 88-92 %.
 #[must_use]
-pub const fn thresholds(scale_2: bool) -> [Threshold; 3] {
+pub const fn thresholds(rules: &Rules, scale_2: bool) -> [Threshold; 3] {
+    const fn of(
+        condition: Condition,
+        kinds: &'static [Kind],
+        side: Side,
+        cuts: &Cuts,
+        label: &'static str,
+    ) -> Threshold {
+        Threshold {
+            condition,
+            kinds,
+            side,
+            levels: cuts.levels,
+            clear_by: cuts.clear_by,
+            clear_hold: cuts.clear_hold,
+            label,
+        }
+    }
+    let oxygen = if scale_2 {
+        &rules.oxygen_low_88_92
+    } else {
+        &rules.oxygen_low
+    };
+    let [low, fast, slow] = THRESHOLDS;
     [
-        Threshold {
-            condition: Condition::OxygenSaturationLow,
-            kinds: &[Kind::OxygenSaturation],
-            side: Side::Below,
-            levels: if scale_2 {
-                Levels::of(&OXYGEN_LEVELS_SCALE_2)
-            } else {
-                Levels::of(&OXYGEN_LEVELS)
-            },
-            clear_by: 1.0,
-            clear_hold: MINUTE,
-            label: "Oxygen saturation",
-        },
-        Threshold {
-            condition: Condition::HeartRateHigh,
-            kinds: PULSE,
-            side: Side::Above,
-            levels: Levels::of(&FAST_LEVELS),
-            clear_by: 5.0,
-            clear_hold: MINUTE,
-            label: "Heart rate",
-        },
-        Threshold {
-            condition: Condition::HeartRateLow,
-            kinds: PULSE,
-            side: Side::Below,
-            levels: Levels::of(&SLOW_LEVELS),
-            clear_by: 3.0,
-            clear_hold: MINUTE,
-            label: "Heart rate",
-        },
+        of(
+            low,
+            &[Kind::OxygenSaturation],
+            Side::Below,
+            oxygen,
+            "Oxygen saturation",
+        ),
+        of(
+            fast,
+            PULSE,
+            Side::Above,
+            &rules.heart_rate_high,
+            "Heart rate",
+        ),
+        of(
+            slow,
+            PULSE,
+            Side::Below,
+            &rules.heart_rate_low,
+            "Heart rate",
+        ),
     ]
+}
+
+/// The cut that raises, for everybody.
+#[must_use]
+pub fn first_cut(cuts: &Cuts) -> f64 {
+    cuts.levels.first().map_or(0.0, |level| level.cut)
 }
 
 /// The threshold rules for one patient. A limit of their own takes the place of the first cut, and of the same cut for
 /// longer where it is further out; what is most urgent for everybody stays.
 #[must_use]
-pub fn personal(context: &Context) -> [Threshold; 3] {
+pub fn personal(rules: &Rules, context: &Context) -> [Threshold; 3] {
     let scale_2 = context.oxygen_target_88_92;
-    thresholds(scale_2).map(|mut rule| {
+    thresholds(rules, scale_2).map(|mut rule| {
         let prescribed = scale_2 && rule.condition == Condition::OxygenSaturationLow;
         let own = context.limits.at(rule.condition).map(f64::from);
         let Some(own) = own.filter(|_| !prescribed) else {
@@ -415,18 +333,8 @@ pub const FINDING_AFTER: Span = MINUTE;
 /// anew finds its sensors again within a minute or two, and then a rule needs its duration.
 pub const LOCAL_WAITS: Span = Span::from_mins(5);
 
-/// NEWS2 must stay at a level for this long: single parameters flicker at their cuts.
-pub const NEWS2_HOLD: Span = MINUTE;
-/// The same where pulse and respiration alone bring the total to where it is: stairs, a walk, a quarrel do that, and pass. It
-/// is a sum of time: what it falls below for a while is subtracted. NEWS2 asks for a response within the hour.
-pub const NEWS2_STRAIN_HOLD: Span = Span::from_mins(30);
-/// What the other parameters may score then: more than one point is no exertion.
+/// What the others than pulse and respiration may score where these two alone strain NEWS2: more than one point is no exertion.
 pub const NEWS2_STRAIN_OTHERS: u32 = 1;
-/// NEWS2 aggregate that asks for an urgent response (RCP 2017).
-pub const NEWS2_URGENT: u32 = 5;
-/// NEWS2 aggregate that asks for an emergency response (RCP 2017).
-pub const NEWS2_EMERGENCY: u32 = 7;
-
 /// Atrial fibrillation must be positive for this long: the guideline's shortest episode is 30 s.
 pub const RHYTHM_HOLD: Span = HALF_MINUTE;
 /// ... and negative for this long before it is over.
@@ -529,7 +437,7 @@ pub const SNOOZE_AT_MOST: Span = Span::from_mins(12 * 60);
 /// rules call most urgent.
 #[must_use]
 pub fn is_critical(condition: Condition, priority: Priority) -> bool {
-    priority == Priority::High && Condition::of_threshold(condition.name()) == Some(condition)
+    priority == Priority::High && THRESHOLDS.contains(&condition)
 }
 
 /// This person's own lower limit of the heart rate, from the usual floor of their nights: below it by [`NIGHT_MARGIN`] is not
@@ -552,10 +460,10 @@ pub const NIGHT_LIMITS: (f64, f64) = (35.0, 40.0);
 
 /// The definition of the threshold rules for one patient, for the hash that alerts carry.
 #[must_use]
-pub fn definition(context: &Context) -> String {
+pub fn definition(rules: &Rules, context: &Context) -> String {
     let mut text =
         format!("thresholds/3 bucket 10 s trimmed mean nights {NIGHT_MARGIN} {NIGHT_LIMITS:?}\n");
-    for rule in personal(context) {
+    for rule in personal(rules, context) {
         text.push_str(&format!(
             "{rule:?} fresh {:?} again {:?}\n",
             rule.kinds.first().map(|kind| fresh_for(*kind)),

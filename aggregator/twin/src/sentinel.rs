@@ -3,7 +3,8 @@
 //!
 //! A gateway feeds it all the time, so that durations are complete when the line goes. It is the same code as
 //! the centre's fold, so both find the same alerts in the same readings. It knows nothing that people told the
-//! centre about the patient (see [`crate::event::Context`]): it judges by the rules for everybody.
+//! centre about the patient (see [`crate::event::Context`]): it judges by the
+//! rules for everybody, as they are built in: what a centre changes never reaches below what is most urgent here ([`crate::rules`]).
 
 use alloc::vec::Vec;
 
@@ -38,7 +39,7 @@ impl Sentinel {
         for reading in readings {
             let ahead = reading.effective.since(known) > rule::MAX_AHEAD;
             let ancient = known.since(reading.effective) > rule::MAX_AGE;
-            if !is_watched(reading.kind) || ahead || ancient {
+            if !rule::is_watched(reading.kind) || ahead || ancient {
                 continue;
             }
             let effective = reading.effective.min(known);
@@ -77,11 +78,4 @@ impl Sentinel {
     pub fn newest(&self, kind: Kind) -> Option<(f64, Time)> {
         self.body.observation(kind, self.known).ok()
     }
-}
-
-/// True for kinds with a threshold rule.
-fn is_watched(kind: Kind) -> bool {
-    rule::thresholds(false)
-        .iter()
-        .any(|rule| rule.kinds.contains(&kind))
 }

@@ -133,7 +133,7 @@ mod tests {
     use vitals::{Fixed, Kind};
 
     fn rule() -> Threshold {
-        rule::thresholds(false)[0]
+        rule::thresholds(&rule::Rules::BUILT_IN, false)[0]
     }
 
     fn window(values: &[Option<i64>]) -> Window {

@@ -228,6 +228,7 @@ impl Twin {
                 }
                 self.heed_facts(known, out);
             }
+            Event::Rules(rules) => self.body.set_rules(rules),
             Event::Collection { given } => self.withheld.say(*given, known),
             Event::Voided(void) => void.keep_in(&mut self.voids),
             Event::Tick => return false,

@@ -16,10 +16,8 @@ use vitals::{Kind, Quality, Span, Time};
 use crate::alert::{Condition, Evidence, Priority};
 use crate::life::Draft;
 use crate::news2::{self, Parameter, Score};
-use crate::rule::{
-    self, NEWS2_EMERGENCY, NEWS2_HOLD, NEWS2_STRAIN_HOLD, NEWS2_STRAIN_OTHERS, NEWS2_URGENT,
-    fingerprint,
-};
+use crate::rule::{NEWS2_STRAIN_OTHERS, fingerprint};
+use crate::rules::EarlyWarning;
 
 /// The state of the rule.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,8 +61,8 @@ impl Strain {
     }
 
     /// When it will have held for long enough, if nothing changes.
-    fn due(&self) -> Option<Time> {
-        let left = NEWS2_STRAIN_HOLD - self.held;
+    fn due(&self, rules: &EarlyWarning) -> Option<Time> {
+        let left = rules.strain_hold - self.held;
         self.holds.then(|| self.judged + left.max(Span::ZERO))
     }
 }
@@ -82,9 +80,9 @@ pub(crate) enum Verdict {
 
 impl Warning {
     /// Judges a new score at known time.
-    pub(crate) fn judge(&mut self, score: &Score, now: Time) -> Verdict {
-        let emergency = score.low >= NEWS2_EMERGENCY;
-        let aggregate = score.low >= NEWS2_URGENT;
+    pub(crate) fn judge(&mut self, score: &Score, rules: &EarlyWarning, now: Time) -> Verdict {
+        let emergency = score.low >= rules.emergency;
+        let aggregate = score.low >= rules.urgent;
         let by_others = aggregate && score.others() > NEWS2_STRAIN_OTHERS;
         let quick = emergency || by_others || own_red(score).is_some();
         let urgent = quick || aggregate;
@@ -94,7 +92,7 @@ impl Warning {
         let lost = |parameter: &Parameter| score.part(*parameter).points.is_none();
         let calm = self.raised.is_some() && !urgent && !self.scored.iter().any(lost);
         self.calm = calm.then(|| self.calm.unwrap_or(now));
-        let held = |since: Option<Time>| since.is_some_and(|since| since + NEWS2_HOLD <= now);
+        let held = |since: Option<Time>| since.is_some_and(|since| since + rules.hold <= now);
         if held(self.calm) {
             *self = Self::default();
             return Verdict::Resolve;
@@ -102,7 +100,7 @@ impl Warning {
         let reached = if held(self.emergency) {
             Some(Priority::High)
         } else {
-            let strained = self.strain.due().is_some_and(|due| due <= now);
+            let strained = self.strain.due(rules).is_some_and(|due| due <= now);
             (held(self.urgent) || strained).then_some(Priority::Medium)
         };
         match reached {
@@ -121,14 +119,14 @@ impl Warning {
     }
 
     /// When time alone decides.
-    pub(crate) fn deadline(&self) -> Option<Time> {
+    pub(crate) fn deadline(&self, rules: &EarlyWarning) -> Option<Time> {
         let urgent = self.urgent.filter(|_| self.raised.is_none());
         let emergency = self
             .emergency
             .filter(|_| self.raised != Some(Priority::High));
-        let strain = self.strain.due().filter(|_| self.raised.is_none());
+        let strain = self.strain.due(rules).filter(|_| self.raised.is_none());
         [urgent, emergency, self.calm]
-            .map(|since| since.map(|since| since + NEWS2_HOLD))
+            .map(|since| since.map(|since| since + rules.hold))
             .into_iter()
             .chain([strain])
             .flatten()
@@ -149,6 +147,7 @@ fn own_red(score: &Score) -> Option<Parameter> {
 /// The alert for a score. `times` and qualities: of each parameter's reading, where it has one.
 pub(crate) fn draft(
     score: &Score,
+    rules: &EarlyWarning,
     priority: Priority,
     times: &[(Time, Quality); 7],
     onset: Time,
@@ -182,7 +181,7 @@ pub(crate) fn draft(
         )
     };
     let why = match own_red(score) {
-        Some(red) if score.low < NEWS2_URGENT => format!(": {} alone scores 3", red.name()),
+        Some(red) if score.low < rules.urgent => format!(": {} alone scores 3", red.name()),
         Some(_) | None => String::new(),
     };
     Draft {
@@ -194,7 +193,7 @@ pub(crate) fn draft(
             .into(),
         evidence: evidence.collect(),
         model: news2::MODEL,
-        model_hash: fingerprint(&news2::definition()),
+        model_hash: fingerprint(&news2::definition(rules)),
         expected: None,
         probability: None,
         subject: String::new(),
@@ -226,8 +225,6 @@ pub(crate) const fn concerns(kind: Kind) -> bool {
     )
 }
 
-const _: () = assert!(rule::NEWS2_URGENT < rule::NEWS2_EMERGENCY);
-
 crate::canonical_fields! {
     Strain { held, since, judged, holds }
     Warning { urgent, emergency, strain, calm, scored, raised }
@@ -237,7 +234,10 @@ crate::canonical_fields! {
 mod tests {
     use super::*;
     use crate::news2::Inputs;
+    use crate::rules::Rules;
     use vitals::Span;
+
+    const RULES: EarlyWarning = Rules::BUILT_IN.early_warning;
 
     /// With 2 points of something that exertion does not explain.
     fn score(respiration: f64, pulse: Result<f64, &'static str>) -> Score {
@@ -266,31 +266,31 @@ mod tests {
         let mut warning = Warning::default();
         // 2 + 2 = 4 for sure, up to 20 with what is missing.
         assert_eq!(
-            warning.judge(&score(16.0, Ok(120.0)), at(0)),
+            warning.judge(&score(16.0, Ok(120.0)), &RULES, at(0)),
             Verdict::Nothing
         );
-        assert_eq!(warning.deadline(), None);
+        assert_eq!(warning.deadline(&RULES), None);
         // 2 + 2 + 2 = 6.
         assert_eq!(
-            warning.judge(&score(22.0, Ok(120.0)), at(10)),
+            warning.judge(&score(22.0, Ok(120.0)), &RULES, at(10)),
             Verdict::Nothing
         );
-        assert_eq!(warning.deadline(), Some(at(70)));
+        assert_eq!(warning.deadline(&RULES), Some(at(70)));
         assert_eq!(
-            warning.judge(&score(22.0, Ok(120.0)), at(69)),
+            warning.judge(&score(22.0, Ok(120.0)), &RULES, at(69)),
             Verdict::Nothing
         );
         assert_eq!(
-            warning.judge(&score(22.0, Ok(120.0)), at(70)),
+            warning.judge(&score(22.0, Ok(120.0)), &RULES, at(70)),
             Verdict::Raise(Priority::Medium)
         );
         // 3 + 2 + 3 = 8.
         assert_eq!(
-            warning.judge(&score(26.0, Ok(140.0)), at(80)),
+            warning.judge(&score(26.0, Ok(140.0)), &RULES, at(80)),
             Verdict::Nothing
         );
         assert_eq!(
-            warning.judge(&score(26.0, Ok(140.0)), at(140)),
+            warning.judge(&score(26.0, Ok(140.0)), &RULES, at(140)),
             Verdict::Raise(Priority::High)
         );
     }
@@ -298,23 +298,23 @@ mod tests {
     #[test]
     fn a_flicker_starts_the_hold_again() {
         let mut warning = Warning::default();
-        warning.judge(&score(22.0, Ok(120.0)), at(0));
-        warning.judge(&score(16.0, Ok(120.0)), at(50));
+        warning.judge(&score(22.0, Ok(120.0)), &RULES, at(0));
+        warning.judge(&score(16.0, Ok(120.0)), &RULES, at(50));
         assert_eq!(
-            warning.judge(&score(22.0, Ok(120.0)), at(60)),
+            warning.judge(&score(22.0, Ok(120.0)), &RULES, at(60)),
             Verdict::Nothing
         );
-        assert_eq!(warning.deadline(), Some(at(120)));
+        assert_eq!(warning.deadline(&RULES), Some(at(120)));
     }
 
     #[test]
     fn a_single_three_counts_unless_it_has_a_rule_of_its_own() {
         let mut warning = Warning::default();
-        warning.judge(&strained(94.0, 16.0, Ok(140.0)), at(0));
-        assert_eq!(warning.deadline(), None, "pulse has its own rule");
-        warning.judge(&score(26.0, Ok(70.0)), at(0));
+        warning.judge(&strained(94.0, 16.0, Ok(140.0)), &RULES, at(0));
+        assert_eq!(warning.deadline(&RULES), None, "pulse has its own rule");
+        warning.judge(&score(26.0, Ok(70.0)), &RULES, at(0));
         assert_eq!(
-            warning.judge(&score(26.0, Ok(70.0)), at(60)),
+            warning.judge(&score(26.0, Ok(70.0)), &RULES, at(60)),
             Verdict::Raise(Priority::Medium)
         );
     }
@@ -323,12 +323,12 @@ mod tests {
     fn what_exertion_explains_must_hold_for_half_an_hour() {
         let stairs = strained(94.0, 22.0, Ok(120.0));
         let mut warning = Warning::default();
-        assert_eq!(warning.judge(&stairs, at(0)), Verdict::Nothing);
-        assert_eq!(warning.deadline(), Some(at(1800)));
-        assert_eq!(warning.judge(&stairs, at(120)), Verdict::Nothing);
+        assert_eq!(warning.judge(&stairs, &RULES, at(0)), Verdict::Nothing);
+        assert_eq!(warning.deadline(&RULES), Some(at(1800)));
+        assert_eq!(warning.judge(&stairs, &RULES, at(120)), Verdict::Nothing);
         // Something else joins: no longer.
-        warning.judge(&score(22.0, Ok(120.0)), at(130));
-        assert_eq!(warning.deadline(), Some(at(190)));
+        warning.judge(&score(22.0, Ok(120.0)), &RULES, at(130));
+        assert_eq!(warning.deadline(&RULES), Some(at(190)));
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
         );
         let raised = (0..90).find(|minute| {
             let now = if minute % 5 == 4 { &less } else { &ill };
-            warning.judge(now, at(minute * 60)) != Verdict::Nothing
+            warning.judge(now, &RULES, at(minute * 60)) != Verdict::Nothing
         });
         assert!(
             raised.is_some_and(|minute| (30..60).contains(&minute)),
@@ -353,8 +353,8 @@ mod tests {
             strained(96.0, 26.0, Ok(70.0)),
         ] {
             let mut warning = Warning::default();
-            warning.judge(&worst, at(0));
-            assert_eq!(warning.deadline(), Some(at(60)));
+            warning.judge(&worst, &RULES, at(0));
+            assert_eq!(warning.deadline(&RULES), Some(at(60)));
         }
     }
 
@@ -366,12 +366,13 @@ mod tests {
                 (0, strained(94.0, 22.0, Ok(120.0))),
                 (4, strained(96.0, 14.0, Ok(70.0))),
             ] {
-                let verdict = warning.judge(&score, at(hour * 3600 + minute * 60));
+                let verdict = warning.judge(&score, &RULES, at(hour * 3600 + minute * 60));
                 assert_eq!(verdict, Verdict::Nothing);
             }
             for minute in 5..60 {
                 warning.judge(
                     &strained(96.0, 14.0, Ok(70.0)),
+                    &RULES,
                     at(hour * 3600 + minute * 60),
                 );
             }
@@ -381,22 +382,22 @@ mod tests {
     #[test]
     fn what_goes_missing_is_no_recovery() {
         let mut warning = Warning::default();
-        warning.judge(&score(22.0, Ok(120.0)), at(0));
+        warning.judge(&score(22.0, Ok(120.0)), &RULES, at(0));
         assert_eq!(
-            warning.judge(&score(22.0, Ok(120.0)), at(60)),
+            warning.judge(&score(22.0, Ok(120.0)), &RULES, at(60)),
             Verdict::Raise(Priority::Medium)
         );
         assert_eq!(
-            warning.judge(&score(22.0, Err("too old")), at(100)),
+            warning.judge(&score(22.0, Err("too old")), &RULES, at(100)),
             Verdict::Nothing
         );
-        assert_eq!(warning.deadline(), None);
+        assert_eq!(warning.deadline(&RULES), None);
         assert_eq!(
-            warning.judge(&score(16.0, Ok(70.0)), at(200)),
+            warning.judge(&score(16.0, Ok(70.0)), &RULES, at(200)),
             Verdict::Nothing
         );
         assert_eq!(
-            warning.judge(&score(16.0, Ok(70.0)), at(260)),
+            warning.judge(&score(16.0, Ok(70.0)), &RULES, at(260)),
             Verdict::Resolve
         );
     }

@@ -14,7 +14,7 @@ use crate::event::{Context, LocalAlert};
 use crate::forecast::{self, Fit};
 use crate::life::Draft;
 use crate::rhythm;
-use crate::rule::{self, Level, Side, Threshold, fingerprint};
+use crate::rule::{self, Level, Rules, Side, Threshold, fingerprint};
 
 /// Names the threshold rules.
 pub(crate) const THRESHOLDS: &str = "thresholds/3";
@@ -32,6 +32,8 @@ pub(crate) struct Beyond<'a> {
     pub(crate) quality: Quality,
     /// What bends the rules for this patient.
     pub(crate) context: Context,
+    /// The rules for everybody.
+    pub(crate) rules: &'a Rules,
     /// The limit of the heart rate was learned from this person's nights.
     pub(crate) learned: bool,
 }
@@ -86,7 +88,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         kind: None,
         label: format!(
             "Limit learned from this person's nights; for everybody {}/min",
-            rule::NIGHT_LIMITS.1
+            rule::first_cut(&found.rules.heart_rate_low)
         ),
         value: rule.levels.first().map(|level| level.cut),
         limit: None,
@@ -113,7 +115,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         .chain(learned)
         .collect(),
         model: THRESHOLDS,
-        model_hash: fingerprint(&rule::definition(&found.context)),
+        model_hash: fingerprint(&rule::definition(found.rules, &found.context)),
         expected: None,
         probability: None,
         subject: String::new(),
@@ -123,7 +125,8 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
 
 /// What a gateway told by itself; `None` if no rule has such a condition. `past`: it is over, or not about now.
 pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
-    let rules = rule::thresholds(false);
+    // A gateway knows what is built in, and nothing that the centre changed.
+    let rules = rule::thresholds(&Rules::BUILT_IN, false);
     let rule = rules.iter().find(|rule| rule.condition == told.condition)?;
     let level = rule
         .levels
@@ -138,6 +141,7 @@ pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
         at: told.as_of,
         quality: Quality::GOOD,
         context: Context::default(),
+        rules: &Rules::BUILT_IN,
         learned: false,
     };
     let mut draft = threshold(&found, past);

@@ -2727,6 +2727,182 @@ pub mod enrolment_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A set of rules that is, was, or might be in force.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RuleSet {
+    /// Hex of the SHA-256 of the document as the centre writes it: spaces and comments of another do not count.
+    #[prost(string, tag = "1")]
+    pub hash: ::prost::alloc::string::String,
+    /// TOML (aggregator/rules/built-in.toml has the form, with each field's meaning).
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+    /// In force since then; 0: since ever (it is built in), or never.
+    #[prost(int64, tag = "3")]
+    pub since_us: i64,
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// The hashes that alerts carry as model_hash under these rules, by name: "oxygen_saturation_low_88_92" where that target
+    /// is prescribed, "early_warning_score", and "thresholds" for the others. A patient's own limits give other ones.
+    #[prost(map = "string, string", tag = "6")]
+    pub alert_hashes: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRulesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRulesResponse {
+    /// Newest first: the first one is in force, the last one is what is built in. At most 65.
+    #[prost(message, repeated, tag = "1")]
+    pub sets: ::prost::alloc::vec::Vec<RuleSet>,
+    /// What was tried last beside the rules in force; absent: nothing since they are in force.
+    #[prost(message, optional, tag = "2")]
+    pub shadow: ::core::option::Option<ShadowReport>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckRulesRequest {
+    #[prost(string, tag = "1")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckRulesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub set: ::core::option::Option<RuleSet>,
+    /// It is what is in force already.
+    #[prost(bool, tag = "2")]
+    pub in_force: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShadowRulesRequest {
+    #[prost(string, tag = "1")]
+    pub document: ::prost::alloc::string::String,
+    /// Recorded days by known time: from (0: as much as is kept), and up to without, this one (0: now).
+    #[prost(int64, tag = "2")]
+    pub from_us: i64,
+    #[prost(int64, tag = "3")]
+    pub to_us: i64,
+}
+/// What a set of rules would have done on recorded days, beside the rules in force. Figures alone, never whom they are of.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShadowReport {
+    #[prost(string, tag = "1")]
+    pub hash: ::prost::alloc::string::String,
+    /// Hash of the rules beside which it was tried.
+    #[prost(string, tag = "2")]
+    pub beside: ::prost::alloc::string::String,
+    /// What was judged; what lies before it only taught the twins.
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub to_us: i64,
+    #[prost(uint32, tag = "5")]
+    pub patients: u32,
+    /// Hours in which anything was measured of a patient, of all patients, by 24.
+    #[prost(double, tag = "6")]
+    pub patient_days: f64,
+    /// Alerts about the body that were raised, and of those between 22 and 6 o'clock where the patient lives.
+    #[prost(message, optional, tag = "7")]
+    pub alerts: ::core::option::Option<Count>,
+    #[prost(message, optional, tag = "8")]
+    pub night: ::core::option::Option<Count>,
+    #[prost(message, repeated, tag = "9")]
+    pub burdens: ::prost::alloc::vec::Vec<Burden>,
+    #[prost(message, repeated, tag = "10")]
+    pub missed: ::prost::alloc::vec::Vec<Missed>,
+    #[prost(message, repeated, tag = "11")]
+    pub subgroups: ::prost::alloc::vec::Vec<Subgroup>,
+    /// Version of the fold that judged.
+    #[prost(uint32, tag = "12")]
+    pub fold_version: u32,
+    /// Who asked for it, and when it was done.
+    #[prost(string, tag = "13")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "14")]
+    pub at_us: i64,
+    /// Why it may not be activated now, each with its number and what to do; none: it may.
+    #[prost(string, repeated, tag = "15")]
+    pub refusals: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Under the rules in force, and under those that are tried.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Count {
+    #[prost(uint32, tag = "1")]
+    pub before: u32,
+    #[prost(uint32, tag = "2")]
+    pub after: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Burden {
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    /// The highest that an alert reached.
+    #[prost(enumeration = "Priority", tag = "2")]
+    pub priority: i32,
+    #[prost(message, optional, tag = "3")]
+    pub alerts: ::core::option::Option<Count>,
+}
+/// Alerts of the rules in force that the others do not raise, raise later (5 minutes for high priority, 30 for others), or with
+/// less priority.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Missed {
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    #[prost(enumeration = "Priority", tag = "2")]
+    pub priority: i32,
+    #[prost(uint32, tag = "3")]
+    pub alerts: u32,
+    /// Of these, how many somebody took notice of.
+    #[prost(uint32, tag = "4")]
+    pub acknowledged: u32,
+}
+/// Patients who have something in common. A patient may be in several groups of one kind, and is in "unknown" where nobody
+/// knows.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Subgroup {
+    /// "age", "sex", "skin_tone", "device" or "connectivity".
+    #[prost(string, tag = "1")]
+    pub of: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub patients: u32,
+    #[prost(double, tag = "4")]
+    pub patient_days: f64,
+    /// Alerts a patient-day.
+    #[prost(double, tag = "5")]
+    pub before: f64,
+    #[prost(double, tag = "6")]
+    pub after: f64,
+    /// after - before, with its 95 % interval (bootstrap by patient).
+    #[prost(double, tag = "7")]
+    pub change: f64,
+    #[prost(double, tag = "8")]
+    pub change_low: f64,
+    #[prost(double, tag = "9")]
+    pub change_high: f64,
+    /// Missed alerts a patient-day, with their 95 % interval.
+    #[prost(double, tag = "10")]
+    pub missed: f64,
+    #[prost(double, tag = "11")]
+    pub missed_low: f64,
+    #[prost(double, tag = "12")]
+    pub missed_high: f64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActivateRulesRequest {
+    /// Must have been tried (ShadowRules) beside the rules in force. Empty with back.
+    #[prost(string, tag = "1")]
+    pub document: ::prost::alloc::string::String,
+    /// Why; kept with it, and in clear: name no patient.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Instead of a document: the rules that were in force before, at once.
+    #[prost(bool, tag = "3")]
+    pub back: bool,
+}
 /// Gateway to centre. At most 64 KiB encoded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayToCentre {
@@ -4592,6 +4768,103 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "EndSessions"));
             self.inner.unary(req, path, codec).await
         }
+        /// The rules in force and those before them, and what was tried last.
+        pub async fn list_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// INVALID_ARGUMENT with everything that is wrong with a document, one a line; nothing is changed.
+        pub async fn check_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/CheckRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "CheckRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Folds the recorded days twice, under the rules in force and under others; one at a time, and it takes its time. What
+        /// comes of it is kept.
+        pub async fn shadow_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShadowRulesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShadowReport>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ShadowRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ShadowRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts rules into force, for all patients at once. FAILED_PRECONDITION says what stands against it.
+        pub async fn activate_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ActivateRulesRequest>,
+        ) -> std::result::Result<tonic::Response<super::RuleSet>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ActivateRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "ActivateRules"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn status(
             &mut self,
             request: impl tonic::IntoRequest<super::StatusRequest>,
@@ -4806,6 +5079,33 @@ pub mod operator_service_server {
             tonic::Response<super::EndSessionsResponse>,
             tonic::Status,
         >;
+        /// The rules in force and those before them, and what was tried last.
+        async fn list_rules(
+            &self,
+            request: tonic::Request<super::ListRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRulesResponse>,
+            tonic::Status,
+        >;
+        /// INVALID_ARGUMENT with everything that is wrong with a document, one a line; nothing is changed.
+        async fn check_rules(
+            &self,
+            request: tonic::Request<super::CheckRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckRulesResponse>,
+            tonic::Status,
+        >;
+        /// Folds the recorded days twice, under the rules in force and under others; one at a time, and it takes its time. What
+        /// comes of it is kept.
+        async fn shadow_rules(
+            &self,
+            request: tonic::Request<super::ShadowRulesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShadowReport>, tonic::Status>;
+        /// Puts rules into force, for all patients at once. FAILED_PRECONDITION says what stands against it.
+        async fn activate_rules(
+            &self,
+            request: tonic::Request<super::ActivateRulesRequest>,
+        ) -> std::result::Result<tonic::Response<super::RuleSet>, tonic::Status>;
         async fn status(
             &self,
             request: tonic::Request<super::StatusRequest>,
@@ -5876,6 +6176,187 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EndSessionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRulesSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListRulesRequest>
+                    for ListRulesSvc<T> {
+                        type Response = super::ListRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/CheckRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckRulesSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::CheckRulesRequest>
+                    for CheckRulesSvc<T> {
+                        type Response = super::CheckRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::check_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ShadowRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShadowRulesSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ShadowRulesRequest>
+                    for ShadowRulesSvc<T> {
+                        type Response = super::ShadowReport;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShadowRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::shadow_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShadowRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ActivateRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct ActivateRulesSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ActivateRulesRequest>
+                    for ActivateRulesSvc<T> {
+                        type Response = super::RuleSet;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ActivateRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::activate_rules(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ActivateRulesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -7,6 +7,7 @@ mod patient;
 mod proof;
 mod readers;
 mod rig;
+mod rules;
 mod staff;
 mod void;
 

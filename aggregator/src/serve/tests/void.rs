@@ -30,6 +30,10 @@ impl Live for Desk {
 }
 
 fn admin(rig: &Rig) -> Admin {
+    desk(rig, crate::config::Config::default().budget())
+}
+
+pub(super) fn desk(rig: &Rig, budget: crate::rules::Budget) -> Admin {
     Admin::new(AdminParts {
         books: Arc::clone(&rig.books),
         journal: rig.journal.clone(),
@@ -40,11 +44,12 @@ fn admin(rig: &Rig) -> Admin {
         sessions: Arc::default(),
         live: Arc::new(Desk(rig.patients.clone())),
         room: Arc::new(crate::ingest::Room::new(rig.dir().store(), 0)),
+        budget,
     })
 }
 
 /// A pulse a second, as a strap sends it.
-fn pulses(from: Time, seconds: std::ops::Range<i64>, value: i64) -> Vec<Reading> {
+pub(super) fn pulses(from: Time, seconds: std::ops::Range<i64>, value: i64) -> Vec<Reading> {
     let reading = |second: i64| Reading {
         kind: Kind::HeartRate,
         value: Value::Measured(Fixed(value)),
@@ -58,7 +63,7 @@ fn pulses(from: Time, seconds: std::ops::Range<i64>, value: i64) -> Vec<Reading>
     seconds.map(reading).collect()
 }
 
-async fn send(rig: &Rig, sealer: &mut Sealer, readings: &[Reading]) {
+pub(super) async fn send(rig: &Rig, sealer: &mut Sealer, readings: &[Reading]) {
     for batch in split_to_fit(readings, 200) {
         let label = Label {
             number: sealer.next_number(),
@@ -114,7 +119,7 @@ async fn values(
     chunks.iter().flat_map(of).collect()
 }
 
-fn alerts(rig: &Rig, patient: &PatientId) -> Vec<v1::Alert> {
+pub(super) fn alerts(rig: &Rig, patient: &PatientId) -> Vec<v1::Alert> {
     let all = rig.patients.hub().alerts();
     let of = all
         .iter()
@@ -122,7 +127,7 @@ fn alerts(rig: &Rig, patient: &PatientId) -> Vec<v1::Alert> {
     of.map(|of| v1::Alert::clone(&of.alert)).collect()
 }
 
-fn state_hash(rig: &Rig, patient: &PatientId) -> Vec<u8> {
+pub(super) fn state_hash(rig: &Rig, patient: &PatientId) -> Vec<u8> {
     let hub = rig.patients.hub();
     let index = hub.find(patient).expect("known");
     hub.view(index).twin.state_hash.clone()

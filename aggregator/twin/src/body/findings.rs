@@ -7,7 +7,7 @@ use vitals::{Fixed, Kind, Quality, Reading, Time};
 use super::Body;
 use crate::channel::{Origin, Role, usable};
 use crate::life::Life;
-use crate::past::{self, Line};
+use crate::past::Line;
 use crate::rhythm::Episode;
 use crate::rule::{self, Threshold};
 use crate::twin::Effect;
@@ -16,12 +16,12 @@ use crate::words::{self, Beyond};
 
 impl Body {
     fn threshold_rules(&self) -> [Threshold; 3] {
-        rule::personal(&self.judged())
+        rule::personal(self.rules_in_force(), &self.judged())
     }
 
     /// A leading source measured. What its window is about to let go of may be a part of an episode.
     pub(super) fn lead(&mut self, line: Line, effective: Time) {
-        if !past::is_watched(line.0) {
+        if !rule::is_watched(line.0) {
             return;
         }
         self.past.lead(line, effective);
@@ -34,7 +34,7 @@ impl Body {
 
     /// The window of a source that no longer leads.
     pub(super) fn leave(&mut self, line: Line, window: &Window, until: i64) {
-        if past::is_watched(line.0) {
+        if rule::is_watched(line.0) {
             let rules = self.threshold_rules();
             self.past.leave(line, window, until, &rules);
         }
@@ -101,7 +101,7 @@ impl Body {
         life: &mut Life,
         out: &mut Vec<Effect>,
     ) {
-        if !past::is_watched(line.0) {
+        if !rule::is_watched(line.0) {
             return;
         }
         let rules = self.threshold_rules();
@@ -123,7 +123,7 @@ impl Body {
         let leaders: Vec<_> = self
             .channels
             .iter()
-            .filter(|(kind, _)| past::is_watched(**kind))
+            .filter(|(kind, _)| rule::is_watched(**kind))
             .filter_map(|(kind, channel)| {
                 let (origin, window) = channel.leader()?;
                 Some(((*kind, origin), window))
@@ -158,6 +158,7 @@ impl Body {
             at: episode.end,
             quality: Quality::GOOD,
             context: self.judged(),
+            rules: self.rules_in_force(),
             learned: self.learned_limit().is_some(),
         };
         life.finding(words::threshold(&found, true), episode.end, now, out);

@@ -8,7 +8,6 @@ use super::Body;
 use crate::alert::Condition;
 use crate::forecast::Foresight;
 use crate::life::{Life, Subject};
-use crate::past;
 use crate::rule::{self, Threshold};
 use crate::threshold;
 use crate::twin::Effect;
@@ -45,7 +44,9 @@ impl Body {
                 .take_while(|other| **other != kind)
                 .any(|other| self.is_fresh(*other, now))
         };
-        let rules = rule::personal(&self.judged()).into_iter().enumerate();
+        let rules = rule::personal(self.rules_in_force(), &self.judged())
+            .into_iter()
+            .enumerate();
         rules
             .filter(|(_, rule)| rule.kinds.contains(&kind) && !better(rule))
             .collect::<Vec<_>>()
@@ -63,7 +64,7 @@ impl Body {
     ) {
         if known.since(Window::start(closed + 1)) < rule::fresh_for(kind) {
             self.judge_thresholds(kind, closed, true, known, life, out);
-        } else if past::is_watched(kind) {
+        } else if rule::is_watched(kind) {
             self.past.doubt(known);
         }
     }
@@ -87,7 +88,7 @@ impl Body {
 
     /// True if a value is beyond the first cut of a rule that counts now.
     pub(super) fn is_beyond(&self, kind: Kind, value: Fixed, now: Time) -> bool {
-        past::is_watched(kind)
+        rule::is_watched(kind)
             && self.rules(kind, now).any(|(_, rule)| {
                 let cut = rule.levels.first().map(|level| level.cut);
                 cut.is_some_and(|cut| threshold::is_beyond(rule.side, value.to_f64(kind), cut))
@@ -120,6 +121,7 @@ impl Body {
                     at: Window::start(last + 1),
                     quality: channel.quality(),
                     context: self.judged(),
+                    rules: self.rules_in_force(),
                     learned: self.learned_limit().is_some(),
                 };
                 self.raise_threshold(&found, known, life, out);
@@ -191,6 +193,7 @@ impl Body {
                     at: effective,
                     quality: channel.quality(),
                     context: self.judged(),
+                    rules: self.rules_in_force(),
                     learned: self.learned_limit().is_some(),
                 };
                 self.raise_threshold(&found, now, life, out);

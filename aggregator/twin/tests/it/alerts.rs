@@ -3,6 +3,7 @@
 use twin::alert::{AlertId, Change, Condition, Priority, State};
 use twin::event::Context;
 use twin::facts::{Fact, FactKind};
+use twin::rules::Rules;
 use twin::{Event, FOLD_VERSION, rule};
 use vitals::{Kind, Quality, Reading};
 
@@ -292,7 +293,7 @@ fn a_patients_own_limit_moves_the_first_limit_and_never_the_most_urgent() {
     let low = world.active(Condition::HeartRateLow).expect("below 35");
     assert_eq!(low.priority, Priority::Medium);
     assert!(low.summary.contains("below 35"), "{}", low.summary);
-    let of_all = rule::fingerprint(&rule::definition(&Context::default()));
+    let of_all = rule::fingerprint(&rule::definition(&Rules::BUILT_IN, &Context::default()));
     assert_ne!(low.model_hash, of_all, "judged by other numbers");
     world.live((800..900).map(|second| pulse(second, 29.0)));
     let low = world.active(Condition::HeartRateLow).expect("still");

@@ -1,11 +1,14 @@
 //! The same log gives the same twin and the same alerts, bit for bit; no log makes the fold panic.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use twin::Condition;
 use twin::care::Act;
 use twin::event::{Assigned, Batch, Damaged, Gap, Heartbeat, Link, LocalAlert};
 use twin::facts::{Fact, FactKind};
-use twin::{Effect, Event, Twin, step};
+use twin::rules::{Level, Levels, Rules};
+use twin::{Effect, Event, Priority, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
     Value, Wave, Waveform,
@@ -235,6 +238,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (prop::collection::vec(any_fact(), 0..4), 0u8..4).prop_map(|(record, gone)| {
             Event::Facts { by: "x".into(), record, retract: vec![gone.to_string()] }
         }),
+        1 => (0u8..4).prop_map(|n| Event::Rules(Arc::new(stricter(n)))),
         1 => (0i64..4000).prop_map(|since| Event::Restored { since: at(since) }),
         1 => (0i64..4000, 0i64..500).prop_map(|(from, length)| Event::Damaged(Damaged {
             stream: StreamId([1; 16]),
@@ -247,6 +251,27 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0u8..3).prop_map(|stream| Event::StreamFrozen { stream: StreamId([stream; 16]) }),
         2 => Just(Event::Tick),
     ]
+}
+
+/// What is built in, or by so much stricter.
+fn stricter(by: u8) -> Rules {
+    let mut rules = Rules::BUILT_IN;
+    let level = |cut, priority| Level {
+        cut,
+        hold: Span::from_secs(20),
+        priority,
+    };
+    let by = f64::from(by);
+    if by > 0.0 {
+        let levels = [
+            level(92.0 + by, Priority::Medium),
+            level(88.0 + by, Priority::High),
+        ];
+        rules.oxygen_low.levels = Levels::new(&levels).expect("two");
+        rules.early_warning.urgent = 3;
+    }
+    assert_eq!(rules.check(), []);
+    rules
 }
 
 fn any_log() -> impl Strategy<Value = Vec<(Time, Event)>> {

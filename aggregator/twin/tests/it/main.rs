@@ -14,6 +14,7 @@ mod models;
 mod order;
 mod pace;
 mod past;
+mod rules;
 #[path = "../../support/mod.rs"]
 mod shared;
 mod stable;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use twin::event::Context;
+use twin::rules::Rules;
 use twin::{forecast, news2, rhythm, rule};
 use vitals::Kind;
 
@@ -18,7 +19,11 @@ fn the_cards_name_the_models_of_this_build() {
     let cards = include_str!("../../MODELS.md");
     let hash = |definition: &str| hex(rule::fingerprint(definition));
     let expected = [
-        ("news2", news2::MODEL.into(), hash(&news2::definition())),
+        (
+            "news2",
+            news2::MODEL.into(),
+            hash(&news2::definition(&Rules::BUILT_IN.early_warning)),
+        ),
         ("rhythm", rhythm::MODEL.into(), hash(&rhythm::definition())),
         (
             "forecast",
@@ -28,15 +33,18 @@ fn the_cards_name_the_models_of_this_build() {
         (
             "thresholds",
             String::from("thresholds/3"),
-            hash(&rule::definition(&Context::default())),
+            hash(&rule::definition(&Rules::BUILT_IN, &Context::default())),
         ),
         (
             "thresholds, scale 2",
             "thresholds/3".into(),
-            hash(&rule::definition(&Context {
-                oxygen_target_88_92: true,
-                ..Context::default()
-            })),
+            hash(&rule::definition(
+                &Rules::BUILT_IN,
+                &Context {
+                    oxygen_target_88_92: true,
+                    ..Context::default()
+                },
+            )),
         ),
         (
             "technical",

@@ -1,0 +1,302 @@
+//! A set of rules as TOML.
+//!
+//! Invariants: a document is whole (every key, and no other); what is built in has the hash of its own file; two
+//! documents with equal rules have equal hashes, whatever their comments and spaces.
+
+use std::sync::Arc;
+
+use proto::seal::crypto::sha256;
+use serde::{Deserialize, Serialize};
+use twin::Priority;
+use twin::event::Context;
+use twin::news2;
+use twin::rule::{definition, fingerprint};
+use twin::rules::{self, Cuts, EarlyWarning, Level, Levels, Rules, Unfit};
+use vitals::Span;
+
+/// The file that says what is built in.
+const BUILT_IN: &str = include_str!("../../rules/built-in.toml");
+/// What documents of this form begin with.
+const FORMAT: &str = "rules/1";
+/// Bytes of a document.
+const LONGEST: usize = 16 * 1024;
+
+/// Why a text is no set of rules.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DocumentError {
+    /// Nobody writes so much.
+    #[error("at most {LONGEST} bytes")]
+    TooLong,
+    /// No TOML, a key that is missing or unknown, a value of the wrong kind; the text says where.
+    #[error("{0}")]
+    Toml(String),
+    /// Another form.
+    #[error("format: must be \"{FORMAT}\" for this program")]
+    Format,
+    /// A rule without levels, or with too many.
+    #[error("{0}.levels: one to three")]
+    Levels(&'static str),
+    /// The values do not hold.
+    #[error("{}", lines(.0))]
+    Unfit(Vec<Unfit>),
+}
+
+fn lines(unfit: &[Unfit]) -> String {
+    let lines: Vec<String> = unfit.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Rules that hold, with their text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSet {
+    /// What they say.
+    pub rules: Arc<Rules>,
+    /// The document as this program writes it; of what is built in, its file.
+    pub text: String,
+    /// Hex of the SHA-256 of what this program writes.
+    pub hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: String,
+    oxygen_saturation_low: Part,
+    oxygen_saturation_low_88_92: Part,
+    heart_rate_high: Part,
+    heart_rate_low: Part,
+    early_warning_score: Warning,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    clear_by: f64,
+    clear_hold_s: u32,
+    levels: Vec<Line>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    cut: f64,
+    hold_s: u32,
+    priority: Urgency,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Urgency {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Warning {
+    urgent: u32,
+    emergency: u32,
+    hold_s: u32,
+    strain_hold_s: u32,
+}
+
+impl RuleSet {
+    /// What holds where nobody decided otherwise.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self {
+            text: BUILT_IN.into(),
+            ..Self::of(Rules::BUILT_IN)
+        }
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`DocumentError`], with everything that is wrong with its values.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        if text.len() > LONGEST {
+            return Err(DocumentError::TooLong);
+        }
+        let document: Document =
+            toml::from_str(text).map_err(|error| DocumentError::Toml(error.to_string()))?;
+        if document.format != FORMAT {
+            return Err(DocumentError::Format);
+        }
+        let rules = Rules {
+            oxygen_low: cuts(rules::OXYGEN_LOW, &document.oxygen_saturation_low)?,
+            oxygen_low_88_92: cuts(
+                rules::OXYGEN_LOW_88_92,
+                &document.oxygen_saturation_low_88_92,
+            )?,
+            heart_rate_high: cuts(rules::HEART_RATE_HIGH, &document.heart_rate_high)?,
+            heart_rate_low: cuts(rules::HEART_RATE_LOW, &document.heart_rate_low)?,
+            early_warning: EarlyWarning {
+                urgent: document.early_warning_score.urgent,
+                emergency: document.early_warning_score.emergency,
+                hold: Span::from_secs(document.early_warning_score.hold_s.into()),
+                strain_hold: Span::from_secs(document.early_warning_score.strain_hold_s.into()),
+            },
+        };
+        let unfit = rules.check();
+        if !unfit.is_empty() {
+            return Err(DocumentError::Unfit(unfit));
+        }
+        if rules == Rules::BUILT_IN {
+            return Ok(Self::built_in());
+        }
+        Ok(Self::of(rules))
+    }
+
+    fn of(rules: Rules) -> Self {
+        let part = |cuts: &Cuts| Part {
+            clear_by: cuts.clear_by,
+            clear_hold_s: seconds(cuts.clear_hold),
+            levels: cuts.levels.iter().map(line).collect(),
+        };
+        let document = Document {
+            format: FORMAT.into(),
+            oxygen_saturation_low: part(&rules.oxygen_low),
+            oxygen_saturation_low_88_92: part(&rules.oxygen_low_88_92),
+            heart_rate_high: part(&rules.heart_rate_high),
+            heart_rate_low: part(&rules.heart_rate_low),
+            early_warning_score: Warning {
+                urgent: rules.early_warning.urgent,
+                emergency: rules.early_warning.emergency,
+                hold_s: seconds(rules.early_warning.hold),
+                strain_hold_s: seconds(rules.early_warning.strain_hold),
+            },
+        };
+        let text = toml::to_string(&document).expect("numbers and texts are TOML");
+        Self {
+            rules: Arc::new(rules),
+            hash: hex(&sha256(&[text.as_bytes()])),
+            text,
+        }
+    }
+
+    /// The hashes that alerts carry under these rules, where a patient has no limits of their own.
+    #[must_use]
+    pub fn alert_hashes(&self) -> [(&'static str, String); 3] {
+        let thresholds = |oxygen_target_88_92| {
+            let context = Context {
+                oxygen_target_88_92,
+                ..Context::default()
+            };
+            hex(&fingerprint(&definition(&self.rules, &context)))
+        };
+        let score = news2::definition(&self.rules.early_warning);
+        [
+            ("thresholds", thresholds(false)),
+            (rules::OXYGEN_LOW_88_92, thresholds(true)),
+            (rules::EARLY_WARNING, hex(&fingerprint(&score))),
+        ]
+    }
+}
+
+fn cuts(name: &'static str, part: &Part) -> Result<Cuts, DocumentError> {
+    let level = |line: &Line| Level {
+        cut: line.cut,
+        hold: Span::from_secs(line.hold_s.into()),
+        priority: match line.priority {
+            Urgency::Low => Priority::Low,
+            Urgency::Medium => Priority::Medium,
+            Urgency::High => Priority::High,
+        },
+    };
+    let levels: Vec<Level> = part.levels.iter().map(level).collect();
+    Ok(Cuts {
+        levels: Levels::new(&levels).ok_or(DocumentError::Levels(name))?,
+        clear_by: part.clear_by,
+        clear_hold: Span::from_secs(part.clear_hold_s.into()),
+    })
+}
+
+fn line(level: &Level) -> Line {
+    Line {
+        cut: level.cut,
+        hold_s: seconds(level.hold),
+        priority: match level.priority {
+            Priority::Low => Urgency::Low,
+            Priority::Medium => Urgency::Medium,
+            Priority::High => Urgency::High,
+        },
+    }
+}
+
+fn seconds(span: Span) -> u32 {
+    u32::try_from(span.as_micros() / 1_000_000).unwrap_or(u32::MAX)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_what_is_built_in() {
+        let read = RuleSet::parse(BUILT_IN).expect("it holds");
+        assert_eq!(*read.rules, Rules::BUILT_IN);
+        assert_eq!(read, RuleSet::built_in());
+        let bare = RuleSet::of(Rules::BUILT_IN).text;
+        assert_eq!(RuleSet::parse(&bare), Ok(read), "comments do not count");
+    }
+
+    #[test]
+    fn a_document_is_read_back_as_it_was_written() {
+        let edited = BUILT_IN.replace("cut = 92.0, hold_s = 30,", "cut = 93.5, hold_s = 20,");
+        let set = RuleSet::parse(&edited).expect("it holds");
+        assert_ne!(set.hash, RuleSet::built_in().hash);
+        assert_eq!(RuleSet::parse(&set.text), Ok(set.clone()));
+        let hashes = |set: &RuleSet| set.alert_hashes().map(|(_, hash)| hash);
+        let (new, old) = (hashes(&set), hashes(&RuleSet::built_in()));
+        assert_ne!(new[0], old[0], "alerts name other numbers");
+        assert_eq!(new[2], old[2], "the score's are the same");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let told = |from: &str, to: &str| {
+            assert!(BUILT_IN.contains(from), "{from}");
+            let told = RuleSet::parse(&BUILT_IN.replacen(from, to, 1));
+            told.expect_err("it does not hold").to_string()
+        };
+        for (from, to, says) in [
+            ("format = \"rules/1\"", "format = \"rules/2\"", "format"),
+            ("urgent = 5\n", "", "urgent"),
+            ("urgent = 5", "urgent = 5\nurgnt = 4", "urgnt"),
+            (
+                "cut = 88.0, hold_s = 30",
+                "cut = 86.0, hold_s = 30",
+                "floor",
+            ),
+            (
+                "cut = 92.0",
+                "cut = 29.0",
+                "oxygen_saturation_low.levels[0].cut",
+            ),
+            ("cut = 92.0", "cut = nan", "must be 80 to 97"),
+            ("\"medium\"", "\"urgent\"", "urgent"),
+            ("hold_s = 30", "hold_s = -30", "hold_s"),
+        ] {
+            let told = told(from, to);
+            assert!(told.contains(says), "{says:?} is not in {told:?}");
+        }
+        let many = "    { cut = 91.0, hold_s = 30, priority = \"high\" },\n]";
+        assert_eq!(
+            told("\n]\n", &format!("\n{many}\n")),
+            "oxygen_saturation_low.levels: one to three"
+        );
+        let both = told(
+            "clear_by = 1.0\nclear_hold_s = 60",
+            "clear_by = 0\nclear_hold_s = 0",
+        );
+        assert_eq!(both.lines().count(), 2, "all of it at once: {both}");
+        let long = " ".repeat(LONGEST + 1);
+        assert_eq!(RuleSet::parse(&long), Err(DocumentError::TooLong));
+    }
+}
