@@ -145,7 +145,8 @@ pub fn report(patients: &[Figures]) -> v1::ShadowReport {
     );
     v1::ShadowReport {
         patients: count(patients.len()),
-        patient_days: patients.iter().map(|one| one.days).sum(),
+        // An empty sum is -0.
+        patient_days: patients.iter().map(|one| one.days).sum::<f64>() + 0.0,
         alerts: Some(sum(&|_| true)),
         night: Some(sum(&|told| told.at_night)),
         burdens,
