@@ -37,6 +37,9 @@ use crate::watcher::{Alerts, Twins};
 const RECOVERY: Span = Span::from_secs(180);
 /// And everything is delivered within this: several of the longest waits to send again (300 s).
 const DELIVERY: Span = Span::from_mins(25);
+/// Receipts tell gateways that the centre watches. Its twins may be behind for less than the 180 s after which they watch
+/// themselves: for what it states, and what was on its way to a slow disk.
+const UNWATCHED: Duration = Duration::from_secs(150);
 /// After the last fault values come more rarely: nothing is learned from them but that they come.
 const CALM_BEAT: Span = Span::from_secs(6);
 /// Messages that a line takes before the first has arrived.
@@ -250,6 +253,11 @@ impl World {
         if let Some((house, at)) = world.plan.cut {
             world.post(at.since(START), Event::Cut(house));
         }
+        if world.plan.slow_fold {
+            // Once there is something to catch up with, and with time enough to be late.
+            let begin = world.between(50_000, 80_000);
+            world.post(begin, Event::Operator(1));
+        }
         let heal = world.plan.heal.since(START);
         world.post(heal, Event::Heal);
         world.post(heal + RECOVERY, Event::Recovered);
@@ -404,6 +412,8 @@ impl World {
             drops_alerts: self.bug == Some(Bug::DroppedAlerts),
             other_time: self.bug == Some(Bug::OtherTime),
             forgets_meanwhile: self.bug == Some(Bug::ForgottenMeanwhile),
+            forgets_behind: self.bug == Some(Bug::ForgottenBehind),
+            open_door: self.bug == Some(Bug::OpenDoor),
         };
         let clock = Clock::by_hand(self.hands);
         let centre = match Centre::open(&self.shelf, clock, planted) {
@@ -528,6 +538,10 @@ impl World {
         }
         for (_, _, message) in &answers {
             if let Some(down::Kind::Receipt(receipt)) = &message.kind {
+                if centre.unwatched() > UNWATCHED {
+                    let what = "a receipt tells a gateway that somebody watches, and nobody does";
+                    return broken(Property::P6, what);
+                }
                 let registry = centre.books().registry();
                 self.truth.receipt(receipt, |context, number| {
                     let context = registry.context(context);

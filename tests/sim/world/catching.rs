@@ -8,13 +8,15 @@ impl World {
         if self.life != life {
             return Ok(());
         }
-        // Mostly at once, sometimes for minutes of appends.
-        let most = if self.healed {
-            usize::MAX
-        } else {
-            [3, 40, 1000][self.dice.random_range(0..3)]
+        // Mostly at once, sometimes for minutes of appends, sometimes longer than the door may be open.
+        let (most, next) = match (self.healed, self.plan.slow_fold) {
+            (true, _) => (usize::MAX, self.between(1, 400)),
+            (false, true) => (1, self.between(2_000, 9_000)),
+            (false, false) => {
+                let most = [3, 40, 1000][self.dice.random_range(0..3)];
+                (most, self.between(1, 400))
+            }
         };
-        let next = self.between(1, 400);
         let Some(centre) = &mut self.centre else {
             return Ok(());
         };
