@@ -25,7 +25,7 @@ use vitaltwin_aggregator::registry::Books;
 
 use crate::card::Extent;
 use crate::centre::{self, Centre, Told, empty_fold, states};
-use crate::house::{self, House, sensor};
+use crate::house::{self, House};
 use crate::plan::{Bug, Plan, Property, START, Violation, Weather, bpm, broken, dice};
 use crate::shelf::{Fate, Shelf};
 use crate::stock::Stock;
@@ -432,7 +432,7 @@ impl World {
         self.note(|| format!("centre: starts, life {life}, {ends} entries"));
         let centre = self.centre.insert(centre);
         if is_new {
-            let entries = first_entries(&self.plan, centre.books());
+            let entries = catching::first_entries(&self.plan, centre.books());
             centre.act(entries);
         }
         self.post(Span::from_millis(1), Event::CatchUp(self.life));
@@ -570,41 +570,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// What the first life of a centre begins with: patients, gateways and who collects whom.
-fn first_entries(plan: &Plan, books: &Books) -> Vec<Entry> {
-    let stock = Stock::get();
-    let program = "simulation".to_owned();
-    let mut entries = vec![Entry::EpochStarted { epoch: 1, program }];
-    for house in 0..plan.houses {
-        entries.push(Entry::GatewayEnrolled {
-            gateway: stock.gateway(house).clone(),
-            serial: vec![1],
-            not_after: START + Span::from_mins(24 * 60),
-        });
-    }
-    for (patient, house) in plan.patients.iter().enumerate() {
-        let (id, key_id, public_key) = &stock.patients[patient];
-        entries.push(Entry::PatientAdded {
-            patient: id.clone(),
-            name: books.seal_name(id, "Ann").unwrap_or_default(),
-            test_data: true,
-        });
-        entries.push(Entry::KeyAdded {
-            patient: id.clone(),
-            key_id: key_id.0,
-            public_key: public_key.0,
-        });
-        let devices = [sensor(patient).to_string()];
-        entries.push(Entry::Assigned {
-            patient: id.clone(),
-            gateway: stock.gateway(*house).clone(),
-            stream: StreamId([u8::try_from(patient).unwrap_or(0) + 1; 16]),
-            key_id: key_id.0,
-            devices: books.seal_devices(id, &devices).unwrap_or_default(),
-            from: START - Span::from_mins(60 * 24),
-        });
-    }
-    entries
 }
