@@ -413,7 +413,7 @@ impl House {
                 at_once: u64::from(self.config.gateway_burst_kib) * 1024,
             },
             room: Arc::clone(&room),
-            late: Late::of(self.patients.hub()),
+            late: Late::of(self.patients.hub(), self.clock),
         }));
         let sign_in = Arc::new(SignIn::new(self.clock));
         let access = self.access(Arc::clone(&sign_in));

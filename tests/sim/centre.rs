@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use proto::clock::Clock;
@@ -158,6 +159,8 @@ pub(crate) struct Planted {
     pub(crate) drops_alerts: bool,
     pub(crate) other_time: bool,
     pub(crate) forgets_meanwhile: bool,
+    pub(crate) forgets_behind: bool,
+    pub(crate) open_door: bool,
 }
 
 pub(crate) struct Centre {
@@ -177,6 +180,9 @@ pub(crate) struct Centre {
     tick: Option<Slow<Result<Appended, JournalError>>>,
     looked: Position,
     other_time: bool,
+    began: Instant,
+    /// Planted: what becomes durable after this while the twins are not current is not folded.
+    forgets_after: Option<Position>,
 }
 
 impl Centre {
@@ -194,6 +200,15 @@ impl Centre {
         let (fold, tape, hub) = empty_fold(planted.drops_alerts, shelf, planted.forgets_meanwhile);
         log.survey(Position::START)?;
         let looked = Position(log.next().0 - 1);
+        let forgets_after = planted.forgets_behind.then_some(looked);
+        let watched = if planted.open_door {
+            empty_fold(false, shelf, false).2
+        } else {
+            Arc::clone(&hub)
+        };
+        if planted.open_door {
+            watched.ready();
+        }
         let (journal, feed, desk) = log.by_hand_behind(Position::START)?;
         let ingest = Arc::new(Ingest::new(Parts {
             books: Arc::clone(&books),
@@ -204,7 +219,7 @@ impl Centre {
             counters: Arc::default(),
             flow: Flow::default(),
             room: Arc::new(Room::new(std::path::PathBuf::new(), 0)),
-            late: Late::of(&hub),
+            late: Late::of(&watched, clock),
         }));
         Ok(Self {
             clock,
@@ -222,6 +237,8 @@ impl Centre {
             tick: None,
             looked,
             other_time: planted.other_time,
+            began: clock.moment(),
+            forgets_after,
         })
     }
 
@@ -233,8 +250,11 @@ impl Centre {
         mut seen: impl FnMut(&Committed, &Hub),
     ) -> Result<bool, JournalError> {
         let (fold, hub, mut left) = (&mut self.fold, &self.hub, most);
+        let forgets_after = self.forgets_after;
         let done = self.feed.catch_up(|committed| {
-            fold.apply(&committed);
+            if forgets_after.is_none_or(|after| committed.position <= after) {
+                fold.apply(&committed);
+            }
             seen(&committed, hub);
             left -= 1;
             left > 0
@@ -243,6 +263,16 @@ impl Centre {
             self.hub.ready();
         }
         Ok(done)
+    }
+
+    /// How long it has been open with twins that are not current.
+    pub(crate) fn unwatched(&self) -> Duration {
+        let waited = self.clock.moment().saturating_duration_since(self.began);
+        if self.is_behind() {
+            waited
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Readers wait, and no deadline is asked for.

@@ -4,7 +4,21 @@
 //! other; lines cut or dead; power cuts at both ends, also in the middle of a commit; full, slow and rotting disks;
 //! clocks that jump; readings that are voided; readers that come and go. `truth.rs` judges the properties P1 to P9 on the way and at the end.
 //!
-//! A seed that fails prints the command that runs it again.
+//! A seed that fails prints the command that runs it again; a long run says how far it is, and how to go on from there.
+//!
+//! Each property has a negative control, a bug in one of the simulation's own adapters that it must find:
+//!
+//! | property | planted | found by |
+//! |---|---|---|
+//! | P1 what is receipted is not lost | `ForgottenSync`: a disk calls commits durable that it did not sync | the journal that is opened again |
+//! | P2 each reading once | `ValuesAgain`: the radio hands its last values out again | the journal |
+//! | P3 readers see the log's order | `StaleCursor`: a reader goes on from a cursor that is not its newest | the reader |
+//! | P4 losses are declared | `QuietLoss`: a card loses a record and says nothing | what was measured, at the end |
+//! | P5 a twin is the replay of its log | `OtherTime`: the fold is given another time; `ForgottenMeanwhile`: a void misses what came while the log was read again; `ForgottenBehind`: a fold that catches up misses what came while it read | the next life's replay, and the one at the end |
+//! | P6 one alert an episode, none missed | `DroppedAlerts`: alerts are not published; `OpenDoor`: receipts though nobody watches | what was measured; the receipts |
+//! | P7 recovery is bounded | `EndlessBackoff`: each failure to connect doubles the wait | fresh readings after the last fault |
+//! | P8 all is delivered in the end | `HangingWriter`: after a failed write the card's writer hangs | the agents, at the end |
+//! | P9 no patient's reading reaches another | `SwappedDevices`: the radio takes two devices for each other | the journal |
 
 mod card;
 mod centre;
@@ -26,6 +40,8 @@ use world::{Failure, Report, run};
 
 /// Schedules of the gate.
 const GATE: u64 = 200;
+/// Between two words on how far it is.
+const TELLING: u64 = 500;
 /// Lines of a failure's trace; all of them where one seed is run again.
 const TRACE: usize = 40;
 
@@ -109,11 +125,15 @@ fn schedules_of(seeds: std::ops::Range<u64>, sums: &Sums) -> Vec<String> {
     let next = AtomicU64::new(seeds.start);
     let failures = std::sync::Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // What each thread is at: all before the least of them is done.
+    let at: Vec<_> = (0..threads).map(|_| AtomicU64::new(seeds.start)).collect();
+    let (next, failures, seeds, all) = (&next, &failures, &seeds, &at);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
+        for mine in &at {
+            scope.spawn(move || {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
+                    mine.store(seed, Ordering::Relaxed);
                     if seed >= seeds.end {
                         return;
                     }
@@ -121,17 +141,24 @@ fn schedules_of(seeds: std::ops::Range<u64>, sums: &Sums) -> Vec<String> {
                         Ok(report) => sums.add(&report),
                         Err(failure) => {
                             let text = explain(seed, None, &failure);
+                            eprintln!("{text}");
                             failures.lock().expect("no panic").push((seed, text));
                         }
                     }
-                    if (seed + 1).is_multiple_of(10_000) {
+                    if (seed + 1 - seeds.start).is_multiple_of(TELLING) {
+                        let at = all.iter().map(|at| at.load(Ordering::Relaxed));
+                        let first = at.min().unwrap_or(seed);
+                        let left = seeds.end - first;
                         eprintln!("{}", sums.describe());
+                        eprintln!(
+                            "to go on from here: VITALTWIN_SIM_SEED={first} VITALTWIN_SIM={left}"
+                        );
                     }
                 }
             });
         }
     });
-    let mut failures = failures.into_inner().expect("no panic");
+    let mut failures = std::mem::take(&mut *failures.lock().expect("no panic"));
     failures.sort();
     failures.into_iter().map(|(_, text)| text).collect()
 }
@@ -224,6 +251,16 @@ fn planted_an_endless_wait_is_found() {
 #[test]
 fn planted_a_writer_that_hangs_is_found() {
     is_found(Bug::HangingWriter);
+}
+
+#[test]
+fn planted_a_feed_that_forgets_what_came_while_it_read_is_found() {
+    is_found(Bug::ForgottenBehind);
+}
+
+#[test]
+fn planted_a_door_that_stays_open_while_nobody_watches_is_found() {
+    is_found(Bug::OpenDoor);
 }
 
 #[test]

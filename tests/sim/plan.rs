@@ -69,6 +69,10 @@ pub(crate) enum Bug {
     HangingWriter,
     /// The radio takes two devices for each other when the agent starts.
     SwappedDevices,
+    /// What became durable while the twins were not current is not folded.
+    ForgottenBehind,
+    /// The door stays open however long the twins are not current.
+    OpenDoor,
 }
 
 impl Bug {
@@ -79,8 +83,8 @@ impl Bug {
             Self::ValuesAgain => Property::P2,
             Self::StaleCursor => Property::P3,
             Self::QuietLoss => Property::P4,
-            Self::OtherTime | Self::ForgottenMeanwhile => Property::P5,
-            Self::DroppedAlerts => Property::P6,
+            Self::OtherTime | Self::ForgottenMeanwhile | Self::ForgottenBehind => Property::P5,
+            Self::DroppedAlerts | Self::OpenDoor => Property::P6,
             Self::EndlessBackoff => Property::P7,
             Self::HangingWriter => Property::P8,
             Self::SwappedDevices => Property::P9,
@@ -132,6 +136,8 @@ pub(crate) struct Plan {
     pub(crate) heal: Time,
     /// A house without a line from then on until the troubles end.
     pub(crate) cut: Option<(usize, Time)>,
+    /// A centre whose twins take minutes until they are current.
+    pub(crate) slow_fold: bool,
 }
 
 impl Plan {
@@ -164,6 +170,7 @@ impl Plan {
         });
         Self {
             cut,
+            slow_fold: rng.random_range(0..8) == 0,
             houses,
             patients,
             beat: Span::from_millis(rng.random_range(2500..=4500)),

@@ -25,7 +25,7 @@ use vitaltwin_aggregator::registry::Books;
 
 use crate::card::Extent;
 use crate::centre::{self, Centre, Told, empty_fold, states};
-use crate::house::{self, House, sensor};
+use crate::house::{self, House};
 use crate::plan::{Bug, Plan, Property, START, Violation, Weather, bpm, broken, dice};
 use crate::shelf::{Fate, Shelf};
 use crate::stock::Stock;
@@ -37,6 +37,9 @@ use crate::watcher::{Alerts, Twins};
 const RECOVERY: Span = Span::from_secs(180);
 /// And everything is delivered within this: several of the longest waits to send again (300 s).
 const DELIVERY: Span = Span::from_mins(25);
+/// Receipts tell gateways that the centre watches. Its twins may be behind for less than the 180 s after which they watch
+/// themselves: for what it states, and what was on its way to a slow disk.
+const UNWATCHED: Duration = Duration::from_secs(150);
 /// After the last fault values come more rarely: nothing is learned from them but that they come.
 const CALM_BEAT: Span = Span::from_secs(6);
 /// Messages that a line takes before the first has arrived.
@@ -250,6 +253,11 @@ impl World {
         if let Some((house, at)) = world.plan.cut {
             world.post(at.since(START), Event::Cut(house));
         }
+        if world.plan.slow_fold {
+            // Once there is something to catch up with, and with time enough to be late.
+            let begin = world.between(50_000, 80_000);
+            world.post(begin, Event::Operator(1));
+        }
         let heal = world.plan.heal.since(START);
         world.post(heal, Event::Heal);
         world.post(heal + RECOVERY, Event::Recovered);
@@ -404,6 +412,8 @@ impl World {
             drops_alerts: self.bug == Some(Bug::DroppedAlerts),
             other_time: self.bug == Some(Bug::OtherTime),
             forgets_meanwhile: self.bug == Some(Bug::ForgottenMeanwhile),
+            forgets_behind: self.bug == Some(Bug::ForgottenBehind),
+            open_door: self.bug == Some(Bug::OpenDoor),
         };
         let clock = Clock::by_hand(self.hands);
         let centre = match Centre::open(&self.shelf, clock, planted) {
@@ -422,7 +432,7 @@ impl World {
         self.note(|| format!("centre: starts, life {life}, {ends} entries"));
         let centre = self.centre.insert(centre);
         if is_new {
-            let entries = first_entries(&self.plan, centre.books());
+            let entries = catching::first_entries(&self.plan, centre.books());
             centre.act(entries);
         }
         self.post(Span::from_millis(1), Event::CatchUp(self.life));
@@ -528,6 +538,10 @@ impl World {
         }
         for (_, _, message) in &answers {
             if let Some(down::Kind::Receipt(receipt)) = &message.kind {
+                if centre.unwatched() > UNWATCHED {
+                    let what = "a receipt tells a gateway that somebody watches, and nobody does";
+                    return broken(Property::P6, what);
+                }
                 let registry = centre.books().registry();
                 self.truth.receipt(receipt, |context, number| {
                     let context = registry.context(context);
@@ -556,41 +570,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// What the first life of a centre begins with: patients, gateways and who collects whom.
-fn first_entries(plan: &Plan, books: &Books) -> Vec<Entry> {
-    let stock = Stock::get();
-    let program = "simulation".to_owned();
-    let mut entries = vec![Entry::EpochStarted { epoch: 1, program }];
-    for house in 0..plan.houses {
-        entries.push(Entry::GatewayEnrolled {
-            gateway: stock.gateway(house).clone(),
-            serial: vec![1],
-            not_after: START + Span::from_mins(24 * 60),
-        });
-    }
-    for (patient, house) in plan.patients.iter().enumerate() {
-        let (id, key_id, public_key) = &stock.patients[patient];
-        entries.push(Entry::PatientAdded {
-            patient: id.clone(),
-            name: books.seal_name(id, "Ann").unwrap_or_default(),
-            test_data: true,
-        });
-        entries.push(Entry::KeyAdded {
-            patient: id.clone(),
-            key_id: key_id.0,
-            public_key: public_key.0,
-        });
-        let devices = [sensor(patient).to_string()];
-        entries.push(Entry::Assigned {
-            patient: id.clone(),
-            gateway: stock.gateway(*house).clone(),
-            stream: StreamId([u8::try_from(patient).unwrap_or(0) + 1; 16]),
-            key_id: key_id.0,
-            devices: books.seal_devices(id, &devices).unwrap_or_default(),
-            from: START - Span::from_mins(60 * 24),
-        });
-    }
-    entries
 }

@@ -7,6 +7,7 @@
 //! the vault before its entry is; errors name the field and the remedy and never a patient's data. Must not know:
 //! gRPC, arguments, screens.
 
+mod devices;
 mod people;
 mod remote;
 mod rules;
@@ -14,7 +15,7 @@ mod service;
 mod status;
 mod void;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::cert::Role;
 use proto::clock::Clock;
@@ -32,6 +33,7 @@ use crate::rules::Budget;
 use crate::serve::signin::Listed;
 use crate::staff;
 use crate::vault::VaultError;
+use devices::Devices;
 
 pub use people::TeamChange;
 pub use service::OperatorDoor;
@@ -121,6 +123,7 @@ pub struct Admin {
     one_at_a_time: tokio::sync::Mutex<()>,
     /// Recorded days are folded by one who asks at a time.
     one_shadow: tokio::sync::Mutex<()>,
+    devices: Mutex<Devices>,
 }
 
 /// What it works with.
@@ -167,6 +170,7 @@ impl Admin {
             parts,
             one_at_a_time: tokio::sync::Mutex::default(),
             one_shadow: tokio::sync::Mutex::default(),
+            devices: Mutex::default(),
         }
     }
 
@@ -308,7 +312,7 @@ impl Admin {
         devices: &[String],
     ) -> Result<(StreamId, [u8; 8], Time), AdminError> {
         let books = &self.parts.books;
-        let (own, others): (Vec<_>, Vec<_>) = {
+        let own: Vec<_> = {
             let registry = books.registry();
             let revoked = |gateway| registry.gateway(gateway).is_some_and(|of| of.revoked);
             if revoked(gateway) {
@@ -318,18 +322,18 @@ impl Admin {
             }
             let live = registry.streams();
             let live = live.filter(|(_, of)| !of.frozen && !revoked(&of.gateway));
-            live.map(|(stream, of)| (stream, of.clone()))
-                .partition(|(_, of)| of.patient == *patient)
-        };
-        for (stream, of) in others {
-            let theirs = books.devices(stream);
-            if let Some(taken) = theirs.iter().find(|device| devices.contains(device)) {
+            let (own, others): (Vec<_>, Vec<_>) = live.partition(|(_, of)| of.patient == *patient);
+            let mut opened = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((of, taken)) = opened.taken(books, others.into_iter(), devices) {
                 return Err(AdminError::Conflict(format!(
                     "device {taken} is another patient's at gateway {}: take it out of that assignment first (`patient list` shows it; `patient assign` without it, or with --end)",
                     of.gateway
                 )));
             }
-        }
+            own.into_iter()
+                .map(|(stream, of)| (stream, of.clone()))
+                .collect()
+        };
         let mut here = own.into_iter().filter(|(_, of)| of.gateway == *gateway);
         let lasting = here.find(|(stream, _)| !books.devices(*stream).is_empty());
         let registry = books.registry();

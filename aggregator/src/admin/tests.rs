@@ -136,6 +136,33 @@ async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
     );
 }
 
+/// What was opened for one assignment is kept for the next ones, and must not outlive what it was opened from.
+#[tokio::test]
+async fn a_device_is_whose_it_is_now_after_lists_changed() {
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let mut patients = Vec::new();
+    for _ in 0..2 {
+        let added = rig.admin.add_patient("", true).await.expect("added");
+        patients.push(added.patient);
+    }
+    let takes = async |patient: usize, device: &str| {
+        let devices: Vec<_> = device.split_terminator(' ').map(str::to_owned).collect();
+        let id = gateway.id.as_str();
+        let taken = rig.admin.assign(&patients[patient], id, &devices).await;
+        taken.is_ok()
+    };
+    let (one, two) = ("AA:BB:CC:DD:EE:01", "AA:BB:CC:DD:EE:02");
+    assert!(takes(0, one).await);
+    assert!(!takes(1, one).await, "the first one's");
+    assert!(takes(0, two).await);
+    assert!(takes(1, one).await, "given up");
+    assert!(!takes(0, one).await, "the other one's now");
+    assert!(!takes(1, two).await, "the first one's still");
+    assert!(takes(1, "").await, "an end");
+    assert!(takes(0, one).await);
+}
+
 #[tokio::test]
 async fn two_assignments_at_once_do_not_share_a_device() {
     let rig = Rig::new().await;

@@ -10,6 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use proto::clock::Clock;
+
 use crate::publish::Hub;
 
 /// Gateways take over after 180 s without a receipt: with this, a start that takes longer is noticed as one.
@@ -17,8 +19,8 @@ const GRACE: Duration = Duration::from_secs(120);
 
 /// See the module.
 pub struct Late {
+    clock: Clock,
     since: Instant,
-    grace: Duration,
     is_current: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
@@ -31,15 +33,11 @@ impl fmt::Debug for Late {
 impl Late {
     /// By whether the hub was told all that was durable at the start, which is now.
     #[must_use]
-    pub fn of(hub: &Arc<Hub>) -> Self {
-        Self::within(GRACE, hub)
-    }
-
-    fn within(grace: Duration, hub: &Arc<Hub>) -> Self {
+    pub fn of(hub: &Arc<Hub>, clock: Clock) -> Self {
         let hub = Arc::clone(hub);
         Self {
-            since: Instant::now(),
-            grace,
+            clock,
+            since: clock.moment(),
             is_current: Box::new(move || hub.is_ready()),
         }
     }
@@ -47,16 +45,18 @@ impl Late {
     /// Of a centre whose twins are current.
     #[cfg(test)]
     pub(crate) fn never() -> Self {
+        let clock = Clock::system();
         Self {
-            since: Instant::now(),
-            grace: GRACE,
+            clock,
+            since: clock.moment(),
             is_current: Box::new(|| true),
         }
     }
 
     /// Whether nothing is to be taken now.
     pub(super) fn is_too_late(&self) -> bool {
-        !(self.is_current)() && self.since.elapsed() >= self.grace
+        let waited = self.clock.moment().saturating_duration_since(self.since);
+        waited >= GRACE && !(self.is_current)()
     }
 }
 
@@ -64,7 +64,9 @@ impl Late {
 mod tests {
     use super::*;
     use crate::publish::{CursorKey, Limits};
+    use proto::clock::Hands;
     use proto::seal::Secret;
+    use vitals::Time;
 
     #[test]
     fn the_door_is_shut_after_a_while_until_twins_are_current() {
@@ -72,11 +74,16 @@ mod tests {
             CursorKey::new(Secret::new([1; 32])),
             Limits::default(),
         ));
-        let (open, shut) = (Late::of(&hub), Late::within(Duration::ZERO, &hub));
-        assert!(!open.is_too_late(), "not yet");
-        assert!(shut.is_too_late());
+        let hands = Hands::at(Time::ZERO);
+        let late = Late::of(&hub, Clock::by_hand(hands));
+        assert!(!late.is_too_late(), "not yet");
+        // A clock that is set says nothing of how long it took.
+        hands.set(Time::MAX, GRACE / 2);
+        assert!(!late.is_too_late(), "not yet");
+        hands.set(Time::ZERO, GRACE);
+        assert!(late.is_too_late());
         hub.ready();
-        assert!(!shut.is_too_late());
+        assert!(!late.is_too_late());
         assert!(
             GRACE.as_secs() < twin::rule::GATEWAY_SILENT.as_micros().unsigned_abs() / 1_000_000
         );

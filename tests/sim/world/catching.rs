@@ -1,6 +1,7 @@
-//! A centre whose doors are open and whose twins are still being brought up to date.
+//! A centre that starts: what its first life begins with, and how twins are brought up to date behind open doors.
 
 use super::*;
+use crate::house::sensor;
 
 impl World {
     /// The fold reads some entries more; whoever sends, acts, or cuts the power may come between.
@@ -8,13 +9,15 @@ impl World {
         if self.life != life {
             return Ok(());
         }
-        // Mostly at once, sometimes for minutes of appends.
-        let most = if self.healed {
-            usize::MAX
-        } else {
-            [3, 40, 1000][self.dice.random_range(0..3)]
+        // Mostly at once, sometimes for minutes of appends, sometimes longer than the door may be open.
+        let (most, next) = match (self.healed, self.plan.slow_fold) {
+            (true, _) => (usize::MAX, self.between(1, 400)),
+            (false, true) => (1, self.between(2_000, 9_000)),
+            (false, false) => {
+                let most = [3, 40, 1000][self.dice.random_range(0..3)];
+                (most, self.between(1, 400))
+            }
         };
-        let next = self.between(1, 400);
         let Some(centre) = &mut self.centre else {
             return Ok(());
         };
@@ -49,4 +52,41 @@ impl World {
             }
         }
     }
+}
+
+/// What the first life of a centre begins with: patients, gateways and who collects whom.
+pub(super) fn first_entries(plan: &Plan, books: &Books) -> Vec<Entry> {
+    let stock = Stock::get();
+    let program = "simulation".to_owned();
+    let mut entries = vec![Entry::EpochStarted { epoch: 1, program }];
+    for house in 0..plan.houses {
+        entries.push(Entry::GatewayEnrolled {
+            gateway: stock.gateway(house).clone(),
+            serial: vec![1],
+            not_after: START + Span::from_mins(24 * 60),
+        });
+    }
+    for (patient, house) in plan.patients.iter().enumerate() {
+        let (id, key_id, public_key) = &stock.patients[patient];
+        entries.push(Entry::PatientAdded {
+            patient: id.clone(),
+            name: books.seal_name(id, "Ann").unwrap_or_default(),
+            test_data: true,
+        });
+        entries.push(Entry::KeyAdded {
+            patient: id.clone(),
+            key_id: key_id.0,
+            public_key: public_key.0,
+        });
+        let devices = [sensor(patient).to_string()];
+        entries.push(Entry::Assigned {
+            patient: id.clone(),
+            gateway: stock.gateway(*house).clone(),
+            stream: StreamId([u8::try_from(patient).unwrap_or(0) + 1; 16]),
+            key_id: key_id.0,
+            devices: books.seal_devices(id, &devices).unwrap_or_default(),
+            from: START - Span::from_mins(60 * 24),
+        });
+    }
+    entries
 }

@@ -6,11 +6,14 @@
 //! * [`sample`]: what each process takes and counts, a JSON line a minute.
 //! * [`verdict`]: PURE: from samples and last counts to what failed.
 //!
+//! * `centre`: with `--centre`, the centre alone, with many simulated patients and by the wall's clock.
+//!
 //! Real processes on a test clock. Who of them is let alone: the agent of the home `steady` runs from the first to the
 //! last minute (its radio worker, Bluetooth daemon, bus, line and centre do not), and the centre is ended in the first
 //! half only, and once near the end (`verdict` says why). What grows in these two lives is a leak; in short lives it
 //! would not show.
 
+mod centre;
 mod hurt;
 pub mod sample;
 pub mod stage;
@@ -45,6 +48,15 @@ pub struct Options {
     /// Folder for data, logs and `samples.jsonl`; made anew. A short path: sockets lie in it.
     #[arg(long, default_value = "/tmp/vitaltwin-soak")]
     pub dir: PathBuf,
+    /// The centre alone, with simulated patients at some hundred gateways, by the wall's clock (`--speed` says nothing then).
+    #[arg(long)]
+    pub centre: bool,
+    /// Patients, with `--centre`.
+    #[arg(long, default_value_t = 50_000)]
+    pub patients: usize,
+    /// Readings a second of all of them, with `--centre`.
+    #[arg(long, default_value_t = 5_000)]
+    pub rate: u32,
     /// Negative control: plants this fault, and the soak must fail.
     #[arg(long, value_enum)]
     pub plant: Option<Plant>,
@@ -55,8 +67,12 @@ pub struct Options {
 pub enum Plant {
     /// Handles of the soak's own process, which is measured like the others, are never let go.
     Handles,
-    /// A home's outbox is deleted with what was not delivered.
+    /// A home's outbox is deleted with what was not delivered; with `--centre`, a batch counts as delivered that was not sent.
     Loss,
+    /// With `--centre`: a batch is measured and sent once, and once more as another one.
+    Twice,
+    /// With `--centre`: the soak's own process, which is measured like the centre, never gives memory back.
+    Leak,
 }
 
 impl Options {
@@ -79,6 +95,19 @@ impl Options {
 /// # Errors
 /// When the harness itself fails.
 pub async fn run(options: Options) -> Result<bool> {
+    let (of_homes, of_centre) = match options.plant {
+        None | Some(Plant::Loss) => (true, true),
+        Some(Plant::Handles) => (true, false),
+        Some(Plant::Twice | Plant::Leak) => (false, true),
+    };
+    let fits = if options.centre { of_centre } else { of_homes };
+    anyhow::ensure!(
+        fits,
+        "--plant: `handles` is for the soak of homes, `twice` and `leak` for that of the centre"
+    );
+    if options.centre {
+        return centre::run(options).await;
+    }
     let mut stage = Stage::build(&options).await?;
     let end = Instant::now() + options.length();
     stage.play(end).await.context("during the soak")?;

@@ -379,6 +379,8 @@ impl Stage {
                 self.weather("rough", Weather::default());
                 self.world.gateway("rough")?.start_agent()?;
             }
+            // For the centre's own soak.
+            Plant::Twice | Plant::Leak => {}
         }
         Ok(())
     }

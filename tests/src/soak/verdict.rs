@@ -146,47 +146,15 @@ impl Verdict {
 
     /// The last life began on the log of the one before it.
     fn judge_centre(&mut self, samples: &[Sample]) {
-        let mut lives: Vec<(u32, f64, Vec<u64>)> = Vec::new();
-        for sample in samples {
-            let Some(taken) = sample.processes.get(CENTRE) else {
-                continue;
-            };
-            match lives.last_mut() {
-                Some((pid, _, held)) if *pid == taken.pid => held.push(taken.anon_kib),
-                Some(_) | None => lives.push((taken.pid, sample.at_s, vec![taken.anon_kib])),
-            }
-        }
-        let [.., (_, began, long), (_, ended, anew)] = lives.as_slice() else {
+        let Some(held) = held(samples) else {
             return;
         };
-        let lived_s = ended - began;
-        let least = |held: &[u64]| held.iter().min().copied();
-        let third = long.len() / 3;
-        let (begin, end) = (long.len() - 2 * third, long.len() - third);
-        let levels = (
-            least(&long[..long.len().min(FIRST)]),
-            least(&anew[..anew.len().min(FIRST)]),
-            least(&long[begin..end]),
-            least(&long[end..]),
-        );
-        let (Some(first), Some(anew), Some(middle), Some(late)) = levels else {
-            return;
-        };
-        self.centre = format!(
-            "the centre held {first} KiB at the begin of its life of {lived_s:.0} s and {anew} KiB anew at its end; at its \
-             least {middle} KiB in the middle and {late} KiB at last"
-        );
-        #[expect(clippy::cast_precision_loss, reason = "KiB are far below 2^53")]
-        let grown = |from: u64, to: u64| to as f64 - from as f64;
-        let leaked = grown(middle, late) - grown(first, anew).max(0.0);
-        if leaked > MOST_KIB && lived_s >= SETTLED_S {
-            let most = MOST_KIB;
-            let why = format!(
-                "{} (at most {most} KiB more than its log explains)",
-                self.centre
-            );
+        if held.leaked_kib > MOST_KIB && held.lived_s >= SETTLED_S {
+            let (most, text) = (MOST_KIB, &held.text);
+            let why = format!("{text} (at most {most} KiB more than its log explains)");
             self.failures.push(why);
         }
+        self.centre = held.text;
     }
 
     fn judge_books(&mut self, samples: &[Sample], last: &Last) {
@@ -303,6 +271,58 @@ impl Verdict {
     }
 }
 
+/// What the centre's last life but one held more and more of, and would not hold because of its log.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    /// For people.
+    pub(super) text: String,
+    pub(super) leaked_kib: f64,
+    /// How long that life was.
+    pub(super) lived_s: f64,
+}
+
+/// Compares the last two lives of the centre; `None` where there are no two.
+pub(super) fn held(samples: &[Sample]) -> Option<Held> {
+    let mut lives: Vec<(u32, f64, Vec<u64>)> = Vec::new();
+    for sample in samples {
+        let Some(taken) = sample.processes.get(CENTRE) else {
+            continue;
+        };
+        match lives.last_mut() {
+            Some((pid, _, held)) if *pid == taken.pid => held.push(taken.anon_kib),
+            Some(_) | None => lives.push((taken.pid, sample.at_s, vec![taken.anon_kib])),
+        }
+    }
+    let [.., (_, began, long), (_, ended, anew)] = lives.as_slice() else {
+        return None;
+    };
+    let lived_s = ended - began;
+    let least = |held: &[u64]| held.iter().min().copied();
+    let third = long.len() / 3;
+    let (begin, end) = (long.len() - 2 * third, long.len() - third);
+    let levels = (
+        least(&long[..long.len().min(FIRST)]),
+        least(&anew[..anew.len().min(FIRST)]),
+        least(&long[begin..end]),
+        least(&long[end..]),
+    );
+    let (Some(first), Some(anew), Some(middle), Some(late)) = levels else {
+        return None;
+    };
+    let text = format!(
+        "the centre held {first} KiB at the begin of its life of {lived_s:.0} s and {anew} KiB anew at its end; at its \
+         least {middle} KiB in the middle and {late} KiB at last"
+    );
+    #[expect(clippy::cast_precision_loss, reason = "KiB are far below 2^53")]
+    let grown = |from: u64, to: u64| to as f64 - from as f64;
+    let leaked_kib = grown(middle, late) - grown(first, anew).max(0.0);
+    Some(Held {
+        text,
+        leaked_kib,
+        lived_s,
+    })
+}
+
 /// Counts that may never fall, and did: what an agent had receipted when it was looked at must stay in its books and
 /// in the centre's journal, through every kill.
 fn fallen(samples: &[Sample], last: &Sample) -> Vec<String> {
@@ -327,7 +347,8 @@ fn fallen(samples: &[Sample], last: &Sample) -> Vec<String> {
     wrong.into_values().chain(short).collect()
 }
 
-fn growths(samples: &[Sample], length_s: f64) -> Vec<Growth> {
+/// How each long life grew in its second half.
+pub(super) fn growths(samples: &[Sample], length_s: f64) -> Vec<Growth> {
     let mut lives = BTreeMap::<(&str, u32), Vec<(f64, &Taken)>>::new();
     for sample in samples {
         for (who, taken) in &sample.processes {
