@@ -233,6 +233,6 @@ mod tests {
             let name = format!("FACT_KIND_{}", kind.name().to_uppercase());
             assert_eq!(wire.as_str_name(), name);
         }
-        assert!(v1::FactKind::try_from(15).is_err(), "control: no others");
+        assert!(v1::FactKind::try_from(16).is_err(), "control: no others");
     }
 }

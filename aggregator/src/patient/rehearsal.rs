@@ -286,8 +286,16 @@ fn groups_of(twin: &Twin) -> Vec<(&'static str, String)> {
         .map(|device| device.model)
         .filter(|model| !model.is_empty())
         .collect();
+    // As studies of oximeters divide the Monk scale.
+    let tone = newest(twin, FactKind::SkinTone).and_then(|fact| fact.value);
+    let tone = tone.map(|tone| match tone {
+        ..5.0 => "light (Monk 1-4)",
+        5.0..8.0 => "medium (Monk 5-7)",
+        _ => "dark (Monk 8-10)",
+    });
     let unknown = || String::from("unknown");
     let mut groups = vec![
+        ("skin_tone", tone.map_or_else(unknown, String::from)),
         ("age", age.map_or_else(unknown, String::from)),
         ("sex", sex.unwrap_or_else(unknown)),
     ];

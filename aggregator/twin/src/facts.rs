@@ -58,11 +58,14 @@ pub enum FactKind {
     TimeZone = 13,
     /// A limit of this patient's own, in `value`; `text`: `heart_rate_low`, `heart_rate_high` or `oxygen_saturation_low`.
     Limit = 14,
+    /// Tone of the skin by the Monk scale, 1 (lightest) to 10, in `value`. No rule or model reads it: it is there so that
+    /// somebody sees whom a rule or a sensor (oximeters above all) serves worse.
+    SkinTone = 15,
 }
 
 impl FactKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Condition,
         Self::Medication,
         Self::Laboratory,
@@ -77,6 +80,7 @@ impl FactKind {
         Self::Consciousness,
         Self::TimeZone,
         Self::Limit,
+        Self::SkinTone,
     ];
 
     /// Stable lower-case name.
@@ -97,6 +101,7 @@ impl FactKind {
             Self::Consciousness => "consciousness",
             Self::TimeZone => "time_zone",
             Self::Limit => "limit",
+            Self::SkinTone => "skin_tone",
         }
     }
 
@@ -196,6 +201,9 @@ impl Fact {
                 unfit("text", "must be a time zone, such as Europe/Berlin")
             }
             FactKind::Limit => self.limit().map(|_| ()),
+            FactKind::SkinTone if !self.value.is_some_and(|tone| (1.0..=10.0).contains(&tone)) => {
+                unfit("value", "must be 1 to 10 of the Monk scale")
+            }
             FactKind::Condition
             | FactKind::Medication
             | FactKind::Laboratory
@@ -208,7 +216,8 @@ impl Fact {
             | FactKind::OxygenTarget
             | FactKind::OxygenSupply
             | FactKind::Consciousness
-            | FactKind::TimeZone => Ok(()),
+            | FactKind::TimeZone
+            | FactKind::SkinTone => Ok(()),
         }
     }
 
@@ -451,7 +460,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, TimeZone, Limit }
+    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, TimeZone, Limit, SkinTone }
 }
 
 #[cfg(test)]
@@ -633,7 +642,8 @@ mod tests {
     #[test]
     fn unfit_facts_say_what_is_wrong_and_are_not_taken() {
         use FactKind::{
-            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex, TimeZone,
+            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex,
+            SkinTone, TimeZone,
         };
         let ends = Fact {
             to: Some(at(0)),
@@ -652,6 +662,7 @@ mod tests {
             (text("a", Consciousness, "alert"), "text"),
             (text("z", TimeZone, "half past nine"), "text"),
             (text("z", TimeZone, ""), "text"),
+            (number("m", SkinTone, 11.0), "value"),
         ];
         for (fact, field) in unfit {
             assert_eq!(fact.check().map_err(|unfit| unfit.field), Err(field));

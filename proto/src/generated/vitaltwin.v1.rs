@@ -1905,6 +1905,9 @@ pub enum FactKind {
     /// A limit of this patient's own, in place of the first limit for everybody, in `value`; `text`: "heart_rate_low" (31 to
     /// 60), "heart_rate_high" (100 to 149), "oxygen_saturation_low" (89 to 95).
     Limit = 14,
+    /// Tone of the skin by the Monk scale, 1 (lightest) to 10, in `value`. No rule or model reads it; trials of rules tell apart
+    /// whom they serve worse.
+    SkinTone = 15,
 }
 impl FactKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1928,6 +1931,7 @@ impl FactKind {
             Self::Consciousness => "FACT_KIND_CONSCIOUSNESS",
             Self::TimeZone => "FACT_KIND_TIME_ZONE",
             Self::Limit => "FACT_KIND_LIMIT",
+            Self::SkinTone => "FACT_KIND_SKIN_TONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1948,6 +1952,7 @@ impl FactKind {
             "FACT_KIND_CONSCIOUSNESS" => Some(Self::Consciousness),
             "FACT_KIND_TIME_ZONE" => Some(Self::TimeZone),
             "FACT_KIND_LIMIT" => Some(Self::Limit),
+            "FACT_KIND_SKIN_TONE" => Some(Self::SkinTone),
             _ => None,
         }
     }

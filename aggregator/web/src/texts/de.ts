@@ -523,6 +523,7 @@ export const de: Texts = {
       12: "Bewusstsein (ACVPU)",
       13: "Zeitzone",
       14: "Eigene Grenze",
+      15: "Hautton (Monk-Skala, 1 bis 10)",
     },
     other: "Anderes",
     label: "Name",

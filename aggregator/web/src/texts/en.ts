@@ -514,6 +514,7 @@ export const en = {
       12: "Consciousness (ACVPU)",
       13: "Time zone",
       14: "Own limit",
+      15: "Skin tone (Monk scale, 1 to 10)",
     } as Record<number, string>,
     other: "Other",
     label: "Name",

@@ -13,7 +13,8 @@ const words = texts.facts;
 /** Wire numbers of `vitaltwin.v1.FactKind`. */
 const TIME_ZONE = 13;
 const LIMIT = 14;
-const KINDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, TIME_ZONE, LIMIT] as const;
+const SKIN_TONE = 15;
+const KINDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, TIME_ZONE, LIMIT, SKIN_TONE] as const;
 /** Characters, as the centre takes them. */
 const LABEL = 200;
 const TEXT = 1000;
