@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use e2e::centre::Centre;
 
-fn root() -> std::path::PathBuf {
+pub(crate) fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -39,7 +39,7 @@ async fn the_demo_ends_with_nothing_lost_and_every_expected_alert() -> Result<()
 }
 
 /// Says what is missing, if a real browser cannot be run here.
-fn browser_is_absent() -> bool {
+pub(crate) fn browser_is_absent() -> bool {
     let browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
     let there = [
         (
@@ -62,7 +62,7 @@ fn browser_is_absent() -> bool {
 }
 
 /// Where screenshots are left for people; never committed.
-fn shots() -> Result<std::path::PathBuf> {
+pub(crate) fn shots() -> Result<std::path::PathBuf> {
     let shots = root().join("target/screenshots");
     std::fs::create_dir_all(&shots)?;
     Ok(shots)
@@ -96,7 +96,7 @@ async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_
 }
 
 /// A one-time link for somebody who was added, or a patient.
-fn link(centre: &Centre, whom: &[&str]) -> Result<String> {
+pub(crate) fn link(centre: &Centre, whom: &[&str]) -> Result<String> {
     let said = centre.cli(&[&["sign-in"], whom].concat())?;
     let mut words = said.split_whitespace();
     let link = words.find(|word| word.starts_with("https://"));

@@ -12,6 +12,7 @@ use proto::v1::gateway_to_centre::Kind as Up;
 use serde_json::Value;
 use vitals::{Reading, Time};
 
+use crate::page;
 use crate::support::{SOON, Small};
 
 const BUILT_IN: &str = "{ cut = 40.0, hold_s = 30, priority = \"medium\" }";
@@ -136,5 +137,26 @@ async fn a_limit_is_edited_tried_refused_mended_and_in_force_without_a_release()
         small.in_force()?["document"] != in_force["document"],
         "{said}"
     );
+    at_the_page(&small)
+}
+
+/// The same in a real browser.
+fn at_the_page(small: &Small) -> Result<()> {
+    if page::browser_is_absent() {
+        return Ok(());
+    }
+    let role = ["person", "add", "Sue", "--role", "supervisor"];
+    small.centre.cli(&role)?;
+    let output = std::process::Command::new("node")
+        .arg(page::root().join("tests/browser/rules.mjs"))
+        .env("SIGN_IN", page::link(&small.centre, &["Sue"])?)
+        .env("SHOTS", page::shots()?)
+        .output()
+        .context("running node")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "rules.mjs:\n{said}{complained}");
+    let in_force = small.in_force()?;
+    ensure!(in_force["by"] == "Sue", "{in_force}");
     Ok(())
 }

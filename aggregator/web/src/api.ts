@@ -9,7 +9,7 @@ import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { Collection } from "./gen/v1/uplink_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Session, Trial, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
@@ -188,6 +188,29 @@ export async function recordFact(patient: string, fact: Omit<PatientFact, "recor
 
 export async function retractFact(patient: string, id: string): Promise<PatientFact[]> {
   return (await context.record({ patient, facts: [], retract: [id] }, { timeoutMs: CALL_LIMIT })).facts.map(convert.fact);
+}
+
+/** What is in force, what was before, and what was tried last. */
+export async function ruleBook(): Promise<RuleBook> {
+  return convert.ruleBook(await operator.listRules({}, { timeoutMs: CALL_LIMIT }));
+}
+
+export async function checkRules(document: string): Promise<{ hash: string; inForce: boolean }> {
+  const { set, inForce } = await operator.checkRules({ document }, { timeoutMs: CALL_LIMIT });
+  return { hash: set?.hash ?? "", inForce };
+}
+
+/** Takes as long as the recorded days take. */
+export async function shadowRules(document: string): Promise<Trial> {
+  return convert.trial(await operator.shadowRules({ document }));
+}
+
+export async function activateRules(document: string, reason: string): Promise<RuleSet> {
+  return convert.ruleSet(await operator.activateRules({ document, reason }, { timeoutMs: CALL_LIMIT }));
+}
+
+export async function formerRules(reason: string): Promise<RuleSet> {
+  return convert.ruleSet(await operator.activateRules({ reason, back: true }, { timeoutMs: CALL_LIMIT }));
 }
 
 function us(ms: number): bigint {

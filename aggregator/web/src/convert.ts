@@ -5,6 +5,7 @@ import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
 import type * as contextWire from "./gen/v1/context_pb.ts";
 import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
+import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
 import { ACCESS_PARTS, COVERAGE_CLASSES } from "./model.ts";
 import type {
@@ -22,6 +23,9 @@ import type {
   HistorySlice,
   PatientFact,
   Priority,
+  RuleBook,
+  RuleSet,
+  Trial,
   Role,
   Score,
   Session,
@@ -339,4 +343,30 @@ export function session(json: unknown): Session {
     locked: from["locked"] === true,
     ringing: { high: count(from["ringing"], 0), medium: count(from["ringing"], 1), low: count(from["ringing"], 2) },
   };
+}
+
+export function ruleSet(from: rulesWire.RuleSet): RuleSet {
+  const { hash, document, by, reason } = from;
+  return { hash, document, by, reason, since: from.sinceUs === 0n ? null : ms(from.sinceUs) };
+}
+
+export function trial(from: rulesWire.ShadowReport): Trial {
+  const beside = (count: rulesWire.Count | undefined) => ({ before: count?.before ?? 0, after: count?.after ?? 0 });
+  return {
+    hash: from.hash,
+    from: ms(from.fromUs),
+    to: ms(from.toUs),
+    patients: from.patients,
+    days: from.patientDays,
+    alerts: beside(from.alerts),
+    night: beside(from.night),
+    burdens: from.burdens.map((one) => ({ condition: one.condition, priority: priority(one.priority), ...beside(one.alerts) })),
+    missed: from.missed.map((one) => ({ condition: one.condition, priority: priority(one.priority), alerts: one.alerts, acknowledged: one.acknowledged })),
+    groups: from.subgroups.map(({ of, group, patients, before, after, change, changeLow: low, changeHigh: high }) => ({ of, group, patients, before, after, change, low, high })),
+    refusals: from.refusals,
+  };
+}
+
+export function ruleBook(from: rulesWire.ListRulesResponse): RuleBook {
+  return { sets: from.sets.map(ruleSet), trial: from.shadow === undefined ? null : trial(from.shadow) };
 }

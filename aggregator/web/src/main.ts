@@ -6,7 +6,7 @@ import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
 import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
 import { KEYS } from "./prefs.ts";
-import { announcements, health, mayAct, openAlerts, reduce, START, type Action, type State } from "./store.ts";
+import { announcements, health, mayAct, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
 import { CentreClock } from "./time.ts";
@@ -15,6 +15,7 @@ import { Acts } from "./views/acts.ts";
 import { AlertsView } from "./views/alerts.ts";
 import { Ask } from "./views/ask.ts";
 import { HandoverView } from "./views/handover.ts";
+import { RulesView } from "./views/rules.ts";
 import { patientLink, type App, type NewFact, type View } from "./views/parts.ts";
 import { PatientView } from "./views/patient.ts";
 import { lock as lockSession } from "./account.ts";
@@ -39,8 +40,8 @@ const TICK = 1000;
 const VALUES_DELAY = 200;
 const PAST_ALERTS = 200;
 
-type Route = "worklist" | "alerts" | "handover" | "wall";
-const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall" };
+type Route = "worklist" | "alerts" | "handover" | "wall" | "rules";
+const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall", "#/rules": "rules" };
 
 /** Commands that are acts of a person about an alert. */
 const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "silence"]);
@@ -150,6 +151,14 @@ class Page implements App {
   own(): Promise<OwnRecord> {
     return told(api.own());
   }
+
+  readonly rules = {
+    read: () => told(api.ruleBook()),
+    check: (document: string) => told(api.checkRules(document)),
+    shadow: (document: string) => told(api.shadowRules(document)),
+    activate: (document: string, reason: string) => told(api.activateRules(document, reason)),
+    back: (reason: string) => told(api.formerRules(reason)),
+  };
 
   accesses(patient: string): Promise<Access[]> {
     return told(api.accesses(patient));
@@ -425,6 +434,7 @@ class Page implements App {
     else if (route === "alerts") this.#view = new AlertsView(this);
     else if (route === "handover") this.#view = new HandoverView(this);
     else if (route === "wall") this.#view = new WallView(this);
+    else if (route === "rules" && maySetRules(this.state)) this.#view = new RulesView(this);
     else this.#view = new WorklistView(this);
     const locked = this.#locked !== null;
     document.documentElement.dataset["page"] = patient === null || locked || this.#isHome ? route : "patient";

@@ -319,3 +319,52 @@ export interface HistorySlice {
   readonly low: readonly number[];
   readonly high: readonly number[];
 }
+
+/** A set of rules that is, was or might be in force. */
+export interface RuleSet {
+  readonly hash: string;
+  readonly document: string;
+  /** Null: it is built in. */
+  readonly since: number | null;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** What a set would have done on recorded days, beside the one in force. */
+export interface Trial {
+  readonly hash: string;
+  readonly from: number;
+  readonly to: number;
+  readonly patients: number;
+  /** Patient-days in which anything was measured. */
+  readonly days: number;
+  readonly alerts: Beside;
+  readonly night: Beside;
+  readonly burdens: readonly (Beside & { readonly condition: string; readonly priority: Priority })[];
+  readonly missed: readonly { readonly condition: string; readonly priority: Priority; readonly alerts: number; readonly acknowledged: number }[];
+  readonly groups: readonly RuleGroup[];
+  /** Why it may not be put into force, in the centre's words. */
+  readonly refusals: readonly string[];
+}
+
+/** Under the rules in force, and under those that are tried. */
+export interface Beside {
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Alerts a patient-day of patients who have something in common. */
+export interface RuleGroup extends Beside {
+  readonly of: string;
+  readonly group: string;
+  readonly patients: number;
+  readonly change: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Newest first; the first one is in force. */
+export interface RuleBook {
+  readonly sets: readonly RuleSet[];
+  readonly trial: Trial | null;
+}

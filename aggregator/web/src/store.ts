@@ -171,6 +171,11 @@ export function mayRecord(state: State, kind: number): boolean {
   return mayAct(state) && !(state.session?.role === "nurse" && PRESCRIBED.includes(kind));
 }
 
+/** Rules hold for all patients of the centre. */
+export function maySetRules(state: State): boolean {
+  return state.session?.role === "supervisor";
+}
+
 export const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };
 
 /** Order of open alerts: priority, then unacknowledged first, physiological before technical, longest waiting first. */

@@ -5,6 +5,7 @@ import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
 import { home } from "./de.home.ts";
+import { rules } from "./de.rules.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
 
@@ -42,7 +43,7 @@ export const de: Texts = {
   testClock: "Testuhr",
   systemClock: "Zeit der Zentrale",
 
-  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand" },
+  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", rules: "Regeln" },
   tools: {
     theme: "Farben",
     themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
@@ -59,6 +60,7 @@ export const de: Texts = {
   },
 
   home,
+  rules,
   passkey: {
     button: "Mit Passkey anmelden",
     or: "oder",

@@ -4,6 +4,7 @@ import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
 import { home } from "./en.home.ts";
+import { rules } from "./en.rules.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
 function readable(name: string): string {
@@ -26,7 +27,7 @@ export const en = {
   testClock: "Test clock",
   systemClock: "Centre's time",
 
-  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall" },
+  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", rules: "Rules" },
   tools: {
     theme: "Colours",
     themes: { auto: "Automatic", light: "Light", dark: "Dark" },
@@ -43,6 +44,7 @@ export const en = {
   },
 
   home,
+  rules,
   passkey: {
     button: "Sign in with a passkey",
     or: "or",

@@ -1,7 +1,7 @@
 // Small pieces that several views show.
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
-import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, WaveBlock } from "../model.ts";
+import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock } from "../model.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
 import { texts } from "../texts.ts";
@@ -41,7 +41,17 @@ export interface App {
   accesses(patient: string): Promise<Access[]>;
   setSharing(patient: string, given: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
+  /** The rules for everybody. */
+  readonly rules: Rules;
   waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]>;
+}
+
+export interface Rules {
+  read(): Promise<RuleBook>;
+  check(document: string): Promise<{ hash: string; inForce: boolean }>;
+  shadow(document: string): Promise<Trial>;
+  activate(document: string, reason: string): Promise<RuleSet>;
+  back(reason: string): Promise<RuleSet>;
 }
 
 export type NewFact = Omit<PatientFact, "recorded" | "recordedBy">;

@@ -3,7 +3,7 @@
 
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
-import { displayName, health, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { displayName, health, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
 import { texts } from "../texts.ts";
 import { THEME } from "../prefs.ts";
 import { applyTheme } from "../theme.ts";
@@ -61,6 +61,7 @@ export class Shell {
       alerts: h("a", { href: "#/alerts" }, texts.nav.alerts),
       handover: h("a", { href: "#/handover" }, texts.nav.handover),
       wall: h("a", { href: "#/wall" }, texts.nav.wall),
+      rules: h("a", { href: "#/rules", hidden: true }, texts.nav.rules),
     };
     this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
     this.#countsRoot = h("a", { class: "counts", href: "#/alerts" });
@@ -152,6 +153,7 @@ export class Shell {
     const person = state.session?.person ?? "";
     show(this.#person, person !== "" && state.phase === "signed-in" && !this.#home);
     text(this.#person, person);
+    show(this.#links["rules"]!, maySetRules(state));
     set(this.#person, "title", texts.tools.person(person));
     this.#updateUrgent();
     this.#connection.update();
