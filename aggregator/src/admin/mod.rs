@@ -122,7 +122,7 @@ pub struct Admin {
     /// Two cannot claim one device, or one name, at once.
     one_at_a_time: tokio::sync::Mutex<()>,
     /// Recorded days are folded by one who asks at a time.
-    one_shadow: tokio::sync::Mutex<()>,
+    one_shadow: Arc<tokio::sync::Mutex<()>>,
     devices: Mutex<Devices>,
 }
 
@@ -169,7 +169,7 @@ impl Admin {
         Self {
             parts,
             one_at_a_time: tokio::sync::Mutex::default(),
-            one_shadow: tokio::sync::Mutex::default(),
+            one_shadow: Arc::default(),
             devices: Mutex::default(),
         }
     }

@@ -5,6 +5,7 @@
 //! and what was decided are entries, with who did it. Must not know: gRPC, how days are folded.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prost::Message as _;
 use proto::v1;
@@ -60,7 +61,7 @@ impl Admin {
         by: &str,
     ) -> Result<v1::ShadowReport, AdminError> {
         let set = parsed(document)?;
-        let Ok(_one) = self.one_shadow.try_lock() else {
+        let Ok(one) = Arc::clone(&self.one_shadow).try_lock_owned() else {
             return Err(AdminError::Conflict(
                 "rules are being tried just now: wait until that is done".into(),
             ));
@@ -77,6 +78,8 @@ impl Admin {
         let (before, after) = (in_force.rules.clone(), set.rules.clone());
         let (journal, voids) = (self.parts.journal.clone(), self.voided());
         let fold = move || {
+            // Who asked may go away; the fold goes on, and another one must not begin beside it.
+            let _one = one;
             let rehearsal = Rehearsal::new(before, after, (from, to), voids);
             rehearse(rehearsal, &journal, to)
         };

@@ -10,7 +10,7 @@ import type { App, View } from "./parts.ts";
 
 const words = texts.rules;
 /** Characters of the reason, as the centre takes them. */
-const REASON = 1000;
+const REASON = 500;
 
 export class RulesView implements View {
   readonly title = words.title;
