@@ -456,7 +456,7 @@ impl Twin {
         for reading in &batch.readings {
             match stream.order.note(batch.context, reading) {
                 Novelty::Known if partly => {
-                    stream.counters.duplicated += 1;
+                    stream.counters.duplicated = stream.counters.duplicated.saturating_add(1);
                     continue;
                 }
                 Novelty::Forgotten if partly => {
