@@ -8,6 +8,7 @@
 
 mod breathing;
 mod days;
+mod drift;
 mod fall;
 mod fever;
 mod heart_failure;

@@ -8,12 +8,12 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use vitals::{Kind, Quality, Span, Time};
 
 use super::days::Sum;
-use super::usual::{Rule, Usual};
+use super::drift::{Drift, Rule};
+use super::usual;
 use super::{Model, Shown, Stand, Standing};
 use crate::alert::{Condition, Priority};
 use crate::life::Say;
@@ -46,8 +46,8 @@ const LEANS: f64 = 0.4;
 const FROZEN: f64 = 2.0;
 const FROZEN_MOST: u32 = 96;
 
-const fn usual(floor: f64) -> Rule {
-    Rule {
+const fn usual(floor: f64) -> usual::Rule {
+    usual::Rule {
         points: 24,
         span: Span::from_mins(24 * 60),
         memory: 300.0,
@@ -55,18 +55,25 @@ const fn usual(floor: f64) -> Rule {
     }
 }
 
-/// What the half hours added up to.
+const DRIFT: Rule<FEATURES> = Rule {
+    of: [(OF[0].2, OF[0].3), (OF[1].2, OF[1].3), (OF[2].2, OF[2].3)],
+    usual,
+    least: LEAST,
+    most: MOST,
+    slack: SLACK,
+    limit: LIMIT,
+    leans: LEANS,
+    fades: true,
+    frozen: FROZEN,
+    frozen_most: FROZEN_MOST,
+};
+
+/// The open half hour, and what those before it added up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Breathing {
     open: i64,
     sums: [Sum; FEATURES],
-    usual: [Usual; FEATURES],
-    sum: f64,
-    /// How far each number has been towards trouble lately.
-    lean: [f64; FEATURES],
-    since: Option<i64>,
-    frozen: u32,
-    known: bool,
+    drift: Drift<FEATURES>,
 }
 
 impl Breathing {
@@ -90,45 +97,19 @@ impl Breathing {
 
     fn close(&mut self, half_hour: i64, values: [Option<f64>; FEATURES]) -> Option<Say> {
         let start = |half_hour: i64| Time::from_micros(half_hour.saturating_mul(HALF_HOUR_US));
-        let mut apart: [Option<f64>; FEATURES] = [None; FEATURES];
-        for (place, value) in values.iter().enumerate() {
-            let (_, _, direction, floor) = OF[place];
-            let learned = self.usual[place].learned(&usual(floor));
-            apart[place] = value.zip(learned).map(|(value, (level, sigma))| {
-                (direction * (value - level) / sigma).clamp(LEAST, MOST)
-            });
-        }
-        for (lean, apart) in self.lean.iter_mut().zip(apart) {
-            *lean += LEANS * (apart.unwrap_or(0.0) - *lean);
-        }
-        let counted: Vec<f64> = apart.iter().flatten().copied().collect();
-        self.known = counted.len() >= 2 && apart[..2].iter().any(Option::is_some);
-        if self.known {
-            #[expect(clippy::cast_precision_loss, reason = "three at most")]
-            let score = counted.iter().sum::<f64>() / libm::sqrt(counted.len() as f64);
-            self.sum = (self.sum + score - SLACK).clamp(0.0, 2.0 * LIMIT);
-        }
-        if self.sum == 0.0 {
-            (self.since, self.frozen) = (None, 0);
-        } else if self.since.is_none() {
-            self.since = Some(half_hour);
-        }
-        if self.sum >= FROZEN && self.frozen < FROZEN_MOST {
-            self.frozen += 1;
-        } else {
-            for (place, value) in values.iter().enumerate() {
-                if let Some(value) = value {
-                    self.usual[place].learn(&usual(OF[place].3), start(half_hour), *value);
-                }
-            }
-        }
-        if self.sum < LIMIT {
-            return (self.sum < LIMIT / 3.0).then_some(Say::Resolve(MODEL.condition));
+        let enough = |apart: &[Option<f64>; FEATURES]| {
+            apart.iter().flatten().count() >= 2 && apart[..2].iter().any(Option::is_some)
+        };
+        let step = (half_hour, start(half_hour));
+        let apart = self.drift.take(&DRIFT, step, &values, enough);
+        let Drift {
+            sum, lean, since, ..
+        } = self.drift;
+        if sum < LIMIT {
+            return (sum < LIMIT / 3.0).then_some(Say::Resolve(MODEL.condition));
         }
         let speaks = |lean: &f64| *lean >= SPEAKS;
-        if !self.lean[..2].iter().any(speaks)
-            || self.lean.iter().filter(|of| speaks(of)).count() < 2
-        {
+        if !lean[..2].iter().any(speaks) || lean.iter().filter(|of| speaks(of)).count() < 2 {
             return None;
         }
         let parts = (0..FEATURES).filter_map(|place| {
@@ -137,7 +118,7 @@ impl Breathing {
             let label = format!("{name}, {apart:.1} of this person's deviations towards trouble");
             Some((Some(kind), label, values[place]?, None, apart.max(0.0)))
         });
-        let since = self.since.unwrap_or(half_hour);
+        let since = since.unwrap_or(half_hour);
         #[expect(clippy::cast_precision_loss, reason = "hours")]
         let hours = (half_hour + 1 - since) as f64 / 2.0;
         let shown = Shown {
@@ -146,8 +127,7 @@ impl Breathing {
             onset: start(since),
             at: start(half_hour + 1),
             summary: format!(
-                "Breathing has been getting worse for {hours:.1} h against this person's own usual: sum {:.1}, limit {LIMIT}.",
-                self.sum
+                "Breathing has been getting worse for {hours:.1} h against this person's own usual: sum {sum:.1}, limit {LIMIT}."
             ),
             plain: "Breathing, oxygen and pulse have changed together over hours. Please call this person.",
             parts: parts.collect(),
@@ -158,8 +138,8 @@ impl Breathing {
 
     pub(super) fn stand(&self) -> Stand {
         Stand {
-            figure: if self.known {
-                Ok(self.sum)
+            figure: if self.drift.known {
+                Ok(self.drift.sum)
             } else {
                 Err(UNKNOWN)
             },
@@ -179,12 +159,13 @@ fn definition() -> String {
 }
 
 crate::canonical_fields! {
-    Breathing { open, sums, usual, sum, lean, since, frozen, known }
+    Breathing { open, sums, drift }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     /// Half hours of respiration, saturation and pulse after three usual days.
     fn after(usual: [f64; 3], hours: &[[f64; 3]]) -> (Breathing, Vec<Say>) {

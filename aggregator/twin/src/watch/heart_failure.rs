@@ -10,12 +10,12 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use vitals::{Kind, Quality, Span, Time};
 
 use super::days::{Day, FEATURES};
-use super::usual::{Rule, Usual};
+use super::drift::{Drift, Rule};
+use super::usual;
 use super::{Model, Shown, Stand, Standing};
 use crate::alert::{Condition, Priority};
 use crate::life::Say;
@@ -49,8 +49,8 @@ const FROZEN: f64 = 2.0;
 const FROZEN_DAYS: u32 = 21;
 const DAY_US: i64 = 86_400_000_000;
 
-const fn usual(floor: f64) -> Rule {
-    Rule {
+const fn usual(floor: f64) -> usual::Rule {
+    usual::Rule {
         points: 10,
         span: Span::from_mins(10 * 24 * 60),
         memory: 28.0,
@@ -58,30 +58,30 @@ const fn usual(floor: f64) -> Rule {
     }
 }
 
-/// What the days added up to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct HeartFailure {
-    usual: [Usual; FEATURES],
-    sum: f64,
-    /// How far each number has been towards trouble lately.
-    lean: [f64; FEATURES],
-    /// First day of the drift, and days for which levels were frozen.
-    since: Option<i64>,
-    frozen: u32,
-    known: bool,
-}
+const DRIFT: Rule<FEATURES> = Rule {
+    of: [
+        (OF[0].2, OF[0].3),
+        (OF[1].2, OF[1].3),
+        (OF[2].2, OF[2].3),
+        (OF[3].2, OF[3].3),
+        (OF[4].2, OF[4].3),
+    ],
+    usual,
+    least: LEAST,
+    most: MOST,
+    slack: SLACK,
+    limit: LIMIT,
+    leans: LEANS,
+    // A scale is not stepped on each day.
+    fades: false,
+    frozen: FROZEN,
+    frozen_most: FROZEN_DAYS,
+};
 
-impl Default for HeartFailure {
-    fn default() -> Self {
-        Self {
-            usual: [Usual::default(); FEATURES],
-            sum: 0.0,
-            lean: [0.0; FEATURES],
-            since: None,
-            frozen: 0,
-            known: false,
-        }
-    }
+/// What the days added up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct HeartFailure {
+    drift: Drift<FEATURES>,
 }
 
 impl HeartFailure {
@@ -89,43 +89,15 @@ impl HeartFailure {
     pub(super) fn take(&mut self, day: &Day) -> Option<Say> {
         let start = |day: i64| Time::from_micros(day.saturating_mul(DAY_US));
         let at = start(day.day);
-        let mut apart: [Option<f64>; FEATURES] = [None; FEATURES];
-        for (place, value) in day.values.iter().enumerate() {
-            let (_, _, direction, floor) = OF[place];
-            let learned = self.usual[place].learned(&usual(floor));
-            apart[place] = value.zip(learned).map(|(value, (level, sigma))| {
-                (direction * (value - level) / sigma).clamp(LEAST, MOST)
-            });
+        let enough = |apart: &[Option<f64>; FEATURES]| apart.iter().flatten().count() >= 2;
+        let apart = self.drift.take(&DRIFT, (day.day, at), &day.values, enough);
+        let Drift {
+            sum, lean, since, ..
+        } = self.drift;
+        if sum < LIMIT {
+            return (sum < LIMIT / 3.0).then_some(Say::Resolve(MODEL.condition));
         }
-        for (lean, apart) in self.lean.iter_mut().zip(apart) {
-            *lean += LEANS * (apart.unwrap_or(*lean) - *lean);
-        }
-        let counted: Vec<f64> = apart.iter().flatten().copied().collect();
-        self.known = counted.len() >= 2;
-        if self.known {
-            #[expect(clippy::cast_precision_loss, reason = "five at most")]
-            let score = counted.iter().sum::<f64>() / libm::sqrt(counted.len() as f64);
-            self.sum = (self.sum + score - SLACK).clamp(0.0, 2.0 * LIMIT);
-        }
-        if self.sum == 0.0 {
-            (self.since, self.frozen) = (None, 0);
-        } else if self.since.is_none() {
-            self.since = Some(day.day);
-        }
-        let freezes = self.sum >= FROZEN && self.frozen < FROZEN_DAYS;
-        if freezes {
-            self.frozen += 1;
-        } else {
-            for (place, value) in day.values.iter().enumerate() {
-                if let Some(value) = value {
-                    self.usual[place].learn(&usual(OF[place].3), at, *value);
-                }
-            }
-        }
-        if self.sum < LIMIT {
-            return (self.sum < LIMIT / 3.0).then_some(Say::Resolve(MODEL.condition));
-        }
-        let speak = self.lean.iter().filter(|lean| **lean >= SPEAKS).count();
+        let speak = lean.iter().filter(|lean| **lean >= SPEAKS).count();
         if speak < 2 {
             return None;
         }
@@ -138,12 +110,12 @@ impl HeartFailure {
         let shown = Shown {
             model: MODEL,
             priority: Priority::Medium,
-            onset: start(self.since.unwrap_or(day.day)),
+            onset: start(since.unwrap_or(day.day)),
             at: at + Span::from_micros(DAY_US),
             summary: format!(
                 "Signs of heart failure drift together since {} days: sum {:.1}, limit {LIMIT}.",
-                day.day - self.since.unwrap_or(day.day) + 1,
-                self.sum
+                day.day - since.unwrap_or(day.day) + 1,
+                sum
             ),
             plain: "Weight, pulse, breathing or activity have changed together over days. Please call the team today.",
             parts: parts.collect(),
@@ -154,8 +126,8 @@ impl HeartFailure {
 
     pub(super) fn stand(&self) -> Stand {
         Stand {
-            figure: if self.known {
-                Ok(self.sum)
+            figure: if self.drift.known {
+                Ok(self.drift.sum)
             } else {
                 Err("fewer than two of its numbers are learned")
             },
@@ -173,12 +145,13 @@ fn definition() -> String {
 }
 
 crate::canonical_fields! {
-    HeartFailure { usual, sum, lean, since, frozen, known }
+    HeartFailure { drift }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     /// A month of quiet days with their spread, then `then`; days on which it raises, counted from then.
     fn raised(then: impl Fn(i64) -> [Option<f64>; FEATURES], days: i64) -> Vec<i64> {
