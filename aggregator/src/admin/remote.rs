@@ -212,6 +212,9 @@ impl Admin {
             from,
         };
         let body = Some(Arc::new(Opened::Devices(devices)));
-        Ok(Draft { entry, body })
+        Ok(Draft {
+            body,
+            ..entry.into()
+        })
     }
 }

@@ -32,6 +32,7 @@ impl Admin {
             refused: self.parts.counters.all_refused().into_iter().collect(),
             readings_receipted: self.parts.counters.all_receipted().into_iter().collect(),
             test_clock: self.parts.clock.describe(),
+            traces: crate::traces::counted(),
             ..CentreStatus::default()
         };
         if status.store_stopped.is_empty() {
