@@ -237,7 +237,8 @@ impl Step {
 
 impl Drop for Step {
     fn drop(&mut self) {
-        if self.0.is_some() {
+        if let (Some(span), Some(on)) = (&mut self.0, ON.get()) {
+            span.end_with_timestamp(on.now());
             MADE.fetch_add(1, Relaxed);
         }
     }
@@ -247,7 +248,15 @@ impl Drop for Step {
 struct On {
     tracer: SdkTracer,
     provider: SdkTracerProvider,
+    clock: Clock,
     one_in: u32,
+}
+
+impl On {
+    fn now(&self) -> SystemTime {
+        let since = u64::try_from(self.clock.now().as_micros()).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::from_micros(since)
+    }
 }
 
 static ON: OnceLock<On> = OnceLock::new();
@@ -273,7 +282,7 @@ fn open(name: Name, parent: Option<(TraceId, SpanId)>) -> Option<opentelemetry_s
         context = context.with_remote_span_context(parent);
     }
     let builder = on.tracer.span_builder(name.text()).with_kind(name.kind());
-    let builder = builder.with_start_time(SystemTime::now());
+    let builder = builder.with_start_time(on.now());
     Some(builder.start_with_context(&on.tracer, &context))
 }
 
@@ -305,6 +314,7 @@ pub(crate) fn switch_on(traces: &Traces, clock: Clock) -> Result<(), TracesError
     let on = On {
         tracer: provider.tracer("vitaltwin"),
         provider,
+        clock,
         one_in: traces.one_in,
     };
     ON.set(on)

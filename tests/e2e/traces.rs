@@ -17,7 +17,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 use proto::v1::gateway_to_centre::Kind as Up;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
