@@ -29,6 +29,7 @@ mod service;
 mod streams;
 mod support;
 mod tidy;
+mod traces;
 mod upgrade;
 mod void;
 mod waves;
