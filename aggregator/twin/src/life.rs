@@ -413,6 +413,11 @@ impl Life {
     }
 
     fn born(&mut self, draft: Draft, now: Time) -> Alert {
+        debug_assert!(
+            draft.condition.may_be(draft.priority),
+            "the table of harm and onset has no such priority of {:?}",
+            draft.condition
+        );
         self.last += 1;
         Alert {
             id: AlertId(self.last),
