@@ -52,6 +52,25 @@ pub struct TakenOver {
     pub by: String,
 }
 
+/// Rosters came later, and are written behind everything else ([`Rosters`]).
+impl Canonical for Team {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.people.encode(to);
+        self.patients.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            people: Canonical::decode(from)?,
+            patients: Canonical::decode(from)?,
+            ..Self::default()
+        })
+    }
+}
+
+/// Rosters and who took over, by team.
+pub(super) type Rosters = BTreeMap<String, (Option<Rostered>, BTreeMap<u8, TakenOver>)>;
+
 impl Canonical for Rostered {
     fn encode(&self, to: &mut Vec<u8>) {
         self.document.to_string().encode(to);
@@ -87,7 +106,6 @@ pub struct Passkey {
 }
 
 canonical_fields! {
-    Team { people, patients, roster, taken }
     TakenOver { shift, at, by }
     Passkey { person, host, key, count, label, at }
 }
@@ -204,6 +222,23 @@ impl Staff {
         if let Some(team) = self.teams.get_mut(name) {
             team.roster = Some(roster).filter(|of| !of.document.is_empty());
         }
+    }
+
+    /// Those of teams that have any.
+    pub(super) fn rosters(&self) -> Rosters {
+        let teams = self.teams.iter();
+        let of = teams.filter(|(_, of)| of.roster.is_some() || !of.taken.is_empty());
+        of.map(|(name, of)| (name.clone(), (of.roster.clone(), of.taken.clone())))
+            .collect()
+    }
+
+    pub(super) fn with_rosters(mut self, rosters: Rosters) -> Self {
+        for (name, (roster, taken)) in rosters {
+            if let Some(team) = self.teams.get_mut(&name) {
+                (team.roster, team.taken) = (roster, taken);
+            }
+        }
+        self
     }
 
     pub(super) fn note_taken(&mut self, name: &str, duty: u8, taken: TakenOver) {
