@@ -71,7 +71,10 @@ async fn the_ladder_calls_who_is_on_duty_and_a_shift_is_taken_over_by_an_act() -
     // The night begins in nine minutes of the centre's time, which is half a minute here.
     let minute = clock.now().as_micros() / 60_000_000;
     let begins = u32::try_from((minute + 9) % 1440)?;
-    let bad = small.file("bad.toml", &document(begins, "\"Dee\"").replace("\"UTC\"", "\"Home/Here\""))?;
+    let bad = small.file(
+        "bad.toml",
+        &document(begins, "\"Dee\"").replace("\"UTC\"", "\"Home/Here\""),
+    )?;
     let said = small.refused(&["roster", "check", &bad])?;
     ensure!(said.contains("time_zone"), "{said}");
     let file = small.file("roster.toml", &document(begins, ""))?;
@@ -79,13 +82,20 @@ async fn the_ladder_calls_who_is_on_duty_and_a_shift_is_taken_over_by_an_act() -
     cli(&["roster", "set", "Home", &file])?;
     let shown = small.told(&["roster", "show", "Home", "--json"])?;
     let of = &shown["rosters"][0];
-    ensure!(of["now"][0]["able"] == serde_json::json!(["Ann"]), "{shown}");
+    ensure!(
+        of["now"][0]["able"] == serde_json::json!(["Ann"]),
+        "{shown}"
+    );
     ensure!(of["now"][1]["people"] == serde_json::json!([]), "{shown}");
-    ensure!(of["now"][0]["handover"] == false, "the roster is younger: {shown}");
+    ensure!(
+        of["now"][0]["handover"] == false,
+        "the roster is younger: {shown}"
+    );
     let status = small.centre.status()?;
     let hops: Vec<_> = status["silent"].as_array().into_iter().flatten().collect();
     ensure!(
-        hops.iter().any(|of| of["hop"] == "duty" && of["who"] == "Home, doctor"),
+        hops.iter()
+            .any(|of| of["hop"] == "duty" && of["who"] == "Home, doctor"),
         "nobody is on duty: {status}"
     );
 
@@ -113,14 +123,21 @@ async fn the_ladder_calls_who_is_on_duty_and_a_shift_is_taken_over_by_an_act() -
     told_by_the_roster(&climbed)?;
 
     // The night comes.
-    let shift = of["next"][0]["from_us"].as_i64().context("when it begins")?;
-    wait_for("the night", std::time::Duration::from_secs(90), async || {
-        Ok((clock.now() >= Time::from_micros(shift)).then_some(()))
-    })
+    let shift = of["next"][0]["from_us"]
+        .as_i64()
+        .context("when it begins")?;
+    wait_for(
+        "the night",
+        std::time::Duration::from_secs(90),
+        async || Ok((clock.now() >= Time::from_micros(shift)).then_some(())),
+    )
     .await?;
     let shown = small.told(&["roster", "show", "Home", "--json"])?;
     let turn = &shown["rosters"][0]["now"][0];
-    ensure!(turn["shift"] == "night" && turn["handover"] == true, "{shown}");
+    ensure!(
+        turn["shift"] == "night" && turn["handover"] == true,
+        "{shown}"
+    );
     ensure!(turn["leaving"] == serde_json::json!(["Ann"]), "{shown}");
     at_the_page(&small)?;
     let shown = small.told(&["handover", "--team", "Home", "--json"])?;
@@ -128,8 +145,14 @@ async fn the_ladder_calls_who_is_on_duty_and_a_shift_is_taken_over_by_an_act() -
     if !page::browser_is_absent() {
         ensure!(turn["taken_by"] == "Nina", "{shown}");
     }
-    let open = ["nobody_answered", "waits_for_a_person", "acknowledged_and_not_over"];
-    let mut listed = open.iter().flat_map(|part| shown[part].as_array().into_iter().flatten());
+    let open = [
+        "nobody_answered",
+        "waits_for_a_person",
+        "acknowledged_and_not_over",
+    ];
+    let mut listed = open
+        .iter()
+        .flat_map(|part| shown[part].as_array().into_iter().flatten());
     ensure!(listed.any(|alert| alert["id"] == urgent.id), "{shown}");
     Ok(())
 }
@@ -142,9 +165,14 @@ fn told_by_the_roster(alert: &Alert) -> Result<()> {
         .filter(|of| of.by == "roster")
         .map(|of| of.text.as_str())
         .collect();
-    ensure!(words.first() == Some(&"call 1 (nurse): is for Ann (Home)"), "{words:?}");
     ensure!(
-        words.contains(&"call 2 (doctor): nobody is on duty in Home; the supervisor is called at once"),
+        words.first() == Some(&"call 1 (nurse): is for Ann (Home)"),
+        "{words:?}"
+    );
+    ensure!(
+        words.contains(
+            &"call 2 (doctor): nobody is on duty in Home; the supervisor is called at once"
+        ),
         "{words:?}"
     );
     let [_, second, third] = &alert.calls[..] else {

@@ -94,7 +94,9 @@ impl Admin {
             let (name, of) = team_named(&registry, team)?;
             let now = of.roster.as_ref().map_or("", |of| &of.document);
             if now == document {
-                return Err(AdminError::Conflict("the team has this roster already".into()));
+                return Err(AdminError::Conflict(
+                    "the team has this roster already".into(),
+                ));
             }
             name.to_owned()
         };
@@ -178,7 +180,11 @@ impl Admin {
 
     /// Holes in rosters.
     pub(super) fn roster_silences(&self, now: Time) -> Vec<Silence> {
-        let mut read = self.rosters.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self
+            .rosters
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let wards = read.wards(&self.parts.books.registry(), now);
         watch::silences(&wards, now)
     }
@@ -302,7 +308,9 @@ fn remarks(registry: &Registry, team: &Team, roster: &Roster) -> Vec<String> {
                 "{name}: a {} cannot be on duty as {duty_name}",
                 crate::staff::role_name(role)
             ),
-            Some(_) => format!("{name}: does not belong to this team, and sees no patient of it (`team join`)"),
+            Some(_) => format!(
+                "{name}: does not belong to this team, and sees no patient of it (`team join`)"
+            ),
         });
     }
     for duty in roster::DUTIES {

@@ -600,7 +600,11 @@ async fn a_shift_is_taken_over_by_whoever_comes_and_by_nobody_else() {
     let (document, change) = shifts(admin.parts.clock.now());
     let said = |error: AdminError| error.to_string();
     let unread = admin.set_roster("Home", "format = 1", "Sue").await;
-    assert!(unread.map_err(said).is_err_and(|why| why.contains("document")));
+    assert!(
+        unread
+            .map_err(said)
+            .is_err_and(|why| why.contains("document"))
+    );
     let set = admin.set_roster("home", &document, "Sue").await;
     let set = set.expect("set");
     assert_eq!((set.by.as_str(), set.team.as_str()), ("Sue", "Home"));
@@ -614,7 +618,9 @@ async fn a_shift_is_taken_over_by_whoever_comes_and_by_nobody_else() {
         role: Some(role),
     };
     let take = async |shift, name, role| {
-        let taken = admin.take_over("Home", Duty::Nurse, shift, asker(name, role)).await;
+        let taken = admin
+            .take_over("Home", Duty::Nurse, shift, asker(name, role))
+            .await;
         taken.map_err(said)
     };
     let nurse = StaffRole::Nurse;
@@ -624,7 +630,10 @@ async fn a_shift_is_taken_over_by_whoever_comes_and_by_nobody_else() {
         ("Ben", change + Span::from_mins(1), "no such shift"),
     ] {
         let refused = take(shift, name, nurse).await;
-        assert!(refused.as_ref().is_err_and(|of| of.contains(why)), "{name}: {refused:?}");
+        assert!(
+            refused.as_ref().is_err_and(|of| of.contains(why)),
+            "{name}: {refused:?}"
+        );
     }
     let operator = Asker {
         name: "operator o",
@@ -642,7 +651,14 @@ async fn a_shift_is_taken_over_by_whoever_comes_and_by_nobody_else() {
     assert_eq!(admin.rosters(asker("Ann", nurse)).len(), 1);
     let rig = rig.restart(None).await;
     let again = rig.admin.rosters(asker("Sue", StaffRole::Supervisor));
-    assert_eq!(again[0].next.first().map(|of| of.taken_by.as_str()), Some("Ben"));
-    let cleared = rig.admin.set_roster("Home", "", "Sue").await.expect("cleared");
+    assert_eq!(
+        again[0].next.first().map(|of| of.taken_by.as_str()),
+        Some("Ben")
+    );
+    let cleared = rig
+        .admin
+        .set_roster("Home", "", "Sue")
+        .await
+        .expect("cleared");
     assert!(cleared.document.is_empty() && cleared.now.is_empty());
 }

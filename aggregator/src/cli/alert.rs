@@ -155,7 +155,10 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
     print(&line(&done.map_err(said)?.into_inner()))
 }
 
-pub(super) async fn list(client: &mut AlertServiceClient<Channel>, resolved: bool) -> Result<Vec<Alert>> {
+pub(super) async fn list(
+    client: &mut AlertServiceClient<Channel>,
+    resolved: bool,
+) -> Result<Vec<Alert>> {
     let (mut alerts, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = ListAlertsRequest {

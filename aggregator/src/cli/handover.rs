@@ -193,7 +193,11 @@ impl Handover {
 /// What a patient told of themselves.
 fn words(fact: &Fact) -> String {
     let value = fact.value.map(|value| format!("{value} {}", fact.unit));
-    let parts = [fact.label.clone(), value.unwrap_or_default(), fact.text.clone()];
+    let parts = [
+        fact.label.clone(),
+        value.unwrap_or_default(),
+        fact.text.clone(),
+    ];
     let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     said.join(", ").trim().to_owned()
 }

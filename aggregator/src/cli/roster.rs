@@ -61,7 +61,10 @@ pub(super) async fn run(command: RosterCommand, dir: CentreDir, clock: Clock) ->
     } = &command
     {
         let roster = roster::Roster::parse(&read(file)?)?;
-        return print(&format!("it can be read; time zone {}\n", roster.zone_name()));
+        return print(&format!(
+            "it can be read; time zone {}\n",
+            roster.zone_name()
+        ));
     }
     let mut office = Office::open(dir, clock).await?;
     let told = ask(&mut office, command).await;

@@ -554,7 +554,10 @@ fn a_team_keeps_its_roster_and_who_took_over_last() {
     assert_eq!(by, ["cy", "dee"], "the last of each duty");
     let mut bytes = Vec::new();
     registry.encode(&mut bytes);
-    assert_eq!(read::<Registry>(&bytes).map(|of| of.team("ward").cloned()), Some(Some(of.clone())));
+    assert_eq!(
+        read::<Registry>(&bytes).map(|of| of.team("ward").cloned()),
+        Some(Some(of.clone()))
+    );
     entries.push(roster("ward", "", 5));
     assert_eq!(fold(&entries).team("ward").expect("the team").roster, None);
 }

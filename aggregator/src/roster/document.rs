@@ -188,10 +188,7 @@ impl Roster {
             faults.say("shifts", "at most 100");
         }
         if document.exceptions.len() > EXCEPTIONS {
-            faults.say(
-                "exceptions",
-                "at most 200: leave out those that are over",
-            );
+            faults.say("exceptions", "at most 200: leave out those that are over");
         }
         let weekly = document.shifts.iter().enumerate().take(SHIFTS);
         let shifts: Vec<Shift> = weekly
@@ -334,7 +331,9 @@ fn overlaps(shifts: &[Shift], exceptions: &[Exception], faults: &mut Faults) {
         }
         week.sort_unstable();
         // The week begins again after Sunday.
-        let first = week.first().map(|(from, until, at)| (from + WEEK, until + WEEK, *at));
+        let first = week
+            .first()
+            .map(|(from, until, at)| (from + WEEK, until + WEEK, *at));
         let mut told = Vec::new();
         for (one, next) in week.iter().zip(week.iter().skip(1).copied().chain(first)) {
             let pair = (one.2, next.2);

@@ -180,7 +180,9 @@ pub async fn run(patients: Patients, books: Arc<Books>, clock: Clock, stop: Canc
             continue;
         }
         let alerts = patients.hub().alerts();
-        let alerts = alerts.iter().map(|of| (&of.patient, of.key.as_str(), &*of.alert));
+        let alerts = alerts
+            .iter()
+            .map(|of| (&of.patient, of.key.as_str(), &*of.alert));
         let mut acts: Vec<Act> = watch.look(&wards, alerts);
         acts.truncate(AT_ONCE);
         if acts.is_empty() {

@@ -139,9 +139,7 @@ impl Roster {
         let on = |day: Date| {
             let shifts = self.shifts.iter();
             let begins = move |of: &&Shift| of.duty == duty && of.days.contains(&day.weekday());
-            shifts
-                .filter(begins)
-                .filter_map(move |of| self.on(day, of))
+            shifts.filter(begins).filter_map(move |of| self.on(day, of))
         };
         let mut weekly: Vec<Turn> = days.flat_map(on).collect();
         weekly.sort_by_key(|turn| turn.from);
@@ -233,7 +231,11 @@ mod tests {
     fn week(cuts: &[u32]) -> String {
         let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         // A shift has a day at most: each day's midnight cuts, too.
-        let mut all: Vec<u32> = cuts.iter().copied().chain((0..7).map(|day| day * 1440)).collect();
+        let mut all: Vec<u32> = cuts
+            .iter()
+            .copied()
+            .chain((0..7).map(|day| day * 1440))
+            .collect();
         all.sort_unstable();
         all.dedup();
         let ends = all.iter().skip(1).copied().chain([7 * 1440]);
@@ -275,14 +277,23 @@ people = [\"Bob\"]
         let berlin = roster("Europe/Berlin", DAY_AND_NIGHT);
         let night = |moment: &str| {
             let turn = berlin.at(Duty::Nurse, at(moment)).expect("an answer");
-            assert_eq!((turn.shift.as_str(), &turn.people[..]), ("night", &["Bob".to_owned()][..]));
+            assert_eq!(
+                (turn.shift.as_str(), &turn.people[..]),
+                ("night", &["Bob".to_owned()][..])
+            );
             turn
         };
         assert_eq!(hours(&night("2027-01-15T23:00:00Z")), 12);
         let spring = night("2027-03-28T01:00:00Z");
-        assert_eq!((hours(&spring), spring.until), (11, at("2027-03-28T04:00:00Z")));
+        assert_eq!(
+            (hours(&spring), spring.until),
+            (11, at("2027-03-28T04:00:00Z"))
+        );
         let autumn = night("2027-10-31T01:30:00Z");
-        assert_eq!((hours(&autumn), autumn.until), (13, at("2027-10-31T05:00:00Z")));
+        assert_eq!(
+            (hours(&autumn), autumn.until),
+            (13, at("2027-10-31T05:00:00Z"))
+        );
         let day = berlin.after(&autumn).expect("an answer");
         assert_eq!((day.shift.as_str(), day.from), ("day", autumn.until));
     }
@@ -337,9 +348,16 @@ people = []
         let berlin = roster("Europe/Berlin", DAY_AND_NIGHT);
         let turn = |moment: &str| berlin.at(Duty::Nurse, at(moment)).expect("an answer");
         let day = turn("2027-01-15T12:00:00Z");
-        assert_eq!(berlin.handover(&day, Time::ZERO), Some(vec!["Bob".to_owned()]));
+        assert_eq!(
+            berlin.handover(&day, Time::ZERO),
+            Some(vec!["Bob".to_owned()])
+        );
         let younger = day.from + MINUTE;
-        assert_eq!(berlin.handover(&day, younger), None, "the roster came in the middle of it");
+        assert_eq!(
+            berlin.handover(&day, younger),
+            None,
+            "the roster came in the middle of it"
+        );
         let same = roster("Europe/Berlin", &DAY_AND_NIGHT.replace("Bob", "Ann"));
         let day = same.at(Duty::Nurse, day.from).expect("an answer");
         assert_eq!(same.handover(&day, Time::ZERO), None);

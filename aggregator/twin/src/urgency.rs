@@ -229,11 +229,7 @@ impl Condition {
                             Prompt,
                             "loss of blood or water that the heart still makes up for",
                         ),
-                        danger(
-                            Irreversible,
-                            Prompt,
-                            "a circulation that is about to fail",
-                        ),
+                        danger(Irreversible, Prompt, "a circulation that is about to fail"),
                     ]
                 }
             }
@@ -319,7 +315,13 @@ impl Condition {
                 }
             }
             Self::BatteryLow => {
-                const { &[danger(Minor, Delayed, "a sensor will be silent within days")] }
+                const {
+                    &[danger(
+                        Minor,
+                        Delayed,
+                        "a sensor will be silent within days",
+                    )]
+                }
             }
             Self::DeviceSilent => {
                 const {

@@ -298,14 +298,20 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         detail,
     } = fault;
     let plain = match condition {
-        Condition::GatewaySilent => "The box that collects the readings has stopped talking to us. Is it switched on and connected?",
-        Condition::SensorOff => "A sensor is not on the body, or cannot measure. Please put it on again.",
+        Condition::GatewaySilent => {
+            "The box that collects the readings has stopped talking to us. Is it switched on and connected?"
+        }
+        Condition::SensorOff => {
+            "A sensor is not on the body, or cannot measure. Please put it on again."
+        }
         Condition::BatteryLow => "A sensor's battery is nearly empty. Please charge or replace it.",
         Condition::DeviceSilent => "A sensor is connected but sends nothing.",
         Condition::DeviceLost => "A sensor is out of reach of the box that collects the readings.",
         Condition::ClockWrong => "A sensor's clock is wrong; its readings are set aside.",
-        Condition::NotMonitored => "No readings reach us now, so nobody is watching them: the box that collects them was shut out. \
-             Please ask the team to set up a box again.",
+        Condition::NotMonitored => {
+            "No readings reach us now, so nobody is watching them: the box that collects them was shut out. \
+             Please ask the team to set up a box again."
+        }
         Condition::AtrialFibrillation
         | Condition::OxygenSaturationFalling
         | Condition::OxygenSaturationLow

@@ -125,10 +125,10 @@ fn draft(at: Time, interval: i64, quality: Quality, live: bool) -> crate::life::
     Shown {
         model: MODEL,
         priority: if asystole {
-                MODEL.condition.worst()
-            } else {
-                MODEL.condition.base()
-            },
+            MODEL.condition.worst()
+        } else {
+            MODEL.condition.base()
+        },
         onset: at - Span::from_micros(interval.saturating_mul(100)),
         at,
         summary: format!(

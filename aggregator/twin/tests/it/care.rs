@@ -259,11 +259,7 @@ fn where_nobody_is_on_duty_the_next_one_is_called_at_once_and_the_others_no_late
     assert_eq!(the(&world).calls.made.len(), 2);
     assert_eq!(the(&world).comments.len(), 1);
     goes_on(&mut world, raised + 10, raised + 400, 80.0);
-    let expected = [
-        (Duty::Nurse, 0),
-        (Duty::Doctor, 1),
-        (Duty::Supervisor, 360),
-    ];
+    let expected = [(Duty::Nurse, 0), (Duty::Doctor, 1), (Duty::Supervisor, 360)];
     assert_eq!(calls(the(&world)), expected, "as the ladder says");
     // Nobody is left to be called: the end comes in its own time.
     nobody(&mut world, raised + 401, 3);
