@@ -48,6 +48,7 @@ use crate::metrics::Listening;
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
+use crate::roster;
 use crate::serve::access::Access;
 use crate::serve::looks::Looks;
 use crate::serve::signin::SignIn;
@@ -471,6 +472,7 @@ impl House {
             .max_decoding_message_size(REQUEST),
         );
         let called = self.patients.clone();
+        let (rostered, books) = (self.patients.clone(), Arc::clone(&self.books));
         let front = serve::front(self.reading(access, others));
         let mqtt_tls = certificate.config(&[])?;
         let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
@@ -511,6 +513,7 @@ impl House {
             alive(Arc::clone(&admin), stop.clone()),
             watched(metrics, admin, self.clock, stop.clone()),
             channels.run(called, stop.clone()),
+            roster::run(rostered, books, self.clock, stop.clone()),
             mqtt_door.run(stop.clone()),
         );
         told?;

@@ -136,6 +136,8 @@ pub enum Kind {
     Accesses,
     /// Who works here, who belongs to which team, and whom it looks after.
     Teams,
+    /// Who is on duty.
+    Roster,
     /// The rules for everybody: what they are, what others would have done, which are in force.
     Rules,
     /// Registry, tokens, status: running the centre.
@@ -153,7 +155,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -165,6 +167,7 @@ impl Kind {
         Self::Directory,
         Self::Accesses,
         Self::Teams,
+        Self::Roster,
         Self::Rules,
         Self::Administration,
         Self::Uplink,
@@ -361,7 +364,7 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
             StaffRole::Nurse | StaffRole::Doctor | StaffRole::Supervisor
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
-        Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
+        Kind::Directory | Kind::Roster | Kind::Page => !matches!(role, StaffRole::Unspecified),
         Kind::Teams | Kind::Accesses | Kind::Rules => {
             matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
         }
@@ -393,6 +396,7 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Directory
         | Kind::Accesses => Purpose::Care,
         Kind::Teams
+        | Kind::Roster
         | Kind::Rules
         | Kind::Administration
         | Kind::Uplink
@@ -462,6 +466,7 @@ mod tests {
             (Kind::Directory, "!-x- -xxxxx x"),
             (Kind::Accesses, "!-x- ----xx x"),
             (Kind::Teams, "!-x- ----xx -"),
+            (Kind::Roster, "!-x- -xxxxx -"),
             (Kind::Rules, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),
             (Kind::Uplink, "!x-- ------ -"),

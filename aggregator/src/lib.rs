@@ -29,6 +29,7 @@ pub mod patient;
 pub mod publish;
 pub mod registry;
 pub mod replay;
+pub mod roster;
 pub mod rules;
 pub mod serve;
 pub mod snapshot;

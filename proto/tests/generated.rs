@@ -4,13 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "v1/alert.proto",
     "v1/batch.proto",
     "v1/context.proto",
     "v1/enrolment.proto",
     "v1/history.proto",
     "v1/operator.proto",
+    "v1/roster.proto",
     "v1/rules.proto",
     "v1/twin.proto",
     "v1/uplink.proto",

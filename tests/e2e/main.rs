@@ -24,6 +24,7 @@ mod paths;
 mod platform;
 mod research;
 mod restore;
+mod roster;
 mod rules;
 mod service;
 mod streams;

@@ -10,6 +10,7 @@
 mod devices;
 mod people;
 mod remote;
+mod roster;
 mod rules;
 mod service;
 mod status;
@@ -36,6 +37,7 @@ use crate::vault::VaultError;
 use devices::Devices;
 
 pub use people::TeamChange;
+pub use roster::Asker;
 pub use service::OperatorDoor;
 pub use status::{DAMAGED_BLOCK, HISTORY_STOPPED};
 pub use void::{MOST_VOIDED, Misattributed};
@@ -124,6 +126,7 @@ pub struct Admin {
     /// Recorded days are folded by one who asks at a time.
     one_shadow: Arc<tokio::sync::Mutex<()>>,
     devices: Mutex<Devices>,
+    rosters: roster::Rosters,
 }
 
 /// What it works with.
@@ -171,6 +174,7 @@ impl Admin {
             one_at_a_time: tokio::sync::Mutex::default(),
             one_shadow: Arc::default(),
             devices: Mutex::default(),
+            rosters: roster::Rosters::default(),
         }
     }
 

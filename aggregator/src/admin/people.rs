@@ -348,7 +348,7 @@ fn count(number: usize) -> u32 {
 pub(super) fn fit(field: &'static str, name: &str) -> Result<String, AdminError> {
     staff::name(name).ok_or(AdminError::Invalid {
         field,
-        remedy: "one line of 1 to 80 characters that print, not beginning with operator, platform, gateway, patient or anonymous".into(),
+        remedy: "one line of 1 to 80 characters that print, not beginning with operator, platform, gateway, channel, roster, patient or anonymous".into(),
     })
 }
 

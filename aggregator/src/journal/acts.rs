@@ -29,6 +29,11 @@ pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
             out.push(4);
             put(out, condition.as_bytes());
         }
+        CareAct::Pass { alert, calls } => {
+            out.push(5);
+            put(out, alert.as_bytes());
+            out.extend_from_slice(&calls.to_be_bytes());
+        }
     }
 }
 
@@ -47,6 +52,10 @@ pub(super) fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
         },
         4 => CareAct::Wake {
             condition: r.text("condition")?,
+        },
+        5 => CareAct::Pass {
+            alert: r.text("alert")?,
+            calls: u32::from_be_bytes(r.array("calls")?),
         },
         _ => return Err(DecodeError::Field("act")),
     })

@@ -357,6 +357,13 @@ mod tests {
                 },
                 SealedText::default(),
             ),
+            care(
+                CareAct::Pass {
+                    alert: "a-1".into(),
+                    calls: 2,
+                },
+                SealedText(vec![7]),
+            ),
             Entry::RulesActivated {
                 document: "format = 1".into(),
                 since: not_after,
@@ -364,6 +371,20 @@ mod tests {
                 reason: "too loud".into(),
             },
             Entry::RulesTried { report: vec![1, 2] },
+            Entry::Roster {
+                team: "ward 3".into(),
+                document: "format = 1".into(),
+                since: not_after,
+                by: "sue".into(),
+            },
+            Entry::TakenOver {
+                team: "ward 3".into(),
+                duty: 1,
+                shift: not_after,
+                leaving: vec!["ann".into(), "bob".into()],
+                at: Time::from_micros(6),
+                by: "cy".into(),
+            },
             Entry::Tick,
             Entry::Quarantined {
                 position: Position(4),

@@ -325,6 +325,32 @@ pub enum Entry {
         /// Who said so.
         by: String,
     },
+    /// Who is on duty in a team, from here on.
+    Roster {
+        /// Which team.
+        team: String,
+        /// TOML (`roster::Roster`); empty: nobody says any more.
+        document: String,
+        /// When, by the centre's clock.
+        since: Time,
+        /// Who said so.
+        by: String,
+    },
+    /// Somebody took over from the shift before.
+    TakenOver {
+        /// Which team.
+        team: String,
+        /// Whose duty, by its number in the contract.
+        duty: u8,
+        /// When the shift began that they took over, by its roster.
+        shift: Time,
+        /// Who left, as the roster named them.
+        leaving: Vec<String>,
+        /// When, by the centre's clock.
+        at: Time,
+        /// Who came.
+        by: String,
+    },
     /// Rules for everybody are in force from here on.
     RulesActivated {
         /// TOML (`rules::RuleSet`).
@@ -430,6 +456,13 @@ pub enum CareAct {
     Wake {
         /// Its condition's name.
         condition: String,
+    },
+    /// Nobody is on duty whom the last call is for; the entry's text says where.
+    Pass {
+        /// The alert's id.
+        alert: String,
+        /// How many calls were made.
+        calls: u32,
     },
 }
 

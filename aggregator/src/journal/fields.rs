@@ -55,6 +55,8 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Looked { .. } => LOOKED,
         Entry::RulesActivated { .. } => 30,
         Entry::RulesTried { .. } => 31,
+        Entry::Roster { .. } => 36,
+        Entry::TakenOver { .. } => 37,
     }
 }
 
@@ -316,6 +318,33 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_team_act(act, out);
             put(out, by.as_bytes());
         }
+        Entry::Roster {
+            team,
+            document,
+            since,
+            by,
+        } => {
+            put(out, team.as_bytes());
+            put(out, document.as_bytes());
+            put_time(out, *since);
+            put(out, by.as_bytes());
+        }
+        Entry::TakenOver {
+            team,
+            duty,
+            shift,
+            leaving,
+            at,
+            by,
+        } => {
+            put(out, team.as_bytes());
+            out.push(*duty);
+            put_time(out, *shift);
+            put_len(out, leaving.len());
+            leaving.iter().for_each(|name| put(out, name.as_bytes()));
+            put_time(out, *at);
+            put(out, by.as_bytes());
+        }
         Entry::RulesActivated {
             document,
             since,
@@ -489,6 +518,20 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
         27 => Entry::Team {
             team: r.text("team")?,
             act: read_team_act(r)?,
+            by: r.text("by")?,
+        },
+        36 => Entry::Roster {
+            team: r.text("team")?,
+            document: r.text("document")?,
+            since: r.time("since")?,
+            by: r.text("by")?,
+        },
+        37 => Entry::TakenOver {
+            team: r.text("team")?,
+            duty: r.byte("duty")?,
+            shift: r.time("shift")?,
+            leaving: r.list("leaving", |r| r.text("leaving"))?,
+            at: r.time("at")?,
             by: r.text("by")?,
         },
         30 => Entry::RulesActivated {

@@ -342,6 +342,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Voided { .. }
         | Entry::Person { .. }
         | Entry::RulesActivated { .. }
+        | Entry::TakenOver { .. }
         | Entry::RulesTried { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
@@ -350,6 +351,7 @@ fn size(request: &Request) -> (usize, usize) {
         Entry::Exported { patients, .. } | Entry::Looked { patients, .. } => {
             patients.len() * 32 + 256
         }
+        Entry::Roster { document, .. } => document.len() + 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,

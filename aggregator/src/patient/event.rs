@@ -221,6 +221,8 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::CertificateRevoked { .. }
         | Entry::Person { .. }
         | Entry::RulesTried { .. }
+        | Entry::Roster { .. }
+        | Entry::TakenOver { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Configured { .. }
@@ -255,6 +257,11 @@ fn care(act: &CareAct, text: String) -> Option<Act> {
         },
         CareAct::Wake { condition } => Act::Wake {
             condition: Condition::parse(condition)?,
+        },
+        CareAct::Pass { alert, calls } => Act::Pass {
+            alert: AlertId::parse(alert)?,
+            calls: *calls,
+            text,
         },
     })
 }

@@ -341,6 +341,8 @@ impl Keeper for Books {
             | Entry::Quarantined { .. }
             | Entry::Voided { .. }
             | Entry::Person { .. }
+            | Entry::Roster { .. }
+            | Entry::TakenOver { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
             | Entry::Team { .. }
@@ -412,6 +414,8 @@ impl Keeper for Books {
             | Entry::Configured { .. }
             | Entry::Collection { .. }
             | Entry::Person { .. }
+            | Entry::Roster { .. }
+            | Entry::TakenOver { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
             | Entry::Team { .. }

@@ -27,7 +27,7 @@ use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
 pub use looks::Look;
-pub use people::{Passkey, Team, Wards};
+pub use people::{Passkey, Rostered, TakenOver, Team, Wards};
 pub use ranges::RangeSet;
 pub use rules::Decided;
 pub use voids::{Voided, Voiding};
@@ -306,6 +306,34 @@ impl Registry {
             Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
             Entry::Team { team, act, .. } => self.staff.note_team(team, act),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
+            Entry::Roster {
+                team,
+                document,
+                since,
+                by,
+            } => {
+                let roster = Rostered {
+                    document: document.as_str().into(),
+                    since: *since,
+                    by: by.clone(),
+                };
+                self.staff.note_roster(team, roster);
+            }
+            Entry::TakenOver {
+                team,
+                duty,
+                shift,
+                at,
+                by,
+                ..
+            } => {
+                let taken = TakenOver {
+                    shift: *shift,
+                    at: *at,
+                    by: by.clone(),
+                };
+                self.staff.note_taken(team, *duty, taken);
+            }
             Entry::RulesActivated {
                 document,
                 since,

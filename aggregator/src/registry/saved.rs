@@ -12,7 +12,7 @@ use twin::canonical::Canonical;
 use twin::canonical_fields;
 
 use super::looks::Looks;
-use super::people::Staff;
+use super::people::{Rosters, Staff};
 use super::rules::Decisions;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
@@ -149,10 +149,11 @@ impl Canonical for Registry {
         self.staff.encode(to);
         self.looks.encode(to);
         self.rules.encode(to);
+        self.staff.rosters().encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
-        Some(Self {
+        let mut registry = Self {
             at: Canonical::decode(from)?,
             epoch: Canonical::decode(from)?,
             patients: Canonical::decode(from)?,
@@ -205,6 +206,12 @@ impl Canonical for Registry {
             } else {
                 Canonical::decode(from)?
             },
-        })
+        };
+        // or here.
+        if !from.is_empty() {
+            let rosters: Rosters = Canonical::decode(from)?;
+            registry.staff = std::mem::take(&mut registry.staff).with_rosters(rosters);
+        }
+        Some(registry)
     }
 }

@@ -405,7 +405,7 @@ fn people_and_teams_are_as_the_log_says_and_come_back_from_a_snapshot() {
     // Of an earlier program, which knew nothing of them.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let earlier = &none[..none.len() - 24];
+    let earlier = &none[..none.len() - 32];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.people().count() == 0));
 }
 
@@ -511,4 +511,53 @@ fn rules_are_kept_newest_first_and_come_back_from_a_snapshot() {
     assert_eq!(positions(&again), (7..=70).rev().collect::<Vec<_>>());
     assert!(again.rules().eq(registry.rules()));
     assert_eq!(again.rules_tried(), [1, 2]);
+}
+
+#[test]
+fn a_team_keeps_its_roster_and_who_took_over_last() {
+    use twin::canonical::{Canonical as _, read};
+
+    let team = |act| Entry::Team {
+        team: "ward".into(),
+        act,
+        by: "olga".into(),
+    };
+    let roster = |team: &str, document: &str, since| Entry::Roster {
+        team: team.into(),
+        document: document.into(),
+        since: Time::from_micros(since),
+        by: "sue".into(),
+    };
+    let taken = |duty, shift, by: &str| Entry::TakenOver {
+        team: "ward".into(),
+        duty,
+        shift: Time::from_micros(shift),
+        leaving: vec!["ann".into()],
+        at: Time::from_micros(shift + 1),
+        by: by.into(),
+    };
+    let mut entries = vec![
+        roster("ward", "before there was a team", 1),
+        team(TeamAct::Made),
+        roster("ward", "one", 2),
+        roster("ward", "two", 3),
+        taken(1, 10, "ben"),
+        taken(1, 20, "cy"),
+        taken(2, 10, "dee"),
+        roster("absent", "x", 4),
+    ];
+    let registry = fold(&entries);
+    let of = registry.team("ward").expect("the team");
+    let held = of.roster.as_ref().expect("a roster");
+    assert_eq!((&*held.document, held.since), ("two", Time::from_micros(3)));
+    let by: Vec<_> = of.taken.values().map(|of| of.by.as_str()).collect();
+    assert_eq!(by, ["cy", "dee"], "the last of each duty");
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    assert_eq!(
+        read::<Registry>(&bytes).map(|of| of.team("ward").cloned()),
+        Some(Some(of.clone()))
+    );
+    entries.push(roster("ward", "", 5));
+    assert_eq!(fold(&entries).team("ward").expect("the team").roster, None);
 }

@@ -5,6 +5,7 @@ import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
 import type * as contextWire from "./gen/v1/context_pb.ts";
 import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
+import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
 import { ACCESS_PARTS, COVERAGE_CLASSES } from "./model.ts";
@@ -17,6 +18,8 @@ import type {
   Coverage,
   Device,
   Duty,
+  Roster,
+  Turn,
   Evidence,
   Forecast,
   Gateway,
@@ -369,4 +372,26 @@ export function trial(from: rulesWire.ShadowReport): Trial {
 
 export function ruleBook(from: rulesWire.ListRulesResponse): RuleBook {
   return { sets: from.sets.map(ruleSet), trial: from.shadow === undefined ? null : trial(from.shadow) };
+}
+
+function turn(from: rosterWire.Turn): Turn {
+  const { shift, people, able, handover, leaving, takenBy } = from;
+  return {
+    duty: duty(from.duty),
+    shift,
+    from: ms(from.fromUs),
+    until: ms(from.untilUs),
+    people,
+    able,
+    handover,
+    leaving,
+    takenBy,
+    taken: from.takenUs === 0n ? null : ms(from.takenUs),
+  };
+}
+
+export function roster(from: rosterWire.Roster): Roster {
+  const { team, document, by, unread, remarks } = from;
+  const since = from.sinceUs === 0n ? null : ms(from.sinceUs);
+  return { team, document, since, by, unread, remarks, now: from.now.map(turn), next: from.next.map(turn), gaps: from.gaps.map(turn) };
 }

@@ -5,6 +5,8 @@ import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
 import { home } from "./de.home.ts";
+import { handover } from "./de.handover.ts";
+import { roster } from "./de.roster.ts";
 import { rules } from "./de.rules.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
@@ -43,7 +45,7 @@ export const de: Texts = {
   testClock: "Testuhr",
   systemClock: "Zeit der Zentrale",
 
-  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", rules: "Regeln" },
+  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", roster: "Dienstplan", rules: "Regeln" },
   tools: {
     theme: "Farben",
     themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
@@ -60,6 +62,7 @@ export const de: Texts = {
   },
 
   home,
+  roster,
   rules,
   passkey: {
     button: "Mit Passkey anmelden",
@@ -476,23 +479,7 @@ export const de: Texts = {
     },
   },
 
-  handover: {
-    title: "Übergabe",
-    made: (when, who) => `${when}, für ${who}`,
-    print: "Drucken",
-    give: (count) => `Meine übergeben (${count})`,
-    nothing: "Nichts ist offen, nichts ist stumm, und in den letzten 12 Stunden endete nichts.",
-    parts: {
-      unanswered: "Niemand hat reagiert",
-      waiting: "Warten auf jemanden",
-      taken: "Quittiert und nicht vorbei",
-      silenced: "Stumm",
-      over: "In den letzten 12 Stunden beendet",
-    },
-    since: (clock, age) => `seit ${clock} (${age})`,
-    noOwner: "niemand im Besonderen",
-    silenced: (who, condition, until, by, reason) => `${who}: ${condition}, bis ${until}, von ${by}: ${reason}`,
-  },
+  handover,
 
   wall: {
     title: "Wandansicht",

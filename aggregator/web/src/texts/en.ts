@@ -4,6 +4,8 @@ import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
 import { home } from "./en.home.ts";
+import { handover } from "./en.handover.ts";
+import { roster } from "./en.roster.ts";
 import { rules } from "./en.rules.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
@@ -27,7 +29,7 @@ export const en = {
   testClock: "Test clock",
   systemClock: "Centre's time",
 
-  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", rules: "Rules" },
+  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", roster: "Roster", rules: "Rules" },
   tools: {
     theme: "Colours",
     themes: { auto: "Automatic", light: "Light", dark: "Dark" },
@@ -44,6 +46,7 @@ export const en = {
   },
 
   home,
+  roster,
   rules,
   passkey: {
     button: "Sign in with a passkey",
@@ -467,23 +470,7 @@ export const en = {
     },
   },
 
-  handover: {
-    title: "Handover",
-    made: (when: string, who: string) => `${when}, for ${who}`,
-    print: "Print",
-    give: (count: number) => `Hand over mine (${count})`,
-    nothing: "Nothing is open, nothing is silenced, and nothing ended in the last 12 hours.",
-    parts: {
-      unanswered: "Nobody answered",
-      waiting: "Waiting for someone",
-      taken: "Acknowledged and not over",
-      silenced: "Silenced",
-      over: "Ended in the last 12 hours",
-    },
-    since: (clock: string, age: string) => `since ${clock} (${age})`,
-    noOwner: "nobody's in particular",
-    silenced: (who: string, condition: string, until: string, by: string, reason: string) => `${who}: ${condition}, until ${until}, by ${by}: ${reason}`,
-  },
+  handover,
 
   wall: {
     title: "Wall view",

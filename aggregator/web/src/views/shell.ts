@@ -4,6 +4,7 @@
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
 import { displayName, health, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { awaiting } from "../shifts.ts";
 import { texts } from "../texts.ts";
 import { THEME } from "../prefs.ts";
 import { applyTheme } from "../theme.ts";
@@ -61,6 +62,7 @@ export class Shell {
       alerts: h("a", { href: "#/alerts" }, texts.nav.alerts),
       handover: h("a", { href: "#/handover" }, texts.nav.handover),
       wall: h("a", { href: "#/wall" }, texts.nav.wall),
+      roster: h("a", { href: "#/roster" }, texts.nav.roster),
       rules: h("a", { href: "#/rules", hidden: true }, texts.nav.rules),
     };
     this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
@@ -154,6 +156,7 @@ export class Shell {
     show(this.#person, person !== "" && state.phase === "signed-in" && !this.#home);
     text(this.#person, person);
     show(this.#links["rules"]!, maySetRules(state));
+    text(this.#links["handover"]!, texts.handover.nav(awaiting(this.#app.shifts.all ?? [], person).length));
     set(this.#person, "title", texts.tools.person(person));
     this.#updateUrgent();
     this.#connection.update();
