@@ -138,6 +138,8 @@ pub enum Kind {
     Teams,
     /// The rules for everybody: what they are, what others would have done, which are in force.
     Rules,
+    /// Gateways and devices as things that need care: whose they are, links, charges; nothing that was measured.
+    Fleet,
     /// Registry, tokens, status: running the centre.
     Administration,
     /// Writing sealed batches.
@@ -153,7 +155,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -166,6 +168,7 @@ impl Kind {
         Self::Accesses,
         Self::Teams,
         Self::Rules,
+        Self::Fleet,
         Self::Administration,
         Self::Uplink,
         Self::Enrolment,
@@ -362,7 +365,7 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
         Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
-        Kind::Teams | Kind::Accesses | Kind::Rules => {
+        Kind::Teams | Kind::Accesses | Kind::Rules | Kind::Fleet => {
             matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
         }
         Kind::Administration | Kind::Will => matches!(role, StaffRole::Administrator),
@@ -394,6 +397,7 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Accesses => Purpose::Care,
         Kind::Teams
         | Kind::Rules
+        | Kind::Fleet
         | Kind::Administration
         | Kind::Uplink
         | Kind::Enrolment
@@ -463,6 +467,7 @@ mod tests {
             (Kind::Accesses, "!-x- ----xx x"),
             (Kind::Teams, "!-x- ----xx -"),
             (Kind::Rules, "!-x- ----xx -"),
+            (Kind::Fleet, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),
             (Kind::Uplink, "!x-- ------ -"),
             (Kind::Enrolment, "xxxx xxxxxx x"),

@@ -4,11 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "v1/alert.proto",
     "v1/batch.proto",
     "v1/context.proto",
     "v1/enrolment.proto",
+    "v1/fleet.proto",
     "v1/history.proto",
     "v1/operator.proto",
     "v1/rules.proto",

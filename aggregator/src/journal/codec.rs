@@ -364,6 +364,11 @@ mod tests {
                 reason: "too loud".into(),
             },
             Entry::RulesTried { report: vec![1, 2] },
+            Entry::By {
+                by: "olga".into(),
+                at: Time::from_micros(5),
+                entries: 2,
+            },
             Entry::Tick,
             Entry::Quarantined {
                 position: Position(4),

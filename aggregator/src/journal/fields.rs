@@ -55,6 +55,7 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Looked { .. } => LOOKED,
         Entry::RulesActivated { .. } => 30,
         Entry::RulesTried { .. } => 31,
+        Entry::By { .. } => 32,
     }
 }
 
@@ -328,6 +329,11 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, reason.as_bytes());
         }
         Entry::RulesTried { report } => put(out, report),
+        Entry::By { by, at, entries } => {
+            put(out, by.as_bytes());
+            put_time(out, *at);
+            out.extend_from_slice(&entries.to_be_bytes());
+        }
         Entry::Passkey { person, id, act } => {
             put(out, person.as_bytes());
             put(out, id);
@@ -499,6 +505,11 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
         },
         31 => Entry::RulesTried {
             report: r.bytes("report")?.to_vec(),
+        },
+        32 => Entry::By {
+            by: r.text("by")?,
+            at: r.time("at")?,
+            entries: u32::from_be_bytes(r.array("entries")?),
         },
         28 => Entry::Passkey {
             person: r.text("person")?,

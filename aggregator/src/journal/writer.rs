@@ -326,6 +326,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Person { .. }
         | Entry::RulesActivated { .. }
         | Entry::RulesTried { .. }
+        | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::VoidSettled { .. }

@@ -221,6 +221,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::CertificateRevoked { .. }
         | Entry::Person { .. }
         | Entry::RulesTried { .. }
+        | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Configured { .. }

@@ -343,6 +343,7 @@ impl Keeper for Books {
             | Entry::Person { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
+            | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Moved { .. }
@@ -414,6 +415,7 @@ impl Keeper for Books {
             | Entry::Person { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
+            | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::VoidSettled { .. }

@@ -3,7 +3,7 @@
 
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
-import { displayName, health, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { displayName, health, maySeeFleet, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
 import { texts } from "../texts.ts";
 import { THEME } from "../prefs.ts";
 import { applyTheme } from "../theme.ts";
@@ -62,6 +62,7 @@ export class Shell {
       handover: h("a", { href: "#/handover" }, texts.nav.handover),
       wall: h("a", { href: "#/wall" }, texts.nav.wall),
       rules: h("a", { href: "#/rules", hidden: true }, texts.nav.rules),
+      fleet: h("a", { href: "#/fleet", hidden: true }, texts.nav.fleet),
     };
     this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
     this.#countsRoot = h("a", { class: "counts", href: "#/alerts" });
@@ -132,7 +133,7 @@ export class Shell {
     this.#route = route;
     this.#home = home;
     for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
-    for (const part of [this.#nav, this.#countsRoot]) show(part, signedIn && !home);
+    show(this.#nav, signedIn && !home);
     show(this.#connection.root, signedIn);
     show(this.#ringer.button, heard);
     this.#open = signedIn;
@@ -154,6 +155,11 @@ export class Shell {
     show(this.#person, person !== "" && state.phase === "signed-in" && !this.#home);
     text(this.#person, person);
     show(this.#links["rules"]!, maySetRules(state));
+    show(this.#links["fleet"]!, maySeeFleet(state));
+    // Who runs the centre has no patient.
+    const runs = state.session?.role === "administrator";
+    for (const name of ["worklist", "alerts", "handover", "wall"]) show(this.#links[name]!, !runs);
+    show(this.#countsRoot, this.#open && !this.#home && !runs);
     set(this.#person, "title", texts.tools.person(person));
     this.#updateUrgent();
     this.#connection.update();
