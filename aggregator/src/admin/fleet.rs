@@ -61,7 +61,7 @@ impl Admin {
         let cloned = self.add_devices(&mut gateways, now);
         for (id, of) in &mut gateways {
             let own = judge::gateway(of, cloned.contains(id), now);
-            of.own_needs = own.into_iter().map(Need::into).collect();
+            of.own_needs = own.into_iter().map(i32::from).collect();
             of.needs = judge::all(of);
         }
         let mut gateways: Vec<FleetGateway> = gateways.into_values().collect();
@@ -150,7 +150,7 @@ impl Admin {
                 shown.display_name.clone_from(name);
                 shown.address = address;
                 let needs = judge::device(&shown, now).into_iter();
-                shown.needs = needs.map(Need::into).collect();
+                shown.needs = needs.map(i32::from).collect();
                 gateway.devices.push(shown);
             }
         }

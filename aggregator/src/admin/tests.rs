@@ -550,3 +550,81 @@ async fn people_are_added_once_and_what_makes_no_sense_is_refused() {
     );
     assert!(admin.teams()[0].people.is_empty());
 }
+
+#[tokio::test]
+async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
+    use proto::v1::{GatewayActKind, GatewayFinding, GatewayHealth, Hello, Need, gateway_to_centre};
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let id = gateway.id.as_str();
+    let fleet = || rig.admin.fleet("").expect("all");
+    let needs = |fleet: &v1::Fleet| -> Vec<Need> { fleet.gateways[0].needs().collect() };
+    assert_eq!(needs(&fleet()), [Need::Assignment, Need::Unheard]);
+    let ann = rig.admin.add_patient("Ann", true).await.expect("added");
+    let device = ["AA:BB:CC:DD:EE:01".to_owned()];
+    let assigned = rig.admin.assign(&ann.patient, id, &device, BY).await;
+    assigned.expect("assigned");
+    let session = rig.ingest.sessions().open(
+        gateway.id.clone(),
+        crate::counters::Transport::Grpc,
+        rig.ingest.parts().clock.now(),
+    );
+    let hello = Hello {
+        agent_version: "1.2".into(),
+        health: Some(GatewayHealth {
+            findings: vec![GatewayFinding {
+                check: "disk".into(),
+                broken: true,
+                ..GatewayFinding::default()
+            }],
+            ..GatewayHealth::default()
+        }),
+        ..Hello::default()
+    };
+    let message = v1::GatewayToCentre {
+        kind: Some(gateway_to_centre::Kind::Hello(hello)),
+    };
+    rig.ingest.handle(&session, vec![message]).await;
+    let shown = fleet();
+    assert_eq!(needs(&shown), [Need::Broken]);
+    let [of] = &shown.gateways[..] else {
+        panic!("one gateway")
+    };
+    assert_eq!(of.agent_version, "1.2");
+    assert!(of.heard_us > 0);
+    let [thing] = &of.devices[..] else {
+        panic!("one device")
+    };
+    assert_eq!(
+        (&*thing.patient, &*thing.display_name, &*thing.address),
+        (&*ann.patient, "Ann", &*device[0])
+    );
+    assert!(of.acts.is_empty(), "with one gateway alone");
+    assert!(shown.load.is_some() && shown.hops.len() == 7);
+
+    rig.admin.configure(id, "heartbeat_s = 60", BY).await.expect("sent");
+    rig.admin.revoke(id, "Adam").await.expect("revoked");
+    let one = rig.admin.fleet(id).expect("this one");
+    let [of] = &one.gateways[..] else {
+        panic!("one gateway")
+    };
+    assert_eq!(of.settings, "heartbeat_s = 60");
+    let acts: Vec<_> = of.acts.iter().map(|act| (act.kind(), &*act.by)).collect();
+    assert_eq!(
+        acts,
+        [
+            (GatewayActKind::Revoked, "Adam"),
+            (GatewayActKind::Settings, BY),
+            (GatewayActKind::Assigned, BY),
+            (GatewayActKind::Token, BY),
+        ]
+    );
+    assert!(of.acts.iter().all(|act| act.at_us > 0));
+    assert_eq!(of.needs, [] as [i32; 0], "what was revoked needs nothing");
+    assert!(matches!(
+        rig.admin.fleet("g-nobody"),
+        Err(AdminError::NotFound { .. })
+    ));
+    let number = |of: Need| i32::from(of);
+    assert!(number(Need::Silent) < number(Need::Look), "most urgent first");
+}
