@@ -5,6 +5,7 @@
 //! writer as a thread. Stop: the radio first; what it had handed over is sealed and made durable; the line
 //! then drains within its limit; what is left stays on disk for the next start.
 
+mod checkup;
 mod clock_set;
 mod home;
 mod renewal;
@@ -30,6 +31,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::{Span, Time};
 
 use self::clock_set::{Distance, since_boot};
+use self::checkup::Checkup;
 use self::home::Home;
 use self::renewal::Renewer;
 use self::settings::{Addresses, Way, settings, starting};
@@ -226,6 +228,7 @@ struct App {
     done: mpsc::Receiver<Done>,
     writer: Option<JoinHandle<()>>,
     home: Home,
+    checkup: Checkup,
     shown: Arc<Status>,
     /// What was news in the file, and when it was written.
     written: Status,
@@ -327,6 +330,7 @@ impl App {
             done,
             writer: Some(writer),
             home: Home::start(config, clock),
+            checkup: Checkup::start(&options.dir, clock),
             shown: Arc::default(),
             written: Status::default(),
             written_at: Time::ZERO,
@@ -445,6 +449,9 @@ impl App {
         let now = self.clock.now();
         self.core.passed(self.meter.take(), now);
         self.follow_settings(now);
+        if let Some((findings, looked)) = self.checkup.news() {
+            self.core.tell_findings(findings, looked);
+        }
         if let Some(devices) = self.core.poll_devices() {
             self.devices.send_replace(devices);
         }

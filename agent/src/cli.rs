@@ -13,6 +13,7 @@ use crate::app::{self, Options};
 use crate::ble::bluez::pairing;
 use crate::ble::{Address, pins};
 use crate::config::{Config, UplinkKind, Uplinks};
+use crate::doctor::Reach;
 use crate::identity::IdentityDir;
 use crate::status::Status;
 use crate::{carry, decode_cli, doctor, enrol, telemetry};
@@ -84,6 +85,9 @@ enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Leave the line alone: what a running agent asks of itself.
+        #[arg(long, hide = true)]
+        here: bool,
     },
     /// Where there is no line: write everything that the centre does not have into a file, for a USB stick.
     ///
@@ -194,9 +198,10 @@ pub fn main(cli: Cli) -> Result<u8> {
             let clock = Clock::from_env(cli.test_clock)?;
             crate::ble::worker::run(clock).context("the radio's worker")
         }
-        Command::Doctor { json } => {
+        Command::Doctor { json, here } => {
             let clock = Clock::from_env(cli.test_clock)?;
-            let report = runtime()?.block_on(doctor::examine(&cli.dir, clock));
+            let reach = if here { Reach::Here } else { Reach::Centre };
+            let report = runtime()?.block_on(doctor::examine(&cli.dir, clock, reach));
             if json {
                 say(&serde_json::to_string_pretty(&report)?)?;
             } else {

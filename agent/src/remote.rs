@@ -121,8 +121,9 @@ impl Remote {
         let Some(trial) = self.trial.take_if(|_| self.starts > 0) else {
             return false;
         };
-        self.tell(trial.number, ConfigurationOutcome::Applied, String::new());
+        let number = trial.number;
         self.good = Some(trial);
+        self.tell(number, ConfigurationOutcome::Applied, String::new());
         true
     }
 
@@ -145,10 +146,12 @@ impl Remote {
     }
 
     fn tell(&mut self, number: u64, outcome: ConfigurationOutcome, detail: String) {
+        let running = self.trial.as_ref().or(self.good.as_ref());
         self.report = Some(ConfigurationReport {
             number,
             outcome: outcome.into(),
             detail,
+            running: Some(running.map_or(0, |version| version.number)),
         });
     }
 }

@@ -22,6 +22,7 @@ use anyhow::{Context as _, Result};
 use proto::clock::Clock;
 use proto::seal::Secret;
 use proto::v1::enrolment_service_server::EnrolmentServiceServer;
+use proto::v1::fleet_service_server::FleetServiceServer;
 use proto::v1::operator_service_server::OperatorServiceServer;
 use proto::v1::uplink_service_server::UplinkServiceServer;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use vitals::{Span, Time};
 
-use crate::admin::{Admin, AdminParts, OperatorDoor};
+use crate::admin::{Admin, AdminParts, FleetDoor, OperatorDoor};
 use crate::ca::{self, Authority};
 use crate::channel::Channels;
 use crate::config::Config;
@@ -463,6 +464,10 @@ impl House {
             UplinkServiceServer::new(uplink).max_decoding_message_size(proto::wire::MAX_MESSAGE),
         )
         .add_service(EnrolmentServiceServer::new(enrolment).max_decoding_message_size(REQUEST))
+        .add_service(FleetServiceServer::new(FleetDoor::new(
+            Arc::clone(&admin),
+            Arc::clone(&access),
+        )))
         .add_service(
             OperatorServiceServer::new(OperatorDoor::new(
                 Arc::clone(&admin),

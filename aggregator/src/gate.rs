@@ -140,6 +140,8 @@ pub enum Kind {
     Roster,
     /// The rules for everybody: what they are, what others would have done, which are in force.
     Rules,
+    /// Gateways and devices as things that need care: whose they are, links, charges; nothing that was measured.
+    Fleet,
     /// Registry, tokens, status: running the centre.
     Administration,
     /// Writing sealed batches.
@@ -169,6 +171,7 @@ impl Kind {
         Self::Teams,
         Self::Roster,
         Self::Rules,
+        Self::Fleet,
         Self::Administration,
         Self::Uplink,
         Self::Enrolment,
@@ -365,7 +368,7 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
         Kind::Directory | Kind::Roster | Kind::Page => !matches!(role, StaffRole::Unspecified),
-        Kind::Teams | Kind::Accesses | Kind::Rules => {
+        Kind::Teams | Kind::Accesses | Kind::Rules | Kind::Fleet => {
             matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
         }
         Kind::Administration | Kind::Will => matches!(role, StaffRole::Administrator),
@@ -398,6 +401,7 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         Kind::Teams
         | Kind::Roster
         | Kind::Rules
+        | Kind::Fleet
         | Kind::Administration
         | Kind::Uplink
         | Kind::Enrolment
@@ -468,6 +472,7 @@ mod tests {
             (Kind::Teams, "!-x- ----xx -"),
             (Kind::Roster, "!-x- -xxxxx -"),
             (Kind::Rules, "!-x- ----xx -"),
+            (Kind::Fleet, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),
             (Kind::Uplink, "!x-- ------ -"),
             (Kind::Enrolment, "xxxx xxxxxx x"),

@@ -9,6 +9,7 @@ const FILES: [&str; 11] = [
     "v1/batch.proto",
     "v1/context.proto",
     "v1/enrolment.proto",
+    "v1/fleet.proto",
     "v1/history.proto",
     "v1/operator.proto",
     "v1/roster.proto",

@@ -89,8 +89,25 @@ const CONDITIONS = [
   { condition: "sensor_off", kind: 1, limit: null, value: null, priority: LOW, category: 2, summary: "The chest strap is not on the body", plain: "The strap was taken off." },
 ];
 
+/** Every seventh needs a hand, and every hundredth was revoked. */
+function madeUpGateway(n, hostile) {
+  const id = `g-${String(n).padStart(6, "0")}`;
+  const needs = n % 7 === 3 ? [3, 7] : [];
+  const clock = { aheadUs: -90_000_000n, gainsPpb: 12_000n };
+  const device = (k) => ({
+    patient: `p-${String(n + 1).padStart(5, "0")}`, displayName: `Patient ${n} ${hostile}`, address: `C0:00:00:00:${String(n % 100).padStart(2, "0")}:0${k}`,
+    name: `Strap ${k} ${hostile}`, model: `H10 ${hostile}`, link: needs.length > 0 ? "lost" : "connected", batteryPercent: needs.length > 0 ? 9 : 80, worn: true, lastReadingUs: nowUs() - 3_000_000n, clock, needs: needs.slice(1),
+  });
+  return {
+    status: { gateway: id, label: `Home ${n} ${hostile}`, revoked: n % 100 === 99, connectedBy: "grpc", certificateExpiresUs: nowUs() + 60n * MINUTE, configurationNumber: 40n, configuration: { number: 40n, outcome: 2, running: 40n } },
+    needs, ownNeeds: needs.slice(0, 1), agentVersion: `0.1.0${hostile}`, heardUs: nowUs() - 4_000_000n, lastReceiptUs: nowUs() - 5_000_000n, backlogRecords: BigInt(n % 5),
+    health: { lookedUs: nowUs() - 5n * MINUTE, findings: hostile === "" ? [] : [{ check: "disk", broken: true, found: hostile, remedy: hostile }] },
+    devices: [device(1), device(2)], settings: "heartbeat_s = 60", acts: [{ kind: 3, position: 40n, by: hostile || "Adam", atUs: nowUs(), text: `# ${hostile}` }],
+  };
+}
+
 /** Starts it on a free port. `share`: how many of the patients have an open alert. */
-export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyMs = 1000, testData = true } = {}) {
+export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyMs = 1000, testData = true, gateways = 3, hostile = "" } = {}) {
   const random = seeded(seed);
   const people = Array.from({ length: patients }, (_, n) => {
     const id = `p-${String(n + 1).padStart(5, "0")}`;
@@ -102,6 +119,8 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   let position = 1000n;
   /** As `vitaltwin.v1.Collection` numbers it: given. */
   let sharing = 1;
+  /** Nothing is told of the fleet. */
+  let silent = false;
   const watchers = { twins: new Set(), alerts: new Set() };
 
   function raise(of, what, agoUs = 0n, more = {}) {
@@ -219,6 +238,13 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   };
 
   const calls = {
+    "FleetService/Read": ({ gateway }) => {
+      if (silent) throw new Refused(14, "the centre is away");
+      const all = Array.from({ length: gateways }, (_, n) => madeUpGateway(n, hostile));
+      if (gateway !== "") return { atUs: nowUs(), gateways: all.filter((one) => one.status.gateway === gateway) };
+      const hops = ["sensor", "gateway", "broker", "centre", "subscriber", "channel", "person"].map((hop, n) => ({ hop, all: n < 2 ? gateways : 1, silent: n === 1 ? 1 : 0, sinceUs: n === 1 ? nowUs() - 9n * MINUTE : 0n }));
+      return { atUs: nowUs(), gateways: all, hops, load: { patients, gateways, connected: gateways, readers: 2, readingsJournaled: nowUs() / 10_000n, refused: {} }, warnings: [hostile].filter((words) => words !== "") };
+    },
     "OperatorService/ListPatients": () => ({ patients: people.map((of) => ({ patient: of.id, displayName: of.name, testData, collection: sharing, collectionSinceUs: nowUs(), teams: ["Ward <b>3</b>"] })) }),
     "OperatorService/SetCollection": ({ collection }) => {
       sharing = collection;
@@ -403,6 +429,10 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     /** Whoever is signed in has this role. */
     as(role) {
       more = { role };
+    },
+    /** Whether the fleet cannot be asked for. */
+    hush(on) {
+      silent = on;
     },
     /** What was asked for about the sharing of a patient's data. */
     get sharing() {

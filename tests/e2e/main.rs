@@ -11,6 +11,7 @@ mod delivery;
 mod discreet;
 mod eio;
 mod field;
+mod fleet;
 mod foreign;
 mod forgery;
 mod full;

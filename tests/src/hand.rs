@@ -174,6 +174,7 @@ impl HandGateway {
             agent_version: "by hand".into(),
             command_number: 0,
             configuration: None,
+            health: None,
         };
         up.send(GatewayToCentre {
             kind: Some(Up::Hello(hello)),

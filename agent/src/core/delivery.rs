@@ -59,6 +59,7 @@ impl Core {
                 agent_version: env!("CARGO_PKG_VERSION").to_owned(),
                 command_number: self.commander.obeyed().number,
                 configuration: self.configuration.clone(),
+                health: self.health(now),
             })));
         }
         loop {

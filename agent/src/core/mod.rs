@@ -26,7 +26,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use proto::v1::{ConfigurationReport, GapReason, GatewayToCentre};
+use proto::v1::{
+    ConfigurationReport, DeviceClock, GapReason, GatewayFinding, GatewayHealth, GatewayToCentre,
+};
 use vitals::observe::Memory;
 use vitals::{GatewayId, SourceId, Span, StreamId, Time};
 
@@ -204,6 +206,8 @@ pub struct Core {
     ordered: Option<(u64, String)>,
     /// What became of the last ones.
     configuration: Option<ConfigurationReport>,
+    /// What the doctor found, and when it looked; `None` before it did.
+    health: Option<GatewayHealth>,
     /// The centre proved that it heard this agent.
     heard: bool,
     counters: Counters,
@@ -274,6 +278,7 @@ impl Core {
             obeyed_changed: false,
             ordered: None,
             configuration: None,
+            health: None,
             heard: false,
             counters: Counters::default(),
         };
@@ -378,6 +383,36 @@ impl Core {
             self.hello_due |= self.window.is_connected();
             self.configuration = report;
         }
+    }
+
+    /// What the doctor found: told at once where it is something else, and with every hello.
+    pub fn tell_findings(&mut self, findings: Vec<GatewayFinding>, looked: Time) {
+        let news = self.health.as_ref().map(|of| &of.findings) != Some(&findings);
+        // Clocks drift: what is known of them is told with each look.
+        let known = |device: &Device| clocks::shown(&device.memory, looked).is_some();
+        let clocks = self.devices.values().any(known);
+        self.hello_due |= (news || clocks) && self.window.is_connected();
+        self.health = Some(GatewayHealth {
+            looked_us: looked.as_micros(),
+            findings,
+            clocks: Vec::new(),
+        });
+    }
+
+    /// As it is told, with the devices' clocks as they are now.
+    fn health(&self, now: Time) -> Option<GatewayHealth> {
+        let mut health = self.health.clone()?;
+        let clock = |device: &Device| {
+            let clock = clocks::shown(&device.memory, now)?;
+            Some(DeviceClock {
+                stream: device.stream.0.to_vec(),
+                source: device.source.0.into(),
+                ahead_us: clock.ahead_us,
+                gains_ppb: clock.gains_ppb,
+            })
+        };
+        health.clocks = self.devices.values().filter_map(clock).collect();
+        Some(health)
     }
 
     /// Intake is over: seals what waits and commits it, marked as a clean end.

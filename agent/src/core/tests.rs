@@ -1397,6 +1397,30 @@ fn settings_are_handed_on_and_what_became_of_them_is_said_at_once() {
     assert_eq!(bench.centre.hellos.len(), hellos + 1, "once");
 }
 
+#[test]
+fn what_the_doctor_finds_is_told_once_and_again_when_it_is_something_else() {
+    let mut bench = Bench::new();
+    bench.pump();
+    let hellos = bench.centre.hellos.len();
+    let found = |text: &str| {
+        vec![v1::GatewayFinding {
+            found: text.into(),
+            ..v1::GatewayFinding::default()
+        }]
+    };
+    for (findings, told) in [
+        (found("little room"), 1),
+        (found("little room"), 1),
+        (found("no room"), 2),
+        (Vec::new(), 3),
+        (Vec::new(), 3),
+    ] {
+        bench.core.tell_findings(findings, bench.now);
+        bench.pump();
+        assert_eq!(bench.centre.hellos.len(), hellos + told);
+    }
+}
+
 /// What the newest heartbeat vouches for: since when it ran, and until when nothing waits; seconds.
 fn vouched(bench: &mut Bench) -> (i64, i64) {
     bench.pass(Span::from_secs(31));

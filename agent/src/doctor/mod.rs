@@ -15,16 +15,25 @@ use std::path::Path;
 use proto::clock::Clock;
 pub use proto::report::{Finding, Report, Verdict};
 
-/// Looks at everything.
-pub async fn examine(dir: &Path, clock: Clock) -> Report {
+/// How far it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Everything, the centre's doors among it.
+    Centre,
+    /// This machine: for an agent that has a line, or spares it.
+    Here,
+}
+
+/// Looks at everything within its reach.
+pub async fn examine(dir: &Path, clock: Clock, reach: Reach) -> Report {
     let config = look::config(dir);
     let options = config.as_ref().ok().cloned().unwrap_or_default();
     let identity = look::identity(dir);
     let now = clock.now();
     let status = crate::status::Status::read(dir).ok();
     let centre = match &identity {
-        Ok(identity) => look::centre(identity, &options, clock).await,
-        Err(_) => Vec::new(),
+        Ok(identity) if reach == Reach::Centre => look::centre(identity, &options, clock).await,
+        Ok(_) | Err(_) => Vec::new(),
     };
     let mut findings = vec![
         judge::config(&config),

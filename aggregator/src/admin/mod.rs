@@ -8,6 +8,7 @@
 //! gRPC, arguments, screens.
 
 mod devices;
+mod fleet;
 mod people;
 mod remote;
 mod roster;
@@ -28,7 +29,7 @@ use vitals::{GatewayId, PatientId, SourceId, Span, StreamId, Time};
 use crate::chain::Silence;
 use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Appended, Draft, Entry, Journal, JournalError};
 use crate::registry::{Books, Stream};
 use crate::rules::Budget;
 use crate::serve::signin::Listed;
@@ -37,6 +38,7 @@ use crate::vault::VaultError;
 use devices::Devices;
 
 pub use people::TeamChange;
+pub use fleet::{FleetDoor, Things};
 pub use roster::Asker;
 pub use service::OperatorDoor;
 pub use status::{DAMAGED_BLOCK, HISTORY_STOPPED};
@@ -92,6 +94,21 @@ pub trait Live: Send + Sync {
     /// Hops behind the doors that are not heard; nothing of a centre that does not serve.
     fn silences(&self) -> Vec<Silence> {
         Vec::new()
+    }
+
+    /// What the twins know of a patient's devices and gateways; nothing while twins are not current.
+    fn things(&self, _patient: &PatientId) -> Things {
+        Things::default()
+    }
+
+    /// Entries that are durable and not yet folded.
+    fn behind(&self) -> u64 {
+        0
+    }
+
+    /// How many platforms and channels are waited for.
+    fn expected(&self) -> (usize, usize) {
+        (0, 0)
     }
 
     /// What else a person should know.
@@ -277,6 +294,7 @@ impl Admin {
         patient: &str,
         gateway: &str,
         devices: &[String],
+        by: &str,
     ) -> Result<PatientAssignment, AdminError> {
         let patient = self.patient(patient)?;
         let gateway = self.gateway(gateway)?;
@@ -296,7 +314,7 @@ impl Admin {
             .stream(stream)
             .map_or(0, |of| of.sealed_to);
         let draft = self.assigned(&patient, &gateway, place, devices.clone())?;
-        self.parts.journal.append(vec![draft]).await?;
+        self.append_by(by, vec![draft]).await?;
         Ok(PatientAssignment {
             gateway: gateway.as_str().into(),
             stream: stream.to_string(),
@@ -364,7 +382,7 @@ impl Admin {
         Ok((stream, key_id.0, from))
     }
 
-    /// A one-time token for a new gateway.
+    /// A one-time token for a new gateway, and when it ends.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -372,7 +390,8 @@ impl Admin {
         &self,
         label: &str,
         valid_s: u32,
-    ) -> Result<(String, GatewayId), AdminError> {
+        by: &str,
+    ) -> Result<(String, GatewayId, Time), AdminError> {
         let label = text("label", label)?;
         let valid_s = if valid_s == 0 { TOKEN_VALID_S } else { valid_s };
         if valid_s > TOKEN_LONGEST_S {
@@ -395,33 +414,29 @@ impl Admin {
             gateway: gateway.clone(),
             secret: crypto::random(),
         };
+        let expires = self.parts.clock.now() + Span::from_secs(valid_s.into());
         let entry = Entry::TokenCreated {
             gateway: gateway.clone(),
             label,
             hash: token.secret_sha256(),
-            expires: self.parts.clock.now() + Span::from_secs(valid_s.into()),
+            expires,
         };
-        self.parts.journal.append(vec![entry.into()]).await?;
-        Ok((token.encode(), gateway))
+        self.append_by(by, vec![entry.into()]).await?;
+        Ok((token.encode(), gateway, expires))
     }
 
     /// Takes a gateway's rights away, for good. Returns how many of its connections this cuts.
     ///
     /// # Errors
     /// [`AdminError`].
-    pub async fn revoke(&self, gateway: &str) -> Result<u32, AdminError> {
+    pub async fn revoke(&self, gateway: &str, by: &str) -> Result<u32, AdminError> {
         let gateway = self.gateway(gateway)?;
         // Each connection sees the entry and ends itself.
         let live = self.parts.sessions.live(&gateway);
-        self.parts
-            .journal
-            .append(vec![
-                Entry::GatewayRevoked {
-                    gateway: gateway.clone(),
-                }
-                .into(),
-            ])
-            .await?;
+        let entry = Entry::GatewayRevoked {
+            gateway: gateway.clone(),
+        };
+        self.append_by(by, vec![entry.into()]).await?;
         tracing::warn!(%gateway, "gateway revoked");
         Ok(live)
     }
@@ -467,6 +482,17 @@ impl Admin {
             )
         })?;
         Ok((link, fingerprint(&self.parts.ca_sha256)))
+    }
+
+    /// One append: by whose word, and what they did.
+    async fn append_by(&self, by: &str, drafts: Vec<Draft>) -> Result<Appended, JournalError> {
+        let signed = Entry::By {
+            by: by.to_owned(),
+            at: self.parts.clock.now(),
+            entries: u32::try_from(drafts.len()).unwrap_or(u32::MAX),
+        };
+        let drafts = std::iter::once(signed.into()).chain(drafts).collect();
+        self.parts.journal.append(drafts).await
     }
 
     fn patient(&self, patient: &str) -> Result<PatientId, AdminError> {

@@ -21,7 +21,12 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError`]; whether the keys and values hold is the gateway's to say.
-    pub async fn configure(&self, gateway: &str, settings: &str) -> Result<u64, AdminError> {
+    pub async fn configure(
+        &self,
+        gateway: &str,
+        settings: &str,
+        by: &str,
+    ) -> Result<u64, AdminError> {
         let gateway = self.gateway(gateway)?;
         let invalid = |remedy| AdminError::Invalid {
             field: "settings",
@@ -41,7 +46,7 @@ impl Admin {
             gateway: gateway.clone(),
             settings: settings.to_owned(),
         };
-        let appended = self.parts.journal.append(vec![entry.into()]).await?;
+        let appended = self.append_by(by, vec![entry.into()]).await?;
         tracing::info!(%gateway, number = appended.last.0, "settings for a gateway");
         Ok(appended.last.0)
     }
@@ -55,6 +60,7 @@ impl Admin {
         patient: &str,
         collection: Collection,
         erase_unsent: bool,
+        by: &str,
     ) -> Result<Time, AdminError> {
         let patient = self.patient(patient)?;
         if erase_unsent && collection != Collection::Withdrawn {
@@ -93,7 +99,7 @@ impl Admin {
             streams,
         };
         let drafts = std::iter::once(Draft::from(said)).chain(assignments);
-        self.parts.journal.append(drafts.collect()).await?;
+        self.append_by(by, drafts.collect()).await?;
         tracing::info!(
             collection = collection.as_str_name(),
             "a patient's will was noted"

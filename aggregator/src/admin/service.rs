@@ -58,7 +58,7 @@ impl OperatorDoor {
 }
 
 /// The guard has put it there.
-fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
+pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     let caller = request.extensions().get::<Caller>();
     caller.ok_or_else(|| Status::internal("a call came past the guard: report it to the makers"))
 }
@@ -105,6 +105,7 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<AssignRequest>,
     ) -> Result<Response<AssignResponse>, Status> {
+        let by = self.who(&request)?;
         let AssignRequest {
             patient,
             gateway,
@@ -112,7 +113,7 @@ impl OperatorService for OperatorDoor {
         } = request.into_inner();
         let assigned = self
             .admin
-            .assign(&patient, &gateway, &devices)
+            .assign(&patient, &gateway, &devices, &by)
             .await
             .map_err(status_of)?;
         Ok(Response::new(AssignResponse {
@@ -124,15 +125,17 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
+        let by = self.who(&request)?;
         let CreateTokenRequest { label, valid_s } = request.into_inner();
-        let (token, gateway) = self
+        let (token, gateway, expires) = self
             .admin
-            .create_token(&label, valid_s)
+            .create_token(&label, valid_s, &by)
             .await
             .map_err(status_of)?;
         Ok(Response::new(CreateTokenResponse {
             token,
             gateway: gateway.as_str().into(),
+            expires_us: expires.as_micros(),
         }))
     }
 
@@ -140,9 +143,10 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<RevokeGatewayRequest>,
     ) -> Result<Response<RevokeGatewayResponse>, Status> {
+        let by = self.who(&request)?;
         let revoked = self
             .admin
-            .revoke(&request.into_inner().gateway)
+            .revoke(&request.into_inner().gateway, &by)
             .await
             .map_err(status_of)?;
         Ok(Response::new(RevokeGatewayResponse {
@@ -154,8 +158,9 @@ impl OperatorService for OperatorDoor {
         &self,
         request: Request<ConfigureGatewayRequest>,
     ) -> Result<Response<ConfigureGatewayResponse>, Status> {
+        let by = self.who(&request)?;
         let ConfigureGatewayRequest { gateway, settings } = request.into_inner();
-        let sent = self.admin.configure(&gateway, &settings).await;
+        let sent = self.admin.configure(&gateway, &settings, &by).await;
         sent.map(|number| Response::new(ConfigureGatewayResponse { number }))
             .map_err(status_of)
     }
@@ -171,17 +176,21 @@ impl OperatorService for OperatorDoor {
         self.access
             .check(&caller, Some(&named), Kind::Will)
             .map_err(error::denied)?;
-        let by_patient = matches!(self.access.actor(&caller).role, gate::Role::Patient(_));
-        if by_patient && (request.collection() == Collection::Withdrawn || request.erase_unsent) {
-            // What it means for their care is talked over first.
-            return Err(Status::permission_denied(
-                "a pause is yours to begin and end here; to withdraw for good, ask those who look after you",
-            ));
-        }
+        let actor = self.access.actor(&caller);
         let (collection, erase) = (request.collection(), request.erase_unsent);
+        if matches!(actor.role, gate::Role::Patient(_)) && collection == Collection::Given {
+            let will = self.admin.will(&named).collection;
+            if will == Collection::Withdrawn {
+                // Whoever takes up a withdrawn consent talks with them first.
+                return Err(Status::permission_denied(
+                    "you have withdrawn: to share again, ask those who look after you",
+                ));
+            }
+        }
+        let by = actor.name();
         let set = self
             .admin
-            .set_collection(&request.patient, collection, erase)
+            .set_collection(&request.patient, collection, erase, &by)
             .await;
         let since = set.map_err(status_of)?;
         Ok(Response::new(SetCollectionResponse {
@@ -472,7 +481,7 @@ fn asker<'a>(actor: &gate::Actor, name: &'a str) -> Asker<'a> {
     Asker { name, role }
 }
 
-fn status_of(error: AdminError) -> Status {
+pub(super) fn status_of(error: AdminError) -> Status {
     let text = error.to_string();
     match error {
         AdminError::Invalid { .. } => Status::invalid_argument(text),

@@ -4,7 +4,7 @@ use proto::seal::{Predecessor, Sealer};
 use proto::v1::Collection;
 
 use super::*;
-use crate::ingest::rig::{Rig, batches, receipted, seal};
+use crate::ingest::rig::{BY, Rig, batches, receipted, seal};
 use crate::journal::Opened;
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
     let one = "AA:BB:CC:DD:EE:01".to_owned();
     let say = async |patient: &str, gateway: &str, devices: &[&str]| {
         let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
-        let refused = rig.admin.assign(patient, gateway, &devices).await;
+        let refused = rig.admin.assign(patient, gateway, &devices, BY).await;
         refused
             .err()
             .map(|error| error.to_string())
@@ -110,8 +110,8 @@ async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
     for refused in [
         rig.admin.add_patient(&long, true).await.err(),
         rig.admin.add_patient("a\u{7}b", true).await.err(),
-        rig.admin.create_token(&long, 0).await.err(),
-        rig.admin.create_token("x", u32::MAX).await.err(),
+        rig.admin.create_token(&long, 0, BY).await.err(),
+        rig.admin.create_token("x", u32::MAX, BY).await.err(),
         rig.admin.sign_in("", "").err(),
         rig.admin.revoke_certificate(Role::Gateway, "g").await.err(),
         rig.admin
@@ -125,10 +125,10 @@ async fn what_makes_no_sense_is_refused_with_its_field_and_remedy() {
         );
     }
     assert!(matches!(
-        rig.admin.revoke("g-nobody").await,
+        rig.admin.revoke("g-nobody", BY).await,
         Err(AdminError::NotFound { .. })
     ));
-    rig.admin.revoke(id).await.expect("revoked");
+    rig.admin.revoke(id, BY).await.expect("revoked");
     assert!(
         say(&bob, id, &["AA:BB:CC:DD:EE:02"])
             .await
@@ -149,7 +149,7 @@ async fn a_device_is_whose_it_is_now_after_lists_changed() {
     let takes = async |patient: usize, device: &str| {
         let devices: Vec<_> = device.split_terminator(' ').map(str::to_owned).collect();
         let id = gateway.id.as_str();
-        let taken = rig.admin.assign(&patients[patient], id, &devices).await;
+        let taken = rig.admin.assign(&patients[patient], id, &devices, BY).await;
         taken.is_ok()
     };
     let (one, two) = ("AA:BB:CC:DD:EE:01", "AA:BB:CC:DD:EE:02");
@@ -179,7 +179,7 @@ async fn two_assignments_at_once_do_not_share_a_device() {
         let (admin, gateway, device) = (Arc::clone(&rig.admin), gateway.id.clone(), device.clone());
         calls.spawn(async move {
             admin
-                .assign(&patient, gateway.as_str(), &device)
+                .assign(&patient, gateway.as_str(), &device, BY)
                 .await
                 .is_ok()
         });
@@ -201,7 +201,7 @@ async fn an_assignment_that_changes_its_devices_keeps_its_stream_and_start() {
     let device = ["AA:BB:CC:DD:EE:09".to_owned()];
     let again = rig
         .admin
-        .assign(&first.patient, gateway.id.as_str(), &device)
+        .assign(&first.patient, gateway.id.as_str(), &device, BY)
         .await
         .expect("assigned");
     assert_eq!(again.stream, first.stream.to_string());
@@ -211,7 +211,7 @@ async fn an_assignment_that_changes_its_devices_keeps_its_stream_and_start() {
     let elsewhere = rig.gateway().await;
     let other = rig
         .admin
-        .assign(&first.patient, elsewhere.id.as_str(), &device)
+        .assign(&first.patient, elsewhere.id.as_str(), &device, BY)
         .await
         .expect("assigned");
     assert_ne!(other.stream, again.stream);
@@ -225,7 +225,7 @@ async fn a_device_is_one_patients_at_all_gateways() {
     let bob = rig.admin.add_patient("Bob", true).await.expect("added");
     let taken = rig
         .admin
-        .assign(&bob.patient, clinic.id.as_str(), &first.devices)
+        .assign(&bob.patient, clinic.id.as_str(), &first.devices, BY)
         .await
         .expect_err("another patient wears it")
         .to_string();
@@ -236,15 +236,15 @@ async fn a_device_is_one_patients_at_all_gateways() {
     // Control: the same patient may be at home and at the clinic.
     let both = rig
         .admin
-        .assign(&first.patient, clinic.id.as_str(), &first.devices);
+        .assign(&first.patient, clinic.id.as_str(), &first.devices, BY);
     both.await.expect("one wearer");
     for gateway in [&home, &clinic] {
-        let end = rig.admin.assign(&first.patient, gateway.id.as_str(), &[]);
+        let end = rig.admin.assign(&first.patient, gateway.id.as_str(), &[], BY);
         end.await.expect("ended");
     }
     let now_bobs = rig
         .admin
-        .assign(&bob.patient, clinic.id.as_str(), &first.devices);
+        .assign(&bob.patient, clinic.id.as_str(), &first.devices, BY);
     now_bobs.await.expect("free again");
 }
 
@@ -254,10 +254,10 @@ async fn a_gateway_that_was_revoked_keeps_no_device() {
     let (lost, new) = (rig.gateway().await, rig.gateway().await);
     let first = rig.assign(&lost).await;
     let bob = rig.admin.add_patient("Bob", true).await.expect("added");
-    rig.admin.revoke(lost.id.as_str()).await.expect("revoked");
+    rig.admin.revoke(lost.id.as_str(), BY).await.expect("revoked");
     let assigned = rig
         .admin
-        .assign(&bob.patient, new.id.as_str(), &first.devices);
+        .assign(&bob.patient, new.id.as_str(), &first.devices, BY);
     assigned.await.expect("nobody collects it");
 }
 
@@ -271,25 +271,25 @@ async fn no_device_is_assigned_for_a_time_that_has_passed() {
     let mut devices = first.devices.clone();
     devices.push("AA:BB:CC:DD:EE:09".into());
     let before = Clock::system().now().as_micros();
-    let more = rig.admin.assign(&first.patient, at, &devices).await;
+    let more = rig.admin.assign(&first.patient, at, &devices, BY).await;
     let more = more.expect("assigned");
     assert!(
         more.effective_from_us >= before,
         "the new device begins now"
     );
-    let end = rig.admin.assign(&first.patient, at, &[]).await;
+    let end = rig.admin.assign(&first.patient, at, &[], BY).await;
     assert_eq!(
         end.expect("ended").effective_from_us,
         begin,
         "backlog is taken"
     );
-    let again = rig.admin.assign(&first.patient, at, &devices).await;
+    let again = rig.admin.assign(&first.patient, at, &devices, BY).await;
     let again = again.expect("assigned");
     assert!(again.effective_from_us >= more.effective_from_us);
     assert_ne!(again.stream, first.stream.to_string(), "a new stretch");
-    let nothing = rig.admin.assign(&first.patient, at, &[]).await;
+    let nothing = rig.admin.assign(&first.patient, at, &[], BY).await;
     nothing.expect("ended");
-    let twice = rig.admin.assign(&first.patient, at, &[]).await;
+    let twice = rig.admin.assign(&first.patient, at, &[], BY).await;
     assert!(matches!(twice, Err(AdminError::Conflict(_))));
     let streams = rig.admin.patients().remove(0).assignments;
     assert_eq!(streams.len(), 2);
@@ -318,10 +318,10 @@ async fn a_new_key_is_told_to_the_gateways_and_the_former_ones_go_on_opening() {
     let first = rig.assign(&home).await;
     let at_lost = rig
         .admin
-        .assign(&first.patient, lost.id.as_str(), &first.devices)
+        .assign(&first.patient, lost.id.as_str(), &first.devices, BY)
         .await;
     at_lost.expect("assigned");
-    rig.admin.revoke(lost.id.as_str()).await.expect("revoked");
+    rig.admin.revoke(lost.id.as_str(), BY).await.expect("revoked");
     let session = rig.session(&home);
     let keys = |rig: &Rig| {
         let patient = rig.admin.patients().remove(0);
@@ -382,7 +382,7 @@ async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
     let (home, clinic) = (rig.gateway().await, rig.gateway().await);
     let first = rig.assign(&home).await;
     let (ann, device) = (&first.patient, &first.devices);
-    let at_clinic = rig.admin.assign(ann, clinic.id.as_str(), device).await;
+    let at_clinic = rig.admin.assign(ann, clinic.id.as_str(), device, BY).await;
     let at_clinic = at_clinic.expect("assigned").stream;
     let live = |rig: &Rig| {
         let assignments = rig.admin.patients().remove(0).assignments;
@@ -390,7 +390,7 @@ async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
         live.map(|of| (of.gateway, of.stream)).collect::<Vec<_>>()
     };
     assert_eq!(live(&rig).len(), 2, "control");
-    let say = |collection| rig.admin.set_collection(ann, collection, false);
+    let say = |collection| rig.admin.set_collection(ann, collection, false, BY);
     say(Collection::Given)
         .await
         .expect_err("it is given already");
@@ -399,14 +399,14 @@ async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
     say(Collection::Paused)
         .await
         .expect_err("it is paused already");
-    let assigned = rig.admin.assign(ann, home.id.as_str(), device).await;
+    let assigned = rig.admin.assign(ann, home.id.as_str(), device, BY).await;
     let refused = assigned.expect_err("nobody measures behind the patient's back");
     assert!(refused.to_string().contains("patient resume"), "{refused}");
 
     // The next life knows it, too; and a withdrawal takes over from a pause.
     rig = rig.restart(None).await;
     assert_eq!(rig.admin.patients()[0].collection(), Collection::Paused);
-    let erase = rig.admin.set_collection(ann, Collection::Withdrawn, true);
+    let erase = rig.admin.set_collection(ann, Collection::Withdrawn, true, BY);
     erase.await.expect("withdrawn");
     for stream in [&first.stream.to_string(), &at_clinic] {
         let registry = rig.books.registry();
@@ -415,10 +415,10 @@ async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
             .find(|(id, _)| id.to_string() == **stream);
         assert!(registry.is_erased(id.expect("it is known").0), "{stream}");
     }
-    let wrong = rig.admin.set_collection(ann, Collection::Given, true).await;
+    let wrong = rig.admin.set_collection(ann, Collection::Given, true, BY).await;
     assert!(matches!(wrong, Err(AdminError::Invalid { .. })));
-    rig.admin.revoke(clinic.id.as_str()).await.expect("revoked");
-    let again = rig.admin.set_collection(ann, Collection::Given, false);
+    rig.admin.revoke(clinic.id.as_str(), BY).await.expect("revoked");
+    let again = rig.admin.set_collection(ann, Collection::Given, false, BY);
     again.await.expect("given");
     let again = live(&rig);
     assert_eq!(again.len(), 1, "not at a gateway that was revoked");
@@ -433,21 +433,21 @@ async fn settings_are_toml_for_a_gateway_that_is_there() {
     let gateway = rig.gateway().await;
     let id = gateway.id.as_str();
     for (settings, named) in [("heartbeat_s = ", "TOML"), (&"#".repeat(4097), "4096")] {
-        let refused = rig.admin.configure(id, settings).await;
+        let refused = rig.admin.configure(id, settings, BY).await;
         let refused = refused.expect_err("no settings").to_string();
         assert!(refused.contains(named), "{refused}");
     }
-    assert!(rig.admin.configure("g-nobody", "").await.is_err());
+    assert!(rig.admin.configure("g-nobody", "", BY).await.is_err());
     let number = rig
         .admin
-        .configure(id, "heartbeat_s = 60")
+        .configure(id, "heartbeat_s = 60", BY)
         .await
         .expect("sent");
     let status = rig.admin.status();
     assert_eq!(status.gateways[0].configuration_number, number);
     let (commands, _) = rig.ingest.commands(&gateway.id, 0);
     assert_eq!(commands.len(), 1);
-    let newer = rig.admin.configure(id, "").await.expect("sent");
+    let newer = rig.admin.configure(id, "", BY).await.expect("sent");
     assert!(newer > number);
     let (commands, highest) = rig.ingest.commands(&gateway.id, 0);
     assert_eq!((commands.len(), highest), (1, newer), "the last ones alone");
@@ -458,7 +458,7 @@ async fn settings_are_toml_for_a_gateway_that_is_there() {
 async fn status_says_what_a_person_has_to_do_next() {
     let rig = Rig::new().await;
     let next = |rig: &Rig| rig.admin.status().gateways[0].waiting_for.clone();
-    rig.admin.create_token("later", 0).await.expect("a token");
+    rig.admin.create_token("later", 0, BY).await.expect("a token");
     assert!(next(&rig).contains("vitaltwin-agent enrol"));
     let rig = Rig::new().await;
     let gateway = rig.gateway().await;
@@ -661,4 +661,82 @@ async fn a_shift_is_taken_over_by_whoever_comes_and_by_nobody_else() {
         .await
         .expect("cleared");
     assert!(cleared.document.is_empty() && cleared.now.is_empty());
+}
+
+#[tokio::test]
+async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
+    use proto::v1::{GatewayActKind, GatewayFinding, GatewayHealth, Hello, Need, gateway_to_centre};
+    let rig = Rig::new().await;
+    let gateway = rig.gateway().await;
+    let id = gateway.id.as_str();
+    let fleet = || rig.admin.fleet("").expect("all");
+    let needs = |fleet: &v1::Fleet| -> Vec<Need> { fleet.gateways[0].needs().collect() };
+    assert_eq!(needs(&fleet()), [Need::Assignment, Need::Unheard]);
+    let ann = rig.admin.add_patient("Ann", true).await.expect("added");
+    let device = ["AA:BB:CC:DD:EE:01".to_owned()];
+    let assigned = rig.admin.assign(&ann.patient, id, &device, BY).await;
+    assigned.expect("assigned");
+    let session = rig.ingest.sessions().open(
+        gateway.id.clone(),
+        crate::counters::Transport::Grpc,
+        rig.ingest.parts().clock.now(),
+    );
+    let hello = Hello {
+        agent_version: "1.2".into(),
+        health: Some(GatewayHealth {
+            findings: vec![GatewayFinding {
+                check: "disk".into(),
+                broken: true,
+                ..GatewayFinding::default()
+            }],
+            ..GatewayHealth::default()
+        }),
+        ..Hello::default()
+    };
+    let message = v1::GatewayToCentre {
+        kind: Some(gateway_to_centre::Kind::Hello(hello)),
+    };
+    rig.ingest.handle(&session, vec![message]).await;
+    let shown = fleet();
+    assert_eq!(needs(&shown), [Need::Broken]);
+    let [of] = &shown.gateways[..] else {
+        panic!("one gateway")
+    };
+    assert_eq!(of.agent_version, "1.2");
+    assert!(of.heard_us > 0);
+    let [thing] = &of.devices[..] else {
+        panic!("one device")
+    };
+    assert_eq!(
+        (&*thing.patient, &*thing.display_name, &*thing.address),
+        (&*ann.patient, "Ann", &*device[0])
+    );
+    assert!(of.acts.is_empty(), "with one gateway alone");
+    assert!(shown.load.is_some() && shown.hops.len() == 7);
+
+    rig.admin.configure(id, "heartbeat_s = 60", BY).await.expect("sent");
+    rig.admin.revoke(id, "Adam").await.expect("revoked");
+    let one = rig.admin.fleet(id).expect("this one");
+    let [of] = &one.gateways[..] else {
+        panic!("one gateway")
+    };
+    assert_eq!(of.settings, "heartbeat_s = 60");
+    let acts: Vec<_> = of.acts.iter().map(|act| (act.kind(), &*act.by)).collect();
+    assert_eq!(
+        acts,
+        [
+            (GatewayActKind::Revoked, "Adam"),
+            (GatewayActKind::Settings, BY),
+            (GatewayActKind::Assigned, BY),
+            (GatewayActKind::Token, BY),
+        ]
+    );
+    assert!(of.acts.iter().all(|act| act.at_us > 0));
+    assert_eq!(of.needs, [] as [i32; 0], "what was revoked needs nothing");
+    assert!(matches!(
+        rig.admin.fleet("g-nobody"),
+        Err(AdminError::NotFound { .. })
+    ));
+    let number = |of: Need| i32::from(of);
+    assert!(number(Need::Silent) < number(Need::Look), "most urgent first");
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vitals::{PatientId, SourceId, Span, StreamId, Time};
 
 use super::certificate::ServerCertificate;
-use crate::admin::{Admin, DAMAGED_BLOCK, HISTORY_STOPPED, Live};
+use crate::admin::{Admin, DAMAGED_BLOCK, HISTORY_STOPPED, Live, Things};
 use crate::chain::{self, Silence};
 use crate::channel::Channels;
 use crate::config::Config;
@@ -76,6 +76,27 @@ impl Live for Running {
 
     fn stands_still(&self) -> Option<Silence> {
         self.chain.stands_still(&self.patients)
+    }
+
+    fn things(&self, patient: &PatientId) -> Things {
+        let hub = self.patients.hub();
+        let known = hub.find(patient).filter(|_| hub.is_ready());
+        known.map_or_else(Things::default, |index| {
+            let view = hub.view(index);
+            Things {
+                devices: view.twin.devices.clone(),
+                gateways: view.twin.gateways.clone(),
+            }
+        })
+    }
+
+    fn behind(&self) -> u64 {
+        let durable = self.chain.journal.status().position.0;
+        durable.saturating_sub(self.patients.hub().position())
+    }
+
+    fn expected(&self) -> (usize, usize) {
+        (self.chain.expected.len(), self.chain.channels.count())
     }
 
     fn devices(&self, patient: &PatientId) -> Vec<(StreamId, SourceId, String)> {

@@ -143,6 +143,12 @@ impl Channels {
         })
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ways.len()
+    }
+
     /// Those on which nothing gets through.
     #[must_use]
     pub fn silent(&self) -> Vec<Silent> {

@@ -17,6 +17,7 @@ mod evaluate;
 mod export;
 mod exports;
 mod fact;
+mod fleet;
 mod gateway;
 mod handover;
 mod history;
@@ -132,6 +133,8 @@ enum Command {
     /// Facts about patients that no sensor measures: list, record, retract. Needs the running centre.
     #[command(subcommand)]
     Fact(fact::FactCommand),
+    /// Gateways and their devices, those first that need a hand, and the way to people hop by hop.
+    Fleet(fleet::Arguments),
     /// Gateways: token, list, configure, revoke.
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -370,6 +373,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Patient(command) => runtime.block_on(patient::run(command, dir, clock)),
         Command::Fact(command) => runtime.block_on(fact::run(command, &dir, clock)),
         Command::Alert(command) => runtime.block_on(alert::run(command, &dir, clock)),
+        Command::Fleet(asked) => runtime.block_on(fleet::run(asked, dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
         Command::Channel(command) => runtime.block_on(channel::run(command, &dir, clock)),
         Command::Platform(PlatformCommand::Add { name, out }) => {

@@ -13,14 +13,15 @@ use hyper_util::rt::TokioIo;
 use proto::cert::Role;
 use proto::clock::Clock;
 use proto::text::host_port;
+use proto::v1::fleet_service_client::FleetServiceClient;
 use proto::v1::history_service_client::HistoryServiceClient;
 use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::twin_service_client::TwinServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
     CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
-    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
-    ListVoidsRequest, NoteAccessRequest, Patient, PatientAssignment, PatientVoid,
+    Fleet, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
+    ListVoidsRequest, NoteAccessRequest, Patient, PatientAssignment, PatientVoid, ReadFleetRequest,
     RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
     SetCollectionRequest, StatusRequest, Twin, VoidReadingsRequest, VoidReadingsResponse,
 };
@@ -33,6 +34,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use vitals::Time;
 
+use super::people::AT_THE_STORE;
 use crate::admin::{Admin, Misattributed};
 use crate::app::{Closing, Core, Ready};
 use crate::dir::{self, CentreDir};
@@ -43,12 +45,14 @@ use crate::serve::error::KEPT_SINCE;
 const STARTING: Duration = Duration::from_secs(30);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(50);
+/// Bytes of an answer with thousands of gateways.
+const LONGEST_FLEET: usize = 64 << 20;
 /// A call to the centre takes at most this long.
 const CALL: Duration = Duration::from_secs(20);
 
 /// One command's way to the centre.
 pub(super) enum Office {
-    Running(OperatorServiceClient<Channel>),
+    Running(OperatorServiceClient<Channel>, Channel),
     Direct(Box<Admin>, Closing),
 }
 
@@ -72,7 +76,8 @@ impl Office {
                 Err(LockError::Held) => {
                     match call_as(&dir, &dir.operator(), clock, within).await? {
                         Ok(channel) => {
-                            return Ok(Self::Running(OperatorServiceClient::new(channel)));
+                            let client = OperatorServiceClient::new(channel.clone());
+                            return Ok(Self::Running(client, channel));
                         }
                         Err(why) => why,
                     }
@@ -89,7 +94,7 @@ impl Office {
 
     pub(super) async fn close(self) {
         match self {
-            Self::Running(_) => {}
+            Self::Running(..) => {}
             Self::Direct(admin, closing) => {
                 drop(admin);
                 closing.close().await;
@@ -100,7 +105,7 @@ impl Office {
     pub(super) async fn add_patient(&mut self, name: &str, test_data: bool) -> Result<Patient> {
         match self {
             Self::Direct(admin, _) => Ok(admin.add_patient(name, test_data).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = AddPatientRequest {
                     display_name: name.into(),
                     test_data,
@@ -117,7 +122,7 @@ impl Office {
     pub(super) async fn patients(&mut self) -> Result<Vec<Patient>> {
         match self {
             Self::Direct(admin, _) => Ok(admin.patients()),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let listed = client
                     .list_patients(ListPatientsRequest {})
                     .await
@@ -134,8 +139,10 @@ impl Office {
         devices: &[String],
     ) -> Result<PatientAssignment> {
         match self {
-            Self::Direct(admin, _) => Ok(admin.assign(patient, gateway, devices).await?),
-            Self::Running(client) => {
+            Self::Direct(admin, _) => Ok(admin
+                .assign(patient, gateway, devices, AT_THE_STORE)
+                .await?),
+            Self::Running(client, _) => {
                 let request = AssignRequest {
                     patient: patient.into(),
                     gateway: gateway.into(),
@@ -152,10 +159,11 @@ impl Office {
     pub(super) async fn token(&mut self, label: &str, valid_s: u32) -> Result<(String, String)> {
         match self {
             Self::Direct(admin, _) => {
-                let (token, gateway) = admin.create_token(label, valid_s).await?;
+                let made = admin.create_token(label, valid_s, AT_THE_STORE).await;
+                let (token, gateway, _) = made?;
                 Ok((token, gateway.as_str().to_owned()))
             }
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = CreateTokenRequest {
                     label: label.into(),
                     valid_s,
@@ -172,8 +180,8 @@ impl Office {
 
     pub(super) async fn revoke(&mut self, gateway: &str) -> Result<u32> {
         match self {
-            Self::Direct(admin, _) => Ok(admin.revoke(gateway).await?),
-            Self::Running(client) => {
+            Self::Direct(admin, _) => Ok(admin.revoke(gateway, AT_THE_STORE).await?),
+            Self::Running(client, _) => {
                 let request = RevokeGatewayRequest {
                     gateway: gateway.into(),
                 };
@@ -189,8 +197,10 @@ impl Office {
 
     pub(super) async fn configure(&mut self, gateway: &str, settings: &str) -> Result<u64> {
         match self {
-            Self::Direct(admin, _) => Ok(admin.configure(gateway, settings).await?),
-            Self::Running(client) => {
+            Self::Direct(admin, _) => Ok(admin
+                .configure(gateway, settings, AT_THE_STORE)
+                .await?),
+            Self::Running(client, _) => {
                 let request = ConfigureGatewayRequest {
                     gateway: gateway.into(),
                     settings: settings.into(),
@@ -209,10 +219,11 @@ impl Office {
     ) -> Result<()> {
         match self {
             Self::Direct(admin, _) => {
-                let set = admin.set_collection(patient, collection, erase_unsent);
+                let by = AT_THE_STORE;
+                let set = admin.set_collection(patient, collection, erase_unsent, by);
                 Ok(set.await.map(drop)?)
             }
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = SetCollectionRequest {
                     patient: patient.into(),
                     collection: collection.into(),
@@ -226,7 +237,7 @@ impl Office {
     pub(super) async fn rotate_key(&mut self, patient: &str) -> Result<RotateKeyResponse> {
         match self {
             Self::Direct(admin, _) => Ok(admin.rotate_key(patient).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = RotateKeyRequest {
                     patient: patient.into(),
                 };
@@ -251,12 +262,12 @@ impl Office {
                     reason: &request.reason,
                 };
                 // Whoever may write to the store is not asked who they are.
-                let voided = admin.void(what, "operator at the store").await?;
+                let voided = admin.void(what, AT_THE_STORE).await?;
                 // The log is not read again once this is closed.
                 admin.settled(&request.patient).await?;
                 Ok(voided)
             }
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let voided = client.void_readings(request).await.map_err(said)?;
                 Ok(voided.into_inner())
             }
@@ -266,7 +277,7 @@ impl Office {
     pub(super) async fn voids(&mut self, patient: &str) -> Result<Vec<PatientVoid>> {
         match self {
             Self::Direct(admin, _) => Ok(admin.voids(patient)?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let patient = patient.to_owned();
                 let listed = client.list_voids(ListVoidsRequest { patient }).await;
                 Ok(listed.map_err(said)?.into_inner().voids)
@@ -277,7 +288,7 @@ impl Office {
     pub(super) async fn revoke_certificate(&mut self, role: Role, name: &str) -> Result<()> {
         match self {
             Self::Direct(admin, _) => Ok(admin.revoke_certificate(role, name).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = RevokeCertificateRequest {
                     role: role.as_str().into(),
                     name: name.into(),
@@ -294,7 +305,7 @@ impl Office {
     ) -> Result<ImportRecordsResponse> {
         match self {
             Self::Direct(..) => bail!("the centre is not running: start it first"),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let imported = client.import_records(request).await.map_err(said)?;
                 Ok(imported.into_inner())
             }
@@ -309,7 +320,7 @@ impl Office {
     ) -> Result<(String, String)> {
         match self {
             Self::Direct(admin, _) => Ok(admin.sign_in(person, patient)?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = CreateSignInRequest {
                     person: person.into(),
                     patient: patient.into(),
@@ -324,10 +335,24 @@ impl Office {
         }
     }
 
+    /// All gateways with their devices, or (not empty) one.
+    pub(super) async fn fleet(&mut self, gateway: &str) -> Result<Fleet> {
+        match self {
+            Self::Direct(admin, _) => Ok(admin.fleet(gateway)?),
+            Self::Running(_, channel) => {
+                let mut client = FleetServiceClient::new(channel.clone())
+                    .max_decoding_message_size(LONGEST_FLEET);
+                let gateway = gateway.to_owned();
+                let read = client.read(ReadFleetRequest { gateway }).await;
+                Ok(read.map_err(said)?.into_inner())
+            }
+        }
+    }
+
     pub(super) async fn status(&mut self) -> Result<CentreStatus> {
         match self {
             Self::Direct(admin, _) => Ok(admin.status()),
-            Self::Running(client) => Ok(client
+            Self::Running(client, _) => Ok(client
                 .status(StatusRequest {})
                 .await
                 .map_err(said)?

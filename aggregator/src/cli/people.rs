@@ -333,7 +333,7 @@ impl Office {
     async fn add_person(&mut self, name: &str, role: StaffRole) -> Result<Person> {
         match self {
             Self::Direct(admin, _) => Ok(admin.add_person(name, role, AT_THE_STORE).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let (name, role) = (name.into(), role.into());
                 let added = client.add_person(AddPersonRequest { name, role }).await;
                 Ok(added.map_err(said)?.into_inner())
@@ -344,7 +344,7 @@ impl Office {
     async fn set_role(&mut self, name: &str, role: StaffRole) -> Result<Person> {
         match self {
             Self::Direct(admin, _) => Ok(admin.set_role(name, role, AT_THE_STORE).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let (name, role) = (name.into(), role.into());
                 let set = client.set_role(SetRoleRequest { name, role }).await;
                 Ok(set.map_err(said)?.into_inner())
@@ -355,7 +355,7 @@ impl Office {
     async fn revoke_person(&mut self, name: &str) -> Result<Person> {
         match self {
             Self::Direct(admin, _) => Ok(admin.revoke_person(name, AT_THE_STORE).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let name = name.into();
                 let revoked = client.revoke_person(RevokePersonRequest { name }).await;
                 Ok(revoked.map_err(said)?.into_inner())
@@ -366,7 +366,7 @@ impl Office {
     async fn reset_person(&mut self, name: &str) -> Result<ResetPersonResponse> {
         match self {
             Self::Direct(admin, _) => Ok(admin.reset_person(name).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let name = name.into();
                 let reset = client.reset_person(ResetPersonRequest { name }).await;
                 Ok(reset.map_err(said)?.into_inner())
@@ -377,7 +377,7 @@ impl Office {
     async fn sessions(&mut self, person: String) -> Result<Vec<Session>> {
         match self {
             Self::Direct(admin, _) => Ok(admin.sessions(&person)?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let listed = client.list_sessions(ListSessionsRequest { person }).await;
                 Ok(listed.map_err(said)?.into_inner().sessions)
             }
@@ -387,7 +387,7 @@ impl Office {
     async fn end_sessions(&mut self, id: String, person: String) -> Result<u32> {
         match self {
             Self::Direct(admin, _) => Ok(admin.end_sessions(&id, &person)?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let ended = client.end_sessions(EndSessionsRequest { id, person }).await;
                 Ok(ended.map_err(said)?.into_inner().ended)
             }
@@ -397,7 +397,7 @@ impl Office {
     async fn people(&mut self) -> Result<Vec<Person>> {
         match self {
             Self::Direct(admin, _) => Ok(admin.people()),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let listed = client.list_people(ListPeopleRequest {}).await;
                 Ok(listed.map_err(said)?.into_inner().people)
             }
@@ -409,7 +409,7 @@ impl Office {
             Self::Direct(admin, _) => {
                 Ok(admin.change_team(team, Some(change), AT_THE_STORE).await?)
             }
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let (team, change) = (team.into(), Some(change));
                 let changed = client.change_team(ChangeTeamRequest { team, change }).await;
                 Ok(changed.map_err(said)?.into_inner())
@@ -420,7 +420,7 @@ impl Office {
     async fn teams(&mut self) -> Result<Vec<Team>> {
         match self {
             Self::Direct(admin, _) => Ok(admin.teams()),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let listed = client.list_teams(ListTeamsRequest {}).await;
                 Ok(listed.map_err(said)?.into_inner().teams)
             }

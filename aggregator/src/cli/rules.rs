@@ -313,7 +313,7 @@ impl Office {
     async fn rules(&mut self) -> Result<ListRulesResponse> {
         match self {
             Self::Direct(admin, _) => Ok(admin.rules()),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let listed = client.list_rules(ListRulesRequest {}).await;
                 Ok(listed.map_err(said)?.into_inner())
             }
@@ -331,7 +331,7 @@ impl Office {
                 let span = (Time::from_micros(from_us), Time::from_micros(to_us));
                 Ok(admin.shadow_rules(&document, span, AT_THE_STORE).await?)
             }
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = ShadowRulesRequest {
                     document,
                     from_us,
@@ -357,7 +357,7 @@ impl Office {
             Self::Direct(admin, _) => Ok(admin
                 .activate_rules(&document, &reason, AT_THE_STORE)
                 .await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = ActivateRulesRequest {
                     document,
                     reason,

@@ -150,6 +150,9 @@ impl Ingest {
             }
             self.parts.counters.receipted(session.transport(), readings);
         }
+        if !tags.is_empty() {
+            session.receipted(self.parts.clock.now());
+        }
         self.receipt(&tags, replies);
     }
 

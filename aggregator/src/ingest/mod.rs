@@ -16,6 +16,7 @@ mod command;
 mod context;
 pub mod enrol;
 pub mod grpc;
+mod health;
 mod import;
 mod late;
 pub mod mqtt;
@@ -223,11 +224,13 @@ impl Ingest {
             let detail = "too many hellos: try again later";
             return self.refuse(replies, None, RefusalReason::Busy, detail);
         }
-        tracing::info!(%gateway, agent = %proto::wire::sanitise(&hello.agent_version), "gateway said hello");
-        if let Some(mut report) = hello.configuration {
+        let version = proto::wire::sanitise(&hello.agent_version);
+        tracing::info!(%gateway, agent = %version, "gateway said hello");
+        let configuration = hello.configuration.map(|mut report| {
             report.detail = proto::wire::clean(&report.detail, LONGEST_DETAIL);
-            session.told(report);
-        }
+            report
+        });
+        session.told(version, configuration, hello.health.map(health::bounded));
         let (commands, after) = self.commands(gateway, hello.command_number);
         replies
             .messages

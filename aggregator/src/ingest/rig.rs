@@ -40,6 +40,9 @@ pub(crate) struct Rig {
     _temp: Option<tempfile::TempDir>,
 }
 
+/// Who acts.
+pub(crate) const BY: &str = "operator olga";
+
 struct Nobody;
 
 impl Live for Nobody {
@@ -150,7 +153,7 @@ impl Rig {
 
     /// An enrolled gateway.
     pub(crate) async fn gateway(&self) -> Gateway {
-        let (token, _) = self.admin.create_token("test", 0).await.expect("a token");
+        let (token, ..) = self.admin.create_token("test", 0, BY).await.expect("a token");
         let pkcs8 = SigningKey::generate_pkcs8();
         let (id, issued) = self
             .enrolment
@@ -175,7 +178,7 @@ impl Rig {
         let device = format!("AA:BB:CC:{:02X}:{:02X}:{:02X}", rand(), rand(), rand());
         let devices = [device];
         self.admin
-            .assign(&patient, gateway.id.as_str(), &devices)
+            .assign(&patient, gateway.id.as_str(), &devices, BY)
             .await
             .expect("assigned");
         self.assigned(gateway, &patient)
@@ -315,6 +318,7 @@ pub(crate) fn hello(command_number: u64) -> GatewayToCentre {
         agent_version: "test".into(),
         command_number,
         configuration: None,
+        health: None,
     };
     GatewayToCentre {
         kind: Some(gateway_to_centre::Kind::Hello(hello)),

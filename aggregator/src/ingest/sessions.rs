@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::v1::ConfigurationReport;
+use proto::v1::{ConfigurationReport, GatewayHealth};
 use tokio_util::sync::CancellationToken;
 use vitals::{GatewayId, Time};
 
@@ -33,10 +33,32 @@ pub struct Seen {
     pub last_by: Transport,
     /// When it said something last.
     pub last_seen: Time,
+    /// Version of its agent; empty: it did not say yet.
+    pub agent_version: String,
     /// What it said of its settings from afar.
     pub configuration: Option<ConfigurationReport>,
+    /// What it said of itself.
+    pub health: Option<GatewayHealth>,
+    /// When it was given a receipt last.
+    pub last_receipt: Time,
     id: u64,
     end: CancellationToken,
+}
+
+impl Seen {
+    fn new(last_by: Transport) -> Self {
+        Self {
+            connected_by: None,
+            last_by,
+            last_seen: Time::ZERO,
+            agent_version: String::new(),
+            configuration: None,
+            health: None,
+            last_receipt: Time::ZERO,
+            id: 0,
+            end: CancellationToken::new(),
+        }
+    }
 }
 
 /// A live connection; dropping it takes it out of the table.
@@ -57,18 +79,14 @@ impl Sessions {
         let mut table = self.lock();
         table.last_id += 1;
         let id = table.last_id;
-        let configuration = table
-            .gateways
-            .get(&gateway)
-            .and_then(|of| of.configuration.clone());
-        let seen = Seen {
-            connected_by: Some(transport),
-            last_by: transport,
-            last_seen: now,
-            configuration,
-            id,
-            end: end.clone(),
-        };
+        // What it said before holds until it says otherwise.
+        let before = table.gateways.get(&gateway).cloned();
+        let mut seen = before.unwrap_or_else(|| Seen::new(transport));
+        seen.connected_by = Some(transport);
+        seen.last_by = transport;
+        seen.last_seen = now;
+        seen.id = id;
+        seen.end = end.clone();
         if let Some(older) = table.gateways.insert(gateway.clone(), seen) {
             older.end.cancel();
         }
@@ -143,10 +161,24 @@ impl Session {
         }
     }
 
-    /// Notes what it said of its settings.
-    pub fn told(&self, configuration: ConfigurationReport) {
+    /// Notes what it said of itself; what it did not say stays as it was.
+    pub fn told(
+        &self,
+        agent_version: String,
+        configuration: Option<ConfigurationReport>,
+        health: Option<GatewayHealth>,
+    ) {
         if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway) {
-            seen.configuration = Some(configuration);
+            seen.agent_version = agent_version;
+            seen.configuration = configuration.or_else(|| seen.configuration.take());
+            seen.health = health.or_else(|| seen.health.take());
+        }
+    }
+
+    /// Notes that it was given a receipt.
+    pub fn receipted(&self, now: Time) {
+        if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway) {
+            seen.last_receipt = seen.last_receipt.max(now);
         }
     }
 

@@ -7,6 +7,7 @@ use vitals::{ContextId, Span, Time};
 
 use super::enrol::EnrolError;
 use super::rig::{
+    BY,
     Gateway, Rig, Said, batches, hello, label, list_of, open_message, pieces, receipted, said,
     seal, seal_at,
 };
@@ -349,7 +350,7 @@ async fn a_revoked_gateway_gets_nothing_more() {
     changes.mark_unchanged();
     assert_eq!(
         rig.admin
-            .revoke(gateway.id.as_str())
+            .revoke(gateway.id.as_str(), BY)
             .await
             .expect("it is there"),
         1
@@ -477,7 +478,7 @@ async fn commands_carry_the_whole_list_and_rising_numbers() {
     assert_eq!(list.len(), 2);
     let device = ["aa:bb:cc:00:11:22".to_owned()];
     rig.admin
-        .assign(&assigned.patient, gateway.id.as_str(), &device)
+        .assign(&assigned.patient, gateway.id.as_str(), &device, BY)
         .await
         .expect("assigned");
     let (list, number) = read(number);
@@ -487,7 +488,7 @@ async fn commands_carry_the_whole_list_and_rising_numbers() {
         .expect("the same stream");
     assert_eq!(changed.devices, ["AA:BB:CC:00:11:22"]);
     rig.admin
-        .assign(&assigned.patient, gateway.id.as_str(), &[])
+        .assign(&assigned.patient, gateway.id.as_str(), &[], BY)
         .await
         .expect("ended");
     let (list, number) = read(number);
@@ -583,7 +584,7 @@ async fn a_rolled_back_buffer_is_flagged_and_a_clone_is_frozen() {
     let fresh = rig.gateway().await;
     let session = rig.session(&fresh);
     rig.admin
-        .assign(&assigned.patient, fresh.id.as_str(), &assigned.devices)
+        .assign(&assigned.patient, fresh.id.as_str(), &assigned.devices, BY)
         .await
         .expect("assigned");
     let anew = rig.assigned(&fresh, &assigned.patient);
@@ -728,7 +729,7 @@ async fn no_gateway_pushes_out_what_another_has_open() {
 #[tokio::test]
 async fn a_token_is_spent_exactly_once() {
     let rig = Rig::new().await;
-    let (token, gateway) = rig.admin.create_token("race", 0).await.expect("a token");
+    let (token, gateway, _) = rig.admin.create_token("race", 0, BY).await.expect("a token");
     let csr = crate::ca::tests::request(&SigningKey::generate_pkcs8());
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..1000 {
@@ -760,7 +761,7 @@ async fn a_token_is_spent_exactly_once() {
 #[tokio::test]
 async fn a_token_with_a_bad_request_is_not_spent_and_a_bad_token_never_holds() {
     let rig = Rig::new().await;
-    let (text, _) = rig.admin.create_token("x", 0).await.expect("a token");
+    let (text, ..) = rig.admin.create_token("x", 0, BY).await.expect("a token");
     let csr = crate::ca::tests::request(&SigningKey::generate_pkcs8());
     assert!(matches!(
         rig.enrolment.enrol(&text, b"nonsense").await,

@@ -385,6 +385,11 @@ mod tests {
                 at: Time::from_micros(6),
                 by: "cy".into(),
             },
+            Entry::By {
+                by: "olga".into(),
+                at: Time::from_micros(5),
+                entries: 2,
+            },
             Entry::Tick,
             Entry::Quarantined {
                 position: Position(4),

@@ -367,6 +367,15 @@ pub enum Entry {
         /// A `ShadowReport`: figures, and nobody's name.
         report: Vec<u8>,
     },
+    /// Who did what the next entries say; they are appended with this one.
+    By {
+        /// Who, as the gate named them.
+        by: String,
+        /// When, by the centre's clock.
+        at: Time,
+        /// How many entries.
+        entries: u32,
+    },
     /// A passkey of a person: with it they sign in at the page. Its private half is with them alone.
     Passkey {
         /// Whose.

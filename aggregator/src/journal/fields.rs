@@ -57,6 +57,7 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::RulesTried { .. } => 31,
         Entry::Roster { .. } => 36,
         Entry::TakenOver { .. } => 37,
+        Entry::By { .. } => 32,
     }
 }
 
@@ -357,6 +358,11 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, reason.as_bytes());
         }
         Entry::RulesTried { report } => put(out, report),
+        Entry::By { by, at, entries } => {
+            put(out, by.as_bytes());
+            put_time(out, *at);
+            out.extend_from_slice(&entries.to_be_bytes());
+        }
         Entry::Passkey { person, id, act } => {
             put(out, person.as_bytes());
             put(out, id);
@@ -542,6 +548,11 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
         },
         31 => Entry::RulesTried {
             report: r.bytes("report")?.to_vec(),
+        },
+        32 => Entry::By {
+            by: r.text("by")?,
+            at: r.time("at")?,
+            entries: u32::from_be_bytes(r.array("entries")?),
         },
         28 => Entry::Passkey {
             person: r.text("person")?,

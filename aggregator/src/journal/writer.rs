@@ -344,6 +344,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::RulesActivated { .. }
         | Entry::TakenOver { .. }
         | Entry::RulesTried { .. }
+        | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::VoidSettled { .. }

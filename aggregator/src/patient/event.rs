@@ -223,6 +223,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::RulesTried { .. }
         | Entry::Roster { .. }
         | Entry::TakenOver { .. }
+        | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Configured { .. }

@@ -345,6 +345,7 @@ impl Keeper for Books {
             | Entry::TakenOver { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
+            | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Moved { .. }
@@ -418,6 +419,7 @@ impl Keeper for Books {
             | Entry::TakenOver { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
+            | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::VoidSettled { .. }

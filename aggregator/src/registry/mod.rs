@@ -9,6 +9,7 @@
 mod books;
 mod damage;
 mod looks;
+mod offices;
 mod people;
 mod ranges;
 mod rules;
@@ -27,6 +28,7 @@ use crate::journal::{Entry, Position, SealedText};
 
 pub use books::Books;
 pub use looks::Look;
+pub use offices::{Act, Deed};
 pub use people::{Passkey, Rostered, TakenOver, Team, Wards};
 pub use ranges::RangeSet;
 pub use rules::Decided;
@@ -62,6 +64,7 @@ pub struct Registry {
     staff: people::Staff,
     looks: looks::Looks,
     rules: rules::Decisions,
+    offices: offices::Offices,
 }
 
 /// What the log holds.
@@ -170,6 +173,7 @@ impl Registry {
             return;
         }
         self.at = position;
+        self.note_act(position, entry);
         match entry {
             Entry::EpochStarted { epoch, .. } => self.epoch = *epoch,
             Entry::PatientAdded {
@@ -353,6 +357,7 @@ impl Registry {
             | Entry::Tick
             | Entry::Quarantined { .. }
             | Entry::Moved { .. }
+            | Entry::By { .. }
             | Entry::Exported { .. } => {}
         }
     }

@@ -12,6 +12,7 @@ use twin::canonical::Canonical;
 use twin::canonical_fields;
 
 use super::looks::Looks;
+use super::offices::Offices;
 use super::people::{Rosters, Staff};
 use super::rules::Decisions;
 use super::{
@@ -149,6 +150,7 @@ impl Canonical for Registry {
         self.staff.encode(to);
         self.looks.encode(to);
         self.rules.encode(to);
+        self.offices.encode(to);
         self.staff.rosters().encode(to);
     }
 
@@ -203,6 +205,12 @@ impl Canonical for Registry {
             // or here.
             rules: if from.is_empty() {
                 Decisions::default()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            offices: if from.is_empty() {
+                Offices::default()
             } else {
                 Canonical::decode(from)?
             },

@@ -482,10 +482,12 @@ fn looks_of_a_day_are_one_line_each_bounded_and_come_back_from_a_snapshot() {
     registry.encode(&mut bytes);
     let again: Registry = read(&bytes).expect("what was written");
     assert_eq!(again.looks(&patient()), lines);
-    // Of an earlier program, which knew nothing of them, nor of rules.
+    // Of an earlier program, which knew nothing of them, nor of rules, nor of who did what.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let earlier = &none[..none.len() - 12];
+    let mut later = Vec::new();
+    offices::Offices::default().encode(&mut later);
+    let earlier = &none[..none.len() - 12 - later.len()];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.looks(&patient()).is_empty()));
 }
 
@@ -560,4 +562,45 @@ fn a_team_keeps_its_roster_and_who_took_over_last() {
     );
     entries.push(roster("ward", "", 5));
     assert_eq!(fold(&entries).team("ward").expect("the team").roster, None);
+}
+
+#[test]
+fn who_did_what_about_a_gateway_is_kept_newest_first_and_comes_back_from_a_snapshot() {
+    use twin::canonical::{Canonical as _, read};
+    let by = |who: &str, entries| Entry::By {
+        by: who.into(),
+        at: Time::from_micros(5),
+        entries,
+    };
+    let configured = |number: usize| Entry::Configured {
+        gateway: gateway(),
+        settings: format!("heartbeat_s = {number}"),
+    };
+    let mut entries = vec![
+        by("olga", 2),
+        configured(10),
+        configured(20),
+        // Of an earlier program.
+        configured(30),
+        by("adam", 1),
+        // What is between is nobody's.
+        Entry::Tick,
+        configured(40),
+    ];
+    let registry = fold(&entries);
+    let gateway = gateway();
+    let who = |of: &Registry| -> Vec<String> { of.acts(&gateway).map(|act| act.by.clone()).collect() };
+    assert_eq!(who(&registry), ["", "", "olga", "olga"]);
+    let newest = registry.acts(&gateway).next().expect("some");
+    assert_eq!((newest.at, newest.time), (Position(7), Time::ZERO));
+    assert_eq!(newest.deed, Deed::Settings("heartbeat_s = 40".into()));
+    for number in 0..100 {
+        entries.extend([by("adam", 1), configured(number)]);
+    }
+    let registry = fold(&entries);
+    assert_eq!(who(&registry), vec!["adam"; 32]);
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    let again: Registry = read(&bytes).expect("what was written");
+    assert!(again.acts(&gateway).eq(registry.acts(&gateway)));
 }

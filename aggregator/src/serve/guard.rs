@@ -79,6 +79,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/CheckRules"
         | "/vitaltwin.v1.OperatorService/ShadowRules"
         | "/vitaltwin.v1.OperatorService/ActivateRules" => Kind::Rules,
+        "/vitaltwin.v1.FleetService/Read" => Kind::Fleet,
         "/vitaltwin.v1.OperatorService/AddPatient"
         | "/vitaltwin.v1.OperatorService/Assign"
         | "/vitaltwin.v1.OperatorService/CreateToken"

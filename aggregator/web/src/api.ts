@@ -5,11 +5,12 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import * as convert from "./convert.ts";
 import { AlertService, Duty, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { ContextService } from "./gen/v1/context_pb.ts";
+import { FleetService } from "./gen/v1/fleet_pb.ts";
 import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { Collection } from "./gen/v1/uplink_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Roster, RuleBook, RuleSet, Session, Trial, Turn, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, Roster, RuleBook, RuleSet, Session, Trial, Turn, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
@@ -20,6 +21,7 @@ const alerts = createClient(AlertService, transport);
 const history = createClient(HistoryService, transport);
 const context = createClient(ContextService, transport);
 const operator = createClient(OperatorService, transport);
+const gateways = createClient(FleetService, transport);
 
 /** Longest wait for an answer that is not a stream. */
 const CALL_LIMIT = 20_000;
@@ -83,9 +85,49 @@ export async function accesses(patient: string): Promise<Access[]> {
   return (await history.listAccesses({ patient }, { timeoutMs: CALL_LIMIT })).accesses.map(convert.access);
 }
 
-/** Whether the devices are read, from now on. */
-export async function setSharing(patient: string, given: boolean): Promise<void> {
-  await operator.setCollection({ patient, collection: given ? Collection.GIVEN : Collection.PAUSED }, { timeoutMs: CALL_LIMIT });
+const SHARING = { given: Collection.GIVEN, paused: Collection.PAUSED, withdrawn: Collection.WITHDRAWN };
+
+/** Whether the devices are read, from now on; `erase`: what gateways have not delivered is deleted there. */
+export async function setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void> {
+  await operator.setCollection({ patient, collection: SHARING[sharing], eraseUnsent: erase }, { timeoutMs: CALL_LIMIT });
+}
+
+export async function fleet(): Promise<Fleet> {
+  return convert.fleet(await gateways.read({}, { timeoutMs: CALL_LIMIT }));
+}
+
+export async function gatewayPast(gateway: string): Promise<GatewayPast | null> {
+  return convert.gatewayPast(await gateways.read({ gateway }, { timeoutMs: CALL_LIMIT }));
+}
+
+/** A one-time token, the id that the gateway will have, and when the token ends. */
+export async function enrol(label: string, seconds: number): Promise<{ token: string; gateway: string; ends: number }> {
+  const { token, gateway, expiresUs } = await operator.createToken({ label, validS: seconds }, { timeoutMs: CALL_LIMIT });
+  return { token, gateway, ends: Number(expiresUs) / 1000 };
+}
+
+export async function assign(patient: string, gateway: string, devices: readonly string[]): Promise<void> {
+  await operator.assign({ patient, gateway, devices: [...devices] }, { timeoutMs: CALL_LIMIT });
+}
+
+/** The number of the settings. */
+export async function configure(gateway: string, settings: string): Promise<number> {
+  return Number((await operator.configureGateway({ gateway, settings }, { timeoutMs: CALL_LIMIT })).number);
+}
+
+export async function revoke(gateway: string): Promise<void> {
+  await operator.revokeGateway({ gateway }, { timeoutMs: CALL_LIMIT });
+}
+
+/** Everybody by id, with a name or without. */
+export async function people(): Promise<{ patient: string; name: string }[]> {
+  const { patients } = await operator.listPatients({}, { timeoutMs: CALL_LIMIT });
+  return patients.map(({ patient, displayName }) => ({ patient, name: displayName }));
+}
+
+/** A one-time link to a patient's own page. */
+export async function pageLink(patient: string): Promise<string> {
+  return (await operator.createSignIn({ patient }, { timeoutMs: CALL_LIMIT })).link;
 }
 
 /** Every reading that the centre keeps of a patient, as it comes. */

@@ -4,11 +4,12 @@
 import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
 import type * as contextWire from "./gen/v1/context_pb.ts";
+import type * as fleetWire from "./gen/v1/fleet_pb.ts";
 import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
 import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
-import { ACCESS_PARTS, COVERAGE_CLASSES } from "./model.ts";
+import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES } from "./model.ts";
 import type {
   Access,
   Alert,
@@ -21,8 +22,13 @@ import type {
   Roster,
   Turn,
   Evidence,
+  Fleet,
+  FleetDevice,
+  FleetGateway,
   Forecast,
   Gateway,
+  GatewayPast,
+  Need,
   HistorySlice,
   PatientFact,
   Priority,
@@ -394,4 +400,85 @@ export function roster(from: rosterWire.Roster): Roster {
   const { team, document, by, unread, remarks } = from;
   const since = from.sinceUs === 0n ? null : ms(from.sinceUs);
   return { team, document, since, by, unread, remarks, now: from.now.map(turn), next: from.next.map(turn), gaps: from.gaps.map(turn) };
+}
+
+function needs(numbers: readonly number[]): Need[] {
+  return numbers.map((number) => NEEDS[number] ?? "something");
+}
+
+function moment(us: bigint): number | null {
+  return us === 0n ? null : ms(us);
+}
+
+function fleetDevice(from: fleetWire.FleetDevice): FleetDevice {
+  const { patient, displayName, address, name, model, link, clock } = from;
+  return {
+    patient,
+    person: displayName,
+    address,
+    name,
+    model,
+    link,
+    battery: from.batteryPercent ?? null,
+    worn: from.worn ?? null,
+    lastReading: moment(from.lastReadingUs),
+    clock: clock === undefined ? null : { ahead: Number(clock.aheadUs) / 1000, gains: (Number(clock.gainsPpb) / 1e9) * 86_400 },
+    needs: needs(from.needs),
+  };
+}
+
+function fleetGateway(from: fleetWire.FleetGateway): FleetGateway {
+  const { status, health } = from;
+  const report = status?.configuration;
+  return {
+    id: status?.gateway ?? "",
+    label: status?.label ?? "",
+    revoked: status?.revoked ?? false,
+    enrolled: (status?.certificateExpiresUs ?? 0n) !== 0n,
+    connectedBy: status?.connectedBy ?? "",
+    needs: needs(from.needs),
+    version: from.agentVersion,
+    heard: moment(from.heardUs),
+    lastReceipt: moment(from.lastReceiptUs),
+    certificateEnds: moment(status?.certificateExpiresUs ?? 0n),
+    tokenEnds: moment(from.tokenExpiresUs),
+    backlog: Number(from.backlogRecords),
+    wanted: Number(status?.configurationNumber ?? 0n),
+    running: report?.running === undefined ? null : Number(report.running),
+    // What it says of former settings says nothing of those that were sent last.
+    outcome: (report?.number === status?.configurationNumber && OUTCOMES[report?.outcome ?? 0]) || "none",
+    outcomeDetail: report?.detail ?? "",
+    looked: health === undefined ? null : ms(health.lookedUs),
+    findings: (health?.findings ?? []).map(({ check, broken, found, remedy }) => ({ check, broken, found, remedy })),
+    devices: from.devices.map(fleetDevice),
+  };
+}
+
+export function fleet(from: fleetWire.Fleet): Fleet {
+  const { load } = from;
+  return {
+    at: ms(from.atUs),
+    gateways: from.gateways.map(fleetGateway),
+    hops: from.hops.map(({ hop, all, silent, sinceUs }) => ({ hop, all, silent, since: moment(sinceUs) })),
+    load: load === undefined ? null : {
+      patients: load.patients,
+      gateways: load.gateways,
+      connected: load.connected,
+      readers: load.readers,
+      readings: Number(load.readingsJournaled),
+      entriesWaiting: Number(load.entriesWaiting),
+      recordsWaiting: Number(load.recordsWaiting),
+      stopped: load.storeStopped,
+      refused: Object.entries(load.refused).map(([why, count]) => [why, Number(count)] as const),
+    },
+    warnings: from.warnings,
+  };
+}
+
+/** Null: there is no such gateway any more. */
+export function gatewayPast(from: fleetWire.Fleet): GatewayPast | null {
+  const [one] = from.gateways;
+  if (!one) return null;
+  const acts = one.acts.map(({ kind, position, by, atUs, text }) => ({ kind: GATEWAY_ACTS[kind] ?? ("something" as const), number: Number(position), by, at: ms(atUs), text }));
+  return { gateway: fleetGateway(one), settings: one.settings, acts };
 }

@@ -4,9 +4,9 @@ import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
-import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, Fleet, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
 import { KEYS } from "./prefs.ts";
-import { announcements, health, mayAct, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
+import { announcements, health, mayAct, maySeeFleet, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
 import { Shifts } from "./shifts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
@@ -15,6 +15,7 @@ import { Trends } from "./trends.ts";
 import { Acts } from "./views/acts.ts";
 import { AlertsView } from "./views/alerts.ts";
 import { Ask } from "./views/ask.ts";
+import { FleetView } from "./views/fleet.ts";
 import { HandoverView } from "./views/handover.ts";
 import { RosterView } from "./views/roster.ts";
 import { RulesView } from "./views/rules.ts";
@@ -22,10 +23,10 @@ import { patientLink, type App, type NewFact, type View } from "./views/parts.ts
 import { PatientView } from "./views/patient.ts";
 import { lock as lockSession } from "./account.ts";
 import { loudest } from "./sound.ts";
+import type { Link } from "./stream.ts";
 import { askAccount } from "./views/account.ts";
 import { HomeView } from "./views/home.ts";
 import { LockedView } from "./views/locked.ts";
-import { NoPatientsView } from "./views/nopatients.ts";
 import { Shell } from "./views/shell.ts";
 import { Ringer } from "./views/ringer.ts";
 import { askHelp, askSettings } from "./views/settings.ts";
@@ -42,8 +43,8 @@ const TICK = 1000;
 const VALUES_DELAY = 200;
 const PAST_ALERTS = 200;
 
-type Route = "worklist" | "alerts" | "handover" | "wall" | "roster" | "rules";
-const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall", "#/roster": "roster", "#/rules": "rules" };
+type Route = "worklist" | "alerts" | "handover" | "wall" | "roster" | "rules" | "fleet";
+const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall", "#/roster": "roster", "#/rules": "rules", "#/fleet": "fleet" };
 
 /** Commands that are acts of a person about an alert. */
 const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "silence"]);
@@ -175,8 +176,37 @@ class Page implements App {
     return told(api.accesses(patient));
   }
 
-  setSharing(patient: string, given: boolean): Promise<void> {
-    return told(api.setSharing(patient, given));
+  setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void> {
+    return told(api.setSharing(patient, sharing, erase));
+  }
+
+  readonly fleet = {
+    read: () => this.#readFleet(),
+    past: (gateway: string) => told(api.gatewayPast(gateway)),
+    enrol: (label: string, seconds: number) => told(api.enrol(label, seconds)),
+    people: () => told(api.people()),
+    assign: (patient: string, gateway: string, devices: readonly string[]) => told(api.assign(patient, gateway, devices)),
+    configure: (gateway: string, settings: string) => told(api.configure(gateway, settings)),
+    revoke: (gateway: string) => told(api.revoke(gateway)),
+    pageLink: (patient: string) => told(api.pageLink(patient)),
+  };
+
+  /** Who runs the centre has no stream: what is read here is their line. */
+  async #readFleet(): Promise<Fleet> {
+    const line = (live: boolean) => {
+      if (this.state.session?.role !== "administrator") return;
+      const { phase, since, attempt } = this.state.links.twins;
+      const link: Link = live ? { phase: "live", since: local(), attempt: 0, retryAt: null } : { phase: "waiting", since: phase === "live" ? local() : since, attempt: attempt + 1, retryAt: null };
+      for (const stream of ["twins", "alerts"] as const) this.#act({ type: "link", stream, link });
+    };
+    try {
+      const fleet = await told(api.fleet());
+      line(true);
+      return fleet;
+    } catch (error) {
+      line(false);
+      throw error;
+    }
   }
 
   readings(patient: string): AsyncIterable<HistorySlice> {
@@ -208,6 +238,11 @@ class Page implements App {
   /** A patient's page is no alarm: those who look after them hear it. */
   get #isHome(): boolean {
     return this.state.session?.role === "patient";
+  }
+
+  /** They have no patient: no key acts on one, and nothing rings. */
+  get #runsCentre(): boolean {
+    return this.state.session?.role === "administrator";
   }
 
   #ring(): void {
@@ -344,7 +379,7 @@ class Page implements App {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || KEYS.get() === "off") return;
     const { target } = event;
     const writes = target instanceof HTMLElement && target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
-    if (writes || this.ask.isOpen || this.state.phase !== "signed-in" || this.#locked !== null || this.#isHome) return;
+    if (writes || this.ask.isOpen || this.state.phase !== "signed-in" || this.#locked !== null || this.#isHome || this.#runsCentre) return;
     const command = this.#keyboard.press(event.key, local());
     if (command === null) return;
     event.preventDefault();
@@ -425,8 +460,8 @@ class Page implements App {
 
   #draw(): void {
     const signedIn = this.state.phase === "signed-in";
-    const patient = this.#openPatient();
-    const page = ROUTES[location.hash] ?? "worklist";
+    const patient = this.state.session?.role === "administrator" ? null : this.#openPatient();
+    const page = this.#pageOf(location.hash);
     const route = !signedIn ? this.state.phase : this.#locked !== null ? "locked" : this.#isHome ? "home" : patient === null ? page : `patient ${patient}`;
     if (route !== this.#route) this.#open(route, patient);
     this.#shell.update();
@@ -434,6 +469,12 @@ class Page implements App {
     // A name may have come meanwhile.
     const title = texts.title(this.#view?.title ?? texts.brand);
     if (document.title !== title) document.title = title;
+  }
+
+  /** Who runs the centre has the fleet, and the rules. */
+  #pageOf(hash: string): Route {
+    if (this.state.session?.role === "administrator") return hash === "#/rules" ? "rules" : "fleet";
+    return ROUTES[hash] ?? "worklist";
   }
 
   #open(route: string, patient: string | null): void {
@@ -445,7 +486,8 @@ class Page implements App {
     else if (!signedIn) this.#view = this.#signedOut;
     else if (this.#locked !== null) this.#view = this.#locked;
     else if (this.#isHome) this.#view = new HomeView(this);
-    else if (this.state.session?.role === "administrator") this.#view = new NoPatientsView();
+    else if (this.state.session?.role === "administrator") this.#view = route === "rules" ? new RulesView(this) : new FleetView(this);
+    else if (route === "fleet" && maySeeFleet(this.state)) this.#view = new FleetView(this);
     else if (patient !== null) this.#view = new PatientView(this, patient);
     else if (route === "alerts") this.#view = new AlertsView(this);
     else if (route === "handover") this.#view = new HandoverView(this);

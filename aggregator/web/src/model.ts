@@ -400,3 +400,114 @@ export interface Roster {
   readonly gaps: readonly Turn[];
   readonly remarks: readonly string[];
 }
+
+/** Why somebody should look at a gateway or device; in the order of `vitaltwin.v1.Need`, most urgent first after the first one. */
+export const NEEDS = [
+  "something",
+  "cloned",
+  "certificate",
+  "silent",
+  "broken",
+  "settings",
+  "unreachable",
+  "battery",
+  "clock",
+  "backlog",
+  "token-ended",
+  "enrolment",
+  "assignment",
+  "unheard",
+  "look",
+] as const;
+export type Need = (typeof NEEDS)[number];
+
+/** In the order of `vitaltwin.v1.GatewayActKind`. */
+export const GATEWAY_ACTS = ["something", "token", "assigned", "settings", "revoked"] as const;
+export type GatewayActKind = (typeof GATEWAY_ACTS)[number];
+
+/** In the order of `vitaltwin.v1.ConfigurationOutcome`. */
+export const OUTCOMES = ["none", "trial", "applied", "refused", "rolled-back"] as const;
+
+/** A device that is assigned, as a thing that needs care. */
+export interface FleetDevice {
+  readonly patient: string;
+  readonly person: string;
+  readonly address: string;
+  readonly name: string;
+  readonly model: string;
+  /** "connected", "searching", "lost"; empty: not met yet. */
+  readonly link: string;
+  readonly battery: number | null;
+  readonly worn: boolean | null;
+  readonly lastReading: number | null;
+  /** How far its clock is ahead, milliseconds, and how much it gains, seconds a day. */
+  readonly clock: { readonly ahead: number; readonly gains: number } | null;
+  readonly needs: readonly Need[];
+}
+
+export interface FleetGateway {
+  readonly id: string;
+  readonly label: string;
+  readonly revoked: boolean;
+  readonly enrolled: boolean;
+  /** "mqtt", "grpc" or empty. */
+  readonly connectedBy: string;
+  readonly needs: readonly Need[];
+  readonly version: string;
+  readonly heard: number | null;
+  readonly lastReceipt: number | null;
+  readonly certificateEnds: number | null;
+  readonly tokenEnds: number | null;
+  readonly backlog: number;
+  /** Numbers of settings: sent last (0: none) and in force (null: not said). */
+  readonly wanted: number;
+  readonly running: number | null;
+  readonly outcome: (typeof OUTCOMES)[number];
+  readonly outcomeDetail: string;
+  /** When its doctor looked; null: not yet. */
+  readonly looked: number | null;
+  readonly findings: readonly { readonly check: string; readonly broken: boolean; readonly found: string; readonly remedy: string }[];
+  readonly devices: readonly FleetDevice[];
+}
+
+export interface GatewayAct {
+  readonly kind: GatewayActKind;
+  readonly number: number;
+  readonly by: string;
+  readonly at: number;
+  readonly text: string;
+}
+
+/** One gateway with its past. */
+export interface GatewayPast {
+  readonly gateway: FleetGateway;
+  readonly settings: string;
+  readonly acts: readonly GatewayAct[];
+}
+
+export interface Hop {
+  readonly hop: string;
+  readonly all: number;
+  readonly silent: number;
+  readonly since: number | null;
+}
+
+export interface ServiceLoad {
+  readonly patients: number;
+  readonly gateways: number;
+  readonly connected: number;
+  readonly readers: number;
+  readonly readings: number;
+  readonly entriesWaiting: number;
+  readonly recordsWaiting: number;
+  readonly stopped: string;
+  readonly refused: readonly (readonly [why: string, count: number])[];
+}
+
+export interface Fleet {
+  readonly at: number;
+  readonly gateways: readonly FleetGateway[];
+  readonly hops: readonly Hop[];
+  readonly load: ServiceLoad | null;
+  readonly warnings: readonly string[];
+}

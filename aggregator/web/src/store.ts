@@ -173,7 +173,16 @@ export function mayRecord(state: State, kind: number): boolean {
 
 /** Rules hold for all patients of the centre. */
 export function maySetRules(state: State): boolean {
-  return state.session?.role === "supervisor";
+  return state.session?.role === "supervisor" || state.session?.role === "administrator";
+}
+
+export function maySeeFleet(state: State): boolean {
+  return maySetRules(state);
+}
+
+/** May whoever is signed in change gateways and devices? */
+export function mayRunFleet(state: State): boolean {
+  return state.session?.role === "administrator";
 }
 
 export const WEIGHT: Readonly<Record<Priority, number>> = { high: 3, medium: 2, low: 1 };

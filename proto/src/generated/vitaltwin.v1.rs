@@ -3001,14 +3001,14 @@ pub struct ActivateRulesRequest {
     pub back: bool,
 }
 /// Gateway to centre. At most 64 KiB encoded.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GatewayToCentre {
     #[prost(oneof = "gateway_to_centre::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<gateway_to_centre::Kind>,
 }
 /// Nested message and enum types in `GatewayToCentre`.
 pub mod gateway_to_centre {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "1")]
         Hello(super::Hello),
@@ -3021,7 +3021,7 @@ pub mod gateway_to_centre {
     }
 }
 /// First message of every connection.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Hello {
     /// Version of the agent, for people; the contract's version is in the package name.
     #[prost(string, tag = "1")]
@@ -3032,6 +3032,52 @@ pub struct Hello {
     /// What became of the last settings from afar; absent before the first.
     #[prost(message, optional, tag = "3")]
     pub configuration: ::core::option::Option<ConfigurationReport>,
+    /// How the gateway is; absent before its doctor looked.
+    #[prost(message, optional, tag = "4")]
+    pub health: ::core::option::Option<GatewayHealth>,
+}
+/// A gateway as a thing that needs care. Also sent in a further Hello when its doctor looked and found something else. Not sealed: it
+/// holds no measured value, and nothing that names a patient or a device.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GatewayHealth {
+    /// When its doctor looked.
+    #[prost(int64, tag = "1")]
+    pub looked_us: i64,
+    /// What is not as it should be; none: all is well. At most 16.
+    #[prost(message, repeated, tag = "2")]
+    pub findings: ::prost::alloc::vec::Vec<GatewayFinding>,
+    /// Of its devices, as far as they were compared.
+    #[prost(message, repeated, tag = "3")]
+    pub clocks: ::prost::alloc::vec::Vec<DeviceClock>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewayFinding {
+    /// What was looked at, one word.
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    /// It does not work; else it works, and somebody should look.
+    #[prost(bool, tag = "2")]
+    pub broken: bool,
+    /// For people: what was found, and what to do.
+    #[prost(string, tag = "3")]
+    pub found: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub remedy: ::prost::alloc::string::String,
+}
+/// A device's clock beside the gateway's.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceClock {
+    /// 16 bytes, and the opaque number within the stream.
+    #[prost(bytes = "vec", tag = "1")]
+    pub stream: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub source: u32,
+    /// How far it is ahead; negative: behind.
+    #[prost(int64, tag = "3")]
+    pub ahead_us: i64,
+    /// How much it gains, parts per billion; negative: it loses.
+    #[prost(int64, tag = "4")]
+    pub gains_ppb: i64,
 }
 /// Also sent in a further Hello when the outcome changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3044,6 +3090,9 @@ pub struct ConfigurationReport {
     /// For people: the key that does not hold, or why the settings were rolled back.
     #[prost(string, tag = "3")]
     pub detail: ::prost::alloc::string::String,
+    /// Number of the settings that are in force now; 0: the machine's own. Absent: an earlier agent, which does not say.
+    #[prost(uint64, optional, tag = "4")]
+    pub running: ::core::option::Option<u64>,
 }
 /// Opens an HPKE context: the signed header described byte by byte in proto/SEAL.md.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3777,6 +3826,9 @@ pub struct CreateTokenResponse {
     /// The id that the gateway will have.
     #[prost(string, tag = "2")]
     pub gateway: ::prost::alloc::string::String,
+    /// Not to be spent from then on.
+    #[prost(int64, tag = "3")]
+    pub expires_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeGatewayRequest {
@@ -6893,6 +6945,574 @@ pub mod operator_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "vitaltwin.v1.OperatorService";
     impl<T> tonic::server::NamedService for OperatorServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadFleetRequest {
+    /// This gateway alone, with what was done to it; empty: all of them.
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Fleet {
+    /// When this was so.
+    #[prost(int64, tag = "1")]
+    pub at_us: i64,
+    /// Those first that need a hand, the most urgent need first; revoked ones last.
+    #[prost(message, repeated, tag = "2")]
+    pub gateways: ::prost::alloc::vec::Vec<FleetGateway>,
+    /// The way from sensors to people, in its order. Absent with one gateway.
+    #[prost(message, repeated, tag = "3")]
+    pub hops: ::prost::alloc::vec::Vec<HopState>,
+    #[prost(message, optional, tag = "4")]
+    pub load: ::core::option::Option<ServiceLoad>,
+    /// What a person should look at, in plain words (as in CentreStatus).
+    #[prost(string, repeated, tag = "5")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetGateway {
+    #[prost(message, optional, tag = "1")]
+    pub status: ::core::option::Option<GatewayStatus>,
+    /// Its own and those of its devices, each once.
+    #[prost(enumeration = "Need", repeated, tag = "2")]
+    pub needs: ::prost::alloc::vec::Vec<i32>,
+    /// Its own alone.
+    #[prost(enumeration = "Need", repeated, tag = "3")]
+    pub own_needs: ::prost::alloc::vec::Vec<i32>,
+    /// Version of its agent; empty: it did not say since the centre was started.
+    #[prost(string, tag = "4")]
+    pub agent_version: ::prost::alloc::string::String,
+    /// When its token ends; 0: there is none to be spent.
+    #[prost(int64, tag = "5")]
+    pub token_expires_us: i64,
+    /// The newest word of it that the centre knows of, by connection or by a sealed heartbeat; 0: none.
+    #[prost(int64, tag = "6")]
+    pub heard_us: i64,
+    /// When it was given a receipt last, since the centre was started; 0: not since.
+    #[prost(int64, tag = "7")]
+    pub last_receipt_us: i64,
+    /// Sealed records that wait there, as its last heartbeat said.
+    #[prost(uint64, tag = "8")]
+    pub backlog_records: u64,
+    #[prost(message, optional, tag = "9")]
+    pub health: ::core::option::Option<GatewayHealth>,
+    #[prost(message, repeated, tag = "10")]
+    pub devices: ::prost::alloc::vec::Vec<FleetDevice>,
+    /// The rest only where one gateway was asked for. Settings that were sent last.
+    #[prost(string, tag = "11")]
+    pub settings: ::prost::alloc::string::String,
+    /// What people did about it, newest first; the log has all of it.
+    #[prost(message, repeated, tag = "12")]
+    pub acts: ::prost::alloc::vec::Vec<GatewayAct>,
+}
+/// A device that is assigned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetDevice {
+    /// Whom it belongs to.
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Bluetooth address.
+    #[prost(string, tag = "3")]
+    pub address: ::prost::alloc::string::String,
+    /// As the device calls itself; empty: it was not met yet.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub model: ::prost::alloc::string::String,
+    /// "connected", "searching", "lost"; empty: it was not met yet.
+    #[prost(string, tag = "6")]
+    pub link: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub since_us: i64,
+    #[prost(uint32, optional, tag = "8")]
+    pub battery_percent: ::core::option::Option<u32>,
+    /// Whether it is on the body; absent where it cannot tell.
+    #[prost(bool, optional, tag = "9")]
+    pub worn: ::core::option::Option<bool>,
+    /// When it measured last; 0: never yet.
+    #[prost(int64, tag = "10")]
+    pub last_reading_us: i64,
+    /// What the gateway knows of its clock; absent where it has none or was not compared.
+    #[prost(message, optional, tag = "11")]
+    pub clock: ::core::option::Option<DeviceClock>,
+    #[prost(enumeration = "Need", repeated, tag = "12")]
+    pub needs: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewayAct {
+    #[prost(enumeration = "GatewayActKind", tag = "1")]
+    pub kind: i32,
+    /// Journal position of the entry.
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+    /// Who and when; empty and 0 in entries of earlier programs.
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at_us: i64,
+    /// The settings, or the patient's id.
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+}
+/// How a part of the way is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HopState {
+    /// "sensor", "gateway", "broker", "centre", "subscriber", "channel", "person".
+    #[prost(string, tag = "1")]
+    pub hop: ::prost::alloc::string::String,
+    /// How many there are, and how many of them are silent; 0 of 0 where nobody waits for it.
+    #[prost(uint32, tag = "2")]
+    pub all: u32,
+    #[prost(uint32, tag = "3")]
+    pub silent: u32,
+    /// Since when the one that is silent longest.
+    #[prost(int64, tag = "4")]
+    pub since_us: i64,
+    /// What it is given; 0: it has no one bound.
+    #[prost(uint32, tag = "5")]
+    pub bound_s: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ServiceLoad {
+    #[prost(uint32, tag = "1")]
+    pub patients: u32,
+    #[prost(uint32, tag = "2")]
+    pub gateways: u32,
+    #[prost(uint32, tag = "3")]
+    pub connected: u32,
+    /// Readers with an open stream.
+    #[prost(uint32, tag = "4")]
+    pub readers: u32,
+    /// Scalar readings that lie in the journal; a second look gives the rate.
+    #[prost(uint64, tag = "5")]
+    pub readings_journaled: u64,
+    /// Entries that are durable and not yet folded.
+    #[prost(uint64, tag = "6")]
+    pub entries_waiting: u64,
+    /// Sealed records that wait at gateways.
+    #[prost(uint64, tag = "7")]
+    pub records_waiting: u64,
+    /// Empty when the store works; else why it stopped.
+    #[prost(string, tag = "8")]
+    pub store_stopped: ::prost::alloc::string::String,
+    /// Counted refusals by reason.
+    #[prost(map = "string, uint64", tag = "9")]
+    pub refused: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
+}
+/// Why somebody should look at it, most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Need {
+    Unspecified = 0,
+    /// Two copies of it sent at once: what it sends is refused until it is enrolled again.
+    Cloned = 1,
+    /// Its certificate has ended: it is away longer than that holds.
+    CertificateEnded = 2,
+    /// Not heard for longer than its bound (or, of a device, none of its readings).
+    Silent = 3,
+    /// Its doctor found something that does not work.
+    Broken = 4,
+    /// It refused the last settings, or rolled them back.
+    Settings = 5,
+    /// A device of it: the gateway cannot reach it.
+    Unreachable = 6,
+    /// A device of it: its battery is low.
+    Battery = 7,
+    /// A device of it: its clock is far off.
+    Clock = 8,
+    /// Much waits there for its receipt.
+    Backlog = 9,
+    /// Its token was never spent, and cannot be any more.
+    TokenEnded = 10,
+    /// Its token waits to be spent.
+    Enrolment = 11,
+    /// It has no device to read.
+    Assignment = 12,
+    /// Not heard since the centre was started.
+    Unheard = 13,
+    /// Its doctor found something that somebody should look at.
+    Look = 14,
+}
+impl Need {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NEED_UNSPECIFIED",
+            Self::Cloned => "NEED_CLONED",
+            Self::CertificateEnded => "NEED_CERTIFICATE_ENDED",
+            Self::Silent => "NEED_SILENT",
+            Self::Broken => "NEED_BROKEN",
+            Self::Settings => "NEED_SETTINGS",
+            Self::Unreachable => "NEED_UNREACHABLE",
+            Self::Battery => "NEED_BATTERY",
+            Self::Clock => "NEED_CLOCK",
+            Self::Backlog => "NEED_BACKLOG",
+            Self::TokenEnded => "NEED_TOKEN_ENDED",
+            Self::Enrolment => "NEED_ENROLMENT",
+            Self::Assignment => "NEED_ASSIGNMENT",
+            Self::Unheard => "NEED_UNHEARD",
+            Self::Look => "NEED_LOOK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NEED_UNSPECIFIED" => Some(Self::Unspecified),
+            "NEED_CLONED" => Some(Self::Cloned),
+            "NEED_CERTIFICATE_ENDED" => Some(Self::CertificateEnded),
+            "NEED_SILENT" => Some(Self::Silent),
+            "NEED_BROKEN" => Some(Self::Broken),
+            "NEED_SETTINGS" => Some(Self::Settings),
+            "NEED_UNREACHABLE" => Some(Self::Unreachable),
+            "NEED_BATTERY" => Some(Self::Battery),
+            "NEED_CLOCK" => Some(Self::Clock),
+            "NEED_BACKLOG" => Some(Self::Backlog),
+            "NEED_TOKEN_ENDED" => Some(Self::TokenEnded),
+            "NEED_ENROLMENT" => Some(Self::Enrolment),
+            "NEED_ASSIGNMENT" => Some(Self::Assignment),
+            "NEED_UNHEARD" => Some(Self::Unheard),
+            "NEED_LOOK" => Some(Self::Look),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GatewayActKind {
+    Unspecified = 0,
+    /// A token was made.
+    Token = 1,
+    /// The list of a patient's devices changed; it may be empty now.
+    Assigned = 2,
+    /// Settings were sent; the position is their number.
+    Settings = 3,
+    Revoked = 4,
+}
+impl GatewayActKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GATEWAY_ACT_KIND_UNSPECIFIED",
+            Self::Token => "GATEWAY_ACT_KIND_TOKEN",
+            Self::Assigned => "GATEWAY_ACT_KIND_ASSIGNED",
+            Self::Settings => "GATEWAY_ACT_KIND_SETTINGS",
+            Self::Revoked => "GATEWAY_ACT_KIND_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GATEWAY_ACT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "GATEWAY_ACT_KIND_TOKEN" => Some(Self::Token),
+            "GATEWAY_ACT_KIND_ASSIGNED" => Some(Self::Assigned),
+            "GATEWAY_ACT_KIND_SETTINGS" => Some(Self::Settings),
+            "GATEWAY_ACT_KIND_REVOKED" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod fleet_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct FleetServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl FleetServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> FleetServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> FleetServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            FleetServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Who is shown whose devices is noted as a look at their names.
+        pub async fn read(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadFleetRequest>,
+        ) -> std::result::Result<tonic::Response<super::Fleet>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.FleetService/Read",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.FleetService", "Read"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod fleet_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with FleetServiceServer.
+    #[async_trait]
+    pub trait FleetService: std::marker::Send + std::marker::Sync + 'static {
+        /// Who is shown whose devices is noted as a look at their names.
+        async fn read(
+            &self,
+            request: tonic::Request<super::ReadFleetRequest>,
+        ) -> std::result::Result<tonic::Response<super::Fleet>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct FleetServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> FleetServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for FleetServiceServer<T>
+    where
+        T: FleetService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/vitaltwin.v1.FleetService/Read" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadSvc<T: FleetService>(pub Arc<T>);
+                    impl<
+                        T: FleetService,
+                    > tonic::server::UnaryService<super::ReadFleetRequest>
+                    for ReadSvc<T> {
+                        type Response = super::Fleet;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadFleetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FleetService>::read(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for FleetServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "vitaltwin.v1.FleetService";
+    impl<T> tonic::server::NamedService for FleetServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

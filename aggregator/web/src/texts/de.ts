@@ -4,6 +4,7 @@ import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
+import { fleet } from "./de.fleet.ts";
 import { home } from "./de.home.ts";
 import { handover } from "./de.handover.ts";
 import { roster } from "./de.roster.ts";
@@ -45,7 +46,7 @@ export const de: Texts = {
   testClock: "Testuhr",
   systemClock: "Zeit der Zentrale",
 
-  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", roster: "Dienstplan", rules: "Regeln" },
+  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", roster: "Dienstplan", rules: "Regeln", fleet: "Flotte" },
   tools: {
     theme: "Farben",
     themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
@@ -56,11 +57,9 @@ export const de: Texts = {
 
   roles: {
     looksOnly: "Sie sind zum Zusehen angemeldet: Das muss jemand anderes tun.",
-    runsTitle: "Sie betreiben diese Zentrale",
-    runs: "Wer verwaltet, sieht nichts von Patienten. Patienten gehören zu den Teams, die sich um sie kümmern.",
-    runsHow: "An Personen, Teams, Gateways und Geräten wird auf der Kommandozeile gearbeitet:",
   },
 
+  fleet,
   home,
   roster,
   rules,

@@ -3,6 +3,7 @@
 import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
+import { fleet } from "./en.fleet.ts";
 import { home } from "./en.home.ts";
 import { handover } from "./en.handover.ts";
 import { roster } from "./en.roster.ts";
@@ -29,7 +30,7 @@ export const en = {
   testClock: "Test clock",
   systemClock: "Centre's time",
 
-  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", roster: "Roster", rules: "Rules" },
+  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", roster: "Roster", rules: "Rules", fleet: "Fleet" },
   tools: {
     theme: "Colours",
     themes: { auto: "Automatic", light: "Light", dark: "Dark" },
@@ -40,11 +41,9 @@ export const en = {
 
   roles: {
     looksOnly: "You are signed in to look: somebody else has to do this.",
-    runsTitle: "You run this centre",
-    runs: "Administrators see nothing of any patient. Patients belong to the teams that look after them.",
-    runsHow: "People, teams, gateways and devices are worked on at the command line:",
   },
 
+  fleet,
   home,
   roster,
   rules,

@@ -37,6 +37,10 @@ export class Ask {
       event.preventDefault();
       if (this.#run) void this.#do(this.#run);
     };
+    // What was shown once, or written, does not stay in the document.
+    this.root.addEventListener("close", () => {
+      if (!this.root.open) this.forget();
+    });
     this.root.append(h("form", { method: "dialog", onsubmit: submit }, this.#title, this.#about, this.#fields, this.#error, this.#buttons));
   }
 

@@ -41,6 +41,7 @@ export class HomeView implements View {
   readonly #earlier = h("details", { hidden: true }, h("summary", {}, words.looks.earlier), this.#earlierLooks);
   readonly #noLooks = h("p", { class: "muted" });
   readonly #pause = h("button", { class: "button wide", type: "button" });
+  readonly #withdraw = h("button", { class: "button quiet", type: "button", hidden: true }, words.withdraw);
   readonly #saved = h("p", { class: "notice", role: "status", hidden: true });
   readonly #cards = new Map<string, ValueCard>();
   readonly #lines = new Map<string, DeviceLine>();
@@ -49,6 +50,7 @@ export class HomeView implements View {
   constructor(app: App) {
     this.#app = app;
     this.#pause.addEventListener("click", () => this.#askPause());
+    this.#withdraw.addEventListener("click", () => this.#askWithdraw());
     const button = (label: string, act: () => void) => h("button", { class: "button primary wide", type: "button", onclick: act }, label);
     const part = (id: string, title: string, ...children: readonly (Node | string)[]) =>
       h("section", { class: "home-part", "aria-labelledby": id }, h("h2", { id }, title), ...children);
@@ -62,7 +64,7 @@ export class HomeView implements View {
       part("home-today", words.today, this.#none, this.#values),
       part("home-tell", words.tell, h("p", {}, words.tellAbout), this.#saved, button(words.tellButton, () => this.#askReport())),
       part("home-devices", words.devices, this.#noDevices, this.#devices),
-      part("home-shared", words.sharing, this.#shared, this.#teams, h("p", {}, words.sharingMore), this.#pause),
+      part("home-shared", words.sharing, this.#shared, this.#teams, h("p", {}, words.sharingMore), this.#pause, this.#withdraw),
       part("home-looks", words.looks.title, h("p", {}, words.looks.about), this.#noLooks, this.#looks, this.#earlier),
       part("home-data", words.data, h("p", {}, words.dataAbout), button(words.dataButton, () => void this.#download())),
       part("home-wrong", words.wrong, h("ul", { class: "steps" }, ...words.wrongSteps.map((step) => h("li", {}, step)))),
@@ -91,7 +93,7 @@ export class HomeView implements View {
     const well = !down && age !== null && age < OLD;
     const paused = this.#own !== null && this.#own.sharing !== "given";
     toggle(this.#state, "bad", !well && !paused);
-    text(this.#state, paused ? words.paused : down ? words.noLine : age === null ? words.nothingYet : age < OLD ? words.fresh(time.span(age)) : words.old(time.span(age)));
+    text(this.#state, paused ? (this.#own?.sharing === "withdrawn" ? words.withdrawn : words.paused) : down ? words.noLine : age === null ? words.nothingYet : age < OLD ? words.fresh(time.span(age)) : words.old(time.span(age)));
   }
 
   async #load(): Promise<void> {
@@ -101,10 +103,12 @@ export class HomeView implements View {
       text(this.#name, words.hello(name));
       show(this.#name, name !== "");
       const given = sharing === "given";
-      text(this.#shared, given ? (teams.length > 0 ? words.sharedWith : words.sharedNobody) : words.pausedSince(time.full(since)));
+      const aside = sharing === "paused" ? words.pausedSince(time.full(since)) : words.withdrawnSince(time.full(since));
+      text(this.#shared, given ? (teams.length > 0 ? words.sharedWith : words.sharedNobody) : aside);
       fill(this.#teams, ...teams.map((team) => h("li", {}, team)));
       text(this.#pause, given ? words.pause : words.resume);
       show(this.#pause, sharing !== "withdrawn");
+      show(this.#withdraw, sharing !== "withdrawn");
       toggle(this.#pause, "primary", !given);
       await this.#loadLooks(this.#own.patient);
     } catch (error) {
@@ -140,9 +144,27 @@ export class HomeView implements View {
       fields: [],
       confirm: given ? words.pause : words.resume,
       run: async () => {
-        await this.#app.setSharing(own.patient, !given);
+        await this.#app.setSharing(own.patient, given ? "paused" : "given", false);
         await this.#load();
         return given ? words.paused : words.resumed;
+      },
+    });
+  }
+
+  #askWithdraw(): void {
+    const own = this.#own;
+    if (own === null) return;
+    const sure = h("input", { type: "checkbox", required: true });
+    const erase = h("input", { type: "checkbox" });
+    this.#app.ask.open({
+      title: words.withdraw,
+      about: [words.withdrawAbout, h("ul", { class: "steps" }, ...words.withdrawSteps.map((step) => h("li", {}, step)))],
+      fields: [h("label", { class: "check wide" }, erase, words.withdrawErase), h("label", { class: "check wide" }, sure, words.withdrawSure)],
+      confirm: words.withdraw,
+      run: async () => {
+        await this.#app.setSharing(own.patient, "withdrawn", erase.checked);
+        await this.#load();
+        return words.withdrawn;
       },
     });
   }

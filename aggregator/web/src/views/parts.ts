@@ -1,7 +1,7 @@
 // Small pieces that several views show.
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
-import type { Access, Alert, Coverage, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock } from "../model.ts";
+import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock } from "../model.ts";
 import type { Shifts } from "../shifts.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
@@ -40,12 +40,13 @@ export interface App {
   /** At a patient's own page: who they are, and with whom it is shared. */
   own(): Promise<OwnRecord>;
   accesses(patient: string): Promise<Access[]>;
-  setSharing(patient: string, given: boolean): Promise<void>;
+  setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
   /** Who is on duty. */
   readonly shifts: Shifts;
   /** The rules for everybody. */
   readonly rules: Rules;
+  readonly fleet: FleetActs;
   waveforms(patient: string, from: number, to: number, signal: AbortSignal): Promise<WaveBlock[]>;
 }
 
@@ -55,6 +56,18 @@ export interface Rules {
   shadow(document: string): Promise<Trial>;
   activate(document: string, reason: string): Promise<RuleSet>;
   back(reason: string): Promise<RuleSet>;
+}
+
+export interface FleetActs {
+  read(): Promise<Fleet>;
+  past(gateway: string): Promise<GatewayPast | null>;
+  enrol(label: string, seconds: number): Promise<{ token: string; gateway: string; ends: number }>;
+  people(): Promise<{ patient: string; name: string }[]>;
+  assign(patient: string, gateway: string, devices: readonly string[]): Promise<void>;
+  configure(gateway: string, settings: string): Promise<number>;
+  revoke(gateway: string): Promise<void>;
+  /** A one-time link to a patient's own page. */
+  pageLink(patient: string): Promise<string>;
 }
 
 export type NewFact = Omit<PatientFact, "recorded" | "recordedBy">;

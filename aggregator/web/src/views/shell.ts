@@ -3,7 +3,7 @@
 
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
-import { displayName, health, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { displayName, health, maySeeFleet, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
 import { awaiting } from "../shifts.ts";
 import { texts } from "../texts.ts";
 import { THEME } from "../prefs.ts";
@@ -64,6 +64,7 @@ export class Shell {
       wall: h("a", { href: "#/wall" }, texts.nav.wall),
       roster: h("a", { href: "#/roster" }, texts.nav.roster),
       rules: h("a", { href: "#/rules", hidden: true }, texts.nav.rules),
+      fleet: h("a", { href: "#/fleet", hidden: true }, texts.nav.fleet),
     };
     this.#nav = h("nav", { class: "nav", "aria-label": texts.nav.label }, ...Object.values(this.#links));
     this.#countsRoot = h("a", { class: "counts", href: "#/alerts" });
@@ -134,7 +135,7 @@ export class Shell {
     this.#route = route;
     this.#home = home;
     for (const [name, link] of Object.entries(this.#links)) set(link, "aria-current", name === route ? "page" : null);
-    for (const part of [this.#nav, this.#countsRoot]) show(part, signedIn && !home);
+    show(this.#nav, signedIn && !home);
     show(this.#connection.root, signedIn);
     show(this.#ringer.button, heard);
     this.#open = signedIn;
@@ -157,6 +158,11 @@ export class Shell {
     text(this.#person, person);
     show(this.#links["rules"]!, maySetRules(state));
     text(this.#links["handover"]!, texts.handover.nav(awaiting(this.#app.shifts.all ?? [], person).length));
+    show(this.#links["fleet"]!, maySeeFleet(state));
+    // Who runs the centre has no patient.
+    const runs = state.session?.role === "administrator";
+    for (const name of ["worklist", "alerts", "handover", "wall"]) show(this.#links[name]!, !runs);
+    show(this.#countsRoot, this.#open && !this.#home && !runs);
     set(this.#person, "title", texts.tools.person(person));
     this.#updateUrgent();
     this.#connection.update();

@@ -142,6 +142,7 @@ impl Mqtt {
             agent_version: "by hand".into(),
             command_number: 0,
             configuration: None,
+            health: None,
         };
         let kind = Some(Up::Hello(hello));
         line.up.send(GatewayToCentre { kind }).await?;
