@@ -113,7 +113,7 @@ fn files_stay_short() {
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
-const ADAPTERS: [(&str, &[&str]); 9] = [
+const ADAPTERS: [(&str, &[&str]); 12] = [
     (
         "btleplug",
         &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
@@ -142,6 +142,9 @@ const ADAPTERS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("lettre", &["aggregator/src/channel/mail.rs"]),
+    ("jsonwebtoken", &["aggregator/src/serve/provider/token"]),
+    ("argon2", &["aggregator/src/serve/password.rs"]),
+    ("qrcodegen", &["aggregator/src/serve/totp.rs"]),
     ("zbus", &["firmware-sim/"]),
     ("dbus", &["agent/src/ble/bluez"]),
 ];

@@ -12,15 +12,15 @@ use proto::v1::{
     AssignResponse, CentreStatus, ChangeTeamRequest, CheckRulesRequest, CheckRulesResponse,
     Collection, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest,
     CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest,
-    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
-    ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListRulesRequest,
-    ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest,
-    ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse,
-    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
-    RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest, SetCollectionResponse,
-    SetRoleRequest, ShadowReport, ShadowRulesRequest, StatusRequest, Team, VoidReadingsRequest,
-    VoidReadingsResponse,
+    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, LinkPersonRequest,
+    ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse,
+    ListRulesRequest, ListRulesResponse, ListSessionsRequest, ListSessionsResponse,
+    ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest,
+    NoteAccessResponse, Patient, Person, ResetPersonRequest, ResetPersonResponse,
+    RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
+    RevokeGatewayResponse, RevokePersonRequest, RotateKeyRequest, RotateKeyResponse, RuleSet,
+    SetCollectionRequest, SetCollectionResponse, SetRoleRequest, ShadowReport, ShadowRulesRequest,
+    StatusRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
@@ -310,11 +310,27 @@ impl OperatorService for OperatorDoor {
         }))
     }
 
+    async fn link_person(
+        &self,
+        request: Request<LinkPersonRequest>,
+    ) -> Result<Response<Person>, Status> {
+        let by = self.who(&request)?;
+        let LinkPersonRequest {
+            name,
+            issuer,
+            subject,
+        } = request.into_inner();
+        let linked = self.admin.link_person(&name, &issuer, &subject, &by).await;
+        linked.map(Response::new).map_err(status_of)
+    }
+
     async fn reset_person(
         &self,
         request: Request<ResetPersonRequest>,
     ) -> Result<Response<ResetPersonResponse>, Status> {
-        let reset = self.admin.reset_person(&request.into_inner().name).await;
+        let by = self.who(&request)?;
+        let name = request.into_inner().name;
+        let reset = self.admin.reset_person(&name, &by).await;
         reset.map(Response::new).map_err(status_of)
     }
 

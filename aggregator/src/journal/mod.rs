@@ -39,8 +39,8 @@ use vitals::{StreamId, Time};
 use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
-    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct, Position,
-    SealedText, Sight, TeamAct,
+    AccountAct, CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct,
+    PasswordHash, Position, SealedText, Sight, TeamAct,
 };
 pub use feed::Feed;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};

@@ -328,6 +328,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::RulesTried { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
+        | Entry::Account { .. }
         | Entry::VoidSettled { .. }
         | Entry::Damaged { .. } => 256,
         Entry::Exported { patients, .. } | Entry::Looked { patients, .. } => {

@@ -223,6 +223,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::RulesTried { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
+        | Entry::Account { .. }
         | Entry::Configured { .. }
         | Entry::Looked { .. }
         | Entry::Exported { .. } => Meaning::Nothing,

@@ -345,6 +345,7 @@ impl Keeper for Books {
             | Entry::RulesTried { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
+            | Entry::Account { .. }
             | Entry::Moved { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }
@@ -416,6 +417,7 @@ impl Keeper for Books {
             | Entry::RulesTried { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
+            | Entry::Account { .. }
             | Entry::VoidSettled { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }

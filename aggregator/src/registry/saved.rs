@@ -11,6 +11,7 @@ use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
+use super::accounts::Accounts;
 use super::looks::Looks;
 use super::people::Staff;
 use super::rules::Decisions;
@@ -149,6 +150,7 @@ impl Canonical for Registry {
         self.staff.encode(to);
         self.looks.encode(to);
         self.rules.encode(to);
+        self.accounts.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -202,6 +204,12 @@ impl Canonical for Registry {
             // or here.
             rules: if from.is_empty() {
                 Decisions::default()
+            } else {
+                Canonical::decode(from)?
+            },
+            // or here.
+            accounts: if from.is_empty() {
+                Accounts::default()
             } else {
                 Canonical::decode(from)?
             },
