@@ -125,7 +125,7 @@ impl Client {
             let answer = sender.send_request(request).await.map_err(line)?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER).collect().await.map_err(line)?;
-            Ok(Response::from_parts(parts, body.to_bytes()))
+            Ok::<_, CallError>(Response::from_parts(parts, body.to_bytes()))
         };
         let answer = answer.await;
         driver.abort();

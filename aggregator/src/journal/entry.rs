@@ -445,8 +445,8 @@ pub enum AccountAct {
     },
 }
 
-/// A password as it is kept: Argon2id, with what it cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A password as it is kept: Argon2id, with what it cost. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
     /// KiB of memory.
     pub memory_kib: u32,
@@ -458,6 +458,12 @@ pub struct PasswordHash {
     pub salt: [u8; 16],
     /// The tag.
     pub tag: [u8; 32],
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(hidden)")
+    }
 }
 
 /// What changes about a team.

@@ -68,6 +68,12 @@ pub struct Lockout {
     places: HashMap<(Name, IpAddr), Time>,
 }
 
+impl std::fmt::Debug for Lockout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lockout(hidden)")
+    }
+}
+
 impl Default for Lockout {
     fn default() -> Self {
         Self {
@@ -119,21 +125,26 @@ impl Lockout {
         Ok(())
     }
 
-    /// Somebody proved, whichever way, that the name is theirs.
+    /// The attempt was its person's own, and is taken back.
     pub(super) fn proved(&mut self, name: &str, from: IpAddr, at: Moment) {
+        self.been(name, from, at);
         let (name, from) = (self.name(name), network(from));
         self.names.remove(&name);
-        // Not forgotten altogether: who has one password could otherwise try others' in between.
+        // No more than that: who has one password could otherwise try others' in between.
         if let Some(of) = self.addresses.get_mut(&from) {
             of.count = of.count.saturating_sub(1);
             of.wait_until = Time::ZERO;
         }
+    }
+
+    /// Somebody signed in there, whichever way: it is a place of theirs.
+    pub(super) fn been(&mut self, name: &str, from: IpAddr, at: Moment) {
         if self.places.len() >= KEPT {
             let oldest = self.places.iter().min_by_key(|(_, last)| **last);
             let oldest = oldest.map(|(place, _)| *place);
             oldest.map(|place| self.places.remove(&place));
         }
-        self.places.insert((name, from), at.now);
+        self.places.insert((self.name(name), network(from)), at.now);
     }
 
     fn name(&self, name: &str) -> Name {
@@ -203,7 +214,7 @@ mod tests {
     fn a_name_tried_from_everywhere_waits_but_not_where_its_person_has_been() {
         let mut lockout = Lockout::default();
         let (home, elsewhere) = (address(1), address(2));
-        lockout.proved("Ann", home, at(0));
+        lockout.been("Ann", home, at(0));
         // A stranger tries all night, each time from another address and as often as may be.
         let mut tried = 0;
         for minute in 0..480_i64 {

@@ -260,10 +260,7 @@ impl SignIn {
             code.filter(|code| now < code.until)
         };
         match found {
-            Some(Code { person, .. }) => {
-                self.proved(&person, from.address);
-                Ok(self.begin(person, How::Link, from))
-            }
+            Some(Code { person, .. }) => Ok(self.begin(person, How::Link, from)),
             None => {
                 self.failed(from.address);
                 Err(SignInError::Code)
@@ -275,6 +272,7 @@ impl SignIn {
     #[must_use]
     pub fn begin(&self, person: String, how: How, from: Place) -> String {
         let (cookie, now) = (hex(&random::<32>()), self.clock.now());
+        let moment = self.moment();
         let browser = from.browser.chars().filter(|c| !c.is_control());
         let session = Session {
             id: hex(&random::<8>()),
@@ -289,6 +287,9 @@ impl SignIn {
             locked: false,
         };
         let mut state = self.lock();
+        state
+            .lockout
+            .been(&session.person, session.from.address, moment);
         make_room(&mut state.sessions, |one| one.used);
         state.sessions.insert(key_of(&cookie), session);
         cookie
@@ -304,7 +305,7 @@ impl SignIn {
         self.lock().lockout.attempt(name, from, now)
     }
 
-    /// The attempt was this person's own: their name is free again, and this is a place of theirs.
+    /// The attempt was this person's own: it was no failure, and their name is free again.
     pub fn proved(&self, name: &str, from: IpAddr) {
         let now = self.moment();
         self.lock().lockout.proved(name, from, now);

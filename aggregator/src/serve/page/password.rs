@@ -19,7 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, Uri};
 use proto::clock::wall_now;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -82,9 +82,15 @@ async fn ways(State(page): State<Page>) -> Response {
     .into_response()
 }
 
+/// A text that is wiped.
+fn wiped<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(from).map(Zeroizing::new)
+}
+
 #[derive(Deserialize)]
 struct Given {
     name: String,
+    #[serde(deserialize_with = "wiped")]
     password: Zeroizing<String>,
     code: String,
 }
@@ -125,6 +131,7 @@ async fn sign_in(
             if page.journal.append(vec![noted.into()]).await.is_err() {
                 return stopped();
             }
+            page.access.sign_in().proved(&person, peer.address);
             begun(&page, &peer, &headers, person, How::Password)
         }
         Err(Busy) => busy(),
@@ -222,6 +229,7 @@ async fn new(
 
 #[derive(Deserialize)]
 struct Wanted {
+    #[serde(deserialize_with = "wiped")]
     password: Zeroizing<String>,
     code: String,
 }

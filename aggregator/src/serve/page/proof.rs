@@ -236,7 +236,6 @@ pub(super) fn session(
     if let Some(former) = super::session_of(page, headers) {
         sign_in.end(former);
     }
-    sign_in.proved(&person, peer.address);
     sign_in.begin(person, how, place(peer, headers))
 }
 

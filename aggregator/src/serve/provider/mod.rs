@@ -293,7 +293,7 @@ impl Provider {
         let mut fields = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", &self.back),
+            ("redirect_uri", self.back.as_str()),
             ("code_verifier", verifier),
         ];
         let mut request = Request::post(&said.token_endpoint)
@@ -310,10 +310,10 @@ impl Provider {
                 );
             }
             Some(secret) => {
-                fields.push(("client_id", &self.settings.client_id));
-                fields.push(("client_secret", secret));
+                fields.push(("client_id", self.settings.client_id.as_str()));
+                fields.push(("client_secret", secret.as_str()));
             }
-            None => fields.push(("client_id", &self.settings.client_id)),
+            None => fields.push(("client_id", self.settings.client_id.as_str())),
         }
         #[derive(Deserialize)]
         struct Tokens {

@@ -147,7 +147,7 @@ fn key_for<'k>(keys: &'k Keys, kid: Option<&str>, algorithm: Algorithm) -> Optio
         let common = &key.common;
         let signs = !matches!(common.public_key_use, Some(PublicKeyUse::Encryption));
         let named = kid.is_none() || common.key_id.as_deref() == kid;
-        let said = common.key_algorithm.map(|of| of.to_string());
+        let said = common.key_algorithm.as_ref().map(ToString::to_string);
         signs && named && said.is_none_or(|said| said == format!("{algorithm:?}"))
     };
     let mut all = keys.keys.iter().filter(fits);

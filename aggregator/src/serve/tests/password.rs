@@ -109,7 +109,7 @@ async fn both_factors_sign_in_each_code_once_also_after_a_restart_and_failures_l
         ("Nobody", PASSWORD, next.as_str()),
         ("Ben", PASSWORD, next.as_str()),
         ("", PASSWORD, next.as_str()),
-        ("Ann", &"x".repeat(5000), next.as_str()),
+        ("Ann", "x".repeat(5000).as_str(), next.as_str()),
     ] {
         said.push(text_of(sign_in(&rig, name, password, code).await).await);
     }
