@@ -43,7 +43,7 @@ async function confirm(word: string, opened: boolean): Promise<void> {
 async function display(message: Message): Promise<void> {
   const words = message.language === "de" ? german : english;
   const title = message.priority === "test" ? words.test : words.title(message.priority, message.duty);
-  const time = new Date(message.at_us / 1000).toLocaleTimeString(message.language, { hour: "2-digit", minute: "2-digit" });
+  const time = new Date(message.at_us / 1000).toLocaleTimeString(message.language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const body = `${message.test_data ? `${words.testData} · ` : ""}${words.body(time)}`;
   // Again and again while nobody answers, but one of a call on the screen.
   const how: NotificationOptions & { renotify: boolean } = { body, tag: message.tag, renotify: true, requireInteraction: true, lang: message.language, icon: "/favicon.svg", data: message.word };
