@@ -98,7 +98,8 @@ impl Admin {
         Ok(self.describe_person(person, role))
     }
 
-    /// `by` makes passkeys and password of somebody worth nothing and ends their sessions: their device is lost. How many.
+    /// `by` makes passkeys and password of somebody worth nothing, ends their sessions, and sends their browsers nothing more: their
+    /// device is lost. How many. What a provider says of them stays: `link_person`.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -120,6 +121,17 @@ impl Admin {
             Entry::Passkey { person, id, act }.into()
         });
         let mut removed: Vec<_> = removed.collect();
+        let browsers: Vec<[u8; 16]> = {
+            let registry = self.parts.books.registry();
+            let all = registry.subscriptions();
+            let theirs = all.filter(|(_, of)| of.person == person);
+            theirs.map(|(id, _)| *id).collect()
+        };
+        removed.extend(browsers.into_iter().map(|id| {
+            let act = AccountAct::Unsubscribed { id };
+            let (person, by) = (person.clone(), by.to_owned());
+            Entry::Account { person, act, by }.into()
+        }));
         let password = self.parts.books.registry().password_of(&person).is_some();
         if password {
             let entry = Entry::Account {
