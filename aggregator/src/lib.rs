@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod evaluate;
 pub mod gate;
 pub mod history;
+pub mod https;
 pub mod ingest;
 pub mod journal;
 pub mod lock;

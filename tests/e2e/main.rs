@@ -23,6 +23,8 @@ mod page;
 mod past;
 mod paths;
 mod platform;
+mod provider;
+mod push;
 mod research;
 mod restore;
 mod roster;

@@ -9,19 +9,7 @@ use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AccessPart, ActivateRulesRequest, AddPatientRequest, AddPersonRequest, AssignRequest,
-    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRosterRequest, CheckRulesRequest,
-    CheckRulesResponse, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
-    CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
-    EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
-    ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse,
-    ListRostersRequest, ListRostersResponse, ListRulesRequest, ListRulesResponse,
-    ListSessionsRequest, ListSessionsResponse, ListTeamsRequest, ListTeamsResponse,
-    ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse, Patient, Person,
-    ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse,
-    RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest, Roster, RotateKeyRequest,
-    RotateKeyResponse, RuleSet, SetCollectionRequest, SetCollectionResponse, SetRoleRequest,
-    SetRosterRequest, ShadowReport, ShadowRulesRequest, StatusRequest, TakeOverRequest, Team,
-    VoidReadingsRequest, VoidReadingsResponse,
+    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRosterRequest, CheckRulesRequest, CheckRulesResponse, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, LinkPersonRequest, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListRostersRequest, ListRostersResponse, ListRulesRequest, ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse, Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest, Roster, RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest, SetCollectionResponse, SetRoleRequest, SetRosterRequest, ShadowReport, ShadowRulesRequest, StatusRequest, TakeOverRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
@@ -320,11 +308,27 @@ impl OperatorService for OperatorDoor {
         }))
     }
 
+    async fn link_person(
+        &self,
+        request: Request<LinkPersonRequest>,
+    ) -> Result<Response<Person>, Status> {
+        let by = self.who(&request)?;
+        let LinkPersonRequest {
+            name,
+            issuer,
+            subject,
+        } = request.into_inner();
+        let linked = self.admin.link_person(&name, &issuer, &subject, &by).await;
+        linked.map(Response::new).map_err(status_of)
+    }
+
     async fn reset_person(
         &self,
         request: Request<ResetPersonRequest>,
     ) -> Result<Response<ResetPersonResponse>, Status> {
-        let reset = self.admin.reset_person(&request.into_inner().name).await;
+        let by = self.who(&request)?;
+        let name = request.into_inner().name;
+        let reset = self.admin.reset_person(&name, &by).await;
         reset.map(Response::new).map_err(status_of)
     }
 

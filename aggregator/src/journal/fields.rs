@@ -7,8 +7,9 @@ use proto::v1::Collection;
 use vitals::{ContextId, SourceId, StreamId};
 
 use super::acts::{
-    read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role, role_number,
-    write_act, write_kinds, write_passkey_act, write_sight, write_team_act,
+    read_account_act, read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role,
+    role_number, write_account_act, write_act, write_kinds, write_passkey_act, write_sight,
+    write_team_act,
 };
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
@@ -58,6 +59,7 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Roster { .. } => 36,
         Entry::TakenOver { .. } => 37,
         Entry::By { .. } => 32,
+        Entry::Account { .. } => 40,
     }
 }
 
@@ -368,6 +370,11 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, id);
             write_passkey_act(act, out);
         }
+        Entry::Account { person, act, by } => {
+            put(out, person.as_bytes());
+            write_account_act(act, out);
+            put(out, by.as_bytes());
+        }
     }
 }
 
@@ -553,6 +560,11 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             by: r.text("by")?,
             at: r.time("at")?,
             entries: u32::from_be_bytes(r.array("entries")?),
+        },
+        40 => Entry::Account {
+            person: r.text("person")?,
+            act: read_account_act(r)?,
+            by: r.text("by")?,
         },
         28 => Entry::Passkey {
             person: r.text("person")?,

@@ -41,8 +41,8 @@ use crate::traces::Trace;
 use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
-    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct, Position,
-    SealedText, Sight, TeamAct,
+    AccountAct, CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct,
+    PasswordHash, Position, SealedText, Sight, TeamAct,
 };
 pub use feed::Feed;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};

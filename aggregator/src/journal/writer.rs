@@ -347,6 +347,7 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
+        | Entry::Account { .. }
         | Entry::VoidSettled { .. }
         | Entry::Damaged { .. } => 256,
         Entry::Exported { patients, .. } | Entry::Looked { patients, .. } => {

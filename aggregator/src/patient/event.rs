@@ -226,6 +226,7 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
+        | Entry::Account { .. }
         | Entry::Configured { .. }
         | Entry::Looked { .. }
         | Entry::Exported { .. } => Meaning::Nothing,

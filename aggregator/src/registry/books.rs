@@ -348,6 +348,7 @@ impl Keeper for Books {
             | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
+            | Entry::Account { .. }
             | Entry::Moved { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }
@@ -422,6 +423,7 @@ impl Keeper for Books {
             | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
+            | Entry::Account { .. }
             | Entry::VoidSettled { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }

@@ -154,6 +154,11 @@ impl Staff {
         }
     }
 
+    /// Everything was taken back from them.
+    pub(super) fn is_gone(&self, person: &str) -> bool {
+        self.people.get(person) == Some(&StaffRole::Unspecified)
+    }
+
     pub(super) fn note_passkey(&mut self, person: &str, id: &[u8], act: &PasskeyAct) {
         match act {
             PasskeyAct::Added {

@@ -11,6 +11,7 @@ use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
+use super::accounts::Accounts;
 use super::looks::Looks;
 use super::offices::Offices;
 use super::people::{Rosters, Staff};
@@ -150,6 +151,7 @@ impl Canonical for Registry {
         self.staff.encode(to);
         self.looks.encode(to);
         self.rules.encode(to);
+        self.accounts.encode(to);
         self.offices.encode(to);
         self.staff.rosters().encode(to);
     }
@@ -209,6 +211,11 @@ impl Canonical for Registry {
                 Canonical::decode(from)?
             },
             // or here.
+            accounts: if from.is_empty() {
+                Accounts::default()
+            } else {
+                Canonical::decode(from)?
+            },
             offices: if from.is_empty() {
                 Offices::default()
             } else {

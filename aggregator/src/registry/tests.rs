@@ -259,8 +259,8 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     let mut before = Vec::new();
     registry.encode(&mut before);
     // Earlier programs wrote no voids, or not by whose word: not even that there are none.
-    // The first knew of no rules, then of no looks, then of no people, teams and passkeys.
-    for unknown in [8, 4, 12, 4, 4] {
+    // The first knew of no other ways to sign in, then of no rules, then of no looks, then of no people, teams and passkeys.
+    for unknown in [12, 8, 4, 12, 4, 4] {
         before.truncate(before.len() - unknown);
         let former: Registry = read(&before).expect("it is read");
         assert_eq!(former.at(), Position(2));

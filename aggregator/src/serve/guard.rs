@@ -93,6 +93,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/SetRole"
         | "/vitaltwin.v1.OperatorService/RevokePerson"
         | "/vitaltwin.v1.OperatorService/ResetPerson"
+        | "/vitaltwin.v1.OperatorService/LinkPerson"
         | "/vitaltwin.v1.OperatorService/ListSessions"
         | "/vitaltwin.v1.OperatorService/EndSessions"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"

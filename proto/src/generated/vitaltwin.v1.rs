@@ -3975,6 +3975,26 @@ pub struct Person {
     /// How many passkeys they have.
     #[prost(uint32, tag = "4")]
     pub passkeys: u32,
+    /// They also sign in by a password and a code.
+    #[prost(bool, tag = "5")]
+    pub password: bool,
+    /// Whom a provider of identities calls so; empty: nobody.
+    #[prost(string, tag = "6")]
+    pub subject: ::prost::alloc::string::String,
+    /// How many browsers of theirs take messages.
+    #[prost(uint32, tag = "7")]
+    pub browsers: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LinkPersonRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The provider, exactly as it calls itself.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Whom it names; empty: nobody is this person there any more, and their sessions end.
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResetPersonRequest {
@@ -3987,6 +4007,9 @@ pub struct ResetPersonResponse {
     pub passkeys: u32,
     #[prost(uint32, tag = "2")]
     pub sessions: u32,
+    /// Whether there was one; it is worth nothing any more.
+    #[prost(bool, tag = "3")]
+    pub password: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Session {
@@ -4749,7 +4772,7 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RevokePerson"));
             self.inner.unary(req, path, codec).await
         }
-        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        /// For somebody whose device is lost: their passkeys and their password are worth nothing any more, and their sessions are over.
         pub async fn reset_person(
             &mut self,
             request: impl tonic::IntoRequest<super::ResetPersonRequest>,
@@ -4772,6 +4795,28 @@ pub mod operator_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ResetPerson"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whoever a provider of identities calls so is this person from now on.
+        pub async fn link_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LinkPersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/LinkPerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "LinkPerson"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn list_people(
@@ -5270,7 +5315,7 @@ pub mod operator_service_server {
             &self,
             request: tonic::Request<super::RevokePersonRequest>,
         ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
-        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        /// For somebody whose device is lost: their passkeys and their password are worth nothing any more, and their sessions are over.
         async fn reset_person(
             &self,
             request: tonic::Request<super::ResetPersonRequest>,
@@ -5278,6 +5323,11 @@ pub mod operator_service_server {
             tonic::Response<super::ResetPersonResponse>,
             tonic::Status,
         >;
+        /// Whoever a provider of identities calls so is this person from now on.
+        async fn link_person(
+            &self,
+            request: tonic::Request<super::LinkPersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
         async fn list_people(
             &self,
             request: tonic::Request<super::ListPeopleRequest>,
@@ -6171,6 +6221,51 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ResetPersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/LinkPerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct LinkPersonSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::LinkPersonRequest>
+                    for LinkPersonSvc<T> {
+                        type Response = super::Person;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LinkPersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::link_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LinkPersonSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,6 +5,7 @@ import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
 import { fleet } from "./de.fleet.ts";
+import { ways } from "./de.ways.ts";
 import { home } from "./de.home.ts";
 import { handover } from "./de.handover.ts";
 import { roster } from "./de.roster.ts";
@@ -27,6 +28,7 @@ function readable(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const HOW: Readonly<Record<string, string>> = { passkey: "Mit Passkey", password: "Mit Passwort und Code", provider: "Über Ihre Organisation" };
 const PRIORITY: Readonly<Record<Priority, string>> = { high: "Hoch", medium: "Mittel", low: "Niedrig" };
 const PRIORITY_OF: Readonly<Record<Priority, string>> = { high: "Hohe", medium: "Mittlere", low: "Niedrige" };
 const SYMBOL: Readonly<Record<Priority, string>> = { high: "!!!", medium: "!!", low: "!" };
@@ -63,6 +65,7 @@ export const de: Texts = {
   home,
   roster,
   rules,
+  ways,
   passkey: {
     button: "Mit Passkey anmelden",
     or: "oder",
@@ -90,7 +93,7 @@ export const de: Texts = {
     impossible: "Dieser Browser legt hier keine Passkeys an. Sie brauchen den Namen der Zentrale in der Adresszeile, keine bloße Adresse.",
     sessions: "Wo Sie angemeldet sind",
     here: "Hier",
-    how: (how: string): string => (how === "passkey" ? "Mit Passkey" : "Mit Einmal-Link"),
+    how: (how: string): string => HOW[how] ?? "Mit Einmal-Link",
     since: (span: string) => `seit ${span}`,
     end: "Beenden",
   },

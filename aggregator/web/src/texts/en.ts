@@ -4,6 +4,7 @@ import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
 import { fleet } from "./en.fleet.ts";
+import { ways } from "./en.ways.ts";
 import { home } from "./en.home.ts";
 import { handover } from "./en.handover.ts";
 import { roster } from "./en.roster.ts";
@@ -15,6 +16,7 @@ function readable(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const HOW: Readonly<Record<string, string>> = { passkey: "With a passkey", password: "With password and code", provider: "With your organisation" };
 const PRIORITY: Readonly<Record<Priority, string>> = { high: "High", medium: "Medium", low: "Low" };
 const SYMBOL: Readonly<Record<Priority, string>> = { high: "!!!", medium: "!!", low: "!" };
 
@@ -47,6 +49,7 @@ export const en = {
   home,
   roster,
   rules,
+  ways,
   passkey: {
     button: "Sign in with a passkey",
     or: "or",
@@ -74,7 +77,7 @@ export const en = {
     impossible: "This browser makes no passkeys here. They need the centre's name in the address bar, not a bare address.",
     sessions: "Where you are signed in",
     here: "Here",
-    how: (how: string): string => (how === "passkey" ? "With a passkey" : "With a one-time link"),
+    how: (how: string): string => HOW[how] ?? "With a one-time link",
     since: (span: string) => `for ${span}`,
     end: "End",
   },
