@@ -157,7 +157,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Twin,
         Self::Alert,
         Self::History,

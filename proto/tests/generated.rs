@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "v1/alert.proto",
     "v1/batch.proto",
     "v1/context.proto",

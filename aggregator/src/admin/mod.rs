@@ -37,8 +37,8 @@ use crate::staff;
 use crate::vault::VaultError;
 use devices::Devices;
 
-pub use people::TeamChange;
 pub use fleet::{FleetDoor, Things};
+pub use people::TeamChange;
 pub use roster::Asker;
 pub use service::OperatorDoor;
 pub use status::{DAMAGED_BLOCK, HISTORY_STOPPED};

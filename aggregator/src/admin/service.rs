@@ -9,7 +9,19 @@ use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AccessPart, ActivateRulesRequest, AddPatientRequest, AddPersonRequest, AssignRequest,
-    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRosterRequest, CheckRulesRequest, CheckRulesResponse, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, LinkPersonRequest, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListRostersRequest, ListRostersResponse, ListRulesRequest, ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse, Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest, Roster, RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest, SetCollectionResponse, SetRoleRequest, SetRosterRequest, ShadowReport, ShadowRulesRequest, StatusRequest, TakeOverRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
+    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRosterRequest, CheckRulesRequest,
+    CheckRulesResponse, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
+    CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
+    EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
+    LinkPersonRequest, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest,
+    ListPeopleResponse, ListRostersRequest, ListRostersResponse, ListRulesRequest,
+    ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest,
+    ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse,
+    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
+    Roster, RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest,
+    SetCollectionResponse, SetRoleRequest, SetRosterRequest, ShadowReport, ShadowRulesRequest,
+    StatusRequest, TakeOverRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};

@@ -424,7 +424,7 @@ impl Office {
                 let linked = admin.link_person(name, &issuer, &subject, AT_THE_STORE);
                 Ok(linked.await?)
             }
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let asked = LinkPersonRequest {
                     name: name.into(),
                     issuer,

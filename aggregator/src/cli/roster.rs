@@ -210,7 +210,7 @@ impl Office {
                 name: AT_THE_STORE,
                 role: None,
             })),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let listed = client.list_rosters(ListRostersRequest {}).await;
                 Ok(listed.map_err(said)?.into_inner().rosters)
             }
@@ -220,7 +220,7 @@ impl Office {
     async fn check_roster(&mut self, team: String, document: String) -> Result<Roster> {
         match self {
             Self::Direct(admin, _) => Ok(admin.check_roster(&team, &document)?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = CheckRosterRequest { team, document };
                 Ok(client
                     .check_roster(request)
@@ -234,7 +234,7 @@ impl Office {
     async fn set_roster(&mut self, team: String, document: String) -> Result<Roster> {
         match self {
             Self::Direct(admin, _) => Ok(admin.set_roster(&team, &document, AT_THE_STORE).await?),
-            Self::Running(client) => {
+            Self::Running(client, _) => {
                 let request = SetRosterRequest { team, document };
                 Ok(client.set_roster(request).await.map_err(said)?.into_inner())
             }

@@ -169,6 +169,8 @@ pub(super) fn hops(
             Hop::Centre | Hop::Person => 1,
             Hop::Subscriber => expected.0,
             Hop::Channel => expected.1,
+            // Told only while somebody is missing.
+            Hop::Duty | Hop::Handover => 0,
         };
         HopState {
             hop: hop.as_str().into(),
@@ -329,8 +331,26 @@ mod tests {
                 ..DeviceClock::default()
             })
         };
-        assert_eq!(device(&FleetDevice { clock: clock(-300_000_001), ..worn() }, NOW), [Need::Clock]);
-        assert_eq!(device(&FleetDevice { clock: clock(300_000_000), ..worn() }, NOW), []);
+        assert_eq!(
+            device(
+                &FleetDevice {
+                    clock: clock(-300_000_001),
+                    ..worn()
+                },
+                NOW
+            ),
+            [Need::Clock]
+        );
+        assert_eq!(
+            device(
+                &FleetDevice {
+                    clock: clock(300_000_000),
+                    ..worn()
+                },
+                NOW
+            ),
+            []
+        );
     }
 
     #[test]
@@ -354,7 +374,14 @@ mod tests {
         let labels = fleet.map(|of| of.status.expect("it has one").label);
         assert_eq!(
             labels,
-            ["silent and low", "silent", "look", "a well", "b well", "revoked"]
+            [
+                "silent and low",
+                "silent",
+                "look",
+                "a well",
+                "b well",
+                "revoked"
+            ]
         );
     }
 
