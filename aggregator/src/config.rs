@@ -421,7 +421,7 @@ mod tests {
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
             (
                 "[[channels]]\nname = \"a\"",
-                "exactly one of webhook and mail",
+                "exactly one of webhook, mail and push",
             ),
             (
                 "[[channels]]\nname = \"a\"\nwebhook = { url = \"http://x\", secret_file = \"s\" }",

@@ -7,7 +7,8 @@ use vitals::Kind;
 
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
-use super::entry::{AccountAct, CareAct, PasskeyAct, PasswordHash, Sight, TeamAct};
+use super::entry::{AccountAct, CareAct, PasskeyAct, Sight, TeamAct};
+use super::hash::PasswordHash;
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
     match act {

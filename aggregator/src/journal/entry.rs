@@ -12,6 +12,7 @@ use proto::cert::Role;
 use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
+use super::hash::PasswordHash;
 use crate::traces::Trace;
 
 /// Place of an entry in the log, from 1, without holes.
@@ -480,27 +481,6 @@ pub enum AccountAct {
         /// Which.
         id: [u8; 16],
     },
-}
-
-/// A password as it is kept: Argon2id, with what it cost. `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
-    /// KiB of memory.
-    pub memory_kib: u32,
-    /// Passes over it.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
-    /// Of its own.
-    pub salt: [u8; 16],
-    /// The tag.
-    pub tag: [u8; 32],
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash(hidden)")
-    }
 }
 
 /// What changes about a team.

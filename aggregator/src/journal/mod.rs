@@ -20,6 +20,7 @@ mod damage;
 mod entry;
 mod feed;
 mod fields;
+mod hash;
 mod medium;
 mod pace;
 mod replay;
@@ -42,9 +43,10 @@ use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
     AccountAct, CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct,
-    PasswordHash, Position, SealedText, Sight, TeamAct,
+    Position, SealedText, Sight, TeamAct,
 };
 pub use feed::Feed;
+pub use hash::PasswordHash;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};
 use pace::Pace;
 pub use replay::{Replay, known_at};

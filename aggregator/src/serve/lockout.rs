@@ -266,7 +266,7 @@ mod tests {
             let name = format!("nobody {last}");
             assert_eq!(lockout.attempt(&name, from, at(0)).is_ok(), last < FAILURES);
         }
-        for number in 0..100_000_u32 {
+        for number in 0..6_000_u32 {
             let from = IpAddr::from(number.to_be_bytes());
             let _ = lockout.attempt(&number.to_string(), from, at(0));
             lockout.proved(&number.to_string(), from, at(0));
