@@ -48,7 +48,7 @@ async fn a_nurses_browser_is_told_when_she_is_called_and_says_so_itself() -> Res
     ] {
         small.centre.cli(command)?;
     }
-    let page = small.centre.ready()?.page;
+    let page = small.centre.ready()?.page.clone();
     let output = Command::new("node")
         .arg(root().join("tests/browser/push.mjs"))
         .env("PAGE", page.trim_end_matches('/'))

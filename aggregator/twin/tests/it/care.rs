@@ -251,15 +251,19 @@ fn nobody(world: &mut World, known: i64, calls: u32) {
 fn where_nobody_is_on_duty_the_next_one_is_called_at_once_and_the_others_no_later() {
     let mut world = low(80.0);
     let raised = seconds(the(&world).raised);
-    nobody(&mut world, raised + 1, 1);
-    assert_eq!(calls(the(&world)), [(Duty::Nurse, 0), (Duty::Doctor, 1)]);
+    nobody(&mut world, raised + 30, 1);
+    assert_eq!(calls(the(&world)), [(Duty::Nurse, 0), (Duty::Doctor, 30)]);
     assert_eq!(the(&world).comments.len(), 1, "and it says why");
     // Said twice, or of a call that is not the last: nothing more happens.
-    nobody(&mut world, raised + 2, 1);
+    nobody(&mut world, raised + 31, 1);
     assert_eq!(the(&world).calls.made.len(), 2);
     assert_eq!(the(&world).comments.len(), 1);
-    goes_on(&mut world, raised + 10, raised + 400, 80.0);
-    let expected = [(Duty::Nurse, 0), (Duty::Doctor, 1), (Duty::Supervisor, 360)];
+    goes_on(&mut world, raised + 40, raised + 400, 80.0);
+    let expected = [
+        (Duty::Nurse, 0),
+        (Duty::Doctor, 30),
+        (Duty::Supervisor, 360),
+    ];
     assert_eq!(calls(the(&world)), expected, "as the ladder says");
     // Nobody is left to be called: the end comes in its own time.
     nobody(&mut world, raised + 401, 3);
