@@ -413,6 +413,8 @@ mod tests {
                 ("centre", 1, 0, 0),
                 ("subscriber", 2, 0, 0),
                 ("channel", 0, 0, 0),
+                ("duty", 0, 0, 0),
+                ("handover", 0, 0, 0),
                 ("person", 1, 1, ago(60)),
             ]
         );
