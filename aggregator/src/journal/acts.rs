@@ -5,10 +5,10 @@
 use proto::v1::{AccessDoor, AccessPart, StaffRole};
 use vitals::Kind;
 
+use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
-use super::entry::{AccountAct, CareAct, PasskeyAct, Sight, TeamAct};
-use super::hash::PasswordHash;
+use super::entry::{CareAct, Sight, TeamAct};
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
     match act {

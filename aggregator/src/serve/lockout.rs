@@ -1,4 +1,4 @@
-//! PURE: who failed to sign in, and how long they wait.
+//! Who failed to sign in, and how long they wait.
 //!
 //! Promises: an address that fails waits longer each time, and nobody else does; so does a name, from wherever it is tried,
 //! but not at the places where its person has been in before: a stranger who tries it all night locks out no one who sits where

@@ -44,7 +44,7 @@ export class DutyPanel {
       { class: "rules-table", tabindex: 0, role: "region", "aria-label": `${words.title}: ${roster.team}` },
       h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((one) => h("th", { scope: "col" }, one)))), h("tbody", {}, ...rows)),
     );
-    const gaps = roster.gaps.map((turn) => h("li", {}, words.gap(turn.duty, time.full(turn.from), time.full(turn.until))));
+    const gaps = joined(roster.gaps).map((turn) => h("li", {}, words.gap(turn.duty, time.full(turn.from), time.full(turn.until))));
     const remarks = roster.remarks.map((one) => h("li", {}, one));
     fill(
       this.#body,
@@ -97,6 +97,17 @@ export class DutyPanel {
       });
     return [said, " ", h("button", { class: isNamed ? "button primary" : "button", type: "button", "aria-label": words.takeFor(team, turn.duty), onclick: ask }, words.take)];
   }
+}
+
+/** Shifts that follow one another without anybody are one gap to whoever looks. */
+function joined(gaps: readonly Turn[]): Turn[] {
+  const all: Turn[] = [];
+  for (const gap of gaps) {
+    const before = all.findIndex((one) => one.duty === gap.duty && one.until === gap.from);
+    if (before < 0) all.push(gap);
+    else all[before] = { ...all[before]!, until: gap.until };
+  }
+  return all;
 }
 
 /** So long before it begins a shift may be taken over, as the centre has it. */
