@@ -56,7 +56,8 @@ pub async fn examine(dir: &Path, clock: Clock, reach: Reach) -> Report {
         look::is_blocked(),
     ));
     findings.extend(centre.iter().map(judge::centre));
-    let running = look::is_running(dir);
+    // An agent that asks of itself runs; looking at its lock could keep the next one out.
+    let running = reach == Reach::Here || look::is_running(dir);
     findings.push(judge::agent(running, status.as_ref(), now));
     findings.push(judge::buffer(
         status.as_ref(),

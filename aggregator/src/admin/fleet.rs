@@ -14,7 +14,7 @@ use proto::text::hex;
 use proto::v1::fleet_service_server::FleetService;
 use proto::v1::{
     AccessPart, CentreStatus, DeviceState, Fleet, FleetDevice, FleetGateway, GatewayAct,
-    GatewayHealth, GatewayState, Need, ReadFleetRequest, ServiceLoad,
+    GatewayHealth, GatewayState, ReadFleetRequest, ServiceLoad,
 };
 use tonic::{Request, Response, Status};
 use vitals::{GatewayId, PatientId, StreamId, Time};
