@@ -30,8 +30,8 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use vitals::{Span, Time};
 
-use self::clock_set::{Distance, since_boot};
 use self::checkup::Checkup;
+use self::clock_set::{Distance, since_boot};
 use self::home::Home;
 use self::renewal::Renewer;
 use self::settings::{Addresses, Way, settings, starting};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::settings::Channel;
 use crate::rules::Budget;
+use crate::traces::Traces;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,10 @@ pub struct Config {
     pub rules_margin: u32,
     /// Hours of recorded time that rules are tried over at least, and measured hours of all patients together. Default 168.
     pub rules_hours: u32,
+    /// Where traces go: `[traces]` at the end of the file, with the `collector` (OpenTelemetry, OTLP over gRPC), the `ca_file`
+    /// that its certificate comes from, and `one_in` how many messages and calls one is traced. Never anything about a
+    /// patient. Default: nowhere.
+    pub traces: Option<Traces>,
     /// What is logged: a filter of `tracing-subscriber`, such as `info` or `vitaltwin_aggregator=debug`. Never
     /// anything about a patient. Default `info`.
     pub log: String,
@@ -94,6 +99,7 @@ impl Default for Config {
             rules_budget: 100,
             rules_margin: 50,
             rules_hours: 168,
+            traces: None,
             log: "info".into(),
         }
     }
@@ -178,6 +184,14 @@ log = "info"
 # password_file = "/etc/vitaltwin/mail.password"
 # from = "vitaltwin <vitaltwin@example.org>"
 # to = ["duty@example.org"]
+
+# Where traces go: an OpenTelemetry collector (OTLP over gRPC), by TLS 1.3, or in clear on this machine alone. They say
+# how long each step took, and never about whom or from which gateway.
+#
+# [traces]
+# collector = "https://otel.example.org:4317"        # or "http://127.0.0.1:4317"
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"     # roots of its certificate; this is the default
+# one_in = 100                                       # of so many messages and calls, one
 "#;
 
 /// Why the settings cannot be used.
@@ -241,6 +255,9 @@ impl Config {
             if let Some(remedy) = channel.complaint().or(again) {
                 return value("channels", remedy);
             }
+        }
+        if let Some(remedy) = config.traces.as_ref().and_then(Traces::complaint) {
+            return value("traces", remedy);
         }
         if config.listen == config.mqtt_listen && config.listen.port() != 0 {
             return value("mqtt_listen", "must differ from listen");
@@ -316,9 +333,27 @@ mod tests {
     }
 
     #[test]
+    fn the_traces_of_the_sample_are_traces() {
+        let begin = SAMPLE.find("# [traces]").expect("they are shown");
+        let text = SAMPLE[begin..].replace("\n# ", "\n").replacen("# ", "", 1);
+        let config = Config::parse(&text).expect("it is TOML");
+        assert_eq!(config.traces.map(|of| of.one_in), Some(100));
+        for refused in ["http://otel.example.org:4317", "otel.example.org"] {
+            let text = format!("[traces]\ncollector = \"{refused}\"");
+            let error = Config::parse(&text).expect_err("in clear, or no address");
+            assert!(error.to_string().contains("traces: collector"), "{error}");
+        }
+        let never = "[traces]\ncollector = \"http://[::1]:4317\"\none_in = 0";
+        assert!(Config::parse(never).is_err());
+    }
+
+    #[test]
     fn the_channels_of_the_sample_are_channels() {
         let begin = SAMPLE.find("# [[channels]]").expect("they are shown");
-        let text = SAMPLE[begin..].replace("\n# ", "\n").replacen("# ", "", 1);
+        let end = SAMPLE.find("\n# Where traces go").expect("they follow");
+        let text = SAMPLE[begin..end]
+            .replace("\n# ", "\n")
+            .replacen("# ", "", 1);
         let config = Config::parse(&text.replace("\n#\n", "\n")).expect("it is TOML");
         let ways = config.channels.iter();
         let ways: Vec<_> = ways.map(|of| (&*of.name, of.reaches().len())).collect();

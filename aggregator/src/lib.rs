@@ -34,4 +34,5 @@ pub mod serve;
 pub mod snapshot;
 pub mod staff;
 mod stages;
+pub mod traces;
 pub mod vault;

@@ -30,6 +30,7 @@ mod service;
 mod streams;
 mod support;
 mod tidy;
+mod traces;
 mod upgrade;
 mod void;
 mod waves;

@@ -113,7 +113,7 @@ fn files_stay_short() {
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
-const ADAPTERS: [(&str, &[&str]); 9] = [
+const ADAPTERS: [(&str, &[&str]); 13] = [
     (
         "btleplug",
         &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
@@ -142,6 +142,13 @@ const ADAPTERS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("lettre", &["aggregator/src/channel/mail.rs"]),
+    (
+        "opentelemetry",
+        &["aggregator/src/traces.rs", "tests/e2e/traces.rs"],
+    ),
+    ("opentelemetry_sdk", &["aggregator/src/traces.rs"]),
+    ("opentelemetry_otlp", &["aggregator/src/traces.rs"]),
+    ("opentelemetry_proto", &["tests/e2e/traces.rs"]),
     ("zbus", &["firmware-sim/"]),
     ("dbus", &["agent/src/ble/bluez"]),
 ];

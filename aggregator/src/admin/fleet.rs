@@ -195,11 +195,7 @@ impl Admin {
 }
 
 /// A device as the twin and the gateway know it; `None`: it was not met yet.
-fn shown(
-    state: Option<&DeviceState>,
-    stream: &str,
-    health: Option<&GatewayHealth>,
-) -> FleetDevice {
+fn shown(state: Option<&DeviceState>, stream: &str, health: Option<&GatewayHealth>) -> FleetDevice {
     let Some(state) = state else {
         return FleetDevice::default();
     };

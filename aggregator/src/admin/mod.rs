@@ -29,15 +29,15 @@ use crate::chain::Silence;
 use crate::counters::Counters;
 use crate::ingest::{Room, Sessions};
 use crate::journal::{Appended, Draft, Entry, Journal, JournalError};
-use crate::registry::Books;
+use crate::registry::{Books, Stream};
 use crate::rules::Budget;
 use crate::serve::signin::Listed;
 use crate::staff;
 use crate::vault::VaultError;
 use devices::Devices;
 
-pub use people::TeamChange;
 pub use fleet::{FleetDoor, Things};
+pub use people::TeamChange;
 pub use service::OperatorDoor;
 pub use status::{DAMAGED_BLOCK, HISTORY_STOPPED};
 pub use void::{MOST_VOIDED, Misattributed};
@@ -332,23 +332,24 @@ impl Admin {
         let books = &self.parts.books;
         let own: Vec<_> = {
             let registry = books.registry();
-            let revoked = |gateway| registry.gateway(gateway).is_some_and(|of| of.revoked);
+            let revoked =
+                |gateway: &GatewayId| registry.gateway(gateway).is_some_and(|of| of.revoked);
             if revoked(gateway) {
                 return Err(AdminError::Conflict(format!(
                     "gateway {gateway} was revoked: make a new token"
                 )));
             }
-            let live = registry.streams();
-            let live = live.filter(|(_, of)| !of.frozen && !revoked(&of.gateway));
-            let (own, others): (Vec<_>, Vec<_>) = live.partition(|(_, of)| of.patient == *patient);
-            let mut opened = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((of, taken)) = opened.taken(books, others.into_iter(), devices) {
+            let live = |of: &Stream| !of.frozen && !revoked(&of.gateway);
+            let others = |of: &Stream| live(of) && of.patient != *patient;
+            let mut known = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((of, taken)) = known.taken((books, &registry), devices, others) {
                 return Err(AdminError::Conflict(format!(
                     "device {taken} is another patient's at gateway {}: take it out of that assignment first (`patient list` shows it; `patient assign` without it, or with --end)",
                     of.gateway
                 )));
             }
-            own.into_iter()
+            let own = registry.streams().filter(|(_, of)| of.patient == *patient);
+            own.filter(|(_, of)| live(of))
                 .map(|(stream, of)| (stream, of.clone()))
                 .collect()
         };

@@ -4,7 +4,7 @@
 //! that no batch lies between them; a pause or withdrawal ends every stream of the patient, and giving it again begins
 //! new ones. Must not know: gRPC, what a setting means.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use proto::v1::{self, Collection};
 use vitals::{GatewayId, PatientId, StreamId, Time};
@@ -206,6 +206,10 @@ impl Admin {
         (stream, key_id, from): (StreamId, [u8; 8], Time),
         devices: Vec<String>,
     ) -> Result<Draft, AdminError> {
+        let known = self.devices.lock();
+        known
+            .unwrap_or_else(PoisonError::into_inner)
+            .given(stream, &devices);
         let sealed = self.parts.books.seal_devices(patient, &devices);
         let sealed =
             sealed.ok_or_else(|| AdminError::Conflict("the patient's key is gone".into()))?;
@@ -218,6 +222,9 @@ impl Admin {
             from,
         };
         let body = Some(Arc::new(Opened::Devices(devices)));
-        Ok(Draft { entry, body })
+        Ok(Draft {
+            body,
+            ..entry.into()
+        })
     }
 }

@@ -32,6 +32,7 @@ impl Admin {
             refused: self.parts.counters.all_refused().into_iter().collect(),
             readings_receipted: self.parts.counters.all_receipted().into_iter().collect(),
             test_clock: self.parts.clock.describe(),
+            traces: crate::traces::counted(),
             ..CentreStatus::default()
         };
         if status.store_stopped.is_empty() {
@@ -113,17 +114,17 @@ impl Admin {
     /// Gateways that have at least one device to read.
     fn collecting(&self) -> BTreeSet<String> {
         let books = &self.parts.books;
-        let streams: Vec<_> = {
-            let registry = books.registry();
-            let all = registry.streams().filter(|(_, of)| !of.frozen);
-            all.map(|(stream, of)| (stream, of.gateway.clone()))
-                .collect()
-        };
-        let live = streams
-            .into_iter()
-            .filter(|(stream, _)| !books.devices(*stream).is_empty());
-        live.map(|(_, gateway)| gateway.as_str().to_owned())
-            .collect()
+        let registry = books.registry();
+        let mut collecting = BTreeSet::new();
+        // One list that names a device is enough: this is asked every few seconds, and each is sealed.
+        for (_, of) in registry.streams().filter(|(_, of)| !of.frozen) {
+            if !collecting.contains(of.gateway.as_str())
+                && !books.open_devices(&of.patient, &of.devices).is_empty()
+            {
+                collecting.insert(of.gateway.as_str().to_owned());
+            }
+        }
+        collecting
     }
 }
 

@@ -239,7 +239,9 @@ async fn a_device_is_one_patients_at_all_gateways() {
         .assign(&first.patient, clinic.id.as_str(), &first.devices, BY);
     both.await.expect("one wearer");
     for gateway in [&home, &clinic] {
-        let end = rig.admin.assign(&first.patient, gateway.id.as_str(), &[], BY);
+        let end = rig
+            .admin
+            .assign(&first.patient, gateway.id.as_str(), &[], BY);
         end.await.expect("ended");
     }
     let now_bobs = rig
@@ -254,7 +256,10 @@ async fn a_gateway_that_was_revoked_keeps_no_device() {
     let (lost, new) = (rig.gateway().await, rig.gateway().await);
     let first = rig.assign(&lost).await;
     let bob = rig.admin.add_patient("Bob", true).await.expect("added");
-    rig.admin.revoke(lost.id.as_str(), BY).await.expect("revoked");
+    rig.admin
+        .revoke(lost.id.as_str(), BY)
+        .await
+        .expect("revoked");
     let assigned = rig
         .admin
         .assign(&bob.patient, new.id.as_str(), &first.devices, BY);
@@ -321,7 +326,10 @@ async fn a_new_key_is_told_to_the_gateways_and_the_former_ones_go_on_opening() {
         .assign(&first.patient, lost.id.as_str(), &first.devices, BY)
         .await;
     at_lost.expect("assigned");
-    rig.admin.revoke(lost.id.as_str(), BY).await.expect("revoked");
+    rig.admin
+        .revoke(lost.id.as_str(), BY)
+        .await
+        .expect("revoked");
     let session = rig.session(&home);
     let keys = |rig: &Rig| {
         let patient = rig.admin.patients().remove(0);
@@ -406,7 +414,9 @@ async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
     // The next life knows it, too; and a withdrawal takes over from a pause.
     rig = rig.restart(None).await;
     assert_eq!(rig.admin.patients()[0].collection(), Collection::Paused);
-    let erase = rig.admin.set_collection(ann, Collection::Withdrawn, true, BY);
+    let erase = rig
+        .admin
+        .set_collection(ann, Collection::Withdrawn, true, BY);
     erase.await.expect("withdrawn");
     for stream in [&first.stream.to_string(), &at_clinic] {
         let registry = rig.books.registry();
@@ -415,9 +425,15 @@ async fn a_pause_ends_every_stream_and_the_patients_word_begins_new_ones() {
             .find(|(id, _)| id.to_string() == **stream);
         assert!(registry.is_erased(id.expect("it is known").0), "{stream}");
     }
-    let wrong = rig.admin.set_collection(ann, Collection::Given, true, BY).await;
+    let wrong = rig
+        .admin
+        .set_collection(ann, Collection::Given, true, BY)
+        .await;
     assert!(matches!(wrong, Err(AdminError::Invalid { .. })));
-    rig.admin.revoke(clinic.id.as_str(), BY).await.expect("revoked");
+    rig.admin
+        .revoke(clinic.id.as_str(), BY)
+        .await
+        .expect("revoked");
     let again = rig.admin.set_collection(ann, Collection::Given, false, BY);
     again.await.expect("given");
     let again = live(&rig);
@@ -458,7 +474,10 @@ async fn settings_are_toml_for_a_gateway_that_is_there() {
 async fn status_says_what_a_person_has_to_do_next() {
     let rig = Rig::new().await;
     let next = |rig: &Rig| rig.admin.status().gateways[0].waiting_for.clone();
-    rig.admin.create_token("later", 0, BY).await.expect("a token");
+    rig.admin
+        .create_token("later", 0, BY)
+        .await
+        .expect("a token");
     assert!(next(&rig).contains("vitaltwin-agent enrol"));
     let rig = Rig::new().await;
     let gateway = rig.gateway().await;
@@ -553,7 +572,9 @@ async fn people_are_added_once_and_what_makes_no_sense_is_refused() {
 
 #[tokio::test]
 async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
-    use proto::v1::{GatewayActKind, GatewayFinding, GatewayHealth, Hello, Need, gateway_to_centre};
+    use proto::v1::{
+        GatewayActKind, GatewayFinding, GatewayHealth, Hello, Need, gateway_to_centre,
+    };
     let rig = Rig::new().await;
     let gateway = rig.gateway().await;
     let id = gateway.id.as_str();
@@ -602,7 +623,10 @@ async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
     assert!(of.acts.is_empty(), "with one gateway alone");
     assert!(shown.load.is_some() && shown.hops.len() == 7);
 
-    rig.admin.configure(id, "heartbeat_s = 60", BY).await.expect("sent");
+    rig.admin
+        .configure(id, "heartbeat_s = 60", BY)
+        .await
+        .expect("sent");
     rig.admin.revoke(id, "Adam").await.expect("revoked");
     let one = rig.admin.fleet(id).expect("this one");
     let [of] = &one.gateways[..] else {
@@ -626,5 +650,8 @@ async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
         Err(AdminError::NotFound { .. })
     ));
     let number = |of: Need| i32::from(of);
-    assert!(number(Need::Silent) < number(Need::Look), "most urgent first");
+    assert!(
+        number(Need::Silent) < number(Need::Look),
+        "most urgent first"
+    );
 }

@@ -182,7 +182,10 @@ fn device_text(device: &FleetDevice, now: i64) -> String {
 }
 
 fn act_text(act: &GatewayAct) -> String {
-    let what = act.kind().as_str_name().trim_start_matches("GATEWAY_ACT_KIND_");
+    let what = act
+        .kind()
+        .as_str_name()
+        .trim_start_matches("GATEWAY_ACT_KIND_");
     let by = if act.by.is_empty() { "?" } else { &act.by };
     format!(
         "{}  {}  {}  by {}",

@@ -48,6 +48,7 @@ use crate::config::Config;
 use crate::dir::{self, CentreDir};
 use crate::doctor;
 use crate::lock::{LockError, StoreLock};
+use crate::traces;
 use office::Office;
 
 const EXAMPLES: &str = "\
@@ -441,6 +442,9 @@ async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {
         }
         LockError::Io { .. } => anyhow::Error::new(error),
     })?;
+    if let Some(to) = &config.traces {
+        traces::switch_on(to, clock)?;
+    }
     let core = Core::open(lock, dir, config, clock)?;
     let stop = CancellationToken::new();
     let signalled = stop.clone();
@@ -456,7 +460,10 @@ async fn serve(dir: CentreDir, clock: Clock, accepted: Accepted) -> Result<()> {
         tracing::info!("stopping: what was taken is finished first");
         signalled.cancel();
     });
-    core.run(stop, accepted).await
+    let served = core.run(stop, accepted).await;
+    // What was made last is told; a collector that is away is not waited for.
+    tokio::task::spawn_blocking(traces::end).await?;
+    served
 }
 
 /// `config.toml`, or a hint to make one.

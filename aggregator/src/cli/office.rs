@@ -19,8 +19,8 @@ use proto::v1::operator_service_client::OperatorServiceClient;
 use proto::v1::twin_service_client::TwinServiceClient;
 use proto::v1::{
     AddPatientRequest, AssignRequest, CentreStatus, Collection, ConfigureGatewayRequest,
-    CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest,
-    Fleet, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
+    CoverageRequest, CoverageResponse, CreateSignInRequest, CreateTokenRequest, Fleet,
+    ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
     ListVoidsRequest, NoteAccessRequest, Patient, PatientAssignment, PatientVoid, ReadFleetRequest,
     RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
     SetCollectionRequest, StatusRequest, Twin, VoidReadingsRequest, VoidReadingsResponse,
@@ -197,9 +197,7 @@ impl Office {
 
     pub(super) async fn configure(&mut self, gateway: &str, settings: &str) -> Result<u64> {
         match self {
-            Self::Direct(admin, _) => Ok(admin
-                .configure(gateway, settings, AT_THE_STORE)
-                .await?),
+            Self::Direct(admin, _) => Ok(admin.configure(gateway, settings, AT_THE_STORE).await?),
             Self::Running(client, _) => {
                 let request = ConfigureGatewayRequest {
                     gateway: gateway.into(),

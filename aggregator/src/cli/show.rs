@@ -372,6 +372,12 @@ pub(super) fn status(status: &CentreStatus) -> String {
     for (reason, count) in refused {
         line(&mut text, &format!("refused      {count} {reason}"));
     }
+    if let (Some(made), Some(sent)) = (status.traces.get("made"), status.traces.get("sent")) {
+        line(
+            &mut text,
+            &format!("traces       {made} steps made, {sent} sent"),
+        );
+    }
     for gateway in gateways(status)
         .lines()
         .filter(|_| !status.gateways.is_empty())
@@ -397,6 +403,7 @@ pub(super) fn status_json(status: &CentreStatus) -> Value {
         "batches_journaled": status.batches_journaled,
         "gateways": gateways_json(status),
         "refused": status.refused,
+        "traces": status.traces,
         "patients": status.patients,
         "watchers": status.watchers,
         "test_clock": status.test_clock,

@@ -19,6 +19,7 @@ use super::{Desk, Ingest, Replies, Session};
 use crate::counters::Refused;
 use crate::journal::{Draft, Entry, Opened};
 use crate::stages::{Lap, Stage};
+use crate::traces::{Fact, Name, Trace};
 
 /// A batch that did not open this often is ordered to be set aside: damage on the way heals when it is sent
 /// again, a bad record does not.
@@ -55,6 +56,7 @@ impl Ingest {
         desk: &mut Desk,
         records: Vec<Vec<u8>>,
         replies: &mut Replies,
+        trace: Trace,
     ) {
         if records.is_empty() {
             return;
@@ -81,6 +83,8 @@ impl Ingest {
             tokio::time::sleep(wait).await;
         }
         let gateway = session.gateway();
+        let mut judging = trace.step(Name::Judge);
+        judging.note(Fact::Records(records.len()));
         let mut drafts = Vec::new();
         let mut readings = 0;
         let mut tags = Tags::new();
@@ -108,7 +112,7 @@ impl Ingest {
                     tags.entry(batch.0).or_default().insert(batch.1, tag);
                     pending.insert(batch);
                     readings += draft.as_ref().map_or(0, readings_of);
-                    drafts.extend(draft);
+                    drafts.extend(draft.map(|draft| Draft { trace, ..draft }));
                 }
                 Err(NotTaken::Refused(batch, reason, detail)) => {
                     self.refuse(replies, batch, reason, detail);
@@ -130,6 +134,8 @@ impl Ingest {
             }
         }
         drop(turn);
+        judging.note(Fact::New(drafts.len()));
+        drop(judging);
         drafts.extend(hopeless.into_iter().map(|(context, numbers)| {
             Draft::from(Entry::SetAside {
                 gateway: gateway.clone(),
@@ -138,6 +144,7 @@ impl Ingest {
             })
         }));
         if !drafts.is_empty() {
+            let _until_answered = trace.traced(Name::Append);
             if let Err(error) = self.parts.journal.append(drafts).await {
                 return self.refuse_stopped(replies, &error);
             }
@@ -227,7 +234,10 @@ impl Ingest {
         Ok(Taken {
             batch,
             tag,
-            draft: Some(Draft { entry, body }),
+            draft: Some(Draft {
+                body,
+                ..entry.into()
+            }),
         })
     }
 

@@ -14,6 +14,7 @@ use vitals::{ContextId, GatewayId};
 
 use super::{Desk, Ingest, Replies};
 use crate::counters::Transport;
+use crate::traces::Trace;
 
 impl Ingest {
     /// Takes what holds. Contexts first, then their records.
@@ -54,7 +55,8 @@ impl Ingest {
             let desk = self.desk(&gateway);
             let _one = desk.lock().await;
             let session = self.sessions.apart(gateway, Transport::File);
-            self.take(&session, &mut Desk::default(), records, &mut replies)
+            let (mut anew, trace) = (Desk::default(), Trace::default());
+            self.take(&session, &mut anew, records, &mut replies, trace)
                 .await;
         }
         told(replies, known)

@@ -40,6 +40,7 @@ use vitals::{ContextId, GatewayId};
 use crate::counters::{Counters, Refused};
 use crate::journal::{Journal, JournalError};
 use crate::registry::Books;
+use crate::traces::{Fact, Name, Step};
 use budget::{Budget, Sent};
 use pieces::{Piece, Pieces};
 use queue::Queue;
@@ -90,6 +91,14 @@ pub struct Ingest {
     signed: Mutex<HashMap<GatewayId, BTreeMap<u64, SignedCommand>>>,
 }
 
+/// How many of them refuse something.
+fn refusals(replies: &Replies) -> usize {
+    let refusal = |message: &&CentreToGateway| {
+        matches!(message.kind, Some(centre_to_gateway::Kind::Refusal(_)))
+    };
+    replies.messages.iter().filter(refusal).count()
+}
+
 /// What ingest remembers of one gateway between messages.
 #[derive(Debug, Default)]
 struct Desk {
@@ -137,6 +146,9 @@ impl Ingest {
     /// Handles messages of one connection, in order, and returns when what they brought is durable or refused.
     pub async fn handle(&self, session: &Session, messages: Vec<GatewayToCentre>) -> Replies {
         let gateway = session.gateway();
+        let mut step = Step::first(Name::Message);
+        step.note(Fact::Transport(session.transport().as_str()));
+        step.note(Fact::Records(messages.len()));
         session.saw(self.parts.clock.now());
         let desk = self.desk(gateway);
         let mut desk = desk.lock().await;
@@ -165,6 +177,7 @@ impl Ingest {
                         &mut desk,
                         std::mem::take(&mut records),
                         &mut replies,
+                        step.trace(),
                     )
                     .await;
                     self.admit(gateway, &mut desk, &open, &mut replies).await;
@@ -174,7 +187,9 @@ impl Ingest {
                 }
             }
         }
-        self.take(session, &mut desk, records, &mut replies).await;
+        self.take(session, &mut desk, records, &mut replies, step.trace())
+            .await;
+        step.note(Fact::Refused(refusals(&replies)));
         replies
     }
 

@@ -153,7 +153,11 @@ impl Rig {
 
     /// An enrolled gateway.
     pub(crate) async fn gateway(&self) -> Gateway {
-        let (token, ..) = self.admin.create_token("test", 0, BY).await.expect("a token");
+        let (token, ..) = self
+            .admin
+            .create_token("test", 0, BY)
+            .await
+            .expect("a token");
         let pkcs8 = SigningKey::generate_pkcs8();
         let (id, issued) = self
             .enrolment

@@ -7,8 +7,7 @@ use vitals::{ContextId, Span, Time};
 
 use super::enrol::EnrolError;
 use super::rig::{
-    BY,
-    Gateway, Rig, Said, batches, hello, label, list_of, open_message, pieces, receipted, said,
+    BY, Gateway, Rig, Said, batches, hello, label, list_of, open_message, pieces, receipted, said,
     seal, seal_at,
 };
 use super::*;
@@ -729,7 +728,11 @@ async fn no_gateway_pushes_out_what_another_has_open() {
 #[tokio::test]
 async fn a_token_is_spent_exactly_once() {
     let rig = Rig::new().await;
-    let (token, gateway, _) = rig.admin.create_token("race", 0, BY).await.expect("a token");
+    let (token, gateway, _) = rig
+        .admin
+        .create_token("race", 0, BY)
+        .await
+        .expect("a token");
     let csr = crate::ca::tests::request(&SigningKey::generate_pkcs8());
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..1000 {

@@ -12,6 +12,8 @@ use proto::cert::Role;
 use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
+use crate::traces::Trace;
+
 /// Place of an entry in the log, from 1, without holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
@@ -513,11 +515,17 @@ pub struct Draft {
     pub entry: Entry,
     /// Handed on to the fold so that nothing is opened twice.
     pub body: Option<Arc<Opened>>,
+    /// Of the message that brought it.
+    pub trace: Trace,
 }
 
 impl From<Entry> for Draft {
     fn from(entry: Entry) -> Self {
-        Self { entry, body: None }
+        Self {
+            entry,
+            body: None,
+            trace: Trace::default(),
+        }
     }
 }
 
@@ -532,4 +540,6 @@ pub struct Committed {
     pub entry: Arc<Entry>,
     /// In clear; `None` when the entry has no sealed part, or when its keys no longer exist.
     pub body: Option<Arc<Opened>>,
+    /// Of the message that brought it, if it is new.
+    pub trace: Trace,
 }

@@ -36,6 +36,8 @@ use proto::seal::{Lane, parse_stub};
 use tokio::sync::{mpsc, oneshot};
 use vitals::{StreamId, Time};
 
+use crate::traces::Trace;
+
 use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
@@ -484,6 +486,7 @@ impl Journal {
             known,
             body: self.keeper.unseal(&entry),
             entry: Arc::new(entry),
+            trace: Trace::default(),
         });
         Ok((committed.collect(), next))
     }
@@ -523,6 +526,7 @@ impl Journal {
                     known,
                     entry: Arc::new(entry),
                     body,
+                    trace: Trace::default(),
                 })
             }));
         }

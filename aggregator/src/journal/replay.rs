@@ -16,6 +16,7 @@ use super::entry::{Committed, Entry, Position};
 use super::medium::{Medium, Row, Rows};
 use super::store::Disk;
 use super::{JournalError, Keeper};
+use crate::traces::Trace;
 
 /// Rows read at once: at most a few MiB in memory.
 const ROWS: u32 = 64;
@@ -269,6 +270,7 @@ impl Replay {
             known,
             entry: Arc::new(entry),
             body,
+            trace: Trace::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use super::medium::{Group, NewRow, Removal, Store};
 use super::pace::Pace;
 use super::{Appended, JournalError, Keeper};
 use crate::stages::{Lap, Stage};
+use crate::traces::{Fact, Name, Step};
 
 /// Requests that wait for the writer; each holds at most one message of a gateway.
 pub(super) const QUEUE: usize = 1024;
@@ -196,7 +197,9 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Request>) {
+        let steps = traced(&group);
         let outcome = self.shared.check().and_then(|()| self.write(&group));
+        drop(steps);
         match outcome {
             Ok(committed) => self.announce(group, committed),
             Err(error) => {
@@ -263,6 +266,7 @@ impl Writer {
             known,
             entry: Arc::new(draft.entry),
             body,
+            trace: draft.trace,
         };
         if self.feed.blocking_send(committed).is_err() {
             let _ = self.shared.stop("the fold ended: start the centre again");
@@ -298,6 +302,19 @@ impl Writer {
         }
         lap.end(Stage::Announce);
     }
+}
+
+/// One step for each traced message whose entries are in the group.
+fn traced(group: &[Request]) -> Vec<Step> {
+    let first = group.iter().filter_map(|request| request.drafts.first());
+    let mut steps: Vec<_> = first
+        .filter_map(|draft| draft.trace.traced(Name::Commit))
+        .collect();
+    let entries = || group.iter().map(|request| request.drafts.len()).sum();
+    for step in &mut steps {
+        step.note(Fact::Entries(entries()));
+    }
+    steps
 }
 
 fn size(request: &Request) -> (usize, usize) {

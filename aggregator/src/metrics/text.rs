@@ -22,7 +22,7 @@ struct Metric {
 /// A label's name and value; an empty name: none.
 type Label = (&'static str, String);
 
-const METRICS: [Metric; 19] = [
+const METRICS: [Metric; 20] = [
     Metric {
         name: "vitaltwin_info",
         counter: false,
@@ -106,6 +106,12 @@ const METRICS: [Metric; 19] = [
         counter: true,
         help: "What was not taken, or taken with a flag, since the start, by reason.",
         values: |status, _| by("reason", status.refused.iter()),
+    },
+    Metric {
+        name: "vitaltwin_trace_steps_total",
+        counter: true,
+        help: "Steps of traces since the start: made, and of these sent, or failed because the collector took none. None while they are switched off.",
+        values: |status, _| by("state", status.traces.iter()),
     },
     Metric {
         name: "vitaltwin_patients",

@@ -25,6 +25,7 @@ use crate::journal::{Committed, Opened};
 use crate::publish::view::{self, AlertIds};
 use crate::publish::{At, Events, Hub, PatientIndex};
 use crate::stages::{Lap, Stage};
+use crate::traces::Name;
 
 /// An entry on which the fold of a patient panicked: to be appended as [`Entry::Quarantined`](crate::journal::Entry::Quarantined).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +174,7 @@ impl<E: Events> Fold<E> {
     pub fn apply(&mut self, committed: &Committed) {
         let (position, known) = (committed.position.0, committed.known);
         let shared = Arc::clone(&self.shared);
+        let _until_published = committed.trace.traced(Name::Fold);
         let mut at = shared.hold();
         let mut places = Places {
             position,

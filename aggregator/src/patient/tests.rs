@@ -20,6 +20,7 @@ use crate::journal::{
     Committed, Content, Entry, JournalError, Opened, OpenedBatch, Position, SealedText,
 };
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
+use crate::traces::Trace;
 
 const START: Time = Time::from_micros(1_800_000_000_000_000);
 
@@ -51,6 +52,7 @@ impl Log {
             known,
             entry,
             body,
+            trace: Trace::default(),
         });
         position.0
     }

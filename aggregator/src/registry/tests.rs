@@ -540,7 +540,8 @@ fn who_did_what_about_a_gateway_is_kept_newest_first_and_comes_back_from_a_snaps
     ];
     let registry = fold(&entries);
     let gateway = gateway();
-    let who = |of: &Registry| -> Vec<String> { of.acts(&gateway).map(|act| act.by.clone()).collect() };
+    let who =
+        |of: &Registry| -> Vec<String> { of.acts(&gateway).map(|act| act.by.clone()).collect() };
     assert_eq!(who(&registry), ["", "", "olga", "olga"]);
     let newest = registry.acts(&gateway).next().expect("some");
     assert_eq!((newest.at, newest.time), (Position(7), Time::ZERO));

@@ -22,6 +22,7 @@ use super::peer::PeerIdentity;
 use super::{error, page};
 use crate::counters::Refused;
 use crate::gate::Kind;
+use crate::traces::{Fact, Name, Step};
 
 /// From a call to the beginning of its answer. Streams may last for ever once they have begun.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -109,10 +110,29 @@ pub fn kind_of(path: &str) -> Option<Kind> {
 /// The layer.
 pub(super) async fn guard(
     State(access): State<Arc<Access>>,
-    mut request: Request<Body>,
+    request: Request<Body>,
     next: Next,
 ) -> Response {
-    match admit(&access, &request) {
+    let path = request.uri().path();
+    // Of a path that is in no list nothing is told: the caller wrote it.
+    let mut step = Step::first(Name::Call);
+    if kind_of(path).is_some() {
+        step.note(Fact::Method(path.to_owned()));
+    }
+    let response = answer(&access, request, next).await;
+    if let Some(code) = grpc_status(response.headers()) {
+        step.note(Fact::Status(code));
+    }
+    response
+}
+
+/// The code, where the head says it already; else it follows the answer.
+fn grpc_status(head: &HeaderMap) -> Option<i32> {
+    head.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+async fn answer(access: &Access, mut request: Request<Body>, next: Next) -> Response {
+    match admit(access, &request) {
         Ok(caller) => {
             let longest = patience(request.uri().path());
             request.extensions_mut().insert(caller);

@@ -120,6 +120,8 @@ mod tests {
     use vitals::gatt::Decimal;
     use vitals::{ContextId, GatewayId, PatientId, Quality, SourceId, Waveform};
 
+    use crate::traces::Trace;
+
     const STREAM: StreamId = StreamId([1; 16]);
 
     fn at(seconds: i64) -> Time {
@@ -162,6 +164,7 @@ mod tests {
                 record: Vec::new(),
             }),
             body: Some(Arc::new(Opened::Batch(opened))),
+            trace: Trace::default(),
         }
     }
 

@@ -4087,6 +4087,9 @@ pub struct CentreStatus {
     /// Hops between gateways and people that are not heard; each has a warning, too.
     #[prost(message, repeated, tag = "20")]
     pub silent: ::prost::alloc::vec::Vec<Silence>,
+    /// Steps of traces since the start, by what became of them: "made", "sent", "failed". Empty while they are switched off.
+    #[prost(map = "string, uint64", tag = "21")]
+    pub traces: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Silence {

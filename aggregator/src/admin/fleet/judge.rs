@@ -329,8 +329,26 @@ mod tests {
                 ..DeviceClock::default()
             })
         };
-        assert_eq!(device(&FleetDevice { clock: clock(-300_000_001), ..worn() }, NOW), [Need::Clock]);
-        assert_eq!(device(&FleetDevice { clock: clock(300_000_000), ..worn() }, NOW), []);
+        assert_eq!(
+            device(
+                &FleetDevice {
+                    clock: clock(-300_000_001),
+                    ..worn()
+                },
+                NOW
+            ),
+            [Need::Clock]
+        );
+        assert_eq!(
+            device(
+                &FleetDevice {
+                    clock: clock(300_000_000),
+                    ..worn()
+                },
+                NOW
+            ),
+            []
+        );
     }
 
     #[test]
@@ -354,7 +372,14 @@ mod tests {
         let labels = fleet.map(|of| of.status.expect("it has one").label);
         assert_eq!(
             labels,
-            ["silent and low", "silent", "look", "a well", "b well", "revoked"]
+            [
+                "silent and low",
+                "silent",
+                "look",
+                "a well",
+                "b well",
+                "revoked"
+            ]
         );
     }
 

@@ -239,7 +239,11 @@ impl Rig {
             from,
         };
         let body = Some(Arc::new(Opened::Devices(devices)));
-        self.append(vec![Draft { entry, body }]).await;
+        self.append(vec![Draft {
+            body,
+            ..entry.into()
+        }])
+        .await;
         stream
     }
 

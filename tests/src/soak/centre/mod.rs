@@ -46,8 +46,10 @@ const AT_ONCE: usize = 8;
 /// Of the run: from here on the centre's life is let go on; and here it is started anew.
 const MORTAL: f64 = 0.5;
 const ANEW: f64 = 0.88;
-/// Between two troubles, seconds.
+/// Between two troubles, seconds, and as much again for each half hour of the run: a centre that is never left alone for as
+/// long as its twins take to catch up makes no snapshot, and shows nothing of its memory.
 const TROUBLE_S: std::ops::Range<u64> = 8..30;
+const HALF_HOUR_S: u64 = 1800;
 /// Minutes between snapshots: several in each life.
 const SNAPSHOT_MINUTES: u64 = 1;
 /// Longest wait for the last receipt, and for the twins behind it.
@@ -252,6 +254,7 @@ impl Run {
                 let trouble = self.choose(share < MORTAL);
                 self.hurt(trouble).await?;
                 let pause = self.dice.random_range(TROUBLE_S);
+                let pause = pause * (1 + length.as_secs() / HALF_HOUR_S);
                 next_trouble = self.began.elapsed() + Duration::from_secs(pause);
             }
             if self.options.plant == Some(Plant::Leak) {
