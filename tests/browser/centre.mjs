@@ -387,6 +387,10 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       answer.writeHead(200, { ...SECURITY, "content-type": "application/json" });
       return answer.end(JSON.stringify({ person: "Night nurse", now_us: Number(nowUs()), rate: 1, test_clock: "", ca_fingerprint: "made up", test_data: testData, ...more }));
     }
+    if (path === "/ways") {
+      answer.writeHead(200, { ...SECURITY, "content-type": "application/json" });
+      return answer.end(JSON.stringify({ password: false, provider: null }));
+    }
     const file = path === "/" ? "index.html" : path.slice(1);
     try {
       const bytes = readFileSync(join(WEB, "dist", file.replaceAll("..", "")));
