@@ -13,6 +13,7 @@ mod certificate;
 mod damage;
 mod keeping;
 mod live;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,7 +35,6 @@ use vitals::{Span, Time};
 
 use crate::admin::{Admin, AdminParts, FleetDoor, OperatorDoor};
 use crate::ca::{self, Authority};
-use crate::channel::Channels;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::dir::{self, CentreDir};
@@ -49,11 +49,12 @@ use crate::metrics::Listening;
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
+use crate::roster;
 use crate::serve::access::Access;
 use crate::serve::looks::Looks;
 use crate::serve::signin::SignIn;
 use crate::serve::tls::Port;
-use crate::serve::{self, About};
+use crate::serve::{self, About, Ways};
 use crate::snapshot::Snapshots;
 use crate::vault::Vault;
 use again::FromLog;
@@ -395,11 +396,14 @@ impl House {
         let page = format!("https://{}/", addresses.grpc);
         let least = self.config.disk_free_min_mib.into();
         let room = Arc::new(Room::new(self.dir.store(), least));
-        let channels = Channels::new(&self.config.channels, &page, self.clock);
-        let channels = channels.map_err(|(name, error)| {
-            anyhow::Error::new(error).context(format!("channel {name:?} in config.toml"))
-        })?;
-        let channels = Arc::new(channels);
+        let (ways, channels) = ways::open(
+            &self.config,
+            &self.dir,
+            &self.books,
+            &self.journal,
+            &page,
+            self.clock,
+        )?;
         let command_key = ca::command_key(&self.dir)?;
         let command_point = command_key.public_point();
         let ingest = Arc::new(Ingest::new(Parts {
@@ -476,7 +480,8 @@ impl House {
             .max_decoding_message_size(REQUEST),
         );
         let called = self.patients.clone();
-        let front = serve::front(self.reading(access, others));
+        let (rostered, books) = (self.patients.clone(), Arc::clone(&self.books));
+        let front = serve::front(self.reading(access, ways, others));
         let mqtt_tls = certificate.config(&[])?;
         let mqtt_door = MqttDoor::new(mqtt_listener, mqtt_tls, ingest, self.config.max_connections);
         let ready = Ready {
@@ -516,6 +521,7 @@ impl House {
             alive(Arc::clone(&admin), stop.clone()),
             watched(metrics, admin, self.clock, stop.clone()),
             channels.run(called, stop.clone()),
+            roster::run(rostered, books, self.clock, stop.clone()),
             mqtt_door.run(stop.clone()),
         );
         told?;
@@ -555,7 +561,7 @@ impl House {
         Arc::new(Access::new(self.clock, sign_in, directory, counters, looks))
     }
 
-    fn reading(&self, access: Arc<Access>, others: Routes) -> serve::Parts {
+    fn reading(&self, access: Arc<Access>, ways: Ways, others: Routes) -> serve::Parts {
         let books = Arc::clone(&self.books);
         serve::Parts {
             patients: self.patients.clone(),
@@ -571,6 +577,7 @@ impl House {
                         .any(|(_, patient)| patient.test_data)
                 }),
             },
+            ways,
             others,
         }
     }

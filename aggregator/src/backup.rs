@@ -62,6 +62,9 @@ pub fn backup(from: &CentreDir, to: &Path, vault: Option<&Path>) -> Result<Manif
     for path in [from.config(), from.command_key(), from.serve_key()] {
         files.copy(from.root(), &path, to)?;
     }
+    if from.push_key().exists() {
+        files.copy(from.root(), &from.push_key(), to)?;
+    }
     for file in list(&from.ca())? {
         files.copy(from.root(), &file, to)?;
     }

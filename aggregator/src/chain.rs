@@ -33,17 +33,23 @@ pub enum Hop {
     Subscriber,
     /// A way on which people are called.
     Channel,
+    /// Whoever ought to be on duty.
+    Duty,
+    /// From one shift to the next.
+    Handover,
     /// Whoever was called.
     Person,
 }
 
 impl Hop {
     /// All, in the order of the way.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Broker,
         Self::Centre,
         Self::Subscriber,
         Self::Channel,
+        Self::Duty,
+        Self::Handover,
         Self::Person,
     ];
 
@@ -55,6 +61,8 @@ impl Hop {
             Self::Centre => "centre",
             Self::Subscriber => "subscriber",
             Self::Channel => "channel",
+            Self::Duty => "duty",
+            Self::Handover => "handover",
             Self::Person => "person",
         }
     }
@@ -313,6 +321,11 @@ mod tests {
             format!("| centre | {} s", seconds(CENTRE)),
             "| subscriber | 120 s".to_owned(),
             format!("| channel | {} s", seconds(BOUND)),
+            "| duty | at once".to_owned(),
+            format!(
+                "| handover | {} min",
+                seconds(crate::roster::watch::HANDOVER) / 60
+            ),
             format!(
                 "| person | {} min high, {} min medium",
                 ladder(High),

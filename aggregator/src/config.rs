@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::settings::Channel;
 use crate::rules::Budget;
+use crate::serve::provider::settings::Settings as Provider;
 use crate::traces::Traces;
 
 /// All settings.
@@ -58,8 +59,15 @@ pub struct Config {
     pub platform_silent_s: u32,
     /// Where `/metrics`, `/health` and `/ready` answer, in clear: a loopback address (see METRICS.md). Default: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// People sign in at the page by passkeys and one-time links alone: a password, or a provider of identities, opens nothing,
+    /// also where somebody has one. Default false.
+    pub passkey_only: bool,
+    /// Who says at the page who somebody is, beside the centre: `[provider]` at the end of the file, an OpenID Connect provider.
+    /// Only people of `person link` come in by it, in the roles that they have here. Default: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider>,
     /// How people are reached who are called: `[[channels]]` at the end of the file, each with a `name`, `duties`, and a
-    /// `webhook` or `mail`. Default: none.
+    /// `webhook`, `mail` or `push`. Default: none.
     pub channels: Vec<Channel>,
     /// Alerts about the body that rules may raise in a hundred patient-days of a trial; with more they are not activated.
     /// Default 100.
@@ -95,6 +103,8 @@ impl Default for Config {
             expected_platforms: Vec::new(),
             platform_silent_s: 120,
             metrics_listen: None,
+            passkey_only: false,
+            provider: None,
             channels: Vec::new(),
             rules_budget: 100,
             rules_margin: 50,
@@ -154,6 +164,10 @@ platform_silent_s = 120
 # "127.0.0.1:9464". Commented out: nowhere.
 # metrics_listen = "127.0.0.1:9464"
 
+# true: people sign in at the page by passkeys and one-time links alone. false: also by a password together with a code of an
+# authenticator app, where somebody set that up at the page.
+passkey_only = false
+
 # What rules for everybody are held to before `rules activate` takes them, in a trial over recorded days (`rules shadow`):
 # alerts about the body in a hundred patient-days, at most; how many more of them, or missed ones, a group of patients (age,
 # sex, device, ...) may have; and for how many hours it was tried at least.
@@ -163,6 +177,16 @@ rules_hours = 168
 
 # What is logged: error, warn, info, debug, or a filter per module.
 log = "info"
+
+# Who says who somebody is, beside the centre: a provider of identities (OpenID Connect). It is to send people back to the
+# page's address with provider/return behind it. Only whom `person link` named comes in by it, in the role they have here.
+#
+# [provider]
+# name = "Example Clinic"                            # on the button
+# issuer = "https://id.example.org"                  # exactly as it calls itself
+# client_id = "vitaltwin"
+# secret_file = "/etc/vitaltwin/provider.secret"     # left out: PKCE alone
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"     # roots of its server's certificate; this is the default
 
 # How people are reached who are called, each with a name of its own; duties left out: nurse, doctor and supervisor. What is
 # sent says that somebody is waited for, and never whom it is about. `channel test NAME` sends one.
@@ -184,6 +208,12 @@ log = "info"
 # password_file = "/etc/vitaltwin/mail.password"
 # from = "vitaltwin <vitaltwin@example.org>"
 # to = ["duty@example.org"]
+#
+# [[channels]]
+# name = "browsers"
+# duties = ["nurse", "doctor"]
+# [channels.push]                                    # to browsers of theirs, switched on at the page; one such channel
+# contact = "mailto:operator@example.org"            # whom push services turn to
 
 # Where traces go: an OpenTelemetry collector (OTLP over gRPC), by TLS 1.3, or in clear on this machine alone. They say
 # how long each step took, and never about whom or from which gateway.
@@ -248,6 +278,9 @@ impl Config {
                 "retention_days",
                 "needs snapshots: set snapshot_minutes, too",
             );
+        }
+        if let Some(remedy) = config.provider.as_ref().and_then(Provider::complaint) {
+            return value("provider", remedy);
         }
         let mut names = BTreeSet::new();
         for channel in &config.channels {
@@ -357,7 +390,7 @@ mod tests {
         let config = Config::parse(&text.replace("\n#\n", "\n")).expect("it is TOML");
         let ways = config.channels.iter();
         let ways: Vec<_> = ways.map(|of| (&*of.name, of.reaches().len())).collect();
-        assert_eq!(ways, [("ward", 1), ("duty-mail", 2)]);
+        assert_eq!(ways, [("ward", 1), ("duty-mail", 2), ("browsers", 2)]);
         let again = Config::parse(&toml::to_string(&config).expect("TOML"));
         assert_eq!(again, Ok(config));
     }
@@ -388,7 +421,7 @@ mod tests {
             ("mqtt_listen = \"127.0.0.1:8443\"", "mqtt_listen"),
             (
                 "[[channels]]\nname = \"a\"",
-                "exactly one of webhook and mail",
+                "exactly one of webhook, mail and push",
             ),
             (
                 "[[channels]]\nname = \"a\"\nwebhook = { url = \"http://x\", secret_file = \"s\" }",

@@ -118,7 +118,7 @@ reasons! {
     Gate = "gate",
     /// A gRPC-web call from another site's page.
     Origin = "foreign_origin",
-    /// A one-time sign-in code that does not hold, or too many of them.
+    /// Who signed in with what does not hold, or tried too often.
     SignIn = "sign_in",
     /// A reader too slow for alert changes.
     SlowReader = "slow_reader",

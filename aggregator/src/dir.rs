@@ -109,6 +109,12 @@ impl CentreDir {
         self.root.join("serve.key")
     }
 
+    /// The key by which push services know this centre, PKCS#8 DER; only where a channel needs it.
+    #[must_use]
+    pub fn push_key(&self) -> PathBuf {
+        self.root.join("push.key")
+    }
+
     /// The journal and its lock.
     #[must_use]
     pub fn store(&self) -> PathBuf {

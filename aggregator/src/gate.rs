@@ -136,6 +136,8 @@ pub enum Kind {
     Accesses,
     /// Who works here, who belongs to which team, and whom it looks after.
     Teams,
+    /// Who is on duty.
+    Roster,
     /// The rules for everybody: what they are, what others would have done, which are in force.
     Rules,
     /// Gateways and devices as things that need care: whose they are, links, charges; nothing that was measured.
@@ -155,7 +157,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, for tables and sweeps.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Twin,
         Self::Alert,
         Self::History,
@@ -167,6 +169,7 @@ impl Kind {
         Self::Directory,
         Self::Accesses,
         Self::Teams,
+        Self::Roster,
         Self::Rules,
         Self::Fleet,
         Self::Administration,
@@ -364,7 +367,7 @@ const fn staff_includes(role: StaffRole, kind: Kind) -> bool {
             StaffRole::Nurse | StaffRole::Doctor | StaffRole::Supervisor
         ),
         Kind::Prescription => matches!(role, StaffRole::Doctor | StaffRole::Supervisor),
-        Kind::Directory | Kind::Page => !matches!(role, StaffRole::Unspecified),
+        Kind::Directory | Kind::Roster | Kind::Page => !matches!(role, StaffRole::Unspecified),
         Kind::Teams | Kind::Accesses | Kind::Rules | Kind::Fleet => {
             matches!(role, StaffRole::Supervisor | StaffRole::Administrator)
         }
@@ -396,6 +399,7 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
         | Kind::Directory
         | Kind::Accesses => Purpose::Care,
         Kind::Teams
+        | Kind::Roster
         | Kind::Rules
         | Kind::Fleet
         | Kind::Administration
@@ -466,6 +470,7 @@ mod tests {
             (Kind::Directory, "!-x- -xxxxx x"),
             (Kind::Accesses, "!-x- ----xx x"),
             (Kind::Teams, "!-x- ----xx -"),
+            (Kind::Roster, "!-x- -xxxxx -"),
             (Kind::Rules, "!-x- ----xx -"),
             (Kind::Fleet, "!-x- ----xx -"),
             (Kind::Administration, "!-x- -----x -"),

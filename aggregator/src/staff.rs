@@ -38,13 +38,14 @@ pub fn role_of(name: &str) -> Option<StaffRole> {
 }
 
 /// What acts of others are recorded under: see `Actor::name`.
-const TAKEN: [&str; 6] = [
+const TAKEN: [&str; 7] = [
     "anonymous",
     "channel",
     "gateway",
     "operator",
     "patient",
     "platform",
+    "roster",
 ];
 
 /// A person's or team's name as it is kept; `None`: it is not fit.

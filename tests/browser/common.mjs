@@ -15,10 +15,11 @@ export const SIZES = [
   { width: 360, height: 740 },
 ];
 
-export function launch(executablePath) {
+/** `more`: further arguments of the browser. */
+export function launch(executablePath, more = []) {
   return chromium.launch({
     executablePath,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...more],
   });
 }
 

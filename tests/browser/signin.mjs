@@ -1,5 +1,6 @@
 // Signing in, in a real headless Chromium with a virtual authenticator, before the real centre: a nurse of one team makes
-// a passkey, locks the screen, opens it again, and ends a session elsewhere; a copied passkey is refused.
+// a passkey, locks the screen, opens it again, and ends a session elsewhere; a copied passkey is refused; a password with an
+// app's codes signs in, too.
 //
 //   PAGE=https://localhost:... SIGN_IN=https://.../sign-in?code=... OTHER=p-... PATIENT_LINK=https://... node signin.mjs
 //
@@ -9,6 +10,7 @@
 //
 // Exit 0 if everything held, 1 with a sentence about what did not.
 
+import { createHmac } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
@@ -59,6 +61,76 @@ function ask(page, method, bytes) {
 
 /** A message whose first field is this text. */
 const named = (text) => [10, text.length, ...new TextEncoder().encode(text)];
+
+/** The code of an authenticator app (RFC 6238), `later` steps after this one. */
+function appCode(secret, later = 0) {
+  const bits = [...secret.replaceAll(" ", "")].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((octet) => Number.parseInt(octet, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
+  const hash = createHmac("sha1", key).update(step).digest();
+  const at = hash[19] & 15;
+  return String((hash.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+async function unfold(page) {
+  const summary = page.locator("summary", { hasText: "With password and code" });
+  // It is there once it is known that passwords open something here.
+  await summary.waitFor({ state: "visible", timeout: SOON });
+  await summary.press("Enter");
+}
+
+/** Set at the page, by keyboard; then in a browser that has no passkey. */
+async function password(browser, page) {
+  const words = "a quiet ward at four";
+  await page.keyboard.press("Escape");
+  await dialog(page).waitFor({ state: "hidden", timeout: SOON });
+  await fromMenu(page, "My sign-ins and passkeys");
+  await dialog(page).getByRole("button", { name: "Set a password" }).press("Enter");
+  await dialog(page).locator(".secret").waitFor({ timeout: SOON });
+  await survey(page, "password-set", BOTH);
+  const secret = await dialog(page).locator(".secret").innerText();
+  await dialog(page).getByLabel("New password").fill("nina nina nina!");
+  await dialog(page).getByLabel("The same once more").fill("nina nina nina!");
+  await dialog(page).getByLabel("The code that the app shows now").fill(appCode(secret));
+  await page.keyboard.press("Enter");
+  await dialog(page).getByText(/your name, or this program's, is in the password/).waitFor({ timeout: SOON });
+  await dialog(page).getByLabel("New password").fill(words);
+  await dialog(page).getByLabel("The same once more").fill(words);
+  await dialog(page).getByLabel("The code that the app shows now").fill(appCode(secret));
+  await page.keyboard.press("Enter");
+  await dialog(page).getByRole("heading", { name: "Recovery codes" }).waitFor({ timeout: SOON });
+  const codes = await dialog(page).locator(".codes li").allInnerTexts();
+  ensure(codes.length === 10 && codes.every((code) => /^[a-z2-7]{4}(-[a-z2-7]{4}){3}$/.test(code)), `recovery codes: ${codes}`);
+  await survey(page, "recovery-codes", BOTH);
+  await page.keyboard.press("Escape");
+  await fromMenu(page, "My sign-ins and passkeys");
+  await dialog(page).getByText(/10 recovery codes left/).waitFor({ timeout: SOON });
+  await survey(page, "account-password", BOTH);
+  await page.keyboard.press("Escape");
+
+  const { page: other } = await open(browser);
+  await other.goto(`${PAGE}/sign-in`);
+  await unfold(other);
+  await other.getByLabel("Name", { exact: true }).fill("nina");
+  await other.getByLabel("Password", { exact: true }).fill(words);
+  await other.getByLabel("Code", { exact: true }).fill("000000");
+  await other.keyboard.press("Enter");
+  await other.getByText(/Name, password and code do not belong together/).waitFor({ timeout: SOON });
+  await survey(other, "sign-in-password", BOTH);
+  await other.getByLabel("Code", { exact: true }).fill(codes[0]);
+  await other.keyboard.press("Enter");
+  await atWork(other);
+  await fromMenu(other, "Lock this screen");
+  await unfold(other);
+  await other.getByLabel("Name", { exact: true }).fill("Nina");
+  await other.getByLabel("Password", { exact: true }).fill(words);
+  await other.getByLabel("Code", { exact: true }).fill(appCode(secret, 1));
+  await survey(other, "locked-password", BOTH);
+  await other.keyboard.press("Enter");
+  await atWork(other);
+  await other.context().close();
+}
 
 /** The patient's own page: themselves, nobody else, and a pause that is theirs alone. */
 async function patient(browser) {
@@ -165,14 +237,15 @@ async function main() {
     await other.page.getByRole("heading", { level: 1, name: "You are not signed in" }).waitFor({ timeout: SOON });
     console.log(`an ended session's page was empty after ${Math.round(performance.now() - at)} ms`);
 
+    await password(browser, page);
     await patient(browser);
 
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);
     // Refused calls are errors in the console by themselves.
-    const expected = /\b(401|403)\b/;
+    const expected = /\b(401|403|422)\b/;
     await check(page, "signed in", complaints.filter((words) => !expected.test(words)));
-    console.log("a nurse's own patients, a passkey, the lock, a copied key, an ended session");
+    console.log("a nurse's own patients, a passkey, the lock, a copied key, an ended session, a password with codes");
   } catch (error) {
     const pages = browser.contexts().flatMap((context) => context.pages());
     for (const [n, page] of pages.entries()) {

@@ -16,14 +16,14 @@ use vitals::Span;
 use crate::support::{SOON, Small};
 
 /// The servers in Python; ends with the story.
-struct Receiver {
+pub(crate) struct Receiver {
     child: Child,
     folder: PathBuf,
 }
 
 impl Receiver {
     /// `None`, and said so, where Python or its packages are absent.
-    async fn start(folder: &Path) -> Result<Option<(Self, Value)>> {
+    pub(crate) async fn start(folder: &Path) -> Result<Option<(Self, Value)>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let python = root.join("target/tools/python/bin/python");
         if !python.exists() {
@@ -56,7 +56,7 @@ impl Receiver {
         Ok(Some((receiver, ports)))
     }
 
-    fn messages(&self) -> Result<Vec<Value>> {
+    pub(crate) fn messages(&self) -> Result<Vec<Value>> {
         let text = fs::read_to_string(self.folder.join("messages.jsonl")).unwrap_or_default();
         let lines = text.lines().map(serde_json::from_str);
         Ok(lines.collect::<Result<_, _>>()?)
@@ -83,7 +83,7 @@ impl Drop for Receiver {
     }
 }
 
-fn comments(alert: &v1::Alert, begin: &str) -> usize {
+pub(crate) fn comments(alert: &v1::Alert, begin: &str) -> usize {
     let comments = alert.comments.iter();
     let ours = comments.filter(|of| of.by.starts_with("channel ") && of.text.starts_with(begin));
     ours.count()

@@ -141,7 +141,7 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     };
     let people = json(&["person", "list", "--json"])?;
     let expected = serde_json::json!({"people": [
-        {"name": "Nina", "role": "nurse", "teams": ["Ward"], "passkeys": 1}
+        {"name": "Nina", "role": "nurse", "teams": ["Ward"], "passkeys": 1, "password": true, "subject": "", "browsers": 0}
     ]});
     ensure!(people == expected, "{people}");
     let teams = json(&["team", "list", "--json"])?;
@@ -157,14 +157,26 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     ensure!(paused == [own.as_str()], "{patients}");
     let of_nina = ["session", "list", "--json", "--person", "Nina"];
     let sessions = json(&of_nina)?;
-    ensure!(sessions["sessions"][0]["how"] == "passkey", "{sessions}");
-    centre.cli(&["person", "reset", "Nina"])?;
+    let sessions = sessions["sessions"].to_string();
+    for how in ["\"how\":\"passkey\"", "\"how\":\"password\""] {
+        ensure!(sessions.contains(how), "{sessions}");
+    }
+    let said = centre.cli(&["person", "reset", "Nina"])?;
+    ensure!(
+        said.starts_with("1 passkeys and the password are"),
+        "{said}"
+    );
     let sessions = json(&of_nina)?;
     ensure!(
         sessions == serde_json::json!({"sessions": []}),
         "{sessions}"
     );
-    ensure!(json(&["person", "list", "--json"])?["people"][0]["passkeys"] == 0);
+    let people = json(&["person", "list", "--json"])?;
+    let nina = &people["people"][0];
+    ensure!(
+        nina["passkeys"] == 0 && nina["password"] == false,
+        "{people}"
+    );
     ensure!(
         centre.cli(&["sign-in", "nobody"]).is_err(),
         "a link for who was not added"

@@ -113,7 +113,7 @@ fn files_stay_short() {
 }
 
 /// A foreign crate that could spread, and the only files (by prefix) that may name it.
-const ADAPTERS: [(&str, &[&str]); 13] = [
+const ADAPTERS: [(&str, &[&str]); 16] = [
     (
         "btleplug",
         &["agent/src/ble/btleplug", "firmware-sim/tests/", "tests/"],
@@ -149,6 +149,9 @@ const ADAPTERS: [(&str, &[&str]); 13] = [
     ("opentelemetry_sdk", &["aggregator/src/traces.rs"]),
     ("opentelemetry_otlp", &["aggregator/src/traces.rs"]),
     ("opentelemetry_proto", &["tests/e2e/traces.rs"]),
+    ("jsonwebtoken", &["aggregator/src/serve/provider/token"]),
+    ("argon2", &["aggregator/src/serve/password.rs"]),
+    ("qrcodegen", &["aggregator/src/serve/totp.rs"]),
     ("zbus", &["firmware-sim/"]),
     ("dbus", &["agent/src/ble/bluez"]),
 ];

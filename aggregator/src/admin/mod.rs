@@ -11,6 +11,7 @@ mod devices;
 mod fleet;
 mod people;
 mod remote;
+mod roster;
 mod rules;
 mod service;
 mod status;
@@ -38,6 +39,7 @@ use devices::Devices;
 
 pub use fleet::{FleetDoor, Things};
 pub use people::TeamChange;
+pub use roster::Asker;
 pub use service::OperatorDoor;
 pub use status::{DAMAGED_BLOCK, HISTORY_STOPPED};
 pub use void::{MOST_VOIDED, Misattributed};
@@ -141,6 +143,7 @@ pub struct Admin {
     /// Recorded days are folded by one who asks at a time.
     one_shadow: Arc<tokio::sync::Mutex<()>>,
     devices: Mutex<Devices>,
+    rosters: roster::Rosters,
 }
 
 /// What it works with.
@@ -188,6 +191,7 @@ impl Admin {
             one_at_a_time: tokio::sync::Mutex::default(),
             one_shadow: Arc::default(),
             devices: Mutex::default(),
+            rosters: roster::Rosters::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use proto::v1::{self, StaffRole};
 use vitals::PatientId;
 
 use super::{Admin, AdminError};
-use crate::journal::{Entry, PasskeyAct, TeamAct};
+use crate::journal::{AccountAct, Entry, PasskeyAct, TeamAct};
 use crate::serve::signin::Listed;
 use crate::staff;
 
@@ -98,11 +98,16 @@ impl Admin {
         Ok(self.describe_person(person, role))
     }
 
-    /// Makes the passkeys of somebody worth nothing and ends their sessions: their device is lost. How many of each.
+    /// `by` makes passkeys and password of somebody worth nothing, ends their sessions, and sends their browsers nothing more: their
+    /// device is lost. How many. What a provider says of them stays: `link_person`.
     ///
     /// # Errors
     /// [`AdminError`].
-    pub async fn reset_person(&self, name: &str) -> Result<v1::ResetPersonResponse, AdminError> {
+    pub async fn reset_person(
+        &self,
+        name: &str,
+        by: &str,
+    ) -> Result<v1::ResetPersonResponse, AdminError> {
         let _one = self.one_at_a_time.lock().await;
         let person = self.signs_in(name)?;
         let ids: Vec<Vec<u8>> = {
@@ -115,14 +120,85 @@ impl Admin {
             let act = PasskeyAct::Removed;
             Entry::Passkey { person, id, act }.into()
         });
-        let removed: Vec<_> = removed.collect();
+        let mut removed: Vec<_> = removed.collect();
+        let browsers: Vec<[u8; 16]> = {
+            let registry = self.parts.books.registry();
+            let all = registry.subscriptions();
+            let theirs = all.filter(|(_, of)| of.person == person);
+            theirs.map(|(id, _)| *id).collect()
+        };
+        removed.extend(browsers.into_iter().map(|id| {
+            let act = AccountAct::Unsubscribed { id };
+            let (person, by) = (person.clone(), by.to_owned());
+            Entry::Account { person, act, by }.into()
+        }));
+        let password = self.parts.books.registry().password_of(&person).is_some();
+        if password {
+            let entry = Entry::Account {
+                person: person.clone(),
+                act: AccountAct::PasswordRemoved,
+                by: by.to_owned(),
+            };
+            removed.push(entry.into());
+        }
         if !removed.is_empty() {
             self.parts.journal.append(removed).await?;
         }
         Ok(v1::ResetPersonResponse {
             passkeys: count(ids.len()),
             sessions: count(self.parts.live.end_sessions(None, Some(&person))),
+            password,
         })
+    }
+
+    /// `by` says that whoever a provider calls `subject` is this person; empty: nobody is any more, and their sessions that began so
+    /// end with all others.
+    ///
+    /// # Errors
+    /// [`AdminError`]; one of a provider is one person here.
+    pub async fn link_person(
+        &self,
+        name: &str,
+        issuer: &str,
+        subject: &str,
+        by: &str,
+    ) -> Result<v1::Person, AdminError> {
+        let _one = self.one_at_a_time.lock().await;
+        let person = self.person_named(name)?;
+        let act = if subject.is_empty() {
+            AccountAct::Unlinked
+        } else {
+            if !issuer.starts_with("https://") || issuer.len() > 1000 || subject.len() > 255 {
+                return Err(AdminError::Invalid {
+                    field: "issuer",
+                    remedy: "the provider's https address as in config.toml, and whom it names"
+                        .into(),
+                });
+            }
+            let registry = self.parts.books.registry();
+            if let Some(other) = registry.linked(issuer, subject).filter(|of| *of != person) {
+                return Err(AdminError::Conflict(format!(
+                    "that is {other} already: `person unlink` first"
+                )));
+            }
+            AccountAct::Linked {
+                issuer: issuer.to_owned(),
+                subject: subject.to_owned(),
+                at: self.parts.clock.now(),
+            }
+        };
+        let ends = act == AccountAct::Unlinked;
+        let entry = Entry::Account {
+            person: person.clone(),
+            act,
+            by: by.to_owned(),
+        };
+        self.parts.journal.append(vec![entry.into()]).await?;
+        if ends {
+            self.parts.live.end_sessions(None, Some(&person));
+        }
+        let role = self.parts.books.registry().role_of(&person);
+        Ok(self.describe_person(&person, role.unwrap_or_default()))
     }
 
     /// Who is signed in at the page; `person` empty: everybody.
@@ -198,6 +274,16 @@ impl Admin {
             role: role.into(),
             teams: teams.map(|(team, _)| team.to_owned()).collect(),
             passkeys: count(registry.passkeys_of(name).count()),
+            password: registry.password_of(name).is_some(),
+            browsers: count(
+                registry
+                    .subscriptions()
+                    .filter(|(_, of)| of.person == name)
+                    .count(),
+            ),
+            subject: registry
+                .link_of(name)
+                .map_or_else(String::new, |of| of.subject.clone()),
         }
     }
 
@@ -348,7 +434,7 @@ fn count(number: usize) -> u32 {
 pub(super) fn fit(field: &'static str, name: &str) -> Result<String, AdminError> {
     staff::name(name).ok_or(AdminError::Invalid {
         field,
-        remedy: "one line of 1 to 80 characters that print, not beginning with operator, platform, gateway, patient or anonymous".into(),
+        remedy: "one line of 1 to 80 characters that print, not beginning with operator, platform, gateway, channel, roster, patient or anonymous".into(),
     })
 }
 

@@ -9,23 +9,24 @@ use proto::cert::Role;
 use proto::v1::operator_service_server::OperatorService;
 use proto::v1::{
     AccessPart, ActivateRulesRequest, AddPatientRequest, AddPersonRequest, AssignRequest,
-    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRulesRequest, CheckRulesResponse,
-    Collection, ConfigureGatewayRequest, ConfigureGatewayResponse, CreateSignInRequest,
-    CreateSignInResponse, CreateTokenRequest, CreateTokenResponse, EndSessionsRequest,
-    EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest,
-    ListPatientsResponse, ListPeopleRequest, ListPeopleResponse, ListRulesRequest,
+    AssignResponse, CentreStatus, ChangeTeamRequest, CheckRosterRequest, CheckRulesRequest,
+    CheckRulesResponse, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
+    CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
+    EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
+    LinkPersonRequest, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest,
+    ListPeopleResponse, ListRostersRequest, ListRostersResponse, ListRulesRequest,
     ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest,
     ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse,
     Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
     RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
-    RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest, SetCollectionResponse,
-    SetRoleRequest, ShadowReport, ShadowRulesRequest, StatusRequest, Team, VoidReadingsRequest,
-    VoidReadingsResponse,
+    Roster, RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest,
+    SetCollectionResponse, SetRoleRequest, SetRosterRequest, ShadowReport, ShadowRulesRequest,
+    StatusRequest, TakeOverRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
 
-use super::{Admin, AdminError, Misattributed};
+use super::{Admin, AdminError, Asker, Misattributed};
 use crate::gate::{self, Kind};
 use crate::ingest::Ingest;
 use crate::serve::access::{Access, Caller, Seen};
@@ -319,11 +320,27 @@ impl OperatorService for OperatorDoor {
         }))
     }
 
+    async fn link_person(
+        &self,
+        request: Request<LinkPersonRequest>,
+    ) -> Result<Response<Person>, Status> {
+        let by = self.who(&request)?;
+        let LinkPersonRequest {
+            name,
+            issuer,
+            subject,
+        } = request.into_inner();
+        let linked = self.admin.link_person(&name, &issuer, &subject, &by).await;
+        linked.map(Response::new).map_err(status_of)
+    }
+
     async fn reset_person(
         &self,
         request: Request<ResetPersonRequest>,
     ) -> Result<Response<ResetPersonResponse>, Status> {
-        let reset = self.admin.reset_person(&request.into_inner().name).await;
+        let by = self.who(&request)?;
+        let name = request.into_inner().name;
+        let reset = self.admin.reset_person(&name, &by).await;
         reset.map(Response::new).map_err(status_of)
     }
 
@@ -419,9 +436,65 @@ impl OperatorService for OperatorDoor {
         activated.map(Response::new).map_err(status_of)
     }
 
+    async fn list_rosters(
+        &self,
+        request: Request<ListRostersRequest>,
+    ) -> Result<Response<ListRostersResponse>, Status> {
+        let actor = self.access.actor(caller(&request)?);
+        let rosters = self.admin.rosters(asker(&actor, &actor.name()));
+        Ok(Response::new(ListRostersResponse { rosters }))
+    }
+
+    async fn check_roster(
+        &self,
+        request: Request<CheckRosterRequest>,
+    ) -> Result<Response<Roster>, Status> {
+        let CheckRosterRequest { team, document } = request.into_inner();
+        let checked = self.admin.check_roster(&team, &document);
+        checked.map(Response::new).map_err(status_of)
+    }
+
+    async fn set_roster(
+        &self,
+        request: Request<SetRosterRequest>,
+    ) -> Result<Response<Roster>, Status> {
+        let by = self.who(&request)?;
+        let SetRosterRequest { team, document } = request.into_inner();
+        let set = self.admin.set_roster(&team, &document, &by).await;
+        set.map(Response::new).map_err(status_of)
+    }
+
+    async fn take_over(
+        &self,
+        request: Request<TakeOverRequest>,
+    ) -> Result<Response<Roster>, Status> {
+        let actor = self.access.actor(caller(&request)?);
+        let asked = request.into_inner();
+        let shift = Time::from_micros(asked.shift_from_us);
+        let name = actor.name();
+        let by = asker(&actor, &name);
+        let taken = self
+            .admin
+            .take_over(&asked.team, asked.duty(), shift, by)
+            .await;
+        taken.map(Response::new).map_err(status_of)
+    }
+
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {
         Ok(Response::new(self.admin.status()))
     }
+}
+
+fn asker<'a>(actor: &gate::Actor, name: &'a str) -> Asker<'a> {
+    let role = match &actor.role {
+        gate::Role::Person(person) => Some(person.role),
+        gate::Role::Anonymous
+        | gate::Role::Gateway(_)
+        | gate::Role::Operator(_)
+        | gate::Role::Platform(_)
+        | gate::Role::Patient(_) => None,
+    };
+    Asker { name, role }
 }
 
 pub(super) fn status_of(error: AdminError) -> Status {

@@ -92,6 +92,7 @@ impl Admin {
         status.warnings.extend(self.parts.live.notes());
         let mut silences = self.parts.live.silences();
         silences.extend(chain::broker(&heard, now));
+        silences.extend(self.roster_silences(now));
         silences.sort_by(|a, b| (a.hop, &a.who).cmp(&(b.hop, &b.who)));
         for silence in silences {
             status.silent.push(v1::Silence {

@@ -570,6 +570,118 @@ async fn people_are_added_once_and_what_makes_no_sense_is_refused() {
     assert!(admin.teams()[0].people.is_empty());
 }
 
+/// Ann until two minutes from now, by the wall in UTC, and Ben from then on.
+fn shifts(now: Time) -> (String, Time) {
+    let wall = |at: Time| {
+        let at = jiff::Timestamp::from_microsecond(at.as_micros()).expect("in range");
+        at.strftime("%Y-%m-%d %H:%M").to_string()
+    };
+    let minute = Time::from_micros(now.as_micros() / 60_000_000 * 60_000_000);
+    let change = minute + Span::from_mins(2);
+    let one = |name: &str, from: Time, until: Time| {
+        format!(
+            "[[exceptions]]\nname = \"{name}\"\nduty = \"nurse\"\nfrom = \"{}\"\nuntil = \"{}\"\npeople = [\"{name}\", \"Eve\"]\n",
+            wall(from),
+            wall(until)
+        )
+    };
+    let hour = Span::from_mins(60);
+    let text = [
+        "format = \"roster/1\"\ntime_zone = \"UTC\"\n".to_owned(),
+        one("Ann", change - hour, change),
+        one("Ben", change, change + hour),
+    ];
+    (text.concat(), change)
+}
+
+#[tokio::test]
+async fn a_shift_is_taken_over_by_whoever_comes_and_by_nobody_else() {
+    use proto::v1::{Duty, StaffRole};
+
+    let rig = Rig::new().await;
+    let admin = &rig.admin;
+    for (name, role) in [
+        ("Ann", StaffRole::Nurse),
+        ("Ben", StaffRole::Nurse),
+        ("Cy", StaffRole::Nurse),
+        ("Sue", StaffRole::Supervisor),
+    ] {
+        admin.add_person(name, role, "o").await.expect("added");
+    }
+    for change in [
+        TeamChange::Make(true),
+        TeamChange::Join("Ann".into()),
+        TeamChange::Join("Ben".into()),
+    ] {
+        let changed = admin.change_team("Home", Some(change), "o").await;
+        changed.expect("changed");
+    }
+    let (document, change) = shifts(admin.parts.clock.now());
+    let said = |error: AdminError| error.to_string();
+    let unread = admin.set_roster("Home", "format = 1", "Sue").await;
+    assert!(
+        unread
+            .map_err(said)
+            .is_err_and(|why| why.contains("document"))
+    );
+    let set = admin.set_roster("home", &document, "Sue").await;
+    let set = set.expect("set");
+    assert_eq!((set.by.as_str(), set.team.as_str()), ("Sue", "Home"));
+    assert_eq!(set.now[0].able, ["Ann"]);
+    assert_eq!(set.next[0].leaving, ["Ann", "Eve"]);
+    assert!(set.next[0].handover && !set.now[0].handover);
+    assert!(set.remarks.iter().any(|of| of.starts_with("Eve: nobody")));
+
+    let asker = |name: &'static str, role| Asker {
+        name,
+        role: Some(role),
+    };
+    let take = async |shift, name, role| {
+        let taken = admin
+            .take_over("Home", Duty::Nurse, shift, asker(name, role))
+            .await;
+        taken.map_err(said)
+    };
+    let nurse = StaffRole::Nurse;
+    for (name, shift, why) in [
+        ("Ann", change, "names Ben, Eve"),
+        ("Cy", change, "there is none"),
+        ("Ben", change + Span::from_mins(1), "no such shift"),
+    ] {
+        let refused = take(shift, name, nurse).await;
+        assert!(
+            refused.as_ref().is_err_and(|of| of.contains(why)),
+            "{name}: {refused:?}"
+        );
+    }
+    let operator = Asker {
+        name: "operator o",
+        role: None,
+    };
+    let refused = admin.take_over("Home", Duty::Nurse, change, operator).await;
+    assert!(refused.is_err(), "no certificate takes over a shift");
+    let taken = take(change, "Ben", nurse).await.expect("taken over");
+    assert_eq!(taken.next[0].taken_by, "Ben");
+    let twice = take(change, "Sue", StaffRole::Supervisor).await;
+    assert!(twice.is_err_and(|why| why.contains("Ben has taken it over")));
+
+    // Of other teams nobody learns, and a start finds all of it.
+    assert!(admin.rosters(asker("Cy", nurse)).is_empty());
+    assert_eq!(admin.rosters(asker("Ann", nurse)).len(), 1);
+    let rig = rig.restart(None).await;
+    let again = rig.admin.rosters(asker("Sue", StaffRole::Supervisor));
+    assert_eq!(
+        again[0].next.first().map(|of| of.taken_by.as_str()),
+        Some("Ben")
+    );
+    let cleared = rig
+        .admin
+        .set_roster("Home", "", "Sue")
+        .await
+        .expect("cleared");
+    assert!(cleared.document.is_empty() && cleared.now.is_empty());
+}
+
 #[tokio::test]
 async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
     use proto::v1::{
@@ -621,7 +733,7 @@ async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
         (&*ann.patient, "Ann", &*device[0])
     );
     assert!(of.acts.is_empty(), "with one gateway alone");
-    assert!(shown.load.is_some() && shown.hops.len() == 7);
+    assert!(shown.load.is_some() && shown.hops.len() == 9);
 
     rig.admin
         .configure(id, "heartbeat_s = 60", BY)

@@ -79,6 +79,27 @@ impl Message {
         )
     }
 
+    /// The alert, by its public id; `None`: it is a test.
+    #[must_use]
+    pub fn alert(&self) -> Option<&str> {
+        self.job.as_ref().map(|job| job.call.alert.as_str())
+    }
+
+    /// For a browser, which has the words; `word`: by which it says that it showed it.
+    #[must_use]
+    pub fn push(&self, word: &str, language: &str) -> Value {
+        json!({
+            "word": word,
+            "language": language,
+            "at_us": self.at.as_micros(),
+            // A newer one of the same call replaces it on the screen.
+            "tag": self.alert().unwrap_or("test"),
+            "priority": self.job.as_ref().map_or("test", |job| self::word(job.priority)),
+            "duty": self.job.as_ref().map_or("", |job| name_of(job.duty)),
+            "test_data": self.job.as_ref().is_some_and(|job| job.test_data),
+        })
+    }
+
     /// As a CloudEvent in its JSON form (CloudEvents 1.0.2, JSON event format).
     #[must_use]
     pub fn event(&self) -> Value {
@@ -161,6 +182,11 @@ mod tests {
         for needed in ["specversion", "id", "source", "type"] {
             assert!(event[needed].is_string(), "CloudEvents needs {needed}");
         }
+        let push = message.push("w", "de");
+        assert_eq!(
+            (&push["priority"], &push["duty"]),
+            (&json!("high"), &json!("doctor"))
+        );
         assert_eq!(
             Message::of(&job, "https://centre:8443/"),
             message,

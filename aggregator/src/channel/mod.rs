@@ -1,23 +1,25 @@
-//! How people are reached who are called: signed webhooks and e-mails, tried until they are taken, with the proof in the log.
+//! How people are reached who are called: signed webhooks, e-mails and messages to browsers, tried until they are taken, with
+//! the proof in the log.
 //!
 //! Files: [`settings`] what the operator says; [`plan`] PURE: what is to be told now; [`message`] PURE: the words, none of them
-//! about a patient; `webhook`, `mail` the two ways. The fold decides who is called; this reads what it published, and writes
+//! about a patient; `webhook`, `mail`, [`push`] the three ways. The fold decides who is called; this reads what it published, and writes
 //! what came of each message as a comment on the alert.
 //!
 //! Promises: a ladder never waits for a message; a channel that takes nothing is told within [`plan::BOUND`] by `status`,
 //! `doctor` and the metrics ([`crate::chain`]), and on each alert that it did not tell of.
 //!
-//! Must not know: patients, twins, gRPC.
+//! Must not know: what is the matter with a patient, twins, gRPC.
 
 mod mail;
 pub mod message;
 pub mod plan;
+pub mod push;
 pub mod settings;
 mod webhook;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -26,11 +28,16 @@ use proto::clock::Clock;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use self::message::Message;
 use self::plan::{Job, Outcome, Plan, Silent};
+use self::push::Desk;
 use self::settings::{Channel, ROOTS};
+use crate::dir::DirError;
+use crate::journal::Journal;
 use crate::patient::Patients;
+use crate::registry::Books;
 
 /// How often it is looked whether somebody is to be told, and at most how much later that is.
 const LOOK: Duration = Duration::from_millis(500);
@@ -64,6 +71,12 @@ pub enum ChannelError {
     /// The server is none.
     #[error("mail.server must be HOST:PORT, such as mail.example.org:465")]
     Server,
+    /// The centre's own key for push services.
+    #[error("{0}")]
+    Key(#[source] DirError),
+    /// More than one channel to browsers: each is reached once.
+    #[error("one channel with push is enough: its duties say whom it reaches")]
+    Again,
     /// An address is none.
     #[error("{0:?} is not a mail address")]
     Address(String),
@@ -87,10 +100,15 @@ fn roots(pem: &Path) -> Result<Vec<CertificateDer<'static>>, ChannelError> {
 enum Way {
     Webhook(webhook::Webhook),
     Mail(Box<mail::Mail>),
+    /// `None` where no centre runs: browsers are known to it alone.
+    Push(Option<Arc<Desk>>),
 }
 
 impl Way {
-    fn new(of: &Channel, clock: Clock) -> Result<Self, ChannelError> {
+    fn new(of: &Channel, clock: Clock, desk: Option<&Arc<Desk>>) -> Result<Self, ChannelError> {
+        if of.push.is_some() {
+            return Ok(Self::Push(desk.cloned()));
+        }
         let pem = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
         if let Some(webhook) = &of.webhook {
             let webhook = webhook::Webhook::new(webhook, roots(pem)?, clock)?;
@@ -100,12 +118,58 @@ impl Way {
         Ok(Self::Mail(Box::new(mail::Mail::new(mail, roots(pem)?)?)))
     }
 
-    async fn send(&self, message: &Message) -> Outcome {
+    async fn test(&self, message: &Message) -> Outcome {
         match self {
             Self::Webhook(webhook) => webhook.send(message).await,
             Self::Mail(mail) => mail.send(message).await,
+            Self::Push(_) => Err(
+                "whoever takes messages in a browser tests it there: the page, \"My sign-ins\""
+                    .into(),
+            ),
         }
     }
+
+    /// About a call: who it is about decides whose browsers are told.
+    async fn send(&self, message: &Message, job: &Job, patients: &Patients, by: &str) -> Outcome {
+        match self {
+            Self::Webhook(webhook) => webhook.send(message).await,
+            Self::Mail(mail) => mail.send(message).await,
+            Self::Push(None) => Err("no centre runs here".into()),
+            Self::Push(Some(desk)) => {
+                let alerts = patients.hub().alerts();
+                let mut ours = alerts.iter().filter(|of| of.alert.id == job.call.alert);
+                let patient = ours.next().map(|of| of.patient.clone());
+                let patient = patient.ok_or("the alert is no longer kept")?;
+                desk.tell(message, job.duty, &patient, by).await
+            }
+        }
+    }
+}
+
+/// What the channel to browsers needs, where the settings have one.
+///
+/// # Errors
+/// Its name, and why it cannot be used.
+pub fn desk(
+    settings: &[Channel],
+    key: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, ChannelError>,
+    books: &Arc<Books>,
+    journal: &Journal,
+    clock: Clock,
+) -> Result<Option<Arc<Desk>>, (String, ChannelError)> {
+    let mut with = settings.iter().filter(|of| of.push.is_some());
+    let Some((of, push)) = with.next().and_then(|of| Some((of, of.push.as_ref()?))) else {
+        return Ok(None);
+    };
+    let named = |error| (of.name.clone(), error);
+    if with.next().is_some() {
+        return Err(named(ChannelError::Again));
+    }
+    let pem = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
+    let roots = roots(pem).map_err(named)?;
+    let (books, journal) = (Arc::clone(books), journal.clone());
+    let desk = Desk::new(key().map_err(named)?, push, roots, books, journal, clock);
+    Ok(Some(Arc::new(desk.map_err(named)?)))
 }
 
 /// All channels of a centre.
@@ -123,7 +187,7 @@ impl std::fmt::Debug for Channels {
 }
 
 impl Channels {
-    /// Ready to be used; no server is called yet. `page`: where people sign in.
+    /// Ready to be used; no server is called yet. `page`: where people sign in; `desk`: for the channel to browsers.
     ///
     /// # Errors
     /// The name of the first channel that cannot be used, and why.
@@ -131,8 +195,10 @@ impl Channels {
         settings: &[Channel],
         page: &str,
         clock: Clock,
+        desk: Option<&Arc<Desk>>,
     ) -> Result<Self, (String, ChannelError)> {
-        let way = |of: &Channel| Way::new(of, clock).map_err(|error| (of.name.clone(), error));
+        let way =
+            |of: &Channel| Way::new(of, clock, desk).map_err(|error| (of.name.clone(), error));
         let ways = settings.iter().map(way).collect::<Result<_, _>>()?;
         let names = settings.iter().map(|of| (of.name.clone(), of.reaches()));
         Ok(Self {
@@ -159,7 +225,7 @@ impl Channels {
     pub async fn test(&self, place: usize) -> Outcome {
         let message = Message::test(&self.page, self.clock.now());
         match self.ways.get(place) {
-            Some(way) => way.send(&message).await,
+            Some(way) => way.test(&message).await,
             None => Err("there is no such channel".into()),
         }
     }
@@ -193,7 +259,11 @@ impl Channels {
         let Some(way) = self.ways.get(job.channel) else {
             return;
         };
-        let outcome = way.send(&Message::of(&job, &self.page)).await;
+        let (message, by) = (
+            Message::of(&job, &self.page),
+            self.plan().writer(job.channel),
+        );
+        let outcome = way.send(&message, &job, patients, &by).await;
         let (words, writer) = {
             let mut plan = self.plan();
             let words = plan.ended(&job, &outcome, self.clock.now());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Roots of the certificates that servers show, as Debian keeps them.
 pub const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// One channel: exactly one of `webhook` and `mail` is given.
+/// One channel: exactly one of `webhook`, `mail` and `push` is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
@@ -26,6 +26,20 @@ pub struct Channel {
     /// An e-mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<Mail>,
+    /// A message to browsers of those who are called, which they switch on at the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<Push>,
+}
+
+/// How browsers are reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// Whom a push service turns to about this centre: `mailto:` or `https://`.
+    pub contact: String,
+    /// Push services (HOST:PORT) that may lie in this network. Default: none; all others must be in the open network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<String>,
 }
 
 /// Where a webhook lies.
@@ -77,17 +91,34 @@ impl Channel {
         if self.reaches().len() < self.duties.len() {
             return Some("duties: nurse, doctor or supervisor, each once");
         }
-        match (&self.webhook, &self.mail) {
-            (Some(webhook), None) if !webhook.url.starts_with("https://") => {
-                Some("webhook.url: must begin with https://")
-            }
-            (None, Some(mail)) if mail.to.is_empty() => Some("mail.to: name at least one address"),
-            (None, Some(mail)) if mail.user.is_some() != mail.password_file.is_some() => {
-                Some("mail.user and mail.password_file belong together")
-            }
-            (Some(_), None) | (None, Some(_)) => None,
-            (None, None) | (Some(_), Some(_)) => Some("give exactly one of webhook and mail"),
+        let ways = [
+            self.webhook.is_some(),
+            self.mail.is_some(),
+            self.push.is_some(),
+        ];
+        if ways.iter().filter(|given| **given).count() != 1 {
+            return Some("give exactly one of webhook, mail and push");
         }
+        if let Some(webhook) = &self.webhook
+            && !webhook.url.starts_with("https://")
+        {
+            return Some("webhook.url: must begin with https://");
+        }
+        if let Some(mail) = &self.mail {
+            if mail.to.is_empty() {
+                return Some("mail.to: name at least one address");
+            }
+            if mail.user.is_some() != mail.password_file.is_some() {
+                return Some("mail.user and mail.password_file belong together");
+            }
+        }
+        if let Some(push) = &self.push {
+            let known = ["mailto:", "https://"];
+            if !known.iter().any(|begin| push.contact.starts_with(begin)) {
+                return Some("push.contact: begins with mailto: or https://");
+            }
+        }
+        None
     }
 }
 

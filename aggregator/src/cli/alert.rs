@@ -1,4 +1,4 @@
-//! `alert`: what waits for a person, what people do about it, and what one shift tells the next.
+//! `alert`: what waits for a person, and what people do about it.
 //!
 //! Invariant: every act is done in the name in the certificate. Must not know: how an act is done.
 
@@ -8,12 +8,12 @@ use proto::clock::Clock;
 use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::{
     AcknowledgeRequest, Alert, AlertState, CommentRequest, EndSnoozeRequest, ListAlertsRequest,
-    Priority, SetOwnerRequest, Snooze, SnoozeRequest, Twin,
+    Priority, SetOwnerRequest, SnoozeRequest,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
-use vitals::Span;
 
+use super::handover::{self, HandoverArguments};
 use super::look::plain;
 use super::office::{self, Reader, said};
 use super::{print, show};
@@ -87,17 +87,8 @@ pub(super) enum AlertCommand {
         #[command(flatten)]
         reader: Reader,
     },
-    /// What one shift tells the next: what waits, what nobody answered, what is silenced, what ended.
-    Handover {
-        /// How long the shift was.
-        #[arg(long, value_name = "N", default_value_t = 8)]
-        hours: u32,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        reader: Reader,
-    },
+    /// What one shift tells the next; see `handover`.
+    Handover(HandoverArguments),
 }
 
 pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) -> Result<()> {
@@ -107,8 +98,8 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
         | AlertCommand::Comment { reader, .. }
         | AlertCommand::Own { reader, .. }
         | AlertCommand::Snooze { reader, .. }
-        | AlertCommand::Wake { reader, .. }
-        | AlertCommand::Handover { reader, .. } => reader,
+        | AlertCommand::Wake { reader, .. } => reader,
+        AlertCommand::Handover(asked) => return handover::run(asked, dir, clock).await,
     };
     let channel = office::reader(dir, reader, clock).await?;
     let mut client = AlertServiceClient::new(channel.clone());
@@ -121,19 +112,7 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
                 alerts.iter().map(line).collect()
             });
         }
-        AlertCommand::Handover { hours, json, .. } => {
-            let since = clock.now() - Span::from_mins(i64::from(hours) * 60);
-            let handover = Handover {
-                alerts: list(&mut client, true).await?,
-                snoozes: snoozes(channel).await?,
-                since_us: since.as_micros(),
-            };
-            return print(&if json {
-                show::json(&handover.to_json())?
-            } else {
-                handover.to_text()
-            });
-        }
+        AlertCommand::Handover(_) => return Ok(()),
         AlertCommand::Acknowledge { alert, note, .. } => {
             let request = AcknowledgeRequest { alert, note };
             client.acknowledge(request).await
@@ -176,7 +155,10 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
     print(&line(&done.map_err(said)?.into_inner()))
 }
 
-async fn list(client: &mut AlertServiceClient<Channel>, resolved: bool) -> Result<Vec<Alert>> {
+pub(super) async fn list(
+    client: &mut AlertServiceClient<Channel>,
+    resolved: bool,
+) -> Result<Vec<Alert>> {
     let (mut alerts, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = ListAlertsRequest {
@@ -190,95 +172,6 @@ async fn list(client: &mut AlertServiceClient<Channel>, resolved: bool) -> Resul
         if page_token.is_empty() {
             return Ok(alerts);
         }
-    }
-}
-
-/// What is silenced, with whose it is.
-async fn snoozes(channel: Channel) -> Result<Vec<(String, Snooze)>> {
-    let twins = office::twins(channel).await?.into_iter();
-    let of = |twin: Twin| {
-        let patient = twin.patient;
-        let snoozes = twin.snoozes.into_iter();
-        snoozes.map(move |snooze| (patient.clone(), snooze))
-    };
-    Ok(twins.flat_map(of).collect())
-}
-
-/// PURE. See [`AlertCommand::Handover`].
-struct Handover {
-    alerts: Vec<Alert>,
-    snoozes: Vec<(String, Snooze)>,
-    since_us: i64,
-}
-
-impl Handover {
-    /// Each alert that holds or ended in the shift, under exactly one heading.
-    fn parts(&self) -> [(&'static str, Vec<&Alert>); 4] {
-        let holds = |alert: &&Alert| alert.state() != AlertState::Resolved;
-        let unanswered = |alert: &&Alert| alert.unanswered_us > 0;
-        let part = |which: &dyn Fn(&&Alert) -> bool| self.alerts.iter().filter(which).collect();
-        [
-            (
-                "nobody answered",
-                part(&|alert| {
-                    holds(alert) && alert.state() == AlertState::Active && unanswered(alert)
-                }),
-            ),
-            (
-                "waits for a person",
-                part(&|alert| {
-                    holds(alert) && alert.state() == AlertState::Active && !unanswered(alert)
-                }),
-            ),
-            (
-                "acknowledged and not over",
-                part(&|alert| alert.state() == AlertState::Acknowledged),
-            ),
-            (
-                "ended in this shift",
-                part(&|alert| !holds(alert) && alert.resolved_us >= self.since_us),
-            ),
-        ]
-    }
-
-    fn to_text(&self) -> String {
-        let mut text = format!("since {}\n", show::time(self.since_us));
-        for (heading, alerts) in self.parts() {
-            text += &format!("\n{heading}: {}\n", alerts.len());
-            text.extend(alerts.into_iter().map(line));
-        }
-        text += &format!("\nsilenced: {}\n", self.snoozes.len());
-        for (patient, snooze) in &self.snoozes {
-            text += &format!(
-                "{patient}  {}  until {}, by {}: {}\n",
-                snooze.condition,
-                show::time(snooze.until_us),
-                plain(&snooze.by),
-                plain(&snooze.reason)
-            );
-        }
-        text
-    }
-
-    fn to_json(&self) -> Value {
-        let part = |(heading, alerts): (&str, Vec<&Alert>)| {
-            let alerts: Vec<Value> = alerts.into_iter().map(alert_json).collect();
-            (heading.replace(' ', "_"), Value::from(alerts))
-        };
-        let mut json: serde_json::Map<String, Value> = self.parts().map(part).into_iter().collect();
-        let snoozes = self.snoozes.iter().map(|(patient, snooze)| {
-            json!({
-                "patient": patient,
-                "condition": snooze.condition,
-                "by": snooze.by,
-                "reason": snooze.reason,
-                "since_us": snooze.since_us,
-                "until_us": snooze.until_us,
-            })
-        });
-        json.insert("silenced".into(), snoozes.collect());
-        json.insert("since_us".into(), self.since_us.into());
-        json.into()
     }
 }
 
@@ -310,7 +203,7 @@ pub(super) fn fate(alert: &Alert) -> String {
     }
 }
 
-fn line(alert: &Alert) -> String {
+pub(super) fn line(alert: &Alert) -> String {
     let mut text = format!(
         "{}  {:6}  {}  {}  {}; {}",
         alert.id,
@@ -367,44 +260,4 @@ pub(super) fn alert_json(alert: &Alert) -> Value {
         "retrospective": alert.retrospective,
         "test_data": alert.test_data,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn alert(id: &str, state: AlertState, unanswered_us: i64, resolved_us: i64) -> Alert {
-        Alert {
-            id: id.into(),
-            state: state as i32,
-            unanswered_us,
-            resolved_us,
-            ..Alert::default()
-        }
-    }
-
-    #[test]
-    fn a_handover_has_each_alert_once_and_what_ended_before_not_at_all() {
-        let handover = Handover {
-            alerts: vec![
-                alert("waits", AlertState::Active, 0, 0),
-                alert("alone", AlertState::Active, 5, 0),
-                // Acknowledged late, after the ladder had ended.
-                alert("taken", AlertState::Acknowledged, 5, 0),
-                alert("over", AlertState::Resolved, 0, 100),
-                alert("long over", AlertState::Resolved, 0, 99),
-            ],
-            snoozes: Vec::new(),
-            since_us: 100,
-        };
-        let ids = |(_, alerts): (_, Vec<&Alert>)| {
-            alerts
-                .iter()
-                .map(|alert| alert.id.clone())
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        let got = handover.parts().map(ids);
-        assert_eq!(got, ["alone", "waits", "taken", "over"]);
-    }
 }

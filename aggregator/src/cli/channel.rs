@@ -50,7 +50,7 @@ pub(super) async fn run(command: ChannelCommand, dir: &CentreDir, clock: Clock) 
 /// All channels, ready to be used.
 pub(super) fn open(config: &Config, clock: Clock) -> Result<Channels> {
     let page = format!("https://{}:{}/", config.host(), config.listen.port());
-    Channels::new(&config.channels, &page, clock).map_err(|(name, error)| {
+    Channels::new(&config.channels, &page, clock, None).map_err(|(name, error)| {
         anyhow::Error::new(error).context(format!("channel {name:?} in config.toml"))
     })
 }
@@ -65,7 +65,7 @@ fn list(channels: &[Channel]) -> String {
         let way = match (&of.webhook, &of.mail) {
             (Some(webhook), _) => format!("webhook {}", webhook.url),
             (None, Some(mail)) => format!("mail to {} by {}", mail.to.join(", "), mail.server),
-            (None, None) => String::new(),
+            (None, None) => "browsers of whoever switched it on".into(),
         };
         writeln!(text, "{}\t{}\t{way}", of.name, duties.join(", "))
             .expect("a vector takes everything");

@@ -19,6 +19,7 @@ mod exports;
 mod fact;
 mod fleet;
 mod gateway;
+mod handover;
 mod history;
 mod import;
 mod init;
@@ -26,6 +27,7 @@ mod look;
 mod office;
 mod patient;
 mod people;
+mod roster;
 mod rules;
 mod show;
 mod show_past;
@@ -151,6 +153,12 @@ enum Command {
     /// Teams, which look after patients: add, list, join, leave, take, release, remove.
     #[command(subcommand)]
     Team(people::TeamCommand),
+    /// Who is on duty in a team: show, set, check.
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
+    /// What one shift tells the next, with who leaves and who comes: what waits, what nobody answered, which devices are silent,
+    /// what is silenced until when, what patients said, what ended. Needs the running centre.
+    Handover(handover::HandoverArguments),
     /// Rules for everybody: show, check, shadow (try over recorded days), activate, history, back.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -379,6 +387,8 @@ pub fn run(args: Args) -> Result<()> {
         }
         Command::Person(command) => runtime.block_on(people::person(command, dir, clock)),
         Command::Team(command) => runtime.block_on(people::team(command, dir, clock)),
+        Command::Roster(command) => runtime.block_on(roster::run(command, dir, clock)),
+        Command::Handover(asked) => runtime.block_on(handover::run(&asked, &dir, clock)),
         Command::Rules(command) => runtime.block_on(rules::rules(command, dir, clock)),
         Command::Session(command) => runtime.block_on(people::session(command, dir, clock)),
         Command::SignIn(who) => runtime.block_on(people::sign_in(&who, dir, clock)),

@@ -2,11 +2,11 @@
 //!
 //! Must not know: what a role may do; the gate tells.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use proto::clock::Clock;
 use proto::v1::{
-    AddPersonRequest, ChangeTeamRequest, EndSessionsRequest, ListPeopleRequest,
+    AddPersonRequest, ChangeTeamRequest, EndSessionsRequest, LinkPersonRequest, ListPeopleRequest,
     ListSessionsRequest, ListTeamsRequest, Person, ResetPersonRequest, ResetPersonResponse,
     RevokePersonRequest, Session, SetRoleRequest, StaffRole, Team,
 };
@@ -47,9 +47,22 @@ pub(super) enum PersonCommand {
         #[arg(value_parser = role)]
         role: StaffRole,
     },
-    /// Somebody's device is lost: their passkeys are worth nothing any more, and their sessions end.
+    /// Somebody's device is lost: their passkeys and password are worth nothing any more, and their sessions end.
     Reset {
         /// Who; a patient as "patient ID".
+        name: String,
+    },
+    /// Whoever the provider of identities of config.toml calls so is this person: they sign in by it from now on.
+    Link {
+        /// Who.
+        name: String,
+        /// Whom the provider names (`sub`); the sign-in page shows it to whoever is not linked yet.
+        #[arg(long)]
+        subject: String,
+    },
+    /// Nobody of a provider is this person any more; their sessions end.
+    Unlink {
+        /// Who.
         name: String,
     },
     /// Take everything back from somebody, for good: sessions and open streams end within two seconds.
@@ -148,8 +161,30 @@ fn role(name: &str) -> Result<StaffRole, String> {
 }
 
 pub(super) async fn person(command: PersonCommand, dir: CentreDir, clock: Clock) -> Result<()> {
+    let issuer = match &command {
+        PersonCommand::Link { .. } => {
+            let provider = super::settings(&dir)?.provider;
+            provider
+                .context("config.toml names no [provider]: its sample shows how")?
+                .issuer
+        }
+        PersonCommand::Add { .. }
+        | PersonCommand::List { .. }
+        | PersonCommand::Role { .. }
+        | PersonCommand::Reset { .. }
+        | PersonCommand::Unlink { .. }
+        | PersonCommand::Revoke { .. } => String::new(),
+    };
     let mut office = Office::open(dir, clock).await?;
     let answer = match command {
+        PersonCommand::Link { name, subject } => {
+            let linked = office.link_person(&name, issuer, subject).await;
+            linked.map(|person| format!("{} signs in by the provider, too\n", person.name))
+        }
+        PersonCommand::Unlink { name } => {
+            let unlinked = office.link_person(&name, issuer, String::new()).await;
+            unlinked.map(|person| format!("nobody of a provider is {} any more\n", person.name))
+        }
         PersonCommand::Add { name, role } => office.add_person(&name, role).await.map(|person| {
             format!(
                 "{} may sign in as {}: `sign-in {}` makes a link\n",
@@ -172,8 +207,14 @@ pub(super) async fn person(command: PersonCommand, dir: CentreDir, clock: Clock)
         }),
         PersonCommand::Reset { name } => office.reset_person(&name).await.map(|reset| {
             format!(
-                "{} passkeys are worth nothing any more, {} sessions are over\n",
-                reset.passkeys, reset.sessions
+                "{} passkeys{} are worth nothing any more, {} sessions are over\n",
+                reset.passkeys,
+                if reset.password {
+                    " and the password"
+                } else {
+                    ""
+                },
+                reset.sessions
             )
         }),
         PersonCommand::Revoke { name } => office.revoke_person(&name).await.map(|person| {
@@ -322,6 +363,9 @@ fn person_json(person: &Person) -> Value {
         "role": staff::role_name(person.role()),
         "teams": person.teams,
         "passkeys": person.passkeys,
+        "password": person.password,
+        "subject": person.subject,
+        "browsers": person.browsers,
     })
 }
 
@@ -365,11 +409,28 @@ impl Office {
 
     async fn reset_person(&mut self, name: &str) -> Result<ResetPersonResponse> {
         match self {
-            Self::Direct(admin, _) => Ok(admin.reset_person(name).await?),
+            Self::Direct(admin, _) => Ok(admin.reset_person(name, AT_THE_STORE).await?),
             Self::Running(client, _) => {
                 let name = name.into();
                 let reset = client.reset_person(ResetPersonRequest { name }).await;
                 Ok(reset.map_err(said)?.into_inner())
+            }
+        }
+    }
+
+    async fn link_person(&mut self, name: &str, issuer: String, subject: String) -> Result<Person> {
+        match self {
+            Self::Direct(admin, _) => {
+                let linked = admin.link_person(name, &issuer, &subject, AT_THE_STORE);
+                Ok(linked.await?)
+            }
+            Self::Running(client, _) => {
+                let asked = LinkPersonRequest {
+                    name: name.into(),
+                    issuer,
+                    subject,
+                };
+                Ok(client.link_person(asked).await.map_err(said)?.into_inner())
             }
         }
     }

@@ -1,13 +1,14 @@
-//! What people did as bytes, within the fields of an entry (`fields.rs`): care, teams, passkeys, looks.
+//! What people did as bytes, within the fields of an entry (`fields.rs`): care, teams, passkeys and other ways to sign in, looks.
 //!
 //! Invariant: numbers are disk format: add, never reuse. Must not know: rows, checksums.
 
 use proto::v1::{AccessDoor, AccessPart, StaffRole};
 use vitals::Kind;
 
+use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
-use super::entry::{CareAct, PasskeyAct, Sight, TeamAct};
+use super::entry::{CareAct, Sight, TeamAct};
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
     match act {
@@ -29,6 +30,11 @@ pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
             out.push(4);
             put(out, condition.as_bytes());
         }
+        CareAct::Pass { alert, calls } => {
+            out.push(5);
+            put(out, alert.as_bytes());
+            out.extend_from_slice(&calls.to_be_bytes());
+        }
     }
 }
 
@@ -47,6 +53,10 @@ pub(super) fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
         },
         4 => CareAct::Wake {
             condition: r.text("condition")?,
+        },
+        5 => CareAct::Pass {
+            alert: r.text("alert")?,
+            calls: u32::from_be_bytes(r.array("calls")?),
         },
         _ => return Err(DecodeError::Field("act")),
     })
@@ -116,6 +126,115 @@ pub(super) fn read_passkey_act(r: &mut Reader<'_>) -> Result<PasskeyAct, DecodeE
         3 => PasskeyAct::Removed,
         _ => return Err(DecodeError::Field("act")),
     })
+}
+
+pub(super) fn write_account_act(act: &AccountAct, out: &mut Vec<u8>) {
+    match act {
+        AccountAct::PasswordSet {
+            hash,
+            seed,
+            recovery,
+            at,
+        } => {
+            out.push(1);
+            for part in [hash.memory_kib, hash.passes, hash.lanes] {
+                out.extend_from_slice(&part.to_be_bytes());
+            }
+            out.extend_from_slice(&hash.salt);
+            out.extend_from_slice(&hash.tag);
+            put(out, &seed.0);
+            write_hashes(recovery, out);
+            put_time(out, *at);
+        }
+        AccountAct::CodeUsed(step) => {
+            out.push(2);
+            put_u64(out, *step);
+        }
+        AccountAct::RecoveryUsed(hash) => {
+            out.push(3);
+            out.extend_from_slice(hash);
+        }
+        AccountAct::RecoveryMade(recovery) => {
+            out.push(4);
+            write_hashes(recovery, out);
+        }
+        AccountAct::PasswordRemoved => out.push(5),
+        AccountAct::Linked {
+            issuer,
+            subject,
+            at,
+        } => {
+            out.push(6);
+            put(out, issuer.as_bytes());
+            put(out, subject.as_bytes());
+            put_time(out, *at);
+        }
+        AccountAct::Unlinked => out.push(7),
+        AccountAct::Subscribed {
+            id,
+            sealed,
+            label,
+            at,
+        } => {
+            out.push(8);
+            out.extend_from_slice(id);
+            put(out, &sealed.0);
+            put(out, label.as_bytes());
+            put_time(out, *at);
+        }
+        AccountAct::Unsubscribed { id } => {
+            out.push(9);
+            out.extend_from_slice(id);
+        }
+    }
+}
+
+pub(super) fn read_account_act(r: &mut Reader<'_>) -> Result<AccountAct, DecodeError> {
+    Ok(match r.byte("act")? {
+        1 => {
+            let [memory_kib, passes, lanes] =
+                [r.array("cost")?, r.array("cost")?, r.array("cost")?].map(u32::from_be_bytes);
+            AccountAct::PasswordSet {
+                hash: PasswordHash {
+                    memory_kib,
+                    passes,
+                    lanes,
+                    salt: r.array("salt")?,
+                    tag: r.array("tag")?,
+                },
+                seed: r.sealed("seed")?,
+                recovery: read_hashes(r)?,
+                at: r.time("at")?,
+            }
+        }
+        2 => AccountAct::CodeUsed(r.u64("step")?),
+        3 => AccountAct::RecoveryUsed(r.array("recovery")?),
+        4 => AccountAct::RecoveryMade(read_hashes(r)?),
+        5 => AccountAct::PasswordRemoved,
+        6 => AccountAct::Linked {
+            issuer: r.text("issuer")?,
+            subject: r.text("subject")?,
+            at: r.time("at")?,
+        },
+        7 => AccountAct::Unlinked,
+        8 => AccountAct::Subscribed {
+            id: r.array("id")?,
+            sealed: r.sealed("sealed")?,
+            label: r.text("label")?,
+            at: r.time("at")?,
+        },
+        9 => AccountAct::Unsubscribed { id: r.array("id")? },
+        _ => return Err(DecodeError::Field("act")),
+    })
+}
+
+fn write_hashes(hashes: &[[u8; 32]], out: &mut Vec<u8>) {
+    put_len(out, hashes.len());
+    hashes.iter().for_each(|hash| out.extend_from_slice(hash));
+}
+
+fn read_hashes(r: &mut Reader<'_>) -> Result<Vec<[u8; 32]>, DecodeError> {
+    r.list("recovery", |r| r.array("recovery"))
 }
 
 pub(super) fn write_kinds(kinds: &[Kind], out: &mut Vec<u8>) {

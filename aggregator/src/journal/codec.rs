@@ -219,8 +219,8 @@ mod tests {
     use super::*;
     use proto::v1::StaffRole;
 
+    use crate::journal::{AccountAct, PasskeyAct, PasswordHash, Sight, TeamAct};
     use crate::journal::{CareAct, SealedText};
-    use crate::journal::{PasskeyAct, Sight, TeamAct};
     use proto::v1::{AccessDoor, AccessPart};
 
     fn patient() -> PatientId {
@@ -244,6 +244,14 @@ mod tests {
             person: "ann".into(),
             id: vec![9; 16],
             act,
+        }
+    }
+
+    fn account(act: AccountAct) -> Entry {
+        Entry::Account {
+            person: "ann".into(),
+            act,
+            by: "olga".into(),
         }
     }
 
@@ -357,6 +365,13 @@ mod tests {
                 },
                 SealedText::default(),
             ),
+            care(
+                CareAct::Pass {
+                    alert: "a-1".into(),
+                    calls: 2,
+                },
+                SealedText(vec![7]),
+            ),
             Entry::RulesActivated {
                 document: "format = 1".into(),
                 since: not_after,
@@ -364,6 +379,20 @@ mod tests {
                 reason: "too loud".into(),
             },
             Entry::RulesTried { report: vec![1, 2] },
+            Entry::Roster {
+                team: "ward 3".into(),
+                document: "format = 1".into(),
+                since: not_after,
+                by: "sue".into(),
+            },
+            Entry::TakenOver {
+                team: "ward 3".into(),
+                duty: 1,
+                shift: not_after,
+                leaving: vec!["ann".into(), "bob".into()],
+                at: Time::from_micros(6),
+                by: "cy".into(),
+            },
             Entry::By {
                 by: "olga".into(),
                 at: Time::from_micros(5),
@@ -395,6 +424,35 @@ mod tests {
             }),
             passkey(PasskeyAct::Used(7)),
             passkey(PasskeyAct::Removed),
+            account(AccountAct::PasswordSet {
+                hash: PasswordHash {
+                    memory_kib: 19_456,
+                    passes: 2,
+                    lanes: 1,
+                    salt: [1; 16],
+                    tag: [2; 32],
+                },
+                seed: SealedText(vec![3; 60]),
+                recovery: vec![[4; 32], [5; 32]],
+                at: Time::from_micros(5),
+            }),
+            account(AccountAct::CodeUsed(u64::MAX)),
+            account(AccountAct::RecoveryUsed([4; 32])),
+            account(AccountAct::RecoveryMade(vec![[6; 32]])),
+            account(AccountAct::PasswordRemoved),
+            account(AccountAct::Linked {
+                issuer: "https://id.example".into(),
+                subject: "7".into(),
+                at: Time::from_micros(5),
+            }),
+            account(AccountAct::Unlinked),
+            account(AccountAct::Subscribed {
+                id: [7; 16],
+                sealed: SealedText(vec![8; 90]),
+                label: "phone".into(),
+                at: Time::from_micros(5),
+            }),
+            account(AccountAct::Unsubscribed { id: [7; 16] }),
             Entry::SetAside {
                 gateway: gateway(),
                 context,
@@ -550,7 +608,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..20) {
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..41) {
             let _ = split_row(Position(1), &bytes);
             let _ = decode_entry(Position(1), &bytes);
             // Past the checksum, as a program with a bug might write it.

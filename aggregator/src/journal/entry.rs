@@ -12,6 +12,7 @@ use proto::cert::Role;
 use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
+use super::account::{AccountAct, PasskeyAct};
 use crate::traces::Trace;
 
 /// Place of an entry in the log, from 1, without holes.
@@ -325,6 +326,32 @@ pub enum Entry {
         /// Who said so.
         by: String,
     },
+    /// Who is on duty in a team, from here on.
+    Roster {
+        /// Which team.
+        team: String,
+        /// TOML (`roster::Roster`); empty: nobody says any more.
+        document: String,
+        /// When, by the centre's clock.
+        since: Time,
+        /// Who said so.
+        by: String,
+    },
+    /// Somebody took over from the shift before.
+    TakenOver {
+        /// Which team.
+        team: String,
+        /// Whose duty, by its number in the contract.
+        duty: u8,
+        /// When the shift began that they took over, by its roster.
+        shift: Time,
+        /// Who left, as the roster named them.
+        leaving: Vec<String>,
+        /// When, by the centre's clock.
+        at: Time,
+        /// Who came.
+        by: String,
+    },
     /// Rules for everybody are in force from here on.
     RulesActivated {
         /// TOML (`rules::RuleSet`).
@@ -359,6 +386,15 @@ pub enum Entry {
         /// What became of it.
         act: PasskeyAct,
     },
+    /// How a person signs in beside passkeys, or is reached.
+    Account {
+        /// Whose.
+        person: String,
+        /// What became of it.
+        act: AccountAct,
+        /// Who did it.
+        by: String,
+    },
 }
 
 /// What somebody is shown of a patient, and where.
@@ -372,28 +408,6 @@ pub struct Sight {
     pub named: bool,
     /// Which way.
     pub door: AccessDoor,
-}
-
-/// What became of a passkey.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PasskeyAct {
-    /// It was made.
-    Added {
-        /// For pages of this host alone.
-        host: String,
-        /// As `serve::passkey` writes it.
-        key: Vec<u8>,
-        /// How often it had signed.
-        count: u32,
-        /// For its person.
-        label: String,
-        /// When, by the centre's clock.
-        at: Time,
-    },
-    /// It signed in; how often it has signed now.
-    Used(u32),
-    /// It is worth nothing any more.
-    Removed,
 }
 
 /// What changes about a team.
@@ -439,6 +453,13 @@ pub enum CareAct {
     Wake {
         /// Its condition's name.
         condition: String,
+    },
+    /// Nobody is on duty whom the last call is for; the entry's text says where.
+    Pass {
+        /// The alert's id.
+        alert: String,
+        /// How many calls were made.
+        calls: u32,
     },
 }
 

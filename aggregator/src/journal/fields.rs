@@ -7,8 +7,9 @@ use proto::v1::Collection;
 use vitals::{ContextId, SourceId, StreamId};
 
 use super::acts::{
-    read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role, role_number,
-    write_act, write_kinds, write_passkey_act, write_sight, write_team_act,
+    read_account_act, read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role,
+    role_number, write_account_act, write_act, write_kinds, write_passkey_act, write_sight,
+    write_team_act,
 };
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
@@ -55,7 +56,10 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::Looked { .. } => LOOKED,
         Entry::RulesActivated { .. } => 30,
         Entry::RulesTried { .. } => 31,
+        Entry::Roster { .. } => 36,
+        Entry::TakenOver { .. } => 37,
         Entry::By { .. } => 32,
+        Entry::Account { .. } => 40,
     }
 }
 
@@ -317,6 +321,33 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_team_act(act, out);
             put(out, by.as_bytes());
         }
+        Entry::Roster {
+            team,
+            document,
+            since,
+            by,
+        } => {
+            put(out, team.as_bytes());
+            put(out, document.as_bytes());
+            put_time(out, *since);
+            put(out, by.as_bytes());
+        }
+        Entry::TakenOver {
+            team,
+            duty,
+            shift,
+            leaving,
+            at,
+            by,
+        } => {
+            put(out, team.as_bytes());
+            out.push(*duty);
+            put_time(out, *shift);
+            put_len(out, leaving.len());
+            leaving.iter().for_each(|name| put(out, name.as_bytes()));
+            put_time(out, *at);
+            put(out, by.as_bytes());
+        }
         Entry::RulesActivated {
             document,
             since,
@@ -338,6 +369,11 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             put(out, person.as_bytes());
             put(out, id);
             write_passkey_act(act, out);
+        }
+        Entry::Account { person, act, by } => {
+            put(out, person.as_bytes());
+            write_account_act(act, out);
+            put(out, by.as_bytes());
         }
     }
 }
@@ -497,6 +533,20 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             act: read_team_act(r)?,
             by: r.text("by")?,
         },
+        36 => Entry::Roster {
+            team: r.text("team")?,
+            document: r.text("document")?,
+            since: r.time("since")?,
+            by: r.text("by")?,
+        },
+        37 => Entry::TakenOver {
+            team: r.text("team")?,
+            duty: r.byte("duty")?,
+            shift: r.time("shift")?,
+            leaving: r.list("leaving", |r| r.text("leaving"))?,
+            at: r.time("at")?,
+            by: r.text("by")?,
+        },
         30 => Entry::RulesActivated {
             document: r.text("document")?,
             since: r.time("since")?,
@@ -510,6 +560,11 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             by: r.text("by")?,
             at: r.time("at")?,
             entries: u32::from_be_bytes(r.array("entries")?),
+        },
+        40 => Entry::Account {
+            person: r.text("person")?,
+            act: read_account_act(r)?,
+            by: r.text("by")?,
         },
         28 => Entry::Passkey {
             person: r.text("person")?,

@@ -13,6 +13,7 @@
 //!
 //! Must not know: who sends, what a twin makes of it, gRPC, MQTT, how anything is sealed.
 
+mod account;
 mod acts;
 mod bytes;
 mod codec;
@@ -38,11 +39,12 @@ use vitals::{StreamId, Time};
 
 use crate::traces::Trace;
 
+pub use account::{AccountAct, PasskeyAct, PasswordHash};
 use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
-    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, PasskeyAct, Position,
-    SealedText, Sight, TeamAct,
+    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText, Sight,
+    TeamAct,
 };
 pub use feed::Feed;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};

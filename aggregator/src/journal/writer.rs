@@ -342,15 +342,18 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Voided { .. }
         | Entry::Person { .. }
         | Entry::RulesActivated { .. }
+        | Entry::TakenOver { .. }
         | Entry::RulesTried { .. }
         | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
+        | Entry::Account { .. }
         | Entry::VoidSettled { .. }
         | Entry::Damaged { .. } => 256,
         Entry::Exported { patients, .. } | Entry::Looked { patients, .. } => {
             patients.len() * 32 + 256
         }
+        Entry::Roster { document, .. } => document.len() + 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,

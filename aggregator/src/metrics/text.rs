@@ -152,7 +152,7 @@ const METRICS: [Metric; 20] = [
     Metric {
         name: "vitaltwin_silent",
         counter: false,
-        help: "Hops between gateways and people that are not heard within their bound: broker, centre (the fold), subscriber, channel, person. Act at once.",
+        help: "Hops between gateways and people that are not heard within their bound: broker, centre (the fold), subscriber, channel, duty (nobody is on it), handover (nobody took over), person. Act at once.",
         values: |status, _| {
             let hops = crate::chain::Hop::ALL.iter().map(|hop| {
                 let of = status.silent.iter().filter(|of| of.hop == hop.as_str());

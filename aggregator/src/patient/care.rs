@@ -12,6 +12,7 @@ use vitals::{PatientId, Span, Time};
 use super::run::Patients;
 use crate::journal::{CareAct, Draft, Entry, JournalError, SealedText};
 use crate::publish::AlertRecord;
+use crate::roster::watch;
 
 /// Why an act could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +164,41 @@ impl Patients {
             condition: name.to_owned(),
         };
         self.care(patient, by, act, "").await
+    }
+
+    /// Writes down whom calls are for, and which are passed over because nobody is on duty for them. Acts about patients whose
+    /// keys are gone are left out.
+    ///
+    /// # Errors
+    /// [`CareError::Journal`].
+    pub async fn roster(&self, acts: Vec<watch::Act>) -> Result<(), CareError> {
+        let draft = |of: watch::Act| {
+            let watch::Act {
+                patient,
+                alert,
+                text,
+                pass,
+            } = of;
+            let text = self.seal(&patient, &text).ok()?;
+            let act = match pass {
+                Some(calls) => CareAct::Pass { alert, calls },
+                None => CareAct::Comment { alert },
+            };
+            let by = watch::WRITER.to_owned();
+            Some(Draft::from(Entry::Care {
+                patient,
+                by,
+                act,
+                text,
+            }))
+        };
+        let drafts: Vec<Draft> = acts.into_iter().filter_map(draft).collect();
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let appended = self.journal.append(drafts).await?;
+        self.hub.wait_folded(appended.last.0).await;
+        Ok(())
     }
 
     fn twin(&self, patient: &PatientId) -> Result<Arc<v1::Twin>, CareError> {

@@ -221,9 +221,12 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::CertificateRevoked { .. }
         | Entry::Person { .. }
         | Entry::RulesTried { .. }
+        | Entry::Roster { .. }
+        | Entry::TakenOver { .. }
         | Entry::By { .. }
         | Entry::Team { .. }
         | Entry::Passkey { .. }
+        | Entry::Account { .. }
         | Entry::Configured { .. }
         | Entry::Looked { .. }
         | Entry::Exported { .. } => Meaning::Nothing,
@@ -256,6 +259,11 @@ fn care(act: &CareAct, text: String) -> Option<Act> {
         },
         CareAct::Wake { condition } => Act::Wake {
             condition: Condition::parse(condition)?,
+        },
+        CareAct::Pass { alert, calls } => Act::Pass {
+            alert: AlertId::parse(alert)?,
+            calls: *calls,
+            text,
         },
     })
 }

@@ -341,11 +341,14 @@ impl Keeper for Books {
             | Entry::Quarantined { .. }
             | Entry::Voided { .. }
             | Entry::Person { .. }
+            | Entry::Roster { .. }
+            | Entry::TakenOver { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
             | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
+            | Entry::Account { .. }
             | Entry::Moved { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }
@@ -413,11 +416,14 @@ impl Keeper for Books {
             | Entry::Configured { .. }
             | Entry::Collection { .. }
             | Entry::Person { .. }
+            | Entry::Roster { .. }
+            | Entry::TakenOver { .. }
             | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
             | Entry::By { .. }
             | Entry::Team { .. }
             | Entry::Passkey { .. }
+            | Entry::Account { .. }
             | Entry::VoidSettled { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }

@@ -6,6 +6,7 @@
 //! Invariants: the same log gives the same registry; what was revoked or frozen stays so. Must not know: SQLite,
 //! TLS, who asks.
 
+mod accounts;
 mod books;
 mod damage;
 mod looks;
@@ -26,10 +27,11 @@ use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
 use crate::journal::{Entry, Position, SealedText};
 
+pub use accounts::{Link, Password, Subscription};
 pub use books::Books;
 pub use looks::Look;
 pub use offices::{Act, Deed};
-pub use people::{Passkey, Team, Wards};
+pub use people::{Passkey, Rostered, TakenOver, Team, Wards};
 pub use ranges::RangeSet;
 pub use rules::Decided;
 pub use voids::{Voided, Voiding};
@@ -65,6 +67,7 @@ pub struct Registry {
     looks: looks::Looks,
     rules: rules::Decisions,
     offices: offices::Offices,
+    accounts: accounts::Accounts,
 }
 
 /// What the log holds.
@@ -307,9 +310,43 @@ impl Registry {
             Entry::VoidSettled { patient, void } => self.note_settled(position, patient, *void),
             Entry::Damaged { .. } => self.note_damage(entry),
             Entry::Looked { .. } => self.note_look(entry),
-            Entry::Person { person, role, .. } => self.staff.note_person(person, *role),
+            Entry::Person { person, role, .. } => {
+                self.staff.note_person(person, *role);
+                if self.staff.is_gone(person) {
+                    self.accounts.forget(person);
+                }
+            }
+            Entry::Account { person, act, .. } => self.accounts.note(person, act),
             Entry::Team { team, act, .. } => self.staff.note_team(team, act),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
+            Entry::Roster {
+                team,
+                document,
+                since,
+                by,
+            } => {
+                let roster = Rostered {
+                    document: document.as_str().into(),
+                    since: *since,
+                    by: by.clone(),
+                };
+                self.staff.note_roster(team, roster);
+            }
+            Entry::TakenOver {
+                team,
+                duty,
+                shift,
+                at,
+                by,
+                ..
+            } => {
+                let taken = TakenOver {
+                    shift: *shift,
+                    at: *at,
+                    by: by.clone(),
+                };
+                self.staff.note_taken(team, *duty, taken);
+            }
             Entry::RulesActivated {
                 document,
                 since,

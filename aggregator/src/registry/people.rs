@@ -24,6 +24,68 @@ pub struct Team {
     pub people: BTreeSet<String>,
     /// Whom it looks after.
     pub patients: Arc<BTreeSet<PatientId>>,
+    /// Who is on duty; `None`: nobody says.
+    pub roster: Option<Rostered>,
+    /// Who took over which duty last, by the duty's number in the contract.
+    pub taken: BTreeMap<u8, TakenOver>,
+}
+
+/// A team's roster as it was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rostered {
+    /// TOML (`roster::Roster`).
+    pub document: Arc<str>,
+    /// When, by the centre's clock.
+    pub since: Time,
+    /// Who said so.
+    pub by: String,
+}
+
+/// That somebody took over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenOver {
+    /// When the shift began that they took over.
+    pub shift: Time,
+    /// When, by the centre's clock.
+    pub at: Time,
+    /// Who.
+    pub by: String,
+}
+
+/// Rosters came later, and are written behind everything else ([`Rosters`]).
+impl Canonical for Team {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.people.encode(to);
+        self.patients.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            people: Canonical::decode(from)?,
+            patients: Canonical::decode(from)?,
+            ..Self::default()
+        })
+    }
+}
+
+/// Rosters and who took over, by team.
+pub(super) type Rosters = BTreeMap<String, (Option<Rostered>, BTreeMap<u8, TakenOver>)>;
+
+impl Canonical for Rostered {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.document.to_string().encode(to);
+        self.since.encode(to);
+        self.by.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        let document = String::decode(from)?;
+        Some(Self {
+            document: document.into(),
+            since: Canonical::decode(from)?,
+            by: Canonical::decode(from)?,
+        })
+    }
 }
 
 /// With what somebody signs in.
@@ -44,7 +106,7 @@ pub struct Passkey {
 }
 
 canonical_fields! {
-    Team { people, patients }
+    TakenOver { shift, at, by }
     Passkey { person, host, key, count, label, at }
 }
 
@@ -90,6 +152,11 @@ impl Staff {
             }
             self.passkeys.retain(|_, of| of.person != person);
         }
+    }
+
+    /// Everything was taken back from them.
+    pub(super) fn is_gone(&self, person: &str) -> bool {
+        self.people.get(person) == Some(&StaffRole::Unspecified)
     }
 
     pub(super) fn note_passkey(&mut self, person: &str, id: &[u8], act: &PasskeyAct) {
@@ -151,6 +218,37 @@ impl Staff {
                 Arc::make_mut(&mut team.patients).remove(patient);
             }
             TeamAct::Made | TeamAct::Ended => {}
+        }
+    }
+}
+
+impl Staff {
+    pub(super) fn note_roster(&mut self, name: &str, roster: Rostered) {
+        if let Some(team) = self.teams.get_mut(name) {
+            team.roster = Some(roster).filter(|of| !of.document.is_empty());
+        }
+    }
+
+    /// Those of teams that have any.
+    pub(super) fn rosters(&self) -> Rosters {
+        let teams = self.teams.iter();
+        let of = teams.filter(|(_, of)| of.roster.is_some() || !of.taken.is_empty());
+        of.map(|(name, of)| (name.clone(), (of.roster.clone(), of.taken.clone())))
+            .collect()
+    }
+
+    pub(super) fn with_rosters(mut self, rosters: Rosters) -> Self {
+        for (name, (roster, taken)) in rosters {
+            if let Some(team) = self.teams.get_mut(&name) {
+                (team.roster, team.taken) = (roster, taken);
+            }
+        }
+        self
+    }
+
+    pub(super) fn note_taken(&mut self, name: &str, duty: u8, taken: TakenOver) {
+        if let Some(team) = self.teams.get_mut(name) {
+            team.taken.insert(duty, taken);
         }
     }
 }

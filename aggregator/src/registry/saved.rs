@@ -11,9 +11,10 @@ use proto::v1::Collection;
 use twin::canonical::Canonical;
 use twin::canonical_fields;
 
+use super::accounts::Accounts;
 use super::looks::Looks;
 use super::offices::Offices;
-use super::people::Staff;
+use super::people::{Rosters, Staff};
 use super::rules::Decisions;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
@@ -150,11 +151,13 @@ impl Canonical for Registry {
         self.staff.encode(to);
         self.looks.encode(to);
         self.rules.encode(to);
+        self.accounts.encode(to);
         self.offices.encode(to);
+        self.staff.rosters().encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
-        Some(Self {
+        let mut registry = Self {
             at: Canonical::decode(from)?,
             epoch: Canonical::decode(from)?,
             patients: Canonical::decode(from)?,
@@ -208,11 +211,22 @@ impl Canonical for Registry {
                 Canonical::decode(from)?
             },
             // or here.
+            accounts: if from.is_empty() {
+                Accounts::default()
+            } else {
+                Canonical::decode(from)?
+            },
             offices: if from.is_empty() {
                 Offices::default()
             } else {
                 Canonical::decode(from)?
             },
-        })
+        };
+        // or here.
+        if !from.is_empty() {
+            let rosters: Rosters = Canonical::decode(from)?;
+            registry.staff = std::mem::take(&mut registry.staff).with_rosters(rosters);
+        }
+        Some(registry)
     }
 }

@@ -249,6 +249,16 @@ fn what_a_context_sent_before_the_other_was_there_proves_no_clone() {
     assert!(fold(&log).proves_clone(B, minute(30)), "control: it lives");
 }
 
+/// Octets at a snapshot's end of which an earlier program knew nothing: other ways to sign in, acts about gateways, rosters.
+fn newer_than_rules(registry: &Registry) -> usize {
+    use twin::canonical::Canonical as _;
+    let mut tail = Vec::new();
+    registry.accounts.encode(&mut tail);
+    registry.offices.encode(&mut tail);
+    registry.staff.rosters().encode(&mut tail);
+    tail.len()
+}
+
 #[test]
 fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     use twin::canonical::{Canonical as _, read};
@@ -259,8 +269,8 @@ fn voids_are_kept_and_a_snapshot_from_before_them_is_read() {
     let mut before = Vec::new();
     registry.encode(&mut before);
     // Earlier programs wrote no voids, or not by whose word: not even that there are none.
-    // The first knew of no rules, then of no looks, then of no people, teams and passkeys.
-    for unknown in [8, 4, 12, 4, 4] {
+    // The first knew of nothing newer than rules, then of no rules, of no looks, of no people, teams and passkeys.
+    for unknown in [newer_than_rules(&registry), 8, 4, 12, 4, 4] {
         before.truncate(before.len() - unknown);
         let former: Registry = read(&before).expect("it is read");
         assert_eq!(former.at(), Position(2));
@@ -405,7 +415,7 @@ fn people_and_teams_are_as_the_log_says_and_come_back_from_a_snapshot() {
     // Of an earlier program, which knew nothing of them.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let earlier = &none[..none.len() - 24];
+    let earlier = &none[..none.len() - 24 - newer_than_rules(&Registry::default())];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.people().count() == 0));
 }
 
@@ -485,9 +495,7 @@ fn looks_of_a_day_are_one_line_each_bounded_and_come_back_from_a_snapshot() {
     // Of an earlier program, which knew nothing of them, nor of rules, nor of who did what.
     let mut none = Vec::new();
     Registry::default().encode(&mut none);
-    let mut later = Vec::new();
-    offices::Offices::default().encode(&mut later);
-    let earlier = &none[..none.len() - 12 - later.len()];
+    let earlier = &none[..none.len() - 12 - newer_than_rules(&Registry::default())];
     assert!(read::<Registry>(earlier).is_some_and(|of| of.looks(&patient()).is_empty()));
 }
 
@@ -513,6 +521,55 @@ fn rules_are_kept_newest_first_and_come_back_from_a_snapshot() {
     assert_eq!(positions(&again), (7..=70).rev().collect::<Vec<_>>());
     assert!(again.rules().eq(registry.rules()));
     assert_eq!(again.rules_tried(), [1, 2]);
+}
+
+#[test]
+fn a_team_keeps_its_roster_and_who_took_over_last() {
+    use twin::canonical::{Canonical as _, read};
+
+    let team = |act| Entry::Team {
+        team: "ward".into(),
+        act,
+        by: "olga".into(),
+    };
+    let roster = |team: &str, document: &str, since| Entry::Roster {
+        team: team.into(),
+        document: document.into(),
+        since: Time::from_micros(since),
+        by: "sue".into(),
+    };
+    let taken = |duty, shift, by: &str| Entry::TakenOver {
+        team: "ward".into(),
+        duty,
+        shift: Time::from_micros(shift),
+        leaving: vec!["ann".into()],
+        at: Time::from_micros(shift + 1),
+        by: by.into(),
+    };
+    let mut entries = vec![
+        roster("ward", "before there was a team", 1),
+        team(TeamAct::Made),
+        roster("ward", "one", 2),
+        roster("ward", "two", 3),
+        taken(1, 10, "ben"),
+        taken(1, 20, "cy"),
+        taken(2, 10, "dee"),
+        roster("absent", "x", 4),
+    ];
+    let registry = fold(&entries);
+    let of = registry.team("ward").expect("the team");
+    let held = of.roster.as_ref().expect("a roster");
+    assert_eq!((&*held.document, held.since), ("two", Time::from_micros(3)));
+    let by: Vec<_> = of.taken.values().map(|of| of.by.as_str()).collect();
+    assert_eq!(by, ["cy", "dee"], "the last of each duty");
+    let mut bytes = Vec::new();
+    registry.encode(&mut bytes);
+    assert_eq!(
+        read::<Registry>(&bytes).map(|of| of.team("ward").cloned()),
+        Some(Some(of.clone()))
+    );
+    entries.push(roster("ward", "", 5));
+    assert_eq!(fold(&entries).team("ward").expect("the team").roster, None);
 }
 
 #[test]

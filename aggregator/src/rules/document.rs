@@ -281,6 +281,7 @@ mod tests {
             ),
             ("cut = 92.0", "cut = nan", "must be 80 to 97"),
             ("\"medium\"", "\"urgent\"", "urgent"),
+            ("\"medium\"", "\"low\"", "must be medium at least"),
             ("hold_s = 30", "hold_s = -30", "hold_s"),
         ] {
             let told = told(from, to);

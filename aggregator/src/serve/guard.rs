@@ -57,7 +57,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         }
         "/vitaltwin.v1.AlertService/SetOwner"
         | "/vitaltwin.v1.AlertService/Snooze"
-        | "/vitaltwin.v1.AlertService/EndSnooze" => Kind::Duty,
+        | "/vitaltwin.v1.AlertService/EndSnooze"
+        | "/vitaltwin.v1.OperatorService/TakeOver" => Kind::Duty,
         // What each fact means is asked where it is known.
         "/vitaltwin.v1.ContextService/Record" => Kind::Report,
         "/vitaltwin.v1.OperatorService/SetCollection" => Kind::Will,
@@ -70,7 +71,10 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/ListVoids" => Kind::Directory,
         "/vitaltwin.v1.OperatorService/ListPeople"
         | "/vitaltwin.v1.OperatorService/ListTeams"
-        | "/vitaltwin.v1.OperatorService/ChangeTeam" => Kind::Teams,
+        | "/vitaltwin.v1.OperatorService/ChangeTeam"
+        | "/vitaltwin.v1.OperatorService/CheckRoster"
+        | "/vitaltwin.v1.OperatorService/SetRoster" => Kind::Teams,
+        "/vitaltwin.v1.OperatorService/ListRosters" => Kind::Roster,
         "/vitaltwin.v1.OperatorService/ListRules"
         | "/vitaltwin.v1.OperatorService/CheckRules"
         | "/vitaltwin.v1.OperatorService/ShadowRules"
@@ -89,6 +93,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/SetRole"
         | "/vitaltwin.v1.OperatorService/RevokePerson"
         | "/vitaltwin.v1.OperatorService/ResetPerson"
+        | "/vitaltwin.v1.OperatorService/LinkPerson"
         | "/vitaltwin.v1.OperatorService/ListSessions"
         | "/vitaltwin.v1.OperatorService/EndSessions"
         | "/vitaltwin.v1.OperatorService/CreateSignIn"

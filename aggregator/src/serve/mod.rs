@@ -19,13 +19,17 @@ pub mod front;
 mod grpc;
 pub mod guard;
 mod history;
+pub mod lockout;
 pub mod looks;
 mod page;
 pub mod passkey;
+pub mod password;
 pub mod peer;
+pub mod provider;
 pub mod signin;
 mod thin;
 pub mod tls;
+pub mod totp;
 mod waveforms;
 
 #[cfg(test)]
@@ -45,10 +49,12 @@ use proto::v1::twin_service_server::TwinServiceServer;
 use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use vitals::{GatewayId, PatientId, StreamId, Time};
+use zeroize::Zeroizing;
 
-use crate::journal::Journal;
+use crate::channel::push::Desk;
+use crate::journal::{Journal, SealedText};
 use crate::patient::Patients;
-use crate::registry::{Books, Look, Passkey, Voided, Wards};
+use crate::registry::{Books, Look, Passkey, Password, Voided, Wards};
 use access::Access;
 use front::Front;
 use grpc::alert::AlertsApi;
@@ -60,6 +66,17 @@ pub use page::About;
 
 /// Longest request of a reader, bytes: a list of patients and a cursor.
 const REQUEST: usize = 256 * 1024;
+
+/// How people sign in beside passkeys and links.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// Not at all, also where somebody could.
+    pub passkey_only: bool,
+    /// By this provider of identities.
+    pub provider: Option<Arc<provider::Provider>>,
+    /// What sends messages to browsers, which is switched on at the page.
+    pub push: Option<Arc<Desk>>,
+}
 
 /// What serving works with.
 #[derive(Debug)]
@@ -74,6 +91,8 @@ pub struct Parts {
     pub access: Arc<Access>,
     /// What the page says about the centre.
     pub about: About,
+    /// How people sign in beside passkeys and links.
+    pub ways: Ways,
     /// Services of gateways and operators: `UplinkService`, `EnrolmentService`, `OperatorService`.
     pub others: Routes,
 }
@@ -87,6 +106,7 @@ pub fn front(parts: Parts) -> Front {
         history,
         access,
         about,
+        ways,
         others,
     } = parts;
     let hub = Arc::clone(patients.hub());
@@ -95,6 +115,7 @@ pub fn front(parts: Parts) -> Front {
         about,
         Arc::clone(&hub),
         journal.clone(),
+        ways,
     );
     let history = History::new(patients.clone(), journal, history, Arc::clone(&access));
     let twins = Arc::new(Twins {
@@ -183,6 +204,26 @@ pub trait Directory: Send + Sync {
 
     /// The passkeys of a person, by their ids.
     fn passkeys_of(&self, person: &str) -> Vec<(Vec<u8>, Passkey)>;
+
+    /// Whom somebody means who writes this name, if they have a password, and that.
+    fn password_named(&self, name: &str) -> Option<(String, Password)>;
+
+    /// The browsers of a person that take messages: their ids and names.
+    fn browsers_of(&self, person: &str) -> Vec<([u8; 16], String)>;
+
+    /// The person whom a provider calls so.
+    fn linked(&self, issuer: &str, subject: &str) -> Option<String>;
+
+    /// Seals a secret of a person (`Vault::seal_for`).
+    fn seal_for(&self, person: &str, purpose: &str, plain: &[u8]) -> SealedText;
+
+    /// Opens it.
+    fn open_for(
+        &self,
+        person: &str,
+        purpose: &str,
+        sealed: &SealedText,
+    ) -> Option<Zeroizing<Vec<u8>>>;
 }
 
 impl Directory for Books {
@@ -211,6 +252,36 @@ impl Directory for Books {
         let registry = self.registry();
         let theirs = registry.passkeys_of(person);
         theirs.map(|(id, of)| (id.to_vec(), of.clone())).collect()
+    }
+
+    fn password_named(&self, name: &str) -> Option<(String, Password)> {
+        let registry = self.registry();
+        let (person, of) = registry.password_named(name)?;
+        Some((person.to_owned(), of.clone()))
+    }
+
+    fn browsers_of(&self, person: &str) -> Vec<([u8; 16], String)> {
+        let registry = self.registry();
+        let all = registry.subscriptions();
+        let own = all.filter(|(_, of)| of.person == person);
+        own.map(|(id, of)| (*id, of.label.clone())).collect()
+    }
+
+    fn linked(&self, issuer: &str, subject: &str) -> Option<String> {
+        self.registry().linked(issuer, subject).map(str::to_owned)
+    }
+
+    fn seal_for(&self, person: &str, purpose: &str, plain: &[u8]) -> SealedText {
+        self.vault_handle().seal_for(person, purpose, plain)
+    }
+
+    fn open_for(
+        &self,
+        person: &str,
+        purpose: &str,
+        sealed: &SealedText,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        self.vault_handle().open_for(person, purpose, sealed)
     }
 
     fn person(&self, name: &str) -> Option<(StaffRole, Wards)> {

@@ -9,14 +9,18 @@
 //! | `GET /session` | signed in | who it is, the clock, the CA's fingerprint, what rings; 401 for others |
 //! | `GET /assets/*`, `/favicon.svg` | anybody | the program of the page: nothing of any patient |
 //!
-//! Passkeys, sessions and the lock have routes of their own in [`proof`].
+//! Passkeys, sessions and the lock have routes of their own in [`proof`], passwords in [`password`], a provider of
+//! identities in [`provider`], messages in [`push`].
 //!
 //! Invariants: no route here shows anything of a patient; a code is spent by `POST` only, so that a preview of
 //! the link burns nothing; a form of another site is refused; every answer has the security headers.
 //!
 //! Must not know: gRPC, twins.
 
+mod password;
 mod proof;
+mod provider;
+mod push;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +40,13 @@ use super::access::{Access, Caller, Proof};
 use super::guard;
 use super::peer::PeerIdentity;
 use super::signin::{SessionKey, SignInError};
+use crate::channel::push::Desk;
 use crate::counters::Refused;
 use crate::gate::{Kind, Role};
 use crate::journal::Journal;
 use crate::publish::Hub;
+use crate::serve::Ways;
+use crate::serve::provider::Provider;
 use crate::staff;
 
 /// `__Host-`: the browser keeps it for this host, this path and TLS alone.
@@ -103,18 +110,33 @@ struct Page {
     about: About,
     hub: Arc<Hub>,
     journal: Journal,
+    passwords: Arc<password::Passwords>,
+    provider: Option<Arc<Provider>>,
+    push: Option<Arc<Desk>>,
 }
 
 /// All routes of the page.
-pub(super) fn routes(access: Arc<Access>, about: About, hub: Arc<Hub>, journal: Journal) -> Router {
+pub(super) fn routes(
+    access: Arc<Access>,
+    about: About,
+    hub: Arc<Hub>,
+    journal: Journal,
+    ways: Ways,
+) -> Router {
     let page = Page {
         access,
         about,
         hub,
         journal,
+        passwords: Arc::new(password::Passwords::new(!ways.passkey_only)),
+        provider: ways.provider.filter(|_| !ways.passkey_only),
+        push: ways.push,
     };
     Router::new()
         .merge(proof::routes())
+        .merge(password::routes())
+        .merge(provider::routes())
+        .merge(push::routes())
         .route("/", get(index))
         .route("/sign-in", get(sign_in_form).post(sign_in))
         .route("/sign-out", post(sign_out))
@@ -139,13 +161,18 @@ pub(super) fn routes(access: Arc<Access>, about: About, hub: Arc<Hub>, journal: 
 
 /// The session's cookie value among a request's cookies.
 pub(super) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
+}
+
+/// A cookie's value among a request's.
+fn cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let all = headers
         .get_all(header::COOKIE)
         .into_iter()
         .filter_map(|value| value.to_str().ok());
     all.flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| value)
 }
 
@@ -432,8 +459,8 @@ fn see_other(to: &'static str) -> Response {
 
 fn set_cookie(response: &mut Response, cookie: &str) {
     let value =
-        HeaderValue::from_str(cookie).expect("a cookie of hexadecimal digits is a header value");
-    response.headers_mut().insert(header::SET_COOKIE, value);
+        HeaderValue::from_str(cookie).expect("a cookie of letters and digits is a header value");
+    response.headers_mut().append(header::SET_COOKIE, value);
 }
 
 /// A new session's cookie.
@@ -451,7 +478,7 @@ fn session_of(page: &Page, headers: &HeaderMap) -> Option<SessionKey> {
 
 /// Every route with its methods, for the sweep that nobody unknown gets anything of a patient.
 #[cfg(test)]
-pub(super) const ROUTES: [(http::Method, &str); 16] = [
+pub(super) const ROUTES: [(http::Method, &str); 30] = [
     (http::Method::GET, "/"),
     (http::Method::GET, "/sign-in"),
     (http::Method::POST, "/sign-in"),
@@ -468,4 +495,18 @@ pub(super) const ROUTES: [(http::Method, &str); 16] = [
     (http::Method::GET, "/sessions"),
     (http::Method::POST, "/sessions/end"),
     (http::Method::POST, "/lock"),
+    (http::Method::GET, "/ways"),
+    (http::Method::POST, "/password/sign-in"),
+    (http::Method::POST, "/password/new"),
+    (http::Method::POST, "/password/set"),
+    (http::Method::POST, "/password/recovery"),
+    (http::Method::POST, "/password/remove"),
+    (http::Method::POST, "/provider/begin"),
+    (http::Method::GET, "/provider/return"),
+    (http::Method::POST, "/push/key"),
+    (http::Method::POST, "/push/subscribe"),
+    (http::Method::POST, "/push/unsubscribe"),
+    (http::Method::POST, "/push/test"),
+    (http::Method::POST, "/push/shown"),
+    (http::Method::GET, "/push-worker.js"),
 ];

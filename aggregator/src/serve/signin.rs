@@ -4,8 +4,8 @@
 //! Invariants: neither a code nor a cookie is kept, only its SHA-256; a code is spent at most once and only
 //! within [`CODE_LIFE`], a challenge within [`CHALLENGE_LIFE`] and for what it was made; a session is locked after
 //! [`LOCK`] without its person, ends after [`LIFE`] and at sign-out; whoever signs in
-//! anew gets a new cookie; all tables are bounded; who tries wrong codes at an address waits longer each time, and nobody else
-//! does. Nobody guesses a passkey's signature, so nobody waits for another's: a ward must be able to open its screens.
+//! anew gets a new cookie; all tables are bounded; who fails waits longer each time ([`super::lockout`]). Nobody guesses a
+//! passkey's signature, so nobody waits for another's: a ward must be able to open its screens.
 //!
 //! These limits are about people's patience, so they are measured in people's time: under a test clock that
 //! runs `rate` times as fast they are `rate` times as long on that clock.
@@ -20,7 +20,9 @@ use proto::clock::Clock;
 use proto::seal::crypto::{random, sha256};
 use proto::text::hex;
 use vitals::{Span, Time};
+use zeroize::Zeroizing;
 
+use super::lockout::{Lockout, Moment};
 use crate::gate::Standing;
 
 /// A one-time code can be spent for so long.
@@ -35,17 +37,8 @@ pub const FRESH: Span = Span::from_mins(15);
 pub const LIFE: Span = Span::from_mins(12 * 60);
 /// Sessions and codes kept at once; the least recently used gives way.
 const KEPT: usize = 1000;
-/// Failures that one address may have before it has to wait.
-const FAILURES: u32 = 10;
-/// How long it waits then; twice as long with each failure more, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Span = Span::from_mins(1);
-const LONGEST_WAIT: Span = Span::from_mins(8);
-/// An address that failed last so long ago begins anew.
-const FORGIVEN: Span = Span::from_mins(60);
 /// Challenges that one address may have open; its own oldest gives way.
 const CHALLENGES: usize = 64;
-/// Addresses whose failures are remembered.
-const ADDRESSES: usize = 4096;
 /// What a browser says it is, characters.
 const BROWSER: usize = 120;
 
@@ -67,6 +60,10 @@ pub enum How {
     Link,
     /// By a passkey.
     Passkey,
+    /// By a password with a code.
+    Password,
+    /// By a provider of identities.
+    Provider,
 }
 
 impl How {
@@ -76,6 +73,8 @@ impl How {
         match self {
             Self::Link => "link",
             Self::Passkey => "passkey",
+            Self::Password => "password",
+            Self::Provider => "provider",
         }
     }
 }
@@ -140,6 +139,11 @@ struct Challenge {
     until: Time,
 }
 
+struct Seed {
+    seed: Zeroizing<Vec<u8>>,
+    until: Time,
+}
+
 struct Session {
     id: String,
     person: String,
@@ -150,20 +154,13 @@ struct Session {
     locked: bool,
 }
 
-/// Failures of one address.
-struct Failures {
-    count: u32,
-    last: Time,
-    /// Nothing from there is looked at before.
-    wait_until: Time,
-}
-
 #[derive(Default)]
 struct State {
     codes: HashMap<[u8; 32], Code>,
     challenges: HashMap<[u8; 32], Challenge>,
     sessions: HashMap<SessionKey, Session>,
-    failures: HashMap<IpAddr, Failures>,
+    lockout: Lockout,
+    seeds: HashMap<SessionKey, Seed>,
 }
 
 /// Codes and sessions.
@@ -204,12 +201,8 @@ impl SignIn {
     }
 
     /// A span of people's time as a span of the clock.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "hours times a rate stay far below 2^63"
-    )]
     fn people(&self, span: Span) -> Span {
-        Span::from_micros((span.as_secs_f64() * self.rate * 1e6) as i64)
+        self.moment().people(span)
     }
 
     /// A one-time code for `person`.
@@ -261,7 +254,8 @@ impl SignIn {
         let now = self.clock.now();
         let found = {
             let mut state = self.lock();
-            self.check_failures(&mut state, from.address, now)?;
+            let moment = self.moment();
+            state.lockout.check(from.address, moment)?;
             let code = state.codes.remove(&sha256(&[code.as_bytes()]));
             code.filter(|code| now < code.until)
         };
@@ -278,6 +272,7 @@ impl SignIn {
     #[must_use]
     pub fn begin(&self, person: String, how: How, from: Place) -> String {
         let (cookie, now) = (hex(&random::<32>()), self.clock.now());
+        let moment = self.moment();
         let browser = from.browser.chars().filter(|c| !c.is_control());
         let session = Session {
             id: hex(&random::<8>()),
@@ -292,50 +287,71 @@ impl SignIn {
             locked: false,
         };
         let mut state = self.lock();
+        state
+            .lockout
+            .been(&session.person, session.from.address, moment);
         make_room(&mut state.sessions, |one| one.used);
         state.sessions.insert(key_of(&cookie), session);
         cookie
     }
 
-    fn failed(&self, from: IpAddr) {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let failures = state.failures.entry(from).or_insert(Failures {
-            count: 0,
-            last: now,
-            wait_until: Time::ZERO,
-        });
-        failures.count = failures.count.saturating_add(1);
-        failures.last = now;
-        if let Some(over) = failures.count.checked_sub(FAILURES) {
-            let wait = Span::from_micros(FIRST_WAIT.as_micros() << over.min(5)).min(LONGEST_WAIT);
-            failures.wait_until = now + self.people(wait);
-        }
+    /// Somebody tries to sign in under this name. It counts as a failure until [`SignIn::proved`], so that whoever tries very
+    /// many at once gains nothing.
+    ///
+    /// # Errors
+    /// [`SignInError::TooMany`], whether there is such a person or not.
+    pub fn attempt(&self, name: &str, from: IpAddr) -> Result<(), SignInError> {
+        let now = self.moment();
+        self.lock().lockout.attempt(name, from, now)
     }
 
-    fn check_failures(
-        &self,
-        state: &mut State,
-        from: IpAddr,
-        now: Time,
-    ) -> Result<(), SignInError> {
-        let forgiven = self.people(FORGIVEN);
-        if state.failures.len() >= ADDRESSES {
-            state
-                .failures
-                .retain(|_, failures| now.since(failures.last) < forgiven);
-        }
-        let full = state.failures.len() >= ADDRESSES;
-        match state.failures.get(&from) {
-            Some(failures) if now < failures.wait_until => Err(SignInError::TooMany),
-            Some(failures) if now.since(failures.last) >= forgiven => {
-                state.failures.remove(&from);
-                Ok(())
-            }
-            Some(_) => Ok(()),
-            // An attack from thousands of addresses at once: nobody new may try for now.
-            None if full => Err(SignInError::TooMany),
-            None => Ok(()),
+    /// The attempt was this person's own: it was no failure, and their name is free again.
+    pub fn proved(&self, name: &str, from: IpAddr) {
+        let now = self.moment();
+        self.lock().lockout.proved(name, from, now);
+    }
+
+    /// Somebody proved nothing, at no name in particular.
+    pub fn failed(&self, from: IpAddr) {
+        let now = self.moment();
+        self.lock().lockout.failed(from, now);
+    }
+
+    /// Whether anything from there is looked at.
+    ///
+    /// # Errors
+    /// [`SignInError::TooMany`].
+    pub fn may_try(&self, from: IpAddr) -> Result<(), SignInError> {
+        let now = self.moment();
+        self.lock().lockout.check(from, now)
+    }
+
+    /// Keeps the secret of codes that an app of this session's person is about to learn.
+    pub fn keep_seed(&self, key: SessionKey, seed: Zeroizing<Vec<u8>>) {
+        let until = self.clock.now() + self.people(CODE_LIFE);
+        let mut state = self.lock();
+        make_room(&mut state.seeds, |one| one.until);
+        state.seeds.insert(key, Seed { seed, until });
+    }
+
+    /// That secret, while it is fresh.
+    #[must_use]
+    pub fn seed(&self, key: SessionKey) -> Option<Zeroizing<Vec<u8>>> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.seeds.retain(|_, one| now < one.until);
+        state.seeds.get(&key).map(|one| one.seed.clone())
+    }
+
+    /// The app has it, or never will.
+    pub fn drop_seed(&self, key: SessionKey) {
+        self.lock().seeds.remove(&key);
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            now: self.clock.now(),
+            rate: self.rate,
         }
     }
 
@@ -429,6 +445,15 @@ impl SignIn {
             .collect();
         all.sort_by_key(|(of, _)| std::cmp::Reverse((of.began, of.id.clone())));
         all
+    }
+
+    /// Ends all sessions of a person but this one. How many.
+    pub fn end_others(&self, person: &str, own: SessionKey) -> usize {
+        let mut state = self.lock();
+        let before = state.sessions.len();
+        let keep = |key: &SessionKey, of: &Session| *key == own || of.person != person;
+        state.sessions.retain(|key, of| keep(key, of));
+        before - state.sessions.len()
     }
 
     /// Ends sessions that a list named: that of this id, or all of a person. How many.
@@ -615,7 +640,7 @@ mod tests {
     fn who_fails_waits_longer_each_time_and_nobody_else_does() {
         let mut rig = Rig::new();
         let code = rig.at(0).create_code("a");
-        for _ in 0..FAILURES {
+        for _ in 0..crate::serve::lockout::FAILURES {
             assert_eq!(rig.at(0).spend("wrong", here()), Err(SignInError::Code));
         }
         assert_eq!(rig.at(0).spend(&code, here()), Err(SignInError::TooMany));

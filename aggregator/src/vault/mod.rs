@@ -198,6 +198,27 @@ impl Vault {
         let plain = self.open_sealed(patient, purpose, &text.0)?;
         String::from_utf8(plain.to_vec()).ok()
     }
+
+    /// Seals a secret of a person who signs in here: what proves them, and what reaches them.
+    #[must_use]
+    pub fn seal_for(&self, person: &str, purpose: &str, plain: &[u8]) -> SealedText {
+        SealedText(rest::seal(
+            &self.kek,
+            &staff_purpose(person, purpose),
+            plain,
+        ))
+    }
+
+    /// Opens what [`Vault::seal_for`] made for the same person and purpose.
+    #[must_use]
+    pub fn open_for(
+        &self,
+        person: &str,
+        purpose: &str,
+        sealed: &SealedText,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        rest::open(&self.kek, &staff_purpose(person, purpose), &sealed.0).ok()
+    }
 }
 
 /// A whole copy of the wrapped keys in another file, as of now; the key that wraps them is not in it.
@@ -212,6 +233,11 @@ pub fn copy(path: &Path, to: &Path) -> Result<(), VaultError> {
 
 fn purpose(patient: &str, key_id: KeyId) -> String {
     format!("patient key {patient} {key_id}")
+}
+
+/// No purpose of a patient's key begins so.
+fn staff_purpose(person: &str, purpose: &str) -> String {
+    format!("person's {purpose} {person}")
 }
 
 fn unwrap(kek: &Secret, row: &Row) -> Option<(PatientId, (KeyId, PatientSecret))> {

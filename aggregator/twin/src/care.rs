@@ -3,7 +3,9 @@
 //! An alert that holds waits for a person until one takes notice of it. While it waits, people are called by their
 //! duty, one rung of a ladder after the other ([`rule::ladder`]); at the ladder's end it is recorded that nobody
 //! answered, and it goes on waiting in everybody's sight. Taking notice, recovery and a snooze end the calls; an alert
-//! that becomes more urgent, or whose snooze is over, begins its ladder anew.
+//! that becomes more urgent, or whose snooze is over, begins its ladder anew. Where nobody is on duty at a rung, it is passed
+//! over: the next one is called at once, and each further one when the ladder says, or sooner. No word about who is on duty can
+//! make a call later, or undo one.
 //!
 //! Promises: every alert of high priority is acknowledged by a named person, or over, or was called to the end of
 //! its ladder and says so, at most [`rule::ladder`]'s end after it began to wait ([`is_kept`] is that sentence). A
@@ -155,6 +157,15 @@ pub enum Act {
         /// Which condition.
         condition: Condition,
     },
+    /// Nobody is on duty whom the last call is for: the next one is called at once, if the ladder has one.
+    Pass {
+        /// Which alert.
+        alert: crate::alert::AlertId,
+        /// How many calls were made when that was found; after another one it says nothing any more.
+        calls: u32,
+        /// Who says so, in words.
+        text: String,
+    },
 }
 
 /// A condition of that priority can be silenced: the floor below which no snooze reaches.
@@ -171,6 +182,16 @@ pub fn is_kept(alert: &Alert, now: Time) -> bool {
     let climbing = alert.calls.due(alert.priority).is_some_and(|due| due > now);
     let called = !alert.calls.made.is_empty() && alert.snoozed_until.is_none();
     alert.priority < Priority::High || answered || (climbing && called)
+}
+
+/// Nobody is on duty whom the last of `calls` calls is for. `None`: it does not wait for that any more, or nobody is left to be
+/// called, and the end of the ladder comes in its own time.
+pub(crate) fn pass(alert: &mut Alert, calls: u32, now: Time) -> Option<Change> {
+    let waits = alert.state == State::Active && alert.snoozed_until.is_none();
+    let of = &alert.calls;
+    let last = u32::try_from(of.made.len()) == Ok(calls);
+    let left = of.made.len() < rule::ladder(alert.priority).rungs.len();
+    (waits && last && left && of.since.is_some()).then(|| alert.calls.climb(alert.priority, now))
 }
 
 /// The alert begins to wait for a person, or waits anew: the first call is made at once, unless `snooze` silences it.

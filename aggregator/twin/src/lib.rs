@@ -4,7 +4,7 @@
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
 //! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`ecg`] (beats from an electrocardiogram), [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
-//! rules in [`rule`] (what a centre may change of them: [`rules`]), `threshold` (`past`: the same of what is no longer about now) and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
+//! rules in [`rule`] (what a centre may change of them: [`rules`]; how urgent what is: [`urgency`]), `threshold` (`past`: the same of what is no longer about now) and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
 //! raised by itself; `amend`: what becomes of them when readings are voided), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
@@ -48,6 +48,7 @@ mod technical;
 mod threshold;
 pub mod trend;
 pub mod twin;
+pub mod urgency;
 pub mod view;
 mod warning;
 pub mod watch;
@@ -62,4 +63,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 18;
+pub const FOLD_VERSION: u32 = 19;

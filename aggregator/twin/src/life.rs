@@ -258,15 +258,18 @@ impl Life {
                     self.unknown += 1;
                     return;
                 };
-                if alert.comments.len() >= COMMENTS {
-                    alert.comments.remove(0);
-                }
-                alert.comments.push(Comment {
-                    at: now,
-                    by: by.into(),
-                    text: text.clone(),
-                });
+                note(alert, by, text, now);
                 emit(Change::Noted, now, alert, out);
+            }
+            Act::Pass { alert, calls, text } => {
+                let Some(alert) = self.find_mut(*alert) else {
+                    self.unknown += 1;
+                    return;
+                };
+                if let Some(change) = care::pass(alert, *calls, now) {
+                    note(alert, by, text, now);
+                    emit(change, now, alert, out);
+                }
             }
             Act::Own { alert, owner } => {
                 let Some(alert) = self.find_mut(*alert) else {
@@ -413,6 +416,11 @@ impl Life {
     }
 
     fn born(&mut self, draft: Draft, now: Time) -> Alert {
+        debug_assert!(
+            draft.condition.may_be(draft.priority),
+            "the table of harm and onset has no such priority of {:?}",
+            draft.condition
+        );
         self.last += 1;
         Alert {
             id: AlertId(self.last),
@@ -487,6 +495,18 @@ impl Life {
         }
         self.recent.push_back(alert);
     }
+}
+
+/// The newest words are kept.
+fn note(alert: &mut Alert, by: &str, text: &str, now: Time) {
+    if alert.comments.len() >= COMMENTS {
+        alert.comments.remove(0);
+    }
+    alert.comments.push(Comment {
+        at: now,
+        by: by.into(),
+        text: text.into(),
+    });
 }
 
 /// Takes over what another word about the same episode adds; true if it added anything.

@@ -1,9 +1,8 @@
 //! Rules as data: freshness limits, thresholds with their durations and hysteresis, bounds on clocks and
 //! silence. The engine code holds no number of its own.
 //!
-//! Every table's constants enter the hash that each alert carries (see [`definition`]). Priorities follow the
-//! consequence-and-onset table of IEC 60601-1-8: death or irreversible injury with prompt onset is high,
-//! reversible injury with prompt onset is medium, what only delays care is low.
+//! Every table's constants enter the hash that each alert carries (see [`definition`]). Priorities are those of the
+//! table of harm and onset in [`crate::urgency`].
 
 use alloc::format;
 use alloc::string::String;

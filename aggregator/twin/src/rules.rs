@@ -2,7 +2,8 @@
 //! calls for people. [`Rules::BUILT_IN`] holds where nobody decided otherwise.
 //!
 //! Promises: what [`Rules::check`] lets pass keeps the floor: each threshold rule's outermost level of high priority, and
-//! NEWS2, are told as early and as urgently as they are built in, or earlier, whatever else is changed. Everything else about
+//! NEWS2, are told as early and as urgently as they are built in, or earlier, whatever else is changed; and no level is less
+//! urgent than the table of harm and onset ([`crate::urgency`]) has its condition. Everything else about
 //! the rules is code: which kinds they judge, what is fresh, how means are made.
 //!
 //! Must not know: documents, who decides, when.
@@ -301,6 +302,11 @@ pub enum Fault {
     },
     /// A level after the first is no more urgent than that.
     NotMoreUrgent,
+    /// Less urgent than the table of harm and onset has it.
+    TooMild {
+        /// This at least.
+        least: Priority,
+    },
     /// What is most urgent for everybody would not be told, or later.
     Floor {
         /// Of high priority at this cut at the latest ...
@@ -322,6 +328,11 @@ impl fmt::Display for Unfit {
             Fault::Crossed { first } => write!(
                 f,
                 "lies nearer to normal than the first level's cut ({first}): levels go from the one that raises outwards"
+            ),
+            Fault::TooMild { least } => write!(
+                f,
+                "must be {} at least: so the table of harm and onset has it (IEC 60601-1-8), whoever edits the rules",
+                least.name()
             ),
             Fault::NotMoreUrgent => {
                 f.write_str("must be more urgent than the first level, or be left out")
@@ -393,6 +404,10 @@ impl Bound {
             }
             if !HOLDS.contains(&seconds(level.hold)) {
                 wrong(field("hold_s"), bounds_s(&HOLDS));
+            }
+            let least = self.condition.base();
+            if level.priority < least {
+                wrong(field("priority"), Fault::TooMild { least });
             }
         }
         if !CLEARS.contains(&cuts.clear_by) {

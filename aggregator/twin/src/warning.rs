@@ -98,10 +98,10 @@ impl Warning {
             return Verdict::Resolve;
         }
         let reached = if held(self.emergency) {
-            Some(Priority::High)
+            Some(Condition::EarlyWarningScore.worst())
         } else {
             let strained = self.strain.due(rules).is_some_and(|due| due <= now);
-            (held(self.urgent) || strained).then_some(Priority::Medium)
+            (held(self.urgent) || strained).then_some(Condition::EarlyWarningScore.base())
         };
         match reached {
             Some(priority) if self.raised.is_none_or(|raised| priority > raised) => {

@@ -191,7 +191,7 @@ pub(crate) fn fibrillation(
     };
     Draft {
         condition: Condition::AtrialFibrillation,
-        priority: Priority::Medium,
+        priority: Condition::AtrialFibrillation.base(),
         onset,
         summary,
         plain_summary,
@@ -247,7 +247,7 @@ pub(crate) fn falling(
     };
     Some(Draft {
         condition: Condition::OxygenSaturationFalling,
-        priority: Priority::Medium,
+        priority: Condition::OxygenSaturationFalling.base(),
         onset: at,
         summary: format!(
             "Oxygen saturation {:.1} %, falling by {:.2} % per minute: expected below {} % in about {minutes:.0} min (probability {:.0} % within {} min).",
@@ -297,33 +297,21 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         value,
         detail,
     } = fault;
-    let (priority, plain): (Priority, &str) = match condition {
-        Condition::GatewaySilent => (
-            Priority::Medium,
-            "The box that collects the readings has stopped talking to us. Is it switched on and connected?",
-        ),
-        Condition::SensorOff => (
-            Priority::Low,
-            "A sensor is not on the body, or cannot measure. Please put it on again.",
-        ),
-        Condition::BatteryLow => (
-            Priority::Low,
-            "A sensor's battery is nearly empty. Please charge or replace it.",
-        ),
-        Condition::DeviceSilent => (Priority::Low, "A sensor is connected but sends nothing."),
-        Condition::DeviceLost => (
-            Priority::Low,
-            "A sensor is out of reach of the box that collects the readings.",
-        ),
-        Condition::ClockWrong => (
-            Priority::Low,
-            "A sensor's clock is wrong; its readings are set aside.",
-        ),
-        Condition::NotMonitored => (
-            Priority::Medium,
+    let plain = match condition {
+        Condition::GatewaySilent => {
+            "The box that collects the readings has stopped talking to us. Is it switched on and connected?"
+        }
+        Condition::SensorOff => {
+            "A sensor is not on the body, or cannot measure. Please put it on again."
+        }
+        Condition::BatteryLow => "A sensor's battery is nearly empty. Please charge or replace it.",
+        Condition::DeviceSilent => "A sensor is connected but sends nothing.",
+        Condition::DeviceLost => "A sensor is out of reach of the box that collects the readings.",
+        Condition::ClockWrong => "A sensor's clock is wrong; its readings are set aside.",
+        Condition::NotMonitored => {
             "No readings reach us now, so nobody is watching them: the box that collects them was shut out. \
-             Please ask the team to set up a box again.",
-        ),
+             Please ask the team to set up a box again."
+        }
         Condition::AtrialFibrillation
         | Condition::OxygenSaturationFalling
         | Condition::OxygenSaturationLow
@@ -340,7 +328,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::HeartFailureDrift
         | Condition::BreathingDrift
         | Condition::BloodPressureLow
-        | Condition::Fall => (Priority::Low, ""),
+        | Condition::Fall => "",
     };
     let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
     let evidence: Vec<Evidence> = vec![Evidence {
@@ -354,7 +342,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
     }];
     Draft {
         condition,
-        priority,
+        priority: condition.base(),
         onset,
         summary: format!("{subject}: {detail}."),
         plain_summary: plain.into(),

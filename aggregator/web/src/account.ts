@@ -21,10 +21,26 @@ export interface OwnPasskey {
   readonly added_us: number;
 }
 
+export interface OwnBrowser {
+  readonly id: string;
+  readonly label: string;
+}
+
+export interface OwnPassword {
+  readonly set_us: number;
+  /** Recovery codes that are left. */
+  readonly recovery: number;
+}
+
 export interface Account {
   readonly sessions: readonly OwnSession[];
   readonly passkeys: readonly OwnPasskey[];
-  /** Signed in so recently that a passkey may be made. */
+  readonly password: OwnPassword | null;
+  /** They may set one: passwords open something here, and they are no patient. */
+  readonly may_password: boolean;
+  /** Browsers of theirs that take messages; null: this centre sends none, or not to them. */
+  readonly browsers: readonly OwnBrowser[] | null;
+  /** Signed in so recently that a way to sign in may be made. */
   readonly fresh: boolean;
 }
 
@@ -61,6 +77,79 @@ export async function addPasskey(label: string, brand: string): Promise<void> {
 
 export async function removePasskey(id: string): Promise<void> {
   await call("/passkey/remove", { id });
+}
+
+export interface PushAddress {
+  readonly endpoint: string;
+  readonly p256dh: string;
+  readonly auth: string;
+  readonly language: string;
+}
+
+export async function pushKey(): Promise<string> {
+  return ((await (await call("/push/key")).json()) as { key: string }).key;
+}
+
+export async function subscribe(address: PushAddress): Promise<void> {
+  await call("/push/subscribe", address);
+}
+
+/** `id`: as the account lists it, or the address itself. */
+export async function unsubscribe(id: string): Promise<void> {
+  await call("/push/unsubscribe", { id });
+}
+
+/** Whether one of one's own browsers showed a message, and what else was said. */
+export async function testPush(): Promise<{ shown: boolean; said: string }> {
+  return (await (await call("/push/test")).json()) as { shown: boolean; said: string };
+}
+
+/** By what people sign in at this centre, beside passkeys and links. */
+export interface Ways {
+  readonly password: boolean;
+  /** How the provider of identities is called; null: there is none. */
+  readonly provider: string | null;
+}
+
+/** This browser leaves for the provider. */
+export async function goToProvider(): Promise<void> {
+  const { to } = (await (await call("/provider/begin")).json()) as { to: string };
+  location.assign(to);
+}
+
+export async function ways(): Promise<Ways> {
+  const answer = await fetch("/ways", { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(LIMIT) });
+  if (!answer.ok) throw new Error(await answer.text());
+  return (await answer.json()) as Ways;
+}
+
+/** Resolves once this browser has a new session. */
+export async function signInWithPassword(name: string, password: string, code: string): Promise<void> {
+  await call("/password/sign-in", { name, password, code });
+}
+
+export interface ToLearn {
+  readonly secret: string;
+  readonly picture: readonly string[];
+  readonly shortest: number;
+}
+
+/** A secret for an authenticator app, not yet in force. */
+export async function newPassword(): Promise<ToLearn> {
+  return (await (await call("/password/new")).json()) as ToLearn;
+}
+
+/** The recovery codes, which nobody sees again. */
+export async function setPassword(password: string, code: string): Promise<readonly string[]> {
+  return ((await (await call("/password/set", { password, code })).json()) as { recovery: string[] }).recovery;
+}
+
+export async function newRecovery(): Promise<readonly string[]> {
+  return ((await (await call("/password/recovery")).json()) as { recovery: string[] }).recovery;
+}
+
+export async function removePassword(): Promise<void> {
+  await call("/password/remove");
 }
 
 export async function endSession(id: string): Promise<void> {

@@ -3,14 +3,14 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import * as convert from "./convert.ts";
-import { AlertService, type AlertEvent } from "./gen/v1/alert_pb.ts";
+import { AlertService, Duty, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { ContextService } from "./gen/v1/context_pb.ts";
 import { FleetService } from "./gen/v1/fleet_pb.ts";
 import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { Collection } from "./gen/v1/uplink_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Session, Trial, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, Roster, RuleBook, RuleSet, Session, Trial, Turn, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
@@ -59,6 +59,25 @@ export async function own(): Promise<OwnRecord> {
   if (!of) throw new Error("no patient");
   const sharing = of.collection === Collection.PAUSED ? "paused" : of.collection === Collection.WITHDRAWN ? "withdrawn" : "given";
   return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams };
+}
+
+/** Who is on duty in the teams of whoever is signed in. */
+export async function rosters(): Promise<Roster[]> {
+  return (await operator.listRosters({}, { timeoutMs: CALL_LIMIT })).rosters.map(convert.roster);
+}
+
+export async function checkRoster(team: string, document: string): Promise<Roster> {
+  return convert.roster(await operator.checkRoster({ team, document }, { timeoutMs: CALL_LIMIT }));
+}
+
+export async function setRoster(team: string, document: string): Promise<Roster> {
+  return convert.roster(await operator.setRoster({ team, document }, { timeoutMs: CALL_LIMIT }));
+}
+
+/** Whoever is signed in has taken over that shift. */
+export async function takeOver(team: string, turn: Turn): Promise<Roster> {
+  const duty = { nurse: Duty.NURSE, doctor: Duty.DOCTOR, supervisor: Duty.SUPERVISOR }[turn.duty];
+  return convert.roster(await operator.takeOver({ team, duty, shiftFromUs: us(turn.from) }, { timeoutMs: CALL_LIMIT }));
 }
 
 /** Who looked at what of a patient, newest first. */

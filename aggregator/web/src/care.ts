@@ -68,6 +68,8 @@ export interface Handover {
   readonly waiting: Alert[];
   /** Acknowledged and not over. */
   readonly taken: Alert[];
+  /** About devices and the way of the data, and not over. */
+  readonly silent: Alert[];
   readonly silenced: { readonly patient: string; readonly snooze: Snooze }[];
   /** Over since `since`. */
   readonly over: Alert[];
@@ -75,18 +77,19 @@ export interface Handover {
 
 /** What the next shift must know. An alert stands in one part only; what is silenced is listed with its reason too. */
 export function handover(alerts: Iterable<Alert>, twins: Iterable<Twin>, now: number, since: number): Handover {
-  const parts: Handover = { unanswered: [], waiting: [], taken: [], silenced: [], over: [] };
+  const parts: Handover = { unanswered: [], waiting: [], taken: [], silent: [], silenced: [], over: [] };
   for (const alert of alerts) {
     if (alert.state === "resolved") {
       if ((alert.resolved ?? 0) >= since) parts.over.push(alert);
-    } else if (alert.state === "acknowledged") parts.taken.push(alert);
-    else if (alert.unanswered !== null && alert.snoozedUntil === null) parts.unanswered.push(alert);
+    } else if (alert.state === "active" && alert.unanswered !== null && alert.snoozedUntil === null) parts.unanswered.push(alert);
+    else if (alert.category === "technical") parts.silent.push(alert);
+    else if (alert.state === "acknowledged") parts.taken.push(alert);
     else parts.waiting.push(alert);
   }
   for (const { patient, snoozes } of twins) {
     for (const snooze of snoozes) if (snooze.until > now) parts.silenced.push({ patient, snooze });
   }
-  for (const list of [parts.unanswered, parts.waiting, parts.taken]) list.sort(byUrgency);
+  for (const list of [parts.unanswered, parts.waiting, parts.taken, parts.silent]) list.sort(byUrgency);
   parts.over.sort((a, b) => (b.resolved ?? 0) - (a.resolved ?? 0));
   parts.silenced.sort((a, b) => a.snooze.until - b.snooze.until);
   return parts;

@@ -6,6 +6,7 @@ import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Pr
 import type * as contextWire from "./gen/v1/context_pb.ts";
 import type * as fleetWire from "./gen/v1/fleet_pb.ts";
 import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
+import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
 import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES } from "./model.ts";
@@ -18,6 +19,8 @@ import type {
   Coverage,
   Device,
   Duty,
+  Roster,
+  Turn,
   Evidence,
   Fleet,
   FleetDevice,
@@ -375,6 +378,28 @@ export function trial(from: rulesWire.ShadowReport): Trial {
 
 export function ruleBook(from: rulesWire.ListRulesResponse): RuleBook {
   return { sets: from.sets.map(ruleSet), trial: from.shadow === undefined ? null : trial(from.shadow) };
+}
+
+function turn(from: rosterWire.Turn): Turn {
+  const { shift, people, able, handover, leaving, takenBy } = from;
+  return {
+    duty: duty(from.duty),
+    shift,
+    from: ms(from.fromUs),
+    until: ms(from.untilUs),
+    people,
+    able,
+    handover,
+    leaving,
+    takenBy,
+    taken: from.takenUs === 0n ? null : ms(from.takenUs),
+  };
+}
+
+export function roster(from: rosterWire.Roster): Roster {
+  const { team, document, by, unread, remarks } = from;
+  const since = from.sinceUs === 0n ? null : ms(from.sinceUs);
+  return { team, document, since, by, unread, remarks, now: from.now.map(turn), next: from.next.map(turn), gaps: from.gaps.map(turn) };
 }
 
 function needs(numbers: readonly number[]): Need[] {

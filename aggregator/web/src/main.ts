@@ -8,6 +8,7 @@ import type { Access, Alert, Coverage, Fleet, HistorySlice, Kind, OwnRecord, Pat
 import { KEYS } from "./prefs.ts";
 import { announcements, health, mayAct, maySeeFleet, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
+import { Shifts } from "./shifts.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
 import { CentreClock } from "./time.ts";
 import { Trends } from "./trends.ts";
@@ -16,6 +17,7 @@ import { AlertsView } from "./views/alerts.ts";
 import { Ask } from "./views/ask.ts";
 import { FleetView } from "./views/fleet.ts";
 import { HandoverView } from "./views/handover.ts";
+import { RosterView } from "./views/roster.ts";
 import { RulesView } from "./views/rules.ts";
 import { patientLink, type App, type NewFact, type View } from "./views/parts.ts";
 import { PatientView } from "./views/patient.ts";
@@ -41,8 +43,8 @@ const TICK = 1000;
 const VALUES_DELAY = 200;
 const PAST_ALERTS = 200;
 
-type Route = "worklist" | "alerts" | "handover" | "wall" | "rules" | "fleet";
-const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall", "#/rules": "rules", "#/fleet": "fleet" };
+type Route = "worklist" | "alerts" | "handover" | "wall" | "roster" | "rules" | "fleet";
+const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall", "#/roster": "roster", "#/rules": "rules", "#/fleet": "fleet" };
 
 /** Commands that are acts of a person about an alert. */
 const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "silence"]);
@@ -96,6 +98,8 @@ class Page implements App {
       // A little early: a tick that comes late must not make it twice as long.
       if (local() - this.#askedAt > every - TICK / 2) void this.#askSession();
       this.trends.trim(this.now(), this.#openPatient());
+      if (this.#hasShifts) this.shifts.keep(local());
+      else this.shifts.forget();
       this.#ring();
       this.#draw();
     }, TICK);
@@ -152,6 +156,13 @@ class Page implements App {
   own(): Promise<OwnRecord> {
     return told(api.own());
   }
+
+  readonly shifts = new Shifts({
+    read: () => told(api.rosters()),
+    check: (team, document) => told(api.checkRoster(team, document)),
+    set: (team, document) => told(api.setRoster(team, document)),
+    takeOver: (team, turn) => told(api.takeOver(team, turn)),
+  });
 
   readonly rules = {
     read: () => told(api.ruleBook()),
@@ -433,6 +444,11 @@ class Page implements App {
     }
   }
 
+  /** Those who look after patients have shifts. */
+  get #hasShifts(): boolean {
+    return this.state.phase === "signed-in" && this.#locked === null && !this.#isHome && this.state.session?.role !== "administrator";
+  }
+
   #openPatient(): string | null {
     const match = /^#\/patient\/(.+)$/.exec(location.hash);
     try {
@@ -476,6 +492,7 @@ class Page implements App {
     else if (route === "alerts") this.#view = new AlertsView(this);
     else if (route === "handover") this.#view = new HandoverView(this);
     else if (route === "wall") this.#view = new WallView(this);
+    else if (route === "roster") this.#view = new RosterView(this);
     else if (route === "rules" && maySetRules(this.state)) this.#view = new RulesView(this);
     else this.#view = new WorklistView(this);
     const locked = this.#locked !== null;

@@ -369,6 +369,38 @@ export interface RuleBook {
   readonly trial: Trial | null;
 }
 
+/** A stretch of time in which the same people have a duty. */
+export interface Turn {
+  readonly duty: Duty;
+  /** The shift's name; empty: no shift. */
+  readonly shift: string;
+  readonly from: number;
+  readonly until: number;
+  readonly people: readonly string[];
+  /** Of these, who can be called. */
+  readonly able: readonly string[];
+  /** To be taken over, from those who leave. */
+  readonly handover: boolean;
+  readonly leaving: readonly string[];
+  readonly takenBy: string;
+  readonly taken: number | null;
+}
+
+/** Who is on duty in a team. */
+export interface Roster {
+  readonly team: string;
+  /** Empty: the team has none. */
+  readonly document: string;
+  readonly since: number | null;
+  readonly by: string;
+  /** Why the centre cannot read it; empty: it can. */
+  readonly unread: string;
+  readonly now: readonly Turn[];
+  readonly next: readonly Turn[];
+  readonly gaps: readonly Turn[];
+  readonly remarks: readonly string[];
+}
+
 /** Why somebody should look at a gateway or device; in the order of `vitaltwin.v1.Need`, most urgent first after the first one. */
 export const NEEDS = [
   "something",

@@ -8,6 +8,7 @@ import { possible } from "./passkey.ts";
 import { applyTheme, onSystemTheme } from "./theme.ts";
 import { texts } from "./texts.ts";
 import { mark } from "./views/mark.ts";
+import { fromProvider, otherWays } from "./views/otherways.ts";
 import { howToGetIn } from "./views/signedout.ts";
 
 const words = texts.signIn;
@@ -16,6 +17,8 @@ const code = query.get("code") ?? "";
 const error = query.get("error");
 const idle = code === "" && error === null;
 history.replaceState(null, "", location.pathname);
+// The session's cookie is strict: it goes along only from a page of this site on.
+if (query.get("provider") === "done") location.replace("/");
 applyTheme();
 onSystemTheme(() => undefined);
 
@@ -65,9 +68,11 @@ document.body.append(
     { class: "sheet" },
     h("h1", {}, title),
     error !== null && h("p", { class: "notice bad", role: "alert" }, errors[error] ?? words.errors.other),
+    fromProvider(query),
     h("p", { class: "lead" }, code === "" ? words.noCode : words.lead),
     ...passkeys,
     form,
+    code === "" && otherWays(() => location.replace("/")),
     ...(code === "" ? howToGetIn() : []),
     h("h2", {}, words.facts),
     h("ul", { class: "steps" }, ...words.steps.map((step) => h("li", {}, step))),

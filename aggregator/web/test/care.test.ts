@@ -38,6 +38,8 @@ test("a handover has each open alert once, what is silenced with its reason, and
     alert({ id: "waits" }),
     alert({ id: "quiet", snoozedUntil: 900, unanswered: 4 }),
     alert({ id: "taken", state: "acknowledged" }),
+    alert({ id: "off", category: "technical" }),
+    alert({ id: "seen", category: "technical", state: "acknowledged" }),
     alert({ id: "ended", state: "resolved", resolved: 400 }),
     alert({ id: "long ago", state: "resolved", resolved: 50 }),
   ];
@@ -46,6 +48,7 @@ test("a handover has each open alert once, what is silenced with its reason, and
   assert.deepEqual(ids(parts.unanswered), ["vain"]);
   assert.deepEqual(ids(parts.waiting), ["quiet", "waits"]);
   assert.deepEqual(ids(parts.taken), ["taken"]);
+  assert.deepEqual(ids(parts.silent), ["off", "seen"]);
   assert.deepEqual(ids(parts.over), ["ended"]);
   assert.deepEqual(parts.silenced, [{ patient: "p", snooze }]);
 });

@@ -2732,6 +2732,98 @@ pub mod enrolment_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A team's roster, as of now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Roster {
+    #[prost(string, tag = "1")]
+    pub team: ::prost::alloc::string::String,
+    /// TOML (the README has an example); empty: the team has none.
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+    /// Since when, by whose word.
+    #[prost(int64, tag = "3")]
+    pub since_us: i64,
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    /// Why the centre cannot read it, and calls go on without it; empty: it can.
+    #[prost(string, tag = "5")]
+    pub unread: ::prost::alloc::string::String,
+    /// Who is on duty now, for each duty of which the roster speaks.
+    #[prost(message, repeated, tag = "6")]
+    pub now: ::prost::alloc::vec::Vec<Turn>,
+    /// Who comes then, in the same order.
+    #[prost(message, repeated, tag = "7")]
+    pub next: ::prost::alloc::vec::Vec<Turn>,
+    /// When nobody who can be called is on duty in the next two weeks, as far as is known now. At most 50.
+    #[prost(message, repeated, tag = "8")]
+    pub gaps: ::prost::alloc::vec::Vec<Turn>,
+    /// What else a person should know, such as names of people who do not belong to the team.
+    #[prost(string, repeated, tag = "9")]
+    pub remarks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A stretch of time in which the same people have a duty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Turn {
+    #[prost(enumeration = "Duty", tag = "1")]
+    pub duty: i32,
+    /// The shift's name; empty: no shift.
+    #[prost(string, tag = "2")]
+    pub shift: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub from_us: i64,
+    #[prost(int64, tag = "4")]
+    pub until_us: i64,
+    /// As the roster names them; none: nobody.
+    #[prost(string, repeated, tag = "5")]
+    pub people: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of these, those who can be called: they belong to the team, in a role that has the duty.
+    #[prost(string, repeated, tag = "6")]
+    pub able: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// It is to be taken over by one of them, by an act of their own.
+    #[prost(bool, tag = "7")]
+    pub handover: bool,
+    /// From whom.
+    #[prost(string, repeated, tag = "8")]
+    pub leaving: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who took it over, and when; empty and 0: nobody yet.
+    #[prost(string, tag = "9")]
+    pub taken_by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "10")]
+    pub taken_us: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRostersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRostersResponse {
+    /// Of all teams that the caller may see.
+    #[prost(message, repeated, tag = "1")]
+    pub rosters: ::prost::alloc::vec::Vec<Roster>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckRosterRequest {
+    #[prost(string, tag = "1")]
+    pub team: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRosterRequest {
+    #[prost(string, tag = "1")]
+    pub team: ::prost::alloc::string::String,
+    /// Empty: the team has no roster any more.
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeOverRequest {
+    #[prost(string, tag = "1")]
+    pub team: ::prost::alloc::string::String,
+    #[prost(enumeration = "Duty", tag = "2")]
+    pub duty: i32,
+    /// Turn.from_us of the shift that is taken over: the present one, or one that begins within half an hour.
+    #[prost(int64, tag = "3")]
+    pub shift_from_us: i64,
+}
 /// A set of rules that is, was, or might be in force.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RuleSet {
@@ -3883,6 +3975,26 @@ pub struct Person {
     /// How many passkeys they have.
     #[prost(uint32, tag = "4")]
     pub passkeys: u32,
+    /// They also sign in by a password and a code.
+    #[prost(bool, tag = "5")]
+    pub password: bool,
+    /// Whom a provider of identities calls so; empty: nobody.
+    #[prost(string, tag = "6")]
+    pub subject: ::prost::alloc::string::String,
+    /// How many browsers of theirs take messages.
+    #[prost(uint32, tag = "7")]
+    pub browsers: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LinkPersonRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The provider, exactly as it calls itself.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Whom it names; empty: nobody is this person there any more, and their sessions end.
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResetPersonRequest {
@@ -3895,6 +4007,9 @@ pub struct ResetPersonResponse {
     pub passkeys: u32,
     #[prost(uint32, tag = "2")]
     pub sessions: u32,
+    /// Whether there was one; it is worth nothing any more.
+    #[prost(bool, tag = "3")]
+    pub password: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Session {
@@ -4657,7 +4772,7 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "RevokePerson"));
             self.inner.unary(req, path, codec).await
         }
-        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        /// For somebody whose device is lost: their passkeys and their password are worth nothing any more, and their sessions are over.
         pub async fn reset_person(
             &mut self,
             request: impl tonic::IntoRequest<super::ResetPersonRequest>,
@@ -4680,6 +4795,28 @@ pub mod operator_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ResetPerson"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whoever a provider of identities calls so is this person from now on.
+        pub async fn link_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LinkPersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/LinkPerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "LinkPerson"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn list_people(
@@ -4925,6 +5062,97 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Who is on duty in the caller's teams.
+        pub async fn list_rosters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRostersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRostersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListRosters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "ListRosters"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a roster would say now; INVALID_ARGUMENT with everything that is wrong with it, one a line. Nothing is changed.
+        pub async fn check_roster(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckRosterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/CheckRoster",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "CheckRoster"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says who is on duty in a team from now on.
+        pub async fn set_roster(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetRosterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/SetRoster",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "SetRoster"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller, who is named for the shift, or a supervisor in their stead, has taken over from whoever leaves.
+        pub async fn take_over(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TakeOverRequest>,
+        ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/TakeOver",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "TakeOver"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn status(
             &mut self,
             request: impl tonic::IntoRequest<super::StatusRequest>,
@@ -5087,7 +5315,7 @@ pub mod operator_service_server {
             &self,
             request: tonic::Request<super::RevokePersonRequest>,
         ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
-        /// For somebody whose device is lost: their passkeys are worth nothing any more, and their sessions are over.
+        /// For somebody whose device is lost: their passkeys and their password are worth nothing any more, and their sessions are over.
         async fn reset_person(
             &self,
             request: tonic::Request<super::ResetPersonRequest>,
@@ -5095,6 +5323,11 @@ pub mod operator_service_server {
             tonic::Response<super::ResetPersonResponse>,
             tonic::Status,
         >;
+        /// Whoever a provider of identities calls so is this person from now on.
+        async fn link_person(
+            &self,
+            request: tonic::Request<super::LinkPersonRequest>,
+        ) -> std::result::Result<tonic::Response<super::Person>, tonic::Status>;
         async fn list_people(
             &self,
             request: tonic::Request<super::ListPeopleRequest>,
@@ -5166,6 +5399,29 @@ pub mod operator_service_server {
             &self,
             request: tonic::Request<super::ActivateRulesRequest>,
         ) -> std::result::Result<tonic::Response<super::RuleSet>, tonic::Status>;
+        /// Who is on duty in the caller's teams.
+        async fn list_rosters(
+            &self,
+            request: tonic::Request<super::ListRostersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRostersResponse>,
+            tonic::Status,
+        >;
+        /// What a roster would say now; INVALID_ARGUMENT with everything that is wrong with it, one a line. Nothing is changed.
+        async fn check_roster(
+            &self,
+            request: tonic::Request<super::CheckRosterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status>;
+        /// Says who is on duty in a team from now on.
+        async fn set_roster(
+            &self,
+            request: tonic::Request<super::SetRosterRequest>,
+        ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status>;
+        /// The caller, who is named for the shift, or a supervisor in their stead, has taken over from whoever leaves.
+        async fn take_over(
+            &self,
+            request: tonic::Request<super::TakeOverRequest>,
+        ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status>;
         async fn status(
             &self,
             request: tonic::Request<super::StatusRequest>,
@@ -5980,6 +6236,51 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/vitaltwin.v1.OperatorService/LinkPerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct LinkPersonSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::LinkPersonRequest>
+                    for LinkPersonSvc<T> {
+                        type Response = super::Person;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LinkPersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::link_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LinkPersonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/vitaltwin.v1.OperatorService/ListPeople" => {
                     #[allow(non_camel_case_types)]
                     struct ListPeopleSvc<T: OperatorService>(pub Arc<T>);
@@ -6417,6 +6718,186 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ActivateRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListRosters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRostersSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListRostersRequest>
+                    for ListRostersSvc<T> {
+                        type Response = super::ListRostersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRostersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_rosters(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRostersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/CheckRoster" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckRosterSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::CheckRosterRequest>
+                    for CheckRosterSvc<T> {
+                        type Response = super::Roster;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckRosterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::check_roster(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckRosterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/SetRoster" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetRosterSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::SetRosterRequest>
+                    for SetRosterSvc<T> {
+                        type Response = super::Roster;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetRosterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::set_roster(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetRosterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/TakeOver" => {
+                    #[allow(non_camel_case_types)]
+                    struct TakeOverSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::TakeOverRequest>
+                    for TakeOverSvc<T> {
+                        type Response = super::Roster;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TakeOverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::take_over(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TakeOverSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -3,12 +3,15 @@
 //! The only file of the house that names the crates `hpke` and `aws-lc-rs` (TLS reaches the latter through
 //! rustls). Secrets are wiped when dropped and never printed.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ED25519, EcdsaKeyPair, KeyPair as _,
-    UnparsedPublicKey,
+use aws_lc_rs::aead::{
+    AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
 };
-use aws_lc_rs::{constant_time, digest, hmac, rand};
+use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING,
+    ED25519, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use aws_lc_rs::{agreement, constant_time, digest, hmac, rand};
 use hpke::aead::ExportOnlyAead;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -171,6 +174,75 @@ impl fmt::Debug for Sha256 {
 pub fn hmac_sha256(key: &Secret, message: &[u8]) -> [u8; 32] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.expose()), message);
     tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+}
+
+/// HMAC-SHA1 of `message`: for one-time codes (RFC 6238) alone, because authenticator apps know no other everywhere. No
+/// collision of SHA-1 harms an HMAC.
+#[must_use]
+pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    let tag = hmac::sign(&key, message);
+    tag.as_ref().try_into().expect("HMAC-SHA1 has 20 bytes")
+}
+
+/// HMAC-SHA256 of the parts under a key of whatever length, for protocols of others.
+#[must_use]
+pub fn hmac_sha256_with(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let tag = hmac::sign(&key, &parts.concat());
+    tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+}
+
+/// A new P-256 key for one agreement.
+///
+/// # Panics
+/// If the operating system has no randomness.
+#[must_use]
+pub fn generate_agreement_key() -> Secret {
+    let key = agreement::PrivateKey::generate(&agreement::ECDH_P256);
+    let key = key.expect("the operating system's random generator works");
+    let bytes: EcPrivateKeyBin<'_> = key.as_be_bytes().expect("a P-256 key has bytes");
+    Secret::from_slice(bytes.as_ref()).expect("a P-256 key has 32 bytes")
+}
+
+/// What `own` and the holder of `peer` (an uncompressed P-256 point) share, and the point of `own`.
+///
+/// # Errors
+/// If a key is none.
+pub fn agree_p256(own: &Secret, peer: &[u8; 65]) -> Result<([u8; 65], Secret), CryptoError> {
+    let own = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, own.expose());
+    let own = own.map_err(|_| CryptoError)?;
+    let point = own.compute_public_key().map_err(|_| CryptoError)?;
+    let point = point.as_ref().try_into().map_err(|_| CryptoError)?;
+    let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, peer);
+    let shared = agreement::agree(&own, peer, CryptoError, |shared| {
+        Secret::from_slice(shared).ok_or(CryptoError)
+    });
+    Ok((point, shared?))
+}
+
+/// AES-128-GCM without further data, for protocols of others: encrypts in place and appends the tag. A nonce never twice.
+///
+/// # Errors
+/// Only if `text` is longer than the cipher takes.
+pub fn seal_aes128(key: &[u8; 16], nonce: [u8; 12], text: &mut Vec<u8>) -> Result<(), CryptoError> {
+    let key = UnboundKey::new(&AES_128_GCM, key).expect("the cipher takes 16 bytes");
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    LessSafeKey::new(key)
+        .seal_in_place_append_tag(nonce, Aad::empty(), text)
+        .map_err(|_| CryptoError)
+}
+
+/// ECDSA P-256 over SHA-256 of `message` as JOSE writes it: r and s, 32 bytes each. `pkcs8`: the key.
+///
+/// # Errors
+/// If the bytes are no P-256 private key.
+pub fn sign_p256_fixed(pkcs8: &[u8], message: &[u8]) -> Result<[u8; 64], CryptoError> {
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8);
+    let key = key.map_err(|_| CryptoError)?;
+    let signature = key.sign(&rand::SystemRandom::new(), message);
+    let signature = signature.map_err(|_| CryptoError)?;
+    signature.as_ref().try_into().map_err(|_| CryptoError)
 }
 
 /// Compares in constant time.

@@ -169,6 +169,8 @@ pub(super) fn hops(
             Hop::Centre | Hop::Person => 1,
             Hop::Subscriber => expected.0,
             Hop::Channel => expected.1,
+            // Told only while somebody is missing.
+            Hop::Duty | Hop::Handover => 0,
         };
         HopState {
             hop: hop.as_str().into(),
@@ -411,6 +413,8 @@ mod tests {
                 ("centre", 1, 0, 0),
                 ("subscriber", 2, 0, 0),
                 ("channel", 0, 0, 0),
+                ("duty", 0, 0, 0),
+                ("handover", 0, 0, 0),
                 ("person", 1, 1, ago(60)),
             ]
         );

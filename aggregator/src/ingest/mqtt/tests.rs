@@ -195,7 +195,7 @@ async fn a_gateway_delivers_by_a_client_that_people_use() {
     assert_eq!(
         door.rig
             .admin
-            .revoke(gateway.id.as_str())
+            .revoke(gateway.id.as_str(), "operator olga")
             .await
             .expect("revoked"),
         1

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, header};
 use proto::seal::crypto::sha256;
+use proto::text::hex;
 use serde::{Deserialize, Deserializer, Serialize};
 use vitals::Time;
 
@@ -71,7 +72,7 @@ impl<'de> Deserialize<'de> for Bytes64 {
 }
 
 /// Host and port as the browser called them.
-fn authority(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+pub(super) fn authority(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let named = uri
         .authority()
         .map(|authority| authority.as_str().to_owned());
@@ -91,9 +92,9 @@ pub(super) fn place(peer: &PeerIdentity, headers: &HeaderMap) -> Place {
 }
 
 /// Somebody signed in by a session, as the gate lets them at the page.
-struct Signed {
-    key: SessionKey,
-    person: String,
+pub(super) struct Signed {
+    pub(super) key: SessionKey,
+    pub(super) person: String,
 }
 
 fn signed(page: &Page, peer: &PeerIdentity, headers: &HeaderMap) -> Option<Signed> {
@@ -138,14 +139,14 @@ fn refused(page: &Page) -> Response {
     )
 }
 
-fn stopped() -> Response {
+pub(super) fn stopped() -> Response {
     plain(
         StatusCode::SERVICE_UNAVAILABLE,
         "The centre cannot write to its store: ask an operator to look at `status`.",
     )
 }
 
-fn done() -> Response {
+pub(super) fn done() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
@@ -189,7 +190,6 @@ async fn sign_in(
     headers: HeaderMap,
     Json(answer): Json<SignInAnswer>,
 ) -> Response {
-    let sign_in = page.access.sign_in();
     let authority = authority(&headers, &uri).unwrap_or_default();
     let Some((person, count)) = accepted(&page, &answer, &authority) else {
         return refused(&page);
@@ -206,14 +206,37 @@ async fn sign_in(
             return stopped();
         }
     }
-    // What this browser had before is over, whoever it was.
-    if let Some(former) = super::session_of(&page, &headers) {
-        sign_in.end(former);
-    }
-    let cookie = sign_in.begin(person, How::Passkey, place(&peer, &headers));
+    begun(&page, &peer, &headers, person, How::Passkey)
+}
+
+/// Somebody proved who they are: their new session is this browser's.
+pub(super) fn begun(
+    page: &Page,
+    peer: &PeerIdentity,
+    headers: &HeaderMap,
+    person: String,
+    how: How,
+) -> Response {
+    let cookie = session(page, peer, headers, person, how);
     let mut response = done();
     sign_in_cookie(&mut response, &cookie);
     response
+}
+
+/// The same: its cookie's value.
+pub(super) fn session(
+    page: &Page,
+    peer: &PeerIdentity,
+    headers: &HeaderMap,
+    person: String,
+    how: How,
+) -> String {
+    let sign_in = page.access.sign_in();
+    // What this browser had before is over, whoever it was.
+    if let Some(former) = super::session_of(page, headers) {
+        sign_in.end(former);
+    }
+    sign_in.begin(person, how, place(peer, headers))
 }
 
 /// Whose passkey it is and how often it has signed now, if all of it holds.
@@ -292,11 +315,11 @@ async fn new(
 }
 
 /// Whoever finds an open page must not make themselves a way in that lasts.
-fn not_fresh(page: &Page, key: SessionKey) -> Option<Response> {
+pub(super) fn not_fresh(page: &Page, key: SessionKey) -> Option<Response> {
     (!page.access.sign_in().is_fresh(key)).then(|| {
         plain(
             StatusCode::CONFLICT,
-            "Sign in once more first: a passkey is made within fifteen minutes of signing in.",
+            "Sign in once more first: ways to sign in are made within fifteen minutes of signing in.",
         )
     })
 }
@@ -361,7 +384,7 @@ async fn add(
     written(&page, entry).await
 }
 
-async fn written(page: &Page, entry: Entry) -> Response {
+pub(super) async fn written(page: &Page, entry: Entry) -> Response {
     match page.journal.append(vec![entry.into()]).await {
         Ok(_) => done(),
         Err(_) => stopped(),
@@ -391,7 +414,11 @@ async fn remove(
 struct Own {
     sessions: Vec<OwnSession>,
     passkeys: Vec<OwnPasskey>,
-    /// Whether a passkey may be made now.
+    password: Option<OwnPassword>,
+    may_password: bool,
+    /// Browsers of theirs that take messages; `None`: this centre sends none, or not to them.
+    browsers: Option<Vec<OwnBrowser>>,
+    /// Whether a way to sign in may be made now.
     fresh: bool,
 }
 
@@ -413,6 +440,31 @@ struct OwnPasskey {
     added_us: i64,
 }
 
+#[derive(Serialize)]
+struct OwnBrowser {
+    id: String,
+    label: String,
+}
+
+#[derive(Serialize)]
+struct OwnPassword {
+    set_us: i64,
+    /// Recovery codes that are left.
+    recovery: usize,
+}
+
+fn browsers(page: &Page, person: &str) -> Option<Vec<OwnBrowser>> {
+    let directory = page.access.directory();
+    page.push.as_ref()?;
+    directory.person(person)?;
+    let own = directory.browsers_of(person).into_iter();
+    let own = own.map(|(id, label)| OwnBrowser {
+        id: hex(&id),
+        label,
+    });
+    Some(own.collect())
+}
+
 async fn sessions(State(page): State<Page>, Signed { key, person }: Signed) -> Response {
     let sessions = page.access.sign_in().sessions(Some(&person), Some(key));
     let one = |(of, here): (Listed, bool)| OwnSession {
@@ -430,9 +482,17 @@ async fn sessions(State(page): State<Page>, Signed { key, person }: Signed) -> R
         label: of.label,
         added_us: Time::as_micros(of.at),
     });
+    let password = page.access.directory().password_named(&person);
+    let password = password.map(|(_, of)| OwnPassword {
+        set_us: of.at.as_micros(),
+        recovery: of.recovery.len(),
+    });
     Json(Own {
         sessions: sessions.into_iter().map(one).collect(),
         passkeys: passkeys.collect(),
+        password,
+        browsers: browsers(&page, &person),
+        may_password: super::password::not_for_them(&page, &person).is_none(),
         fresh: page.access.sign_in().is_fresh(key),
     })
     .into_response()

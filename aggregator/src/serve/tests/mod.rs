@@ -2,9 +2,11 @@
 
 mod blocks;
 mod looks;
+mod password;
 mod past;
 mod patient;
 mod proof;
+mod push;
 mod readers;
 mod rig;
 mod rules;

@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
-const JSON: (&str, &str) = ("content-type", "application/json");
+pub(super) const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
+pub(super) const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// A browser with an authenticator of its own.
-struct Browser {
-    cookie: String,
+pub(super) struct Browser {
+    pub(super) cookie: String,
     key: SigningKey,
     id: Vec<u8>,
     count: u32,
 }
 
 impl Browser {
-    fn new(cookie: String) -> Self {
+    pub(super) fn new(cookie: String) -> Self {
         Self {
             cookie,
             key: SigningKey::from_pkcs8(&SigningKey::generate_pkcs8()).expect("just made"),
@@ -29,13 +29,13 @@ impl Browser {
         }
     }
 
-    async fn post(&self, rig: &Rig, path: &str, body: &Value) -> Response<Body> {
+    pub(super) async fn post(&self, rig: &Rig, path: &str, body: &Value) -> Response<Body> {
         let headers = [OWN, JSON, ("cookie", self.cookie.as_str())];
         let request = request(Method::POST, path, &headers, &body.to_string());
         rig.ask(request, None).await
     }
 
-    async fn get(&self, rig: &Rig, path: &str, headers: &[(&str, &str)]) -> Value {
+    pub(super) async fn get(&self, rig: &Rig, path: &str, headers: &[(&str, &str)]) -> Value {
         let headers = [&[("cookie", self.cookie.as_str())], headers].concat();
         let response = rig
             .ask(request(Method::GET, path, &headers, ""), None)
@@ -93,7 +93,7 @@ impl Browser {
     }
 
     /// Takes the new cookie over.
-    fn take(&mut self, response: &Response<Body>) {
+    pub(super) fn take(&mut self, response: &Response<Body>) {
         let set = response
             .headers()
             .get(header::SET_COOKIE)
@@ -111,12 +111,12 @@ fn client_data(act: &str, challenge: &str) -> String {
         .to_string()
 }
 
-async fn json_of(response: Response<Body>) -> Value {
+pub(super) async fn json_of(response: Response<Body>) -> Value {
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
     serde_json::from_slice(&body.expect("a body")).expect("JSON")
 }
 
-async fn text_of(response: Response<Body>) -> (StatusCode, String) {
+pub(super) async fn text_of(response: Response<Body>) -> (StatusCode, String) {
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
     (

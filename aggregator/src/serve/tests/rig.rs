@@ -34,7 +34,7 @@ use crate::serve::looks::Looks;
 use crate::serve::peer::PeerIdentity;
 use crate::serve::signin::{Place, SignIn};
 use crate::serve::tls::Port;
-use crate::serve::{About, Parts, front};
+use crate::serve::{About, Parts, Ways, front};
 use crate::vault::Vault;
 
 /// Where requests of tests come from.
@@ -141,6 +141,7 @@ impl Rig {
             history: history.clone(),
             access: Arc::clone(&access),
             about,
+            ways: Ways::default(),
             others: Routes::default(),
         });
         Self {
@@ -319,16 +320,42 @@ impl Rig {
         format!("__Host-vitaltwin={cookie}")
     }
 
+    /// From now on people sign in so.
+    pub(super) fn sign_in_by(&mut self, ways: Ways) {
+        self.front = front(Parts {
+            patients: self.patients.clone(),
+            journal: self.journal.clone(),
+            history: self.history.clone(),
+            access: Arc::clone(&self.access),
+            about: About {
+                ca_fingerprint: "AA:BB".into(),
+                test_data: Arc::new(|| true),
+            },
+            ways,
+            others: Routes::default(),
+        });
+    }
+
     /// Answers a request as if it had come through the port.
     pub(super) async fn ask(
         &self,
+        request: Request<Body>,
+        certificate: Option<Identity>,
+    ) -> Response<Body> {
+        self.ask_from(HERE, request, certificate).await
+    }
+
+    /// The same from another address.
+    pub(super) async fn ask_from(
+        &self,
+        address: IpAddr,
         mut request: Request<Body>,
         certificate: Option<Identity>,
     ) -> Response<Body> {
         let certificate = certificate.map(Arc::new);
         request.extensions_mut().insert(PeerIdentity {
             certificate,
-            address: HERE,
+            address,
             connection: 1,
         });
         match self.front.answer(request).await {

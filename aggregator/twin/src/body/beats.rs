@@ -14,13 +14,14 @@ use vitals::{
 };
 
 use super::{Body, findings};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::channel::{Channel, Origin, usable};
 use crate::ecg;
 use crate::life::{Life, Subject};
 use crate::rhythm::{Beat, Judgement};
 use crate::rule;
 use crate::twin::Effect;
+use crate::urgency::KNOWN_FIBRILLATION;
 use crate::view::BeatView;
 use crate::words;
 
@@ -173,7 +174,7 @@ impl Body {
                 let quality = self.beats_quality;
                 let mut draft = words::fibrillation(onset, score, newest, quality, false);
                 if self.context.known_fibrillation {
-                    draft.priority = Priority::Low;
+                    draft.priority = KNOWN_FIBRILLATION.priority();
                 }
                 life.raise(Subject::Patient, draft, known, out);
             }

@@ -67,7 +67,12 @@ pub(super) fn past(shown: &Shown) -> Draft {
         ),
         plain_summary: "The sugar in the blood was too low for a while; the readings arrived late."
             .into(),
-        ..draft(shown, Condition::GlucoseLow, Priority::Medium, LOW)
+        ..draft(
+            shown,
+            Condition::GlucoseLow,
+            Condition::GlucoseLow.base(),
+            LOW,
+        )
     }
 }
 
@@ -75,7 +80,12 @@ pub(super) fn high(shown: &Shown) -> Draft {
     Draft {
         summary: format!("Glucose {:.0} mg/dL, above {HIGH} mg/dL.", shown.value),
         plain_summary: "The sugar in the blood is too high.".into(),
-        ..draft(shown, Condition::GlucoseHigh, Priority::Medium, HIGH)
+        ..draft(
+            shown,
+            Condition::GlucoseHigh,
+            Condition::GlucoseHigh.base(),
+            HIGH,
+        )
     }
 }
 
@@ -90,7 +100,12 @@ pub(super) fn falling(shown: &Shown, ahead: f64, probability: f64) -> Draft {
         plain_summary: "The sugar in the blood is falling and may soon be too low.".into(),
         expected: Some(shown.at + half_hour),
         probability: Some(probability),
-        ..draft(shown, Condition::GlucoseFalling, Priority::Medium, LOW)
+        ..draft(
+            shown,
+            Condition::GlucoseFalling,
+            Condition::GlucoseFalling.base(),
+            LOW,
+        )
     };
     let expected = Evidence {
         label: "Glucose expected in 30 min".into(),

@@ -15,7 +15,7 @@ use super::days::Sum;
 use super::drift::{Drift, Rule};
 use super::usual;
 use super::{Model, Shown, Stand, Standing};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::life::Say;
 
 pub(super) const MODEL: Model = Model {
@@ -123,7 +123,7 @@ impl Breathing {
         let hours = (half_hour + 1 - since) as f64 / 2.0;
         let shown = Shown {
             model: MODEL,
-            priority: Priority::Medium,
+            priority: MODEL.condition.base(),
             onset: start(since),
             at: start(half_hour + 1),
             summary: format!(

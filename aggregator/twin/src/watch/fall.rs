@@ -237,8 +237,10 @@ impl Fall {
         }
         let most = |seconds: u16| impact.still * 100 >= STILL_PERCENT * (seconds - SETTLES);
         let draft = match impact.seconds {
-            JUDGED if most(JUDGED) => draft(impact, Priority::Medium, begin, quality),
-            URGENT if most(URGENT) && live => draft(impact, Priority::High, begin, quality),
+            JUDGED if most(JUDGED) => draft(impact, MODEL.condition.base(), begin, quality),
+            URGENT if most(URGENT) && live => {
+                draft(impact, MODEL.condition.worst(), begin, quality)
+            }
             JUDGED => {
                 self.impact = None;
                 return None;

@@ -92,11 +92,11 @@ impl Fever {
             return None;
         }
         let priority = if celsius >= EXTREME {
-            Priority::High
+            MODEL.condition.worst()
         } else if celsius >= HIGH {
             Priority::Medium
         } else {
-            Priority::Low
+            MODEL.condition.base()
         };
         let usual = self.usual.learned(&USUAL);
         let own = usual.map_or_else(String::new, |(level, _)| format!(", usually {level:.1}"));

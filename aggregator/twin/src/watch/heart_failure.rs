@@ -17,7 +17,7 @@ use super::days::{Day, FEATURES};
 use super::drift::{Drift, Rule};
 use super::usual;
 use super::{Model, Shown, Stand, Standing};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::life::Say;
 
 pub(super) const MODEL: Model = Model {
@@ -109,7 +109,7 @@ impl HeartFailure {
         });
         let shown = Shown {
             model: MODEL,
-            priority: Priority::Medium,
+            priority: MODEL.condition.base(),
             onset: start(since.unwrap_or(day.day)),
             at: at + Span::from_micros(DAY_US),
             summary: format!(

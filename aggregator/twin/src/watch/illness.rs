@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use vitals::{Kind, Quality, Span, Time};
 
 use super::{Model, Shown, Stand, Standing, one};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::life::Say;
 use crate::resting::{LEARNED, Night, median};
 
@@ -77,7 +77,7 @@ impl Illness {
         let day = |day: i64| Time::from_micros(day.saturating_mul(DAY_US));
         let shown = Shown {
             model: MODEL,
-            priority: Priority::Low,
+            priority: MODEL.condition.base(),
             onset: day(self.first.unwrap_or(today.day)),
             at: day(today.day) + Span::from_micros(DAY_US),
             summary: format!(

@@ -14,7 +14,7 @@ use alloc::string::String;
 use vitals::{Kind, Quality, Span, Time};
 
 use super::{Model, Shown, Stand, Standing, one};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::life::Say;
 use crate::rhythm::Beat;
 
@@ -125,9 +125,9 @@ fn draft(at: Time, interval: i64, quality: Quality, live: bool) -> crate::life::
     Shown {
         model: MODEL,
         priority: if asystole {
-            Priority::High
+            MODEL.condition.worst()
         } else {
-            Priority::Medium
+            MODEL.condition.base()
         },
         onset: at - Span::from_micros(interval.saturating_mul(100)),
         at,
@@ -161,6 +161,7 @@ crate::canonical_fields! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::Priority;
 
     /// A heart of one beat a second, then `intervals`.
     fn after(usual: i64, intervals: &[i64]) -> (Pause, alloc::vec::Vec<Say>) {

@@ -14,7 +14,7 @@ use vitals::{Kind, Quality, Span, Time};
 
 use super::usual::{Rule, Usual};
 use super::{Model, Shown, Stand, Standing};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::life::Say;
 
 pub(super) const MODEL: Model = Model {
@@ -115,9 +115,9 @@ impl Pressure {
         let shown = Shown {
             model: MODEL,
             priority: if urgent {
-                Priority::High
+                MODEL.condition.worst()
             } else {
-                Priority::Medium
+                MODEL.condition.base()
             },
             onset: at,
             at,
@@ -170,6 +170,7 @@ crate::canonical_fields! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::Priority;
 
     fn at(minute: i64) -> Time {
         Time::ZERO + Span::from_mins(minute)

@@ -14,7 +14,7 @@ use vitals::{Kind, Quality, Span, Time};
 
 use super::usual::{Rule, Usual};
 use super::{Model, Shown, Stand, Standing};
-use crate::alert::{Condition, Priority};
+use crate::alert::Condition;
 use crate::life::Say;
 
 pub(super) const MODEL: Model = Model {
@@ -84,9 +84,9 @@ impl Shock {
         let draft = Shown {
             model: MODEL,
             priority: if urgent {
-                Priority::High
+                MODEL.condition.worst()
             } else {
-                Priority::Medium
+                MODEL.condition.base()
             },
             onset: at,
             at,
@@ -128,6 +128,7 @@ crate::canonical_fields! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::Priority;
 
     fn at(hours: i64) -> Time {
         Time::ZERO + Span::from_mins(60 * hours)

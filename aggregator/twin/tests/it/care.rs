@@ -240,12 +240,59 @@ fn comments_and_owner_stay_with_the_alert() {
     assert_eq!(world.twin.counters().unknown_alerts, 1);
 }
 
+/// Nobody is on duty whom the last of `calls` calls is for.
+fn nobody(world: &mut World, known: i64, calls: u32) {
+    let (alert, text) = (the(world).id, "nobody is on duty".to_owned());
+    let (by, act) = ("roster".into(), Act::Pass { alert, calls, text });
+    world.event(known, Event::Care { by, act });
+}
+
+#[test]
+fn where_nobody_is_on_duty_the_next_one_is_called_at_once_and_the_others_no_later() {
+    let mut world = low(80.0);
+    let raised = seconds(the(&world).raised);
+    nobody(&mut world, raised + 30, 1);
+    assert_eq!(calls(the(&world)), [(Duty::Nurse, 0), (Duty::Doctor, 30)]);
+    assert_eq!(the(&world).comments.len(), 1, "and it says why");
+    // Said twice, or of a call that is not the last: nothing more happens.
+    nobody(&mut world, raised + 31, 1);
+    assert_eq!(the(&world).calls.made.len(), 2);
+    assert_eq!(the(&world).comments.len(), 1);
+    goes_on(&mut world, raised + 40, raised + 400, 80.0);
+    let expected = [
+        (Duty::Nurse, 0),
+        (Duty::Doctor, 30),
+        (Duty::Supervisor, 360),
+    ];
+    assert_eq!(calls(the(&world)), expected, "as the ladder says");
+    // Nobody is left to be called: the end comes in its own time.
+    nobody(&mut world, raised + 401, 3);
+    assert_eq!(the(&world).calls.unanswered, None);
+    goes_on(&mut world, raised + 410, raised + 700, 80.0);
+    let end = the(&world).calls.unanswered.expect("the ladder ended");
+    assert_eq!(end.since(the(&world).raised), Span::from_mins(10));
+}
+
+#[test]
+fn nothing_is_passed_over_of_an_alert_that_waits_for_nobody() {
+    let mut world = low(90.0);
+    snooze(&mut world, 61, 900);
+    nobody(&mut world, 62, 0);
+    assert!(the(&world).calls.made.is_empty(), "silenced");
+    by(&mut world, 70, Act::Wake { condition: LOW });
+    acknowledge(&mut world, 71);
+    nobody(&mut world, 72, 1);
+    assert_eq!(the(&world).calls.made.len(), 1, "somebody took notice");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Oxygen(f64, i64),
     Acknowledge,
     Snooze(i64),
     Wake,
+    /// Nobody is on duty after so many calls, if there were so many.
+    Nobody(u32),
     Pass(i64),
 }
 
@@ -256,6 +303,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Acknowledge),
         2 => (1i64..7200).prop_map(Step::Snooze),
         1 => Just(Step::Wake),
+        3 => (0u32..5).prop_map(Step::Nobody),
         2 => (1i64..2000).prop_map(Step::Pass),
     ]
 }
@@ -279,6 +327,9 @@ proptest! {
                 },
                 Step::Snooze(last) => snooze(&mut world, now, now + last),
                 Step::Wake => by(&mut world, now, Act::Wake { condition: LOW }),
+                Step::Nobody(calls) => if world.active(LOW).is_some() {
+                    nobody(&mut world, now, calls);
+                },
                 Step::Pass(last) => {
                     now += last;
                     world.tick(now);
@@ -288,6 +339,12 @@ proptest! {
             let known = world.twin.known();
             for alert in world.twin.alerts() {
                 prop_assert!(is_kept(alert, known), "{alert:?} at {known:?}");
+                // Whatever is said about who is on duty, no call is later than the ladder has it.
+                let Some(since) = alert.calls.since else { continue };
+                let rungs = rule::ladder(alert.priority).rungs;
+                for (rung, call) in rungs.iter().zip(&alert.calls.made) {
+                    prop_assert!(call.at <= since + rung.after && call.duty == rung.duty);
+                }
             }
         }
         // The end of time: nothing climbs for ever.

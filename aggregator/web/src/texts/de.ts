@@ -5,7 +5,10 @@ import type { AlertState, Category, Duty, Priority } from "../model.ts";
 import type { Texts } from "../texts.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./de.terms.ts";
 import { fleet } from "./de.fleet.ts";
+import { ways } from "./de.ways.ts";
 import { home } from "./de.home.ts";
+import { handover } from "./de.handover.ts";
+import { roster } from "./de.roster.ts";
 import { rules } from "./de.rules.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
@@ -25,6 +28,7 @@ function readable(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const HOW: Readonly<Record<string, string>> = { passkey: "Mit Passkey", password: "Mit Passwort und Code", provider: "Über Ihre Organisation" };
 const PRIORITY: Readonly<Record<Priority, string>> = { high: "Hoch", medium: "Mittel", low: "Niedrig" };
 const PRIORITY_OF: Readonly<Record<Priority, string>> = { high: "Hohe", medium: "Mittlere", low: "Niedrige" };
 const SYMBOL: Readonly<Record<Priority, string>> = { high: "!!!", medium: "!!", low: "!" };
@@ -44,7 +48,7 @@ export const de: Texts = {
   testClock: "Testuhr",
   systemClock: "Zeit der Zentrale",
 
-  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", rules: "Regeln", fleet: "Flotte" },
+  nav: { label: "Seiten", worklist: "Arbeitsliste", alerts: "Alarme", handover: "Übergabe", wall: "Wand", roster: "Dienstplan", rules: "Regeln", fleet: "Flotte" },
   tools: {
     theme: "Farben",
     themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
@@ -59,7 +63,9 @@ export const de: Texts = {
 
   fleet,
   home,
+  roster,
   rules,
+  ways,
   passkey: {
     button: "Mit Passkey anmelden",
     or: "oder",
@@ -87,7 +93,7 @@ export const de: Texts = {
     impossible: "Dieser Browser legt hier keine Passkeys an. Sie brauchen den Namen der Zentrale in der Adresszeile, keine bloße Adresse.",
     sessions: "Wo Sie angemeldet sind",
     here: "Hier",
-    how: (how: string): string => (how === "passkey" ? "Mit Passkey" : "Mit Einmal-Link"),
+    how: (how: string): string => HOW[how] ?? "Mit Einmal-Link",
     since: (span: string) => `seit ${span}`,
     end: "Beenden",
   },
@@ -475,23 +481,7 @@ export const de: Texts = {
     },
   },
 
-  handover: {
-    title: "Übergabe",
-    made: (when, who) => `${when}, für ${who}`,
-    print: "Drucken",
-    give: (count) => `Meine übergeben (${count})`,
-    nothing: "Nichts ist offen, nichts ist stumm, und in den letzten 12 Stunden endete nichts.",
-    parts: {
-      unanswered: "Niemand hat reagiert",
-      waiting: "Warten auf jemanden",
-      taken: "Quittiert und nicht vorbei",
-      silenced: "Stumm",
-      over: "In den letzten 12 Stunden beendet",
-    },
-    since: (clock, age) => `seit ${clock} (${age})`,
-    noOwner: "niemand im Besonderen",
-    silenced: (who, condition, until, by, reason) => `${who}: ${condition}, bis ${until}, von ${by}: ${reason}`,
-  },
+  handover,
 
   wall: {
     title: "Wandansicht",

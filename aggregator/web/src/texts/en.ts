@@ -4,7 +4,10 @@ import type { Next } from "../care.ts";
 import type { AlertState, Category, Duty, Kind, Priority } from "../model.ts";
 import { CONDITIONS, KIND_NAMES, KIND_SHORT } from "./en.terms.ts";
 import { fleet } from "./en.fleet.ts";
+import { ways } from "./en.ways.ts";
 import { home } from "./en.home.ts";
+import { handover } from "./en.handover.ts";
+import { roster } from "./en.roster.ts";
 import { rules } from "./en.rules.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
@@ -13,6 +16,7 @@ function readable(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const HOW: Readonly<Record<string, string>> = { passkey: "With a passkey", password: "With password and code", provider: "With your organisation" };
 const PRIORITY: Readonly<Record<Priority, string>> = { high: "High", medium: "Medium", low: "Low" };
 const SYMBOL: Readonly<Record<Priority, string>> = { high: "!!!", medium: "!!", low: "!" };
 
@@ -28,7 +32,7 @@ export const en = {
   testClock: "Test clock",
   systemClock: "Centre's time",
 
-  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", rules: "Rules", fleet: "Fleet" },
+  nav: { label: "Pages", worklist: "Worklist", alerts: "Alerts", handover: "Handover", wall: "Wall", roster: "Roster", rules: "Rules", fleet: "Fleet" },
   tools: {
     theme: "Colours",
     themes: { auto: "Automatic", light: "Light", dark: "Dark" },
@@ -43,7 +47,9 @@ export const en = {
 
   fleet,
   home,
+  roster,
   rules,
+  ways,
   passkey: {
     button: "Sign in with a passkey",
     or: "or",
@@ -71,7 +77,7 @@ export const en = {
     impossible: "This browser makes no passkeys here. They need the centre's name in the address bar, not a bare address.",
     sessions: "Where you are signed in",
     here: "Here",
-    how: (how: string): string => (how === "passkey" ? "With a passkey" : "With a one-time link"),
+    how: (how: string): string => HOW[how] ?? "With a one-time link",
     since: (span: string) => `for ${span}`,
     end: "End",
   },
@@ -466,23 +472,7 @@ export const en = {
     },
   },
 
-  handover: {
-    title: "Handover",
-    made: (when: string, who: string) => `${when}, for ${who}`,
-    print: "Print",
-    give: (count: number) => `Hand over mine (${count})`,
-    nothing: "Nothing is open, nothing is silenced, and nothing ended in the last 12 hours.",
-    parts: {
-      unanswered: "Nobody answered",
-      waiting: "Waiting for someone",
-      taken: "Acknowledged and not over",
-      silenced: "Silenced",
-      over: "Ended in the last 12 hours",
-    },
-    since: (clock: string, age: string) => `since ${clock} (${age})`,
-    noOwner: "nobody's in particular",
-    silenced: (who: string, condition: string, until: string, by: string, reason: string) => `${who}: ${condition}, until ${until}, by ${by}: ${reason}`,
-  },
+  handover,
 
   wall: {
     title: "Wall view",

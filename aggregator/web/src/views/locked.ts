@@ -6,6 +6,7 @@ import { h, show, text } from "../dom.ts";
 import type { Session } from "../model.ts";
 import { possible } from "../passkey.ts";
 import { texts } from "../texts.ts";
+import { otherWays } from "./otherways.ts";
 import type { View } from "./parts.ts";
 
 const words = texts.locked;
@@ -29,6 +30,7 @@ export class LockedView implements View {
       this.#rings,
       this.#failed,
       open,
+      otherWays(opened),
       h("p", {}, words.how),
       h("form", { method: "post", action: "/sign-out" }, h("button", { class: "button", type: "submit" }, texts.tools.signOut)),
       h("p", { class: "fine" }, texts.disclaimerLong),

@@ -2,6 +2,7 @@
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
 import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock } from "../model.ts";
+import type { Shifts } from "../shifts.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
 import { texts } from "../texts.ts";
@@ -41,6 +42,8 @@ export interface App {
   accesses(patient: string): Promise<Access[]>;
   setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
+  /** Who is on duty. */
+  readonly shifts: Shifts;
   /** The rules for everybody. */
   readonly rules: Rules;
   readonly fleet: FleetActs;

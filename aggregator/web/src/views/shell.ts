@@ -4,6 +4,7 @@
 import { h, set, show, spoken, svg, text, toggle } from "../dom.ts";
 import type { Priority } from "../model.ts";
 import { displayName, health, maySeeFleet, maySetRules, openAlerts, unacknowledged, type Announcement, type Health } from "../store.ts";
+import { awaiting } from "../shifts.ts";
 import { texts } from "../texts.ts";
 import { THEME } from "../prefs.ts";
 import { applyTheme } from "../theme.ts";
@@ -61,6 +62,7 @@ export class Shell {
       alerts: h("a", { href: "#/alerts" }, texts.nav.alerts),
       handover: h("a", { href: "#/handover" }, texts.nav.handover),
       wall: h("a", { href: "#/wall" }, texts.nav.wall),
+      roster: h("a", { href: "#/roster" }, texts.nav.roster),
       rules: h("a", { href: "#/rules", hidden: true }, texts.nav.rules),
       fleet: h("a", { href: "#/fleet", hidden: true }, texts.nav.fleet),
     };
@@ -155,6 +157,7 @@ export class Shell {
     show(this.#person, person !== "" && state.phase === "signed-in" && !this.#home);
     text(this.#person, person);
     show(this.#links["rules"]!, maySetRules(state));
+    text(this.#links["handover"]!, texts.handover.nav(awaiting(this.#app.shifts.all ?? [], person).length));
     show(this.#links["fleet"]!, maySeeFleet(state));
     // Who runs the centre has no patient.
     const runs = state.session?.role === "administrator";
