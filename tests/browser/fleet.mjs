@@ -131,6 +131,9 @@ async function story(browser) {
   // Its doctor comes ten seconds after the start.
   await until(page, "its doctor does not report", 2 * SOON, () => !/has not reported/.test(document.querySelector(".gateway-doctor").innerText));
 
+  const found = await row.locator(".gateway-doctor").innerText();
+  ensure(!/could not be asked/.test(found), `its doctor tells of what it was not to look at: ${found}`);
+
   const settings = async (text) => {
     await act("Settings");
     await dialog(page).getByLabel("Settings (TOML)").fill(text);
