@@ -552,11 +552,10 @@ mod tests {
                 level(88.0, HALF_MINUTE, Priority::Medium),
             ]),
         ] {
-            assert_eq!(
-                unfit(|rules| rules.oxygen_low.levels = removed),
-                [("oxygen_saturation_low.levels".into(), floor)],
-                "{removed:?}"
-            );
+            // A level may be too mild besides.
+            let wrong = unfit(|rules| rules.oxygen_low.levels = removed);
+            let expected = ("oxygen_saturation_low.levels".into(), floor);
+            assert!(wrong.contains(&expected), "{removed:?}: {wrong:?}");
         }
         let later = unfit(|rules| rules.early_warning.emergency = 8);
         assert_eq!(later.len(), 1, "NEWS2 never calls later: {later:?}");
