@@ -2,12 +2,12 @@
 //! collector (OTLP over gRPC, TLS 1.3).
 //!
 //! The one adapter to OpenTelemetry. Nothing here comes from the log or from what anybody wrote: a span's name is a
-//! [`Name`], its attributes are [`Fact`]s, whose values are counts and words of closed lists. So a trace cannot name a
+//! `Name`, its attributes are `Fact`s, whose values are counts and words of closed lists. So a trace cannot name a
 //! patient, a gateway or a person. What a caller says of a trace of its own is not read: who is not trusted does not
 //! choose what is recorded.
 //!
 //! Invariants: switched off, a step costs one load; nobody waits for the collector; what it does not take is counted
-//! ([`counted`]), not kept. Must not know: what a step does.
+//! (`counted`), not kept. Must not know: what a step does.
 
 use std::collections::HashMap;
 use std::path::Path;

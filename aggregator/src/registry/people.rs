@@ -52,7 +52,7 @@ pub struct TakenOver {
     pub by: String,
 }
 
-/// Rosters came later, and are written behind everything else ([`Rosters`]).
+/// Rosters came later, and are written behind everything else (`Rosters`).
 impl Canonical for Team {
     fn encode(&self, to: &mut Vec<u8>) {
         self.people.encode(to);

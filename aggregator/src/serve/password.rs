@@ -3,7 +3,7 @@
 //! A password is never worth anything by itself: a code of an authenticator app, or a recovery code, belongs to it.
 //! Rules as of NIST SP 800-63B-4: a length, no composition; not what everybody has, nor one's own name.
 //!
-//! Invariants: at most [`AT_ONCE`] are hashed at a time and [`WAITING`] wait, so whoever tries many costs the others little;
+//! Invariants: at most `AT_ONCE` are hashed at a time and `WAITING` wait, so whoever tries many costs the others little;
 //! an unknown person's costs as much as a known one's; no password lives longer than its proof.
 //!
 //! Must not know: HTTP, the registry.

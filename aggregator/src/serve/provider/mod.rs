@@ -1,6 +1,6 @@
 //! Signing in by a provider of identities (OpenID Connect: authorization code with PKCE, state and nonce).
 //!
-//! [`settings`] what the operator says; [`token`] PURE: what the provider says, judged; here what is asked of it, and what each
+//! [`settings`] what the operator says; `token` PURE: what the provider says, judged; here what is asked of it, and what each
 //! browser was sent with.
 //!
 //! Invariants: a state is answered once, within [`STATE_LIFE`], by the browser that was sent with it; only the configured
