@@ -14,10 +14,13 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use proto::clock::Clock;
 use proto::tls::TlsError;
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+/// Roots of certificates as Debian keeps them.
+pub const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Longest answer that is read.
 const ANSWER: usize = 256 * 1024;
 
@@ -131,6 +134,24 @@ impl Client {
         driver.abort();
         answer
     }
+}
+
+/// Roots that a server's certificate may come from, of a PEM file; [`ROOTS`] where none is named. `None`: it cannot be read.
+#[must_use]
+pub fn roots(file: Option<&str>) -> Option<Vec<CertificateDer<'static>>> {
+    let roots = CertificateDer::pem_file_iter(file.unwrap_or(ROOTS)).ok()?;
+    Some(roots.filter_map(Result::ok).collect())
+}
+
+/// Percent-encoded, all but what needs none anywhere (RFC 3986, section 2.3).
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 /// Host and port of an https address.

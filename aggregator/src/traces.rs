@@ -10,7 +10,6 @@
 //! (`counted`), not kept. Must not know: what a step does.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
@@ -30,15 +29,14 @@ use opentelemetry_sdk::trace::{
 };
 use proto::clock::Clock;
 use rand::Rng as _;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::channel::settings::ROOTS;
+use crate::https;
 
 /// A collector that takes longer takes nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -362,10 +360,9 @@ fn channel(traces: &Traces, clock: Clock) -> Result<Channel, TracesError> {
 }
 
 fn connector(traces: &Traces, clock: Clock) -> Result<TlsConnector, TracesError> {
-    let file = traces.ca_file.as_deref().unwrap_or(ROOTS);
-    let unusable = || TracesError::Roots(file.to_owned());
-    let roots = CertificateDer::pem_file_iter(Path::new(file)).map_err(|_| unusable())?;
-    let roots = roots.filter_map(Result::ok);
+    let file = traces.ca_file.as_deref();
+    let unusable = || TracesError::Roots(file.unwrap_or(https::ROOTS).to_owned());
+    let roots = https::roots(file).ok_or_else(unusable)?;
     let mut config = proto::tls::web_client_config(roots, clock).map_err(|_| unusable())?;
     config.alpn_protocols = vec![proto::tls::ALPN_H2.to_vec()];
     Ok(std::sync::Arc::new(config).into())

@@ -26,15 +26,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use proto::clock::Clock;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use self::message::Message;
 use self::plan::{Job, Outcome, Plan, Silent};
 use self::push::Desk;
-use self::settings::{Channel, ROOTS};
+use self::settings::Channel;
 use crate::dir::DirError;
+use crate::https;
 use crate::journal::Journal;
 use crate::patient::Patients;
 use crate::registry::Books;
@@ -92,9 +92,8 @@ impl ChannelError {
 }
 
 /// Where servers' certificates must come from.
-fn roots(pem: &Path) -> Result<Vec<CertificateDer<'static>>, ChannelError> {
-    let roots = CertificateDer::pem_file_iter(pem).map_err(|_| ChannelError::Roots)?;
-    Ok(roots.filter_map(Result::ok).collect())
+fn roots(of: &Channel) -> Result<Vec<CertificateDer<'static>>, ChannelError> {
+    https::roots(of.ca_file.as_deref()).ok_or(ChannelError::Roots)
 }
 
 enum Way {
@@ -109,13 +108,12 @@ impl Way {
         if of.push.is_some() {
             return Ok(Self::Push(desk.cloned()));
         }
-        let pem = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
         if let Some(webhook) = &of.webhook {
-            let webhook = webhook::Webhook::new(webhook, roots(pem)?, clock)?;
+            let webhook = webhook::Webhook::new(webhook, roots(of)?, clock)?;
             return Ok(Self::Webhook(webhook));
         }
         let mail = of.mail.as_ref().ok_or(ChannelError::Server)?;
-        Ok(Self::Mail(Box::new(mail::Mail::new(mail, roots(pem)?)?)))
+        Ok(Self::Mail(Box::new(mail::Mail::new(mail, roots(of)?)?)))
     }
 
     async fn test(&self, message: &Message) -> Outcome {
@@ -165,8 +163,7 @@ pub fn desk(
     if with.next().is_some() {
         return Err(named(ChannelError::Again));
     }
-    let pem = Path::new(of.ca_file.as_deref().unwrap_or(ROOTS));
-    let roots = roots(pem).map_err(named)?;
+    let roots = roots(of).map_err(named)?;
     let (books, journal) = (Arc::clone(books), journal.clone());
     let desk = Desk::new(key().map_err(named)?, push, roots, books, journal, clock);
     Ok(Some(Arc::new(desk.map_err(named)?)))

@@ -5,9 +5,6 @@
 use proto::v1::Duty;
 use serde::{Deserialize, Serialize};
 
-/// Roots of the certificates that servers show, as Debian keeps them.
-pub const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
-
 /// One channel: exactly one of `webhook`, `mail` and `push` is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,12 +1,13 @@
-//! PURE: one-time codes of an authenticator app (RFC 6238: HMAC-SHA1, six digits, 30 seconds, which every app knows), and how
-//! an app learns their secret. The only file that names `qrcodegen`.
+//! One-time codes of an authenticator app (RFC 6238: HMAC-SHA1, six digits, 30 seconds, which every app knows), and how
+//! an app learns their secret.
 //!
 //! Must not know: people, clocks, what a code opens.
 
 use proto::seal::crypto::{equal, hmac_sha1, random};
-use qrcodegen::{QrCode, QrCodeEcc};
 use vitals::Time;
 use zeroize::Zeroizing;
+
+use crate::https::escaped;
 
 /// Seconds that a code holds.
 const STEP: u64 = 30;
@@ -77,28 +78,6 @@ pub fn uri(seed: &[u8], centre: &str, person: &str) -> Zeroizing<String> {
     Zeroizing::new(format!(
         "otpauth://totp/{centre}:{person}?secret={secret}&issuer={centre}&algorithm=SHA1&digits=6&period=30"
     ))
-}
-
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let one = |byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
-}
-
-/// A text as a QR code, row by row; `1` is dark. `None`: it is too long for one.
-#[must_use]
-pub fn picture(text: &str) -> Option<Vec<String>> {
-    let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
-    let side = 0..code.size();
-    let dark = |x, y| if code.get_module(x, y) { '1' } else { '0' };
-    Some(
-        side.clone()
-            .map(|y| side.clone().map(|x| dark(x, y)).collect())
-            .collect(),
-    )
 }
 
 #[cfg(test)]
@@ -172,8 +151,5 @@ mod tests {
             uri.as_str(),
             "otpauth://totp/vitaltwin%20a%3Ab:Ann%20%C3%96z?secret=MZXW6YTBOI&issuer=vitaltwin%20a%3Ab&algorithm=SHA1&digits=6&period=30"
         );
-        let picture = picture(&uri).expect("it fits");
-        // The eye in the corner: seven dark ones, then a light one.
-        assert!(picture[0].starts_with("11111110") && picture.len() == picture[0].len());
     }
 }

@@ -130,7 +130,8 @@ export async function signInWithPassword(name: string, password: string, code: s
 
 export interface ToLearn {
   readonly secret: string;
-  readonly picture: readonly string[];
+  /** As an app reads it from a QR code. */
+  readonly uri: string;
   readonly shortest: number;
 }
 

@@ -200,8 +200,8 @@ pub(super) fn not_for_them(page: &Page, person: &str) -> Option<Response> {
 struct ToLearn {
     /// As people type it into an app.
     secret: String,
-    /// Rows of a QR code.
-    picture: Vec<String>,
+    /// As an app reads it from the QR code that the page makes of it.
+    uri: String,
     shortest: usize,
 }
 
@@ -217,10 +217,9 @@ async fn new(
     let seed = totp::seed();
     let authority = authority(&headers, &uri).unwrap_or_default();
     let centre = format!("vitaltwin {}", host_of(&authority).to_ascii_lowercase());
-    let picture = totp::picture(&totp::uri(&seed, &centre, &person));
     let answer = ToLearn {
         secret: totp::spelled(&seed),
-        picture: picture.unwrap_or_default(),
+        uri: totp::uri(&seed, &centre, &person).to_string(),
         shortest: password::SHORTEST,
     };
     page.access.sign_in().keep_seed(key, seed);

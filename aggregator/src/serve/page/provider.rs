@@ -20,7 +20,8 @@ use serde::Serialize;
 use super::proof::session;
 use super::{Page, PeerIdentity, cookie, plain, set_cookie, sign_in_cookie};
 use crate::counters::Refused;
-use crate::serve::provider::{Return, escaped};
+use crate::https::escaped;
+use crate::serve::provider::Return;
 use crate::serve::signin::How;
 
 /// Comes back from another site, so it is lax; it opens nothing.

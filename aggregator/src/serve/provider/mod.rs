@@ -12,7 +12,7 @@ mod token;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +22,6 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use proto::clock::{Clock, wall_now};
 use proto::seal::crypto::{random, sha256};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use vitals::{Span, Time};
@@ -31,8 +29,7 @@ use zeroize::Zeroizing;
 
 use self::settings::Settings;
 use self::token::{Expected, Keys, TokenError};
-use crate::channel::settings::ROOTS;
-use crate::https::{CallError, Client, Reach};
+use crate::https::{self, CallError, Client, Reach, escaped};
 
 /// Somebody who was sent to the provider comes back within this.
 pub const STATE_LIFE: Span = Span::from_mins(10);
@@ -164,9 +161,7 @@ impl Provider {
     /// # Errors
     /// [`SetupError`].
     pub fn new(settings: &Settings, page: &str, clock: Clock) -> Result<Self, SetupError> {
-        let pem = Path::new(settings.ca_file.as_deref().unwrap_or(ROOTS));
-        let roots = CertificateDer::pem_file_iter(pem).map_err(|_| SetupError::Roots)?;
-        let roots = roots.filter_map(Result::ok).collect();
+        let roots = https::roots(settings.ca_file.as_deref()).ok_or(SetupError::Roots)?;
         let secret = settings.secret_file.as_deref().map(|file| {
             let text = std::fs::read_to_string(file);
             text.map_err(|error| SetupError::File {
@@ -387,16 +382,6 @@ fn form(fields: &[(&str, &str)]) -> String {
         .map(|(name, value)| format!("{name}={}", escaped(value)))
         .collect();
     fields.join("&")
-}
-
-/// Percent-encoded, all but what needs none anywhere (RFC 3986, section 2.3).
-pub(super) fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let one = |byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
 }
 
 #[cfg(test)]

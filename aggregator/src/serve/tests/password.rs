@@ -48,9 +48,9 @@ async fn set(rig: &Rig, browser: &Browser) -> (App, Vec<String>) {
     let learn = json_of(learn).await;
     let app = App::reads(learn["secret"].as_str().expect("a secret"));
     assert!(
-        learn["picture"]
-            .as_array()
-            .is_some_and(|rows| rows.len() > 20)
+        learn["uri"]
+            .as_str()
+            .is_some_and(|uri| uri.starts_with("otpauth://totp/"))
     );
     // The code of the step before, so that this one is left for a sign-in.
     let before = totp::code(&app.0, totp::step_at(wall_now()) - 1);

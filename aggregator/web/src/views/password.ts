@@ -1,13 +1,12 @@
 // A password with a code of an authenticator app: signing in by it, setting it, and the recovery codes that are shown once.
 
 import { newPassword, newRecovery, setPassword, signInWithPassword } from "../account.ts";
-import { h, show, svg, text } from "../dom.ts";
+import { h, show, text } from "../dom.ts";
+import { qr } from "../qr.ts";
 import { texts } from "../texts.ts";
 import { field, type Ask } from "./ask.ts";
 
 const words = texts.ways.password;
-/** Light rows around a QR code (ISO/IEC 18004). */
-const QUIET = 4;
 
 /** A closed fold with the form in it, hidden until it is known that passwords open something here. */
 export function passwordForm(done: () => void): HTMLElement {
@@ -59,7 +58,7 @@ export async function askPassword(ask: Ask): Promise<void> {
       field(words.again, again),
       h("h3", {}, words.app),
       h("p", { class: "hint" }, words.scan),
-      picture(learn.picture),
+      qr(learn.uri, words.picture),
       h("p", { class: "hint" }, words.orType),
       h("p", { class: "secret" }, h("code", {}, learn.secret)),
       field(words.appCode, code),
@@ -89,10 +88,4 @@ function why(error: unknown): string {
   const said = error instanceof Error ? error.message : String(error);
   const unfit: Readonly<Record<string, string>> = words.unfit;
   return unfit[said] ?? said;
-}
-
-function picture(rows: readonly string[]): SVGElement {
-  const side = rows.length + 2 * QUIET;
-  const dark = rows.flatMap((row, y) => [...row].flatMap((module, x) => (module === "1" ? [`M${x + QUIET} ${y + QUIET}h1v1h-1z`] : [])));
-  return svg("svg", { class: "qr", viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": words.picture }, svg("path", { d: dark.join("") }));
 }
