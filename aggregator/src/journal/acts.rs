@@ -2,13 +2,16 @@
 //!
 //! Invariant: numbers are disk format: add, never reuse. Must not know: rows, checksums.
 
-use proto::v1::{AccessDoor, AccessPart, StaffRole};
+use std::sync::Arc;
+
+use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::Kind;
 
 use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
 use super::entry::{CareAct, Sight, TeamAct};
+use crate::scope::Scope;
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
     match act {
@@ -297,5 +300,27 @@ pub(super) const fn role(number: u8) -> Result<StaffRole, DecodeError> {
         4 => StaffRole::Supervisor,
         5 => StaffRole::Administrator,
         _ => return Err(DecodeError::Field("role")),
+    })
+}
+
+pub(super) fn read_scope(r: &mut Reader<'_>) -> Result<Option<Arc<Scope>>, DecodeError> {
+    let scope = Scope::from_bytes(r.bytes("scope")?).ok_or(DecodeError::Field("scope"))?;
+    Ok(scope.map(Arc::new))
+}
+
+pub(super) const fn collection_number(collection: Collection) -> u8 {
+    match collection {
+        Collection::Unspecified | Collection::Given => 1,
+        Collection::Paused => 2,
+        Collection::Withdrawn => 3,
+    }
+}
+
+pub(super) const fn collection(number: u8) -> Result<Collection, DecodeError> {
+    Ok(match number {
+        1 => Collection::Given,
+        2 => Collection::Paused,
+        3 => Collection::Withdrawn,
+        _ => return Err(DecodeError::Field("collection")),
     })
 }

@@ -3,17 +3,17 @@
 //! Invariant: numbers of kinds are disk format: add, never reuse. Must not know: rows, checksums.
 
 use proto::cert::Role;
-use proto::v1::Collection;
 use vitals::{ContextId, SourceId, StreamId};
 
 use super::acts::{
-    read_account_act, read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role,
-    role_number, write_account_act, write_act, write_kinds, write_passkey_act, write_sight,
-    write_team_act,
+    collection, collection_number, read_account_act, read_act, read_kinds, read_passkey_act,
+    read_scope, read_sight, read_team_act, role, role_number, write_account_act, write_act,
+    write_kinds, write_passkey_act, write_sight, write_team_act,
 };
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
 use super::entry::{Entry, Position};
+use crate::scope::Scope;
 
 /// Numbers of kinds that are named twice.
 pub(super) const BATCH: u8 = 11;
@@ -60,6 +60,8 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::TakenOver { .. } => 37,
         Entry::By { .. } => 32,
         Entry::Account { .. } => 40,
+        Entry::Platform { .. } => 50,
+        Entry::Sharing { .. } => 51,
     }
 }
 
@@ -375,6 +377,28 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_account_act(act, out);
             put(out, by.as_bytes());
         }
+        Entry::Platform {
+            platform,
+            scope,
+            since,
+            by,
+        } => {
+            put(out, platform.as_bytes());
+            put(out, &Scope::to_bytes(scope.as_deref()));
+            put_time(out, *since);
+            put(out, by.as_bytes());
+        }
+        Entry::Sharing {
+            patient,
+            platform,
+            shared,
+            by,
+        } => {
+            put(out, patient.reveal().as_bytes());
+            put(out, platform.as_bytes());
+            out.push(u8::from(*shared));
+            put(out, by.as_bytes());
+        }
     }
 }
 
@@ -566,6 +590,18 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             act: read_account_act(r)?,
             by: r.text("by")?,
         },
+        50 => Entry::Platform {
+            platform: r.text("platform")?,
+            scope: read_scope(r)?,
+            since: r.time("since")?,
+            by: r.text("by")?,
+        },
+        51 => Entry::Sharing {
+            patient: r.patient()?,
+            platform: r.text("platform")?,
+            shared: r.flag("shared")?,
+            by: r.text("by")?,
+        },
         28 => Entry::Passkey {
             person: r.text("person")?,
             id: r.bytes("id")?.to_vec(),
@@ -579,22 +615,5 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             until: r.time("until")?,
         },
         _ => return Err(DecodeError::Field("kind")),
-    })
-}
-
-const fn collection_number(collection: Collection) -> u8 {
-    match collection {
-        Collection::Unspecified | Collection::Given => 1,
-        Collection::Paused => 2,
-        Collection::Withdrawn => 3,
-    }
-}
-
-const fn collection(number: u8) -> Result<Collection, DecodeError> {
-    Ok(match number {
-        1 => Collection::Given,
-        2 => Collection::Paused,
-        3 => Collection::Withdrawn,
-        _ => return Err(DecodeError::Field("collection")),
     })
 }

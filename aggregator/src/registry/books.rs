@@ -349,6 +349,8 @@ impl Keeper for Books {
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Account { .. }
+            | Entry::Platform { .. }
+            | Entry::Sharing { .. }
             | Entry::Moved { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }
@@ -424,6 +426,8 @@ impl Keeper for Books {
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Account { .. }
+            | Entry::Platform { .. }
+            | Entry::Sharing { .. }
             | Entry::VoidSettled { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }

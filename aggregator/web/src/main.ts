@@ -180,6 +180,10 @@ class Page implements App {
     return told(api.setSharing(patient, sharing, erase));
   }
 
+  setPlatform(patient: string, platform: string, shared: boolean): Promise<void> {
+    return told(api.setPlatform(patient, platform, shared));
+  }
+
   readonly fleet = {
     read: () => this.#readFleet(),
     past: (gateway: string) => told(api.gatewayPast(gateway)),

@@ -235,6 +235,20 @@ export interface OwnRecord {
   readonly since: number;
   /** Teams that look after them. */
   readonly teams: readonly string[];
+  /** Telemedicine services that were given something of them. */
+  readonly platforms: readonly PlatformShare[];
+}
+
+/** What a telemedicine service may do with what it was given. */
+export const PLATFORM_SERVICES = ["values", "alerts", "history", "acknowledge"] as const;
+
+export interface PlatformShare {
+  readonly platform: string;
+  readonly services: readonly (typeof PLATFORM_SERVICES)[number][];
+  /** Empty: all. */
+  readonly kinds: readonly Kind[];
+  /** The patient said that it gets nothing. */
+  readonly stopped: boolean;
 }
 
 /** What of a patient somebody was shown. */

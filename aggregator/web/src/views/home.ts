@@ -3,7 +3,7 @@
 
 import { fill, h, reconcile, set, show, text, toggle } from "../dom.ts";
 import { NOT_BODY, NOT_TILES, TILE_ORDER } from "../kinds.ts";
-import type { Access, Channel, Device, OwnRecord, Twin } from "../model.ts";
+import type { Access, Channel, Device, OwnRecord, PlatformShare, Twin } from "../model.ts";
 import { isStale, lastData } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
@@ -36,6 +36,7 @@ export class HomeView implements View {
   readonly #noDevices = h("p", { class: "muted" }, words.noDevices);
   readonly #shared = h("p");
   readonly #teams = h("ul", { class: "home-list" });
+  readonly #platforms = h("ul", { class: "home-list home-platforms" });
   readonly #looks = h("ul", { class: "home-list", "aria-labelledby": "home-looks" });
   readonly #earlierLooks = h("ul", { class: "home-list" });
   readonly #earlier = h("details", { hidden: true }, h("summary", {}, words.looks.earlier), this.#earlierLooks);
@@ -64,7 +65,7 @@ export class HomeView implements View {
       part("home-today", words.today, this.#none, this.#values),
       part("home-tell", words.tell, h("p", {}, words.tellAbout), this.#saved, button(words.tellButton, () => this.#askReport())),
       part("home-devices", words.devices, this.#noDevices, this.#devices),
-      part("home-shared", words.sharing, this.#shared, this.#teams, h("p", {}, words.sharingMore), this.#pause, this.#withdraw),
+      part("home-shared", words.sharing, this.#shared, this.#teams, this.#platforms, h("p", {}, words.sharingMore), this.#pause, this.#withdraw),
       part("home-looks", words.looks.title, h("p", {}, words.looks.about), this.#noLooks, this.#looks, this.#earlier),
       part("home-data", words.data, h("p", {}, words.dataAbout), button(words.dataButton, () => void this.#download())),
       part("home-wrong", words.wrong, h("ul", { class: "steps" }, ...words.wrongSteps.map((step) => h("li", {}, step)))),
@@ -106,6 +107,7 @@ export class HomeView implements View {
       const aside = sharing === "paused" ? words.pausedSince(time.full(since)) : words.withdrawnSince(time.full(since));
       text(this.#shared, given ? (teams.length > 0 ? words.sharedWith : words.sharedNobody) : aside);
       fill(this.#teams, ...teams.map((team) => h("li", {}, team)));
+      fill(this.#platforms, ...this.#own.platforms.map((share) => this.#platform(share, given)));
       text(this.#pause, given ? words.pause : words.resume);
       show(this.#pause, sharing !== "withdrawn");
       show(this.#withdraw, sharing !== "withdrawn");
@@ -115,6 +117,32 @@ export class HomeView implements View {
       text(this.#shared, error instanceof Error ? error.message : String(error));
     }
     this.update();
+  }
+
+  /** One telemedicine service, what it sees, and the patient's own word on it. */
+  #platform({ platform, services, kinds, stopped }: PlatformShare, given: boolean): HTMLElement {
+    const parts = services.map((service) => words.platform.services[service]);
+    const only = kinds.map((kind) => words.kind(kind) ?? texts.kind(kind));
+    const sees = stopped ? words.platform.stopped(platform) : given ? words.platform.sees(platform, parts, only) : words.platform.aside(platform);
+    const label = stopped ? words.platform.share(platform) : words.platform.stop(platform);
+    const button = h("button", { class: "button quiet", type: "button", onclick: () => this.#askPlatform(platform, stopped, label) }, label);
+    return h("li", {}, sees, " ", button);
+  }
+
+  #askPlatform(platform: string, stopped: boolean, label: string): void {
+    const own = this.#own;
+    if (own === null) return;
+    this.#app.ask.open({
+      title: label,
+      about: [stopped ? words.platform.shareAbout : words.platform.stopAbout],
+      fields: [],
+      confirm: label,
+      run: async () => {
+        await this.#app.setPlatform(own.patient, platform, stopped);
+        await this.#load();
+        return stopped ? words.platform.shared(platform) : words.platform.stopped(platform);
+      },
+    });
   }
 
   async #loadLooks(patient: string): Promise<void> {

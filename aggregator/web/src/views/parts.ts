@@ -40,6 +40,7 @@ export interface App {
   /** At a patient's own page: who they are, and with whom it is shared. */
   own(): Promise<OwnRecord>;
   accesses(patient: string): Promise<Access[]>;
+  setPlatform(patient: string, platform: string, shared: boolean): Promise<void>;
   setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
   /** Who is on duty. */
