@@ -451,6 +451,17 @@ async function home(browser) {
     await answer(page, {}, "Share again");
     await page.getByText("These teams look after you").waitFor({ timeout: SOON });
     ensure(centre.sharing === 1, `the centre was asked for ${centre.sharing}`);
+    const service = page.locator(".home-platforms li");
+    ensure((await service.innerText()).startsWith("The telemedicine service Tele <b>North</b> sees: your newest values, alerts about you, and it may answer alerts; of that only: Oxygen in the blood."), await service.innerText());
+    await press("Share nothing with Tele <b>North</b>");
+    await survey(page, "home-platform", BOTH);
+    await answer(page, {}, "Share nothing with Tele <b>North</b>");
+    await page.getByText("The telemedicine service Tele <b>North</b> sees nothing of you: you have said so.").waitFor({ timeout: SOON });
+    ensure(centre.stopped, "the centre was not told");
+    await press("Share with Tele <b>North</b> again");
+    await answer(page, {}, "Share with Tele <b>North</b> again");
+    await page.getByText(/Tele <b>North<\/b> sees: your newest values/).waitFor({ timeout: SOON });
+    ensure(!centre.stopped, "the centre was not told of the change of mind");
     await press("Tell how I feel");
     await dialog(page).getByLabel("What is it?").selectOption({ label: "Dizziness" });
     await dialog(page).getByLabel("How strong is it?").selectOption("7");

@@ -47,6 +47,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.TwinService/Get"
         | "/vitaltwin.v1.TwinService/List"
         | "/vitaltwin.v1.TwinService/Watch"
+        | "/vitaltwin.v1.TwinService/NotePrint"
         | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"
         | "/vitaltwin.v1.AlertService/List"

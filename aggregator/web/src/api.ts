@@ -92,6 +92,11 @@ export async function setSharing(patient: string, sharing: OwnRecord["sharing"],
   await operator.setCollection({ patient, collection: SHARING[sharing], eraseUnsent: erase }, { timeoutMs: CALL_LIMIT });
 }
 
+/** Writes down that what is shown of a patient is put on paper. */
+export async function notePrint(patient: string): Promise<void> {
+  await twins.notePrint({ patient }, { timeoutMs: CALL_LIMIT });
+}
+
 /** Whether a telemedicine service may have anything of a patient, by the patient's word. */
 export async function setPlatform(patient: string, platform: string, shared: boolean): Promise<void> {
   await operator.setSharing({ patient, platform, shared }, { timeoutMs: CALL_LIMIT });

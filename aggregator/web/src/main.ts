@@ -180,6 +180,10 @@ class Page implements App {
     return told(api.setSharing(patient, sharing, erase));
   }
 
+  notePrint(patient: string): Promise<void> {
+    return told(api.notePrint(patient));
+  }
+
   setPlatform(patient: string, platform: string, shared: boolean): Promise<void> {
     return told(api.setPlatform(patient, platform, shared));
   }

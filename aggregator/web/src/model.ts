@@ -252,7 +252,7 @@ export interface PlatformShare {
 }
 
 /** What of a patient somebody was shown. */
-export const ACCESS_PARTS = ["something", "values", "alerts", "facts", "readings", "coverage", "waveforms", "names", "past", "copy"] as const;
+export const ACCESS_PARTS = ["something", "values", "alerts", "facts", "readings", "coverage", "waveforms", "names", "past", "copy", "paper"] as const;
 export type AccessPart = (typeof ACCESS_PARTS)[number];
 
 /** Somebody was shown something of a patient; what was shown of the same within an hour is in it. */

@@ -8232,6 +8232,8 @@ pub enum AccessPart {
     Past = 8,
     /// A copy of past readings was begun.
     Copy = 9,
+    /// What was shown, on paper or in a file of the browser's.
+    Paper = 10,
 }
 impl AccessPart {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8250,6 +8252,7 @@ impl AccessPart {
             Self::Names => "ACCESS_PART_NAMES",
             Self::Past => "ACCESS_PART_PAST",
             Self::Copy => "ACCESS_PART_COPY",
+            Self::Paper => "ACCESS_PART_PAPER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8265,6 +8268,7 @@ impl AccessPart {
             "ACCESS_PART_NAMES" => Some(Self::Names),
             "ACCESS_PART_PAST" => Some(Self::Past),
             "ACCESS_PART_COPY" => Some(Self::Copy),
+            "ACCESS_PART_PAPER" => Some(Self::Paper),
             _ => None,
         }
     }
@@ -9044,6 +9048,13 @@ pub mod history_service_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotePrintRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotePrintResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTwinRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -9595,6 +9606,31 @@ pub mod twin_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Writes down that what is shown of a patient is put on paper or into a file, before it is: the patient sees it among the looks.
+        pub async fn note_print(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NotePrintRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NotePrintResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.TwinService/NotePrint",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "NotePrint"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -9637,6 +9673,14 @@ pub mod twin_service_server {
             &self,
             request: tonic::Request<super::WatchTwinsRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// Writes down that what is shown of a patient is put on paper or into a file, before it is: the patient sees it among the looks.
+        async fn note_print(
+            &self,
+            request: tonic::Request<super::NotePrintRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NotePrintResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct TwinServiceServer<T> {
@@ -9845,6 +9889,51 @@ pub mod twin_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.TwinService/NotePrint" => {
+                    #[allow(non_camel_case_types)]
+                    struct NotePrintSvc<T: TwinService>(pub Arc<T>);
+                    impl<
+                        T: TwinService,
+                    > tonic::server::UnaryService<super::NotePrintRequest>
+                    for NotePrintSvc<T> {
+                        type Response = super::NotePrintResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NotePrintRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TwinService>::note_print(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NotePrintSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

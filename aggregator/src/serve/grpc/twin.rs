@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
-    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, TwinPart,
-    WatchTwinsRequest,
+    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest,
+    NotePrintResponse, Twin, TwinPart, WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -106,6 +106,25 @@ impl TwinService for Twins {
             twins,
             next_page_token,
         }))
+    }
+
+    async fn note_print(
+        &self,
+        request: Request<NotePrintRequest>,
+    ) -> Result<Response<NotePrintResponse>, Status> {
+        let caller = caller(&request)?;
+        let patient = patient("patient", &request.get_ref().patient)?;
+        self.access
+            .check(&caller, Some(&patient), Kind::Twin)
+            .map_err(error::denied)?;
+        self.hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        let within = self.access.within(&caller);
+        let seen = Seen::of(AccessPart::Paper).kinds(within.kinds.into_iter().collect());
+        let noted = self.access.look(&caller, &seen, &[patient]).await;
+        noted.map_err(error::unnoted)?;
+        Ok(Response::new(NotePrintResponse {}))
     }
 
     type WatchStream = Events<proto::v1::TwinEvent>;

@@ -49,6 +49,12 @@ fn reads(alert: &str) -> Vec<(&'static str, Vec<u8>, AccessPart, bool)> {
             AccessPart::Values,
             true,
         ),
+        (
+            "TwinService/NotePrint",
+            v1::NotePrintRequest { patient: patient() }.encode_to_vec(),
+            AccessPart::Paper,
+            true,
+        ),
         ("TwinService/List", Vec::new(), AccessPart::Values, false),
         (
             "ContextService/Get",

@@ -71,6 +71,8 @@ fn calls(patient: &str, alert: &str) -> Vec<(&'static str, Service, Vec<u8>)> {
     let of = patient.clone();
     let get = v1::GetTwinRequest { patient: of };
     let of = patient.clone();
+    let print = v1::NotePrintRequest { patient: of };
+    let of = patient.clone();
     let context = v1::GetContextRequest { patient: of };
     let coverage = v1::CoverageRequest {
         patient: patient.clone(),
@@ -108,6 +110,11 @@ fn calls(patient: &str, alert: &str) -> Vec<(&'static str, Service, Vec<u8>)> {
     };
     vec![
         ("TwinService/Get", Service::Values, get.encode_to_vec()),
+        (
+            "TwinService/NotePrint",
+            Service::Values,
+            print.encode_to_vec(),
+        ),
         (
             "ContextService/Get",
             Service::Values,

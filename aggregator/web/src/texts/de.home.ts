@@ -63,6 +63,7 @@ export const home: (typeof en)["home"] = {
       names: "Ihren Namen und Ihre Geräte",
       past: "wie es Ihnen zu einer früheren Zeit ging",
       copy: "Ihre früheren Messungen, mit einer Kopie",
+      paper: "Ihre Seite, und hat sie gedruckt oder als Datei gesichert",
     },
   },
   pausedSince: (when: string) => `Das Teilen ruht seit ${when}: Ihre Geräte werden nicht gelesen.`,

@@ -61,6 +61,7 @@ export const home = {
       names: "your name and your devices",
       past: "how you were at an earlier time",
       copy: "your earlier readings, and took a copy",
+      paper: "your page, and put it on paper or into a file",
     },
   },
   pausedSince: (when: string) => `Sharing is paused since ${when}: your devices are not read.`,

@@ -40,6 +40,8 @@ export interface App {
   /** At a patient's own page: who they are, and with whom it is shared. */
   own(): Promise<OwnRecord>;
   accesses(patient: string): Promise<Access[]>;
+  /** Before a patient is put on paper; what fails is not printed. */
+  notePrint(patient: string): Promise<void>;
   setPlatform(patient: string, platform: string, shared: boolean): Promise<void>;
   setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
