@@ -419,6 +419,7 @@ async function night(browser) {
 /** A patient's own page: large and plain, without alarms; sharing paused and resumed, a symptom told, everything taken home. */
 async function home(browser) {
   const centre = await startCentre({ patients: 1, share: 0 });
+  centre.resolve(centre.raise(0, "oxygen_saturation_low").id);
   centre.as("patient");
   try {
     const context = await browser.newContext({ viewport: SIZES[0], colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
@@ -474,6 +475,8 @@ async function home(browser) {
     ensure(told.some(([kind, label, value]) => kind === 6 && label === "mMRC dyspnoea scale" && value === 2), `the answer was told as ${JSON.stringify(told)}`);
     const [file] = await Promise.all([page.waitForEvent("download", { timeout: SOON }), press("Download my data")]);
     const lines = readFileSync(await file.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    const [alert] = lines.filter(({ type }) => type === "alert");
+    ensure(alert?.model === "threshold 3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
     ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.some(({ type, by }) => type === "access" && by === "tele") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);

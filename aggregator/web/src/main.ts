@@ -229,6 +229,10 @@ class Page implements App {
     this.#act({ type: "alert", alert: await told(act), snapshot: false });
   }
 
+  alertsOf(patient: string): Promise<Alert[]> {
+    return told(api.pastAlerts([patient], PAST_ALERTS));
+  }
+
   async loadPastAlerts(patients: string[]): Promise<void> {
     for (const alert of await api.pastAlerts(patients, PAST_ALERTS)) this.#act({ type: "alert", alert, snapshot: false });
   }

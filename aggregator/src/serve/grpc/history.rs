@@ -315,6 +315,10 @@ impl HistoryService for History {
         }
         current(&self.hub).await?;
         let may = |patient: &PatientId, what| self.access.check(&caller, Some(patient), what);
+        // Before anything depends on whether there is such a patient.
+        for patient in &named {
+            may(patient, gate::Kind::History).map_err(error::denied)?;
+        }
         let now = self.access.clock().now();
         let is_of = |patient: &PatientId| {
             let facts = self.patients.facts(patient);

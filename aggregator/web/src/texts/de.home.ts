@@ -106,7 +106,7 @@ export const home: (typeof en)["home"] = {
   send: "Senden",
   sent: "Es ist notiert. Danke.",
   data: "Meine Daten",
-  dataAbout: "Alle Messungen und Angaben, die diese Zentrale von Ihnen hat, in einer Datei für Sie. Kurven wie ein EKG sind noch nicht darin.",
+  dataAbout: "Alle Messungen und Angaben, die diese Zentrale von Ihnen hat, die neuesten Alarme mit dem Modell und den Messungen hinter jedem, und wer etwas angesehen hat, in einer Datei für Sie. Kurven wie ein EKG sind noch nicht darin.",
   dataButton: "Meine Daten herunterladen",
   dataDone: (lines: number) => `Die Datei hat ${lines} Zeilen.`,
   wrong: "Wenn etwas nicht stimmt",

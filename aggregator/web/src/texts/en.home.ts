@@ -104,7 +104,7 @@ export const home = {
   send: "Send",
   sent: "It is written down. Thank you.",
   data: "My data",
-  dataAbout: "All readings and facts that this centre keeps of you, in one file for you. Curves such as an ECG are not in it yet.",
+  dataAbout: "All readings and facts that this centre keeps of you, the newest alerts with the model and the readings behind each, and who looked, in one file for you. Curves such as an ECG are not in it yet.",
   dataButton: "Download my data",
   dataDone: (lines: number) => `The file has ${lines} lines.`,
   wrong: "When something is wrong",

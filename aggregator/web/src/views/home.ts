@@ -3,7 +3,7 @@
 
 import { fill, h, reconcile, set, show, text, toggle } from "../dom.ts";
 import { NOT_BODY, NOT_TILES, TILE_ORDER } from "../kinds.ts";
-import type { Access, Channel, Device, OwnRecord, PlatformShare, Twin } from "../model.ts";
+import type { Access, Alert, Channel, Device, OwnRecord, PlatformShare, Twin } from "../model.ts";
 import { isStale, lastData } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
@@ -229,9 +229,10 @@ export class HomeView implements View {
     const own = this.#own;
     if (own === null) return;
     show(this.#saved, false);
-    const lines: string[] = [JSON.stringify({ type: "about", patient: own.patient, name: own.name, made: time.iso(this.#app.now()), teams: own.teams, sharing: own.sharing })];
+    const lines: string[] = [JSON.stringify({ type: "about", patient: own.patient, name: own.name, made: time.iso(this.#app.now()), teams: own.teams, platforms: own.platforms, sharing: own.sharing })];
     try {
       for (const look of await this.#app.accesses(own.patient)) lines.push(JSON.stringify({ type: "access", ...look, from: time.iso(look.from), last: time.iso(look.last) }));
+      for (const alert of await this.#app.alertsOf(own.patient)) lines.push(alertLine(alert));
       for (const fact of await this.#app.facts(own.patient)) lines.push(JSON.stringify({ type: "fact", ...fact, from: time.iso(fact.from), recorded: time.iso(fact.recorded) }));
       for await (const { kind, source, times, values, quality } of this.#app.readings(own.patient)) {
         const { unit } = shownAs(kind);
@@ -253,6 +254,14 @@ export class HomeView implements View {
 function place(kind: number): number {
   const at = TILE_ORDER.indexOf(kind);
   return at < 0 ? TILE_ORDER.length : at;
+}
+
+/** An alert as a line of the file: what it said, which model said it by what, and what people did. */
+function alertLine({ condition, priority, raised, acknowledged, acknowledgedBy, acknowledgeNote, resolved, summary, plainSummary, model, modelHash, evidence, comments }: Alert): string {
+  const when = (at: number | null) => (at === null ? null : time.iso(at));
+  const read = evidence.map(({ kind, label, value, limit, effective, contribution }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, at: time.iso(effective), contribution }));
+  const said = comments.map(({ at, by, text }) => ({ at: time.iso(at), by, text }));
+  return JSON.stringify({ type: "alert", condition, priority, raised: when(raised), acknowledged: when(acknowledged), acknowledgedBy, acknowledgeNote, resolved: when(resolved), summary, plainSummary, model, modelHash, read, said });
 }
 
 /** "Ada (nurse, Ward 3) looked at your heartbeats a minute." */

@@ -32,6 +32,8 @@ export interface App {
   say(words: string): void;
   /** Resolved alerts of a patient (empty: of all), into the state. */
   loadPastAlerts(patients: string[]): Promise<void>;
+  /** The newest of a patient, resolved ones too. */
+  alertsOf(patient: string): Promise<Alert[]>;
   /** What each moment of [from, to) was, of each kind. */
   coverage(query: { patient: string; kinds: readonly Kind[]; from: number; to: number }, signal: AbortSignal): Promise<Coverage[]>;
   facts(patient: string): Promise<PatientFact[]>;
