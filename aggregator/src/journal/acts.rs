@@ -10,7 +10,7 @@ use vitals::Kind;
 use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
-use super::entry::{CareAct, Sight, TeamAct};
+use super::entry::{CareAct, Entry, Sight, TeamAct};
 use crate::scope::Scope;
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
@@ -303,9 +303,52 @@ pub(super) const fn role(number: u8) -> Result<StaffRole, DecodeError> {
     })
 }
 
-pub(super) fn read_scope(r: &mut Reader<'_>) -> Result<Option<Arc<Scope>>, DecodeError> {
+/// What was said of a platform: two kinds of entry.
+pub(super) fn write_platform(entry: &Entry, out: &mut Vec<u8>) {
+    if let Entry::Platform {
+        platform,
+        scope,
+        since,
+        by,
+    } = entry
+    {
+        put(out, platform.as_bytes());
+        put(out, &Scope::to_bytes(scope.as_deref()));
+        put_time(out, *since);
+        put(out, by.as_bytes());
+    }
+    if let Entry::Sharing {
+        patient,
+        platform,
+        shared,
+        by,
+    } = entry
+    {
+        put(out, patient.reveal().as_bytes());
+        put(out, platform.as_bytes());
+        out.push(u8::from(*shared));
+        put(out, by.as_bytes());
+    }
+}
+
+pub(super) fn read_platform(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    let platform = r.text("platform")?;
     let scope = Scope::from_bytes(r.bytes("scope")?).ok_or(DecodeError::Field("scope"))?;
-    Ok(scope.map(Arc::new))
+    Ok(Entry::Platform {
+        platform,
+        scope: scope.map(Arc::new),
+        since: r.time("since")?,
+        by: r.text("by")?,
+    })
+}
+
+pub(super) fn read_sharing(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    Ok(Entry::Sharing {
+        patient: r.patient()?,
+        platform: r.text("platform")?,
+        shared: r.flag("shared")?,
+        by: r.text("by")?,
+    })
 }
 
 pub(super) const fn collection_number(collection: Collection) -> u8 {

@@ -7,13 +7,12 @@ use vitals::{ContextId, SourceId, StreamId};
 
 use super::acts::{
     collection, collection_number, read_account_act, read_act, read_kinds, read_passkey_act,
-    read_scope, read_sight, read_team_act, role, role_number, write_account_act, write_act,
-    write_kinds, write_passkey_act, write_sight, write_team_act,
+    read_platform, read_sharing, read_sight, read_team_act, role, role_number, write_account_act,
+    write_act, write_kinds, write_passkey_act, write_platform, write_sight, write_team_act,
 };
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
 use super::entry::{Entry, Position};
-use crate::scope::Scope;
 
 /// Numbers of kinds that are named twice.
 pub(super) const BATCH: u8 = 11;
@@ -377,28 +376,7 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_account_act(act, out);
             put(out, by.as_bytes());
         }
-        Entry::Platform {
-            platform,
-            scope,
-            since,
-            by,
-        } => {
-            put(out, platform.as_bytes());
-            put(out, &Scope::to_bytes(scope.as_deref()));
-            put_time(out, *since);
-            put(out, by.as_bytes());
-        }
-        Entry::Sharing {
-            patient,
-            platform,
-            shared,
-            by,
-        } => {
-            put(out, patient.reveal().as_bytes());
-            put(out, platform.as_bytes());
-            out.push(u8::from(*shared));
-            put(out, by.as_bytes());
-        }
+        Entry::Platform { .. } | Entry::Sharing { .. } => write_platform(entry, out),
     }
 }
 
@@ -590,18 +568,8 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             act: read_account_act(r)?,
             by: r.text("by")?,
         },
-        50 => Entry::Platform {
-            platform: r.text("platform")?,
-            scope: read_scope(r)?,
-            since: r.time("since")?,
-            by: r.text("by")?,
-        },
-        51 => Entry::Sharing {
-            patient: r.patient()?,
-            platform: r.text("platform")?,
-            shared: r.flag("shared")?,
-            by: r.text("by")?,
-        },
+        50 => read_platform(r)?,
+        51 => read_sharing(r)?,
         28 => Entry::Passkey {
             person: r.text("person")?,
             id: r.bytes("id")?.to_vec(),
