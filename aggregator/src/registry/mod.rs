@@ -16,6 +16,7 @@ mod platforms;
 mod ranges;
 mod rules;
 mod saved;
+mod streams;
 mod voids;
 mod will;
 
@@ -55,7 +56,7 @@ pub struct Registry {
     gateways: BTreeMap<GatewayId, Gateway>,
     /// Operators and platforms whose certificates are refused.
     revoked: HashSet<(Role, String)>,
-    streams: BTreeMap<StreamId, Stream>,
+    streams: streams::Streams,
     contexts: BTreeMap<ContextId, Context>,
     /// Which contexts name which predecessor (`None`: none), by stream.
     successors: BTreeMap<(StreamId, Option<ContextId>), Vec<ContextId>>,
@@ -525,7 +526,7 @@ impl Registry {
 
     /// All streams.
     pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
-        self.streams.iter().map(|(id, of)| (*id, of))
+        self.streams.iter()
     }
 
     /// The streams of a patient.
@@ -533,10 +534,7 @@ impl Registry {
         &'a self,
         patient: &'a PatientId,
     ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
-        self.streams
-            .iter()
-            .filter(move |(_, of)| of.patient == *patient)
-            .map(|(id, of)| (*id, of))
+        self.streams.of(patient)
     }
 
     /// The streams that a gateway collects.
@@ -544,10 +542,7 @@ impl Registry {
         &'a self,
         gateway: &'a GatewayId,
     ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
-        self.streams
-            .iter()
-            .filter(move |(_, of)| of.gateway == *gateway)
-            .map(|(id, of)| (*id, of))
+        self.streams.at(gateway)
     }
 
     /// One context.
