@@ -15,8 +15,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proto::seal::crypto::Sha256;
-use proto::v1::StaffRole;
+use proto::v1::{PlatformService, StaffRole};
 use vitals::{GatewayId, PatientId, Time};
+
+use crate::scope::Scope;
 
 /// Who owns patients and people. There is one tenant until tenants get an issue of their own; the parameter is
 /// here so that no caller has to change then.
@@ -40,7 +42,7 @@ pub enum Role {
     /// Signed in at the page.
     Person(Person),
     /// A telemedicine platform's certificate.
-    Platform(String),
+    Platform(Platform),
     /// A patient, at their own page.
     Patient(PatientId),
 }
@@ -54,6 +56,101 @@ pub struct Person {
     pub role: StaffRole,
     /// Whom each of their teams looks after.
     pub wards: Vec<Arc<BTreeSet<PatientId>>>,
+}
+
+/// A telemedicine platform, as of now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// The name in its certificate.
+    pub name: String,
+    /// What it was given; `None`: nothing.
+    pub scope: Option<Arc<Scope>>,
+    /// Whom each of the scope's teams looks after.
+    pub wards: Vec<Arc<BTreeSet<PatientId>>>,
+    /// Who shares nothing with it, by their own word.
+    pub without: Vec<Arc<BTreeSet<PatientId>>>,
+}
+
+impl Platform {
+    /// Whether it may have this kind of anybody at all.
+    fn serves(&self, kind: Kind) -> Result<(), Reason> {
+        let scope = self.scope.as_ref().ok_or(Reason::NothingGiven)?;
+        let service = service_of(kind).ok_or(Reason::RoleMayNot)?;
+        let given = scope.services.contains(&service);
+        given.then_some(()).ok_or(Reason::ServiceNotGiven)
+    }
+
+    /// Whether the patient is among those whom it was given, and shares with it.
+    fn has(&self, patient: &PatientId) -> bool {
+        let Some(scope) = &self.scope else {
+            return false;
+        };
+        let given = scope.all
+            || scope.patients.contains(patient)
+            || self.wards.iter().any(|ward| ward.contains(patient));
+        given && !self.without.iter().any(|of| of.contains(patient))
+    }
+
+    /// As [`scope`]: `None` is everything of all.
+    fn mark(&self) -> Option<[u8; 8]> {
+        let mut hash = Sha256::default();
+        hash.update(b"platform\0");
+        let Some(scope) = &self.scope else {
+            return Some(short(hash));
+        };
+        let reads = [
+            PlatformService::Values,
+            PlatformService::Alerts,
+            PlatformService::History,
+        ];
+        let whole = scope.kinds.is_empty() && reads.iter().all(|of| scope.services.contains(of));
+        let without: BTreeSet<&PatientId> = self.without.iter().flat_map(|of| &**of).collect();
+        if scope.all && whole && without.is_empty() {
+            return None;
+        }
+        let services = reads.iter().filter(|of| scope.services.contains(of));
+        services.for_each(|of| hash.update(of.as_str_name().as_bytes()));
+        let kinds = scope.kinds.iter();
+        kinds.for_each(|kind| hash.update(&kind.wire().to_be_bytes()));
+        if scope.all {
+            hash.update(b"\0but");
+            add_patients(&mut hash, without.into_iter());
+        } else {
+            let named = self.wards.iter().flat_map(|ward| &**ward);
+            let named: BTreeSet<&PatientId> = named.chain(&scope.patients).collect();
+            hash.update(b"\0only");
+            add_patients(
+                &mut hash,
+                named.into_iter().filter(|of| !without.contains(of)),
+            );
+        }
+        Some(short(hash))
+    }
+}
+
+/// The service of a platform's scope that a kind is; `None`: of none.
+const fn service_of(kind: Kind) -> Option<PlatformService> {
+    match kind {
+        Kind::Twin => Some(PlatformService::Values),
+        Kind::Alert => Some(PlatformService::Alerts),
+        Kind::History => Some(PlatformService::History),
+        Kind::Acknowledgement => Some(PlatformService::Acknowledge),
+        Kind::Duty
+        | Kind::Prescription
+        | Kind::Report
+        | Kind::Will
+        | Kind::Directory
+        | Kind::Accesses
+        | Kind::Teams
+        | Kind::Roster
+        | Kind::Rules
+        | Kind::Fleet
+        | Kind::Administration
+        | Kind::Uplink
+        | Kind::Enrolment
+        | Kind::Contract
+        | Kind::Page => None,
+    }
 }
 
 /// What can end an actor's rights, as of now.
@@ -103,7 +200,7 @@ impl Actor {
             Role::Gateway(gateway) => format!("gateway {gateway}"),
             Role::Operator(name) => format!("operator {name}"),
             Role::Person(person) => person.name.clone(),
-            Role::Platform(name) => format!("platform {name}"),
+            Role::Platform(platform) => format!("platform {}", platform.name),
             // What they do is about themselves: the entry names whom.
             Role::Patient(_) => "patient".into(),
         }
@@ -215,6 +312,26 @@ pub enum Reason {
     /// None of their teams looks after the patient, if there is one.
     #[error("none of your teams looks after such a patient: ask a supervisor")]
     NotTheirs,
+    /// Nobody said yet what the platform may have, or it was taken back.
+    #[error(
+        "this platform was given nothing: an administrator of the centre says what it may have (`platform scope`)"
+    )]
+    NothingGiven,
+    /// The platform's scope lacks the service.
+    #[error(
+        "this platform was not given that service: an administrator of the centre may add it (`platform scope`)"
+    )]
+    ServiceNotGiven,
+    /// The platform's scope lacks the patient, if there is one, or the patient shares nothing with it.
+    #[error(
+        "this platform was not given this patient, or nothing is shared with it: ask an administrator of the centre"
+    )]
+    NotShared,
+    /// The platform's scope lacks the kinds that were named, or what comes of several kinds.
+    #[error(
+        "this platform was given some kinds of data only, and that is not among them: leave out what was named, or ask an administrator of the centre (`platform scope`)"
+    )]
+    KindNotGiven,
     /// The purpose does not fit what is asked for.
     #[error("not for this purpose")]
     WrongPurpose,
@@ -247,7 +364,8 @@ impl Decision {
 /// time `at`?
 ///
 /// People have the patients of their teams, and of no others; supervisors have all, so that nobody's alert falls
-/// between teams. Operators and platforms have all patients of their tenant until consent by purpose gets its issue.
+/// between teams. Platforms have what they were given, less what patients themselves do not share. Operators have all patients of
+/// their tenant until consent by purpose gets its issue.
 pub fn decide(
     actor: &Actor,
     tenant: Tenant,
@@ -280,6 +398,15 @@ pub fn decide(
     if !fits(kind, purpose) {
         return Decision::Deny(Reason::WrongPurpose);
     }
+    if let Role::Platform(platform) = &actor.role {
+        return match platform.serves(kind) {
+            Err(reason) => Decision::Deny(reason),
+            Ok(()) if patient.is_some_and(|patient| !platform.has(patient)) => {
+                Decision::Deny(Reason::NotShared)
+            }
+            Ok(()) => Decision::Allow,
+        };
+    }
     let theirs = |patient: &PatientId| {
         if let Role::Patient(own) = &actor.role {
             return own == patient;
@@ -309,10 +436,13 @@ const fn wards(role: &Role) -> Option<&Vec<Arc<BTreeSet<PatientId>>>> {
     }
 }
 
-/// A mark of whom an actor has: two are the same only if they have the same patients. `None`: all. A stream that was
-/// opened under one mark must not go on, nor be resumed, under another: it would lack those who came.
+/// A mark of whom an actor has, and of a platform how much of them: two are the same only if they have the same. `None`: all. A
+/// stream that was opened under one mark must not go on, nor be resumed, under another: it would lack those who came.
 #[must_use]
 pub fn scope(actor: &Actor) -> Option<[u8; 8]> {
+    if let Role::Platform(platform) = &actor.role {
+        return platform.mark();
+    }
     let patients: BTreeSet<&PatientId> = if let Role::Patient(own) = &actor.role {
         [own].into()
     } else {
@@ -320,13 +450,37 @@ pub fn scope(actor: &Actor) -> Option<[u8; 8]> {
         wards.flat_map(|ward| ward.iter()).collect()
     };
     let mut hash = Sha256::default();
+    add_patients(&mut hash, patients.into_iter());
+    Some(short(hash))
+}
+
+fn add_patients<'a>(hash: &mut Sha256, patients: impl Iterator<Item = &'a PatientId>) {
     for patient in patients {
         hash.update(patient.reveal().as_bytes());
         hash.update(b"\0");
     }
+}
+
+fn short(hash: Sha256) -> [u8; 8] {
     let mut mark = [0; 8];
     mark.copy_from_slice(&hash.finish()[..8]);
-    Some(mark)
+    mark
+}
+
+/// The kinds of data that an actor is limited to; empty: to none.
+#[must_use]
+pub fn kinds(actor: &Actor) -> BTreeSet<vitals::Kind> {
+    match &actor.role {
+        Role::Platform(platform) => {
+            let scope = platform.scope.as_ref();
+            scope.map_or_else(BTreeSet::new, |scope| scope.kinds.clone())
+        }
+        Role::Anonymous
+        | Role::Gateway(_)
+        | Role::Operator(_)
+        | Role::Person(_)
+        | Role::Patient(_) => BTreeSet::new(),
+    }
 }
 
 /// The table of roles. `ARCHITECTURE.md` has it for people.
@@ -336,12 +490,7 @@ const fn role_includes(role: &Role, kind: Kind) -> bool {
         Role::Gateway(_) => matches!(kind, Kind::Uplink),
         Role::Operator(_) => !matches!(kind, Kind::Uplink),
         Role::Person(person) => staff_includes(person.role, kind),
-        Role::Platform(_) => {
-            matches!(
-                kind,
-                Kind::Twin | Kind::Alert | Kind::History | Kind::Acknowledgement
-            )
-        }
+        Role::Platform(_) => service_of(kind).is_some(),
         Role::Patient(_) => matches!(
             kind,
             Kind::Twin
@@ -412,6 +561,8 @@ pub const fn purpose_of(kind: Kind) -> Purpose {
 
 #[cfg(test)]
 mod tests {
+    use proto::v1;
+
     use super::*;
 
     const NOW: Time = Time::from_micros(1_000);
@@ -429,7 +580,7 @@ mod tests {
             Role::Anonymous,
             Role::Gateway(GatewayId::parse("g-1").expect("a gateway id")),
             Role::Operator("o".into()),
-            Role::Platform("x".into()),
+            platform(everything(), &[], &[]),
             person(StaffRole::Unspecified, &[]),
             person(StaffRole::Viewer, &["p-1"]),
             person(StaffRole::Nurse, &["p-1"]),
@@ -438,6 +589,25 @@ mod tests {
             person(StaffRole::Administrator, &[]),
             Role::Patient(id("p-1")),
         ]
+    }
+
+    /// A platform with one team, and of whom it gets nothing.
+    fn platform(scope: v1::PlatformScope, ward: &[&str], without: &[&str]) -> Role {
+        let set = |of: &[&str]| Arc::new(of.iter().copied().map(id).collect());
+        Role::Platform(Platform {
+            name: "x".into(),
+            scope: Some(Arc::new(Scope::of(&scope).expect("it is whole"))),
+            wards: vec![set(ward)],
+            without: vec![set(without)],
+        })
+    }
+
+    fn everything() -> v1::PlatformScope {
+        v1::PlatformScope {
+            all_patients: true,
+            services: vec![1, 2, 3, 4],
+            ..Default::default()
+        }
     }
 
     fn id(patient: &str) -> PatientId {
@@ -655,5 +825,92 @@ mod tests {
             ],
         });
         assert_eq!(of(two), nurse(&["p-1", "p-2"]));
+    }
+
+    #[test]
+    fn a_platform_has_what_it_was_given_less_what_patients_do_not_share() {
+        let ask = |role: &Role, kind, patient: Option<&str>| {
+            let (who, patient) = (actor(role.clone()), patient.map(id));
+            let purpose = purpose_of(kind);
+            decide(&who, Tenant::HOME, patient.as_ref(), kind, purpose, NOW).into_result()
+        };
+        let nothing = Role::Platform(Platform {
+            name: "x".into(),
+            scope: None,
+            wards: Vec::new(),
+            without: Vec::new(),
+        });
+        let reads = [Kind::Twin, Kind::Alert, Kind::History];
+        for kind in reads {
+            assert_eq!(ask(&nothing, kind, None), Err(Reason::NothingGiven));
+            assert_eq!(ask(&nothing, kind, Some("p-1")), Err(Reason::NothingGiven));
+        }
+        let some = v1::PlatformScope {
+            patients: vec!["p-1".into()],
+            teams: vec!["ward".into()],
+            services: vec![PlatformService::Alerts.into()],
+            ..Default::default()
+        };
+        let some = platform(some, &["p-2", "p-3"], &["p-3"]);
+        // Each service alone, and none gives another.
+        assert_eq!(ask(&some, Kind::Alert, Some("p-1")), Ok(()), "control");
+        for kind in [Kind::Twin, Kind::History, Kind::Acknowledgement] {
+            assert_eq!(ask(&some, kind, Some("p-1")), Err(Reason::ServiceNotGiven));
+            assert_eq!(ask(&some, kind, None), Err(Reason::ServiceNotGiven));
+        }
+        assert_eq!(ask(&some, Kind::Alert, Some("p-2")), Ok(()), "by its team");
+        // Their own word stands above it, and nobody learns whether there is such a patient.
+        for of in ["p-3", "p-4", "p-404"] {
+            assert_eq!(ask(&some, Kind::Alert, Some(of)), Err(Reason::NotShared));
+        }
+        let all = platform(everything(), &[], &["p-3"]);
+        for kind in reads {
+            assert_eq!(ask(&all, kind, Some("p-9")), Ok(()), "control");
+            assert_eq!(ask(&all, kind, Some("p-3")), Err(Reason::NotShared));
+        }
+    }
+
+    #[test]
+    fn a_platforms_mark_changes_with_everything_that_it_sees() {
+        let of = |scope: v1::PlatformScope, ward: &[&str], without: &[&str]| {
+            scope_of(&platform(scope, ward, without))
+        };
+        assert_eq!(of(everything(), &[], &[]), None);
+        let kinds = v1::PlatformScope {
+            kinds: vec![vitals::Kind::HeartRate.wire()],
+            ..everything()
+        };
+        let no_history = v1::PlatformScope {
+            services: vec![1, 2],
+            ..everything()
+        };
+        let named = |patients: &[&str]| v1::PlatformScope {
+            all_patients: false,
+            patients: patients.iter().copied().map(Into::into).collect(),
+            ..everything()
+        };
+        let marks = [
+            of(everything(), &[], &["p-1"]),
+            of(everything(), &[], &["p-2"]),
+            of(kinds, &[], &[]),
+            of(no_history, &[], &[]),
+            of(named(&["p-1"]), &[], &[]),
+            of(named(&["p-1", "p-2"]), &[], &[]),
+            of(named(&["p-1"]), &["p-3"], &[]),
+        ];
+        let different: BTreeSet<_> = marks.iter().collect();
+        assert_eq!(different.len(), marks.len());
+        assert!(!different.contains(&None));
+        // Who is named and does not share is as one who is not named; whether it acknowledges changes nothing that it sees.
+        assert_eq!(of(named(&["p-1", "p-2"]), &[], &["p-2"]), marks[4]);
+        let quiet = v1::PlatformScope {
+            services: vec![1, 2, 3],
+            ..everything()
+        };
+        assert_eq!(of(quiet, &[], &[]), None);
+    }
+
+    fn scope_of(role: &Role) -> Option<[u8; 8]> {
+        scope(&actor(role.clone()))
     }
 }

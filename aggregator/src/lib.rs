@@ -32,6 +32,7 @@ pub mod registry;
 pub mod replay;
 pub mod roster;
 pub mod rules;
+pub mod scope;
 pub mod serve;
 pub mod snapshot;
 pub mod staff;

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "v1/alert.proto",
     "v1/batch.proto",
     "v1/context.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 12] = [
     "v1/fleet.proto",
     "v1/history.proto",
     "v1/operator.proto",
+    "v1/platform.proto",
     "v1/roster.proto",
     "v1/rules.proto",
     "v1/twin.proto",

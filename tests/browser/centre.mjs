@@ -119,6 +119,11 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   let position = 1000n;
   /** As `vitaltwin.v1.Collection` numbers it: given. */
   let sharing = 1;
+  /** Whether the patient shares nothing with the platform. */
+  let stopped = false;
+  /** Who was put on paper, and whether that cannot be written down. */
+  const printed = [];
+  let unwritten = false;
   /** Nothing is told of the fleet. */
   let silent = false;
   const watchers = { twins: new Set(), alerts: new Set() };
@@ -245,10 +250,19 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       const hops = ["sensor", "gateway", "broker", "centre", "subscriber", "channel", "person"].map((hop, n) => ({ hop, all: n < 2 ? gateways : 1, silent: n === 1 ? 1 : 0, sinceUs: n === 1 ? nowUs() - 9n * MINUTE : 0n }));
       return { atUs: nowUs(), gateways: all, hops, load: { patients, gateways, connected: gateways, readers: 2, readingsJournaled: nowUs() / 10_000n, refused: {} }, warnings: [hostile].filter((words) => words !== "") };
     },
-    "OperatorService/ListPatients": () => ({ patients: people.map((of) => ({ patient: of.id, displayName: of.name, testData, collection: sharing, collectionSinceUs: nowUs(), teams: ["Ward <b>3</b>"] })) }),
+    "OperatorService/ListPatients": () => ({ patients: people.map((of) => ({ patient: of.id, displayName: of.name, testData, collection: sharing, collectionSinceUs: nowUs(), teams: ["Ward <b>3</b>"], platforms: [{ platform: "Tele <b>North</b>", services: [1, 2, 4], kinds: [5], stopped }] })) }),
     "OperatorService/SetCollection": ({ collection }) => {
       sharing = collection;
       return { collection, sinceUs: nowUs() };
+    },
+    "OperatorService/SetSharing": ({ shared }) => {
+      stopped = !shared;
+      return {};
+    },
+    "TwinService/NotePrint": ({ patient }) => {
+      if (unwritten) throw new Refused(14, "an operator has to look at status");
+      printed.push(patient);
+      return {};
     },
     "AlertService/List": () => ({ alerts: [...alerts.values()].slice(0, 200) }),
     "AlertService/Acknowledge": ({ alert, note }) => {
@@ -437,6 +451,16 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     /** Whether the fleet cannot be asked for. */
     hush(on) {
       silent = on;
+    },
+    /** Who was put on paper. */
+    printed,
+    /** Whether nothing can be written down. */
+    writeNothing(on) {
+      unwritten = on;
+    },
+    /** Whether the patient shares nothing with the platform. */
+    get stopped() {
+      return stopped;
     },
     /** What was asked for about the sharing of a patient's data. */
     get sharing() {

@@ -15,12 +15,12 @@ export const SIZES = [
   { width: 360, height: 740 },
 ];
 
+/** Of every browser here. */
+export const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
 /** `more`: further arguments of the browser. */
 export function launch(executablePath, more = []) {
-  return chromium.launch({
-    executablePath,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...more],
-  });
+  return chromium.launch({ executablePath, args: [...ARGUMENTS, ...more] });
 }
 
 export class Failure extends Error {}

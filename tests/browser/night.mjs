@@ -419,6 +419,7 @@ async function night(browser) {
 /** A patient's own page: large and plain, without alarms; sharing paused and resumed, a symptom told, everything taken home. */
 async function home(browser) {
   const centre = await startCentre({ patients: 1, share: 0 });
+  centre.resolve(centre.raise(0, "oxygen_saturation_low").id);
   centre.as("patient");
   try {
     const context = await browser.newContext({ viewport: SIZES[0], colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
@@ -451,6 +452,17 @@ async function home(browser) {
     await answer(page, {}, "Share again");
     await page.getByText("These teams look after you").waitFor({ timeout: SOON });
     ensure(centre.sharing === 1, `the centre was asked for ${centre.sharing}`);
+    const service = page.locator(".home-platforms li");
+    ensure((await service.innerText()).startsWith("The telemedicine service Tele <b>North</b> sees: your newest values, alerts about you, and it may answer alerts; of that only: Oxygen in the blood."), await service.innerText());
+    await press("Share nothing with Tele <b>North</b>");
+    await survey(page, "home-platform", BOTH);
+    await answer(page, {}, "Share nothing with Tele <b>North</b>");
+    await service.getByText("The telemedicine service Tele <b>North</b> sees nothing of you: you have said so.").waitFor({ timeout: SOON });
+    ensure(centre.stopped, "the centre was not told");
+    await press("Share with Tele <b>North</b> again");
+    await answer(page, {}, "Share with Tele <b>North</b> again");
+    await service.getByText(/Tele <b>North<\/b> sees: your newest values/).waitFor({ timeout: SOON });
+    ensure(!centre.stopped, "the centre was not told of the change of mind");
     await press("Tell how I feel");
     await dialog(page).getByLabel("What is it?").selectOption({ label: "Dizziness" });
     await dialog(page).getByLabel("How strong is it?").selectOption("7");
@@ -463,6 +475,8 @@ async function home(browser) {
     ensure(told.some(([kind, label, value]) => kind === 6 && label === "mMRC dyspnoea scale" && value === 2), `the answer was told as ${JSON.stringify(told)}`);
     const [file] = await Promise.all([page.waitForEvent("download", { timeout: SOON }), press("Download my data")]);
     const lines = readFileSync(await file.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    const [alert] = lines.filter(({ type }) => type === "alert");
+    ensure(alert?.model === "threshold 3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
     ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.some(({ type, by }) => type === "access" && by === "tele") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);
@@ -471,6 +485,81 @@ async function home(browser) {
     await context.close();
   } finally {
     centre.stop();
+  }
+}
+
+/** The smallest piece of text on screen that `words` fits, uncovered, where a finger would go, of `what` that is named the topmost; null:
+ * none is seen. */
+function seen(page, words, what) {
+  return page.evaluate(([source, what]) => {
+    const fits = new RegExp(source, "u");
+    const found = [];
+    for (const element of document.querySelectorAll(what)) {
+      const text = element.innerText?.trim() ?? "";
+      const box = element.getBoundingClientRect();
+      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      if (!fits.test(text) || box.width < 2 || x < 0 || x > innerWidth || y < 0 || y > innerHeight) continue;
+      const top = document.elementFromPoint(x, y);
+      if (top !== null && (element.contains(top) || top.contains(element))) found.push({ x, y, text });
+    }
+    return found.sort((a, b) => (["a", "button"].includes(what) ? 0 : a.text.length - b.text.length) || a.y - b.y)[0] ?? null;
+  }, [words.source, what]);
+}
+
+/** Looks for it, a screen at a time from where one is. */
+async function look(page, words, what, kind = "a, button, h1, h2, h3, h4, p, span, li, dd, summary") {
+  for (let screen = 0; screen < 12; screen += 1) {
+    const found = await seen(page, words, kind);
+    if (found !== null) return found;
+    await page.mouse.wheel(0, 300);
+    await page.waitForTimeout(80);
+  }
+  throw new Failure(`somebody new does not find ${what}`);
+}
+
+/** Somebody who has never seen it, with eyes and a finger alone: the sickest patient, why, and the answer, within a minute. */
+async function walk(browser) {
+  for (const viewport of [SIZES[0], SIZES[1]]) {
+    const centre = await startCentre({ patients: 200, share: 0.3 });
+    try {
+      centre.raise(120, "oxygen_saturation_low");
+      const context = await browser.newContext({ viewport, colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
+      await listen(context, complaints);
+      const page = await context.newPage();
+      const began = performance.now();
+      await page.goto(centre.url);
+      await until(page, "no row", SOON, () => document.querySelectorAll(".row .row-link").length > 0);
+      await page.mouse.move(viewport.width / 2, viewport.height / 2);
+      // The first name in the list, as one reads.
+      const names = new RegExp(`^(${centre.people.map(({ name }) => name).join("|")})$`);
+      const first = await look(page, names, "a patient", "a");
+      const waiting = [...centre.alerts.values()].filter(({ priority, state }) => priority === 3 && state === 1);
+      const longest = waiting.reduce((a, b) => (b.raisedUs < a.raisedUs ? b : a));
+      const sickest = centre.people.find(({ id }) => id === longest.patient);
+      ensure(first.text === sickest.name, `the first name is ${first.text}, and who waits longest at high priority is ${sickest.name}`);
+      await page.mouse.click(first.x, first.y);
+      await look(page, new RegExp(`^${sickest.name}$`), "where they are");
+      const escaped = longest.summary.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+      await look(page, new RegExp(`^${escaped}$`), "what is wrong");
+      await look(page, /^Why/, "why");
+      await look(page, /limit \d/, "what was measured against which limit");
+      await page.mouse.wheel(0, -5000);
+      await page.waitForTimeout(100);
+      const button = await look(page, /^Acknowledge(?!d)/, "how to answer", "button");
+      await page.mouse.click(button.x, button.y);
+      await page.getByRole("dialog").waitFor({ timeout: SOON });
+      const sure = await look(page, /^Acknowledge(?!d)/, "how to confirm", "button");
+      await page.mouse.click(sure.x, sure.y);
+      await page.getByRole("dialog").waitFor({ state: "hidden", timeout: SOON });
+      await look(page, /^Acknowledged by/, "that it was done");
+      const took = (performance.now() - began) / 1000;
+      ensure(centre.alerts.get(longest.id).state === 2, "the centre knows of no answer");
+      ensure(took < 60, `it took ${took.toFixed(0)} s`);
+      tell(`somebody new, ${viewport.width} wide: the sickest, why, and the answer in ${took.toFixed(1)} s of the machine's`);
+      await context.close();
+    } finally {
+      centre.stop();
+    }
   }
 }
 
@@ -568,6 +657,7 @@ async function main() {
       await night(browser);
       await home(browser);
       tell("a patient's own page: plain words, pause, a symptom, all data");
+      await walk(browser);
       await thousands(browser);
     }
   } catch (error) {

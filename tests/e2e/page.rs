@@ -95,6 +95,29 @@ async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_
     Ok(())
 }
 
+/// A patient's page is put on paper: written down first, or not printed; who printed it is on each sheet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patients_page_on_paper_says_who_printed_it_and_is_written_down_first() -> Result<()> {
+    if browser_is_absent() {
+        return Ok(());
+    }
+    if !Path::new("/usr/bin/pdftotext").exists() {
+        eprintln!(
+            "skipped: poppler-utils reads the sheets back, and is not here: tests/run install"
+        );
+        return Ok(());
+    }
+    let output = Command::new("node")
+        .arg(root().join("tests/browser/paper.mjs"))
+        .env("SHOTS", shots()?)
+        .output()
+        .context("running node")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "paper.mjs:\n{said}{complained}");
+    Ok(())
+}
+
 /// A one-time link for somebody who was added, or a patient.
 pub(crate) fn link(centre: &Centre, whom: &[&str]) -> Result<String> {
     let said = centre.cli(&[&["sign-in"], whom].concat())?;

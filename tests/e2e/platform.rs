@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::hand::{heart_rates, seal_readings};
 use e2e::process::run;
 use proto::v1::gateway_to_centre::Kind as Up;
-use serde_json::Value;
+use serde_json::{Value, json};
 use vitals::Span;
 
 use crate::support::Small;
@@ -115,8 +115,23 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
             &format!("tele-{}", example.language.to_lowercase()),
             "--out",
             &own.to_string_lossy(),
+            "--patient",
+            small.patient.as_str(),
+            "--for",
+            "alerts",
         ])?;
     }
+    let scopes: Value = serde_json::from_str(&small.centre.cli(&["platform", "list", "--json"])?)?;
+    let [first, ..] = scopes["platforms"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+    else {
+        bail!("no platform has anything: {scopes}");
+    };
+    ensure!(
+        first["patients_now"] == 1 && first["scope"]["services"] == json!(["alerts"]),
+        "{first}"
+    );
     let (up, assignment) = small.uplink().await?;
     let (header, mut sealer) = small.gateway.open_context(&assignment, clock.now())?;
     up.send(Up::OpenContext(header)).await?;
@@ -165,6 +180,24 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
         let twice = &events(lines) & &events(before);
         ensure!(twice.is_empty(), "{language} heard twice: {twice:?}");
     }
+
+    // One that was given nothing any more hears nothing, and is told what to do.
+    let one = std::slice::from_ref(&examples[0]);
+    let name = format!("tele-{}", one[0].language.to_lowercase());
+    small
+        .centre
+        .cli(&["platform", "scope", &name, "--nothing"])?;
+    let refused = hear(one, &address(&small)?, folder.path(), 10).await;
+    let said = format!(
+        "{:#}",
+        refused
+            .err()
+            .context("a platform without a scope was let in")?
+    );
+    ensure!(
+        said.contains("given nothing") && said.contains("platform scope"),
+        "{said}"
+    );
 
     // The control: a platform whose certificate was taken back hears nothing, and is told what to do.
     for example in &examples {

@@ -117,6 +117,9 @@ async fn the_past_is_asked_and_exported_whole_however_often_the_export_is_killed
         "Research",
         "--out",
         &platform.to_string_lossy(),
+        "--all-patients",
+        "--for",
+        "history",
     ])?;
     let whole = folder.path().join("whole.ndjson");
     let as_platform = platform.to_string_lossy().into_owned();

@@ -10,6 +10,7 @@
 mod devices;
 mod fleet;
 mod people;
+mod platforms;
 mod remote;
 mod roster;
 mod rules;
@@ -281,6 +282,7 @@ impl Admin {
             collection_since_us: will.since.as_micros(),
             key_generation: u32::try_from(keys).unwrap_or(u32::MAX),
             teams: self.teams_of(patient),
+            platforms: self.shares_of(patient),
         }
     }
 

@@ -14,13 +14,14 @@ use proto::v1::{
     CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
     EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
     LinkPersonRequest, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest,
-    ListPeopleResponse, ListRostersRequest, ListRostersResponse, ListRulesRequest,
-    ListRulesResponse, ListSessionsRequest, ListSessionsResponse, ListTeamsRequest,
-    ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse,
-    Patient, Person, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
-    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
-    Roster, RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest,
-    SetCollectionResponse, SetRoleRequest, SetRosterRequest, ShadowReport, ShadowRulesRequest,
+    ListPeopleResponse, ListPlatformsRequest, ListPlatformsResponse, ListRostersRequest,
+    ListRostersResponse, ListRulesRequest, ListRulesResponse, ListSessionsRequest,
+    ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse,
+    NoteAccessRequest, NoteAccessResponse, Patient, Person, Platform, ResetPersonRequest,
+    ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
+    RevokeGatewayResponse, RevokePersonRequest, Roster, RotateKeyRequest, RotateKeyResponse,
+    RuleSet, SetCollectionRequest, SetCollectionResponse, SetPlatformScopeRequest, SetRoleRequest,
+    SetRosterRequest, SetSharingRequest, SetSharingResponse, ShadowReport, ShadowRulesRequest,
     StatusRequest, TakeOverRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
@@ -196,6 +197,45 @@ impl OperatorService for OperatorDoor {
         Ok(Response::new(SetCollectionResponse {
             collection: collection.into(),
             since_us: since.as_micros(),
+        }))
+    }
+
+    async fn set_sharing(
+        &self,
+        request: Request<SetSharingRequest>,
+    ) -> Result<Response<SetSharingResponse>, Status> {
+        let by = self.who(&request)?;
+        let named = PatientId::parse(&request.get_ref().patient);
+        let named = named.ok_or_else(|| error::not_found("patient"))?;
+        self.access
+            .check(caller(&request)?, Some(&named), Kind::Will)
+            .map_err(error::denied)?;
+        let SetSharingRequest {
+            patient,
+            platform,
+            shared,
+        } = request.into_inner();
+        let set = self.admin.set_sharing(&patient, &platform, shared, &by);
+        set.await.map_err(status_of)?;
+        Ok(Response::new(SetSharingResponse {}))
+    }
+
+    async fn set_platform_scope(
+        &self,
+        request: Request<SetPlatformScopeRequest>,
+    ) -> Result<Response<Platform>, Status> {
+        let by = self.who(&request)?;
+        let SetPlatformScopeRequest { name, scope } = request.into_inner();
+        let set = self.admin.set_platform_scope(&name, scope.as_ref(), &by);
+        set.await.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_platforms(
+        &self,
+        _: Request<ListPlatformsRequest>,
+    ) -> Result<Response<ListPlatformsResponse>, Status> {
+        Ok(Response::new(ListPlatformsResponse {
+            platforms: self.admin.platforms(),
         }))
     }
 

@@ -137,6 +137,7 @@ const fn part(part: AccessPart) -> &'static str {
         AccessPart::Names => "names",
         AccessPart::Past => "past",
         AccessPart::Copy => "copy",
+        AccessPart::Paper => "paper",
     }
 }
 

@@ -5,10 +5,9 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Subcommand;
 use proto::cert::{Role, peer_identity};
 use proto::clock::Clock;
 use rustls_pki_types::CertificateDer;
@@ -18,23 +17,6 @@ use super::office::Office;
 use super::{print, show, word};
 use crate::ca::{Authority, Credentials, pem};
 use crate::dir::{self, CentreDir};
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PlatformCommand {
-    /// Make a certificate with which a platform reads twins and alerts; it holds for a year.
-    Add {
-        /// The platform's name; each platform has its own.
-        name: String,
-        /// The folder that takes cert.pem, key.pem and ca.pem.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-    /// Refuse every certificate of this platform for good; its open streams end within two seconds.
-    Revoke {
-        /// The name given to `platform add`; it cannot be used again.
-        name: String,
-    },
-}
 
 /// A name that fits into a certificate's subject (at most 64 characters).
 pub(super) fn name_of<'a>(field: &str, name: &'a str) -> Result<&'a str> {

@@ -61,7 +61,7 @@ enum Fine {
     Hour,
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
+pub(super) fn kind(name: &str) -> Result<Kind, String> {
     let found = Kind::ALL.into_iter().find(|kind| kind.info().name == name);
     found.ok_or_else(|| {
         let names = Kind::ALL.map(|kind| kind.info().name);

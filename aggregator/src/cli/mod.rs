@@ -27,6 +27,7 @@ mod look;
 mod office;
 mod patient;
 mod people;
+mod platform;
 mod roster;
 mod rules;
 mod show;
@@ -44,7 +45,7 @@ use proto::cert::Role;
 use proto::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
-use self::certificate::PlatformCommand;
+use self::platform::PlatformCommand;
 use crate::app::{Accepted, Core};
 use crate::config::Config;
 use crate::dir::{self, CentreDir};
@@ -141,7 +142,7 @@ enum Command {
     /// Operators: revoke. `init` makes the first one's certificate.
     #[command(subcommand)]
     Operator(OperatorCommand),
-    /// Telemedicine platforms: add, revoke.
+    /// Telemedicine platforms: add, scope (what each may have), list, sharing, revoke.
     #[command(subcommand)]
     Platform(PlatformCommand),
     /// Channels on which people are called (config.toml has them): list, test.
@@ -376,12 +377,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Fleet(asked) => runtime.block_on(fleet::run(asked, dir, clock)),
         Command::Gateway(command) => runtime.block_on(gateway::run(command, dir, clock)),
         Command::Channel(command) => runtime.block_on(channel::run(command, &dir, clock)),
-        Command::Platform(PlatformCommand::Add { name, out }) => {
-            certificate::add_platform(&dir, &name, &out, clock)
-        }
-        Command::Platform(PlatformCommand::Revoke { name }) => {
-            runtime.block_on(certificate::revoke(Role::Platform, &name, dir, clock))
-        }
+        Command::Platform(command) => runtime.block_on(platform::run(command, dir, clock)),
         Command::Operator(OperatorCommand::Revoke { name }) => {
             runtime.block_on(certificate::revoke(Role::Operator, &name, dir, clock))
         }

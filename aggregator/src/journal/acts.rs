@@ -2,13 +2,16 @@
 //!
 //! Invariant: numbers are disk format: add, never reuse. Must not know: rows, checksums.
 
-use proto::v1::{AccessDoor, AccessPart, StaffRole};
+use std::sync::Arc;
+
+use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::Kind;
 
 use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
-use super::entry::{CareAct, Sight, TeamAct};
+use super::entry::{CareAct, Entry, Sight, TeamAct};
+use crate::scope::Scope;
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
     match act {
@@ -297,5 +300,70 @@ pub(super) const fn role(number: u8) -> Result<StaffRole, DecodeError> {
         4 => StaffRole::Supervisor,
         5 => StaffRole::Administrator,
         _ => return Err(DecodeError::Field("role")),
+    })
+}
+
+/// What was said of a platform: two kinds of entry.
+pub(super) fn write_platform(entry: &Entry, out: &mut Vec<u8>) {
+    if let Entry::Platform {
+        platform,
+        scope,
+        since,
+        by,
+    } = entry
+    {
+        put(out, platform.as_bytes());
+        put(out, &Scope::to_bytes(scope.as_deref()));
+        put_time(out, *since);
+        put(out, by.as_bytes());
+    }
+    if let Entry::Sharing {
+        patient,
+        platform,
+        shared,
+        by,
+    } = entry
+    {
+        put(out, patient.reveal().as_bytes());
+        put(out, platform.as_bytes());
+        out.push(u8::from(*shared));
+        put(out, by.as_bytes());
+    }
+}
+
+pub(super) fn read_platform(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    let platform = r.text("platform")?;
+    let scope = Scope::from_bytes(r.bytes("scope")?).ok_or(DecodeError::Field("scope"))?;
+    Ok(Entry::Platform {
+        platform,
+        scope: scope.map(Arc::new),
+        since: r.time("since")?,
+        by: r.text("by")?,
+    })
+}
+
+pub(super) fn read_sharing(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    Ok(Entry::Sharing {
+        patient: r.patient()?,
+        platform: r.text("platform")?,
+        shared: r.flag("shared")?,
+        by: r.text("by")?,
+    })
+}
+
+pub(super) const fn collection_number(collection: Collection) -> u8 {
+    match collection {
+        Collection::Unspecified | Collection::Given => 1,
+        Collection::Paused => 2,
+        Collection::Withdrawn => 3,
+    }
+}
+
+pub(super) const fn collection(number: u8) -> Result<Collection, DecodeError> {
+    Ok(match number {
+        1 => Collection::Given,
+        2 => Collection::Paused,
+        3 => Collection::Withdrawn,
+        _ => return Err(DecodeError::Field("collection")),
     })
 }

@@ -211,12 +211,15 @@ fn checksum(position: Position, bytes: &[u8]) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use proto::cert::Role;
     use proto::v1::Collection;
     use vitals::{Kind, PatientId, SourceId};
 
     use super::*;
+    use crate::scope::Scope;
     use proto::v1::StaffRole;
 
     use crate::journal::{AccountAct, PasskeyAct, PasswordHash, Sight, TeamAct};
@@ -270,6 +273,17 @@ mod tests {
             act,
             text,
         }
+    }
+
+    fn scope() -> Scope {
+        let asked = proto::v1::PlatformScope {
+            patients: vec!["p-1".into()],
+            teams: vec!["ward 3".into()],
+            kinds: vec![Kind::HeartRate.wire()],
+            services: vec![1, 2],
+            ..Default::default()
+        };
+        Scope::of(&asked).expect("it is whole")
     }
 
     /// One of each kind.
@@ -422,6 +436,24 @@ mod tests {
                 label: "phone".into(),
                 at: Time::from_micros(5),
             }),
+            Entry::Platform {
+                platform: "Tele".into(),
+                scope: Some(Arc::new(scope())),
+                since: Time::from_micros(6),
+                by: "olga".into(),
+            },
+            Entry::Platform {
+                platform: "Tele".into(),
+                scope: None,
+                since: Time::from_micros(6),
+                by: "olga".into(),
+            },
+            Entry::Sharing {
+                patient: patient(),
+                platform: "Tele".into(),
+                shared: false,
+                by: "patient".into(),
+            },
             passkey(PasskeyAct::Used(7)),
             passkey(PasskeyAct::Removed),
             account(AccountAct::PasswordSet {

@@ -13,6 +13,7 @@ use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
 use super::account::{AccountAct, PasskeyAct};
+use crate::scope::Scope;
 use crate::traces::Trace;
 
 /// Place of an entry in the log, from 1, without holes.
@@ -376,6 +377,28 @@ pub enum Entry {
         at: Time,
         /// How many entries.
         entries: u32,
+    },
+    /// What a platform may have from here on, in place of what was said before.
+    Platform {
+        /// The name in its certificate.
+        platform: String,
+        /// `None`: nothing.
+        scope: Option<Arc<Scope>>,
+        /// When, by the centre's clock.
+        since: Time,
+        /// Who said so.
+        by: String,
+    },
+    /// Whether a platform may have something of a patient, by the patient's word.
+    Sharing {
+        /// Whose word.
+        patient: PatientId,
+        /// Of which platform.
+        platform: String,
+        /// It may.
+        shared: bool,
+        /// Who wrote it down.
+        by: String,
     },
     /// A passkey of a person: with it they sign in at the page. Its private half is with them alone.
     Passkey {

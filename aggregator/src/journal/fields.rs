@@ -3,13 +3,12 @@
 //! Invariant: numbers of kinds are disk format: add, never reuse. Must not know: rows, checksums.
 
 use proto::cert::Role;
-use proto::v1::Collection;
 use vitals::{ContextId, SourceId, StreamId};
 
 use super::acts::{
-    read_account_act, read_act, read_kinds, read_passkey_act, read_sight, read_team_act, role,
-    role_number, write_account_act, write_act, write_kinds, write_passkey_act, write_sight,
-    write_team_act,
+    collection, collection_number, read_account_act, read_act, read_kinds, read_passkey_act,
+    read_platform, read_sharing, read_sight, read_team_act, role, role_number, write_account_act,
+    write_act, write_kinds, write_passkey_act, write_platform, write_sight, write_team_act,
 };
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
 use super::codec::DecodeError;
@@ -60,6 +59,8 @@ pub(super) const fn kind_of(entry: &Entry) -> u8 {
         Entry::TakenOver { .. } => 37,
         Entry::By { .. } => 32,
         Entry::Account { .. } => 40,
+        Entry::Platform { .. } => 50,
+        Entry::Sharing { .. } => 51,
     }
 }
 
@@ -375,6 +376,7 @@ pub(super) fn write_fields(entry: &Entry, out: &mut Vec<u8>) {
             write_account_act(act, out);
             put(out, by.as_bytes());
         }
+        Entry::Platform { .. } | Entry::Sharing { .. } => write_platform(entry, out),
     }
 }
 
@@ -566,6 +568,8 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             act: read_account_act(r)?,
             by: r.text("by")?,
         },
+        50 => read_platform(r)?,
+        51 => read_sharing(r)?,
         28 => Entry::Passkey {
             person: r.text("person")?,
             id: r.bytes("id")?.to_vec(),
@@ -579,22 +583,5 @@ pub(super) fn read_fields(kind: u8, r: &mut Reader<'_>) -> Result<Entry, DecodeE
             until: r.time("until")?,
         },
         _ => return Err(DecodeError::Field("kind")),
-    })
-}
-
-const fn collection_number(collection: Collection) -> u8 {
-    match collection {
-        Collection::Unspecified | Collection::Given => 1,
-        Collection::Paused => 2,
-        Collection::Withdrawn => 3,
-    }
-}
-
-const fn collection(number: u8) -> Result<Collection, DecodeError> {
-    Ok(match number {
-        1 => Collection::Given,
-        2 => Collection::Paused,
-        3 => Collection::Withdrawn,
-        _ => return Err(DecodeError::Field("collection")),
     })
 }

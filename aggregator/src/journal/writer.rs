@@ -17,6 +17,7 @@ use super::entry::{Committed, Draft, Entry, Position};
 use super::medium::{Group, NewRow, Removal, Store};
 use super::pace::Pace;
 use super::{Appended, JournalError, Keeper};
+use crate::scope::Scope;
 use crate::stages::{Lap, Stage};
 use crate::traces::{Fact, Name, Step};
 
@@ -348,12 +349,14 @@ fn size(request: &Request) -> (usize, usize) {
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Account { .. }
+        | Entry::Sharing { .. }
         | Entry::VoidSettled { .. }
         | Entry::Damaged { .. } => 256,
         Entry::Exported { patients, .. } | Entry::Looked { patients, .. } => {
             patients.len() * 32 + 256
         }
         Entry::Roster { document, .. } => document.len() + 256,
+        Entry::Platform { scope, .. } => Scope::to_bytes(scope.as_deref()).len() + 256,
         Entry::Facts { facts, .. } => facts.0.len() + 256,
         Entry::Moved { body, .. } => body.0.len() + 128,
         Entry::Configured { settings, .. } => settings.len() + 64,

@@ -227,6 +227,8 @@ pub(super) fn meaning(committed: &Committed) -> Meaning {
         | Entry::Team { .. }
         | Entry::Passkey { .. }
         | Entry::Account { .. }
+        | Entry::Platform { .. }
+        | Entry::Sharing { .. }
         | Entry::Configured { .. }
         | Entry::Looked { .. }
         | Entry::Exported { .. } => Meaning::Nothing,

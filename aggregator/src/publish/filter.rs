@@ -17,6 +17,38 @@ use vitals::{Kind, PatientId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterHash(pub(super) [u8; 8]);
 
+/// How much of a patient a reader may have at most, whatever was asked for. The default: everything. A cursor does not know it: the
+/// mark of whom the reader may see ([`TwinFilter::scope`]) is another one where this is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Within {
+    /// Of these kinds, and nothing that comes of several; empty = everything.
+    pub kinds: BTreeSet<Kind>,
+    /// No alerts, and no snoozes of them.
+    pub without_alerts: bool,
+}
+
+impl Within {
+    fn is_all(&self) -> bool {
+        self.kinds.is_empty() && !self.without_alerts
+    }
+
+    fn has(&self, kind: i32) -> bool {
+        self.kinds.is_empty() || self.kinds.iter().any(|of| of.wire() == kind)
+    }
+
+    /// Whether nothing in the alert is beyond it: it tells of these kinds alone, or of devices.
+    #[must_use]
+    pub fn holds(&self, alert: &v1::Alert) -> bool {
+        if self.kinds.is_empty() {
+            return !self.without_alerts;
+        }
+        let technical = alert.category == v1::Category::Technical as i32;
+        let fits = |of: &v1::Evidence| self.has(of.kind) || technical && of.kind == 0;
+        let told = technical || !alert.evidence.is_empty();
+        !self.without_alerts && told && alert.evidence.iter().all(fits)
+    }
+}
+
 /// Which twins, and how much of them. The default asks for everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TwinFilter {
@@ -30,6 +62,8 @@ pub struct TwinFilter {
     pub interval: Duration,
     /// A mark of whom the reader may see; who may see others asks another question. `None`: all.
     pub scope: Option<[u8; 8]>,
+    /// What they may have at most.
+    pub within: Within,
 }
 
 /// Which alerts. The default asks for all.
@@ -43,6 +77,8 @@ pub struct AlertFilter {
     pub category: i32,
     /// As of [`TwinFilter::scope`].
     pub scope: Option<[u8; 8]>,
+    /// What they may have at most.
+    pub within: Within,
 }
 
 /// Is this one of those who were asked for? Nobody named means all.
@@ -109,15 +145,21 @@ impl TwinFilter {
 
     /// Does it ask for less than whole twins?
     pub(super) fn narrows(&self) -> bool {
-        !self.kinds.is_empty() || !self.parts.is_empty()
+        !self.kinds.is_empty() || !self.parts.is_empty() || !self.within.is_all()
     }
 
     /// What it leaves of a twin.
-    pub(super) fn narrow(&self, twin: &v1::Twin) -> v1::Twin {
+    #[must_use]
+    pub fn narrow(&self, twin: &v1::Twin) -> v1::Twin {
         let wants = |part| self.parts.is_empty() || self.parts.contains(&part);
         let kind = |number: i32| {
-            self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.wire() == number)
+            let asked =
+                self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.wire() == number);
+            asked && self.within.has(number)
         };
+        // What comes of several kinds at once.
+        let whole = self.within.kinds.is_empty();
+        let alerts = wants(TwinPart::Alerts) && !self.within.without_alerts;
         fn some<T: Clone>(wanted: bool, of: &[T], which: impl Fn(&T) -> bool) -> Vec<T> {
             if !wanted {
                 return Vec::new();
@@ -131,21 +173,24 @@ impl TwinFilter {
             channels: some(wants(TwinPart::Channels), &twin.channels, |one| {
                 kind(one.kind)
             }),
-            scores: some(wants(TwinPart::Scores), &twin.scores, |_| true),
+            scores: some(whole && wants(TwinPart::Scores), &twin.scores, |_| true),
             forecasts: some(wants(TwinPart::Forecasts), &twin.forecasts, |one| {
                 kind(one.kind)
             }),
-            alerts: some(wants(TwinPart::Alerts), &twin.alerts, |_| true),
+            alerts: some(alerts, &twin.alerts, |one| self.within.holds(one)),
             devices: some(wants(TwinPart::Devices), &twin.devices, |_| true),
             gateways: some(wants(TwinPart::Gateways), &twin.gateways, |_| true),
             test_data: twin.test_data,
             state_hash: twin.state_hash.clone(),
-            rhythm: twin.rhythm.clone().filter(|_| wants(TwinPart::Rhythm)),
+            rhythm: twin
+                .rhythm
+                .clone()
+                .filter(|_| whole && wants(TwinPart::Rhythm)),
             tallies: some(wants(TwinPart::Channels), &twin.tallies, |_| {
-                self.kinds.is_empty()
+                whole && self.kinds.is_empty()
             }),
-            snoozes: some(wants(TwinPart::Alerts), &twin.snoozes, |_| true),
-            influences: some(wants(TwinPart::Scores), &twin.influences, |_| true),
+            snoozes: some(alerts && whole, &twin.snoozes, |_| true),
+            influences: some(whole && wants(TwinPart::Scores), &twin.influences, |_| true),
         }
     }
 }
@@ -296,5 +341,78 @@ mod tests {
             (got.channels.len(), got.forecasts.len(), got.scores.len()),
             (1, 1, 1)
         );
+    }
+
+    #[test]
+    fn nothing_beyond_what_the_reader_may_have_is_left() {
+        let evidence = |kinds: &[Kind]| {
+            let one = |kind: &Kind| v1::Evidence {
+                kind: kind.wire(),
+                ..v1::Evidence::default()
+            };
+            kinds.iter().map(one).collect::<Vec<_>>()
+        };
+        let alert = |category: v1::Category, evidence| v1::Alert {
+            category: category.into(),
+            evidence,
+            ..v1::Alert::default()
+        };
+        let (body, technical) = (v1::Category::Physiological, v1::Category::Technical);
+        let oxygen = alert(body, evidence(&[Kind::OxygenSaturation]));
+        let device = alert(technical, vec![v1::Evidence::default()]);
+        let beyond = [
+            alert(body, evidence(&[Kind::HeartRate])),
+            alert(body, evidence(&[Kind::OxygenSaturation, Kind::HeartRate])),
+            // Nothing says what it tells of.
+            alert(body, Vec::new()),
+            alert(body, vec![v1::Evidence::default()]),
+            alert(technical, evidence(&[Kind::HeartRate])),
+        ];
+        let mut alerts = vec![oxygen.clone(), device.clone()];
+        alerts.extend(beyond.clone());
+        let whole = v1::Twin {
+            channels: vec![
+                v1::Channel {
+                    kind: Kind::OxygenSaturation.wire(),
+                    ..v1::Channel::default()
+                },
+                v1::Channel {
+                    kind: Kind::HeartRate.wire(),
+                    ..v1::Channel::default()
+                },
+            ],
+            alerts,
+            scores: vec![v1::Score::default()],
+            rhythm: Some(v1::Rhythm::default()),
+            tallies: vec![v1::Tally::default()],
+            snoozes: vec![v1::Snooze::default()],
+            influences: vec![v1::Influence::default()],
+            ..v1::Twin::default()
+        };
+        let within = Within {
+            kinds: [Kind::OxygenSaturation].into(),
+            without_alerts: false,
+        };
+        assert!(beyond.iter().all(|one| !within.holds(one)));
+        let mut filter = TwinFilter {
+            within,
+            ..TwinFilter::default()
+        };
+        let left = v1::Twin {
+            channels: whole.channels[..1].to_vec(),
+            alerts: vec![oxygen, device],
+            ..v1::Twin::default()
+        };
+        assert_eq!(filter.narrow(&whole), left);
+        assert!(filter.narrows());
+        // Asking for more changes nothing.
+        filter.kinds = [Kind::OxygenSaturation, Kind::HeartRate].into();
+        assert_eq!(filter.narrow(&whole), left);
+        filter.within.without_alerts = true;
+        let silent = v1::Twin {
+            alerts: Vec::new(),
+            ..left
+        };
+        assert_eq!(filter.narrow(&whole), silent);
     }
 }

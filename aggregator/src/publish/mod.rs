@@ -28,7 +28,7 @@ pub mod view;
 
 pub use alerts::{AlertRecord, KeptAlerts};
 pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, Stream};
-pub use filter::{AlertFilter, FilterHash, TwinFilter};
+pub use filter::{AlertFilter, FilterHash, TwinFilter, Within};
 pub use hub::{Hub, PatientIndex, Source, View};
 pub use reader::{AlertReader, Allowed, Cut, TwinReader};
 pub use view::AlertIds;

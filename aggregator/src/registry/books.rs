@@ -350,6 +350,8 @@ impl Keeper for Books {
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Account { .. }
+            | Entry::Platform { .. }
+            | Entry::Sharing { .. }
             | Entry::Moved { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }
@@ -425,6 +427,8 @@ impl Keeper for Books {
             | Entry::Team { .. }
             | Entry::Passkey { .. }
             | Entry::Account { .. }
+            | Entry::Platform { .. }
+            | Entry::Sharing { .. }
             | Entry::VoidSettled { .. }
             | Entry::Damaged { .. }
             | Entry::Looked { .. }

@@ -12,6 +12,7 @@ mod damage;
 mod looks;
 mod offices;
 mod people;
+mod platforms;
 mod ranges;
 mod rules;
 mod saved;
@@ -26,13 +27,14 @@ use proto::cert::Role;
 use proto::seal::{ContextHeader, KeyId, PatientPublic, parse_header, parse_stub};
 use vitals::{ContextId, GatewayId, PatientId, Span, StreamId, Time};
 
-use crate::journal::{Entry, Position, SealedText};
+use crate::journal::{Entry, Position, SealedText, TeamAct};
 
 pub use accounts::{Link, Password, Subscription};
 pub use books::Books;
 pub use looks::Look;
 pub use offices::{Act, Deed};
 pub use people::{Passkey, Rostered, TakenOver, Team, Wards};
+pub use platforms::Given;
 pub use ranges::RangeSet;
 pub use rules::Decided;
 pub use voids::{Voided, Voiding};
@@ -69,6 +71,9 @@ pub struct Registry {
     rules: rules::Decisions,
     offices: offices::Offices,
     accounts: accounts::Accounts,
+    platforms: platforms::Platforms,
+    /// Who paused or withdrew.
+    aside: Arc<BTreeSet<PatientId>>,
 }
 
 /// What the log holds.
@@ -318,7 +323,13 @@ impl Registry {
                 }
             }
             Entry::Account { person, act, .. } => self.accounts.note(person, act),
-            Entry::Team { team, act, .. } => self.staff.note_team(team, act),
+            Entry::Team { team, act, .. } => {
+                self.staff.note_team(team, act);
+                if *act == TeamAct::Ended {
+                    self.platforms.forget_team(team);
+                }
+            }
+            Entry::Platform { .. } | Entry::Sharing { .. } => self.platforms.note(entry),
             Entry::Passkey { person, id, act } => self.staff.note_passkey(person, id, act),
             Entry::Roster {
                 team,
@@ -505,19 +516,6 @@ impl Registry {
     #[must_use]
     pub fn is_revoked(&self, role: Role, name: &str) -> bool {
         self.revoked.contains(&(role, name.to_owned()))
-    }
-
-    /// Whether what a gateway still holds of the stream is no longer taken: the patient withdrew, and wants it
-    /// deleted.
-    #[must_use]
-    pub fn is_erased(&self, stream: StreamId) -> bool {
-        let patient = self.streams.get(&stream).map(|of| &of.patient);
-        patient
-            .and_then(|id| self.patients.get(id))
-            .is_some_and(|patient| {
-                let will = &patient.will;
-                will.erase_unsent && will.withheld.iter().any(|of| of.stream == stream)
-            })
     }
 
     /// One stream.

@@ -4,6 +4,7 @@
 //! Must not know: files.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use proto::cert::Role;
 use proto::seal::{KeyId, PatientPublic};
@@ -15,6 +16,7 @@ use super::accounts::Accounts;
 use super::looks::Looks;
 use super::offices::Offices;
 use super::people::{Rosters, Staff};
+use super::platforms::Platforms;
 use super::rules::Decisions;
 use super::{
     Context, Gateway, Patient, RangeSet, Registry, Stream, Token, Totals, Voided, Will, Withheld,
@@ -154,6 +156,7 @@ impl Canonical for Registry {
         self.accounts.encode(to);
         self.offices.encode(to);
         self.staff.rosters().encode(to);
+        self.platforms.encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -221,12 +224,20 @@ impl Canonical for Registry {
             } else {
                 Canonical::decode(from)?
             },
+            // Both follow below.
+            platforms: Platforms::default(),
+            aside: Arc::default(),
         };
         // or here.
         if !from.is_empty() {
             let rosters: Rosters = Canonical::decode(from)?;
             registry.staff = std::mem::take(&mut registry.staff).with_rosters(rosters);
         }
+        // or here.
+        if !from.is_empty() {
+            registry.platforms = Canonical::decode(from)?;
+        }
+        registry.aside = Arc::new(registry.set_aside());
         Some(registry)
     }
 }

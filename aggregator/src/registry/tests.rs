@@ -249,13 +249,14 @@ fn what_a_context_sent_before_the_other_was_there_proves_no_clone() {
     assert!(fold(&log).proves_clone(B, minute(30)), "control: it lives");
 }
 
-/// Octets at a snapshot's end of which an earlier program knew nothing: other ways to sign in, acts about gateways, rosters.
+/// Octets at a snapshot's end of which an earlier program knew nothing: other ways to sign in, acts about gateways, rosters, platforms.
 fn newer_than_rules(registry: &Registry) -> usize {
     use twin::canonical::Canonical as _;
     let mut tail = Vec::new();
     registry.accounts.encode(&mut tail);
     registry.offices.encode(&mut tail);
     registry.staff.rosters().encode(&mut tail);
+    registry.platforms.encode(&mut tail);
     tail.len()
 }
 

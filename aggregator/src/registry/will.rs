@@ -2,6 +2,9 @@
 //!
 //! Must not know: who asked the patient.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use proto::v1::Collection;
 use vitals::{GatewayId, PatientId, StreamId, Time};
 
@@ -41,6 +44,19 @@ impl Will {
 }
 
 impl Registry {
+    /// Whether what a gateway still holds of the stream is no longer taken: the patient withdrew, and wants it
+    /// deleted.
+    #[must_use]
+    pub fn is_erased(&self, stream: StreamId) -> bool {
+        let patient = self.streams.get(&stream).map(|of| &of.patient);
+        patient
+            .and_then(|id| self.patients.get(id))
+            .is_some_and(|patient| {
+                let will = &patient.will;
+                will.erase_unsent && will.withheld.iter().any(|of| of.stream == stream)
+            })
+    }
+
     pub(super) fn note_will(
         &mut self,
         position: Position,
@@ -68,10 +84,23 @@ impl Registry {
             withheld: now.collect(),
             ..will
         };
+        let aside = Arc::make_mut(&mut self.aside);
+        if known.will.allows() {
+            aside.remove(patient);
+        } else {
+            aside.insert(patient.clone());
+        }
         for withheld in former.iter().chain(&known.will.withheld) {
             if let Some(gateway) = self.gateways.get_mut(&withheld.gateway) {
                 gateway.list_changed = Some(position);
             }
         }
+    }
+
+    /// Who paused or withdrew, by the wills that are known.
+    pub(super) fn set_aside(&self) -> BTreeSet<PatientId> {
+        let patients = self.patients.iter();
+        let aside = patients.filter(|(_, of)| !of.will.allows());
+        aside.map(|(id, _)| id.clone()).collect()
     }
 }

@@ -20,6 +20,7 @@ use super::signin::{SessionKey, SignIn};
 use crate::counters::{Counters, Refused};
 use crate::gate::{self, Actor, Kind, Person, Reason, Role, Standing, Tenant};
 use crate::journal::Sight;
+use crate::publish::Within;
 use crate::staff;
 
 /// How somebody proved who they are.
@@ -150,7 +151,7 @@ impl Access {
     pub fn actor(&self, caller: &Caller) -> Actor {
         let (role, standing) = match &caller.proof {
             Proof::Nothing => return Actor::ANONYMOUS,
-            Proof::Certificate(identity) => match role_of(identity) {
+            Proof::Certificate(identity) => match self.role_of(identity) {
                 Some(role) => {
                     let revoked = self.directory.is_revoked(identity);
                     (
@@ -272,20 +273,65 @@ impl Access {
         noted
     }
 
+    /// How much of a patient the caller may have at most.
+    #[must_use]
+    pub fn within(&self, caller: &Caller) -> Within {
+        Within {
+            kinds: gate::kinds(&self.actor(caller)),
+            without_alerts: self.check(caller, None, Kind::Alert).is_err(),
+        }
+    }
+
+    /// The kinds of data that the caller gets who named these (nobody named means all that they may have); empty: all.
+    ///
+    /// # Errors
+    /// [`Reason::KindNotGiven`] if one is named that they may not have.
+    pub fn kinds(
+        &self,
+        caller: &Caller,
+        named: Vec<vitals::Kind>,
+    ) -> Result<Vec<vitals::Kind>, Reason> {
+        let given = gate::kinds(&self.actor(caller));
+        if given.is_empty() {
+            return Ok(named);
+        }
+        if named.iter().any(|kind| !given.contains(kind)) {
+            return Err(Reason::KindNotGiven);
+        }
+        Ok(if named.is_empty() {
+            given.into_iter().collect()
+        } else {
+            named
+        })
+    }
+
+    /// May the caller have what comes of several kinds of data at once?
+    ///
+    /// # Errors
+    /// [`Reason::KindNotGiven`].
+    pub fn whole(&self, caller: &Caller) -> Result<(), Reason> {
+        let limited = !gate::kinds(&self.actor(caller)).is_empty();
+        if limited {
+            Err(Reason::KindNotGiven)
+        } else {
+            Ok(())
+        }
+    }
+
     /// A mark of which patients the caller has, as [`gate::scope`] has it.
     #[must_use]
     pub fn scope(&self, caller: &Caller) -> Option<[u8; 8]> {
         gate::scope(&self.actor(caller))
     }
-}
 
-fn role_of(identity: &Identity) -> Option<Role> {
-    let name = identity.name.clone();
-    match identity.role {
-        CertificateRole::Gateway => GatewayId::parse(&name).map(Role::Gateway),
-        CertificateRole::Operator => Some(Role::Operator(name)),
-        CertificateRole::Platform => Some(Role::Platform(name)),
-        // The centre's own certificate is for serving; whoever shows it as a client is nobody.
-        CertificateRole::Centre => None,
+    fn role_of(&self, identity: &Identity) -> Option<Role> {
+        let name = identity.name.clone();
+        match identity.role {
+            CertificateRole::Gateway => GatewayId::parse(&name).map(Role::Gateway),
+            CertificateRole::Operator => Some(Role::Operator(name)),
+            CertificateRole::Platform => Some(Role::Platform(self.directory.platform(&name))),
+            // The centre's own certificate is for serving; whoever shows it as a client is nobody.
+            CertificateRole::Centre => None,
+        }
     }
 }

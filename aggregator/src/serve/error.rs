@@ -43,15 +43,19 @@ pub fn denied(reason: Reason) -> Status {
         | Reason::OtherTenant
         | Reason::RoleMayNot
         | Reason::NotTheirs
+        | Reason::NothingGiven
+        | Reason::ServiceNotGiven
+        | Reason::NotShared
+        | Reason::KindNotGiven
         | Reason::WrongPurpose => Status::permission_denied(reason.to_string()),
     }
 }
 
-/// The caller has other patients than when the stream began.
+/// The caller has other patients than when the stream began, or more or less of them.
 #[must_use]
 pub fn other_patients() -> Status {
     Status::aborted(
-        "the patients whom your teams look after have changed: call again; what is seen now comes as a snapshot",
+        "whom you see, or how much of them, has changed: call again; what is seen now comes as a snapshot",
     )
 }
 

@@ -47,6 +47,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.TwinService/Get"
         | "/vitaltwin.v1.TwinService/List"
         | "/vitaltwin.v1.TwinService/Watch"
+        | "/vitaltwin.v1.TwinService/NotePrint"
         | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"
         | "/vitaltwin.v1.AlertService/List"
@@ -61,7 +62,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/TakeOver" => Kind::Duty,
         // What each fact means is asked where it is known.
         "/vitaltwin.v1.ContextService/Record" => Kind::Report,
-        "/vitaltwin.v1.OperatorService/SetCollection" => Kind::Will,
+        "/vitaltwin.v1.OperatorService/SetCollection"
+        | "/vitaltwin.v1.OperatorService/SetSharing" => Kind::Will,
         "/vitaltwin.v1.HistoryService/Query"
         | "/vitaltwin.v1.HistoryService/Waveforms"
         | "/vitaltwin.v1.HistoryService/Coverage"
@@ -89,6 +91,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/VoidReadings"
         | "/vitaltwin.v1.OperatorService/RevokeCertificate"
         | "/vitaltwin.v1.OperatorService/ImportRecords"
+        | "/vitaltwin.v1.OperatorService/SetPlatformScope"
+        | "/vitaltwin.v1.OperatorService/ListPlatforms"
         | "/vitaltwin.v1.OperatorService/AddPerson"
         | "/vitaltwin.v1.OperatorService/SetRole"
         | "/vitaltwin.v1.OperatorService/RevokePerson"

@@ -52,6 +52,7 @@ use vitals::{GatewayId, PatientId, StreamId, Time};
 use zeroize::Zeroizing;
 
 use crate::channel::push::Desk;
+use crate::gate::Platform;
 use crate::journal::{Journal, SealedText};
 use crate::patient::Patients;
 use crate::registry::{Books, Look, Passkey, Password, Voided, Wards};
@@ -199,6 +200,9 @@ pub trait Directory: Send + Sync {
     /// What a person does here, and whom each of their teams looks after; `None`: they are nobody, or no longer.
     fn person(&self, name: &str) -> Option<(StaffRole, Wards)>;
 
+    /// What a platform was given, as of now.
+    fn platform(&self, name: &str) -> Platform;
+
     /// A passkey, by the credential's id.
     fn passkey(&self, id: &[u8]) -> Option<Passkey>;
 
@@ -288,6 +292,18 @@ impl Directory for Books {
         let registry = self.registry();
         let role = registry.role_of(name)?;
         Some((role, registry.wards_of(name)))
+    }
+
+    fn platform(&self, name: &str) -> Platform {
+        let registry = self.registry();
+        let scope = registry.given(name).map(Arc::clone);
+        let wards = scope.as_ref().map(|scope| registry.wards_within(scope));
+        Platform {
+            name: name.to_owned(),
+            scope,
+            wards: wards.unwrap_or_default(),
+            without: registry.not_shared_with(name),
+        }
     }
 
     fn voids(&self, patient: &PatientId) -> Vec<Voided> {

@@ -58,7 +58,7 @@ export async function own(): Promise<OwnRecord> {
   const [of] = patients;
   if (!of) throw new Error("no patient");
   const sharing = of.collection === Collection.PAUSED ? "paused" : of.collection === Collection.WITHDRAWN ? "withdrawn" : "given";
-  return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams };
+  return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams, platforms: of.platforms.map(convert.platform) };
 }
 
 /** Who is on duty in the teams of whoever is signed in. */
@@ -90,6 +90,16 @@ const SHARING = { given: Collection.GIVEN, paused: Collection.PAUSED, withdrawn:
 /** Whether the devices are read, from now on; `erase`: what gateways have not delivered is deleted there. */
 export async function setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void> {
   await operator.setCollection({ patient, collection: SHARING[sharing], eraseUnsent: erase }, { timeoutMs: CALL_LIMIT });
+}
+
+/** Writes down that what is shown of a patient is put on paper. */
+export async function notePrint(patient: string): Promise<void> {
+  await twins.notePrint({ patient }, { timeoutMs: CALL_LIMIT });
+}
+
+/** Whether a telemedicine service may have anything of a patient, by the patient's word. */
+export async function setPlatform(patient: string, platform: string, shared: boolean): Promise<void> {
+  await operator.setSharing({ patient, platform, shared }, { timeoutMs: CALL_LIMIT });
 }
 
 export async function fleet(): Promise<Fleet> {

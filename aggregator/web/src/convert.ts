@@ -6,10 +6,11 @@ import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Pr
 import type * as contextWire from "./gen/v1/context_pb.ts";
 import type * as fleetWire from "./gen/v1/fleet_pb.ts";
 import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
+import type { PlatformShare as WireShare } from "./gen/v1/platform_pb.ts";
 import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
-import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES } from "./model.ts";
+import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES, PLATFORM_SERVICES } from "./model.ts";
 import type {
   Access,
   Alert,
@@ -31,6 +32,7 @@ import type {
   Need,
   HistorySlice,
   PatientFact,
+  PlatformShare,
   Priority,
   RuleBook,
   RuleSet,
@@ -60,6 +62,12 @@ export function access(of: WireAccess): Access {
     from: ms(of.fromUs),
     last: ms(of.lastUs),
   };
+}
+
+/** What a telemedicine service was given of a patient. A service of a newer centre is not named: this page has no words for it. */
+export function platform(of: WireShare): PlatformShare {
+  const services = of.services.map((number) => PLATFORM_SERVICES[number - 1]);
+  return { platform: of.platform, services: services.filter((service) => service !== undefined), kinds: of.kinds, stopped: of.stopped };
 }
 
 function ms(us: bigint): number {

@@ -180,6 +180,14 @@ class Page implements App {
     return told(api.setSharing(patient, sharing, erase));
   }
 
+  notePrint(patient: string): Promise<void> {
+    return told(api.notePrint(patient));
+  }
+
+  setPlatform(patient: string, platform: string, shared: boolean): Promise<void> {
+    return told(api.setPlatform(patient, platform, shared));
+  }
+
   readonly fleet = {
     read: () => this.#readFleet(),
     past: (gateway: string) => told(api.gatewayPast(gateway)),
@@ -219,6 +227,10 @@ class Page implements App {
 
   async #done(act: Promise<Alert>): Promise<void> {
     this.#act({ type: "alert", alert: await told(act), snapshot: false });
+  }
+
+  alertsOf(patient: string): Promise<Alert[]> {
+    return told(api.pastAlerts([patient], PAST_ALERTS));
   }
 
   async loadPastAlerts(patients: string[]): Promise<void> {

@@ -235,10 +235,24 @@ export interface OwnRecord {
   readonly since: number;
   /** Teams that look after them. */
   readonly teams: readonly string[];
+  /** Telemedicine services that were given something of them. */
+  readonly platforms: readonly PlatformShare[];
+}
+
+/** What a telemedicine service may do with what it was given. */
+export const PLATFORM_SERVICES = ["values", "alerts", "history", "acknowledge"] as const;
+
+export interface PlatformShare {
+  readonly platform: string;
+  readonly services: readonly (typeof PLATFORM_SERVICES)[number][];
+  /** Empty: all. */
+  readonly kinds: readonly Kind[];
+  /** The patient said that it gets nothing. */
+  readonly stopped: boolean;
 }
 
 /** What of a patient somebody was shown. */
-export const ACCESS_PARTS = ["something", "values", "alerts", "facts", "readings", "coverage", "waveforms", "names", "past", "copy"] as const;
+export const ACCESS_PARTS = ["something", "values", "alerts", "facts", "readings", "coverage", "waveforms", "names", "past", "copy", "paper"] as const;
 export type AccessPart = (typeof ACCESS_PARTS)[number];
 
 /** Somebody was shown something of a patient; what was shown of the same within an hour is in it. */

@@ -2732,6 +2732,130 @@ pub mod enrolment_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Of whom, what, and for what. The patient's word stands above it: of who paused, withdrew, or shares nothing with this
+/// platform, it has nothing, whatever stands here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlatformScope {
+    /// All patients, those who come later among them; then none and no team are named.
+    #[prost(bool, tag = "1")]
+    pub all_patients: bool,
+    /// These,
+    #[prost(string, repeated, tag = "2")]
+    pub patients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// and those whom these teams look after, as of any moment.
+    #[prost(string, repeated, tag = "3")]
+    pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only what is of these kinds; empty: everything. Where kinds are named, scores, rhythm, facts and waveforms, which come of several,
+    /// are left out, and so is every alert about the body with evidence of another kind.
+    #[prost(enumeration = "Kind", repeated, tag = "4")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// One at least.
+    #[prost(enumeration = "PlatformService", repeated, tag = "5")]
+    pub services: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Platform {
+    /// As in its certificate.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Absent: nothing.
+    #[prost(message, optional, tag = "2")]
+    pub scope: ::core::option::Option<PlatformScope>,
+    /// Since when, and by whose word.
+    #[prost(int64, tag = "3")]
+    pub since_us: i64,
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    /// Its certificates are refused, for good.
+    #[prost(bool, tag = "5")]
+    pub revoked: bool,
+    /// How many patients it has at the moment, the patients' own word considered.
+    #[prost(uint32, tag = "6")]
+    pub patients_now: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPlatformScopeRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Replaces what was said before; absent: nothing any more.
+    #[prost(message, optional, tag = "2")]
+    pub scope: ::core::option::Option<PlatformScope>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPlatformsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPlatformsResponse {
+    /// Those of which anything was ever said.
+    #[prost(message, repeated, tag = "1")]
+    pub platforms: ::prost::alloc::vec::Vec<Platform>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSharingRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// A platform's name.
+    #[prost(string, tag = "2")]
+    pub platform: ::prost::alloc::string::String,
+    /// Whether it may have something of the patient.
+    #[prost(bool, tag = "3")]
+    pub shared: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSharingResponse {}
+/// With which platform something of a patient is shared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlatformShare {
+    #[prost(string, tag = "1")]
+    pub platform: ::prost::alloc::string::String,
+    #[prost(enumeration = "PlatformService", repeated, tag = "2")]
+    pub services: ::prost::alloc::vec::Vec<i32>,
+    /// Empty: all.
+    #[prost(enumeration = "Kind", repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// The patient said that this one gets nothing.
+    #[prost(bool, tag = "4")]
+    pub stopped: bool,
+}
+/// What a platform may do with the patients that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PlatformService {
+    Unspecified = 0,
+    /// The newest state and its changes (TwinService, and what is known of the patient: ContextService.Get).
+    Values = 1,
+    /// Alerts and their changes (AlertService, and the alerts within a twin).
+    Alerts = 2,
+    /// What was measured before (HistoryService).
+    History = 3,
+    /// To take notice of alerts, and to say something about them. Only beside PLATFORM_SERVICE_ALERTS.
+    Acknowledge = 4,
+}
+impl PlatformService {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PLATFORM_SERVICE_UNSPECIFIED",
+            Self::Values => "PLATFORM_SERVICE_VALUES",
+            Self::Alerts => "PLATFORM_SERVICE_ALERTS",
+            Self::History => "PLATFORM_SERVICE_HISTORY",
+            Self::Acknowledge => "PLATFORM_SERVICE_ACKNOWLEDGE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PLATFORM_SERVICE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PLATFORM_SERVICE_VALUES" => Some(Self::Values),
+            "PLATFORM_SERVICE_ALERTS" => Some(Self::Alerts),
+            "PLATFORM_SERVICE_HISTORY" => Some(Self::History),
+            "PLATFORM_SERVICE_ACKNOWLEDGE" => Some(Self::Acknowledge),
+            _ => None,
+        }
+    }
+}
 /// A team's roster, as of now.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Roster {
@@ -3772,6 +3896,9 @@ pub struct Patient {
     /// Teams that look after the patient.
     #[prost(string, repeated, tag = "8")]
     pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Platforms that were given something of the patient.
+    #[prost(message, repeated, tag = "9")]
+    pub platforms: ::prost::alloc::vec::Vec<PlatformShare>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PatientAssignment {
@@ -4706,6 +4833,82 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Says what a platform may have, in place of what was said before; it is told within two seconds on open streams, which end
+        /// with ABORTED where less or more is left, and with PERMISSION_DENIED where nothing is.
+        pub async fn set_platform_scope(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPlatformScopeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Platform>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/SetPlatformScope",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "SetPlatformScope"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_platforms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPlatformsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPlatformsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListPlatforms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "ListPlatforms"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// A patient's word on one platform; it stands above what the platform was given.
+        pub async fn set_sharing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSharingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSharingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/SetSharing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "SetSharing"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Somebody may sign in at the page from now on, in a role.
         pub async fn add_person(
             &mut self,
@@ -5298,6 +5501,27 @@ pub mod operator_service_server {
             request: tonic::Request<super::RevokeCertificateRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RevokeCertificateResponse>,
+            tonic::Status,
+        >;
+        /// Says what a platform may have, in place of what was said before; it is told within two seconds on open streams, which end
+        /// with ABORTED where less or more is left, and with PERMISSION_DENIED where nothing is.
+        async fn set_platform_scope(
+            &self,
+            request: tonic::Request<super::SetPlatformScopeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Platform>, tonic::Status>;
+        async fn list_platforms(
+            &self,
+            request: tonic::Request<super::ListPlatformsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPlatformsResponse>,
+            tonic::Status,
+        >;
+        /// A patient's word on one platform; it stands above what the platform was given.
+        async fn set_sharing(
+            &self,
+            request: tonic::Request<super::SetSharingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSharingResponse>,
             tonic::Status,
         >;
         /// Somebody may sign in at the page from now on, in a role.
@@ -6041,6 +6265,143 @@ pub mod operator_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/SetPlatformScope" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetPlatformScopeSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::SetPlatformScopeRequest>
+                    for SetPlatformScopeSvc<T> {
+                        type Response = super::Platform;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetPlatformScopeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::set_platform_scope(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetPlatformScopeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/ListPlatforms" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPlatformsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListPlatformsRequest>
+                    for ListPlatformsSvc<T> {
+                        type Response = super::ListPlatformsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPlatformsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_platforms(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPlatformsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/SetSharing" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSharingSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::SetSharingRequest>
+                    for SetSharingSvc<T> {
+                        type Response = super::SetSharingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetSharingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::set_sharing(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSharingSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7871,6 +8232,8 @@ pub enum AccessPart {
     Past = 8,
     /// A copy of past readings was begun.
     Copy = 9,
+    /// What was shown, on paper or in a file of the browser's.
+    Paper = 10,
 }
 impl AccessPart {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7889,6 +8252,7 @@ impl AccessPart {
             Self::Names => "ACCESS_PART_NAMES",
             Self::Past => "ACCESS_PART_PAST",
             Self::Copy => "ACCESS_PART_COPY",
+            Self::Paper => "ACCESS_PART_PAPER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7904,6 +8268,7 @@ impl AccessPart {
             "ACCESS_PART_NAMES" => Some(Self::Names),
             "ACCESS_PART_PAST" => Some(Self::Past),
             "ACCESS_PART_COPY" => Some(Self::Copy),
+            "ACCESS_PART_PAPER" => Some(Self::Paper),
             _ => None,
         }
     }
@@ -8683,6 +9048,13 @@ pub mod history_service_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotePrintRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotePrintResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTwinRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -9234,6 +9606,31 @@ pub mod twin_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Writes down that what is shown of a patient is put on paper or into a file, before it is: the patient sees it among the looks.
+        pub async fn note_print(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NotePrintRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NotePrintResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.TwinService/NotePrint",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "NotePrint"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -9276,6 +9673,14 @@ pub mod twin_service_server {
             &self,
             request: tonic::Request<super::WatchTwinsRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// Writes down that what is shown of a patient is put on paper or into a file, before it is: the patient sees it among the looks.
+        async fn note_print(
+            &self,
+            request: tonic::Request<super::NotePrintRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NotePrintResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct TwinServiceServer<T> {
@@ -9484,6 +9889,51 @@ pub mod twin_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.TwinService/NotePrint" => {
+                    #[allow(non_camel_case_types)]
+                    struct NotePrintSvc<T: TwinService>(pub Arc<T>);
+                    impl<
+                        T: TwinService,
+                    > tonic::server::UnaryService<super::NotePrintRequest>
+                    for NotePrintSvc<T> {
+                        type Response = super::NotePrintResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NotePrintRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TwinService>::note_print(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NotePrintSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -78,7 +78,7 @@ class Platform:
                     self.alerts.Confirm(contract.ConfirmRequest(), timeout=10)
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-                sys.exit(f"the centre does not let this platform in: {error.details()}\nask its operator for a new `platform add`")
+                sys.exit(f"the centre does not let this platform in: {error.details()}\nask its operator (`platform add`, `platform scope`)")
             if self.left() > 0:
                 silent = error.code() == grpc.StatusCode.CANCELLED
                 print("nothing was heard for a minute" if silent else f"the stream ended: {error.details()}", file=sys.stderr)

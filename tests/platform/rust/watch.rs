@@ -89,7 +89,7 @@ impl Platform {
             if let Err(why) = self.listen(&mut heard).await {
                 if matches!(why.code(), Code::Unauthenticated | Code::PermissionDenied) {
                     bail!(
-                        "the centre does not let this platform in: {}\nask its operator for a new `platform add`",
+                        "the centre does not let this platform in: {}\nask its operator (`platform add`, `platform scope`)",
                         why.message()
                     );
                 }

@@ -91,7 +91,7 @@ async function listen(over: AbortSignal): Promise<boolean> {
     if (over.aborted) return heard;
     const reason = ConnectError.from(error);
     if (reason.code === Code.Unauthenticated || reason.code === Code.PermissionDenied) {
-      console.error(`the centre does not let this platform in: ${reason.message}\nask its operator for a new \`platform add\``);
+      console.error(`the centre does not let this platform in: ${reason.message}\nask its operator (\`platform add\`, \`platform scope\`)`);
       process.exit(1);
     }
     console.error(silence.signal.aborted ? "nothing was heard for a minute" : `the stream ended: ${reason.message}`);

@@ -7,6 +7,7 @@
 //! * [`fanout`]: messages a second to many readers, beside raw tonic in the same shape.
 //! * [`history`]: bytes a reading on disk, and how long questions about the past take.
 //! * [`neighbour`]: what one gateway that sends as fast as it can costs the others.
+//! * [`page`]: what the page takes with thousands of patients, and how soon an alert is heard; beside polling.
 //! * [`throughput`]: readings a second through the aggregator with everything on, and where the time goes.
 
 pub mod agent;
@@ -15,6 +16,7 @@ pub mod fanout;
 pub mod history;
 pub mod latency;
 pub mod neighbour;
+pub mod page;
 pub mod peer;
 pub mod throughput;
 pub mod usage;

@@ -1,4 +1,4 @@
-//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|centre|throughput|neighbour|fanout|history`.
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|centre|throughput|neighbour|fanout|history|page`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +79,15 @@ enum Bench {
         #[arg(long, default_value_t = 365)]
         days: i64,
     },
+    /// Frames, CPU, memory and bytes of the page in a headless browser, time from alert to sound; beside the same rows polled.
+    Page {
+        /// Simulated patients, each with a new value every second.
+        #[arg(long, default_value_t = 5000)]
+        patients: usize,
+        /// How long frames, CPU and memory are looked at; bytes and polling take up to two minutes more.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
     /// The raw server of `fanout`, started by it.
     #[command(hide = true)]
     FanoutRaw {
@@ -120,6 +129,7 @@ async fn main() -> ExitCode {
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
         Bench::Neighbour { rounds, messages } => e2e::bench::neighbour::run(rounds, messages).await,
         Bench::Fanout { shapes, seconds } => e2e::bench::fanout::run(&shapes, seconds).await,
+        Bench::Page { patients, minutes } => e2e::bench::page::run(patients, minutes).await,
         Bench::FanoutRaw { dir } => e2e::bench::fanout::raw::serve(&dir).await,
     };
     match done {

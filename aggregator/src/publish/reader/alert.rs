@@ -53,6 +53,7 @@ impl AlertReader {
         let filter = &self.question.filter;
         priority >= filter.priority_at_least
             && filter.takes(record.alert.category)
+            && filter.within.holds(&record.alert)
             && names(&filter.patients, &record.patient)
     }
 

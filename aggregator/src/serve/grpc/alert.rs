@@ -20,7 +20,7 @@ use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::{Kind, Role};
 use crate::patient::Patients;
 use crate::publish::event::AlertEvent;
-use crate::publish::{AlertFilter, AlertReader, AlertRecord};
+use crate::publish::{AlertFilter, AlertReader, AlertRecord, Within};
 use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::error;
 
@@ -50,14 +50,23 @@ impl AlertsApi {
         self.access
             .check(caller, None, kind)
             .map_err(error::denied)?;
+        let within = self.access.within(caller);
         let found = self.patients.hub().alert(id);
         found
+            .filter(|record| within.holds(&record.alert))
             .filter(|record| {
                 self.access
                     .check(caller, Some(&record.patient), kind)
                     .is_ok()
             })
             .ok_or_else(|| error::not_found("alert"))
+    }
+}
+
+impl AlertsApi {
+    /// The kinds of data that the caller is limited to; empty: to none.
+    fn kinds_of(&self, caller: &Caller) -> Vec<vitals::Kind> {
+        self.access.within(caller).kinds.into_iter().collect()
     }
 }
 
@@ -112,7 +121,7 @@ impl AlertService for AlertsApi {
         let caller = caller(&request)?;
         current(self.patients.hub()).await?;
         let record = self.find(&caller, &request.get_ref().alert, Kind::Alert)?;
-        let seen = Seen::of(AccessPart::Alerts);
+        let seen = Seen::of(AccessPart::Alerts).kinds(self.kinds_of(&caller));
         let about = std::slice::from_ref(&record.patient);
         let noted = self.access.look(&caller, &seen, about).await;
         noted.map_err(error::unnoted)?;
@@ -137,12 +146,14 @@ impl AlertService for AlertsApi {
                 error::invalid("page_token", "must be next_page_token of the page before")
             })?),
         };
+        let within = self.access.within(&caller);
         let mut found: Vec<(Order, Arc<AlertRecord>)> = self
             .patients
             .hub()
             .alerts()
             .into_iter()
             .filter(|one| wanted.is_empty() || wanted.contains(&one.patient))
+            .filter(|one| within.holds(&one.alert))
             .filter(|one| asked.include_resolved || one.alert.state() != AlertState::Resolved)
             .filter(|one| {
                 self.access
@@ -161,7 +172,9 @@ impl AlertService for AlertsApi {
         };
         let about: BTreeSet<_> = found.iter().map(|(_, one)| one.patient.clone()).collect();
         let about: Vec<_> = about.into_iter().collect();
-        let seen = Seen::of(AccessPart::Alerts).listed(!wanted.is_empty());
+        let seen = Seen::of(AccessPart::Alerts)
+            .kinds(self.kinds_of(&caller))
+            .listed(!wanted.is_empty());
         let noted = self.access.look(&caller, &seen, &about).await;
         noted.map_err(error::unnoted)?;
         let alerts = found
@@ -272,8 +285,8 @@ impl AlertService for AlertsApi {
     ) -> Result<Response<ConfirmResponse>, Status> {
         let caller = caller(&request)?;
         current(self.patients.hub()).await?;
-        if let Role::Platform(name) = self.access.actor(&caller).role {
-            self.access.attendance().confirm(&name);
+        if let Role::Platform(platform) = self.access.actor(&caller).role {
+            self.access.attendance().confirm(&platform.name);
         }
         Ok(Response::new(ConfirmResponse {}))
     }
@@ -311,18 +324,21 @@ impl Watched for Arc<AlertsApi> {
         let scope = self.access.scope(&caller);
         let filter = AlertFilter {
             scope,
+            within: self.access.within(&caller),
             ..filter(&asked)?
         };
         let hub = Arc::clone(self.patients.hub());
         hub.wait_ready().await;
         // Of all whom it may ever tell of, before an alert comes: none of them waits for it.
-        let seen = Seen::of(AccessPart::Alerts).listed(!filter.patients.is_empty());
+        let seen = Seen::of(AccessPart::Alerts)
+            .kinds(self.kinds_of(&caller))
+            .listed(!filter.patients.is_empty());
         let patients = watch::wanted(&hub, &filter.patients);
         let noted = watch::opened(&self.access, &caller, Kind::Alert, &seen, patients).await?;
         let reader = AlertReader::new(hub, &filter, &asked.cursor);
         let access = Arc::clone(&self.access);
         let attending = match access.actor(&caller).role {
-            Role::Platform(name) => Some(access.attendance().begin(&name)),
+            Role::Platform(platform) => Some(access.attendance().begin(&platform.name)),
             Role::Anonymous
             | Role::Gateway(_)
             | Role::Operator(_)
@@ -355,6 +371,7 @@ fn filter(asked: &WatchAlertsRequest) -> Result<AlertFilter, Status> {
         priority_at_least: priority as i32,
         category: category as i32,
         scope: None,
+        within: Within::default(),
     })
 }
 

@@ -35,6 +35,8 @@ impl ContextService for ContextApi {
         self.access
             .check(&caller, Some(&patient), Kind::Twin)
             .map_err(error::denied)?;
+        // A fact may tell of anything.
+        self.access.whole(&caller).map_err(error::denied)?;
         let known = self.patients.facts(&patient);
         let known = known.map_err(|failed| error::facts(&failed))?;
         self.look(&caller, patient).await?;

@@ -1,5 +1,6 @@
 //! `HistoryService`: past readings and waveforms of one patient, what each moment of a window was, and cohorts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,7 @@ impl History {
             journal: self.journal.clone(),
             readings: self.readings.clone(),
             access: Arc::clone(&self.access),
+            limited: self.access.within(&caller).kinds,
             caller,
             turns: Arc::clone(&self.turns),
         };
@@ -98,6 +100,8 @@ struct Reader {
     readings: history::History,
     access: Arc<Access>,
     caller: Caller,
+    /// The kinds that the caller was limited to when they asked; empty: to none.
+    limited: BTreeSet<Kind>,
     turns: Arc<Semaphore>,
 }
 
@@ -125,7 +129,17 @@ impl Reader {
         let check = self
             .access
             .check(&self.caller, Some(&self.patient), gate::Kind::History);
-        check.map_err(error::denied)
+        check.map_err(error::denied)?;
+        if self.access.within(&self.caller).kinds != self.limited {
+            return Err(error::other_patients());
+        }
+        Ok(())
+    }
+
+    /// The kinds that are told of those that were named.
+    fn kinds(&self, named: Vec<Kind>) -> Result<Vec<Kind>, Status> {
+        let kinds = self.access.kinds(&self.caller, named);
+        kinds.map_err(error::denied)
     }
 
     /// Noted before anything is told.
@@ -218,6 +232,7 @@ impl HistoryService for History {
         let asked = request.get_ref();
         let (reader, _) = self.admit(&request, &asked.patient)?;
         let mut question = question(asked, self.journal.status().position)?;
+        question.kinds = reader.kinds(question.kinds)?;
         let seen = Seen::of(AccessPart::Readings).kinds(question.kinds.clone());
         reader.look(&seen).await?;
         question.voids = hidden(
@@ -251,7 +266,7 @@ impl HistoryService for History {
         let asked = request.get_ref();
         let (reader, _) = self.admit(&request, &asked.patient)?;
         current(&self.hub).await?;
-        let kinds = kinds(&asked.kinds)?;
+        let kinds = reader.kinds(kinds(&asked.kinds)?)?;
         ordered(asked.from_us, asked.to_us)?;
         let seen = Seen::of(AccessPart::Coverage).kinds(kinds.clone());
         reader.look(&seen).await?;
@@ -282,7 +297,11 @@ impl HistoryService for History {
         let caller = caller(&request)?;
         let asked = request.get_ref();
         ordered(asked.from_us, asked.to_us)?;
-        let kinds = kinds(&asked.kinds)?;
+        let kinds = self.access.kinds(&caller, kinds(&asked.kinds)?);
+        let kinds = kinds.map_err(error::denied)?;
+        if !asked.facts.is_empty() {
+            self.access.whole(&caller).map_err(error::denied)?;
+        }
         let named = patients(&asked.patients)?;
         if asked
             .facts
@@ -296,6 +315,10 @@ impl HistoryService for History {
         }
         current(&self.hub).await?;
         let may = |patient: &PatientId, what| self.access.check(&caller, Some(patient), what);
+        // Before anything depends on whether there is such a patient.
+        for patient in &named {
+            may(patient, gate::Kind::History).map_err(error::denied)?;
+        }
         let now = self.access.clock().now();
         let is_of = |patient: &PatientId| {
             let facts = self.patients.facts(patient);
@@ -371,6 +394,7 @@ impl HistoryService for History {
         let asked = request.get_ref();
         let (reader, streams) = self.admit(&request, &asked.patient)?;
         let mut question = wave_question(asked)?;
+        self.access.whole(&reader.caller).map_err(error::denied)?;
         reader.look(&Seen::of(AccessPart::Waveforms)).await?;
         let voids = self.access.directory().voids(&reader.patient);
         question.voids = voids.into_iter().map(|of| of.void).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
-    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, TwinPart,
-    WatchTwinsRequest,
+    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest,
+    NotePrintResponse, Twin, TwinPart, WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -15,8 +15,8 @@ use super::watch::{self, Events};
 use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
-use crate::publish::{Hub, TwinFilter, TwinReader};
-use crate::serve::access::{Access, Seen};
+use crate::publish::{Hub, TwinFilter, TwinReader, Within};
+use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::error;
 
 /// Twins in one page of a list, at most and by default.
@@ -27,6 +27,16 @@ const LONGEST_INTERVAL_MS: u32 = 3_600_000;
 pub(in crate::serve) struct Twins {
     pub(in crate::serve) hub: Arc<Hub>,
     pub(in crate::serve) access: Arc<Access>,
+}
+
+impl Twins {
+    /// All that the caller may have of a patient.
+    fn most(&self, caller: &Caller) -> TwinFilter {
+        TwinFilter {
+            within: self.access.within(caller),
+            ..TwinFilter::default()
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -42,10 +52,12 @@ impl TwinService for Twins {
             .hub
             .find(&patient)
             .ok_or_else(|| error::not_found("patient"))?;
-        let seen = Seen::of(AccessPart::Values);
+        let filter = self.most(&caller);
+        let seen =
+            Seen::of(AccessPart::Values).kinds(filter.within.kinds.iter().copied().collect());
         let noted = self.access.look(&caller, &seen, &[patient]).await;
         noted.map_err(error::unnoted)?;
-        Ok(Response::new(Twin::clone(&self.hub.view(index).twin)))
+        Ok(Response::new(filter.narrow(&self.hub.view(index).twin)))
     }
 
     async fn list(
@@ -81,16 +93,38 @@ impl TwinService for Twins {
         let more = visible.peek().is_some();
         let last = ids.last().filter(|_| more);
         let next_page_token = last.map_or_else(String::new, |id| id.reveal().to_owned());
-        let seen = Seen::of(AccessPart::Values).listed(false);
+        let filter = self.most(&caller);
+        let seen = Seen::of(AccessPart::Values)
+            .kinds(filter.within.kinds.iter().copied().collect())
+            .listed(false);
         let noted = self.access.look(&caller, &seen, &ids).await;
         noted.map_err(error::unnoted)?;
         let twins = shown.into_iter();
-        let twins = twins.map(|index| Twin::clone(&self.hub.view(index).twin));
+        let twins = twins.map(|index| filter.narrow(&self.hub.view(index).twin));
         let twins = twins.collect();
         Ok(Response::new(ListTwinsResponse {
             twins,
             next_page_token,
         }))
+    }
+
+    async fn note_print(
+        &self,
+        request: Request<NotePrintRequest>,
+    ) -> Result<Response<NotePrintResponse>, Status> {
+        let caller = caller(&request)?;
+        let patient = patient("patient", &request.get_ref().patient)?;
+        self.access
+            .check(&caller, Some(&patient), Kind::Twin)
+            .map_err(error::denied)?;
+        self.hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        let within = self.access.within(&caller);
+        let seen = Seen::of(AccessPart::Paper).kinds(within.kinds.into_iter().collect());
+        let noted = self.access.look(&caller, &seen, &[patient]).await;
+        noted.map_err(error::unnoted)?;
+        Ok(Response::new(NotePrintResponse {}))
     }
 
     type WatchStream = Events<proto::v1::TwinEvent>;
@@ -116,13 +150,25 @@ impl Watched for Arc<Twins> {
         let stopping = stopping(&request);
         let asked = request.into_inner();
         let scope = self.access.scope(&caller);
+        let asked_for = filter(&asked)?;
+        let named = asked_for.kinds.iter().copied().collect();
+        let kinds = self.access.kinds(&caller, named).map_err(error::denied)?;
+        if asked_for.parts.contains(&TwinPart::Alerts) {
+            let may = self.access.check(&caller, None, Kind::Alert);
+            may.map_err(error::denied)?;
+        }
+        let several = [TwinPart::Scores, TwinPart::Rhythm];
+        if several.iter().any(|part| asked_for.parts.contains(part)) {
+            self.access.whole(&caller).map_err(error::denied)?;
+        }
         let filter = TwinFilter {
             scope,
-            ..filter(&asked)?
+            within: self.access.within(&caller),
+            ..asked_for
         };
         self.hub.wait_ready().await;
         let seen = Seen::of(AccessPart::Values)
-            .kinds(filter.kinds.iter().copied().collect())
+            .kinds(kinds)
             .listed(!filter.patients.is_empty());
         let patients = watch::wanted(&self.hub, &filter.patients);
         let noted = watch::opened(&self.access, &caller, Kind::Twin, &seen, patients).await?;
@@ -169,5 +215,6 @@ fn filter(asked: &WatchTwinsRequest) -> Result<TwinFilter, Status> {
         parts,
         interval: Duration::from_millis(asked.min_interval_ms.into()),
         scope: None,
+        within: Within::default(),
     })
 }

@@ -49,6 +49,12 @@ fn reads(alert: &str) -> Vec<(&'static str, Vec<u8>, AccessPart, bool)> {
             AccessPart::Values,
             true,
         ),
+        (
+            "TwinService/NotePrint",
+            v1::NotePrintRequest { patient: patient() }.encode_to_vec(),
+            AccessPart::Paper,
+            true,
+        ),
         ("TwinService/List", Vec::new(), AccessPart::Values, false),
         (
             "ContextService/Get",
@@ -314,7 +320,8 @@ async fn a_patient_sees_who_looked_and_nobody_notes_what_they_see_of_themselves(
     let length = usize::from(bytes[4]) + 256 * usize::from(bytes[3]);
     let told = v1::ListAccessesResponse::decode(&bytes[5..5 + length]).expect("an answer");
     let parts: Vec<_> = told.accesses.iter().map(v1::Access::part).collect();
-    let newest_first = [AccessPart::Readings, AccessPart::Values, AccessPart::Values];
+    let values = AccessPart::Values;
+    let newest_first = [AccessPart::Readings, values, AccessPart::Paper, values];
     assert_eq!(parts, newest_first);
     let newest = &told.accesses[0];
     assert_eq!(

@@ -5,6 +5,7 @@ mod looks;
 mod password;
 mod past;
 mod patient;
+mod platform;
 mod proof;
 mod push;
 mod readers;
@@ -366,6 +367,9 @@ async fn signing_out_ends_open_streams_with_the_reason() {
 async fn a_revoked_platform_loses_its_open_stream_and_no_other_does() {
     let rig = Rig::new().await;
     rig.patient("p-1").await;
+    for name in ["tele", "third"] {
+        rig.platform(name, Some(&platform::everything())).await;
+    }
     let identity = |role, name: &str| Identity {
         role,
         name: name.into(),
@@ -857,6 +861,7 @@ async fn a_platform_that_reads_alerts_is_there_until_it_goes() {
             AlertServiceClient::new(channel)
         }
     };
+    rig.platform("tele", Some(&platform::everything())).await;
     let heard = |name: &str| rig.access.attendance().heard().get(name).copied();
     let mut platform = client("tele", Role::Platform).await;
     let request = v1::WatchAlertsRequest::default;

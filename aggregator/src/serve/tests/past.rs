@@ -58,8 +58,13 @@ pub(super) fn whole_second(at: Time) -> Time {
 
 /// One reading a second from `from` on; the value is the count.
 fn readings(from: Time, count: i64) -> Vec<Reading> {
+    readings_of(Kind::HeartRate, from, count)
+}
+
+/// The same of another kind.
+pub(super) fn readings_of(kind: Kind, from: Time, count: i64) -> Vec<Reading> {
     let reading = |second: i64| Reading {
-        kind: Kind::HeartRate,
+        kind,
         value: Value::Measured(Fixed(40 + second % 100)),
         source: SourceId(1),
         sequence: second.cast_unsigned(),
@@ -71,7 +76,7 @@ fn readings(from: Time, count: i64) -> Vec<Reading> {
     (0..count).map(reading).collect()
 }
 
-async fn journal(rig: &Rig, sealer: &mut Sealer, readings: &[Reading]) {
+pub(super) async fn journal(rig: &Rig, sealer: &mut Sealer, readings: &[Reading]) {
     for batch in split_to_fit(readings, 0) {
         let label = Label {
             number: sealer.next_number(),
@@ -101,14 +106,19 @@ pub(super) async fn ask(
     if code != Code::Ok {
         return Err(code);
     }
-    let mut rest = &bytes[..];
+    Ok(chunks(&bytes))
+}
+
+/// The messages of a body.
+pub(super) fn chunks(bytes: &[u8]) -> Vec<v1::HistoryChunk> {
+    let mut rest = bytes;
     let mut chunks = Vec::new();
     while let Some((head, tail)) = rest.split_first_chunk::<5>() {
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
         chunks.push(v1::HistoryChunk::decode(&tail[..length]).expect("a chunk"));
         rest = &tail[length..];
     }
-    Ok(chunks)
+    chunks
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ use crate::journal::{Draft, Entry, Journal, Log, Opened, Position, TeamAct, on_d
 use crate::patient::{Fold, Folder, Patients};
 use crate::publish::{AlertIds, CursorKey, Hub, Limits};
 use crate::registry::Books;
+use crate::scope::Scope;
 use crate::serve::access::Access;
 use crate::serve::front::{Front, Wire};
 use crate::serve::looks::Looks;
@@ -294,6 +295,18 @@ impl Rig {
         let entry = Entry::Person {
             person: name.into(),
             role,
+            by: "olga".into(),
+        };
+        self.append(vec![entry.into()]).await;
+    }
+
+    /// What a platform may have.
+    pub(super) async fn platform(&self, name: &str, scope: Option<&proto::v1::PlatformScope>) {
+        let scope = scope.map(|asked| Arc::new(Scope::of(asked).expect("it is whole")));
+        let entry = Entry::Platform {
+            platform: name.into(),
+            scope,
+            since: self.clock.now(),
             by: "olga".into(),
         };
         self.append(vec![entry.into()]).await;

@@ -100,6 +100,9 @@ async fn each_call_gives_a_role_its_own_patients_and_nothing_of_others() {
         to_us: 2,
         ..Default::default()
     };
+    let print = |patient: &str| v1::NotePrintRequest {
+        patient: patient.into(),
+    };
     let context = |patient: &str| v1::GetContextRequest {
         patient: patient.into(),
     };
@@ -141,6 +144,7 @@ async fn each_call_gives_a_role_its_own_patients_and_nothing_of_others() {
     let target = v1::FactKind::OxygenTarget;
     let calls: Vec<Call> = vec![
         ("TwinService/Get", [get("p-a"), get("p-b")], LOOK),
+        ("TwinService/NotePrint", both(print), LOOK),
         ("ContextService/Get", both(context), LOOK),
         ("HistoryService/Coverage", both(coverage), LOOK),
         ("HistoryService/Query", both(history), LOOK),

@@ -8,6 +8,7 @@ import { fleet } from "./de.fleet.ts";
 import { ways } from "./de.ways.ts";
 import { home } from "./de.home.ts";
 import { handover } from "./de.handover.ts";
+import { paper } from "./de.paper.ts";
 import { roster } from "./de.roster.ts";
 import { rules } from "./de.rules.ts";
 
@@ -482,6 +483,7 @@ export const de: Texts = {
   },
 
   handover,
+  paper,
 
   wall: {
     title: "Wandansicht",

@@ -7,6 +7,7 @@ import { fleet } from "./en.fleet.ts";
 import { ways } from "./en.ways.ts";
 import { home } from "./en.home.ts";
 import { handover } from "./en.handover.ts";
+import { paper } from "./en.paper.ts";
 import { roster } from "./en.roster.ts";
 import { rules } from "./en.rules.ts";
 
@@ -473,6 +474,7 @@ export const en = {
   },
 
   handover,
+  paper,
 
   wall: {
     title: "Wall view",

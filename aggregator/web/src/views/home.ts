@@ -3,7 +3,7 @@
 
 import { fill, h, reconcile, set, show, text, toggle } from "../dom.ts";
 import { NOT_BODY, NOT_TILES, TILE_ORDER } from "../kinds.ts";
-import type { Access, Channel, Device, OwnRecord, Twin } from "../model.ts";
+import type { Access, Alert, Channel, Device, OwnRecord, PlatformShare, Twin } from "../model.ts";
 import { isStale, lastData } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
@@ -36,6 +36,7 @@ export class HomeView implements View {
   readonly #noDevices = h("p", { class: "muted" }, words.noDevices);
   readonly #shared = h("p");
   readonly #teams = h("ul", { class: "home-list" });
+  readonly #platforms = h("ul", { class: "home-list home-platforms" });
   readonly #looks = h("ul", { class: "home-list", "aria-labelledby": "home-looks" });
   readonly #earlierLooks = h("ul", { class: "home-list" });
   readonly #earlier = h("details", { hidden: true }, h("summary", {}, words.looks.earlier), this.#earlierLooks);
@@ -64,7 +65,7 @@ export class HomeView implements View {
       part("home-today", words.today, this.#none, this.#values),
       part("home-tell", words.tell, h("p", {}, words.tellAbout), this.#saved, button(words.tellButton, () => this.#askReport())),
       part("home-devices", words.devices, this.#noDevices, this.#devices),
-      part("home-shared", words.sharing, this.#shared, this.#teams, h("p", {}, words.sharingMore), this.#pause, this.#withdraw),
+      part("home-shared", words.sharing, this.#shared, this.#teams, this.#platforms, h("p", {}, words.sharingMore), this.#pause, this.#withdraw),
       part("home-looks", words.looks.title, h("p", {}, words.looks.about), this.#noLooks, this.#looks, this.#earlier),
       part("home-data", words.data, h("p", {}, words.dataAbout), button(words.dataButton, () => void this.#download())),
       part("home-wrong", words.wrong, h("ul", { class: "steps" }, ...words.wrongSteps.map((step) => h("li", {}, step)))),
@@ -106,6 +107,7 @@ export class HomeView implements View {
       const aside = sharing === "paused" ? words.pausedSince(time.full(since)) : words.withdrawnSince(time.full(since));
       text(this.#shared, given ? (teams.length > 0 ? words.sharedWith : words.sharedNobody) : aside);
       fill(this.#teams, ...teams.map((team) => h("li", {}, team)));
+      fill(this.#platforms, ...this.#own.platforms.map((share) => this.#platform(share, given)));
       text(this.#pause, given ? words.pause : words.resume);
       show(this.#pause, sharing !== "withdrawn");
       show(this.#withdraw, sharing !== "withdrawn");
@@ -115,6 +117,32 @@ export class HomeView implements View {
       text(this.#shared, error instanceof Error ? error.message : String(error));
     }
     this.update();
+  }
+
+  /** One telemedicine service, what it sees, and the patient's own word on it. */
+  #platform({ platform, services, kinds, stopped }: PlatformShare, given: boolean): HTMLElement {
+    const parts = services.map((service) => words.platform.services[service]);
+    const only = kinds.map((kind) => words.kind(kind) ?? texts.kind(kind));
+    const sees = stopped ? words.platform.stopped(platform) : given ? words.platform.sees(platform, parts, only) : words.platform.aside(platform);
+    const label = stopped ? words.platform.share(platform) : words.platform.stop(platform);
+    const button = h("button", { class: "button quiet", type: "button", onclick: () => this.#askPlatform(platform, stopped, label) }, label);
+    return h("li", {}, sees, " ", button);
+  }
+
+  #askPlatform(platform: string, stopped: boolean, label: string): void {
+    const own = this.#own;
+    if (own === null) return;
+    this.#app.ask.open({
+      title: label,
+      about: [stopped ? words.platform.shareAbout : words.platform.stopAbout],
+      fields: [],
+      confirm: label,
+      run: async () => {
+        await this.#app.setPlatform(own.patient, platform, stopped);
+        await this.#load();
+        return stopped ? words.platform.shared(platform) : words.platform.stopped(platform);
+      },
+    });
   }
 
   async #loadLooks(patient: string): Promise<void> {
@@ -201,9 +229,10 @@ export class HomeView implements View {
     const own = this.#own;
     if (own === null) return;
     show(this.#saved, false);
-    const lines: string[] = [JSON.stringify({ type: "about", patient: own.patient, name: own.name, made: time.iso(this.#app.now()), teams: own.teams, sharing: own.sharing })];
+    const lines: string[] = [JSON.stringify({ type: "about", patient: own.patient, name: own.name, made: time.iso(this.#app.now()), teams: own.teams, platforms: own.platforms, sharing: own.sharing })];
     try {
       for (const look of await this.#app.accesses(own.patient)) lines.push(JSON.stringify({ type: "access", ...look, from: time.iso(look.from), last: time.iso(look.last) }));
+      for (const alert of await this.#app.alertsOf(own.patient)) lines.push(alertLine(alert));
       for (const fact of await this.#app.facts(own.patient)) lines.push(JSON.stringify({ type: "fact", ...fact, from: time.iso(fact.from), recorded: time.iso(fact.recorded) }));
       for await (const { kind, source, times, values, quality } of this.#app.readings(own.patient)) {
         const { unit } = shownAs(kind);
@@ -225,6 +254,14 @@ export class HomeView implements View {
 function place(kind: number): number {
   const at = TILE_ORDER.indexOf(kind);
   return at < 0 ? TILE_ORDER.length : at;
+}
+
+/** An alert as a line of the file: what it said, which model said it by what, and what people did. */
+function alertLine({ condition, priority, raised, acknowledged, acknowledgedBy, acknowledgeNote, resolved, summary, plainSummary, model, modelHash, evidence, comments }: Alert): string {
+  const when = (at: number | null) => (at === null ? null : time.iso(at));
+  const read = evidence.map(({ kind, label, value, limit, effective, contribution }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, at: time.iso(effective), contribution }));
+  const said = comments.map(({ at, by, text }) => ({ at: time.iso(at), by, text }));
+  return JSON.stringify({ type: "alert", condition, priority, raised: when(raised), acknowledged: when(acknowledged), acknowledgedBy, acknowledgeNote, resolved: when(resolved), summary, plainSummary, model, modelHash, read, said });
 }
 
 /** "Ada (nurse, Ward 3) looked at your heartbeats a minute." */

@@ -32,6 +32,8 @@ export interface App {
   say(words: string): void;
   /** Resolved alerts of a patient (empty: of all), into the state. */
   loadPastAlerts(patients: string[]): Promise<void>;
+  /** The newest of a patient, resolved ones too. */
+  alertsOf(patient: string): Promise<Alert[]>;
   /** What each moment of [from, to) was, of each kind. */
   coverage(query: { patient: string; kinds: readonly Kind[]; from: number; to: number }, signal: AbortSignal): Promise<Coverage[]>;
   facts(patient: string): Promise<PatientFact[]>;
@@ -40,6 +42,9 @@ export interface App {
   /** At a patient's own page: who they are, and with whom it is shared. */
   own(): Promise<OwnRecord>;
   accesses(patient: string): Promise<Access[]>;
+  /** Before a patient is put on paper; what fails is not printed. */
+  notePrint(patient: string): Promise<void>;
+  setPlatform(patient: string, platform: string, shared: boolean): Promise<void>;
   setSharing(patient: string, sharing: OwnRecord["sharing"], erase: boolean): Promise<void>;
   readings(patient: string): AsyncIterable<HistorySlice>;
   /** Who is on duty. */

@@ -9,6 +9,7 @@ import { allStale, byUrgency, displayName, isStale, lastData, openAlerts, resolv
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { ZONE } from "../prefs.ts";
+import { mark, onPaper, unmark, type Sheet } from "../paper.ts";
 import { amount, shownAs } from "../units.ts";
 import { AlertList } from "./alerts.ts";
 import { DevicesPanel, GatewaysPanel, RhythmPanel, ScorePanel } from "./panels.ts";
@@ -48,6 +49,10 @@ export class PatientView implements View {
   readonly #rhythm = new RhythmPanel();
   readonly #devices: DevicesPanel;
   readonly #gateways: GatewaysPanel;
+  readonly #onPaper = h("p", { class: "on-paper" });
+  readonly #notPrinted = h("p", { class: "notice", role: "status", hidden: true });
+  readonly #stop = new AbortController();
+  #printing = false;
 
   constructor(app: App, patient: string) {
     this.#app = app;
@@ -64,11 +69,18 @@ export class PatientView implements View {
     });
     this.#devices = new DevicesPanel(app);
     this.#gateways = new GatewaysPanel(app);
+    const print = h("button", { class: "button", type: "button", onclick: () => void this.#print() }, texts.paper.print);
+    // Printed by the browser's own menu: nothing waits for it then, so it is written down meanwhile.
+    const unasked = { signal: this.#stop.signal };
+    window.addEventListener("beforeprint", () => this.#unasked(), unasked);
+    window.addEventListener("afterprint", () => !this.#printing && unmark(), unasked);
     this.root = h(
       "div",
       { class: "page patient" },
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, h("span", { "aria-hidden": "true" }, "← "), words.back), this.#others),
-      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest, this.#zone),
+      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest, this.#zone, h("span", { class: "spacer" }), print),
+      this.#notPrinted,
+      this.#onPaper,
       this.#status,
       this.#content,
     );
@@ -138,7 +150,44 @@ export class PatientView implements View {
     this.#waves.repaint();
   }
 
+  /** Written down first, then printed; what cannot be written down is not printed. */
+  async #print(): Promise<void> {
+    if (this.#printing) return;
+    this.#printing = true;
+    show(this.#notPrinted, false);
+    try {
+      await this.#app.notePrint(this.#patient);
+      await onPaper(this.#sheet(), () => this.repaint());
+    } catch (error) {
+      text(this.#notPrinted, `${texts.paper.unsaid} ${error instanceof Error ? error.message : String(error)}`);
+      show(this.#notPrinted, true);
+    } finally {
+      this.#printing = false;
+    }
+  }
+
+  #unasked(): void {
+    if (this.#printing) return;
+    mark(this.#sheet());
+    this.#app.notePrint(this.#patient).catch((error: unknown) => {
+      this.#app.say(error instanceof Error ? error.message : String(error));
+    });
+  }
+
+  #sheet(): Sheet {
+    const { session } = this.#app.state;
+    const now = this.#app.now();
+    const then = this.#trends.moment;
+    const about = texts.paper.about(time.full(now), this.#trends.range, time.zone());
+    text(this.#onPaper, then === null ? about : `${about} ${texts.paper.then(time.full(then))}`);
+    const title = this.title === this.#patient ? this.title : `${this.title} · ${this.#patient}`;
+    const role = session?.role ? texts.home.looks.roles[session.role as keyof typeof texts.home.looks.roles] : "";
+    const test = (this.#app.state.twins.get(this.#patient)?.testData ?? false) || (session?.testData ?? false);
+    return { title, person: session?.person ?? "", role: role ?? "", now, test };
+  }
+
   destroy(): void {
+    this.#stop.abort();
     this.#trends.destroy();
     this.#waves.destroy();
     time.useZone(null);

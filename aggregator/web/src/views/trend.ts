@@ -111,6 +111,11 @@ export class TrendsSection {
     }
   }
 
+  /** How long a time the charts show, in words. */
+  get range(): string {
+    return words.rangesSpoken[this.#range];
+  }
+
   /** The moment whose knowledge is shown; null: now. */
   get moment(): number | null {
     return this.#then;
