@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
 use crate::alert::Condition;
+use crate::board::Board;
 use crate::channel::{Channel, Origin, Role, usable};
 use crate::ecg::Lead;
 use crate::event::Context;
@@ -87,6 +88,7 @@ pub(crate) struct Body {
     late: Vec<Kind>,
     score_due: bool,
     watch: Watch,
+    board: Board,
     /// Measurements of a cuff that came, about now, by their moment; empty between steps.
     cuffs: BTreeMap<Time, Cuff>,
 }
@@ -234,6 +236,7 @@ impl Body {
             let pulse = self.pulse(known).ok().map(|(pulse, _)| pulse);
             let pulse = pulse.filter(|_| rests);
             self.watch.pressure((at, &cuff), pulse, (known, life), out);
+            self.board.cuff(at, &cuff);
         }
     }
 

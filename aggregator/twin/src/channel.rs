@@ -157,6 +157,11 @@ impl Channel {
             .is_some_and(|usable| now.since(usable) < rule::fresh_for(self.kind))
     }
 
+    /// When the newest usable reading was measured.
+    pub(crate) const fn measured(&self) -> Option<Time> {
+        self.usable
+    }
+
     /// The newest usable reading came longer after the one before it than a spot check waits for company.
     pub(crate) fn is_slow(&self) -> bool {
         self.pace.is_some_and(|pace| pace > rule::SPOT_AFTER)
