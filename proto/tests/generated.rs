@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "v1/alert.proto",
     "v1/batch.proto",
     "v1/context.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 12] = [
     "v1/operator.proto",
     "v1/roster.proto",
     "v1/rules.proto",
+    "v1/scoreboard.proto",
     "v1/twin.proto",
     "v1/uplink.proto",
     "v1/vitals.proto",

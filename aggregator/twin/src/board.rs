@@ -156,10 +156,7 @@ const TELLERS: [Teller; 5] = [
         condition: Condition::BreathingDrift,
         model: watch::MODELS[5].name,
         within: Span::from_mins(24 * 60),
-        event: Foreseen::Alert(&[
-            Condition::OxygenSaturationLow,
-            Condition::EarlyWarningScore,
-        ]),
+        event: Foreseen::Alert(&[Condition::OxygenSaturationLow, Condition::EarlyWarningScore]),
         says: "saturation below its limit, or an early-warning score that calls",
         kinds: &[Kind::OxygenSaturation, Kind::RespiratoryRate],
     },
@@ -182,7 +179,7 @@ const TELLERS: [Teller; 5] = [
 ];
 
 /// Models of which no foretold event is measured here, and why.
-const SILENT: [(Condition, &str, &str); 8] = [
+const SILENT: [(Condition, &str, &str); 9] = [
     (
         Condition::RestingHeartRateRaised,
         watch::MODELS[3].name,
@@ -201,6 +198,7 @@ const SILENT: [(Condition, &str, &str); 8] = [
     (Condition::Fever, watch::MODELS[2].name, NOW),
     (Condition::HeartPause, watch::MODELS[0].name, NOW),
     (Condition::Fall, watch::MODELS[7].name, NOW),
+    (Condition::AnotherWearer, watch::MODELS[8].name, NOW),
     (Condition::AtrialFibrillation, rhythm::MODEL, NOW),
     (Condition::HeartRateHigh, words::THRESHOLDS, NOW),
 ];

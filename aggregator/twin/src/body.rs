@@ -173,11 +173,12 @@ impl Body {
             self.take_moved(origin, reading, effective, known, life, out);
             return;
         }
+        let learns = !self.watch.is_another();
         let channel = self
             .channels
             .entry(kind)
             .or_insert_with(|| Channel::new(kind));
-        let role = channel.take(origin, reading, effective, known);
+        let role = channel.take(origin, reading, effective, known, learns);
         if let Some((origin, window)) = channel.left.take() {
             self.leave((kind, origin), &window, i64::MAX);
         }
@@ -321,7 +322,8 @@ impl Body {
             return;
         };
         self.lead((kind, origin), effective);
-        if kind == Kind::HeartRate && self.resting.take(effective, fixed.0) {
+        let learns = kind == Kind::HeartRate && !self.watch.is_another();
+        if learns && self.resting.take(effective, fixed.0) {
             let fails = self.context.known_heart_failure;
             self.watch
                 .day_over(&self.resting, fails, (known, life), out);

@@ -90,13 +90,14 @@ impl Channel {
         }
     }
 
-    /// Takes a reading of this kind; `effective` is its time, cut to known time.
+    /// Takes a reading of this kind; `effective` is its time, cut to known time. `learns`: it is of this person, as far as is known.
     pub(crate) fn take(
         &mut self,
         origin: Origin,
         reading: &Reading,
         effective: Time,
         known: Time,
+        learns: bool,
     ) -> Role {
         self.count += 1;
         let number = usable(reading);
@@ -118,7 +119,7 @@ impl Channel {
                 return Role::Aside;
             }
         }
-        if let Some(fixed) = number {
+        if let Some(fixed) = number.filter(|_| learns) {
             self.baseline.take(self.kind, effective, fixed);
         }
         if self

@@ -14,12 +14,13 @@
 
 mod late;
 mod learn;
+mod pressed;
 mod words;
 
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloc::format;
 
 use vitals::{Kind, Quality, Span, Time};
 
@@ -30,10 +31,11 @@ use crate::life::Say;
 use crate::rule;
 use crate::view::{ForecastPoint, ForecastView};
 use learn::{FEATURES, FORGETTING, LAGS, OPEN, Recursive};
-use words::{Shown, falling, high, low};
+use pressed::Pressed;
+use words::{Shown, falling, high, low, pressed as pressed_upon};
 
 /// Name and version.
-pub const MODEL: &str = "glucose-rls/1";
+pub const MODEL: &str = "glucose-rls/2";
 const KIND: Kind = Kind::InterstitialGlucose;
 /// Horizons, in slots: 30 and 60 minutes.
 pub const HORIZONS: [usize; 2] = [6, 12];
@@ -164,6 +166,8 @@ pub struct Glucose {
     /// Forecasts made, and slots without one.
     made: u64,
     abstained: Abstained,
+    /// A fall that may be pressure on the sensor.
+    pressed: Option<Pressed>,
     /// A low in data that came late: onset, end, worst, known time of the last word.
     past: Option<(Time, Time, f64, Time)>,
 }
@@ -185,6 +189,7 @@ impl Default for Glucose {
             off: 0,
             made: 0,
             abstained: Abstained::default(),
+            pressed: None,
             past: None,
         }
     }
@@ -213,6 +218,7 @@ impl Glucose {
         }
         let before = self.slot;
         let opened = self.place(at, value);
+        self.press(at, value);
         self.keep(self.recent.len(), at, value);
         self.run(at, value);
         if opened {
@@ -244,6 +250,7 @@ impl Glucose {
             at,
             value,
             quality,
+            before: None,
         };
         if value < VERY_LOW {
             Some(Say::Raise(low(&shown, Priority::High)))
@@ -271,7 +278,7 @@ impl Glucose {
             }
         }
         self.recent.clear();
-        self.unjudged = None;
+        (self.unjudged, self.pressed) = (None, None);
         (self.low, self.high) = (Run::default(), Run::default());
         (self.coming, self.off) = (0, 0);
     }
@@ -504,12 +511,21 @@ impl Glucose {
             at,
             value,
             quality,
+            before: self.pressed.map(|pressed| pressed.before),
         };
+        let doubted = self.doubted(value);
+        if let Some(pressed) = doubted {
+            said.push(Say::Raise(pressed_upon(&shown(at), pressed.before)));
+        } else {
+            said.push(Say::Resolve(Condition::GlucoseSensorPressed));
+        }
         if value < VERY_LOW {
             said.push(Say::Raise(low(
                 &shown(self.low.since.unwrap_or(at)),
                 Priority::High,
             )));
+        } else if doubted.is_some() {
+            // Told as what it most likely is, until it lasts.
         } else if let Some(onset) = self.low.held(LOW_HOLD) {
             said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
         } else if self.low.is_clear() {
@@ -523,7 +539,8 @@ impl Glucose {
         if value < LOW {
             // What was foreseen has come.
             said.push(Say::Resolve(Condition::GlucoseFalling));
-        } else if self.coming >= FORESEEN_TIMES
+        } else if self.pressed.is_none()
+            && self.coming >= FORESEEN_TIMES
             && let (Some(probability), Ok(ahead)) = (self.probability(), self.ahead())
         {
             said.push(Say::Raise(falling(&shown(at), ahead.value[0], probability)));
@@ -540,7 +557,8 @@ pub fn definition() -> String {
         "{MODEL} slot {SLOT:?} {EARLY:?} lags {LAGS} horizons {HORIZONS:?} bridged {BRIDGED} needed {NEEDED} forgetting \
          {FORGETTING} open {OPEN} first {FIRST_VARIANCE:?} range {RANGE:?} low {LOW} {VERY_LOW} {LOW_CLEAR} {LOW_HOLD:?} high \
          {HIGH} {HIGH_CLEAR} {HIGH_HOLD:?} clear {CLEAR_HOLD:?} apart {APART:?} foreseen {FORESEEN} {FORESEEN_TIMES} \
-         {FORESEEN_OFF} {FORESEEN_OFF_TIMES} coverage {COVERAGE}"
+         {FORESEEN_OFF} {FORESEEN_OFF_TIMES} coverage {COVERAGE} {}",
+        pressed::definition()
     )
 }
 
@@ -548,5 +566,5 @@ crate::canonical_fields! {
     Waiting { made, now, ahead }
     Ahead { value, half, spread }
     Run { since, clear, last, worst }
-    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, coming, off, made, abstained, past }
+    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, coming, off, made, abstained, pressed, past }
 }

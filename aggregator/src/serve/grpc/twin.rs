@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
-    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Twin, TwinPart,
-    WatchTwinsRequest,
+    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Scoreboard, ScoreboardRequest,
+    SumScoreboardRequest, Twin, TwinPart, WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -17,7 +17,7 @@ use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
 use crate::publish::{Hub, TwinFilter, TwinReader};
 use crate::serve::access::{Access, Seen};
-use crate::serve::error;
+use crate::serve::{error, scoreboard};
 
 /// Twins in one page of a list, at most and by default.
 const PAGE: usize = 1000;
@@ -91,6 +91,50 @@ impl TwinService for Twins {
             twins,
             next_page_token,
         }))
+    }
+
+    async fn get_scoreboard(
+        &self,
+        request: Request<ScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        let caller = caller(&request)?;
+        current(&self.hub).await?;
+        let patient = patient("patient", &request.get_ref().patient)?;
+        self.access
+            .check(&caller, Some(&patient), Kind::Twin)
+            .map_err(error::denied)?;
+        let index = self
+            .hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        let seen = Seen::of(AccessPart::Values);
+        let noted = self.access.look(&caller, &seen, &[patient]).await;
+        noted.map_err(error::unnoted)?;
+        Ok(Response::new(scoreboard::message(
+            &self.hub.scoreboard(index),
+        )))
+    }
+
+    async fn sum_scoreboard(
+        &self,
+        request: Request<SumScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        let caller = caller(&request)?;
+        current(&self.hub).await?;
+        self.access
+            .check(&caller, None, Kind::Rules)
+            .map_err(error::denied)?;
+        let hub = Arc::clone(&self.hub);
+        // Every twin is looked at for some microseconds: not where streams are served.
+        let summed = tokio::task::spawn_blocking(move || {
+            let mut sum = twin::board::Scoreboard::default();
+            for (_, index) in hub.patients() {
+                sum.add(&hub.scoreboard(index));
+            }
+            sum
+        });
+        let sum = summed.await.map_err(|_| error::not_current())?;
+        Ok(Response::new(scoreboard::message(&sum)))
     }
 
     type WatchStream = Events<proto::v1::TwinEvent>;

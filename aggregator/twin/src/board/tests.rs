@@ -85,7 +85,10 @@ fn an_alert_is_right_when_its_event_begins_in_time() {
     let score = of(&board, FALLING);
     assert_eq!(counts(&score), [2, 2, 0, 0, 0, 0, 2, 0]);
     let lead = score.lead.expect("two leads");
-    assert_eq!((lead.sum, lead.least, lead.most), (Span::from_mins(16), Span::from_mins(4), Span::from_mins(12)));
+    assert_eq!(
+        (lead.sum, lead.least, lead.most),
+        (Span::from_mins(16), Span::from_mins(4), Span::from_mins(12))
+    );
 }
 
 #[test]
@@ -143,7 +146,12 @@ fn cuffs_are_events_once_while_they_stay_low() {
     let pressure = of(&board, Condition::BloodPressureLow);
     assert_eq!(counts(&pressure), [0, 0, 0, 0, 0, 0, 1, 1]);
     // The alert about the very cuff that was low foretold nothing.
-    board.hear(&change(Change::Raised, Condition::BloodPressureLow, 130, 130));
+    board.hear(&change(
+        Change::Raised,
+        Condition::BloodPressureLow,
+        130,
+        130,
+    ));
     assert_eq!(of(&board, Condition::BloodPressureLow).late, 1);
 }
 
@@ -156,7 +164,10 @@ fn what_foretells_nothing_measured_says_why_and_has_no_number() {
         Condition::Fever,
     ] {
         let score = of(&board, condition);
-        assert!(!score.absent.is_empty() && score.within == Span::ZERO, "{condition:?}");
+        assert!(
+            !score.absent.is_empty() && score.within == Span::ZERO,
+            "{condition:?}"
+        );
     }
     assert_eq!(of(&board, FALLING).absent, "");
     for model in watch::MODELS {
@@ -172,7 +183,10 @@ fn a_flood_of_alerts_is_bounded() {
         board.hear(&change(Change::Raised, drift, minute, minute));
     }
     let score = of(&board, drift);
-    assert_eq!((score.told, score.wrong, score.waiting), (100, 100 - WAITING as u64, WAITING as u64));
+    assert_eq!(
+        (score.told, score.wrong, score.waiting),
+        (100, 100 - WAITING as u64, WAITING as u64)
+    );
     let mut bytes = Vec::new();
     crate::canonical::Canonical::encode(&board, &mut bytes);
     assert!(bytes.len() < 1024, "{} bytes", bytes.len());
@@ -192,7 +206,10 @@ fn a_horizon_is_unfit_after_enough_outcomes_and_fit_again() {
     // As far off as persistence is no reason, and flat signals are none.
     assert!(!feed(4000, 9000, true, (1.0, 1.0)));
     assert!(!feed(9000, 14_000, true, (0.01, 0.0)));
-    assert!(feed(14_000, 19_000, true, (1.1, 1.0)), "worse than persistence");
+    assert!(
+        feed(14_000, 19_000, true, (1.1, 1.0)),
+        "worse than persistence"
+    );
     let mut outside = Recent::default();
     for n in 1..=1000 {
         outside.take(n, n % 10 >= 3, (0.5, 1.0), 0.1);
@@ -238,5 +255,8 @@ fn scores_of_people_add_up() {
     assert_eq!(sum.forecasts[0].abstained, [(trend::TOO_SHORT, 6)]);
     let falling = sum.alerts.iter().find(|one| one.condition == FALLING);
     let lead = falling.and_then(|one| one.lead).expect("foretold");
-    assert_eq!((lead.sum, lead.most), (Span::from_mins(10), Span::from_mins(5)));
+    assert_eq!(
+        (lead.sum, lead.most),
+        (Span::from_mins(10), Span::from_mins(5))
+    );
 }
