@@ -42,21 +42,21 @@ const CASES: [(&str, Trial); 18] = [
         electrode(c, Noise::Muscle, true)
     }),
     ("a glucose sensor that is lain upon", compression),
+    ("another wearer, who is well", |c| calm(c, &swapped)),
+    ("a clock two hours ahead, with low readings", clock_ahead),
+    ("a clock that jumps back an hour", clock_back),
+    ("one interval in 200 doubled", lost_beats),
     ("sugar that truly falls below 70 in the night", slow_low),
     (
         "sugar that falls below 54 as fast as under pressure",
         deep_low,
     ),
-    ("another wearer, who is well", |c| calm(c, &swapped)),
     ("another wearer, after the sensors were off", |c| {
         wearers(c, Some(&Body::unlike)).0
     }),
     ("the same wearer, after the sensors were off", |c| {
         wearers(c, None).0
     }),
-    ("a clock two hours ahead, with low readings", clock_ahead),
-    ("a clock that jumps back an hour", clock_back),
-    ("one interval in 200 doubled", lost_beats),
 ];
 
 pub(super) fn report(wanted: &Wanted) -> Vec<Section> {

@@ -24,3 +24,4 @@ mod technical;
 mod time;
 mod void;
 mod watch;
+mod wearer;
