@@ -152,7 +152,7 @@ impl Centre {
     /// Starts it and waits until it listens and its twins are up to date.
     ///
     /// # Errors
-    /// When it ends or is not so within 30 s; carries the end of its log.
+    /// When it ends or is not so within two minutes; carries the end of its log.
     pub async fn start(&mut self) -> Result<&Ready> {
         self.start_with(&[]).await
     }
@@ -197,7 +197,7 @@ impl Centre {
         )?;
         let ready = wait_for(
             "the centre to listen",
-            Duration::from_secs(30),
+            Duration::from_secs(120),
             async || {
                 if let Some(status) = process.ended()? {
                     anyhow::bail!("the centre ended with {status}:\n{}", process.tail());
@@ -212,6 +212,23 @@ impl Centre {
         .with_context(|| format!("log:\n{}", process.tail()))?;
         self.process = Some(process);
         Ok(self.ready.insert(ready))
+    }
+
+    /// Waits until its twins are up to date.
+    ///
+    /// # Errors
+    /// When the deadline passes first.
+    pub async fn wait_current(&self, deadline: Duration) -> Result<()> {
+        let ready_file = self.dir.join("run/ready.json");
+        wait_for("twins that are current", deadline, async || {
+            // It may be written just now.
+            Ok(std::fs::read(&ready_file)
+                .ok()
+                .and_then(|bytes| serde_json::from_slice::<Ready>(&bytes).ok())
+                .filter(|ready| ready.current)
+                .map(drop))
+        })
+        .await
     }
 
     /// Where it listens.

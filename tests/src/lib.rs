@@ -5,7 +5,8 @@
 //!   wearables on it, an agent).
 //! * [`client`]: a reader of the centre, as a telemedicine platform would be one; [`watcher`]: what one saw that goes away
 //!   and comes back, and whether it is what happened.
-//! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends.
+//! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends; [`line`]: its line, by either
+//!   door; [`house`]: many of them, with patients.
 //! * [`rogue`]: a centre that lies.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.
 //! * [`world`]: all of it, from a scenario. [`demo`]: the demo around it. [`soak`]: days of it, with everything going wrong.
@@ -21,6 +22,8 @@ pub mod client;
 pub mod demo;
 pub mod gateway;
 pub mod hand;
+pub mod house;
+pub mod line;
 pub mod process;
 pub mod proxy;
 pub mod rogue;

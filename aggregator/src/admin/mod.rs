@@ -352,7 +352,7 @@ impl Admin {
                     of.gateway
                 )));
             }
-            let own = registry.streams().filter(|(_, of)| of.patient == *patient);
+            let own = registry.streams_of(patient);
             own.filter(|(_, of)| live(of))
                 .map(|(stream, of)| (stream, of.clone()))
                 .collect()

@@ -696,36 +696,6 @@ async fn hellos_certificates_and_orders_are_within_a_budget() {
 }
 
 #[tokio::test]
-async fn no_gateway_pushes_out_what_another_has_open() {
-    let (rig, gateway, assigned) = one_patient().await;
-    let other = rig.gateway().await;
-    let theirs = rig.assign(&other).await;
-    let now = Clock::system().now();
-    let mut contexts = Vec::new();
-    let (session, start) = (rig.session(&gateway), other.open(&theirs, None, now));
-    let (open, mut sealer) = start;
-    let their_session = rig.session(&other);
-    rig.say(&their_session, open).await;
-    rig.say(&their_session, batches(vec![seal(&mut sealer)]))
-        .await;
-    for _ in 0..200 {
-        let (open, mut sealer) = gateway.open(&assigned, None, now);
-        rig.say(&session, open).await;
-        rig.say(&session, batches(vec![seal(&mut sealer)])).await;
-        contexts.push(sealer.context());
-    }
-    let (open, mut last) = gateway.open(&assigned, None, now);
-    rig.say(&session, open).await;
-    rig.say(&session, batches(vec![seal(&mut last)])).await;
-    let kept = contexts
-        .iter()
-        .filter(|of| rig.books.has_opener(**of))
-        .count();
-    assert!((60..=128).contains(&kept), "{kept}");
-    assert!(rig.books.has_opener(sealer.context()), "the other's stays");
-}
-
-#[tokio::test]
 async fn a_token_is_spent_exactly_once() {
     let rig = Rig::new().await;
     let (token, gateway, _) = rig

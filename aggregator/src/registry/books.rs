@@ -17,10 +17,11 @@ use super::Registry;
 use crate::journal::{Content, Entry, Keeper, Opened, OpenedBatch, Position, SealedText};
 use crate::vault::Vault;
 
-/// Openers in memory, about 500 bytes each. A live gateway uses one per patient.
-const OPENERS: usize = 4096;
-/// Of them, of one gateway: so that no gateway pushes out those of others.
-const OPENERS_A_GATEWAY: usize = 128;
+/// Openers in memory, about 500 bytes each. A live gateway uses one per patient, and one that is not here costs a
+/// decapsulation for each batch: room for all patients of a large centre, in 64 MiB.
+const OPENERS: usize = 131_072;
+/// Of them, of one gateway: twice as many as it may open at once, and no gateway pushes out those of others.
+const OPENERS_A_GATEWAY: usize = 512;
 
 /// Purposes of sealed texts.
 const NAME: &str = "name";
@@ -430,5 +431,45 @@ impl Keeper for Books {
             | Entry::Exported { .. } => return None,
         };
         Some(Arc::new(opened))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::seal::Suite;
+    use proto::seal::crypto::{ContextKeys, Secret};
+    use vitals::StreamId;
+
+    use super::*;
+
+    fn opener(number: u32) -> Arc<Opener> {
+        let mut context = [0; 16];
+        context[..4].copy_from_slice(&number.to_be_bytes());
+        let keys = ContextKeys {
+            batch: Secret::from_slice(&[1; 32]).expect("a key"),
+            receipt: Secret::from_slice(&[2; 32]).expect("a key"),
+        };
+        let of = (StreamId([0; 16]), ContextId(context));
+        Arc::new(Opener::from_keys(Suite::Aes256Gcm, of.0, of.1, keys))
+    }
+
+    #[test]
+    fn a_gateway_pushes_out_its_own_openers_that_were_used_longest_ago_and_nobody_elses() {
+        let gateway = |id| GatewayId::parse(id).expect("an id");
+        let mut openers = Openers::default();
+        let (theirs, used) = (opener(0), opener(1));
+        openers.put(theirs.context(), &gateway("g-other"), &theirs);
+        openers.put(used.context(), &gateway("g-loud"), &used);
+        for number in 2..2000 {
+            let one = opener(number);
+            openers.put(one.context(), &gateway("g-loud"), &one);
+            assert!(
+                openers.get(used.context()).is_some(),
+                "it is used all the time"
+            );
+            assert!(openers.by_context.len() <= OPENERS_A_GATEWAY + 1);
+        }
+        assert!(openers.by_context.len() > OPENERS_A_GATEWAY / 2);
+        assert!(openers.get(theirs.context()).is_some(), "the other's stays");
     }
 }

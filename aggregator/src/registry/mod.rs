@@ -15,6 +15,7 @@ mod people;
 mod ranges;
 mod rules;
 mod saved;
+mod streams;
 mod voids;
 mod will;
 
@@ -53,7 +54,7 @@ pub struct Registry {
     gateways: BTreeMap<GatewayId, Gateway>,
     /// Operators and platforms whose certificates are refused.
     revoked: HashSet<(Role, String)>,
-    streams: BTreeMap<StreamId, Stream>,
+    streams: streams::Streams,
     contexts: BTreeMap<ContextId, Context>,
     /// Which contexts name which predecessor (`None`: none), by stream.
     successors: BTreeMap<(StreamId, Option<ContextId>), Vec<ContextId>>,
@@ -527,7 +528,7 @@ impl Registry {
 
     /// All streams.
     pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
-        self.streams.iter().map(|(id, of)| (*id, of))
+        self.streams.iter()
     }
 
     /// The streams of a patient.
@@ -535,10 +536,7 @@ impl Registry {
         &'a self,
         patient: &'a PatientId,
     ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
-        self.streams
-            .iter()
-            .filter(move |(_, of)| of.patient == *patient)
-            .map(|(id, of)| (*id, of))
+        self.streams.of(patient)
     }
 
     /// The streams that a gateway collects.
@@ -546,10 +544,7 @@ impl Registry {
         &'a self,
         gateway: &'a GatewayId,
     ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
-        self.streams
-            .iter()
-            .filter(move |(_, of)| of.gateway == *gateway)
-            .map(|(id, of)| (*id, of))
+        self.streams.at(gateway)
     }
 
     /// One context.

@@ -3,12 +3,14 @@
 //! * [`latency`]: D-Bus signal to alert at a gRPC subscriber, with a durable journal between.
 //! * [`agent`]: what an agent takes with 10 and 40 devices, an ECG, a backlog; beside peers. [`peer`] runs those,
 //!   [`usage`] reads what processes take.
+//! * [`centre`]: the centre with many patients: rates, latency, a backlog, memory, a restart; beside mosquitto alone.
 //! * [`fanout`]: messages a second to many readers, beside raw tonic in the same shape.
 //! * [`history`]: bytes a reading on disk, and how long questions about the past take.
 //! * [`neighbour`]: what one gateway that sends as fast as it can costs the others.
 //! * [`throughput`]: readings a second through the aggregator with everything on, and where the time goes.
 
 pub mod agent;
+pub mod centre;
 pub mod fanout;
 pub mod history;
 pub mod latency;

@@ -1,4 +1,4 @@
-//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|throughput|neighbour|fanout|history`.
+//! The benches: `cargo run --release -p e2e --bin bench -- latency|agent|centre|throughput|neighbour|fanout|history`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +29,22 @@ enum Bench {
         /// Only the cases whose names contain this.
         #[arg(long, default_value = "")]
         only: String,
+    },
+    /// The centre with many patients: readings a second, latency at half load, an hour's backlog, memory, a restart;
+    /// beside mosquitto alone and beside decoding with a map. With a page of curves.
+    Centre {
+        /// Patients of each round; multiples of 250.
+        #[arg(long, default_values_t = [1000, 10_000, 100_000])]
+        patients: Vec<usize>,
+        /// Readings of each rate, all patients together.
+        #[arg(long, default_value_t = 4_000_000)]
+        readings: usize,
+        /// The round whose patients were also cut off for an hour.
+        #[arg(long, default_value_t = 10_000)]
+        backlog: usize,
+        /// Where the page goes.
+        #[arg(long, default_value = "target/bench/centre.html")]
+        page: PathBuf,
     },
     /// Readings a second through the aggregator, and where the time goes.
     Throughput {
@@ -88,6 +104,19 @@ async fn main() -> ExitCode {
         Bench::Latency { samples } => e2e::bench::latency::run(samples).await,
         Bench::Agent { seconds, only } => e2e::bench::agent::run(seconds, &only).await,
         Bench::History { hours, days } => e2e::bench::history::run(hours, days).await,
+        Bench::Centre {
+            patients,
+            readings,
+            backlog,
+            page,
+        } => {
+            let plan = e2e::bench::centre::Plan {
+                patients,
+                readings,
+                backlog,
+            };
+            e2e::bench::centre::run(&plan, &page).await
+        }
         Bench::Throughput { messages } => e2e::bench::throughput::run(messages).await,
         Bench::Neighbour { rounds, messages } => e2e::bench::neighbour::run(rounds, messages).await,
         Bench::Fanout { shapes, seconds } => e2e::bench::fanout::run(&shapes, seconds).await,

@@ -5,7 +5,6 @@
 //! the batch ([`Wearer::batch`]), so that whoever judges needs no copy of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -21,8 +20,9 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 use vitals::{ContextId, Fixed, Kind, Quality, Reading, SourceId, Span, Time, Value};
 
-use super::line::Line;
 use crate::hand::{HandGateway, seal_readings};
+use crate::house::device;
+use crate::line::{Doors, Line};
 
 /// Readings in a batch.
 pub(super) const READINGS: u64 = 10;
@@ -39,13 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REFUSED: Duration = Duration::from_secs(3);
 /// Between two looks at who is due.
 const TICK: Duration = Duration::from_millis(500);
-
-/// Where the centre listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Doors {
-    pub(super) grpc: SocketAddr,
-    pub(super) mqtt: SocketAddr,
-}
 
 /// What all carriers are told.
 #[derive(Clone, Copy, Debug)]
@@ -259,7 +252,7 @@ impl Carrier {
         }
         let mut contexts = BTreeMap::new();
         for (place, wearer) in self.wearers.iter_mut().enumerate() {
-            let device = super::device(wearer.number);
+            let device = device(wearer.number);
             let assignment = of_device.get(&device).context("an assignment a patient")?;
             let (header, sealer) = self.gateway.open_context(assignment, self.clock.now())?;
             contexts.insert(sealer.context(), place);

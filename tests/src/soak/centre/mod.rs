@@ -1,6 +1,6 @@
 //! The soak of the centre: many simulated patients over some hundred gateways, both doors, and faults from a seed.
 //!
-//! * [`carrier`]: a gateway with its patients, by [`mod@line`] of either door.
+//! * [`carrier`]: a gateway with its patients, by a line of either door.
 //! * [`readers`]: readers with cursors, some slow.
 //! * [`judge`]: PURE: what failed.
 //!
@@ -12,7 +12,6 @@
 
 mod carrier;
 mod judge;
-mod line;
 mod readers;
 
 use std::collections::BTreeMap;
@@ -22,26 +21,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
 use proto::clock::Clock;
-use proto::v1;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vitals::Span;
 
-use self::carrier::{Carrier, Doors, Orders, Planted, READINGS, Sums, Wearer};
+use self::carrier::{Carrier, Orders, Planted, READINGS, Sums, Wearer};
 use self::judge::{Found, compare};
 use self::readers::{Reader, twins_now};
 use super::sample::{Sample, append, bytes_below, taken};
 use super::{Options, Plant};
 use crate::centre::Centre;
 use crate::client::{Client, Measurement, measurements};
-use crate::hand::HandGateway;
-use crate::wait::wait_for;
+use crate::house::{Home, furnish};
+use crate::line::Doors;
 
-/// Patients of a gateway: as many contexts as the centre lets one open at once, and a few less.
-const PATIENTS: usize = 250;
-/// Gateways that are set up, and histories that are read, at the same time.
+/// Histories that are read at the same time.
 const AT_ONCE: usize = 8;
 /// Of the run: from here on the centre's life is let go on; and here it is started anew.
 const MORTAL: f64 = 0.5;
@@ -66,12 +62,6 @@ enum Trouble {
     Frozen,
     Cut,
     Again,
-}
-
-/// The device of a patient.
-fn device(number: u64) -> String {
-    let [.., a, b, c] = number.to_be_bytes();
-    format!("C0:00:00:{a:02X}:{b:02X}:{c:02X}")
 }
 
 struct Run {
@@ -107,7 +97,7 @@ pub(super) async fn run(options: Options) -> Result<bool> {
         began.elapsed()
     );
     let orders = Orders {
-        doors: doors(&centre)?,
+        doors: Doors::of(&centre)?,
         cut: (0, 1),
         again: false,
         ends: false,
@@ -144,24 +134,9 @@ pub(super) async fn run(options: Options) -> Result<bool> {
     Ok(run.found.failures().is_empty())
 }
 
-fn doors(centre: &Centre) -> Result<Doors> {
-    let ready = centre.ready()?;
-    Ok(Doors {
-        grpc: ready.grpc,
-        mqtt: ready.mqtt,
-    })
-}
-
 /// Gateways with patients, as operators add them.
 async fn enrol(centre: &Centre, options: &Options) -> Result<Vec<Carrier>> {
-    let (clock, client) = (Clock::system(), centre.client().await?);
-    let numbers: Vec<u64> = (0..u64::try_from(options.patients)?).collect();
-    let mut all = Vec::new();
-    for (number, chunk) in (0..).zip(numbers.chunks(PATIENTS)) {
-        let (token, id) = centre.token(&format!("soak {number}"))?;
-        let gateway = HandGateway::enrol(centre.ready()?.grpc, &token, clock).await?;
-        all.push((number, gateway, id, chunk));
-    }
+    let clock = Clock::system();
     let patients = u32::try_from(options.patients)?;
     // A batch a patient in this time gives the rate that was asked for.
     let turn = Duration::from_secs(READINGS) * patients / options.rate;
@@ -170,36 +145,16 @@ async fn enrol(centre: &Centre, options: &Options) -> Result<Vec<Carrier>> {
         step >= Span::from_millis(100),
         "--rate: at most ten readings a second and patient"
     );
-    let added = all.into_iter().map(|(number, gateway, id, chunk)| {
-        let mut operator = client.operator();
-        async move {
-            let mut wearers = Vec::new();
-            for of in chunk {
-                let patient = v1::AddPatientRequest {
-                    display_name: String::new(),
-                    test_data: true,
-                };
-                let patient = operator.add_patient(patient).await?.into_inner().patient;
-                let assign = v1::AssignRequest {
-                    patient: patient.clone(),
-                    gateway: id.clone(),
-                    devices: vec![device(*of)],
-                };
-                operator.assign(assign).await?;
-                wearers.push((patient, *of));
-            }
-            anyhow::Ok((number, gateway, wearers))
-        }
-    });
-    let added: Vec<_> = futures_util::stream::iter(added)
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
+    let homes = furnish(centre, options.patients, clock).await?;
     // Each patient begins at another moment of a turn.
     let start = clock.now().as_micros() / 1000 * 1000 + 5_000_000;
     let mut carriers = Vec::new();
-    for added in added {
-        let (number, gateway, wearers) = added?;
+    for Home {
+        number,
+        gateway,
+        patients: wearers,
+    } in homes
+    {
         let wearers = wearers.into_iter().map(|(patient, of)| {
             let share = u128::from(of) * turn.as_millis() / u128::from(patients);
             let begin = start + i64::try_from(share).unwrap_or(0) * 1000;
@@ -344,7 +299,7 @@ impl Run {
     }
 
     fn tell_doors(&self) -> Result<()> {
-        let doors = doors(&self.centre)?;
+        let doors = Doors::of(&self.centre)?;
         self.orders.send_modify(|orders| orders.doors = doors);
         Ok(())
     }
@@ -436,13 +391,7 @@ impl Run {
 
     /// A line to a centre whose twins are current.
     async fn current(&mut self) -> Result<Client> {
-        let ready = self.centre.dir().join("run/ready.json");
-        let is_current = async || {
-            let text = std::fs::read(&ready).unwrap_or_default();
-            let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-            Ok((json["current"] == true).then_some(()))
-        };
-        wait_for("twins that are current", START, is_current).await?;
+        self.centre.wait_current(START).await?;
         self.centre.client().await
     }
 

@@ -1,5 +1,6 @@
 //! A gateway's line, by either door. Must not know: what is said.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,31 @@ use rumqttc::{
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::carrier::Doors;
+use crate::centre::Centre;
 use crate::hand::{HandGateway, HandUplink};
+
+/// Where a centre listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doors {
+    /// By gRPC.
+    pub grpc: SocketAddr,
+    /// By MQTT.
+    pub mqtt: SocketAddr,
+}
+
+impl Doors {
+    /// Of one that was started.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn of(centre: &Centre) -> Result<Self> {
+        let ready = centre.ready()?;
+        Ok(Self {
+            grpc: ready.grpc,
+            mqtt: ready.mqtt,
+        })
+    }
+}
 
 /// Messages that wait for the line, either way: more than are ever on their way at once.
 const WAITING: usize = 1024;
@@ -26,14 +50,16 @@ const STANDS: Duration = Duration::from_secs(10);
 
 /// An open line.
 #[derive(Debug)]
-pub(super) enum Line {
+pub enum Line {
+    /// By gRPC.
     Grpc(Box<HandUplink>),
+    /// By MQTT.
     Mqtt(Mqtt),
 }
 
 /// By MQTT: one task turns the library's loop, another one publishes.
 #[derive(Debug)]
-pub(super) struct Mqtt {
+pub struct Mqtt {
     up: mpsc::Sender<GatewayToCentre>,
     down: mpsc::Receiver<Down>,
     tasks: [JoinHandle<()>; 2],
@@ -49,7 +75,10 @@ impl Drop for Mqtt {
 
 impl Line {
     /// Connects and says hello.
-    pub(super) async fn open(gateway: &HandGateway, doors: Doors, by_mqtt: bool) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it does not stand within some seconds.
+    pub async fn open(gateway: &HandGateway, doors: Doors, by_mqtt: bool) -> Result<Self> {
         let opening = async {
             if by_mqtt {
                 return Ok(Self::Mqtt(Mqtt::open(gateway, doors).await?));
@@ -62,7 +91,11 @@ impl Line {
             .context("the line does not stand")?
     }
 
-    pub(super) async fn send(&self, kind: Up) -> Result<()> {
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// When the line is gone, or takes nothing for some seconds.
+    pub async fn send(&self, kind: Up) -> Result<()> {
         tokio::time::timeout(STANDS, self.sending(kind))
             .await
             .context("the line takes nothing")?
@@ -80,7 +113,10 @@ impl Line {
     }
 
     /// What the centre says next. May be cancelled.
-    pub(super) async fn next(&mut self) -> Result<Down> {
+    ///
+    /// # Errors
+    /// When the line is gone.
+    pub async fn next(&mut self) -> Result<Down> {
         match self {
             Self::Grpc(line) => line.next().await?.context("the centre ended the stream"),
             Self::Mqtt(line) => line.down.recv().await.context("the line is gone"),
