@@ -5,7 +5,7 @@ use twin::{Condition, Twin, step};
 use vitals::{Kind, SourceId, Span};
 
 use crate::shared::Chance;
-use crate::support::{OXIMETER, World, at, batch, oxygen, reading};
+use crate::support::{OXIMETER, World, batch, oxygen, reading};
 
 fn of(board: &Scoreboard, kind: Kind) -> &ForecastScore {
     let mut all = board.forecasts.iter();
