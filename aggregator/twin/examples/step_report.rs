@@ -24,7 +24,10 @@ fn spent() -> std::time::Duration {
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = pages.split_whitespace().nth(1);
-    pages.and_then(|field| field.parse::<usize>().ok()).unwrap_or(0) * 4096
+    pages
+        .and_then(|field| field.parse::<usize>().ok())
+        .unwrap_or(0)
+        * 4096
 }
 
 fn reading(source: u16, kind: Kind, sequence: u64, at: Time, value: f64) -> Reading {
@@ -119,7 +122,9 @@ fn main() {
     );
     // Copies of a state read back from bytes share nothing with each other.
     let before = resident();
-    let copies: Vec<_> = (0..1000).map(|_| Twin::from_canonical_bytes(&bytes)).collect();
+    let copies: Vec<_> = (0..1000)
+        .map(|_| Twin::from_canonical_bytes(&bytes))
+        .collect();
     let each = resident().saturating_sub(before) / copies.len();
     println!(
         "memory: {each} bytes resident a twin, of them {} in one piece",

@@ -284,11 +284,18 @@ fn pressure_on_the_sensor_is_told_as_that_and_ends_with_it() {
     let told = [(Change::Raised, Priority::Low)];
     assert_eq!(changes(&world, PRESSED), told, "at once");
     let alert = world.active(PRESSED).expect("it holds");
-    assert!(alert.summary.contains("62") && alert.summary.contains("105"), "{}", alert.summary);
+    assert!(
+        alert.summary.contains("62") && alert.summary.contains("105"),
+        "{}",
+        alert.summary
+    );
     assert_eq!(changes(&world, Condition::GlucoseLow), []);
     assert_eq!(changes(&world, Condition::GlucoseFalling), []);
     world.live([monitor(70, 103.0)]);
-    assert_eq!(changes(&world, PRESSED).last().map(|last| last.0), Some(Change::Resolved));
+    assert_eq!(
+        changes(&world, PRESSED).last().map(|last| last.0),
+        Some(Change::Resolved)
+    );
     assert_eq!(changes(&world, Condition::GlucoseLow), []);
 }
 
@@ -297,7 +304,10 @@ fn a_low_that_lasts_rings_and_says_how_it_fell() {
     let world = lain_upon(62.0, 8);
     // 25 minutes are doubted; the reading after that is not.
     let low = world.active(Condition::GlucoseLow).expect("it lasts");
-    assert_eq!(low.raised.since(crate::support::at(0)).as_micros() / 60_000_000, 80);
+    assert_eq!(
+        low.raised.since(crate::support::at(0)).as_micros() / 60_000_000,
+        80
+    );
     assert_eq!(low.priority, Priority::Medium);
     assert!(low.summary.contains("pressed upon"), "{}", low.summary);
     assert!(world.active(PRESSED).is_none(), "one of both");
@@ -323,7 +333,12 @@ fn below_54_no_doubt_is_a_reason_to_wait() {
 fn a_fall_that_had_begun_is_not_doubted() {
     let mut world = World::new();
     let values = [120.0, 118.0, 108.0, 96.0, 69.0, 66.0];
-    world.live(values.iter().zip(1..).map(|(value, slot)| monitor(slot * 5, *value)));
+    world.live(
+        values
+            .iter()
+            .zip(1..)
+            .map(|(value, slot)| monitor(slot * 5, *value)),
+    );
     assert_eq!(
         changes(&world, Condition::GlucoseLow),
         [(Change::Raised, Priority::Medium)]

@@ -41,20 +41,26 @@ fn another_wearer_is_told_and_not_learned_of() {
     let alert = world.active(ANOTHER).expect("three figures jumped");
     assert_eq!(alert.category(), Category::Technical);
     let shares: f64 = alert.evidence.iter().map(|one| one.contribution).sum();
-    assert!(alert.evidence.len() >= 2 && (shares - 1.0).abs() < 1e-9, "{alert:?}");
+    assert!(
+        alert.evidence.len() >= 2 && (shares - 1.0).abs() < 1e-9,
+        "{alert:?}"
+    );
     let before = level(&world, Kind::HeartRate);
     wear(&mut world, &mut chance, (48, 54), OTHER);
     assert_eq!(level(&world, Kind::HeartRate), before, "nothing is learned");
     assert!(before < 62.0, "{before}");
     // No alert about the body waits for it.
-    world.live((0..120).map(|second| reading(OXIMETER, Kind::OxygenSaturation, 54 * 3600 + second, 85.0)));
+    world.live(
+        (0..120).map(|second| reading(OXIMETER, Kind::OxygenSaturation, 54 * 3600 + second, 85.0)),
+    );
     assert!(world.active(Condition::OxygenSaturationLow).is_some());
     // The person is back.
     wear(&mut world, &mut chance, (55, 57), OWN);
     assert!(world.active(ANOTHER).is_none());
-    let raised = world.changes.iter().filter(|change| {
-        change.alert.condition == ANOTHER && change.what == twin::Change::Raised
-    });
+    let raised = world
+        .changes
+        .iter()
+        .filter(|change| change.alert.condition == ANOTHER && change.what == twin::Change::Raised);
     assert_eq!(raised.count(), 1);
 }
 

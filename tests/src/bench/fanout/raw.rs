@@ -13,8 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::v1::twin_service_server::{TwinService, TwinServiceServer};
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, SnapshotEnd, Twin, TwinEvent,
-    WatchTwinsRequest, twin_event,
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Scoreboard, ScoreboardRequest,
+    SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent, WatchTwinsRequest, twin_event,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
@@ -59,6 +59,20 @@ impl TwinService for Raw {
         _: Request<ListTwinsRequest>,
     ) -> Result<Response<ListTwinsResponse>, Status> {
         Err(Status::unimplemented("there is no list"))
+    }
+
+    async fn get_scoreboard(
+        &self,
+        _: Request<ScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        Err(Status::unimplemented("there are no models"))
+    }
+
+    async fn sum_scoreboard(
+        &self,
+        _: Request<SumScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        Err(Status::unimplemented("there are no models"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TwinEvent, Status>> + Send>>;
