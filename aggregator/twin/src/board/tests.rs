@@ -1,3 +1,5 @@
+//! The scoreboard of alerts on scripted events, when a horizon is unfit, and sums over people.
+
 use super::*;
 use crate::alert::{Alert, AlertId, Priority, State};
 use crate::care::Calls;

@@ -13,8 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::v1::twin_service_server::{TwinService, TwinServiceServer};
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest, NotePrintResponse,
-    SnapshotEnd, Twin, TwinEvent, WatchTwinsRequest, twin_event,
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Scoreboard, ScoreboardRequest,
+    SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent, WatchTwinsRequest, twin_event,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
@@ -61,11 +61,18 @@ impl TwinService for Raw {
         Err(Status::unimplemented("there is no list"))
     }
 
-    async fn note_print(
+    async fn get_scoreboard(
         &self,
-        _: Request<NotePrintRequest>,
-    ) -> Result<Response<NotePrintResponse>, Status> {
-        Err(Status::unimplemented("nothing is printed"))
+        _: Request<ScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        Err(Status::unimplemented("there are no models"))
+    }
+
+    async fn sum_scoreboard(
+        &self,
+        _: Request<SumScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        Err(Status::unimplemented("there are no models"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TwinEvent, Status>> + Send>>;
