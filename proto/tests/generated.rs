@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "v1/alert.proto",
     "v1/batch.proto",
     "v1/context.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 13] = [
     "v1/platform.proto",
     "v1/roster.proto",
     "v1/rules.proto",
+    "v1/scoreboard.proto",
     "v1/twin.proto",
     "v1/uplink.proto",
     "v1/vitals.proto",

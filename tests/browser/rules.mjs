@@ -74,6 +74,22 @@ async function main() {
     await dialog.waitFor({ state: "hidden", timeout: SOON });
     ensure((await document.inputValue()).includes("cut = 40.0"), "the former rules are not shown");
 
+    // How good the models have been: of all, and of one.
+    const board = async (name) => {
+      await page.locator("details.scoreboard > summary").press("Enter");
+      await page.getByRole("region", { name: "Alerts that foretell", exact: true }).waitFor({ timeout: SOON });
+      await page.getByRole("region", { name: /^Heart rate \(damped-trend-aci/ }).waitFor({ timeout: SOON });
+      await says(/× less than three minutes of data/);
+      await says(/nobody tells this twin who fell ill/);
+      await survey(page, name, BOTH);
+    };
+    await board("scoreboard-all");
+    await says(/summed up over all patients\. \d+ patients?\.$/);
+    await page.getByRole("link", { name: "Worklist", exact: true }).press("Enter");
+    await page.locator('a[href^="#/patient/"]').first().press("Enter");
+    await page.locator("details.scoreboard").waitFor({ timeout: SOON });
+    await board("scoreboard-patient");
+
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);
     // Refused calls are errors in the console by themselves.

@@ -26,6 +26,14 @@ impl Small {
         Ok((done.status.success(), String::from_utf8(text)?))
     }
 
+    /// How good the models have been, of all or of one.
+    fn scoreboard(&self, of: &[&str]) -> Result<Value> {
+        let arguments = [&["scoreboard", "--json"], of].concat();
+        let done = self.centre.command(&arguments)?.output()?;
+        let text = String::from_utf8(done.stdout)?;
+        serde_json::from_str(&text).with_context(|| format!("{text}{:?}", done.stderr))
+    }
+
     /// The set in force.
     fn in_force(&self) -> Result<Value> {
         let (_, shown) = self.rules(&["show", "--json"])?;
@@ -117,8 +125,22 @@ async fn a_limit_is_edited_tried_refused_mended_and_in_force_without_a_release()
     );
     ensure!(in_force["reason"] == "slow hearts here", "{in_force}");
 
+    let board = small.scoreboard(&[])?;
+    let of_one = small.scoreboard(&[&small.patient])?;
+    ensure!(
+        board["patients"] == 1 && board == of_one,
+        "{board} {of_one}"
+    );
+    let forecast = &board["forecasts"][0];
+    ensure!(
+        forecast["kind"] == "KIND_HEART_RATE"
+            && forecast["abstained"][0]["reason"] == "less than three minutes of data",
+        "{forecast}"
+    );
+
     small.centre.kill()?;
     small.centre.start().await?;
+    ensure!(small.scoreboard(&[])? == board, "a start counts the same");
     ensure!(small.in_force()? == in_force, "a start finds it");
     small.client = small.centre.client().await?;
     let again = small.slow().await?.context("the alert is there")?;

@@ -30,6 +30,7 @@ mod people;
 mod platform;
 mod roster;
 mod rules;
+mod scoreboard;
 mod show;
 mod show_past;
 mod telemetry;
@@ -197,6 +198,15 @@ enum Command {
         #[arg(long, value_name = "TIME")]
         to: Option<jiff::Timestamp>,
         /// As JSON, with the field names of `CoverageResponse` in proto/v1/history.proto: each stretch.
+        #[arg(long)]
+        json: bool,
+    },
+    /// How good the models are, counted while they run: forecasts beside persistence, and alerts that foretell beside what came.
+    /// Needs the running centre.
+    Scoreboard {
+        /// The patient's id. Without: summed up over all patients.
+        patient: Option<String>,
+        /// As JSON, with the field names of `Scoreboard` in proto/v1/scoreboard.proto.
         #[arg(long)]
         json: bool,
     },
@@ -398,6 +408,9 @@ pub fn run(args: Args) -> Result<()> {
             to,
             json,
         } => runtime.block_on(again::coverage(&dir, clock, patient, (from, to), json)),
+        Command::Scoreboard { patient, json } => {
+            runtime.block_on(scoreboard::run(&dir, clock, patient, json))
+        }
         Command::History(asked) => runtime.block_on(history::run(&dir, clock, &asked)),
         Command::Export(asked) => runtime.block_on(export::run(&dir, clock, &asked)),
         Command::Exports { json } => exports::run(&dir, json),

@@ -23,7 +23,8 @@ use proto::v1::{
     ImportRecordsRequest, ImportRecordsResponse, ListPatientsRequest, ListTwinsRequest,
     ListVoidsRequest, NoteAccessRequest, Patient, PatientAssignment, PatientVoid, ReadFleetRequest,
     RevokeCertificateRequest, RevokeGatewayRequest, RotateKeyRequest, RotateKeyResponse,
-    SetCollectionRequest, StatusRequest, Twin, VoidReadingsRequest, VoidReadingsResponse,
+    Scoreboard, ScoreboardRequest, SetCollectionRequest, StatusRequest, SumScoreboardRequest, Twin,
+    VoidReadingsRequest, VoidReadingsResponse,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -384,6 +385,21 @@ pub(super) async fn note_access(dir: &CentreDir, clock: Clock, patient: &str) ->
     let mut client = OperatorServiceClient::new(channel);
     let noted = client.note_access(NoteAccessRequest { patient }).await;
     noted.map(drop).map_err(said)
+}
+
+/// A patient's, or that of all.
+pub(super) async fn scoreboard(
+    dir: &CentreDir,
+    clock: Clock,
+    patient: Option<String>,
+) -> Result<Scoreboard> {
+    let channel = reader(dir, &Reader::default(), clock).await?;
+    let mut client = TwinServiceClient::new(channel);
+    let answer = match patient {
+        Some(patient) => client.get_scoreboard(ScoreboardRequest { patient }).await,
+        None => client.sum_scoreboard(SumScoreboardRequest {}).await,
+    };
+    Ok(answer.map_err(said)?.into_inner())
 }
 
 /// What only the running centre can answer: its twins are in its memory.

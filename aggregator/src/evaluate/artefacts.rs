@@ -2,11 +2,12 @@
 //! nobody told of an artefact, and is what happens not missed behind one? The score is the share of trials that went right;
 //! a test holds it.
 //!
-//! What is scored is whether people are told of the body. That a device changed its wearer is noticed by nothing yet.
+//! What is scored is whether people are told of the body, and of what is done to the sensors where that is the case itself. A low under
+//! pressure that passes 54 mg/dL rings by intent, and is scored as wrong all the same.
 
-use twin::{Condition, Priority};
+use twin::{Change, Condition, Priority};
 use vitals::gatt::Decimal;
-use vitals::{Absence, Kind, Quality, SourceId, Time, Wave, Waveform};
+use vitals::{Absence, Kind, Quality, SourceId, Span, Time, Wave, Waveform};
 
 use super::support::fold::{Fold, at};
 use super::support::{Chance, electric};
@@ -18,7 +19,7 @@ pub(super) const AIM: f64 = 100.0;
 type Trial = fn(&mut Chance) -> bool;
 
 /// What is planted, and whether a trial went right.
-const CASES: [(&str, Trial); 14] = [
+const CASES: [(&str, Trial); 18] = [
     ("no number in three readings of ten, and well", |c| {
         calm(c, &missing)
     }),
@@ -45,11 +46,22 @@ const CASES: [(&str, Trial); 14] = [
     ("a clock two hours ahead, with low readings", clock_ahead),
     ("a clock that jumps back an hour", clock_back),
     ("one interval in 200 doubled", lost_beats),
+    ("sugar that truly falls below 70 in the night", slow_low),
+    (
+        "sugar that falls below 54 as fast as under pressure",
+        deep_low,
+    ),
+    ("another wearer, after the sensors were off", |c| {
+        wearers(c, Some(&Body::unlike)).0
+    }),
+    ("the same wearer, after the sensors were off", |c| {
+        wearers(c, None).0
+    }),
 ];
 
 pub(super) fn report(wanted: &Wanted) -> Vec<Section> {
     let trials = (wanted.people / 5).clamp(3, 20);
-    vec![bench(trials)]
+    vec![bench(trials), pairs(wanted.people)]
 }
 
 /// So many trials of each case.
@@ -223,6 +235,162 @@ fn compression(chance: &mut Chance) -> bool {
         fold.send(now);
     }
     fold.told.is_empty()
+}
+
+/// A night whose sugar goes down by 1.5 mg/dL a minute to 62: told as a low within a quarter of an hour, as ever.
+fn slow_low(chance: &mut Chance) -> bool {
+    let mut fold = Fold::new(at(0.0));
+    let level = 112.0 + 8.0 * chance.normal();
+    let mut crossed = None;
+    for slot in 0..84 {
+        let value =
+            (level - 7.5 * (f64::from(slot) - 50.0).max(0.0)).max(62.0) + 2.0 * chance.normal();
+        let now = at(f64::from(slot) * 300.0);
+        if value < 70.0 {
+            crossed.get_or_insert(now);
+        }
+        fold.put(1, Kind::InterstitialGlucose, now, value);
+        fold.send(now);
+    }
+    let low = fold.of(Condition::GlucoseLow).next();
+    low.zip(crossed)
+        .is_some_and(|(low, crossed)| low.from.since(crossed) <= Span::from_mins(15))
+}
+
+/// Whatever made it fall: below 54 rings with the reading that is.
+fn deep_low(chance: &mut Chance) -> bool {
+    let mut fold = Fold::new(at(0.0));
+    let level = 100.0 + 5.0 * chance.normal();
+    for slot in 0..60 {
+        let value = if slot < 50 {
+            level + 2.0 * chance.normal()
+        } else {
+            48.0
+        };
+        let now = at(f64::from(slot) * 300.0);
+        fold.put(1, Kind::InterstitialGlucose, now, value);
+        fold.send(now);
+    }
+    let low = fold.of(Condition::GlucoseLow).next();
+    low.is_some_and(|low| low.priority == Priority::High && low.from == at(50.0 * 300.0))
+}
+
+/// What is each person's own: pulse and respiration at night, saturation, variation of the beats (logarithm, ms).
+#[derive(Clone, Copy)]
+struct Body([f64; 4]);
+
+impl Body {
+    /// Of adults, as far as they differ.
+    fn any(chance: &mut Chance) -> Self {
+        let drawn = [(60.0, 8.0), (15.0, 2.0), (96.8, 0.8), (3.4, 0.45)];
+        Self(drawn.map(|(mean, deviation)| mean + deviation * chance.normal().clamp(-2.0, 2.0)))
+    }
+
+    /// Somebody who is much unlike: a grandchild with the watch of a grandmother.
+    fn unlike(&self, _: &mut Chance) -> Self {
+        let Self([pulse, respiration, saturation, beats]) = *self;
+        Self([
+            pulse + 22.0,
+            respiration + 5.0,
+            saturation - 1.5,
+            beats + 0.8,
+        ])
+    }
+
+    /// Anybody.
+    fn other(&self, chance: &mut Chance) -> Self {
+        Self::any(chance)
+    }
+}
+
+type Swap<'s> = &'s dyn Fn(&Body, &mut Chance) -> Body;
+
+/// Three days of somebody who takes the sensors off for 40 min twice a day; after the last time perhaps somebody else has them. Each
+/// figure wanders by itself within the day, and by day pulse and respiration are higher. Whether all went right (told
+/// within two hours of the swap, never before it and never without one), and how often it was told without a reason.
+fn wearers(chance: &mut Chance, swap: Option<Swap<'_>>) -> (bool, u64) {
+    let mut fold = Fold::new(at(0.0));
+    let own = Body::any(chance);
+    let other = swap.map(|swap| swap(&own, chance));
+    let (begin, end) = (66 * 60, 69 * 60);
+    let mut wander = [0.0; 4];
+    let (mut noticed, mut without_reason) = (false, 0);
+    for minute in 0..end {
+        for (of, size) in wander.iter_mut().zip([4.0, 1.0, 0.4, 0.2]) {
+            *of = 0.97 * *of + 0.243 * size * chance.normal();
+        }
+        let (day, off) = (minute % 1440 >= 420, [380..420, 1140..1180]);
+        if off.iter().any(|off| off.contains(&(minute % 1440)))
+            || (begin - 40..begin).contains(&minute)
+        {
+            continue;
+        }
+        let Body(of) = other.filter(|_| minute >= begin).unwrap_or(own);
+        let now = at(f64::from(minute) * 60.0);
+        let (faster, deeper) = if day { (12.0, 2.0) } else { (0.0, 0.0) };
+        let pulse = of[0] + faster + wander[0] + 1.5 * chance.normal();
+        fold.put(1, Kind::HeartRate, now, pulse.round());
+        fold.put(
+            1,
+            Kind::RespiratoryRate,
+            now,
+            (of[1] + deeper + wander[1] + 0.7 * chance.normal()).round(),
+        );
+        let air = of[2] + wander[2] + 0.5 * chance.normal();
+        fold.put(2, Kind::OxygenSaturation, now, air.round().min(100.0));
+        // A minute of beats in each five.
+        let beats = if minute % 5 == 1 { 40 } else { 0 };
+        let size = libm::exp(of[3] + wander[3]) / core::f64::consts::SQRT_2;
+        for beat in 0..beats {
+            let interval = 60_000.0 / pulse.max(40.0);
+            let then = at(f64::from(minute) * 60.0 + f64::from(beat) * interval / 1000.0);
+            fold.put(
+                1,
+                Kind::RrInterval,
+                then,
+                (interval + size * chance.normal()).max(300.0),
+            );
+        }
+        fold.send(at(f64::from(minute) * 60.0 + 59.0));
+        let told = fold.changes().filter(|change| {
+            change.what == Change::Raised && change.alert.condition == Condition::AnotherWearer
+        });
+        let told = told.count() as u64;
+        if other.is_some() && minute >= begin {
+            noticed |= told > 0 && minute < begin + 120;
+        } else {
+            without_reason += told;
+        }
+    }
+    (
+        noticed == other.is_some() && without_reason == 0,
+        without_reason,
+    )
+}
+
+/// Sensors that go to anybody else, and that come back to the same person: what is found, and what is told without a reason.
+fn pairs(people: u64) -> Section {
+    let mut section = Section::new(
+        "Another wearer: simulated",
+        "Three days each. Who takes over the sensors is drawn from the same people, so many are alike: that those are not found is no fault of the figures.",
+    );
+    let (mut found, mut without_reason) = (0, 0);
+    for n in 0..people {
+        let swapped = wearers(&mut Chance(870_000 + n), Some(&Body::other));
+        let same = wearers(&mut Chance(880_000 + n), None);
+        found += u64::from(swapped.0);
+        without_reason += swapped.1 + same.1;
+    }
+    section.figures = vec![
+        Figure::share("noticed within two hours, anybody else", found, people),
+        // 13 or 14 times each.
+        Figure::share(
+            "told without a reason, of all times that somebody put them on again",
+            without_reason,
+            people * 13,
+        ),
+    ];
+    section
 }
 
 /// Stamped two hours ahead: set aside, and told as what it is.

@@ -314,7 +314,11 @@ fn follow(readings: &[(Time, f64)]) -> Person {
         }
         person.truth.push((hours(*at), *value));
         for view in fold.twin.forecasts() {
-            for (h, point) in view.points.iter().enumerate().take(2) {
+            for point in &view.points {
+                let ahead = point.at.since(view.made);
+                let Some(h) = MINUTES.iter().position(|of| Span::from_mins(*of) == ahead) else {
+                    continue;
+                };
                 if h == 0 {
                     let made = (hours(point.at), point.value, point.low, point.high);
                     person.made.push(made);

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::v1;
 use twin::AlertId;
+use twin::board::Scoreboard;
 use twin::coverage::Line;
 use vitals::{GatewayId, Kind, PatientId, StreamId, Time};
 
@@ -174,5 +175,9 @@ impl Source for Cell {
 
     fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<Line> {
         self.lock().guarded.twin().coverage(kinds, window, now)
+    }
+
+    fn scoreboard(&self) -> Scoreboard {
+        self.lock().guarded.twin().scoreboard()
     }
 }

@@ -32,6 +32,14 @@ impl Within {
         self.kinds.is_empty() && !self.without_alerts
     }
 
+    /// Of how good the models are, what goes with it.
+    pub fn narrow_scores(&self, board: &mut proto::v1::Scoreboard) {
+        board.forecasts.retain(|of| self.has(of.kind));
+        if self.without_alerts || !self.kinds.is_empty() {
+            board.alerts.clear();
+        }
+    }
+
     fn has(&self, kind: i32) -> bool {
         self.kinds.is_empty() || self.kinds.iter().any(|of| of.wire() == kind)
     }
@@ -223,6 +231,36 @@ mod tests {
     fn set(names: &[&str]) -> BTreeSet<PatientId> {
         let id = |name: &&str| PatientId::parse(name).expect("a patient id");
         names.iter().map(id).collect()
+    }
+
+    #[test]
+    fn scores_of_models_go_with_what_a_reader_may_have() {
+        use proto::v1::{AlertScore, ForecastScore, Scoreboard};
+        let of = |kind: Kind| ForecastScore {
+            kind: kind.wire(),
+            ..ForecastScore::default()
+        };
+        let board = Scoreboard {
+            patients: 1,
+            forecasts: vec![of(Kind::HeartRate), of(Kind::Glucose)],
+            alerts: vec![AlertScore::default()],
+        };
+        let left = |within: Within| {
+            let mut board = board.clone();
+            within.narrow_scores(&mut board);
+            (board.forecasts.len(), board.alerts.len())
+        };
+        assert_eq!(left(Within::default()), (2, 1));
+        let without_alerts = Within {
+            without_alerts: true,
+            ..Within::default()
+        };
+        assert_eq!(left(without_alerts), (2, 0));
+        let glucose = Within {
+            kinds: [Kind::Glucose].into(),
+            ..Within::default()
+        };
+        assert_eq!(left(glucose), (1, 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::v1;
 use tokio::sync::watch;
+use twin::board::Scoreboard;
 use twin::coverage::Line;
 use vitals::{Kind, PatientId, Time};
 
@@ -54,6 +55,9 @@ pub trait Source: Send + Sync {
 
     /// What each stretch of a window was, as known at `now`.
     fn coverage(&self, kinds: &[Kind], window: (Time, Time), now: Time) -> Vec<Line>;
+
+    /// How good the models are for this patient.
+    fn scoreboard(&self) -> Scoreboard;
 }
 
 /// How far the fold is.
@@ -374,6 +378,13 @@ impl Hub {
     ) -> Vec<Line> {
         let source = Arc::clone(&self.lock().patients[index.0 as usize].source);
         source.coverage(kinds, window, now)
+    }
+
+    /// How good the models are for a patient.
+    #[must_use]
+    pub fn scoreboard(&self, index: PatientIndex) -> Scoreboard {
+        let source = Arc::clone(&self.lock().patients[index.0 as usize].source);
+        source.scoreboard()
     }
 
     pub(super) fn id_of(&self, index: PatientIndex) -> PatientId {

@@ -270,6 +270,11 @@ fn forecast(forecast: ForecastView) -> v1::Forecast {
         threshold: forecast.threshold,
         error: forecast.error,
         persistence_error: forecast.persistence_error,
+        unfit_s: forecast
+            .unfit
+            .iter()
+            .map(|ahead| u32::try_from(ahead.as_micros() / 1_000_000).unwrap_or(u32::MAX))
+            .collect(),
     }
 }
 

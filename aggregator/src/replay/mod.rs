@@ -135,6 +135,7 @@ pub fn run(
         }
     }
     stage.last_beats()?;
+    stage.scoreboards()?;
     stage.out.flush()?;
     for player in stage.players.values() {
         for (_, _, counts) in player.twin.ecg_counts() {
@@ -203,6 +204,19 @@ impl<W: Write> Stage<'_, W> {
             }
         }
         Ok(())
+    }
+
+    /// Only where it is asked for: it is about all that was, and no change.
+    fn scoreboards(&mut self) -> io::Result<()> {
+        if !self.only.contains(&Type::Scoreboard) {
+            return Ok(());
+        }
+        let line = |(patient, player): (&String, &Player)| {
+            let board = player.twin.scoreboard();
+            output::scoreboard(patient, player.twin.known(), &board)
+        };
+        let lines: Vec<Value> = self.players.iter().map(line).collect();
+        lines.iter().try_for_each(|line| self.write(line))
     }
 
     /// Writes what the last step said.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use twin::board::{AlertScore, ForecastScore, Scoreboard, UNFIT};
 use twin::view::{BeatView, ForecastView, RhythmView};
 use twin::{AlertChange, Category, Change, Evidence, Priority, State, Twin};
 use vitals::Time;
@@ -25,17 +26,20 @@ pub enum Type {
     Alert,
     /// An episode found in data that came late.
     Finding,
+    /// How good the models were, once, at the end.
+    Scoreboard,
 }
 
 impl Type {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::State,
         Self::Beat,
         Self::Rhythm,
         Self::Forecast,
         Self::Alert,
         Self::Finding,
+        Self::Scoreboard,
     ];
 
     /// As the line says it.
@@ -48,6 +52,7 @@ impl Type {
             Self::Forecast => "forecast",
             Self::Alert => "alert",
             Self::Finding => "finding",
+            Self::Scoreboard => "scoreboard",
         }
     }
 }
@@ -105,6 +110,64 @@ pub(super) fn state(patient: &str, known: Time, twin: &Twin) -> Value {
     line
 }
 
+/// How good the models were for this patient, when the file was over.
+pub(super) fn scoreboard(patient: &str, known: Time, board: &Scoreboard) -> Value {
+    let mut line = line(patient, known, Type::Scoreboard);
+    line["forecasts"] = board.forecasts.iter().map(forecast_score).collect();
+    line["alerts"] = board.alerts.iter().map(alert_score).collect();
+    line
+}
+
+fn forecast_score(score: &ForecastScore) -> Value {
+    let horizon = |of: &twin::board::HorizonScore| {
+        let errors = of.errors();
+        json!({
+            "horizon_s": of.ahead.as_micros() / 1_000_000,
+            "due": of.due,
+            "scored": of.scored,
+            "covered": of.covered,
+            "rmse": errors.map(|(error, _)| error),
+            "persistence_rmse": errors.map(|(_, persistence)| persistence),
+            "withheld": of.withheld,
+            "unfit": of.unfit > 0,
+        })
+    };
+    let abstained = score.abstained.iter();
+    let abstained = abstained.map(|(why, times)| ((*why).to_owned(), (*times).into()));
+    json!({
+        "kind": score.kind.info().name,
+        "model": score.model,
+        "level": score.nominal,
+        "made": score.made,
+        "abstained": abstained.collect::<Map<_, _>>(),
+        "horizons": score.horizons.iter().map(horizon).collect::<Vec<_>>(),
+    })
+}
+
+fn alert_score(score: &AlertScore) -> Value {
+    if !score.absent.is_empty() {
+        return json!({"model": score.model, "condition": score.condition.name(), "absent": score.absent});
+    }
+    let seconds = |span: vitals::Span| span.as_secs_f64();
+    json!({
+        "model": score.model,
+        "condition": score.condition.name(),
+        "event": score.event,
+        "within_s": seconds(score.within),
+        "told": score.told,
+        "right": score.right,
+        "late": score.late,
+        "wrong": score.wrong,
+        "unknown": score.unknown,
+        "waiting": score.waiting,
+        "events": score.events,
+        "missed": score.missed,
+        "lead_sum_s": score.lead.map(|lead| seconds(lead.sum)),
+        "lead_least_s": score.lead.map(|lead| seconds(lead.least)),
+        "lead_most_s": score.lead.map(|lead| seconds(lead.most)),
+    })
+}
+
 /// A beat found in an electrocardiogram.
 pub(super) fn beat(patient: &str, known: Time, source: &str, view: &BeatView) -> Value {
     let mut line = line(patient, known, Type::Beat);
@@ -152,7 +215,13 @@ pub(super) fn forecast(patient: &str, known: Time, view: &ForecastView) -> Vec<V
         line["abstain"] = Value::Null;
         line
     };
-    view.points.iter().map(point).collect()
+    let unfit = view.unfit.iter().map(|ahead| {
+        let mut line = begin(Some(view.made));
+        line["horizon_s"] = (ahead.as_micros() / 1_000_000).into();
+        line["abstain"] = UNFIT.into();
+        line
+    });
+    view.points.iter().map(point).chain(unfit).collect()
 }
 
 /// An alert's change, or a finding.

@@ -48,6 +48,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.TwinService/List"
         | "/vitaltwin.v1.TwinService/Watch"
         | "/vitaltwin.v1.TwinService/NotePrint"
+        | "/vitaltwin.v1.TwinService/GetScoreboard"
         | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"
         | "/vitaltwin.v1.AlertService/List"
@@ -77,7 +78,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/CheckRoster"
         | "/vitaltwin.v1.OperatorService/SetRoster" => Kind::Teams,
         "/vitaltwin.v1.OperatorService/ListRosters" => Kind::Roster,
-        "/vitaltwin.v1.OperatorService/ListRules"
+        "/vitaltwin.v1.TwinService/SumScoreboard"
+        | "/vitaltwin.v1.OperatorService/ListRules"
         | "/vitaltwin.v1.OperatorService/CheckRules"
         | "/vitaltwin.v1.OperatorService/ShadowRules"
         | "/vitaltwin.v1.OperatorService/ActivateRules" => Kind::Rules,

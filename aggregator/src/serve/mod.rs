@@ -26,6 +26,7 @@ pub mod passkey;
 pub mod password;
 pub mod peer;
 pub mod provider;
+mod scoreboard;
 pub mod signin;
 mod thin;
 pub mod tls;

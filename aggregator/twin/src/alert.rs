@@ -84,11 +84,15 @@ pub enum Condition {
     ClockWrong = 25,
     /// A gateway was revoked or its stream frozen, and no other one collects what it did.
     NotMonitored = 26,
+    /// Glucose fell faster than sugar falls: the sensor may be pressed upon.
+    GlucoseSensorPressed = 27,
+    /// Somebody else may wear the sensors.
+    AnotherWearer = 28,
 }
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::AtrialFibrillation,
         Self::OxygenSaturationFalling,
         Self::OxygenSaturationLow,
@@ -113,6 +117,8 @@ impl Condition {
         Self::GatewaySilent,
         Self::ClockWrong,
         Self::NotMonitored,
+        Self::GlucoseSensorPressed,
+        Self::AnotherWearer,
     ];
 
     /// The one of that name, as [`Condition::name`] says it.
@@ -156,6 +162,8 @@ impl Condition {
             Self::GatewaySilent => "gateway_silent",
             Self::ClockWrong => "clock_wrong",
             Self::NotMonitored => "not_monitored",
+            Self::GlucoseSensorPressed => "glucose_sensor_pressed",
+            Self::AnotherWearer => "another_wearer",
         }
     }
 
@@ -186,7 +194,9 @@ impl Condition {
             | Self::DeviceLost
             | Self::GatewaySilent
             | Self::ClockWrong
-            | Self::NotMonitored => Category::Technical,
+            | Self::NotMonitored
+            | Self::GlucoseSensorPressed
+            | Self::AnotherWearer => Category::Technical,
         }
     }
 }
@@ -388,7 +398,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, BreathingDrift, BloodPressureLow, Fall, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored }
+    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, BreathingDrift, BloodPressureLow, Fall, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored, GlucoseSensorPressed, AnotherWearer }
     Priority { Low, Medium, High }
     State { Active, Acknowledged, Resolved }
 }

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
 use crate::alert::Condition;
+use crate::board::Board;
 use crate::channel::{Channel, Origin, Role, usable};
 use crate::ecg::Lead;
 use crate::event::Context;
@@ -87,6 +88,7 @@ pub(crate) struct Body {
     late: Vec<Kind>,
     score_due: bool,
     watch: Watch,
+    board: Board,
     /// Measurements of a cuff that came, about now, by their moment; empty between steps.
     cuffs: BTreeMap<Time, Cuff>,
 }
@@ -171,11 +173,12 @@ impl Body {
             self.take_moved(origin, reading, effective, known, life, out);
             return;
         }
+        let learns = !self.watch.is_another();
         let channel = self
             .channels
             .entry(kind)
             .or_insert_with(|| Channel::new(kind));
-        let role = channel.take(origin, reading, effective, known);
+        let role = channel.take(origin, reading, effective, known, learns);
         if let Some((origin, window)) = channel.left.take() {
             self.leave((kind, origin), &window, i64::MAX);
         }
@@ -234,6 +237,7 @@ impl Body {
             let pulse = self.pulse(known).ok().map(|(pulse, _)| pulse);
             let pulse = pulse.filter(|_| rests);
             self.watch.pressure((at, &cuff), pulse, (known, life), out);
+            self.board.cuff(at, &cuff);
         }
     }
 
@@ -318,7 +322,8 @@ impl Body {
             return;
         };
         self.lead((kind, origin), effective);
-        if kind == Kind::HeartRate && self.resting.take(effective, fixed.0) {
+        let learns = kind == Kind::HeartRate && !self.watch.is_another();
+        if learns && self.resting.take(effective, fixed.0) {
             let fails = self.context.known_heart_failure;
             self.watch
                 .day_over(&self.resting, fails, (known, life), out);

@@ -70,7 +70,7 @@ macro_rules! canonical_numbers {
 pub type Buffer = Vec<u8>;
 
 /// Texts that a state holds by reference. One that is missing here can be written, but not read.
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 19] = [
     crate::words::THRESHOLDS,
     crate::words::TECHNICAL,
     crate::news2::MODEL,
@@ -89,6 +89,7 @@ const WORDS: [&str; 18] = [
     crate::watch::MODELS[5].name,
     crate::watch::MODELS[6].name,
     crate::watch::MODELS[7].name,
+    crate::watch::MODELS[8].name,
 ];
 
 fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {

@@ -90,13 +90,14 @@ impl Channel {
         }
     }
 
-    /// Takes a reading of this kind; `effective` is its time, cut to known time.
+    /// Takes a reading of this kind; `effective` is its time, cut to known time. `learns`: it is of this person, as far as is known.
     pub(crate) fn take(
         &mut self,
         origin: Origin,
         reading: &Reading,
         effective: Time,
         known: Time,
+        learns: bool,
     ) -> Role {
         self.count += 1;
         let number = usable(reading);
@@ -118,7 +119,7 @@ impl Channel {
                 return Role::Aside;
             }
         }
-        if let Some(fixed) = number {
+        if let Some(fixed) = number.filter(|_| learns) {
             self.baseline.take(self.kind, effective, fixed);
         }
         if self
@@ -155,6 +156,11 @@ impl Channel {
     pub(crate) fn is_fresh(&self, now: Time) -> bool {
         self.usable
             .is_some_and(|usable| now.since(usable) < rule::fresh_for(self.kind))
+    }
+
+    /// When the newest usable reading was measured.
+    pub(crate) const fn measured(&self) -> Option<Time> {
+        self.usable
     }
 
     /// The newest usable reading came longer after the one before it than a spot check waits for company.

@@ -6,18 +6,22 @@
 //! when the label has been measured, so it is delayed by the horizon. Every forecast is scored beside
 //! persistence (the mean of the last minute goes on). The model abstains, with a reason, rather than guess.
 //!
+//! A horizon that is not good enough for this person ([`crate::board`]) is made and scored, and not shown; the predictive alert
+//! stays, because mean errors on quiet days say nothing about falls.
+//!
 //! Bounds: 30 waiting forecasts, 100 scores per horizon.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vitals::{Kind, Time};
+use vitals::{Kind, Span, Time};
 
+use crate::board::{Abstained, ForecastScore, HorizonScore, NO_READINGS, Recent, UNFIT};
 use crate::trend::{CLIP, FARTHEST, NEEDED, NEEDED_RECENT, SHRINK};
 pub use crate::trend::{Fit, Predict, Rule, rule};
 use crate::view::{ForecastPoint, ForecastView};
-use crate::window::Window;
+use crate::window::{BUCKET, Window};
 
 /// Name and version.
 pub const MODEL: &str = "damped-trend-aci/1";
@@ -62,6 +66,25 @@ pub struct Ledger {
     pub error: f64,
     /// The same for persistence.
     pub persistence_error: f64,
+    /// Sums of squared errors, and of persistence's.
+    squares: (f64, f64),
+    /// Came due while nothing was measured.
+    pub(crate) unmeasured: u64,
+    /// Made while it was unfit.
+    pub(crate) withheld: u64,
+    pub(crate) recent: Recent,
+}
+
+/// What became of a forecast.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) truth: f64,
+    pub(crate) value: f64,
+    pub(crate) spread: f64,
+    pub(crate) half: f64,
+    pub(crate) persistence: f64,
+    /// Errors below it are the sensor's own.
+    pub(crate) floor: f64,
 }
 
 impl Ledger {
@@ -74,6 +97,24 @@ impl Ledger {
             covered: 0,
             error: 0.0,
             persistence_error: 0.0,
+            squares: (0.0, 0.0),
+            unmeasured: 0,
+            withheld: 0,
+            recent: Recent::default(),
+        }
+    }
+
+    /// As the scoreboard tells it.
+    pub(crate) fn told(&self, ahead: Span) -> HorizonScore {
+        HorizonScore {
+            ahead,
+            due: self.scored + self.unmeasured,
+            scored: self.scored,
+            covered: self.covered,
+            square: self.squares.0,
+            persistence_square: self.squares.1,
+            withheld: self.withheld,
+            unfit: u64::from(self.recent.unfit),
         }
     }
 
@@ -100,26 +141,24 @@ impl Ledger {
     }
 
     /// A label came.
-    pub(crate) fn score(
-        &mut self,
-        truth: f64,
-        value: f64,
-        spread: f64,
-        half: f64,
-        persistence: f64,
-    ) {
-        let error = libm::fabs(truth - value);
-        let inside = error <= half;
+    pub(crate) fn score(&mut self, outcome: &Outcome) {
+        let error = libm::fabs(outcome.truth - outcome.value);
+        let persistence = libm::fabs(outcome.truth - outcome.persistence);
+        let inside = error <= outcome.half;
         self.scored += 1;
         self.covered += u64::from(inside);
         self.error += error;
-        self.persistence_error += libm::fabs(truth - persistence);
+        self.persistence_error += persistence;
+        self.squares.0 += error * error;
+        self.squares.1 += persistence * persistence;
+        let errors = (error, persistence);
+        self.recent.take(self.scored, inside, errors, outcome.floor);
         let missed = if inside { 0.0 } else { 1.0 };
         self.miss_rate = (self.miss_rate + ACI_STEP * (1.0 - COVERAGE - missed)).clamp(0.0, 0.5);
         if self.scores.len() >= SCORES {
             self.scores.pop_front();
         }
-        self.scores.push_back(error / spread);
+        self.scores.push_back(error / outcome.spread);
     }
 }
 
@@ -152,6 +191,9 @@ pub struct Forecaster {
     looked: i64,
     coming: u32,
     clear: u32,
+    /// Forecasts kept for scoring, and minutes without one.
+    made: u64,
+    abstained: Abstained,
 }
 
 impl Forecaster {
@@ -166,21 +208,27 @@ impl Forecaster {
             looked: i64::MIN,
             coming: 0,
             clear: 0,
+            made: 0,
+            abstained: Abstained::default(),
         }
     }
 
     /// Looks at the window up to the closed bucket `last`: scores what has come true, and forecasts anew.
     pub fn look(&mut self, window: &Window, last: i64) {
         let Some(rule) = rule(self.kind) else { return };
-        self.score(window, last);
+        let seen = self.score(window, last, rule.floor);
         self.fit = Fit::of(window, rule, last);
-        let Ok(fit) = self.fit else {
-            (self.coming, self.clear) = (0, 0);
-            return;
+        let is_due = last.rem_euclid(KEEP_EVERY) == 0;
+        self.count_silence(seen, last);
+        let fit = match self.fit {
+            Ok(fit) => fit,
+            Err(why) => {
+                (self.coming, self.clear) = (0, 0);
+                self.abstained.count(why, u64::from(is_due && last > seen));
+                return;
+            }
         };
-        if last.rem_euclid(KEEP_EVERY) == 0
-            && self.waiting.back().is_none_or(|newest| newest.made < last)
-        {
+        if is_due && self.waiting.back().is_none_or(|newest| newest.made < last) {
             self.keep(
                 &fit,
                 rule,
@@ -232,7 +280,12 @@ impl Forecaster {
 
     /// Another source leads: what waits can no longer be scored.
     pub fn restart(&mut self) {
-        self.waiting.clear();
+        let seen = self.looked;
+        for waiting in self.waiting.drain(..) {
+            for (buckets, ledger) in HORIZONS.into_iter().zip(&mut self.ledgers) {
+                ledger.unmeasured += u64::from(waiting.made.saturating_add(buckets) > seen);
+            }
+        }
         (self.coming, self.clear) = (0, 0);
         self.fit = Err(OTHER_SENSOR);
     }
@@ -250,6 +303,7 @@ impl Forecaster {
         let rule = rule(self.kind);
         let fit = match self.fit {
             Ok(_) if stale => Err("no fresh data"),
+            Ok(_) if self.ledgers.iter().all(|ledger| ledger.recent.unfit) => Err(UNFIT),
             fit => fit,
         };
         let points = match (&fit, rule) {
@@ -263,6 +317,7 @@ impl Forecaster {
             kind: self.kind,
             made: fit.map_or(Time::ZERO, |fit| Window::start(fit.at.saturating_add(1))),
             points,
+            unfit: unfit(HORIZONS.map(ahead).into_iter().zip(&self.ledgers)),
             abstained: fit.err().unwrap_or(""),
             model: MODEL,
             coverage_nominal: COVERAGE,
@@ -281,6 +336,29 @@ impl Forecaster {
         &self.ledgers
     }
 
+    /// As the scoreboard tells it.
+    pub(crate) fn told(&self) -> ForecastScore {
+        let ledgers = HORIZONS.map(ahead).into_iter().zip(&self.ledgers);
+        ForecastScore {
+            kind: self.kind,
+            model: MODEL,
+            nominal: COVERAGE,
+            made: self.made,
+            abstained: self.abstained.told(),
+            horizons: ledgers.map(|(ahead, of)| of.told(ahead)).collect(),
+        }
+    }
+
+    /// Whole minutes between two looks, in which nothing was looked at.
+    fn count_silence(&mut self, seen: i64, last: i64) {
+        if seen == i64::MIN {
+            return;
+        }
+        let minutes = (last - 1).div_euclid(KEEP_EVERY) - seen.div_euclid(KEEP_EVERY);
+        self.abstained
+            .count(NO_READINGS, u64::try_from(minutes).unwrap_or(0));
+    }
+
     fn points(&self, fit: &Fit, rule: &Rule) -> Vec<ForecastPoint> {
         let point = |(buckets, ledger): (i64, &Ledger)| {
             let (value, spread) = fit.ahead(rule, buckets);
@@ -292,7 +370,9 @@ impl Forecaster {
                 high: (value + half).min(rule.range.1),
             }
         };
-        HORIZONS.into_iter().zip(&self.ledgers).map(point).collect()
+        let ledgers = HORIZONS.into_iter().zip(&self.ledgers);
+        let fit = ledgers.filter(|(_, ledger)| !ledger.recent.unfit);
+        fit.map(point).collect()
     }
 
     fn keep(&mut self, fit: &Fit, rule: &Rule, persistence: f64) {
@@ -302,6 +382,10 @@ impl Forecaster {
             ahead.map(|(_, spread)| spread),
         );
         let half = core::array::from_fn(|h| self.ledgers[h].width() * spread[h]);
+        self.made += 1;
+        for ledger in &mut self.ledgers {
+            ledger.withheld += u64::from(ledger.recent.unfit);
+        }
         self.waiting.push_back(Waiting {
             made: fit.at,
             value,
@@ -312,8 +396,8 @@ impl Forecaster {
     }
 
     /// Scores each waiting forecast at each horizon that lies in `(previous look, last]`. The label is the
-    /// bucket's mean; where it was not measured by then, the point is never scored.
-    fn score(&mut self, window: &Window, last: i64) {
+    /// bucket's mean; where it was not measured by then, the point is never scored. Gives the previous look.
+    fn score(&mut self, window: &Window, last: i64, floor: f64) -> i64 {
         let seen = core::mem::replace(&mut self.looked, last);
         for waiting in &self.waiting {
             for (h, buckets) in HORIZONS.into_iter().enumerate() {
@@ -321,16 +405,18 @@ impl Forecaster {
                 if target <= seen || target > last {
                     continue;
                 }
-                if let Some(truth) = window.mean(target) {
-                    let (value, spread) = (waiting.value[h], waiting.spread[h]);
-                    self.ledgers[h].score(
-                        truth,
-                        value,
-                        spread,
-                        waiting.half[h],
-                        waiting.persistence,
-                    );
-                }
+                let Some(truth) = window.mean(target) else {
+                    self.ledgers[h].unmeasured += 1;
+                    continue;
+                };
+                self.ledgers[h].score(&Outcome {
+                    truth,
+                    value: waiting.value[h],
+                    spread: waiting.spread[h],
+                    half: waiting.half[h],
+                    persistence: waiting.persistence,
+                    floor,
+                });
             }
         }
         while self
@@ -340,7 +426,18 @@ impl Forecaster {
         {
             self.waiting.pop_front();
         }
+        seen
     }
+}
+
+fn ahead(buckets: i64) -> Span {
+    Span::from_micros(BUCKET.as_micros() * buckets)
+}
+
+/// Times ahead that are not shown, because the horizon is unfit.
+pub(crate) fn unfit<'l>(ledgers: impl Iterator<Item = (Span, &'l Ledger)>) -> Vec<Span> {
+    let unfit = ledgers.filter(|(_, ledger)| ledger.recent.unfit);
+    unfit.map(|(ahead, _)| ahead).collect()
 }
 
 fn is_coming(fit: &Fit, rule: &Rule, predict: &Predict) -> bool {
@@ -365,6 +462,6 @@ pub fn definition(kind: Kind) -> String {
 
 crate::canonical_fields! {
     Waiting { made, value, spread, half, persistence }
-    Ledger { scores, miss_rate, scored, covered, error, persistence_error }
-    Forecaster { kind, fit, waiting, ledgers, looked, coming, clear }
+    Ledger { scores, miss_rate, scored, covered, error, persistence_error, squares, unmeasured, withheld, recent }
+    Forecaster { kind, fit, waiting, ledgers, looked, coming, clear, made, abstained }
 }

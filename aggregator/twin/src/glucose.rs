@@ -14,28 +14,32 @@
 
 mod late;
 mod learn;
+mod pressed;
 mod words;
 
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloc::{format, vec};
 
 use vitals::{Kind, Quality, Span, Time};
 
 use crate::alert::{Condition, Priority};
-use crate::forecast::{COVERAGE, Ledger};
+use crate::board::{Abstained, ForecastScore, NO_READINGS, UNFIT};
+use crate::forecast::{self, COVERAGE, Ledger, Outcome};
 use crate::life::Say;
 use crate::rule;
 use crate::view::{ForecastPoint, ForecastView};
 use learn::{FEATURES, FORGETTING, LAGS, OPEN, Recursive};
-use words::{Shown, falling, high, low};
+use pressed::Pressed;
+use words::{Shown, falling, high, low, pressed as pressed_upon};
 
 /// Name and version.
-pub const MODEL: &str = "glucose-rls/1";
+pub const MODEL: &str = "glucose-rls/2";
 const KIND: Kind = Kind::InterstitialGlucose;
 /// Horizons, in slots: 30 and 60 minutes.
 pub const HORIZONS: [usize; 2] = [6, 12];
+const AHEAD: [Span; 2] = [Span::from_mins(30), Span::from_mins(60)];
 
 /// Monitors measure once in this time; of those that measure more often one reading in each counts.
 const SLOT: Span = Span::from_mins(5);
@@ -49,6 +53,12 @@ const BRIDGED: i64 = 2;
 const NEEDED: u64 = 36;
 /// Variance of the errors before any was seen: 20 and 30 mg/dL, wider than what is published for either horizon.
 const FIRST_VARIANCE: [f64; 2] = [400.0, 900.0];
+/// Why there is no forecast, for people.
+pub(crate) const LEARNING: &str = "still learning this person (three hours of readings)";
+/// See above.
+pub(crate) const GAPS: &str = "gaps in the last half hour";
+/// Errors below it are the monitor's own, mg/dL.
+const FLOOR: f64 = 2.0;
 /// What monitors can show, mg/dL.
 const RANGE: (f64, f64) = (40.0, 400.0);
 
@@ -153,6 +163,11 @@ pub struct Glucose {
     high: Run,
     coming: u8,
     off: u8,
+    /// Forecasts made, and slots without one.
+    made: u64,
+    abstained: Abstained,
+    /// A fall that may be pressure on the sensor.
+    pressed: Option<Pressed>,
     /// A low in data that came late: onset, end, worst, known time of the last word.
     past: Option<(Time, Time, f64, Time)>,
 }
@@ -172,6 +187,9 @@ impl Default for Glucose {
             high: Run::default(),
             coming: 0,
             off: 0,
+            made: 0,
+            abstained: Abstained::default(),
+            pressed: None,
             past: None,
         }
     }
@@ -198,11 +216,13 @@ impl Glucose {
             }
             return said;
         }
+        let before = self.slot;
         let opened = self.place(at, value);
+        self.press(at, value);
         self.keep(self.recent.len(), at, value);
         self.run(at, value);
         if opened {
-            self.learn();
+            self.learn(before);
             self.promise();
             self.foresee();
         }
@@ -230,6 +250,7 @@ impl Glucose {
             at,
             value,
             quality,
+            before: None,
         };
         if value < VERY_LOW {
             Some(Say::Raise(low(&shown, Priority::High)))
@@ -251,9 +272,13 @@ impl Glucose {
     pub(crate) fn restart(&mut self) {
         self.newest = None;
         self.ring.clear();
-        self.waiting.clear();
+        for waiting in self.waiting.drain(..) {
+            for (slots, ledger) in HORIZONS.into_iter().zip(&mut self.ledgers) {
+                ledger.unmeasured += u64::from(waiting.made + slots as i64 > self.slot);
+            }
+        }
         self.recent.clear();
-        self.unjudged = None;
+        (self.unjudged, self.pressed) = (None, None);
         (self.low, self.high) = (Run::default(), Run::default());
         (self.coming, self.off) = (0, 0);
     }
@@ -280,7 +305,8 @@ impl Glucose {
             self.ahead()
         };
         let (points, abstained) = match ahead {
-            Ok(ahead) => (points(made, &ahead), ""),
+            Ok(_) if self.ledgers.iter().all(|of| of.recent.unfit) => (Vec::new(), UNFIT),
+            Ok(ahead) => (self.points(made, &ahead), ""),
             Err(why) => (Vec::new(), why),
         };
         let crosses = points
@@ -291,6 +317,7 @@ impl Glucose {
             kind: Kind::InterstitialGlucose,
             made,
             points,
+            unfit: forecast::unfit(AHEAD.into_iter().zip(&self.ledgers)),
             abstained,
             model: MODEL,
             coverage_nominal: COVERAGE,
@@ -309,9 +336,9 @@ impl Glucose {
     /// Why it abstains, for people.
     pub fn ahead(&self) -> Result<Ahead, &'static str> {
         if self.models.iter().any(|model| model.learned < NEEDED) {
-            return Err("still learning this person (three hours of readings)");
+            return Err(LEARNING);
         }
-        let (features, now) = self.features(0).ok_or("gaps in the last half hour")?;
+        let (features, now) = self.features(0).ok_or(GAPS)?;
         let value = core::array::from_fn(|h| {
             (now + self.models[h].change(&features)).clamp(RANGE.0, RANGE.1)
         });
@@ -381,7 +408,10 @@ impl Glucose {
         Some((features, now))
     }
 
-    fn learn(&mut self) {
+    /// The newest slot is the label of what was forecast; `before`: the one before it, perhaps long before.
+    fn learn(&mut self, before: i64) {
+        let missing = u64::try_from(self.slot - before - 1).unwrap_or(0);
+        self.abstained.count(NO_READINGS, missing);
         let Some((label, true)) = self.back(0) else {
             return;
         };
@@ -393,13 +423,19 @@ impl Glucose {
         let slot = self.slot;
         for waiting in &self.waiting {
             for (h, slots) in HORIZONS.into_iter().enumerate() {
-                if waiting.made + slots as i64 == slot {
-                    let Ahead {
-                        value,
-                        half,
-                        spread,
-                    } = waiting.ahead;
-                    self.ledgers[h].score(label, value[h], spread[h], half[h], waiting.now);
+                let target = waiting.made + slots as i64;
+                if before < target && target < slot {
+                    self.ledgers[h].unmeasured += 1;
+                } else if target == slot {
+                    let ahead = &waiting.ahead;
+                    self.ledgers[h].score(&Outcome {
+                        truth: label,
+                        value: ahead.value[h],
+                        spread: ahead.spread[h],
+                        half: ahead.half[h],
+                        persistence: waiting.now,
+                        floor: FLOOR,
+                    });
                 }
             }
         }
@@ -408,13 +444,46 @@ impl Glucose {
     }
 
     fn promise(&mut self) {
-        if let (Ok(ahead), Some((now, _))) = (self.ahead(), self.back(0)) {
-            self.waiting.push_back(Waiting {
-                made: self.slot,
-                now,
-                ahead,
-            });
+        let ahead = match self.ahead() {
+            Ok(ahead) => ahead,
+            Err(why) => return self.abstained.count(why, 1),
+        };
+        let Some((now, _)) = self.back(0) else { return };
+        self.made += 1;
+        for ledger in &mut self.ledgers {
+            ledger.withheld += u64::from(ledger.recent.unfit);
         }
+        self.waiting.push_back(Waiting {
+            made: self.slot,
+            now,
+            ahead,
+        });
+    }
+
+    /// As the scoreboard tells it.
+    pub(crate) fn told(&self) -> ForecastScore {
+        let ledgers = AHEAD.into_iter().zip(&self.ledgers);
+        ForecastScore {
+            kind: KIND,
+            model: MODEL,
+            nominal: COVERAGE,
+            made: self.made,
+            abstained: self.abstained.told(),
+            horizons: ledgers.map(|(ahead, of)| of.told(ahead)).collect(),
+        }
+    }
+
+    /// Those of the horizons that are fit for this person.
+    fn points(&self, made: Time, ahead: &Ahead) -> Vec<ForecastPoint> {
+        let Ahead { value, half, .. } = ahead;
+        let point = |h: usize| ForecastPoint {
+            at: made + AHEAD[h],
+            value: value[h],
+            low: (value[h] - half[h]).max(RANGE.0),
+            high: (value[h] + half[h]).min(RANGE.1),
+        };
+        let fit = |h: &usize| !self.ledgers[*h].recent.unfit;
+        [0, 1].into_iter().filter(fit).map(point).collect()
     }
 
     /// Probability of a low in half an hour.
@@ -442,12 +511,21 @@ impl Glucose {
             at,
             value,
             quality,
+            before: self.pressed.map(|pressed| pressed.before),
         };
+        let doubted = self.doubted(value);
+        if let Some(pressed) = doubted {
+            said.push(Say::Raise(pressed_upon(&shown(at), pressed.before)));
+        } else {
+            said.push(Say::Resolve(Condition::GlucoseSensorPressed));
+        }
         if value < VERY_LOW {
             said.push(Say::Raise(low(
                 &shown(self.low.since.unwrap_or(at)),
                 Priority::High,
             )));
+        } else if doubted.is_some() {
+            // Told as what it most likely is, until it lasts.
         } else if let Some(onset) = self.low.held(LOW_HOLD) {
             said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
         } else if self.low.is_clear() {
@@ -461,7 +539,8 @@ impl Glucose {
         if value < LOW {
             // What was foreseen has come.
             said.push(Say::Resolve(Condition::GlucoseFalling));
-        } else if self.coming >= FORESEEN_TIMES
+        } else if self.pressed.is_none()
+            && self.coming >= FORESEEN_TIMES
             && let (Some(probability), Ok(ahead)) = (self.probability(), self.ahead())
         {
             said.push(Say::Raise(falling(&shown(at), ahead.value[0], probability)));
@@ -471,17 +550,6 @@ impl Glucose {
     }
 }
 
-fn points(made: Time, ahead: &Ahead) -> Vec<ForecastPoint> {
-    let Ahead { value, half, .. } = ahead;
-    let point = |h: usize| ForecastPoint {
-        at: made + Span::from_mins(5 * HORIZONS[h] as i64),
-        value: value[h],
-        low: (value[h] - half[h]).max(RANGE.0),
-        high: (value[h] + half[h]).min(RANGE.1),
-    };
-    vec![point(0), point(1)]
-}
-
 /// The definition, for the hash that alerts carry.
 #[must_use]
 pub fn definition() -> String {
@@ -489,7 +557,8 @@ pub fn definition() -> String {
         "{MODEL} slot {SLOT:?} {EARLY:?} lags {LAGS} horizons {HORIZONS:?} bridged {BRIDGED} needed {NEEDED} forgetting \
          {FORGETTING} open {OPEN} first {FIRST_VARIANCE:?} range {RANGE:?} low {LOW} {VERY_LOW} {LOW_CLEAR} {LOW_HOLD:?} high \
          {HIGH} {HIGH_CLEAR} {HIGH_HOLD:?} clear {CLEAR_HOLD:?} apart {APART:?} foreseen {FORESEEN} {FORESEEN_TIMES} \
-         {FORESEEN_OFF} {FORESEEN_OFF_TIMES} coverage {COVERAGE}"
+         {FORESEEN_OFF} {FORESEEN_OFF_TIMES} coverage {COVERAGE} {}",
+        pressed::definition()
     )
 }
 
@@ -497,5 +566,5 @@ crate::canonical_fields! {
     Waiting { made, now, ahead }
     Ahead { value, half, spread }
     Run { since, clear, last, worst }
-    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, coming, off, past }
+    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, coming, off, made, abstained, pressed, past }
 }

@@ -5,7 +5,7 @@
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
 //! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`ecg`] (beats from an electrocardiogram), [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
 //! rules in [`rule`] (what a centre may change of them: [`rules`]; how urgent what is: [`urgency`]), `threshold` (`past`: the same of what is no longer about now) and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
-//! raised by itself; `amend`: what becomes of them when readings are voided), and [`view`] (what readers are shown). [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
+//! raised by itself; `amend`: what becomes of them when readings are voided), and [`view`] (what readers are shown). [`board`] keeps how good the models are for this person. [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
 //! Invariants: no clock, no randomness, no I/O, no hash tables; transcendental functions from `libm` only;
 //! every collection has a stated bound. What it must not know: patients' names or ids, keys, sockets, files.
@@ -20,6 +20,7 @@ pub mod alert;
 mod amend;
 pub mod baseline;
 pub mod bedside;
+pub mod board;
 mod body;
 pub mod canonical;
 pub mod care;
@@ -63,4 +64,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 19;
+pub const FOLD_VERSION: u32 = 20;

@@ -193,7 +193,9 @@ impl Limits {
             | Condition::DeviceLost
             | Condition::GatewaySilent
             | Condition::ClockWrong
-            | Condition::NotMonitored => None,
+            | Condition::NotMonitored
+            | Condition::GlucoseSensorPressed
+            | Condition::AnotherWearer => None,
         }
     }
 }

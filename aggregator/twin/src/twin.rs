@@ -70,11 +70,13 @@ enum Item {
 /// `known` must not run backwards; if it does, the twin's own known time stands in.
 pub fn step(twin: &mut Twin, event: &Event, known: Time, out: &mut Vec<Effect>) {
     let known = known.max(twin.known);
+    let told = out.len();
     let mut changed = twin.fire_until(known, out);
     twin.known = known;
     changed |= twin.apply(event, known, out);
     // What the event itself made due (a silence that late data revealed) fires now.
     changed |= twin.fire_until(known, out);
+    twin.body.keep_score(known, out.get(told..).unwrap_or(&[]));
     if changed {
         out.push(Effect::TwinChanged);
     }

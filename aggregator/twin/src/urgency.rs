@@ -368,6 +368,24 @@ impl Condition {
                     )]
                 }
             }
+            Self::GlucoseSensorPressed => {
+                const {
+                    &[danger(
+                        Reversible,
+                        Delayed,
+                        "a low above 54 that is not believed for 25 minutes",
+                    )]
+                }
+            }
+            Self::AnotherWearer => {
+                const {
+                    &[danger(
+                        Reversible,
+                        Delayed,
+                        "one person is not measured, and another is taken for them",
+                    )]
+                }
+            }
         }
     }
 
@@ -420,7 +438,7 @@ mod tests {
     #[test]
     fn every_condition_has_the_priority_of_its_row() {
         use Priority::{High, Low, Medium};
-        let expected: [(Condition, &[Priority]); 24] = [
+        let expected: [(Condition, &[Priority]); 26] = [
             (Condition::AtrialFibrillation, &[Medium]),
             (Condition::OxygenSaturationFalling, &[Medium]),
             (Condition::OxygenSaturationLow, &[Medium, High]),
@@ -445,6 +463,8 @@ mod tests {
             (Condition::GatewaySilent, &[Medium]),
             (Condition::ClockWrong, &[Low]),
             (Condition::NotMonitored, &[Medium]),
+            (Condition::GlucoseSensorPressed, &[Low]),
+            (Condition::AnotherWearer, &[Low]),
         ];
         assert_eq!(expected.map(|(condition, _)| condition), Condition::ALL);
         for (condition, priorities) in expected {

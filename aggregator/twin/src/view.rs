@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use vitals::{Absence, GatewayId, Kind, Quality, SourceId, Span, StreamId, Time};
 
 use crate::alert::{Alert, AlertId, Condition};
+use crate::board::Scoreboard;
 use crate::care::Snooze;
 use crate::coverage;
 use crate::ecg::Beat;
@@ -118,6 +119,8 @@ pub struct ForecastView {
     pub made: Time,
     /// Horizon points; empty when the model abstains.
     pub points: Vec<ForecastPoint>,
+    /// Times ahead that are left out: not good enough for this person ([`crate::board`]).
+    pub unfit: Vec<Span>,
     /// Why the model abstains; empty if it does not.
     pub abstained: &'static str,
     /// Name and version.
@@ -360,6 +363,12 @@ impl Twin {
     #[must_use]
     pub fn models(&self) -> Vec<ModelView> {
         self.body.models()
+    }
+
+    /// How good the models are for this person.
+    #[must_use]
+    pub fn scoreboard(&self) -> Scoreboard {
+        self.body.scoreboard()
     }
 
     /// What became of the blocks of electrocardiograms, by source.

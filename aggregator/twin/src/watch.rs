@@ -1,5 +1,5 @@
 //! Models that watch for one thing each: `pause` of the heart, `shock` index, `fever`, `illness` by the resting heart
-//! rate, `heart_failure` that decompensates, `breathing` that gets worse, `pressure` that is low, a `fall`. Each is a pure machine that takes what concerns it and says what to do; this
+//! rate, `heart_failure` that decompensates, `breathing` that gets worse, `pressure` that is low, a `fall`, and whether the `wearer` is this person. Each is a pure machine that takes what concerns it and says what to do; this
 //! file lets those speak that are live, and keeps count of what the others would have said.
 //!
 //! A model is live where its card in MODELS.md shows that it beats its trivial baseline; else it is in shadow: it scores and
@@ -17,6 +17,7 @@ mod pause;
 mod pressure;
 mod shock;
 mod usual;
+mod wearer;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -43,6 +44,7 @@ use pause::Pause;
 pub(crate) use pressure::Cuff;
 use pressure::Pressure;
 use shock::Shock;
+use wearer::Wearer;
 
 /// Whether a model speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Model {
 }
 
 /// All of them.
-pub const MODELS: [Model; 8] = [
+pub const MODELS: [Model; 9] = [
     pause::MODEL,
     shock::MODEL,
     fever::MODEL,
@@ -84,6 +86,7 @@ pub const MODELS: [Model; 8] = [
     breathing::MODEL,
     pressure::MODEL,
     fall::MODEL,
+    wearer::MODEL,
 ];
 
 /// Accelerometers that are followed at once; of more, the one that was silent longest is forgotten.
@@ -164,6 +167,7 @@ pub(crate) struct Watch {
     breathing: Breathing,
     pressure: Pressure,
     falls: BTreeMap<Origin, Accelerometer>,
+    wearer: Wearer,
     shadows: BTreeMap<Condition, Unsaid>,
 }
 
@@ -210,6 +214,25 @@ impl Watch {
         if let Some(said) = self.breathing.take(kind, at, value) {
             self.say(said, false, (now, life), out);
         }
+    }
+
+    /// A figure that is each person's own, of somebody at rest.
+    pub(crate) fn worn(
+        &mut self,
+        kind: Kind,
+        at: Time,
+        value: f64,
+        (now, life): (Time, &mut Life),
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(said) = self.wearer.take(kind, at, value) {
+            self.say(said, false, (now, life), out);
+        }
+    }
+
+    /// Nothing is to be learned of this person: somebody else may wear the sensors.
+    pub(crate) const fn is_another(&self) -> bool {
+        self.wearer.is_doubted()
     }
 
     /// A block of an accelerometer.
@@ -315,6 +338,7 @@ impl Watch {
             self.breathing.stand(),
             self.pressure.stand(),
             self.fall_stand(),
+            self.wearer.stand(),
         ];
         let view = |(model, stand): (Model, Stand)| {
             let unsaid = self.shadows.get(&model.condition);
@@ -339,5 +363,5 @@ fn one(kind: Option<Kind>, label: &str, value: f64, limit: f64) -> Vec<Part> {
 
 crate::canonical_fields! {
     Unsaid { holds, times }
-    Watch { pause, shock, fever, illness, days, heart_failure, breathing, pressure, falls, shadows }
+    Watch { pause, shock, fever, illness, days, heart_failure, breathing, pressure, falls, wearer, shadows }
 }

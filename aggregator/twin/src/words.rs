@@ -328,7 +328,9 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::HeartFailureDrift
         | Condition::BreathingDrift
         | Condition::BloodPressureLow
-        | Condition::Fall => "",
+        | Condition::Fall
+        | Condition::GlucoseSensorPressed
+        | Condition::AnotherWearer => "",
     };
     let limit = (condition == Condition::BatteryLow).then(|| f64::from(rule::BATTERY_LOW));
     let evidence: Vec<Evidence> = vec![Evidence {

@@ -10,7 +10,7 @@ import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { Collection } from "./gen/v1/uplink_pb.ts";
 import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
-import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, Roster, RuleBook, RuleSet, Session, Trial, Turn, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, Roster, RuleBook, RuleSet, Scoreboard, Session, Trial, Turn, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
 import { keepOpen, type Link } from "./stream.ts";
@@ -100,6 +100,12 @@ export async function notePrint(patient: string): Promise<void> {
 /** Whether a telemedicine service may have anything of a patient, by the patient's word. */
 export async function setPlatform(patient: string, platform: string, shared: boolean): Promise<void> {
   await operator.setSharing({ patient, platform, shared }, { timeoutMs: CALL_LIMIT });
+}
+
+/** How good the models are, for a patient; null: summed up over all. */
+export async function scoreboard(patient: string | null): Promise<Scoreboard> {
+  const asked = patient === null ? twins.sumScoreboard({}, { timeoutMs: CALL_LIMIT }) : twins.getScoreboard({ patient }, { timeoutMs: CALL_LIMIT });
+  return convert.scoreboard(await asked);
 }
 
 export async function fleet(): Promise<Fleet> {

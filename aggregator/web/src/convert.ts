@@ -9,6 +9,7 @@ import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChun
 import type { PlatformShare as WireShare } from "./gen/v1/platform_pb.ts";
 import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
+import type * as scoreWire from "./gen/v1/scoreboard_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
 import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES, PLATFORM_SERVICES } from "./model.ts";
 import type {
@@ -43,6 +44,7 @@ import type {
   Snooze,
   Twin,
   WaveBlock,
+  Scoreboard,
 } from "./model.ts";
 
 const ROLES: readonly Role[] = ["viewer", "nurse", "doctor", "supervisor", "administrator", "patient"];
@@ -205,6 +207,7 @@ function forecast(from: twinWire.Forecast): Forecast {
     coverageNominal: from.coverageNominal,
     coverageObserved: from.coverageObserved ?? null,
     scored: Number(from.scored),
+    unfit: from.unfitS,
     crosses: msOrNull(from.crossesUs),
     threshold: from.threshold ?? null,
     error: from.error ?? null,
@@ -267,6 +270,45 @@ export function twin(from: twinWire.Twin): Twin {
     tallies: from.tallies.map((tally) => ({ name: tally.name, lastHour: Number(tally.lastHour), lastDay: Number(tally.lastDay) })),
     snoozes: from.snoozes.map(snooze),
     influences: from.influences.map(({ fact, effect }) => ({ fact, effect })),
+  };
+}
+
+export function scoreboard(from: scoreWire.Scoreboard): Scoreboard {
+  return {
+    patients: Number(from.patients),
+    forecasts: from.forecasts.map((of) => ({
+      kind: of.kind,
+      model: of.model,
+      nominal: of.nominal,
+      abstained: of.abstained.map(({ reason, times }) => ({ reason, times: Number(times) })),
+      horizons: of.horizons.map((one) => ({
+        ahead: one.aheadS,
+        due: Number(one.due),
+        scored: Number(one.scored),
+        covered: Number(one.covered),
+        error: one.error ?? null,
+        persistenceError: one.persistenceError ?? null,
+        unfit: Number(one.unfit),
+      })),
+    })),
+    alerts: from.alerts.map((of) => ({
+      model: of.model,
+      condition: of.condition,
+      absent: of.absent,
+      event: of.event,
+      within: of.withinS * 1000,
+      told: Number(of.told),
+      right: Number(of.right),
+      late: Number(of.late),
+      wrong: Number(of.wrong),
+      open: Number(of.unknown) + Number(of.waiting),
+      events: Number(of.events),
+      missed: Number(of.missed),
+      lead:
+        of.leadMeanS === undefined
+          ? null
+          : { mean: of.leadMeanS * 1000, least: (of.leadLeastS ?? 0) * 1000, most: (of.leadMostS ?? 0) * 1000 },
+    })),
   };
 }
 

@@ -4,7 +4,7 @@ import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
-import type { Access, Alert, Coverage, Fleet, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock } from "./model.ts";
+import type { Access, Alert, Coverage, Fleet, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock, Scoreboard } from "./model.ts";
 import { KEYS } from "./prefs.ts";
 import { announcements, health, mayAct, maySeeFleet, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
@@ -171,6 +171,10 @@ class Page implements App {
     activate: (document: string, reason: string) => told(api.activateRules(document, reason)),
     back: (reason: string) => told(api.formerRules(reason)),
   };
+
+  scoreboard(patient: string | null): Promise<Scoreboard> {
+    return told(api.scoreboard(patient));
+  }
 
   accesses(patient: string): Promise<Access[]> {
     return told(api.accesses(patient));

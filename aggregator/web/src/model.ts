@@ -161,6 +161,8 @@ export interface Forecast {
   readonly kind: Kind;
   readonly made: number;
   readonly points: readonly ForecastPoint[];
+  /** Times ahead, seconds, that are left out of the points. */
+  readonly unfit: readonly number[];
   /** Why there are no points; empty when there are. */
   readonly abstained: string;
   readonly model: string;
@@ -332,6 +334,52 @@ export interface HistorySlice {
   /** Extremes of each stretch; empty for single readings. A stretch without a usable reading is left out. */
   readonly low: readonly number[];
   readonly high: readonly number[];
+}
+
+/** How good the models are, for one patient or summed up over all. */
+export interface Scoreboard {
+  readonly patients: number;
+  readonly forecasts: readonly ForecastScore[];
+  readonly alerts: readonly AlertScore[];
+}
+
+export interface ForecastScore {
+  readonly kind: Kind;
+  readonly model: string;
+  readonly nominal: number;
+  readonly abstained: readonly { readonly reason: string; readonly times: number }[];
+  readonly horizons: readonly HorizonScore[];
+}
+
+export interface HorizonScore {
+  /** Seconds. */
+  readonly ahead: number;
+  readonly due: number;
+  readonly scored: number;
+  readonly covered: number;
+  readonly error: number | null;
+  readonly persistenceError: number | null;
+  /** Patients for whom it is not good enough. */
+  readonly unfit: number;
+}
+
+export interface AlertScore {
+  readonly model: string;
+  readonly condition: string;
+  /** Why nothing is counted; empty where something is. */
+  readonly absent: string;
+  readonly event: string;
+  /** Milliseconds. */
+  readonly within: number;
+  readonly told: number;
+  readonly right: number;
+  readonly late: number;
+  readonly wrong: number;
+  readonly open: number;
+  readonly events: number;
+  readonly missed: number;
+  /** Milliseconds. */
+  readonly lead: { readonly mean: number; readonly least: number; readonly most: number } | null;
 }
 
 /** A set of rules that is, was or might be in force. */

@@ -84,6 +84,7 @@ export function forecast(from: Partial<Forecast>): Forecast {
     made: 0,
     points: [],
     abstained: "",
+    unfit: [],
     model: "",
     coverageNominal: 0.9,
     coverageObserved: null,

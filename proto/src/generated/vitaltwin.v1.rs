@@ -9048,6 +9048,123 @@ pub mod history_service_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScoreboardRequest {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+/// Figures alone, never whom they are of: for supervisors and who runs the centre.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SumScoreboardRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Scoreboard {
+    /// Patients that it is of; 1 for one patient's.
+    #[prost(uint64, tag = "1")]
+    pub patients: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub forecasts: ::prost::alloc::vec::Vec<ForecastScore>,
+    /// Those that foretell something that is measured come first.
+    #[prost(message, repeated, tag = "3")]
+    pub alerts: ::prost::alloc::vec::Vec<AlertScore>,
+}
+/// One model's forecasts of one kind.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ForecastScore {
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    /// Share of outcomes that the intervals are meant to hold.
+    #[prost(double, tag = "3")]
+    pub nominal: f64,
+    /// Forecasts that are scored: one a minute, or each reading of a glucose monitor.
+    #[prost(uint64, tag = "4")]
+    pub made: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub abstained: ::prost::alloc::vec::Vec<Abstention>,
+    /// The nearest first.
+    #[prost(message, repeated, tag = "6")]
+    pub horizons: ::prost::alloc::vec::Vec<HorizonScore>,
+}
+/// How often there was no forecast, and why.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Abstention {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub times: u64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct HorizonScore {
+    #[prost(uint32, tag = "1")]
+    pub ahead_s: u32,
+    /// Came due, and of these: how many were measured then.
+    #[prost(uint64, tag = "2")]
+    pub due: u64,
+    #[prost(uint64, tag = "3")]
+    pub scored: u64,
+    /// Of those that were measured: inside the interval.
+    #[prost(uint64, tag = "4")]
+    pub covered: u64,
+    /// Root mean square error in the kind's unit, and persistence's at the same moments; absent before anything was scored.
+    #[prost(double, optional, tag = "5")]
+    pub error: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    pub persistence_error: ::core::option::Option<f64>,
+    /// Made and not shown, because it was not good enough for this patient then.
+    #[prost(uint64, tag = "7")]
+    pub withheld: u64,
+    /// Patients for whom it is not good enough now: below 80 % inside, or 5 % worse than persistence, over the last 500.
+    #[prost(uint64, tag = "8")]
+    pub unfit: u64,
+}
+/// What became of the alerts of one model.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AlertScore {
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    /// As in Alert.condition.
+    #[prost(string, tag = "2")]
+    pub condition: ::prost::alloc::string::String,
+    /// Why nothing is counted; everything below is empty then.
+    #[prost(string, tag = "3")]
+    pub absent: ::prost::alloc::string::String,
+    /// The event that it foretells, and within how long.
+    #[prost(string, tag = "4")]
+    pub event: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "5")]
+    pub within_s: u32,
+    /// Alerts told; the next five add up to it.
+    #[prost(uint64, tag = "6")]
+    pub told: u64,
+    /// The event began after it, in time.
+    #[prost(uint64, tag = "7")]
+    pub right: u64,
+    /// The event had begun when it was told.
+    #[prost(uint64, tag = "8")]
+    pub late: u64,
+    /// The event did not begin in time.
+    #[prost(uint64, tag = "9")]
+    pub wrong: u64,
+    /// Nobody measured then.
+    #[prost(uint64, tag = "10")]
+    pub unknown: u64,
+    /// Its time is not over.
+    #[prost(uint64, tag = "11")]
+    pub waiting: u64,
+    /// Events, and of these: no alert came before, or only late ones.
+    #[prost(uint64, tag = "12")]
+    pub events: u64,
+    #[prost(uint64, tag = "13")]
+    pub missed: u64,
+    /// How long before an event that was not missed its first alert came; absent where there was none.
+    #[prost(double, optional, tag = "14")]
+    pub lead_mean_s: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "15")]
+    pub lead_least_s: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "16")]
+    pub lead_most_s: ::core::option::Option<f64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NotePrintRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -9321,6 +9438,9 @@ pub struct Forecast {
     pub error: ::core::option::Option<f64>,
     #[prost(double, optional, tag = "12")]
     pub persistence_error: ::core::option::Option<f64>,
+    /// Times ahead, in seconds, that are left out of points: the model is not good enough for this patient there (scoreboard.proto).
+    #[prost(uint32, repeated, tag = "13")]
+    pub unfit_s: ::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct ForecastPoint {
@@ -9631,6 +9751,50 @@ pub mod twin_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "NotePrint"));
             self.inner.unary(req, path, codec).await
         }
+        /// How good the models are for a patient, so far.
+        pub async fn get_scoreboard(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ScoreboardRequest>,
+        ) -> std::result::Result<tonic::Response<super::Scoreboard>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.TwinService/GetScoreboard",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "GetScoreboard"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The same, summed up over all patients of the centre: for supervisors and who runs it.
+        pub async fn sum_scoreboard(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SumScoreboardRequest>,
+        ) -> std::result::Result<tonic::Response<super::Scoreboard>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.TwinService/SumScoreboard",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "SumScoreboard"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -9681,6 +9845,16 @@ pub mod twin_service_server {
             tonic::Response<super::NotePrintResponse>,
             tonic::Status,
         >;
+        /// How good the models are for a patient, so far.
+        async fn get_scoreboard(
+            &self,
+            request: tonic::Request<super::ScoreboardRequest>,
+        ) -> std::result::Result<tonic::Response<super::Scoreboard>, tonic::Status>;
+        /// The same, summed up over all patients of the centre: for supervisors and who runs it.
+        async fn sum_scoreboard(
+            &self,
+            request: tonic::Request<super::SumScoreboardRequest>,
+        ) -> std::result::Result<tonic::Response<super::Scoreboard>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct TwinServiceServer<T> {
@@ -9923,6 +10097,96 @@ pub mod twin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = NotePrintSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.TwinService/GetScoreboard" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetScoreboardSvc<T: TwinService>(pub Arc<T>);
+                    impl<
+                        T: TwinService,
+                    > tonic::server::UnaryService<super::ScoreboardRequest>
+                    for GetScoreboardSvc<T> {
+                        type Response = super::Scoreboard;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ScoreboardRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TwinService>::get_scoreboard(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetScoreboardSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.TwinService/SumScoreboard" => {
+                    #[allow(non_camel_case_types)]
+                    struct SumScoreboardSvc<T: TwinService>(pub Arc<T>);
+                    impl<
+                        T: TwinService,
+                    > tonic::server::UnaryService<super::SumScoreboardRequest>
+                    for SumScoreboardSvc<T> {
+                        type Response = super::Scoreboard;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SumScoreboardRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TwinService>::sum_scoreboard(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SumScoreboardSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

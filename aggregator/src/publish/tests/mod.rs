@@ -53,6 +53,10 @@ impl Source for Fake {
     fn coverage(&self, _: &[Kind], _: (Time, Time), _: Time) -> Vec<twin::coverage::Line> {
         Vec::new()
     }
+
+    fn scoreboard(&self) -> twin::board::Scoreboard {
+        twin::board::Scoreboard::default()
+    }
 }
 
 /// A hub and who is in it.

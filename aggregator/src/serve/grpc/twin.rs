@@ -7,7 +7,8 @@ use std::time::Duration;
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
     AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest,
-    NotePrintResponse, Twin, TwinPart, WatchTwinsRequest,
+    NotePrintResponse, Scoreboard, ScoreboardRequest, SumScoreboardRequest, Twin, TwinPart,
+    WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -17,7 +18,7 @@ use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
 use crate::publish::{Hub, TwinFilter, TwinReader, Within};
 use crate::serve::access::{Access, Caller, Seen};
-use crate::serve::error;
+use crate::serve::{error, scoreboard};
 
 /// Twins in one page of a list, at most and by default.
 const PAGE: usize = 1000;
@@ -125,6 +126,51 @@ impl TwinService for Twins {
         let noted = self.access.look(&caller, &seen, &[patient]).await;
         noted.map_err(error::unnoted)?;
         Ok(Response::new(NotePrintResponse {}))
+    }
+
+    async fn get_scoreboard(
+        &self,
+        request: Request<ScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        let caller = caller(&request)?;
+        current(&self.hub).await?;
+        let patient = patient("patient", &request.get_ref().patient)?;
+        self.access
+            .check(&caller, Some(&patient), Kind::Twin)
+            .map_err(error::denied)?;
+        let index = self
+            .hub
+            .find(&patient)
+            .ok_or_else(|| error::not_found("patient"))?;
+        let within = self.access.within(&caller);
+        let seen = Seen::of(AccessPart::Values).kinds(within.kinds.iter().copied().collect());
+        let noted = self.access.look(&caller, &seen, &[patient]).await;
+        noted.map_err(error::unnoted)?;
+        let mut board = scoreboard::message(&self.hub.scoreboard(index));
+        within.narrow_scores(&mut board);
+        Ok(Response::new(board))
+    }
+
+    async fn sum_scoreboard(
+        &self,
+        request: Request<SumScoreboardRequest>,
+    ) -> Result<Response<Scoreboard>, Status> {
+        let caller = caller(&request)?;
+        current(&self.hub).await?;
+        self.access
+            .check(&caller, None, Kind::Rules)
+            .map_err(error::denied)?;
+        let hub = Arc::clone(&self.hub);
+        // Every twin is looked at for some microseconds: not where streams are served.
+        let summed = tokio::task::spawn_blocking(move || {
+            let mut sum = twin::board::Scoreboard::default();
+            for (_, index) in hub.patients() {
+                sum.add(&hub.scoreboard(index));
+            }
+            sum
+        });
+        let sum = summed.await.map_err(|_| error::not_current())?;
+        Ok(Response::new(scoreboard::message(&sum)))
     }
 
     type WatchStream = Events<proto::v1::TwinEvent>;

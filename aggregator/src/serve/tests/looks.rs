@@ -57,6 +57,12 @@ fn reads(alert: &str) -> Vec<(&'static str, Vec<u8>, AccessPart, bool)> {
         ),
         ("TwinService/List", Vec::new(), AccessPart::Values, false),
         (
+            "TwinService/GetScoreboard",
+            v1::ScoreboardRequest { patient: patient() }.encode_to_vec(),
+            AccessPart::Values,
+            true,
+        ),
+        (
             "ContextService/Get",
             v1::GetContextRequest { patient: patient() }.encode_to_vec(),
             AccessPart::Facts,

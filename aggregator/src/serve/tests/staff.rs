@@ -145,6 +145,7 @@ async fn each_call_gives_a_role_its_own_patients_and_nothing_of_others() {
     let calls: Vec<Call> = vec![
         ("TwinService/Get", [get("p-a"), get("p-b")], LOOK),
         ("TwinService/NotePrint", both(print), LOOK),
+        ("TwinService/GetScoreboard", [get("p-a"), get("p-b")], LOOK),
         ("ContextService/Get", both(context), LOOK),
         ("HistoryService/Coverage", both(coverage), LOOK),
         ("HistoryService/Query", both(history), LOOK),

@@ -38,7 +38,9 @@ impl Body {
         let Some(fixed) = usable(reading) else { return };
         let kind = reading.kind;
         let value = fixed.to_f64(kind);
-        self.watch.daily(kind, effective, value);
+        if !self.watch.is_another() {
+            self.watch.daily(kind, effective, value);
+        }
         if role != Role::Newest || known.since(effective) >= rule::fresh_for(kind) {
             return;
         }
@@ -55,7 +57,8 @@ impl Body {
                 .temperature(effective, value, reading.quality, now, out);
         } else if !self.motion.explains(known) {
             self.watch
-                .breath(kind, effective, value, (known, life), out);
+                .breath(kind, effective, value, (known, &mut *life), out);
+            self.watch.worn(kind, effective, value, (known, life), out);
         }
     }
 

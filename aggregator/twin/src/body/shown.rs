@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use vitals::{Kind, Time};
 
 use super::Body;
+use crate::board::Scoreboard;
 use crate::channel::Channel;
+use crate::twin::Effect;
 use crate::view::{ChannelView, ForecastView, ModelView, RhythmView, ScoreView, TallyView};
 use crate::{bedside, news2, rhythm, rule};
 
@@ -65,6 +67,32 @@ impl Body {
             .collect()
     }
 
+    /// What was told in a step, and whose time is over.
+    pub(crate) fn keep_score(&mut self, known: Time, told: &[Effect]) {
+        for effect in told {
+            if let Effect::Alert(change) = effect {
+                self.board.hear(change);
+            }
+        }
+        let channels = &self.channels;
+        self.board.settle(known, |kind| {
+            let measured = channels.get(&kind)?.measured()?;
+            Some((measured, rule::fresh_for(kind)))
+        });
+    }
+
+    /// Kinds that have never been measured have no forecasts, and no line.
+    pub(crate) fn scoreboard(&self) -> Scoreboard {
+        let channels = self.channels.values();
+        let told = channels.filter_map(|channel| Some(channel.forecaster.as_ref()?.told()));
+        let glucose = self.glucose.as_ref().map(|glucose| glucose.told());
+        Scoreboard {
+            patients: 1,
+            forecasts: told.chain(glucose).collect(),
+            alerts: self.board.view(),
+        }
+    }
+
     pub(crate) fn rhythm(&self, known: Time) -> RhythmView {
         let newest = self.beats.newest();
         let fresh = |newest: Time| known.since(newest) < rule::fresh_for(Kind::RrInterval);
@@ -94,5 +122,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, rules, channels, tallies, motion, resting, night_limit, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, leads, strap, past, warning, late, score_due, watch, cuffs }
+    Body { context, rules, channels, tallies, motion, resting, night_limit, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, leads, strap, past, warning, late, score_due, watch, board, cuffs }
 }

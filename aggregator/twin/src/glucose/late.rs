@@ -50,8 +50,10 @@ impl Glucose {
             at,
             value,
             quality,
+            before: self.pressed.map(|pressed| pressed.before),
         };
         if value < LOW
+            && self.doubted(value).is_none()
             && let Some(onset) = self.low.held(LOW_HOLD)
         {
             said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
@@ -69,6 +71,7 @@ impl Glucose {
             at,
             value,
             quality,
+            before: None,
         };
         (value < LOW).then(|| Say::Find(past(&shown), at))
     }
@@ -97,6 +100,7 @@ impl Glucose {
             at: end,
             value: worst,
             quality: Quality::GOOD,
+            before: None,
         };
         Some(Say::Find(past(&shown), end))
     }

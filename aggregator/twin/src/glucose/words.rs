@@ -17,6 +17,8 @@ pub(super) struct Shown {
     pub(super) at: Time,
     pub(super) value: f64,
     pub(super) quality: Quality,
+    /// It fell faster than sugar falls, from there.
+    pub(super) before: Option<f64>,
 }
 
 fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) -> Draft {
@@ -50,12 +52,37 @@ pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
     } else {
         LOW
     };
+    let fell = shown.before.map_or_else(String::new, |before| {
+        format!(" It fell from {before:.0} faster than sugar falls: the sensor may be pressed upon; a drop of blood tells.")
+    });
     Draft {
-        summary: format!("Glucose {:.0} mg/dL, below {limit} mg/dL.", shown.value),
+        summary: format!(
+            "Glucose {:.0} mg/dL, below {limit} mg/dL.{fell}",
+            shown.value
+        ),
         plain_summary:
             "The sugar in the blood is too low. Follow what was agreed for this, and measure again."
                 .into(),
         ..draft(shown, Condition::GlucoseLow, priority, limit)
+    }
+}
+
+/// It is about the sensor, and the value is told all the same.
+pub(super) fn pressed(shown: &Shown, before: f64) -> Draft {
+    Draft {
+        summary: format!(
+            "Glucose {:.0} mg/dL after {before:.0}, faster than sugar falls: the sensor may be pressed upon. Below {VERY_LOW}, or \
+             after 25 min, it is told as a low; a drop of blood tells now.",
+            shown.value
+        ),
+        plain_summary: "The sugar reading fell suddenly. Are you lying on the sensor? Turn over, and measure with a drop of blood if you feel unwell."
+            .into(),
+        ..draft(
+            shown,
+            Condition::GlucoseSensorPressed,
+            Condition::GlucoseSensorPressed.base(),
+            LOW,
+        )
     }
 }
 

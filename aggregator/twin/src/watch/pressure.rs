@@ -53,7 +53,7 @@ pub(crate) struct Cuff {
 
 impl Cuff {
     /// The mean as told, else a third above the diastolic one.
-    fn mean(&self) -> Option<f64> {
+    pub(crate) fn mean(&self) -> Option<f64> {
         let worked_out = || Some((self.systolic? + 2.0 * self.diastolic?) / 3.0);
         self.mean.or_else(worked_out)
     }

@@ -24,7 +24,7 @@ fn changes(world: &World, condition: Condition) -> Vec<(Change, Priority)> {
 #[test]
 fn one_reading_below_54_rings_and_one_below_70_waits_for_a_second() {
     let mut world = World::new();
-    world.live([monitor(5, 90.0), monitor(10, 66.0), monitor(15, 92.0)]);
+    world.live([monitor(5, 88.0), monitor(10, 66.0), monitor(15, 84.0)]);
     assert_eq!(
         changes(&world, Condition::GlucoseLow),
         [],
@@ -265,5 +265,90 @@ fn a_drop_of_blood_that_came_late_is_a_finding() {
     assert_eq!(
         changes(&world, Condition::GlucoseLow),
         [(Change::Finding, Priority::Medium)]
+    );
+}
+
+/// Somebody lies on the sensor from `slot` 10 on: it reads `low`, for so many slots.
+fn lain_upon(low: f64, slots: i64) -> World {
+    let mut world = World::new();
+    world.live((1..10).map(|slot| monitor(slot * 5, 105.0)));
+    world.live((10..10 + slots).map(|slot| monitor(slot * 5, low)));
+    world
+}
+
+const PRESSED: Condition = Condition::GlucoseSensorPressed;
+
+#[test]
+fn pressure_on_the_sensor_is_told_as_that_and_ends_with_it() {
+    let mut world = lain_upon(62.0, 4);
+    let told = [(Change::Raised, Priority::Low)];
+    assert_eq!(changes(&world, PRESSED), told, "at once");
+    let alert = world.active(PRESSED).expect("it holds");
+    assert!(
+        alert.summary.contains("62") && alert.summary.contains("105"),
+        "{}",
+        alert.summary
+    );
+    assert_eq!(changes(&world, Condition::GlucoseLow), []);
+    assert_eq!(changes(&world, Condition::GlucoseFalling), []);
+    world.live([monitor(70, 103.0)]);
+    assert_eq!(
+        changes(&world, PRESSED).last().map(|last| last.0),
+        Some(Change::Resolved)
+    );
+    assert_eq!(changes(&world, Condition::GlucoseLow), []);
+}
+
+#[test]
+fn a_low_that_lasts_rings_and_says_how_it_fell() {
+    let world = lain_upon(62.0, 8);
+    // 25 minutes are doubted; the reading after that is not.
+    let low = world.active(Condition::GlucoseLow).expect("it lasts");
+    assert_eq!(
+        low.raised.since(crate::support::at(0)).as_micros() / 60_000_000,
+        80
+    );
+    assert_eq!(low.priority, Priority::Medium);
+    assert!(low.summary.contains("pressed upon"), "{}", low.summary);
+    assert!(world.active(PRESSED).is_none(), "one of both");
+}
+
+#[test]
+fn below_54_no_doubt_is_a_reason_to_wait() {
+    let world = lain_upon(53.0, 1);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::High)]
+    );
+    // Neither where it was doubted before.
+    let mut world = lain_upon(62.0, 2);
+    world.live([monitor(60, 53.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::High)]
+    );
+}
+
+#[test]
+fn a_fall_that_had_begun_is_not_doubted() {
+    let mut world = World::new();
+    let values = [120.0, 118.0, 108.0, 96.0, 69.0, 66.0];
+    world.live(
+        values
+            .iter()
+            .zip(1..)
+            .map(|(value, slot)| monitor(slot * 5, *value)),
+    );
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::Medium)]
+    );
+    assert_eq!(changes(&world, PRESSED), []);
+    // Nor what fell while nothing was measured.
+    let mut world = World::new();
+    world.live([monitor(5, 105.0), monitor(20, 62.0), monitor(25, 62.0)]);
+    assert_eq!(
+        changes(&world, Condition::GlucoseLow),
+        [(Change::Raised, Priority::Medium)]
     );
 }

@@ -2,6 +2,7 @@
 
 mod again;
 mod alerts;
+mod board;
 mod care;
 mod coverage;
 mod determinism;
@@ -23,3 +24,4 @@ mod technical;
 mod time;
 mod void;
 mod watch;
+mod wearer;

@@ -75,4 +75,6 @@ export const CONDITIONS: Readonly<Record<string, string>> = {
   gateway_silent: "Gateway schweigt",
   clock_wrong: "Uhr falsch",
   not_monitored: "Nicht überwacht",
+  glucose_sensor_pressed: "Glukosesensor vielleicht gedrückt",
+  another_wearer: "Vielleicht von jemand anderem getragen",
 };

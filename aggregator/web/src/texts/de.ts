@@ -11,6 +11,7 @@ import { handover } from "./de.handover.ts";
 import { paper } from "./de.paper.ts";
 import { roster } from "./de.roster.ts";
 import { rules } from "./de.rules.ts";
+import { scoreboard } from "./de.scoreboard.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
 
@@ -66,6 +67,7 @@ export const de: Texts = {
   home,
   roster,
   rules,
+  scoreboard,
   ways,
   passkey: {
     button: "Mit Passkey anmelden",
@@ -289,6 +291,7 @@ export const de: Texts = {
     below: (threshold) => `Jetzt unter ${threshold}`,
     above: (threshold) => `Jetzt über ${threshold}`,
     noCrossing: "Keine Überschreitung vorhergesehen",
+    unfit: (ahead) => `${ahead} voraus nicht gezeigt: für diesen Patienten nicht gut genug`,
     coverage: (nominal, observed, scored) => `Bereiche zielen auf ${nominal}, hielten bisher ${observed} von ${scored}`,
     coverageUnknown: (nominal) => `Bereiche zielen auf ${nominal}; noch keiner geprüft`,
     error: (own, persistence) => `Mittlerer Fehler ${own}, gegen ${persistence} für „bleibt, wie es ist“`,

@@ -75,4 +75,6 @@ export const CONDITIONS: Readonly<Record<string, string>> = {
   gateway_silent: "Gateway silent",
   clock_wrong: "Clock wrong",
   not_monitored: "Not monitored",
+  glucose_sensor_pressed: "Glucose sensor perhaps pressed upon",
+  another_wearer: "Worn by somebody else, perhaps",
 };

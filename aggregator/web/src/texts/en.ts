@@ -10,6 +10,7 @@ import { handover } from "./en.handover.ts";
 import { paper } from "./en.paper.ts";
 import { roster } from "./en.roster.ts";
 import { rules } from "./en.rules.ts";
+import { scoreboard } from "./en.scoreboard.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
 function readable(name: string): string {
@@ -50,6 +51,7 @@ export const en = {
   home,
   roster,
   rules,
+  scoreboard,
   ways,
   passkey: {
     button: "Sign in with a passkey",
@@ -277,6 +279,7 @@ export const en = {
     below: (threshold: string) => `Below ${threshold} now`,
     above: (threshold: string) => `Above ${threshold} now`,
     noCrossing: "No crossing foreseen",
+    unfit: (ahead: string) => `Not shown ${ahead} ahead: not good enough for this patient`,
     coverage: (nominal: string, observed: string, scored: number) =>
       `Intervals aim at ${nominal}, held ${observed} of ${scored} so far`,
     coverageUnknown: (nominal: string) => `Intervals aim at ${nominal}; none scored yet`,

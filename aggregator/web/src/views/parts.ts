@@ -1,7 +1,7 @@
 // Small pieces that several views show.
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
-import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock } from "../model.ts";
+import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock, Scoreboard } from "../model.ts";
 import type { Shifts } from "../shifts.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
@@ -36,6 +36,8 @@ export interface App {
   alertsOf(patient: string): Promise<Alert[]>;
   /** What each moment of [from, to) was, of each kind. */
   coverage(query: { patient: string; kinds: readonly Kind[]; from: number; to: number }, signal: AbortSignal): Promise<Coverage[]>;
+  /** How good the models are, for a patient; null: for all. */
+  scoreboard(patient: string | null): Promise<Scoreboard>;
   facts(patient: string): Promise<PatientFact[]>;
   recordFact(patient: string, fact: NewFact): Promise<PatientFact[]>;
   retractFact(patient: string, id: string): Promise<PatientFact[]>;

@@ -15,6 +15,7 @@ import { AlertList } from "./alerts.ts";
 import { DevicesPanel, GatewaysPanel, RhythmPanel, ScorePanel } from "./panels.ts";
 import { FactsPanel } from "./facts.ts";
 import { Badge, BandGauge, type App, type View } from "./parts.ts";
+import { ScoreboardSection } from "./scoreboard.ts";
 import { TrendsSection } from "./trend.ts";
 import { WavesSection } from "./waves.ts";
 
@@ -92,6 +93,7 @@ export class PatientView implements View {
         section("alerts", this.#alertsTitle, this.#alertsNone, this.#alerts.root, this.#resolvedRoot),
         this.#waves.root,
         this.#trends.root,
+        new ScoreboardSection(app, patient).root,
       ),
       h("div", { class: "patient-side" }, this.#score.root, this.#facts.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),
     );

@@ -7,6 +7,7 @@ import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { field } from "./ask.ts";
 import type { App, View } from "./parts.ts";
+import { ScoreboardSection } from "./scoreboard.ts";
 
 const words = texts.rules;
 /** Characters of the reason, as the centre takes them. */
@@ -45,6 +46,7 @@ export class RulesView implements View {
       this.#failed,
       this.#trial,
       h("section", { class: "group", "aria-labelledby": "rules-sets" }, h("h2", { id: "rules-sets" }, words.sets), this.#sets),
+      new ScoreboardSection(app, null).root,
     );
     void this.#do(words.loading, async () => {
       await this.#load();

@@ -398,6 +398,9 @@ class TrendCard {
     }
     const facts: string[] = [];
     if (forecast && forecast.points.length === 0) facts.push(words.abstains(forecast.abstained));
+    if (forecast && forecast.points.length > 0 && forecast.unfit.length > 0) {
+      facts.push(words.unfit(forecast.unfit.map((ahead) => time.span(ahead * 1000)).join(", ")));
+    }
     if (forecast && forecast.points.length > 0) {
       if (crosses === null) facts.push(words.noCrossing);
       const nominal = time.percent(forecast.coverageNominal);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rumqttc::{
     AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport as MqttTransport,
 };
@@ -48,10 +48,12 @@ impl Broker {
         }
         let folder = folder.join("mosquitto");
         std::fs::create_dir_all(&folder)?;
-        let key = rcgen::KeyPair::generate()?;
-        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()])?;
+        let mut params = rcgen::CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let own = params.self_signed(&key)?;
+        let issuer = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate()?)?;
+        let key = rcgen::KeyPair::generate()?;
+        let own =
+            rcgen::CertificateParams::new(vec!["localhost".into()])?.signed_by(&key, &issuer)?;
         std::fs::write(folder.join("cert.pem"), own.pem())?;
         std::fs::write(folder.join("key.pem"), key.serialize_pem())?;
         let port = {
@@ -72,7 +74,7 @@ impl Broker {
         })
         .await?;
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(own.der().clone())?;
+        roots.add(issuer.der().clone())?;
         let tls = rustls::ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -105,7 +107,7 @@ impl Broker {
         let subscriber = tokio::spawn(async move {
             let mut late = Vec::with_capacity(all);
             while late.len() < all {
-                match turning.poll().await.context("the subscriber")? {
+                match turning.poll().await.context("the subscriber's line")? {
                     Event::Incoming(Packet::SubAck(_)) => stands.send(()).await?,
                     Event::Incoming(Packet::Publish(publish)) => {
                         let sent = publish.payload.first_chunk().context("its moment")?;
@@ -118,7 +120,11 @@ impl Broker {
             }
             anyhow::Ok((late, Instant::now()))
         });
-        standing.recv().await.context("a subscription")?;
+        if standing.recv().await.is_none() {
+            // What it ended with.
+            subscriber.await??;
+            bail!("mosquitto takes no subscriber");
+        }
         let start = Instant::now();
         let mut publishers = JoinSet::new();
         for number in 0..PUBLISHERS {
