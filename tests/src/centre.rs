@@ -261,10 +261,10 @@ impl Centre {
     /// SIGTERM and an orderly end.
     ///
     /// # Errors
-    /// When it does not end with status 0 within 20 s.
+    /// When it does not end with status 0 within a minute.
     pub fn stop(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the centre does not run")?;
-        let status = process.stop(Duration::from_secs(20))?;
+        let status = process.stop(Duration::from_secs(60))?;
         anyhow::ensure!(
             status.success(),
             "the centre ended with {status}:\n{}",

@@ -1,4 +1,6 @@
-// English, of the scoreboard of models. What the centre says in English stays as it is.
+// English, of the scoreboard of models.
+
+const NOW = "tells what is, and foretells nothing";
 
 export const scoreboard = {
   title: "Scoreboard of models",
@@ -38,7 +40,31 @@ export const scoreboard = {
   within: (event: string, span: string) => `${event}, within ${span}`,
   silent: "Not counted",
   why: (condition: string, why: string) => `${condition}: ${why}`,
-  events: {} as Readonly<Record<string, string>>,
-  absent: {} as Readonly<Record<string, string>>,
-  reasons: {} as Readonly<Record<string, string>>,
+  events: {
+    oxygen_saturation_falling: "saturation below its limit, as the rule of thresholds tells it",
+    glucose_falling: "glucose below 70 mg/dL, as its rule tells it",
+    breathing_drift: "saturation below its limit, or an early warning score that calls",
+    blood_pressure_low: "a mean pressure below 65 mmHg",
+    shock_index_high: "a systolic pressure below 90 mmHg",
+  } as Readonly<Record<string, string>>,
+  absent: {
+    resting_heart_rate_raised: "foretells an illness, and nobody says here who fell ill",
+    heart_failure_drift: "foretells a decompensation, and nobody says here who was in hospital",
+    early_warning_score: "foretells a deterioration that needs a team; no measurement here says so by itself",
+    fever: NOW,
+    heart_pause: NOW,
+    fall: NOW,
+    another_wearer: NOW,
+    atrial_fibrillation: NOW,
+    heart_rate_high: NOW,
+  } as Readonly<Record<string, string>>,
+  reasons: {
+    "no data yet": "no data yet",
+    "another sensor took over": "another sensor took over",
+    "less than three minutes of data": "less than three minutes of data",
+    "too many gaps in the last three minutes": "too many gaps in the last three minutes",
+    "still learning this person (three hours of readings)": "still learning this person (three hours of readings)",
+    "gaps in the last half hour": "gaps in the last half hour",
+    "no readings": "no readings",
+  } as Readonly<Record<string, string>>,
 };
