@@ -179,13 +179,13 @@ mod tests {
             ("services", |of| of.services = vec![0]),
             ("services", |of| of.services = vec![99]),
             ("services", |of| {
-                of.services = vec![PlatformService::Acknowledge.into()]
+                of.services = vec![PlatformService::Acknowledge.into()];
             }),
             ("kinds", |of| of.kinds = vec![0]),
             ("patients", |of| of.patients = vec!["not an id".into()]),
             ("all_patients", |of| of.all_patients = true),
             ("patients", |of| {
-                (of.patients, of.teams) = (Vec::new(), Vec::new())
+                (of.patients, of.teams) = (Vec::new(), Vec::new());
             }),
         ];
         for (field, spoil) in wrong {

@@ -120,6 +120,8 @@ async fn the_past_is_asked_and_exported_whole_however_often_the_export_is_killed
         "--all-patients",
         "--for",
         "history",
+        "--for",
+        "values",
     ])?;
     let whole = folder.path().join("whole.ndjson");
     let as_platform = platform.to_string_lossy().into_owned();

@@ -242,7 +242,7 @@ mod tests {
         };
         let board = Scoreboard {
             patients: 1,
-            forecasts: vec![of(Kind::HeartRate), of(Kind::Glucose)],
+            forecasts: vec![of(Kind::HeartRate), of(Kind::InterstitialGlucose)],
             alerts: vec![AlertScore::default()],
         };
         let left = |within: Within| {
@@ -257,7 +257,7 @@ mod tests {
         };
         assert_eq!(left(without_alerts), (2, 0));
         let glucose = Within {
-            kinds: [Kind::Glucose].into(),
+            kinds: [Kind::InterstitialGlucose].into(),
             ..Within::default()
         };
         assert_eq!(left(glucose), (1, 0));

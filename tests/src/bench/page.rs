@@ -59,7 +59,7 @@ pub async fn run(patients: usize, minutes: u64) -> Result<()> {
         first.0.run(Arc::clone(&low), Arc::clone(&counts)),
     )];
     let mut numbers = first.1;
-    let mut browser = Browser::open(&centre).await?;
+    let mut browser = Browser::open(&centre)?;
     let shown = browser.first().await?;
     println!(
         "first patient on screen: {:.1} s after the start of a fresh centre, {:.1} s of that the browser's own (aim: 60)",
@@ -343,7 +343,7 @@ struct Browser {
 }
 
 impl Browser {
-    async fn open(centre: &Centre) -> Result<Self> {
+    fn open(centre: &Centre) -> Result<Self> {
         let said = centre.cli(&["sign-in", "Bench"])?;
         let mut words = said.split_whitespace();
         let link = words.find(|word| word.starts_with("https://"));

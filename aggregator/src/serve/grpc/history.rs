@@ -300,7 +300,9 @@ impl HistoryService for History {
         let kinds = self.access.kinds(&caller, kinds(&asked.kinds)?);
         let kinds = kinds.map_err(error::denied)?;
         if !asked.facts.is_empty() {
-            self.access.whole(&caller).map_err(error::denied)?;
+            let twin = self.access.check(&caller, None, gate::Kind::Twin);
+            twin.and_then(|()| self.access.whole(&caller))
+                .map_err(error::denied)?;
         }
         let named = patients(&asked.patients)?;
         if asked

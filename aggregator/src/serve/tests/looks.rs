@@ -353,5 +353,5 @@ async fn a_patient_sees_who_looked_and_nobody_notes_what_they_see_of_themselves(
     rig.person("Nina", StaffRole::Doctor).await;
     let looks = rig.books.registry().looks(&patient);
     assert!(looks.iter().all(|of| of.role == StaffRole::Nurse));
-    assert_eq!(looks.len(), 3);
+    assert_eq!(looks.len(), 4);
 }

@@ -1,4 +1,4 @@
-//! PURE: what one core does with the same readings when it only decodes protobuf and updates a map, as the peers' anchors
+//! What one core does with the same readings when it only decodes protobuf and updates a map, as the peers' anchors
 //! do: names of sixteen characters, last value, a weighted mean and a threshold by patient and kind.
 
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 //!
 //! * [`worn`]: PURE: what one patient measures.
 //! * [`load`]: gateways with sealed messages. [`probe`]: one patient beside them, from sending to a subscriber.
-//! * [`broker`]: mosquitto alone, carrying the same messages. [`limit`]: PURE: decoding and a map.
+//! * [`broker`]: mosquitto alone, carrying the same messages. [`limit`]: decoding and a map.
 //! * [`curve`]: PURE: the page with a picture of how each figure grows.
 //!
 //! Everything is on: mutual TLS, opening, order, twins, alerts, history, and the durable journal. Readings are those of

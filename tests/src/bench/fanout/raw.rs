@@ -13,8 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::v1::twin_service_server::{TwinService, TwinServiceServer};
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, Scoreboard, ScoreboardRequest,
-    SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent, WatchTwinsRequest, twin_event,
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest, NotePrintResponse,
+    Scoreboard, ScoreboardRequest, SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent,
+    WatchTwinsRequest, twin_event,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
@@ -61,18 +62,25 @@ impl TwinService for Raw {
         Err(Status::unimplemented("there is no list"))
     }
 
+    async fn note_print(
+        &self,
+        _: Request<NotePrintRequest>,
+    ) -> Result<Response<NotePrintResponse>, Status> {
+        Err(Status::unimplemented("nothing is printed"))
+    }
+
     async fn get_scoreboard(
         &self,
         _: Request<ScoreboardRequest>,
     ) -> Result<Response<Scoreboard>, Status> {
-        Err(Status::unimplemented("there are no models"))
+        Err(Status::unimplemented("there is no scoreboard"))
     }
 
     async fn sum_scoreboard(
         &self,
         _: Request<SumScoreboardRequest>,
     ) -> Result<Response<Scoreboard>, Status> {
-        Err(Status::unimplemented("there are no models"))
+        Err(Status::unimplemented("there is no scoreboard"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TwinEvent, Status>> + Send>>;
