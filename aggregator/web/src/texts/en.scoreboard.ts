@@ -1,6 +1,6 @@
 // English, of the scoreboard of models.
 
-const NOW = "tells what is, and foretells nothing";
+const NOW = "it tells what is, and foretells nothing";
 
 export const scoreboard = {
   title: "Scoreboard of models",
@@ -41,16 +41,16 @@ export const scoreboard = {
   silent: "Not counted",
   why: (condition: string, why: string) => `${condition}: ${why}`,
   events: {
-    oxygen_saturation_falling: "saturation below its limit, as the rule of thresholds tells it",
+    oxygen_saturation_falling: "saturation below its limit, as the threshold rule tells it",
     glucose_falling: "glucose below 70 mg/dL, as its rule tells it",
-    breathing_drift: "saturation below its limit, or an early warning score that calls",
-    blood_pressure_low: "a mean pressure below 65 mmHg",
+    breathing_drift: "saturation below its limit, or an early-warning score that calls",
+    blood_pressure_low: "a mean arterial pressure below 65 mmHg",
     shock_index_high: "a systolic pressure below 90 mmHg",
   } as Readonly<Record<string, string>>,
   absent: {
-    resting_heart_rate_raised: "foretells an illness, and nobody says here who fell ill",
-    heart_failure_drift: "foretells a decompensation, and nobody says here who was in hospital",
-    early_warning_score: "foretells a deterioration that needs a team; no measurement here says so by itself",
+    resting_heart_rate_raised: "it foretells an illness, and nobody tells this twin who fell ill",
+    heart_failure_drift: "it foretells a decompensation, and nobody tells this twin of stays in hospital",
+    early_warning_score: "it foretells a deterioration that needs a team, and no measurement here says so by itself",
     fever: NOW,
     heart_pause: NOW,
     fall: NOW,
