@@ -322,8 +322,8 @@ async function locked(page, centre) {
   // The words of the part before are German.
   await page.reload();
   await page.locator(".tile").first().waitFor({ timeout: SOON });
-  const names = await page.evaluate(() => document.body.innerText);
-  ensure(names.includes(centre.people[20].name ?? centre.people[20].id), "control: the patient is named while the screen is open");
+  // Names come after values.
+  await until(page, "control: the patient is not named while the screen is open", SOON, (name) => document.body.innerText.includes(name), centre.people[20].name ?? centre.people[20].id);
   await page.keyboard.press("Shift");
   centre.lock([0, 0, 0]);
   await page.getByRole("heading", { level: 1, name: "This screen is locked" }).waitFor({ timeout: SOON });
