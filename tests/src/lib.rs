@@ -5,7 +5,7 @@
 //!   wearables on it, an agent).
 //! * [`client`]: a reader of the centre, as a telemedicine platform would be one; [`watcher`]: what one saw that goes away
 //!   and comes back, and whether it is what happened.
-//! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends; [`line`]: its line, by either
+//! * [`hand`]: a gateway driven by hand, for everything that an honest agent never sends; [`mod@line`]: its line, by either
 //!   door; [`house`]: many of them, with patients.
 //! * [`rogue`]: a centre that lies.
 //! * [`proxy`]: a seeded TCP proxy that delays, cuts and corrupts.

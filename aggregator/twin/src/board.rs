@@ -2,17 +2,17 @@
 //!
 //! *Forecasts* ([`HorizonScore`]): how many came due, how many of those were measured then, the share inside their interval,
 //! the error beside persistence's on the same moments, and how often nothing was said, by reason. A horizon whose newest
-//! outcomes are too often outside, or no nearer than persistence, is *unfit* for this person ([`Recent`]) and is not shown.
+//! outcomes are too often outside, or no nearer than persistence, is *unfit* for this person (`Recent`) and is not shown.
 //!
-//! *Alerts that foretell* ([`TELLERS`]): each names the event it foretells and within what time. An alert was right if the
+//! *Alerts that foretell* (`TELLERS`): each names the event it foretells and within what time. An alert was right if the
 //! event began after it was told and within that time; *late* if the event had begun when it was told, and no
 //! longer before than that time; *wrong* if
 //! the event did not begin though it would have been measured; *unknown* if nobody measured. An event that no alert came
 //! before is missed; one that begins again within the same time is the same. What late data tell makes an alert right that
 //! still waits, and no event missed: nobody could foretell what nobody had sent. All others foretell nothing that is
-//! measured here, and say so ([`SILENT`]).
+//! measured here, and say so (`SILENT`).
 //!
-//! Promises: additive (scores of many people are summed), at most [`WAITING`] alerts wait, and no state of any model or
+//! Promises: additive (scores of many people are summed), at most `WAITING` alerts wait, and no state of any model or
 //! alert depends on it, but whether a horizon is shown. Must not know: clocks, which sensor measured, patients.
 
 mod score;

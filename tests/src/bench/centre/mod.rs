@@ -1,10 +1,10 @@
 //! The centre with 1,000 to 100,000 patients: readings a second by either door, from a publisher to a subscriber at half
 //! load, an hour's backlog, memory, a restart; beside mosquitto alone and beside decoding with a map, in the same run.
 //!
-//! * [`worn`]: PURE: what one patient measures.
-//! * [`load`]: gateways with sealed messages. [`probe`]: one patient beside them, from sending to a subscriber.
-//! * [`broker`]: mosquitto alone, carrying the same messages. [`limit`]: decoding and a map.
-//! * [`curve`]: PURE: the page with a picture of how each figure grows.
+//! * `worn`: PURE: what one patient measures.
+//! * `load`: gateways with sealed messages. `probe`: one patient beside them, from sending to a subscriber.
+//! * `broker`: mosquitto alone, carrying the same messages. `limit`: decoding and a map.
+//! * `curve`: PURE: the page with a picture of how each figure grows.
 //!
 //! Everything is on: mutual TLS, opening, order, twins, alerts, history, and the durable journal. Readings are those of
 //! the hours before the run, as after an outage; the load runs on the same cores, sealed in advance. Promise: what stands
