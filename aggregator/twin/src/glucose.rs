@@ -513,8 +513,7 @@ impl Glucose {
             quality,
             before: self.pressed.map(|pressed| pressed.before),
         };
-        let doubted = self.doubted(value);
-        if let Some(pressed) = doubted {
+        if let Some(pressed) = self.doubted(value) {
             said.push(Say::Raise(pressed_upon(&shown(at), pressed.before)));
         } else {
             said.push(Say::Resolve(Condition::GlucoseSensorPressed));
@@ -524,8 +523,6 @@ impl Glucose {
                 &shown(self.low.since.unwrap_or(at)),
                 Priority::High,
             )));
-        } else if doubted.is_some() {
-            // Told as what it most likely is, until it lasts.
         } else if let Some(onset) = self.low.held(LOW_HOLD) {
             said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
         } else if self.low.is_clear() {
@@ -539,8 +536,7 @@ impl Glucose {
         if value < LOW {
             // What was foreseen has come.
             said.push(Say::Resolve(Condition::GlucoseFalling));
-        } else if self.pressed.is_none()
-            && self.coming >= FORESEEN_TIMES
+        } else if self.coming >= FORESEEN_TIMES
             && let (Some(probability), Ok(ahead)) = (self.probability(), self.ahead())
         {
             said.push(Say::Raise(falling(&shown(at), ahead.value[0], probability)));

@@ -373,7 +373,7 @@ impl Condition {
                     &[danger(
                         Reversible,
                         Delayed,
-                        "a low above 54 that is not believed for 25 minutes",
+                        "sugar that is taken against a low that is none",
                     )]
                 }
             }

@@ -53,7 +53,6 @@ impl Glucose {
             before: self.pressed.map(|pressed| pressed.before),
         };
         if value < LOW
-            && self.doubted(value).is_none()
             && let Some(onset) = self.low.held(LOW_HOLD)
         {
             said.push(Say::Raise(low(&shown(onset), Priority::Medium)));

@@ -2,10 +2,10 @@
 //! at once, faster than sugar falls in a body, stays for as long as somebody lies so, and comes back as fast.
 //!
 //! Doubt begins with a fall of 25 mg/dL within six minutes (5 mg/dL a minute, beyond what monitors show of bodies) out of a
-//! quarter of an hour that was not falling. While it lasts, 25 minutes at most, a reading from 54 to 70 is told at
-//! once, as what it most likely is: an alert of low priority about the sensor, with the value and what to do. What
-//! doubt may never do: below 54 rings as ever and at once; what lasts longer rings as a low, and says that it fell like that;
-//! a fall that had begun before is not doubted. It knows no night: people lie on sofas, too.
+//! quarter of an hour that was not falling. While it lasts, 25 minutes at most, a reading from 54 to 70 is told as that, too:
+//! an alert of low priority about the sensor, with the value and what to do. Doubt takes nothing away: lows ring and are foreseen
+//! as ever, and a low says that it fell like that; a fall that had begun before is not doubted. It knows no night: people
+//! lie on sofas, too.
 //!
 //! Must not know: alerts' life.
 
@@ -21,7 +21,7 @@ const BEFORE: Span = Span::from_mins(21);
 const CALM: f64 = 10.0;
 /// Back to so near where it was.
 const BACK: f64 = 15.0;
-/// What lasts longer is believed.
+/// What lasts longer is not doubted any more.
 const LONGEST: Span = Span::from_mins(25);
 
 /// A fall that was faster than sugar falls.
@@ -68,7 +68,7 @@ impl Glucose {
         (before - value >= FALL && highest - before < CALM).then_some(pressed)
     }
 
-    /// A low reading that is told as pressure on the sensor, and not as a low.
+    /// A low reading that may be pressure on the sensor.
     pub(super) fn doubted(&self, value: f64) -> Option<Pressed> {
         let doubted = (VERY_LOW..LOW).contains(&value);
         self.pressed.filter(|pressed| doubted && pressed.doubts())

@@ -71,8 +71,8 @@ pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
 pub(super) fn pressed(shown: &Shown, before: f64) -> Draft {
     Draft {
         summary: format!(
-            "Glucose {:.0} mg/dL after {before:.0}, faster than sugar falls: the sensor may be pressed upon. Below {VERY_LOW}, or \
-             after 25 min, it is told as a low; a drop of blood tells now.",
+            "Glucose {:.0} mg/dL after {before:.0}, faster than sugar falls: the sensor may be pressed upon. It is told as a \
+             low all the same; a drop of blood tells.",
             shown.value
         ),
         plain_summary: "The sugar reading fell suddenly. Are you lying on the sensor? Turn over, and measure with a drop of blood if you feel unwell."
