@@ -24,7 +24,7 @@ async fn a_nurses_browser_is_told_when_she_is_called_and_says_so_itself() -> Res
     let Some((receiver, ports)) = Receiver::start(folder.path()).await? else {
         return Ok(());
     };
-    let mut small = Small::fast(60.0).await?;
+    let mut small = Small::fast(30.0).await?;
     let clock = small.clock;
     small.centre.stop()?;
     let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
