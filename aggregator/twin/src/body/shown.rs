@@ -1,5 +1,6 @@
 //! What the body shows: views for readers, and its canonical bytes.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use vitals::{Kind, Time};
@@ -53,8 +54,9 @@ impl Body {
     }
 
     pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
-        let view =
-            |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
+        let view = |channel: &Box<Channel>| {
+            Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)))
+        };
         let stale = !self.is_fresh(Kind::InterstitialGlucose, known);
         let glucose = self
             .glucose
