@@ -174,12 +174,12 @@ impl Body {
             self.take_moved(origin, reading, effective, known, life, out);
             return;
         }
-        let learns = !self.watch.is_another();
+        let walks = (!self.watch.is_another()).then(|| self.motion.explains(effective));
         let channel = self
             .channels
             .entry(kind)
             .or_insert_with(|| Box::new(Channel::new(kind)));
-        let role = channel.take(origin, reading, effective, known, learns);
+        let role = channel.take(origin, reading, effective, known, walks);
         if let Some((origin, window)) = channel.left.take() {
             self.leave((kind, origin), &window, i64::MAX);
         }

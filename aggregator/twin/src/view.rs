@@ -37,7 +37,7 @@ pub struct ChannelView {
     pub stream: StreamId,
     /// What the sensor said about it.
     pub quality: Quality,
-    /// Personal baseline; absent until learned.
+    /// What is usual for this person at that hour, walking or not; absent until learned.
     pub baseline: Option<f64>,
     /// Its 95 % band.
     pub band: Option<(f64, f64)>,

@@ -16,7 +16,7 @@ impl Body {
     pub(crate) fn channels(&self, known: Time) -> Vec<ChannelView> {
         self.channels
             .values()
-            .filter_map(|channel| channel.view(known))
+            .filter_map(|channel| channel.view(known, self.motion.explains(known)))
             .collect()
     }
 

@@ -46,16 +46,18 @@ fn another_wearer_is_told_and_not_learned_of() {
         "{alert:?}"
     );
     let before = level(&world, Kind::HeartRate);
-    wear(&mut world, &mut chance, (48, 54), OTHER);
-    assert_eq!(level(&world, Kind::HeartRate), before, "nothing is learned");
+    // What is usual depends on the hour: a day later.
+    wear(&mut world, &mut chance, (48, 72), OTHER);
+    let change = (level(&world, Kind::HeartRate) - before).abs();
+    assert!(change < 1e-9, "{change} is learned of somebody else");
     assert!(before < 62.0, "{before}");
     // No alert about the body waits for it.
     world.live(
-        (0..120).map(|second| reading(OXIMETER, Kind::OxygenSaturation, 54 * 3600 + second, 85.0)),
+        (0..120).map(|second| reading(OXIMETER, Kind::OxygenSaturation, 72 * 3600 + second, 85.0)),
     );
     assert!(world.active(Condition::OxygenSaturationLow).is_some());
     // The person is back.
-    wear(&mut world, &mut chance, (55, 57), OWN);
+    wear(&mut world, &mut chance, (73, 75), OWN);
     assert!(world.active(ANOTHER).is_none());
     let raised = world
         .changes
