@@ -9319,7 +9319,7 @@ pub struct Channel {
     /// Bits of vitals::Quality.
     #[prost(uint32, tag = "7")]
     pub quality: u32,
-    /// Personal baseline with its 95 % band; absent until learned.
+    /// What is usual for this person at the reading's hour, walking or not, with the 95 % band of it; absent until learned.
     #[prost(double, optional, tag = "8")]
     pub baseline: ::core::option::Option<f64>,
     #[prost(message, optional, tag = "9")]
