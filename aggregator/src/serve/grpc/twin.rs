@@ -16,7 +16,7 @@ use super::watch::{self, Events};
 use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
-use crate::publish::{Hub, TwinFilter, TwinReader, Within};
+use crate::publish::{Hub, PatientIndex, TwinFilter, TwinReader, Within};
 use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::{error, scoreboard};
 
@@ -38,6 +38,12 @@ impl Twins {
             ..TwinFilter::default()
         }
     }
+
+    /// A twin as it stands, as far as the filter lets it.
+    fn narrow(&self, filter: &TwinFilter, index: PatientIndex) -> Twin {
+        let twin = self.hub.view(index).twin;
+        filter.narrow(&twin, |alert| self.hub.rested(alert))
+    }
 }
 
 #[tonic::async_trait]
@@ -58,7 +64,7 @@ impl TwinService for Twins {
             Seen::of(AccessPart::Values).kinds(filter.within.kinds.iter().copied().collect());
         let noted = self.access.look(&caller, &seen, &[patient]).await;
         noted.map_err(error::unnoted)?;
-        Ok(Response::new(filter.narrow(&self.hub.view(index).twin)))
+        Ok(Response::new(self.narrow(&filter, index)))
     }
 
     async fn list(
@@ -101,7 +107,7 @@ impl TwinService for Twins {
         let noted = self.access.look(&caller, &seen, &ids).await;
         noted.map_err(error::unnoted)?;
         let twins = shown.into_iter();
-        let twins = twins.map(|index| filter.narrow(&self.hub.view(index).twin));
+        let twins = twins.map(|index| self.narrow(&filter, index));
         let twins = twins.collect();
         Ok(Response::new(ListTwinsResponse {
             twins,
