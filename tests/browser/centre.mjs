@@ -126,7 +126,9 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   let unwritten = false;
   /** Nothing is told of the fleet. */
   let silent = false;
-  const watchers = { twins: new Set(), alerts: new Set() };
+  const watchers = { twins: new Set(), alerts: new Set(), looks: new Set() };
+  /** Who else looks at whom, as the contract has it. */
+  let lookers = [];
 
   function raise(of, what, agoUs = 0n, more = {}) {
     const raised = nowUs() - agoUs;
@@ -320,6 +322,10 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   };
 
   const streams = {
+    "TwinService/LookIn": ({ patient }, answer, schema) => {
+      watchers.looks.add({ answer, schema, patient });
+      send(answer, schema, { lookers });
+    },
     "TwinService/Watch": (request, answer, schema) => {
       for (const of of people) send(answer, schema, { cursor: new Uint8Array([1]), kind: { case: "snapshot", value: twinOf(of) } });
       send(answer, schema, { cursor: new Uint8Array([1]), kind: { case: "snapshotEnd", value: {} } });
@@ -420,6 +426,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   const ticking = setInterval(() => {
     for (const watcher of watchers.twins) if (watcher.answer.destroyed) watchers.twins.delete(watcher);
     for (const watcher of watchers.alerts) if (watcher.answer.destroyed) watchers.alerts.delete(watcher);
+    for (const watcher of watchers.looks) if (watcher.answer.destroyed) watchers.looks.delete(watcher);
     for (const of of people) {
       if (of.silentSince !== null) continue;
       const [{ schema } = {}] = watchers.twins;
@@ -452,6 +459,15 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     hush(on) {
       silent = on;
     },
+    /** These look from now on: patient and names. */
+    look(now) {
+      lookers = now;
+      for (const { answer, schema } of watchers.looks) if (!answer.destroyed) send(answer, schema, { lookers });
+    },
+    /** Whose page is open here, as the page told it last. */
+    get open() {
+      return [...watchers.looks].filter(({ answer }) => !answer.destroyed).map(({ patient }) => patient);
+    },
     /** Who was put on paper. */
     printed,
     /** Whether nothing can be written down. */
@@ -481,7 +497,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     resolve: (id) => changed(Object.assign(find(id), { state: RESOLVED, resolvedUs: nowUs() })),
     /** Cuts the open streams, as a broken line does. */
     cut: () => {
-      for (const { answer } of [...watchers.twins, ...watchers.alerts]) answer.destroy();
+      for (const { answer } of [...watchers.twins, ...watchers.alerts, ...watchers.looks]) answer.destroy();
     },
     stop: () => {
       clearInterval(ticking);

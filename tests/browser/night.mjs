@@ -256,6 +256,28 @@ async function filters(page, centre) {
   await until(page, "not all patients are back", SOON, (n) => document.querySelector(".page-note").textContent === `${n} patients`, centre.people.length);
 }
 
+/** Who else has a patient's page open. */
+async function together(page, centre) {
+  await page.goto(`${centre.url}/#/`);
+  const { id } = centre.people[22];
+  centre.look([{ patient: id, people: ["Dr Ada <b>Berg</b>", "Nils"] }]);
+  const row = page.locator(".row", { has: page.locator(`a[href$="${id}"]`) });
+  await row.getByText("Also looking: Dr Ada <b>Berg</b>, Nils", { exact: true }).waitFor({ timeout: SOON });
+  await survey(page, "looking", BOTH);
+  await page.goto(`${centre.url}/#/patient/${id}`);
+  await page.locator(".page-head").getByText("Also looking: Dr Ada <b>Berg</b>, Nils", { exact: true }).waitFor({ timeout: SOON });
+  const told = async (words, wanted) => {
+    const end = performance.now() + SOON;
+    while (JSON.stringify(centre.open) !== JSON.stringify(wanted) && performance.now() < end) await page.waitForTimeout(20);
+    ensure(JSON.stringify(centre.open) === JSON.stringify(wanted), `${words}: ${JSON.stringify(centre.open)}`);
+  };
+  await told("the centre is not told which page is open", [id]);
+  centre.look([]);
+  await page.locator(".page-head .lookers").waitFor({ state: "hidden", timeout: SOON });
+  await page.goto(`${centre.url}/#/alerts`);
+  await told("the centre is not told that the page was left", [""]);
+}
+
 async function patient(page, centre) {
   await page.goto(`${centre.url}/#/patient/${centre.people[22].id}`);
   await page.locator(".comments", { hasText: "<script>window.marks.push(1)</script>" }).waitFor({ timeout: SOON });
@@ -398,6 +420,7 @@ async function night(browser) {
     await bulk(page, centre);
     await filters(page, centre);
     tell("bulk refused for high priority; filters kept, and hide nothing urgent");
+    await together(page, centre);
     await patient(page, centre);
     tell("patient: waveforms, facts, what was known then, a year");
     await settings(page, centre);

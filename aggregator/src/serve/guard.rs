@@ -48,6 +48,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.TwinService/List"
         | "/vitaltwin.v1.TwinService/Watch"
         | "/vitaltwin.v1.TwinService/NotePrint"
+        | "/vitaltwin.v1.TwinService/LookIn"
         | "/vitaltwin.v1.TwinService/GetScoreboard"
         | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"

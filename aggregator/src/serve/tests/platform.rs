@@ -379,10 +379,7 @@ async fn watched(
     rig: &Rig,
     asked: v1::WatchTwinsRequest,
 ) -> Result<Events<TwinEvent>, tonic::Status> {
-    let twins = Twins {
-        hub: rig.patients.hub().clone(),
-        access: rig.access.clone(),
-    };
+    let twins = Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let mut request = tonic::Request::new(asked);
     request.extensions_mut().insert(Caller {
         proof: Proof::Certificate(tele(rig).into()),

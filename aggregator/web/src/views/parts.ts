@@ -10,6 +10,24 @@ import * as time from "../time.ts";
 import type { Acts } from "./acts.ts";
 import type { Ask } from "./ask.ts";
 
+/** Who else has this patient's page open just now; hidden while nobody has. */
+export class Lookers {
+  readonly root = h("span", { class: "lookers", hidden: true });
+  readonly #names = h("span");
+
+  /** `said`: a screen reader is told when somebody comes or goes. */
+  constructor(said: boolean) {
+    if (said) set(this.root, "role", "status");
+    this.root.append(this.#names);
+  }
+
+  update(state: State, patient: string): void {
+    const names = state.lookers.get(patient) ?? [];
+    text(this.#names, names.length === 0 ? "" : texts.together.lookers.also(names.join(", ")));
+    show(this.root, names.length > 0);
+  }
+}
+
 /** What a view may see and do. */
 export interface App {
   readonly state: State;

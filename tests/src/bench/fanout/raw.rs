@@ -83,6 +83,15 @@ impl TwinService for Raw {
         Err(Status::unimplemented("there is no scoreboard"))
     }
 
+    type LookInStream = Pin<Box<dyn Stream<Item = Result<Lookers, Status>> + Send>>;
+
+    async fn look_in(
+        &self,
+        _: Request<LookInRequest>,
+    ) -> Result<Response<Self::LookInStream>, Status> {
+        Err(Status::unimplemented("nobody looks in"))
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TwinEvent, Status>> + Send>>;
 
     async fn watch(
