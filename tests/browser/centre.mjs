@@ -129,6 +129,8 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   const watchers = { twins: new Set(), alerts: new Set(), looks: new Set() };
   /** Who else looks at whom, as the contract has it. */
   let lookers = [];
+  /** What teams keep. */
+  let teamFilters = [{ team: "Ward <b>3</b>", name: "Quiet <i>sensors</i>", facets: ["data=stale"], by: "Ada <b>x</b>" }];
 
   function raise(of, what, agoUs = 0n, more = {}) {
     const raised = nowUs() - agoUs;
@@ -260,6 +262,12 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     "OperatorService/SetSharing": ({ shared }) => {
       stopped = !shared;
       return {};
+    },
+    "OperatorService/ListTeamFilters": () => ({ teams: ["Ward <b>3</b>"], filters: teamFilters }),
+    "OperatorService/KeepTeamFilter": ({ filter }) => {
+      teamFilters = teamFilters.filter(({ team, name }) => team !== filter.team || name !== filter.name);
+      if (filter.facets.length > 0) teamFilters.push({ ...filter, by: "Night nurse" });
+      return { teams: ["Ward <b>3</b>"], filters: teamFilters };
     },
     "TwinService/NotePrint": ({ patient }) => {
       if (unwritten) throw new Refused(14, "an operator has to look at status");
@@ -463,6 +471,10 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     look(now) {
       lookers = now;
       for (const { answer, schema } of watchers.looks) if (!answer.destroyed) send(answer, schema, { lookers });
+    },
+    /** What teams keep, as the contract has it. */
+    get teamFilters() {
+      return teamFilters;
     },
     /** Whose page is open here, as the page told it last. */
     get open() {

@@ -249,7 +249,24 @@ async function filters(page, centre) {
   ensure((await page.getByLabel("About").inputValue()) === "technical", "a kept filter is another one");
   const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   ensure(!centre.people.some(({ name, id }) => stored.includes(name) || stored.includes(id)), "the browser's storage names a patient");
-  await page.getByRole("button", { name: `Forget filter ${SHORT}` }).press("Enter");
+  await page.getByRole("button", { name: `Forget filter ${SHORT}`, exact: true }).press("Enter");
+  // What the team keeps at the centre is there for all of it; one is kept, seen, and forgotten by who may.
+  const ward = "Ward <b>3</b>";
+  const quiet = page.getByRole("button", { name: `Quiet <i>sensors</i> · ${ward}`, exact: true });
+  await quiet.press("Enter");
+  ensure((await page.getByLabel("Data", { exact: true }).inputValue()) === "stale", "a team's filter is not applied");
+  await page.locator(".filter-more summary").press("Enter");
+  await page.getByLabel("Owner").selectOption("nobody");
+  await page.getByRole("button", { name: "Keep this filter" }).press("Enter");
+  await dialog(page).getByLabel("For whom").selectOption({ label: `For all of team ${ward}` });
+  await survey(page, "filter-of-team", BOTH);
+  await answer(page, { "Name of the filter": "Quiet, nobody's" }, "Keep this filter");
+  const facets = centre.teamFilters.find(({ name }) => name === "Quiet, nobody's")?.facets.join();
+  ensure(facets === "owner=nobody,data=stale", `the centre was told ${facets}`);
+  await page.getByRole("button", { name: `Quiet, nobody's · ${ward}`, exact: true }).waitFor({ timeout: SOON });
+  await page.getByRole("button", { name: `Forget filter Quiet, nobody's of team ${ward}`, exact: true }).press("Enter");
+  await answer(page, {}, "Forget it");
+  ensure(centre.teamFilters.length === 1, "the team's filter was not forgotten");
   await page.getByRole("button", { name: "Show all" }).press("Enter");
   await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
   ensure((await page.locator(".row").count()) === centre.people.length, "paper lacks patients");

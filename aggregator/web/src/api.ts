@@ -3,6 +3,7 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import * as convert from "./convert.ts";
+import type { TeamFilters } from "./filter.ts";
 import { AlertService, Duty, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { ContextService } from "./gen/v1/context_pb.ts";
 import { FleetService } from "./gen/v1/fleet_pb.ts";
@@ -59,6 +60,16 @@ export async function own(): Promise<OwnRecord> {
   if (!of) throw new Error("no patient");
   const sharing = of.collection === Collection.PAUSED ? "paused" : of.collection === Collection.WITHDRAWN ? "withdrawn" : "given";
   return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams, platforms: of.platforms.map(convert.platform) };
+}
+
+/** Filters that teams keep. */
+export async function teamFilters(): Promise<TeamFilters> {
+  return convert.teamFilters(await operator.listTeamFilters({}, { timeoutMs: CALL_LIMIT }));
+}
+
+/** Keeps one; without facets the team forgets it. With all of them as they are then. */
+export async function keepTeamFilter(team: string, name: string, facets: string[]): Promise<TeamFilters> {
+  return convert.teamFilters(await operator.keepTeamFilter({ filter: { team, name, facets } }, { timeoutMs: CALL_LIMIT }));
 }
 
 /** Who is on duty in the teams of whoever is signed in. */

@@ -170,6 +170,11 @@ class Page implements App {
     takeOver: (team, turn) => told(api.takeOver(team, turn)),
   });
 
+  readonly teamFilters = {
+    read: () => told(api.teamFilters()),
+    keep: (team: string, name: string, facets: string[]) => told(api.keepTeamFilter(team, name, facets)),
+  };
+
   readonly rules = {
     read: () => told(api.ruleBook()),
     check: (document: string) => told(api.checkRules(document)),

@@ -3,3 +3,16 @@
 export const lookers = {
   also: (names: string) => `Hier ist auch: ${names}`,
 };
+
+export const filters = {
+  whose: "Für wen",
+  mine: "Nur für mich, in diesem Browser",
+  ofTeam: (team: string) => `Für alle vom Team ${team}`,
+  about: "Für Sie bleibt er in diesem Browser, für ein Team bei der Zentrale unter Ihrem Namen. Gesuchte Wörter werden nicht behalten. Nennen Sie keinen Patienten.",
+  kept: (name: string, team: string) => `Das Team ${team} hat den Filter ${name}.`,
+  by: (team: string, by: string) => `Für das Team ${team} behalten von ${by}`,
+  forget: (name: string, team: string) => `Filter ${name} des Teams ${team} vergessen`,
+  forgetAbout: "Er ist dann für das ganze Team weg.",
+  forgetConfirm: "Vergessen",
+  forgotten: (name: string, team: string) => `Das Team ${team} hat den Filter ${name} nicht mehr.`,
+};

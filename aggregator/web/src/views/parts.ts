@@ -2,6 +2,7 @@
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
 import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock, Scoreboard } from "../model.ts";
+import type { TeamFilters } from "../filter.ts";
 import type { Shifts } from "../shifts.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
@@ -69,6 +70,8 @@ export interface App {
   readings(patient: string): AsyncIterable<HistorySlice>;
   /** Who is on duty. */
   readonly shifts: Shifts;
+  /** Filters that teams keep at the centre. */
+  readonly teamFilters: { read(): Promise<TeamFilters>; keep(team: string, name: string, facets: string[]): Promise<TeamFilters> };
   /** The rules for everybody. */
   readonly rules: Rules;
   readonly fleet: FleetActs;
