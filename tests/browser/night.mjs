@@ -310,12 +310,26 @@ async function patient(page, centre) {
   await dialog(page).getByLabel("What it is").selectOption({ label: "Time zone" });
   await answer(page, { Words: "America/New_York" }, "Save");
   await page.getByText(/at the patient's \(America\/New_York\)/).waitFor({ timeout: SOON });
+  // A note at the trends: drawn, listed, spoken, and there only since it was written.
+  await page.getByRole("button", { name: "Write a note" }).press("Enter");
+  await dialog(page).getByLabel("When", { exact: true }).press("PageDown");
+  await dialog(page).getByLabel("About", { exact: true }).selectOption({ label: "Oxygen saturation" });
+  await survey(page, "note", BOTH);
+  await answer(page, { Words: ALL }, "Save");
+  await page.locator(".notes-list .note-text", { hasText: "<b>bold</b>" }).waitFor({ timeout: SOON });
+  const spokenOf = (name) => page.locator(".trend", { hasText: name }).locator(".chart").first();
+  await until(page, "a chart does not say that there is a note", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / Notes in the list below: 1\.$/.test(e.getAttribute("aria-label") ?? "")));
+  ensure(!/Notes in/.test(await spokenOf("Heart rate").getAttribute("aria-label")), "a note about oxygen stands at the heart rate");
+  const noted = centre.people[22].facts.find(({ kind }) => kind === 16);
+  ensure(noted?.value === 5 && noted.text === ALL.trim() && noted.fromUs < noted.recordedUs, `the centre was told ${noted?.value} ${noted?.fromUs}`);
+  await survey(page, "patient-noted", BOTH);
   // What was known then.
   await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
   const slider = page.getByLabel("As it was known at");
   await slider.press("PageDown");
   await page.getByText(/^Alerts that were open at .*, as known then$/).waitFor({ timeout: SOON });
   await page.getByText("No open alerts.").waitFor({ timeout: SOON });
+  ensure((await page.locator(".notes-list li").count()) === 0, "a note is shown before it was written");
   if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "known-then.png"), fullPage: true });
   await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
   await page.getByRole("radio", { name: "1 year" }).check({ force: true });

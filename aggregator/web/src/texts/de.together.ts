@@ -16,3 +16,18 @@ export const filters = {
   forgetConfirm: "Vergessen",
   forgotten: (name: string, team: string) => `Das Team ${team} hat den Filter ${name} nicht mehr.`,
 };
+
+export const notes = {
+  title: "Notizen an den Verläufen",
+  add: "Notiz schreiben",
+  about: "Sie steht an diesem Zeitpunkt in den Verläufen, unter Ihrem Namen, und in dem, was der Patient herunterladen kann. Sie ändert keine Regel.",
+  when: "Wann",
+  lasts: "Wie lange",
+  moment: "ein Augenblick",
+  kind: "Zu",
+  all: "allen Verläufen",
+  named: (number: number) => `Notiz ${number}`,
+  fromTo: (from: string, to: string) => `${from} bis ${to}`,
+  elsewhere: (count: number) => `${count === 1 ? "Eine weitere Notiz" : `${count} weitere Notizen`} außerhalb der gezeigten Zeit.`,
+  spoken: (numbers: string) => `Notizen in der Liste darunter: ${numbers}.`,
+};

@@ -16,3 +16,18 @@ export const filters = {
   forgetConfirm: "Forget it",
   forgotten: (name: string, team: string) => `Team ${team} no longer has the filter ${name}.`,
 };
+
+export const notes = {
+  title: "Notes at the trends",
+  add: "Write a note",
+  about: "It is drawn at that moment on the trends, kept under your name, and in what the patient can download. It changes no rule.",
+  when: "When",
+  lasts: "For how long",
+  moment: "a moment",
+  kind: "About",
+  all: "all trends",
+  named: (number: number) => `note ${number}`,
+  fromTo: (from: string, to: string) => `${from} to ${to}`,
+  elsewhere: (count: number) => `${count === 1 ? "1 more note" : `${count} more notes`} outside of the time shown.`,
+  spoken: (numbers: string) => `Notes in the list below: ${numbers}.`,
+};

@@ -63,12 +63,12 @@ export class PatientView implements View {
     this.#resolved = new AlertList(app, false);
     this.#resolvedRoot = h("details", { class: "resolved-list", hidden: true }, h("summary", {}, texts.alerts.resolved, " ", this.#resolvedCount));
     this.#resolvedRoot.append(this.#resolved.root);
-    this.#trends = new TrendsSection(app, patient, () => this.update());
-    this.#waves = new WavesSection(app, patient);
     this.#facts = new FactsPanel(app, patient, () => {
       if (ZONE.get() === "patient") time.useZone(this.#facts.zone);
       this.update();
     });
+    this.#trends = new TrendsSection(app, patient, this.#facts, () => this.update());
+    this.#waves = new WavesSection(app, patient);
     this.#devices = new DevicesPanel(app);
     this.#gateways = new GatewaysPanel(app);
     const print = h("button", { class: "button", type: "button", onclick: () => void this.#print() }, texts.paper.print);

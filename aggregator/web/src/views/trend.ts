@@ -5,12 +5,15 @@ import { TrendChart, type ChartData } from "../chart.ts";
 import { h, set, show, text, toggle } from "../dom.ts";
 import { HEART_RATE, kindInfo, PULSE_RATE, RR_INTERVAL, TREND_ORDER } from "../kinds.ts";
 import type { Alert, Channel, Coverage, Forecast, Kind, Stretch, Twin } from "../model.ts";
+import type { Note } from "../notes.ts";
 import { channelOf, crossing, forecastOf } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { grain, type Line, type Trends } from "../trends.ts";
 import { amount, amountWithUnit, shown, shownAs, withUnit } from "../units.ts";
 import { CoverageStrip } from "./coverage.ts";
+import type { FactsPanel } from "./facts.ts";
+import { Notes } from "./notes.ts";
 import { within, type App } from "./parts.ts";
 
 const words = texts.chart;
@@ -49,6 +52,7 @@ export class TrendsSection {
   readonly #knownBox = h("div", { class: "known", hidden: true });
   readonly #slider = h("input", { type: "range", step: 1, "aria-label": words.knownSlider });
   readonly #knownAt = h("output", { class: "known-at" });
+  readonly #notes: Notes;
   #range: Range = "1h";
   /** Null: now. Else what was known then is shown, and nothing that came later. */
   #then: number | null = null;
@@ -61,9 +65,10 @@ export class TrendsSection {
   #drawnAt = Number.NEGATIVE_INFINITY;
 
   /** `moved`: another moment's knowledge is looked at. */
-  constructor(app: App, patient: string, moved: () => void) {
+  constructor(app: App, patient: string, facts: FactsPanel, moved: () => void) {
     this.#app = app;
     this.#patient = patient;
+    this.#notes = new Notes(app, facts);
     this.#moved = moved;
     this.#trends = app.trends;
     this.#knownButton.addEventListener("click", () => this.#lookBack(this.#then === null ? app.now() : null));
@@ -78,6 +83,7 @@ export class TrendsSection {
       this.#notice,
       this.#retry,
       this.#list,
+      this.#notes.root,
     );
   }
 
@@ -105,7 +111,9 @@ export class TrendsSection {
     this.#drawnAt = local;
     this.#syncCards(twin);
     const window = this.#window(twin, this.#then ?? now);
+    this.#notes.update({ from: window.from, to: window.now, known: this.#then, kinds: [...this.#cards.keys()] });
     for (const [kind, card] of this.#cards) {
+      card.notes = this.#notes.of(kind);
       card.update(this.#then === null ? twin : { ...twin, channels: [], forecasts: [] }, alerts, window, this.#loading !== null && this.#loadedTo === null, this.#trends);
       card.cover(this.#coverage.find((line) => line.kind === kind)?.stretches ?? [], window);
     }
@@ -264,6 +272,8 @@ class TrendCard {
   readonly #facts = h("p", { class: "forecast-facts" });
   readonly #chart: TrendChart;
   readonly #strip = new CoverageStrip();
+  /** What people wrote at this trend, in sight. */
+  notes: readonly Note[] = [];
   #latest = "";
   #pointing = false;
 
@@ -323,6 +333,7 @@ class TrendCard {
       nowLabel: window.then ? words.then : words.now,
       scale,
       dots: this.#kind === RR_INTERVAL,
+      notes: this.notes,
     };
     this.#chart.update(data);
     this.#latest = channel?.value == null ? "" : amountWithUnit(this.#kind, channel.value);
@@ -334,7 +345,8 @@ class TrendCard {
     if (forecast) text(this.#forecastKey, words.forecast(time.percent(forecast.coverageNominal)));
     this.#updateKeys(twin, drawn.map((line) => line.source));
     this.#updateForecast(twin, forecast, window.now);
-    set(this.#canvas, "aria-label", this.#spoken(drawn, forecast));
+    const noted = this.notes.length === 0 ? "" : ` ${texts.together.notes.spoken(this.notes.map(({ number }) => number).join(", "))}`;
+    set(this.#canvas, "aria-label", this.#spoken(drawn, forecast) + noted);
   }
 
   cover(stretches: readonly Stretch[], window: Window): void {
