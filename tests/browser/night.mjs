@@ -295,6 +295,41 @@ async function together(page, centre) {
   await told("the centre is not told that the page was left", [""]);
 }
 
+/** The last day once more, by keyboard. */
+async function replay(page) {
+  const at = page.locator(".known-at");
+  const moved = async (words) => {
+    const was = await at.innerText();
+    await until(page, words, SOON, (before) => document.querySelector(".known-at").innerText !== before, was);
+  };
+  const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
+  await press("Replay 24 hours");
+  await moved("the replay does not play");
+  await page.getByText(/^Alerts that were open at .*, as known then$/).waitFor({ timeout: SOON });
+  await page.getByLabel("Speed", { exact: true }).selectOption({ label: "10 minutes a second" });
+  await press("Pause");
+  await page.getByRole("button", { name: "Play", exact: true }).waitFor({ timeout: SOON });
+  const still = await at.innerText();
+  await page.waitForTimeout(1300);
+  ensure((await at.innerText()) === still, "a pause does not stop the replay");
+  await survey(page, "replay", BOTH);
+  await page.getByLabel("As it was known at").press("End");
+  await moved("the slider moves nothing in a replay");
+  // Who wants no motion gets a picture only when they ask for the next.
+  await press("End the replay");
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await press("Replay 24 hours");
+  await page.getByRole("button", { name: "Next picture", exact: true }).waitFor({ timeout: SOON });
+  const calm = await at.innerText();
+  await page.waitForTimeout(1300);
+  ensure((await at.innerText()) === calm, "something moves although less motion was asked for");
+  await press("Next picture");
+  await moved("the next picture does not come");
+  await press("End the replay");
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  await page.getByRole("heading", { name: "Open alerts" }).waitFor({ timeout: SOON });
+}
+
 async function patient(page, centre) {
   await page.goto(`${centre.url}/#/patient/${centre.people[22].id}`);
   await page.locator(".comments", { hasText: "<script>window.marks.push(1)</script>" }).waitFor({ timeout: SOON });
@@ -332,6 +367,7 @@ async function patient(page, centre) {
   ensure((await page.locator(".notes-list li").count()) === 0, "a note is shown before it was written");
   if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "known-then.png"), fullPage: true });
   await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
+  await replay(page);
   await page.getByRole("radio", { name: "1 year" }).check({ force: true });
   await until(page, "a year is not drawn", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / 8\d\d\d readings,/.test(e.getAttribute("aria-label") ?? "")));
   await survey(page, "patient-year", BOTH);

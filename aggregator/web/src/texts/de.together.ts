@@ -31,3 +31,13 @@ export const notes = {
   elsewhere: (count: number) => `${count === 1 ? "Eine weitere Notiz" : `${count} weitere Notizen`} außerhalb der gezeigten Zeit.`,
   spoken: (numbers: string) => `Notizen in der Liste darunter: ${numbers}.`,
 };
+
+export const replay = {
+  title: "24 Stunden noch einmal",
+  play: "Abspielen",
+  pause: "Anhalten",
+  next: "Nächstes Bild",
+  speeds: "Tempo",
+  speed: (minutes: number) => (minutes === 60 ? "1 Stunde je Sekunde" : `${minutes} Minuten je Sekunde`),
+  end: "Beenden",
+};

@@ -31,3 +31,13 @@ export const notes = {
   elsewhere: (count: number) => `${count === 1 ? "1 more note" : `${count} more notes`} outside of the time shown.`,
   spoken: (numbers: string) => `Notes in the list below: ${numbers}.`,
 };
+
+export const replay = {
+  title: "Replay 24 hours",
+  play: "Play",
+  pause: "Pause",
+  next: "Next picture",
+  speeds: "Speed",
+  speed: (minutes: number) => (minutes === 60 ? "1 hour a second" : `${minutes} minutes a second`),
+  end: "End the replay",
+};

@@ -14,6 +14,7 @@ import { amount, amountWithUnit, shown, shownAs, withUnit } from "../units.ts";
 import { CoverageStrip } from "./coverage.ts";
 import type { FactsPanel } from "./facts.ts";
 import { Notes } from "./notes.ts";
+import { Replay } from "./replay.ts";
 import { within, type App } from "./parts.ts";
 
 const words = texts.chart;
@@ -53,6 +54,9 @@ export class TrendsSection {
   readonly #slider = h("input", { type: "range", step: 1, "aria-label": words.knownSlider });
   readonly #knownAt = h("output", { class: "known-at" });
   readonly #notes: Notes;
+  readonly #replayButton = h("button", { class: "button", type: "button", "aria-pressed": "false" }, texts.together.replay.title);
+  /** A day that is played again, and what of it there is to see. */
+  #replay: { controls: Replay; from: number; to: number } | null = null;
   #range: Range = "1h";
   /** Null: now. Else what was known then is shown, and nothing that came later. */
   #then: number | null = null;
@@ -72,13 +76,14 @@ export class TrendsSection {
     this.#moved = moved;
     this.#trends = app.trends;
     this.#knownButton.addEventListener("click", () => this.#lookBack(this.#then === null ? app.now() : null));
+    this.#replayButton.addEventListener("click", () => (this.#replay === null ? this.#beginReplay() : this.#lookBack(null)));
     this.#slider.addEventListener("input", () => this.#slide());
     this.#knownBox.append(h("label", {}, words.knownSlider, " ", this.#slider), this.#knownAt, h("p", { class: "hint" }, words.knownHint));
     this.#retry.addEventListener("click", () => this.#load());
     this.root = h(
       "section",
       { class: "part part-trends", "aria-labelledby": "part-trends" },
-      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), h("div", { class: "trend-tools" }, this.#knownButton, this.#ranges())),
+      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), h("div", { class: "trend-tools" }, this.#replayButton, this.#knownButton, this.#ranges())),
       this.#knownBox,
       this.#notice,
       this.#retry,
@@ -130,6 +135,7 @@ export class TrendsSection {
   }
 
   #lookBack(then: number | null): void {
+    this.#endReplay();
     this.#then = then;
     const now = this.#app.now();
     set(this.#knownButton, "aria-pressed", String(then !== null));
@@ -143,7 +149,67 @@ export class TrendsSection {
     this.#startOver();
   }
 
+  /** The last day once more, as it became known. */
+  #beginReplay(): void {
+    const to = this.#app.now();
+    const from = to - DAY;
+    this.#range = "24h";
+    const chosen = this.root.querySelector<HTMLInputElement>("#range-24h");
+    if (chosen) chosen.checked = true;
+    this.#lookBack(to);
+    set(this.#knownButton, "aria-pressed", "false");
+    const showing = { show: (at: number) => this.#showAt(at, from), changed: () => set(this.#knownAt, "aria-live", this.#replay?.controls.playing ? "off" : "polite") };
+    const failed = () => {
+      text(this.#notice, words.failed);
+      show(this.#notice, true);
+    };
+    const controls = new Replay(showing, [from, to], failed, () => {
+      this.#lookBack(null);
+      this.#replayButton.focus();
+    });
+    this.#replay = { controls, from, to };
+    set(this.#replayButton, "aria-pressed", "true");
+    this.#knownBox.prepend(controls.root);
+    controls.begin();
+  }
+
+  #endReplay(): void {
+    if (this.#replay === null) return;
+    this.#replay.controls.stop();
+    this.#replay.controls.root.remove();
+    this.#replay = null;
+    set(this.#replayButton, "aria-pressed", "false");
+    set(this.#knownAt, "aria-live", null);
+  }
+
+  /** The picture of that moment stands until the next one is whole. */
+  async #showAt(then: number, from: number): Promise<void> {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    const trends = this.#app.newTrends();
+    try {
+      await trends.load({ patient: this.#patient, kinds: TREND_ORDER, from, to: then, most: POINTS, knownAt: then }, loading.signal);
+    } finally {
+      if (this.#loading === loading) this.#loading = null;
+    }
+    if (loading.signal.aborted || this.#replay === null) return;
+    this.#trends = trends;
+    this.#then = then;
+    this.#coverage = [];
+    this.#slider.value = String(Math.round(then / 1000));
+    this.#sayThen();
+    this.#drawnAt = Number.NEGATIVE_INFINITY;
+    this.#moved();
+  }
+
   #slide(): void {
+    if (this.#replay !== null) {
+      const at = Number(this.#slider.value) * 1000;
+      clearTimeout(this.#settling);
+      this.#settling = setTimeout(() => this.#replay?.controls.seek(at), SETTLE);
+      return;
+    }
     this.#then = Number(this.#slider.value) * 1000;
     this.#sayThen();
     clearTimeout(this.#settling);
@@ -169,12 +235,14 @@ export class TrendsSection {
   }
 
   destroy(): void {
+    this.#endReplay();
     this.#loading?.abort();
     for (const card of this.#cards.values()) card.destroy();
   }
 
   /** One time axis for all trends, so that one crosshair reads them all. */
   #window(twin: Twin, now: number): Window {
+    if (this.#replay !== null) return { then: true, from: this.#replay.from, now, to: this.#replay.to };
     let first = now;
     let ahead = 0;
     for (const kind of this.#cards.keys()) {
