@@ -156,7 +156,7 @@ export class TrendsSection {
     this.#range = "24h";
     const chosen = this.root.querySelector<HTMLInputElement>("#range-24h");
     if (chosen) chosen.checked = true;
-    this.#lookBack(to);
+    this.#lookBack(from);
     set(this.#knownButton, "aria-pressed", "false");
     const showing = { show: (at: number) => this.#showAt(at, from), changed: () => set(this.#knownAt, "aria-live", this.#replay?.controls.playing ? "off" : "polite") };
     const failed = () => {
@@ -195,7 +195,7 @@ export class TrendsSection {
     }
     if (loading.signal.aborted || this.#replay === null) return;
     this.#trends = trends;
-    this.#then = then;
+    [this.#then, this.#loadedTo] = [then, then];
     this.#coverage = [];
     this.#slider.value = String(Math.round(then / 1000));
     this.#sayThen();
