@@ -345,6 +345,15 @@ async function patient(page, centre) {
   await dialog(page).getByLabel("What it is").selectOption({ label: "Time zone" });
   await answer(page, { Words: "America/New_York" }, "Save");
   await page.getByText(/at the patient's \(America\/New_York\)/).waitFor({ timeout: SOON });
+  // What would have avoided it, and the card of the model that told.
+  const low = page.locator(".alert-card", { hasText: "Oxygen saturation low" }).first();
+  await low.getByText("Smallest change: Oxygen saturation above 92 % would not have raised this at high priority.", { exact: true }).waitFor({ timeout: SOON });
+  await low.getByText("It would not have come had this stayed above 92 %: Oxygen saturation.", { exact: true }).waitFor({ timeout: SOON });
+  await low.getByRole("button", { name: /^Card of the model thresholds\/3/ }).press("Enter");
+  await dialog(page).getByRole("heading", { name: "Thresholds: thresholds/3" }).waitFor({ timeout: SOON });
+  await dialog(page).getByText(/^This alert was made with limits of this centre/).waitFor({ timeout: SOON });
+  await survey(page, "model-card", BOTH);
+  await page.keyboard.press("Escape");
   // A note at the trends: drawn, listed, spoken, and there only since it was written.
   await page.getByRole("button", { name: "Write a note" }).press("Enter");
   await dialog(page).getByLabel("When", { exact: true }).press("PageDown");
@@ -568,7 +577,7 @@ async function home(browser) {
     const [file] = await Promise.all([page.waitForEvent("download", { timeout: SOON }), press("Download my data")]);
     const lines = readFileSync(await file.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
     const [alert] = lines.filter(({ type }) => type === "alert");
-    ensure(alert?.model === "threshold 3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
+    ensure(alert?.model === "thresholds/3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
     ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.some(({ type, by }) => type === "access" && by === "tele") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);

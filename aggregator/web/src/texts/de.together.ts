@@ -41,3 +41,22 @@ export const replay = {
   speed: (minutes: number) => (minutes === 60 ? "1 Stunde je Sekunde" : `${minutes} Minuten je Sekunde`),
   end: "Beenden",
 };
+
+export const whatIf = {
+  limit: (what: string, limit: string, above: boolean, priority: string) => `Kleinste Änderung: ${what} ${above ? "über" : "unter"} ${limit} hätte ihn nicht mit der Priorität „${priority}“ ausgelöst.`,
+  limitPlain: (what: string, limit: string, above: boolean) => `Er wäre nicht gekommen, wäre dies ${above ? "über" : "unter"} ${limit} geblieben: ${what}.`,
+  foreseen: (what: string, limit: string, priority: string) => `Kleinste Änderung: eine Vorhersage, die über ${limit} bleibt (${what}), hätte ihn nicht mit der Priorität „${priority}“ ausgelöst.`,
+  foreseenPlain: (what: string, limit: string) => `Er wäre nicht gekommen, wäre nicht zu erwarten, dass dies auf ${limit} fällt: ${what}.`,
+  points: (fewer: number, total: number, parts: string, priority: string) =>
+    `Kleinste Änderung: ${fewer === 1 ? "1 Punkt" : `${fewer} Punkte`} weniger als ${total}, etwa bei ${parts}, hätte ihn nach der veröffentlichten Tabelle nicht mit der Priorität „${priority}“ ausgelöst.`,
+  pointsPlain: (parts: string) => `Er wäre nicht gekommen, wäre dies näher am Üblichen gewesen: ${parts}.`,
+};
+
+export const card = {
+  open: (model: string) => `Karte des Modells ${model}`,
+  none: (model: string) => `In dieser Ausgabe gibt es keine Karte von ${model}.`,
+  other: (model: string) => `Die Karte einer anderen Fassung als ${model}, die diesen Alarm gab.`,
+  same: "Diesen Alarm gab die Definition dieser Karte: ihr Hash steht darauf.",
+  changed: "Diesen Alarm gab sie mit Grenzen dieser Zentrale oder dieses Menschen: ihr Hash steht nicht auf der Karte.",
+  table: "Tabelle",
+};

@@ -41,3 +41,22 @@ export const replay = {
   speed: (minutes: number) => (minutes === 60 ? "1 hour a second" : `${minutes} minutes a second`),
   end: "End the replay",
 };
+
+export const whatIf = {
+  limit: (what: string, limit: string, above: boolean, priority: string) => `Smallest change: ${what} ${above ? "above" : "below"} ${limit} would not have raised this at ${priority.toLowerCase()} priority.`,
+  limitPlain: (what: string, limit: string, above: boolean) => `It would not have come had this stayed ${above ? "above" : "below"} ${limit}: ${what}.`,
+  foreseen: (what: string, limit: string, priority: string) => `Smallest change: a forecast of ${what} that stays above ${limit} would not have raised this at ${priority.toLowerCase()} priority.`,
+  foreseenPlain: (what: string, limit: string) => `It would not have come if this were not expected to fall to ${limit}: ${what}.`,
+  points: (fewer: number, total: number, parts: string, priority: string) =>
+    `Smallest change: ${fewer === 1 ? "1 point" : `${fewer} points`} fewer than ${total}, for example of ${parts}, would not have raised this at ${priority.toLowerCase()} priority by the published chart.`,
+  pointsPlain: (parts: string) => `It would not have come had this been nearer to normal: ${parts}.`,
+};
+
+export const card = {
+  open: (model: string) => `Card of the model ${model}`,
+  none: (model: string) => `There is no card of ${model} in this release.`,
+  other: (model: string) => `The card of another version than ${model}, which made this alert.`,
+  same: "This alert was made by the definition of this card: its hash is on it.",
+  changed: "This alert was made with limits of this centre or this person: its hash is not on the card.",
+  table: "Table",
+};
