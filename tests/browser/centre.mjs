@@ -96,7 +96,7 @@ function madeUpGateway(n, hostile) {
   const clock = { aheadUs: -90_000_000n, gainsPpb: 12_000n };
   const device = (k) => ({
     patient: `p-${String(n + 1).padStart(5, "0")}`, displayName: `Patient ${n} ${hostile}`, address: `C0:00:00:00:${String(n % 100).padStart(2, "0")}:0${k}`,
-    name: `Strap ${k} ${hostile}`, model: `H10 ${hostile}`, link: needs.length > 0 ? "lost" : "connected", batteryPercent: needs.length > 0 ? 9 : 80, worn: true, lastReadingUs: nowUs() - 3_000_000n, clock, needs: needs.slice(1),
+    name: `Strap ${k} ${hostile}`, model: `H10 ${hostile}`, link: needs.length > 0 ? "lost" : "connected", batteryPercent: needs.length > 0 ? 9 : 80, worn: true, lastReadingUs: nowUs() - 3_000_000n, lastReceiptUs: nowUs() - 2_000_000n, clock, needs: needs.slice(1),
   });
   return {
     status: { gateway: id, label: `Home ${n} ${hostile}`, revoked: n % 100 === 99, connectedBy: "grpc", certificateExpiresUs: nowUs() + 60n * MINUTE, configurationNumber: 40n, configuration: { number: 40n, outcome: 2, running: 40n } },

@@ -115,7 +115,7 @@ async fn until(
         tokio::time::sleep(clock.real(Span::from_secs(30))).await;
         let of_kind = |reading| Reading {
             kind,
-            source: SourceId(kind as u32),
+            source: SourceId(kind as u16),
             ..reading
         };
         let measured = heart_rates(start, &[pulse; 30]).into_iter().map(of_kind);

@@ -478,6 +478,7 @@ function fleetDevice(from: fleetWire.FleetDevice): FleetDevice {
     battery: from.batteryPercent ?? null,
     worn: from.worn ?? null,
     lastReading: moment(from.lastReadingUs),
+    lastReceipt: moment(from.lastReceiptUs),
     clock: clock === undefined ? null : { ahead: Number(clock.aheadUs) / 1000, gains: (Number(clock.gainsPpb) / 1e9) * 86_400 },
     needs: needs(from.needs),
   };
