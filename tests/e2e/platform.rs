@@ -104,7 +104,7 @@ fn events(lines: &[Value]) -> BTreeSet<String> {
 
 /// Measures the pulse for half a minute, again and again, until the alert about it is as asked for.
 async fn until(
-    small: &mut Small,
+    small: &Small,
     (up, sealer): (&HandUplink, &mut Sealer),
     (kind, pulse): (Kind, i64),
     as_asked: fn(&Alert) -> bool,
@@ -187,7 +187,7 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     let address =
         |small: &Small| anyhow::Ok(format!("localhost:{}", small.centre.ready()?.grpc.port()));
     let oximeter = (Kind::PulseRate, 38);
-    until(&mut small, (&up, &mut sealer), oximeter, |_| true).await?;
+    until(&small, (&up, &mut sealer), oximeter, |_| true).await?;
     let told = hear(narrow, &address(&small)?, folder.path(), 2).await?;
     let of_alert = |lines: &[Value]| -> Vec<(String, String)> {
         let about = lines.iter().filter(|line| line["condition"] == "heart_rate_low");
@@ -201,7 +201,7 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     // A strap is put on: the alert rests on the heart rate from then on.
     let strap = (Kind::HeartRate, 28);
     let urgent = |of: &Alert| of.priority() == Priority::High;
-    let alert = until(&mut small, (&up, &mut sealer), strap, urgent).await?;
+    let alert = until(&small, (&up, &mut sealer), strap, urgent).await?;
     let first = hear(&examples, &address(&small)?, folder.path(), 5).await?;
     for (lines, example) in first.iter().zip(&examples) {
         let language = example.language;
@@ -226,7 +226,7 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
         .cli(&["alert", "comment", &alert.id, "while you were away"])?;
     let strap = (Kind::HeartRate, 70);
     let over = |of: &Alert| of.state() == AlertState::Resolved;
-    until(&mut small, (&up, &mut sealer), strap, over).await?;
+    until(&small, (&up, &mut sealer), strap, over).await?;
     small.centre.kill()?;
     small.centre.start().await?;
     let second = hear(&examples, &address(&small)?, folder.path(), 5).await?;

@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::v1::twin_service_server::{TwinService, TwinServiceServer};
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest, NotePrintResponse,
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest, Lookers, NotePrintRequest, NotePrintResponse,
     Scoreboard, ScoreboardRequest, SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent,
     WatchTwinsRequest, twin_event,
 };
