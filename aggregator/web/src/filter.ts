@@ -102,7 +102,8 @@ export function ofFacets(facets: readonly string[]): Filter {
   const filter: Record<string, string> = { ...ALL };
   for (const one of facets) {
     const [facet = "", word = ""] = one.split("=");
-    if ((FACETS[facet as keyof Filter] as readonly string[] | undefined)?.includes(word)) filter[facet] = word;
+    if (!Object.hasOwn(FACETS, facet)) continue;
+    if ((FACETS[facet as keyof Filter] as readonly string[]).includes(word)) filter[facet] = word;
   }
   return filter as unknown as Filter;
 }

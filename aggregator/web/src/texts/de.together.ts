@@ -9,6 +9,7 @@ export const filters = {
   mine: "Nur für mich, in diesem Browser",
   ofTeam: (team: string) => `Für alle vom Team ${team}`,
   about: "Für Sie bleibt er in diesem Browser, für ein Team bei der Zentrale unter Ihrem Namen. Gesuchte Wörter werden nicht behalten. Nennen Sie keinen Patienten.",
+  full: (most: number) => `Sie behalten schon ${most} eigene Filter: Vergessen Sie erst einen.`,
   kept: (name: string, team: string) => `Das Team ${team} hat den Filter ${name}.`,
   by: (team: string, by: string) => `Für das Team ${team} behalten von ${by}`,
   forget: (name: string, team: string) => `Filter ${name} des Teams ${team} vergessen`,

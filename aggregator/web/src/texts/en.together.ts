@@ -9,6 +9,7 @@ export const filters = {
   mine: "Only for me, in this browser",
   ofTeam: (team: string) => `For all of team ${team}`,
   about: "For you it is kept in this browser, for a team at the centre under your name. Words that you search for are not kept. Do not name a patient.",
+  full: (most: number) => `You keep ${most} filters of your own already: forget one first.`,
   kept: (name: string, team: string) => `Team ${team} has the filter ${name}.`,
   by: (team: string, by: string) => `Kept for team ${team} by ${by}`,
   forget: (name: string, team: string) => `Forget filter ${name} of team ${team}`,

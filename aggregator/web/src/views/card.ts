@@ -12,9 +12,9 @@ function shown(piece: Piece): HTMLElement {
   if (piece.is === "words") return h("p", {}, piece.text);
   if (piece.is === "point") return h("p", { class: "card-point" }, piece.text);
   const [head = [], ...rows] = piece.rows;
-  const cells = (tag: "th" | "td", row: readonly string[]) => h("tr", {}, ...row.map((cell) => h(tag, tag === "th" ? { scope: "col" } : {}, cell)));
+  const titles = h("tr", {}, ...head.map((cell) => h("th", { scope: "col" }, cell)));
   // It may be wider than a phone: it scrolls by itself, with keys, too.
-  return h("div", { class: "card-table", tabindex: "0", role: "region", "aria-label": words.table }, h("table", {}, h("thead", {}, cells("th", head)), h("tbody", {}, ...rows.map((row) => cells("td", row)))));
+  return h("div", { class: "card-table", tabindex: "0", role: "region", "aria-label": words.table }, h("table", {}, h("thead", {}, titles), h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell)))))));
 }
 
 /** Opens the card of `model`; `hash`: of the definition that was used, which the card may know. */

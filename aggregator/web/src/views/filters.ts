@@ -153,6 +153,7 @@ export class FilterBar {
           this.#take(await this.#app.teamFilters.keep(team, called, facetsOf(this.filter)));
           return shared.kept(called, team);
         }
+        if (this.#named.length >= MOST && !this.#named.some((one) => one.name === called)) throw new Error(shared.full(MOST));
         this.#keep([...this.#named.filter((one) => one.name !== called), { name: called, filter: this.filter }]);
         return words.saved(called);
       },
