@@ -172,8 +172,7 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     ]});
     ensure!(people == expected, "{people}");
     let teams = json(&["team", "list", "--json"])?;
-    let expected =
-        serde_json::json!({"teams": [{"name": "Ward", "people": ["Dora", "Nina"], "patients": [own]}]});
+    let expected = serde_json::json!({"teams": [{"name": "Ward", "people": ["Dora", "Nina"], "patients": [own]}]});
     ensure!(teams == expected, "{teams}");
     let patients = json(&["patient", "list", "--json"])?;
     let paused = patients["patients"].as_array().context("a list")?.iter();

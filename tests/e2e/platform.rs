@@ -190,7 +190,9 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     until(&small, (&up, &mut sealer), oximeter, |_| true).await?;
     let told = hear(narrow, &address(&small)?, folder.path(), 2).await?;
     let of_alert = |lines: &[Value]| -> Vec<(String, String)> {
-        let about = lines.iter().filter(|line| line["condition"] == "heart_rate_low");
+        let about = lines
+            .iter()
+            .filter(|line| line["condition"] == "heart_rate_low");
         let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
         about
             .map(|line| (text(&line["state"]), text(&line["summary"])))
@@ -242,9 +244,15 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     // Who was told of it is told its end, and nothing of what it was not given.
     let told = of_alert(&hear(narrow, &address(&small)?, folder.path(), 3).await?[0]);
     let (state, summary) = told.last().context("the end was not told")?;
-    ensure!(state == "ALERT_STATE_RESOLVED" && told.len() > 1, "{told:?}");
+    ensure!(
+        state == "ALERT_STATE_RESOLVED" && told.len() > 1,
+        "{told:?}"
+    );
     ensure!(summary.contains("not given to this reader"), "{told:?}");
-    ensure!(told.iter().all(|(_, said)| !said.contains("28")), "{told:?}");
+    ensure!(
+        told.iter().all(|(_, said)| !said.contains("28")),
+        "{told:?}"
+    );
 
     // One that was given nothing any more hears nothing, and is told what to do.
     let one = std::slice::from_ref(&examples[0]);

@@ -778,14 +778,22 @@ async fn a_team_keeps_filters_that_all_of_it_see_and_nobody_else() {
         name,
         role: Some(role),
     };
-    let (ann, vic) = (asker("Ann", StaffRole::Nurse), asker("Vic", StaffRole::Viewer));
-    let (cy, sue) = (asker("Cy", StaffRole::Nurse), asker("Sue", StaffRole::Supervisor));
+    let (ann, vic) = (
+        asker("Ann", StaffRole::Nurse),
+        asker("Vic", StaffRole::Viewer),
+    );
+    let (cy, sue) = (
+        asker("Cy", StaffRole::Nurse),
+        asker("Sue", StaffRole::Supervisor),
+    );
     for (name, role) in [ann, vic, cy, sue].map(|of| (of.name, of.role)) {
         let added = admin.add_person(name, role.expect("a role"), "o").await;
         added.expect("added");
     }
     for (team, who) in [("Home", "Ann"), ("Home", "Vic"), ("North", "Cy")] {
-        let _ = admin.change_team(team, Some(TeamChange::Make(true)), "o").await;
+        let _ = admin
+            .change_team(team, Some(TeamChange::Make(true)), "o")
+            .await;
         let joined = admin.change_team(team, Some(TeamChange::Join(who.into())), "o");
         joined.await.expect("joined");
     }
@@ -799,7 +807,10 @@ async fn a_team_keeps_filters_that_all_of_it_see_and_nobody_else() {
     let kept = admin.keep_team_filter(quiet(), ann).await.expect("kept");
     assert_eq!(kept.teams, ["Home"]);
     let told = &kept.filters[0];
-    assert_eq!((told.team.as_str(), told.name.as_str(), told.by.as_str()), ("Home", "quiet sensors", "Ann"));
+    assert_eq!(
+        (told.team.as_str(), told.name.as_str(), told.by.as_str()),
+        ("Home", "quiet sensors", "Ann")
+    );
     assert_eq!(told.facets, ["data=stale", "owner=nobody"]);
     // All of the team see it and supervisors do; nobody else learns that there is one, and a viewer keeps none.
     assert_eq!(admin.team_filters(vic).filters, kept.filters);
@@ -807,20 +818,32 @@ async fn a_team_keeps_filters_that_all_of_it_see_and_nobody_else() {
     assert_eq!(admin.team_filters(sue).filters, kept.filters);
     assert!(admin.team_filters(cy).filters.is_empty());
     let refused = admin.keep_team_filter(quiet(), cy).await;
-    assert!(matches!(refused, Err(AdminError::NotFound { what: "team", .. })));
+    assert!(matches!(
+        refused,
+        Err(AdminError::NotFound { what: "team", .. })
+    ));
     for (wrong, field) in [
         (filter("Home", "", &["data=stale"]), "filter.name"),
-        (filter("Home", &"x".repeat(41), &["data=stale"]), "filter.name"),
+        (
+            filter("Home", &"x".repeat(41), &["data=stale"]),
+            "filter.name",
+        ),
         (filter("Home", "y", &["name=Ada Berg"]), "filter.facets"),
         (filter("Home", "y", &["data=Ada"]), "filter.facets"),
-        (filter("Home", "y", &["data=stale", "data=fresh"]), "filter.facets"),
+        (
+            filter("Home", "y", &["data=stale", "data=fresh"]),
+            "filter.facets",
+        ),
     ] {
         let refused = admin.keep_team_filter(wrong, ann).await;
         let fits = matches!(&refused, Err(AdminError::Invalid { field: of, .. }) if *of == field);
         assert!(fits, "{field}: {refused:?}");
     }
     let unknown = admin.keep_team_filter(filter("Home", "z", &[]), ann).await;
-    assert!(matches!(unknown, Err(AdminError::NotFound { what: "filter", .. })));
+    assert!(matches!(
+        unknown,
+        Err(AdminError::NotFound { what: "filter", .. })
+    ));
     for n in 1..24 {
         let one = filter("Home", &format!("f{n:02}"), &["alerts=open"]);
         admin.keep_team_filter(one, sue).await.expect("room");
@@ -832,6 +855,8 @@ async fn a_team_keeps_filters_that_all_of_it_see_and_nobody_else() {
     let replaced = admin.keep_team_filter(other, sue).await.expect("replaced");
     let rig = rig.restart(None).await;
     assert_eq!(rig.admin.team_filters(sue), replaced);
-    let forgotten = rig.admin.keep_team_filter(filter("Home", "quiet sensors", &[]), ann);
+    let forgotten = rig
+        .admin
+        .keep_team_filter(filter("Home", "quiet sensors", &[]), ann);
     assert_eq!(forgotten.await.expect("forgotten").filters.len(), 23);
 }

@@ -259,7 +259,10 @@ mod tests {
         let refused = room(&known, &beyond, &[]);
         assert!(matches!(refused, Err(FactsError::TooManyNotes)));
         assert!(room(&known, &beyond, &["Note 3".into()]).is_ok());
-        assert!(room(&known, &of(FactKind::Note, 3, 1), &[]).is_ok(), "in its place");
+        assert!(
+            room(&known, &of(FactKind::Note, 3, 1), &[]).is_ok(),
+            "in its place"
+        );
         let rest = MOST - NOTES - 1;
         assert!(room(&known, &of(FactKind::Reported, 0, rest), &[]).is_ok());
         let full = room(&known, &of(FactKind::Reported, 0, rest + 1), &[]);

@@ -325,7 +325,11 @@ mod tests {
             snoozes: vec![v1::Snooze::default()],
             influences: vec![v1::Influence::default()],
         };
-        assert_eq!(TwinFilter::default().narrow(&whole, never), whole, "control");
+        assert_eq!(
+            TwinFilter::default().narrow(&whole, never),
+            whole,
+            "control"
+        );
         let filter = TwinFilter {
             kinds: [Kind::HeartRate].into(),
             parts: [TwinPart::Channels, TwinPart::Rhythm].into(),

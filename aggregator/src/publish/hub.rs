@@ -25,8 +25,8 @@ use super::alerts::{Alerts, KeptAlerts};
 use super::bells::{Bell, Bells};
 use super::question::{AlertQuestion, Questions, TwinQuestion};
 use super::{
-    AlertFilter, AlertRecord, At, CursorError, CursorKey, Events, FilterHash, Limits, Rested, Stream,
-    TwinFilter,
+    AlertFilter, AlertRecord, At, CursorError, CursorKey, Events, FilterHash, Limits, Rested,
+    Stream, TwinFilter,
 };
 
 /// Readers of twins are woken no faster than this; states that change faster are conflated. Bounds what is built

@@ -13,7 +13,7 @@ use proto::v1;
 use vitals::Kind;
 
 /// What a bare alert says in the place of both of its sentences.
-pub const WITHHELD: &str =
+const WITHHELD: &str =
     "What it rests on now was not given to this reader; how it goes on is told.";
 
 /// Sets of kinds that are kept of one alert. What is left out then is told to fewer than could have it, and its end to fewer than
@@ -108,7 +108,7 @@ fn kinds_of(alert: &v1::Alert) -> Option<BTreeSet<i32>> {
 
 /// The alert without a word of data.
 #[must_use]
-pub fn bare(alert: &v1::Alert) -> v1::Alert {
+pub(super) fn bare(alert: &v1::Alert) -> v1::Alert {
     v1::Alert {
         summary: WITHHELD.to_owned(),
         plain_summary: WITHHELD.to_owned(),
@@ -260,8 +260,15 @@ mod tests {
         let rested = || Rested::default().and(&states[0]);
         let told = of(&[oxygen]).cut(&states[2], rested).expect("told");
         let said = format!("{told:?}");
-        assert!(!said.contains("171") && !said.contains("measured"), "{said}");
-        let kept = (told.id.as_str(), told.priority, told.acknowledged_by.as_str());
+        assert!(
+            !said.contains("171") && !said.contains("measured"),
+            "{said}"
+        );
+        let kept = (
+            told.id.as_str(),
+            told.priority,
+            told.acknowledged_by.as_str(),
+        );
         assert_eq!(kept, ("0123", 3, "ann"));
         assert!(told.withheld && told.evidence.is_empty() && told.comments.is_empty());
         assert_eq!((told.expected_us, told.probability), (None, None));

@@ -159,7 +159,9 @@ fn may_be_a_zone(name: &str) -> bool {
 
 /// As the contract numbers kinds of data.
 fn is_a_kind(number: f64) -> bool {
-    Kind::ALL.into_iter().any(|kind| f64::from(kind.wire()) == number)
+    Kind::ALL
+        .into_iter()
+        .any(|kind| f64::from(kind.wire()) == number)
 }
 
 impl Fact {
@@ -658,8 +660,8 @@ mod tests {
     #[test]
     fn unfit_facts_say_what_is_wrong_and_are_not_taken() {
         use FactKind::{
-            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex,
-            Note, SkinTone, TimeZone,
+            BirthYear, Condition, Consciousness, Imaging, Note, OxygenSupply, OxygenTarget, Sex,
+            SkinTone, TimeZone,
         };
         let ends = Fact {
             to: Some(at(0)),

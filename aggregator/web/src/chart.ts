@@ -247,9 +247,11 @@ export class TrendChart {
       ctx.stroke();
       ctx.globalAlpha = 1;
       ctx.fillStyle = colours.muted;
-      ctx.textAlign = "right";
+      // Beside the axis there is no room for it.
+      const right = x - bbox.left > 40 * ratio;
+      ctx.textAlign = right ? "right" : "left";
       ctx.textBaseline = "top";
-      ctx.fillText(data.nowLabel, x - 4 * ratio, bbox.top + 2 * ratio);
+      ctx.fillText(data.nowLabel, x + (right ? -4 : 4) * ratio, bbox.top + 2 * ratio);
     }
     ctx.restore();
   }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
-    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest, NotePrintRequest,
-    NotePrintResponse, Scoreboard, ScoreboardRequest, SumScoreboardRequest, Twin, TwinPart,
-    WatchTwinsRequest,
+    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest,
+    NotePrintRequest, NotePrintResponse, Scoreboard, ScoreboardRequest, SumScoreboardRequest, Twin,
+    TwinPart, WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 

@@ -287,7 +287,8 @@ async fn watch(
 ) -> Result<super::super::grpc::Events<crate::publish::event::TwinEvent>, tonic::Status> {
     let value = cookie.split_once('=').expect("a cookie").1;
     let key = rig.access.sign_in().session(value).expect("a session");
-    let twins = super::super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
+    let twins =
+        super::super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let mut request = tonic::Request::new(v1::WatchTwinsRequest {
         cursor: cursor.to_vec(),
         ..Default::default()
@@ -421,7 +422,10 @@ async fn look_in(
 
 /// What comes next: who looks at whom.
 async fn told(stream: &mut super::super::grpc::Events<v1::Lookers>) -> Vec<String> {
-    let told = soon(stream.next()).await.expect("an answer").expect("given");
+    let told = soon(stream.next())
+        .await
+        .expect("an answer")
+        .expect("given");
     let line = |of: v1::Looker| format!("{}: {}", of.patient, of.people.join(", "));
     told.lookers.into_iter().map(line).collect()
 }
@@ -435,10 +439,15 @@ async fn who_looks_is_told_to_those_who_may_see_the_patient_and_to_nobody_else()
     let by = |name: &str| rig.signed_in(name);
     let open = async |cookie: &str, patient: &str| look_in(&rig, &twins, cookie, patient).await;
     let (nina, dora, otto, sam) = (by("Nina"), by("Dora"), by("Otto"), by("Sam"));
-    let mut list = open(&sam, "").await.expect("a supervisor looks at the list");
+    let mut list = open(&sam, "")
+        .await
+        .expect("a supervisor looks at the list");
     let mut other = open(&otto, "").await.expect("a nurse looks at the list");
     let nobody = Vec::<String>::new();
-    assert_eq!((told(&mut list).await, told(&mut other).await), (nobody.clone(), nobody.clone()));
+    assert_eq!(
+        (told(&mut list).await, told(&mut other).await),
+        (nobody.clone(), nobody.clone())
+    );
     let mut first = open(&nina, "p-a").await.expect("a nurse looks at theirs");
     assert_eq!(told(&mut first).await, nobody, "not of oneself");
     assert_eq!(told(&mut list).await, ["p-a: Nina"]);

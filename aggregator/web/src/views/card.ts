@@ -9,8 +9,7 @@ import type { Ask } from "./ask.ts";
 const words = texts.together.card;
 
 function shown(piece: Piece): HTMLElement {
-  if (piece.is === "words") return h("p", {}, piece.text);
-  if (piece.is === "point") return h("p", { class: "card-point" }, piece.text);
+  if (piece.is !== "table") return h("p", { class: `card-${piece.is}` }, piece.text);
   const [head = [], ...rows] = piece.rows;
   const titles = h("tr", {}, ...head.map((cell) => h("th", { scope: "col" }, cell)));
   // It may be wider than a phone: it scrolls by itself, with keys, too.

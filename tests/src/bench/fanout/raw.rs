@@ -13,9 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::v1::twin_service_server::{TwinService, TwinServiceServer};
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest, Lookers, NotePrintRequest, NotePrintResponse,
-    Scoreboard, ScoreboardRequest, SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent,
-    WatchTwinsRequest, twin_event,
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest, Lookers, NotePrintRequest,
+    NotePrintResponse, Scoreboard, ScoreboardRequest, SnapshotEnd, SumScoreboardRequest, Twin,
+    TwinEvent, WatchTwinsRequest, twin_event,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
