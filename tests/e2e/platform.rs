@@ -186,7 +186,8 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     up.send(Up::OpenContext(header)).await?;
     let address =
         |small: &Small| anyhow::Ok(format!("localhost:{}", small.centre.ready()?.grpc.port()));
-    let oximeter = (Kind::PulseRate, 38);
+    // In tenths, as oximeters tell it.
+    let oximeter = (Kind::PulseRate, 380);
     until(&small, (&up, &mut sealer), oximeter, |_| true).await?;
     let told = hear(narrow, &address(&small)?, folder.path(), 2).await?;
     let of_alert = |lines: &[Value]| -> Vec<(String, String)> {

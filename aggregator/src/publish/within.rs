@@ -13,8 +13,7 @@ use proto::v1;
 use vitals::Kind;
 
 /// What a bare alert says in the place of both of its sentences.
-const WITHHELD: &str =
-    "What it rests on now was not given to this reader; how it goes on is told.";
+const WITHHELD: &str = "What it rests on now was not given to this reader; how it goes on is told.";
 
 /// Sets of kinds that are kept of one alert. What is left out then is told to fewer than could have it, and its end to fewer than
 /// were told it: no rule gets near.

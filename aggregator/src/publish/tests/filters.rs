@@ -223,7 +223,7 @@ fn who_was_told_an_alert_is_told_its_end_whatever_it_rests_on_by_then() {
         told.collect::<Vec<_>>()
     };
     let mut readers = [pulse, heart, oxygen].map(|kind| rig.alerts_of(&filter(kind), &[]));
-    let mut told = |readers: &mut [AlertReader; 3]| readers.each_mut().map(hear);
+    let told = |readers: &mut [AlertReader; 3]| readers.each_mut().map(hear);
     told(&mut readers);
     tell(2, Active, pulse);
     assert_eq!(told(&mut readers), [vec![(2, true)], vec![], vec![]]);
@@ -247,6 +247,7 @@ fn who_was_told_an_alert_is_told_its_end_whatever_it_rests_on_by_then() {
     assert_eq!(hear(&mut rig.alerts_of(&filter(pulse), &cursor)), away);
     let later = Rig::new(&["a"]);
     later.hub.restore_alerts(rig.hub.keep_alerts(), 5);
+    later.hub.folded(5);
     assert_eq!(hear(&mut later.alerts_of(&filter(pulse), &cursor)), away);
     // It comes back with what they may see.
     tell(6, Active, pulse);
