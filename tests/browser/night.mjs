@@ -543,7 +543,7 @@ async function home(browser) {
     await page.getByText("Ben (doctor) looked at when your devices measured.").waitFor({ timeout: SOON });
     const models = page.locator("summary", { hasText: "Which model used which reading" });
     await models.press("Enter");
-    await page.getByText(/: by thresholds\/3, from Oxygen in the blood 87 % at \d\d:\d\d; Breaths a minute 23[^;]* at \d\d:\d\d\.$/).waitFor({ timeout: SOON });
+    await page.getByText(/: by thresholds\/3, from Oxygen in the blood 87\s% at \d\d:\d\d; Breaths a minute 23[^;]* at \d\d:\d\d\.$/).waitFor({ timeout: SOON });
     await survey(page, "home");
     const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
     await press("Pause sharing");
