@@ -96,7 +96,7 @@ function madeUpGateway(n, hostile) {
   const clock = { aheadUs: -90_000_000n, gainsPpb: 12_000n };
   const device = (k) => ({
     patient: `p-${String(n + 1).padStart(5, "0")}`, displayName: `Patient ${n} ${hostile}`, address: `C0:00:00:00:${String(n % 100).padStart(2, "0")}:0${k}`,
-    name: `Strap ${k} ${hostile}`, model: `H10 ${hostile}`, link: needs.length > 0 ? "lost" : "connected", batteryPercent: needs.length > 0 ? 9 : 80, worn: true, lastReadingUs: nowUs() - 3_000_000n, clock, needs: needs.slice(1),
+    name: `Strap ${k} ${hostile}`, model: `H10 ${hostile}`, link: needs.length > 0 ? "lost" : "connected", batteryPercent: needs.length > 0 ? 9 : 80, worn: true, lastReadingUs: nowUs() - 3_000_000n, lastReceiptUs: nowUs() - 2_000_000n, clock, needs: needs.slice(1),
   });
   return {
     status: { gateway: id, label: `Home ${n} ${hostile}`, revoked: n % 100 === 99, connectedBy: "grpc", certificateExpiresUs: nowUs() + 60n * MINUTE, configurationNumber: 40n, configuration: { number: 40n, outcome: 2, running: 40n } },
@@ -126,7 +126,11 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   let unwritten = false;
   /** Nothing is told of the fleet. */
   let silent = false;
-  const watchers = { twins: new Set(), alerts: new Set() };
+  const watchers = { twins: new Set(), alerts: new Set(), looks: new Set() };
+  /** Who else looks at whom, as the contract has it. */
+  let lookers = [];
+  /** What teams keep. */
+  let teamFilters = [{ team: "Ward <b>3</b>", name: "Quiet <i>sensors</i>", facets: ["data=stale"], by: "Ada <b>x</b>" }];
 
   function raise(of, what, agoUs = 0n, more = {}) {
     const raised = nowUs() - agoUs;
@@ -135,7 +139,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     const alert = {
       id, patient: of.id, condition: what.condition, priority: what.priority, category: what.category, state: ACTIVE,
       onsetUs: raised - 2n * MINUTE, raisedUs: raised, summary: what.summary, plainSummary: what.plain, position, testData,
-      model: "threshold 3", modelHash: new Uint8Array([1, 2, 3, 4]), comments: [], calls: [{ atUs: raised, duty: 1 }],
+      model: "thresholds/3", modelHash: new Uint8Array([1, 2, 3, 4]), comments: [], calls: [{ atUs: raised, duty: 1 }],
       nextCallUs: what.priority === HIGH ? raised + 3n * MINUTE : 0n,
       expectedUs: what.expected ? nowUs() + 18n * MINUTE : undefined, probability: what.expected ? 0.82 : undefined,
       evidence: [
@@ -259,6 +263,12 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       stopped = !shared;
       return {};
     },
+    "OperatorService/ListTeamFilters": () => ({ teams: ["Ward <b>3</b>"], filters: teamFilters }),
+    "OperatorService/KeepTeamFilter": ({ filter }) => {
+      teamFilters = teamFilters.filter(({ team, name }) => team !== filter.team || name !== filter.name);
+      if (filter.facets.length > 0) teamFilters.push({ ...filter, by: "Night nurse" });
+      return { teams: ["Ward <b>3</b>"], filters: teamFilters };
+    },
     "TwinService/NotePrint": ({ patient }) => {
       if (unwritten) throw new Refused(14, "an operator has to look at status");
       printed.push(patient);
@@ -320,6 +330,10 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   };
 
   const streams = {
+    "TwinService/LookIn": ({ patient }, answer, schema) => {
+      watchers.looks.add({ answer, schema, patient });
+      send(answer, schema, { lookers });
+    },
     "TwinService/Watch": (request, answer, schema) => {
       for (const of of people) send(answer, schema, { cursor: new Uint8Array([1]), kind: { case: "snapshot", value: twinOf(of) } });
       send(answer, schema, { cursor: new Uint8Array([1]), kind: { case: "snapshotEnd", value: {} } });
@@ -420,6 +434,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
   const ticking = setInterval(() => {
     for (const watcher of watchers.twins) if (watcher.answer.destroyed) watchers.twins.delete(watcher);
     for (const watcher of watchers.alerts) if (watcher.answer.destroyed) watchers.alerts.delete(watcher);
+    for (const watcher of watchers.looks) if (watcher.answer.destroyed) watchers.looks.delete(watcher);
     for (const of of people) {
       if (of.silentSince !== null) continue;
       const [{ schema } = {}] = watchers.twins;
@@ -452,6 +467,19 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     hush(on) {
       silent = on;
     },
+    /** These look from now on: patient and names. */
+    look(now) {
+      lookers = now;
+      for (const { answer, schema } of watchers.looks) if (!answer.destroyed) send(answer, schema, { lookers });
+    },
+    /** What teams keep, as the contract has it. */
+    get teamFilters() {
+      return teamFilters;
+    },
+    /** Whose page is open here, as the page told it last. */
+    get open() {
+      return [...watchers.looks].filter(({ answer }) => !answer.destroyed).map(({ patient }) => patient);
+    },
     /** Who was put on paper. */
     printed,
     /** Whether nothing can be written down. */
@@ -481,7 +509,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     resolve: (id) => changed(Object.assign(find(id), { state: RESOLVED, resolvedUs: nowUs() })),
     /** Cuts the open streams, as a broken line does. */
     cut: () => {
-      for (const { answer } of [...watchers.twins, ...watchers.alerts]) answer.destroy();
+      for (const { answer } of [...watchers.twins, ...watchers.alerts, ...watchers.looks]) answer.destroy();
     },
     stop: () => {
       clearInterval(ticking);

@@ -126,6 +126,7 @@ async function story(browser) {
     const device = row.locator(`[data-device="${address}"]`);
     await device.getByText(/Connected/).waitFor({ timeout: 3 * SOON });
     await device.getByText(/Battery \d+ %/).waitFor({ timeout: 2 * SOON });
+    await device.getByText(/receipt \d+s ago/).waitFor({ timeout: SOON });
   }
   await until(page, "no receipt is shown", SOON, () => /\d+s ago/.test(document.querySelector(".gateway-body").innerText));
   // Its doctor comes ten seconds after the start.

@@ -249,11 +249,84 @@ async function filters(page, centre) {
   ensure((await page.getByLabel("About").inputValue()) === "technical", "a kept filter is another one");
   const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   ensure(!centre.people.some(({ name, id }) => stored.includes(name) || stored.includes(id)), "the browser's storage names a patient");
-  await page.getByRole("button", { name: `Forget filter ${SHORT}` }).press("Enter");
+  await page.getByRole("button", { name: `Forget filter ${SHORT}`, exact: true }).press("Enter");
+  // What the team keeps at the centre is there for all of it; one is kept, seen, and forgotten by who may.
+  const ward = "Ward <b>3</b>";
+  const quiet = page.getByRole("button", { name: `Quiet <i>sensors</i> · ${ward}`, exact: true });
+  await quiet.press("Enter");
+  ensure((await page.getByLabel("Data", { exact: true }).inputValue()) === "stale", "a team's filter is not applied");
+  await page.locator(".filter-more summary").press("Enter");
+  await page.getByLabel("Owner").selectOption("nobody");
+  await page.getByRole("button", { name: "Keep this filter" }).press("Enter");
+  await dialog(page).getByLabel("For whom").selectOption({ label: `For all of team ${ward}` });
+  await survey(page, "filter-of-team", NARROW);
+  await answer(page, { "Name of the filter": "Quiet, nobody's" }, "Keep this filter");
+  const facets = centre.teamFilters.find(({ name }) => name === "Quiet, nobody's")?.facets.join();
+  ensure(facets === "owner=nobody,data=stale", `the centre was told ${facets}`);
+  await page.getByRole("button", { name: `Quiet, nobody's · ${ward}`, exact: true }).waitFor({ timeout: SOON });
+  await page.getByRole("button", { name: `Forget filter Quiet, nobody's of team ${ward}`, exact: true }).press("Enter");
+  await answer(page, {}, "Forget it");
+  ensure(centre.teamFilters.length === 1, "the team's filter was not forgotten");
   await page.getByRole("button", { name: "Show all" }).press("Enter");
   await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
   ensure((await page.locator(".row").count()) === centre.people.length, "paper lacks patients");
   await until(page, "not all patients are back", SOON, (n) => document.querySelector(".page-note").textContent === `${n} patients`, centre.people.length);
+}
+
+/** Who else has a patient's page open. */
+async function together(page, centre) {
+  await page.goto(`${centre.url}/#/`);
+  const { id } = centre.people[22];
+  centre.look([{ patient: id, people: ["Dr Ada <b>Berg</b>", "Nils"] }]);
+  const row = page.locator(".row", { has: page.locator(`a[href$="${id}"]`) });
+  await row.getByText("Also looking: Dr Ada <b>Berg</b>, Nils", { exact: true }).waitFor({ timeout: SOON });
+  await survey(page, "looking", NARROW);
+  await page.goto(`${centre.url}/#/patient/${id}`);
+  await page.locator(".page-head").getByText("Also looking: Dr Ada <b>Berg</b>, Nils", { exact: true }).waitFor({ timeout: SOON });
+  const told = async (words, wanted) => {
+    const end = performance.now() + SOON;
+    while (JSON.stringify(centre.open) !== JSON.stringify(wanted) && performance.now() < end) await page.waitForTimeout(20);
+    ensure(JSON.stringify(centre.open) === JSON.stringify(wanted), `${words}: ${JSON.stringify(centre.open)}`);
+  };
+  await told("the centre is not told which page is open", [id]);
+  centre.look([]);
+  await page.locator(".page-head .lookers").waitFor({ state: "hidden", timeout: SOON });
+  await page.goto(`${centre.url}/#/alerts`);
+  await told("the centre is not told that the page was left", [""]);
+}
+
+/** The last day once more, by keyboard. */
+async function replay(page) {
+  const at = page.locator(".known-at");
+  const moved = async (words, act) => {
+    const was = (await at.count()) === 0 ? "" : await at.innerText();
+    await act();
+    await until(page, words, SOON, (before) => !["", before].includes(document.querySelector(".known-at")?.innerText ?? ""), was);
+  };
+  const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
+  await press("Replay 24 hours");
+  await moved("the replay does not play", () => {});
+  await page.getByText(/^Alerts that were open at .*, as known then$/).waitFor({ timeout: SOON });
+  await page.getByLabel("Speed", { exact: true }).selectOption({ label: "10 minutes a second" });
+  await press("Pause");
+  await page.getByRole("button", { name: "Play", exact: true }).waitFor({ timeout: SOON });
+  const still = await at.innerText();
+  await page.waitForTimeout(1300);
+  ensure((await at.innerText()) === still, "a pause does not stop the replay");
+  await survey(page, "replay", NARROW);
+  await moved("the slider moves nothing in a replay", () => page.getByLabel("As it was known at").press("End"));
+  // Who wants no motion gets a picture only when they ask for the next.
+  await press("End the replay");
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await press("Replay 24 hours");
+  await page.getByRole("button", { name: "Next picture", exact: true }).waitFor({ timeout: SOON });
+  const calm = await at.innerText();
+  await page.waitForTimeout(1300);
+  ensure((await at.innerText()) === calm, "something moves although less motion was asked for");
+  await moved("the next picture does not come", () => press("Next picture"));
+  await press("End the replay");
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  await page.getByRole("heading", { name: "Open alerts" }).waitFor({ timeout: SOON });
 }
 
 async function patient(page, centre) {
@@ -271,14 +344,38 @@ async function patient(page, centre) {
   await dialog(page).getByLabel("What it is").selectOption({ label: "Time zone" });
   await answer(page, { Words: "America/New_York" }, "Save");
   await page.getByText(/at the patient's \(America\/New_York\)/).waitFor({ timeout: SOON });
+  // What would have avoided it, and the card of the model that told.
+  const low = page.locator(".alert-card", { hasText: "Oxygen saturation low" }).first();
+  await low.getByText("Smallest change: Oxygen saturation above 92 % would not have raised this at high priority.", { exact: true }).waitFor({ timeout: SOON });
+  await low.getByText("It would not have come had this stayed above 92 %: Oxygen saturation.", { exact: true }).waitFor({ timeout: SOON });
+  await low.getByRole("button", { name: /^Card of the model thresholds\/3/ }).press("Enter");
+  await dialog(page).getByRole("heading", { name: "Thresholds: thresholds/3" }).waitFor({ timeout: SOON });
+  await dialog(page).getByText(/^This alert was made with limits of this centre/).waitFor({ timeout: SOON });
+  await survey(page, "model-card", NARROW);
+  await page.keyboard.press("Escape");
+  // A note at the trends: drawn, listed, spoken, and there only since it was written.
+  await page.getByRole("button", { name: "Write a note" }).press("Enter");
+  await dialog(page).getByLabel("When", { exact: true }).press("PageDown");
+  await dialog(page).getByLabel("About", { exact: true }).selectOption({ label: "Oxygen saturation" });
+  await survey(page, "note", NARROW);
+  await answer(page, { Words: ALL }, "Save");
+  await page.locator(".notes-list .note-text", { hasText: "<b>bold</b>" }).waitFor({ timeout: SOON });
+  const spokenOf = (name) => page.locator(".trend", { hasText: name }).locator(".chart").first();
+  await until(page, "a chart does not say that there is a note", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / Notes in the list below: 1\.$/.test(e.getAttribute("aria-label") ?? "")));
+  ensure(!/Notes in/.test(await spokenOf("Heart rate").getAttribute("aria-label")), "a note about oxygen stands at the heart rate");
+  const noted = centre.people[22].facts.find(({ kind }) => kind === 16);
+  ensure(noted?.value === 5 && noted.text === ALL.trim() && noted.fromUs < noted.recordedUs, `the centre was told ${noted?.value} ${noted?.fromUs}`);
+  await survey(page, "patient-noted", WIDE);
   // What was known then.
   await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
   const slider = page.getByLabel("As it was known at");
   await slider.press("PageDown");
   await page.getByText(/^Alerts that were open at .*, as known then$/).waitFor({ timeout: SOON });
   await page.getByText("No open alerts.").waitFor({ timeout: SOON });
+  ensure((await page.locator(".notes-list li").count()) === 0, "a note is shown before it was written");
   if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "known-then.png"), fullPage: true });
   await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
+  await replay(page);
   await page.getByRole("radio", { name: "1 year" }).check({ force: true });
   await until(page, "a year is not drawn", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / 8\d\d\d readings,/.test(e.getAttribute("aria-label") ?? "")));
   await survey(page, "patient-year", BOTH);
@@ -398,6 +495,7 @@ async function night(browser) {
     await bulk(page, centre);
     await filters(page, centre);
     tell("bulk refused for high priority; filters kept, and hide nothing urgent");
+    await together(page, centre);
     await patient(page, centre);
     tell("patient: waveforms, facts, what was known then, a year");
     await settings(page, centre);
@@ -443,6 +541,9 @@ async function home(browser) {
     await earlier.focus();
     await earlier.press("Enter");
     await page.getByText("Ben (doctor) looked at when your devices measured.").waitFor({ timeout: SOON });
+    const models = page.locator("summary", { hasText: "Which model used which reading" });
+    await models.press("Enter");
+    await page.getByText(/: by thresholds\/3, from Oxygen in the blood 87\s% at \d\d:\d\d; Breaths a minute 23[^;]* at \d\d:\d\d\.$/).waitFor({ timeout: SOON });
     await survey(page, "home");
     const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
     await press("Pause sharing");
@@ -478,7 +579,7 @@ async function home(browser) {
     const [file] = await Promise.all([page.waitForEvent("download", { timeout: SOON }), press("Download my data")]);
     const lines = readFileSync(await file.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
     const [alert] = lines.filter(({ type }) => type === "alert");
-    ensure(alert?.model === "threshold 3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
+    ensure(alert?.model === "thresholds/3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
     ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.some(({ type, by }) => type === "access" && by === "tele") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
     const marks = await page.evaluate(() => window.marks);
     ensure(marks.length === 0, `what people wrote ran: ${marks}`);

@@ -2,10 +2,11 @@
 // a passkey, locks the screen, opens it again, and ends a session elsewhere; a copied passkey is refused; a password with an
 // app's codes signs in, too.
 //
-//   PAGE=https://localhost:... SIGN_IN=https://.../sign-in?code=... OTHER=p-... PATIENT_LINK=https://... node signin.mjs
+//   PAGE=https://localhost:... SIGN_IN=https://.../sign-in?code=... OTHER=p-... PATIENT_LINK=https://... DOCTOR=https://... node signin.mjs
 //
 //   OTHER       a patient of no team of hers
 //   PATIENT_LINK  a link to the own page of her patient
+//   DOCTOR      a link for the doctor of her team
 //   CHROMIUM    the browser (/usr/bin/chromium)
 //
 // Exit 0 if everything held, 1 with a sentence about what did not.
@@ -15,7 +16,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
 
-const { PAGE = "", SIGN_IN = "", OTHER = "", PATIENT_LINK = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
+const { PAGE = "", SIGN_IN = "", OTHER = "", PATIENT_LINK = "", DOCTOR = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
 const LABEL = '"><img src=x onerror="window.marks.push(1)"> my phone';
 const BOTH = [
   [SIZES[0], "light"],
@@ -164,6 +165,46 @@ async function patient(browser) {
   await survey(page, "home-real", BOTH);
 }
 
+/** Nurse and doctor of one team at one patient: each sees that the other looks, what the other keeps for the team, and what they note. */
+async function together(browser, nurse) {
+  const { page: doctor } = await open(browser);
+  await doctor.goto(DOCTOR);
+  await doctor.getByRole("button", { name: "Sign in", exact: true }).click();
+  await atWork(doctor);
+  await doctor.locator(".filter-more summary").press("Enter");
+  await doctor.getByLabel("Data", { exact: true }).selectOption("stale");
+  await doctor.getByRole("button", { name: "Keep this filter" }).press("Enter");
+  await dialog(doctor).getByLabel("Name of the filter").fill("Silent <b>sensors</b>");
+  await dialog(doctor).getByLabel("For whom").selectOption({ label: "For all of team Ward" });
+  await dialog(doctor).getByRole("button", { name: "Keep this filter" }).press("Enter");
+  await doctor.getByRole("button", { name: "Silent <b>sensors</b> · Ward", exact: true }).waitFor({ timeout: SOON });
+  await doctor.getByRole("button", { name: "Show all" }).press("Enter");
+  await doctor.locator(".row .row-link").press("Enter");
+  await doctor.getByRole("button", { name: "Write a note" }).press("Enter");
+  await dialog(doctor).getByLabel("Words").fill("Walked <b>upstairs</b>");
+  await dialog(doctor).getByRole("button", { name: "Save", exact: true }).press("Enter");
+  await doctor.locator(".notes-list .note-text", { hasText: "Walked <b>upstairs</b>" }).waitFor({ timeout: SOON });
+
+  await nurse.getByText("Also looking: Dora", { exact: true }).waitFor({ timeout: SOON });
+  await nurse.reload();
+  const kept = nurse.getByRole("button", { name: "Silent <b>sensors</b> · Ward", exact: true });
+  await kept.press("Enter");
+  ensure((await kept.getAttribute("aria-pressed")) === "true", "what the doctor keeps for the team is no filter for the nurse");
+  await nurse.getByRole("button", { name: "Show all" }).press("Enter");
+  await nurse.locator(".row .row-link").press("Enter");
+  await nurse.locator(".page-head").getByText("Also looking: Dora", { exact: true }).waitFor({ timeout: SOON });
+  await nurse.locator(".notes-list li", { hasText: "Walked <b>upstairs</b>" }).getByText(/· Dora$/).waitFor({ timeout: SOON });
+  await doctor.locator(".page-head").getByText("Also looking: Nina", { exact: true }).waitFor({ timeout: SOON });
+  const at = performance.now();
+  await doctor.context().close();
+  await nurse.locator(".page-head .lookers").waitFor({ state: "hidden", timeout: SOON });
+  const took = performance.now() - at;
+  ensure(took < 5000, `whoever went is said to look for ${took} ms more`);
+  console.log(`whoever went was no longer said to look after ${Math.round(took)} ms`);
+  await nurse.getByRole("link", { name: "Worklist" }).first().press("Enter");
+  await atWork(nurse);
+}
+
 async function main() {
   if (SHOTS !== "") mkdirSync(SHOTS, { recursive: true });
   shots.folder = SHOTS;
@@ -182,6 +223,8 @@ async function main() {
     ensure(patients.status === "0" && !patients.text.includes(OTHER), "the list of patients names another team's");
     const token = await ask(page, "OperatorService/CreateToken", []);
     ensure(token.status === "7", `a nurse makes a token: ${token.status}`);
+
+    await together(browser, page);
 
     await fromMenu(page, "My sign-ins and passkeys");
     await dialog(page).getByLabel("Name for a new passkey").fill(LABEL);

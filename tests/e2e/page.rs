@@ -141,7 +141,9 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     for command in [
         ["person", "add", "Nina", "--role", "nurse"].as_slice(),
         &["team", "add", "Ward"],
+        &["person", "add", "Dora", "--role", "doctor"],
         &["team", "join", "Ward", "nina"],
+        &["team", "join", "Ward", "dora"],
         &["team", "take", "Ward", &own],
     ] {
         centre.cli(command)?;
@@ -150,6 +152,7 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
         .arg(root().join("tests/browser/signin.mjs"))
         .env("PAGE", centre.ready()?.page.trim_end_matches('/'))
         .env("SIGN_IN", link(&centre, &["Nina"])?)
+        .env("DOCTOR", link(&centre, &["Dora"])?)
         .env("OTHER", &other)
         .env("PATIENT_LINK", link(&centre, &["--patient", &own])?)
         .env("SHOTS", shots()?)
@@ -164,12 +167,12 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
     };
     let people = json(&["person", "list", "--json"])?;
     let expected = serde_json::json!({"people": [
+        {"name": "Dora", "role": "doctor", "teams": ["Ward"], "passkeys": 0, "password": false, "subject": "", "browsers": 0},
         {"name": "Nina", "role": "nurse", "teams": ["Ward"], "passkeys": 1, "password": true, "subject": "", "browsers": 0}
     ]});
     ensure!(people == expected, "{people}");
     let teams = json(&["team", "list", "--json"])?;
-    let expected =
-        serde_json::json!({"teams": [{"name": "Ward", "people": ["Nina"], "patients": [own]}]});
+    let expected = serde_json::json!({"teams": [{"name": "Ward", "people": ["Dora", "Nina"], "patients": [own]}]});
     ensure!(teams == expected, "{teams}");
     let patients = json(&["patient", "list", "--json"])?;
     let paused = patients["patients"].as_array().context("a list")?.iter();
@@ -195,7 +198,7 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
         "{sessions}"
     );
     let people = json(&["person", "list", "--json"])?;
-    let nina = &people["people"][0];
+    let nina = &people["people"][1];
     ensure!(
         nina["passkeys"] == 0 && nina["password"] == false,
         "{people}"

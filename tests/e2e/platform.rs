@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use e2e::hand::{heart_rates, seal_readings};
+use e2e::hand::{HandUplink, heart_rates, seal_readings};
 use e2e::process::run;
+use proto::seal::Sealer;
 use proto::v1::gateway_to_centre::Kind as Up;
+use proto::v1::{Alert, AlertState, Priority};
 use serde_json::{Value, json};
-use vitals::Span;
+use vitals::{Kind, Reading, SourceId, Span};
 
 use crate::support::Small;
 
@@ -100,6 +102,33 @@ fn events(lines: &[Value]) -> BTreeSet<String> {
         .collect()
 }
 
+/// Measures the pulse for half a minute, again and again, until the alert about it is as asked for.
+async fn until(
+    small: &Small,
+    (up, sealer): (&HandUplink, &mut Sealer),
+    (kind, pulse): (Kind, i64),
+    as_asked: fn(&Alert) -> bool,
+) -> Result<Alert> {
+    let clock = small.clock;
+    for _ in 0..120 {
+        let start = clock.now();
+        tokio::time::sleep(clock.real(Span::from_secs(30))).await;
+        let of_kind = |reading| Reading {
+            kind,
+            source: SourceId(kind as u16),
+            ..reading
+        };
+        let measured = heart_rates(start, &[pulse; 30]).into_iter().map(of_kind);
+        let records = seal_readings(sealer, &measured.collect::<Vec<_>>())?;
+        up.send_records(records).await?;
+        let mut alerts = small.client.all_alerts().await?.into_iter();
+        if let Some(alert) = alerts.find(|of| of.condition == "heart_rate_low" && as_asked(of)) {
+            return Ok(alert);
+        }
+    }
+    bail!("an hour of {pulse} per minute changed nothing")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     // As fast as the platforms' certificates allow: their clock is the wall's.
@@ -132,21 +161,50 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
         first["patients_now"] == 1 && first["scope"]["services"] == json!(["alerts"]),
         "{first}"
     );
+    // One more may have the oximeter's pulse and nothing else.
+    let narrow = Example {
+        language: "narrow",
+        program: examples[0].program.clone(),
+        first: examples[0].first.clone(),
+    };
+    let narrow = std::slice::from_ref(&narrow);
+    small.centre.cli(&[
+        "platform",
+        "add",
+        "tele-narrow",
+        "--out",
+        &folder.path().join("narrow").to_string_lossy(),
+        "--patient",
+        small.patient.as_str(),
+        "--kind",
+        "pulse_rate",
+        "--for",
+        "alerts",
+    ])?;
     let (up, assignment) = small.uplink().await?;
     let (header, mut sealer) = small.gateway.open_context(&assignment, clock.now())?;
     up.send(Up::OpenContext(header)).await?;
-    let alert = loop {
-        let start = clock.now();
-        tokio::time::sleep(clock.real(Span::from_secs(30))).await;
-        let fast = heart_rates(start, &[170; 30]);
-        up.send_records(seal_readings(&mut sealer, &fast)?).await?;
-        if let Some(alert) = small.client.all_alerts().await?.into_iter().next() {
-            break alert;
-        }
-    };
-
     let address =
         |small: &Small| anyhow::Ok(format!("localhost:{}", small.centre.ready()?.grpc.port()));
+    // In tenths, as oximeters tell it.
+    let oximeter = (Kind::PulseRate, 380);
+    until(&small, (&up, &mut sealer), oximeter, |_| true).await?;
+    let told = hear(narrow, &address(&small)?, folder.path(), 2).await?;
+    let of_alert = |lines: &[Value]| -> Vec<(String, String)> {
+        let about = lines
+            .iter()
+            .filter(|line| line["condition"] == "heart_rate_low");
+        let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+        about
+            .map(|line| (text(&line["state"]), text(&line["summary"])))
+            .collect()
+    };
+    let told = of_alert(&told[0]);
+    ensure!(told.len() == 1 && told[0].1.contains("38"), "{told:?}");
+    // A strap is put on: the alert rests on the heart rate from then on.
+    let strap = (Kind::HeartRate, 28);
+    let urgent = |of: &Alert| of.priority() == Priority::High;
+    let alert = until(&small, (&up, &mut sealer), strap, urgent).await?;
     let first = hear(&examples, &address(&small)?, folder.path(), 5).await?;
     for (lines, example) in first.iter().zip(&examples) {
         let language = example.language;
@@ -169,6 +227,9 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
     small
         .centre
         .cli(&["alert", "comment", &alert.id, "while you were away"])?;
+    let strap = (Kind::HeartRate, 70);
+    let over = |of: &Alert| of.state() == AlertState::Resolved;
+    until(&small, (&up, &mut sealer), strap, over).await?;
     small.centre.kill()?;
     small.centre.start().await?;
     let second = hear(&examples, &address(&small)?, folder.path(), 5).await?;
@@ -180,6 +241,19 @@ async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
         let twice = &events(lines) & &events(before);
         ensure!(twice.is_empty(), "{language} heard twice: {twice:?}");
     }
+
+    // Who was told of it is told its end, and nothing of what it was not given.
+    let told = of_alert(&hear(narrow, &address(&small)?, folder.path(), 3).await?[0]);
+    let (state, summary) = told.last().context("the end was not told")?;
+    ensure!(
+        state == "ALERT_STATE_RESOLVED" && told.len() > 1,
+        "{told:?}"
+    );
+    ensure!(summary.contains("not given to this reader"), "{told:?}");
+    ensure!(
+        told.iter().all(|(_, said)| !said.contains("28")),
+        "{told:?}"
+    );
 
     // One that was given nothing any more hears nothing, and is told what to do.
     let one = std::slice::from_ref(&examples[0]);

@@ -120,6 +120,7 @@ impl Admin {
                 .collect()
         };
         let mut known: HashMap<PatientId, (String, Things)> = HashMap::new();
+        let mut receipts: HashMap<GatewayId, BTreeMap<(StreamId, u32), Time>> = HashMap::new();
         let mut cloned = Vec::new();
         for of in collected {
             let devices = books.devices(of.stream);
@@ -146,6 +147,12 @@ impl Admin {
                 let here = |of: &&DeviceState| of.stream == stream && of.address == address;
                 let state = things.devices.iter().find(here);
                 let mut shown = shown(state, &stream, gateway.health.as_ref());
+                let receipts = receipts.entry(of.gateway.clone()).or_insert_with(|| {
+                    let seen = self.parts.sessions.seen(&of.gateway);
+                    seen.map(|seen| seen.receipts).unwrap_or_default()
+                });
+                let receipt = state.and_then(|state| receipts.get(&(of.stream, state.source)));
+                shown.last_receipt_us = receipt.map_or(0, |at| at.as_micros());
                 shown.patient = of.patient.reveal().into();
                 shown.display_name.clone_from(name);
                 shown.address = address;

@@ -8,6 +8,7 @@
 //! gRPC, arguments, screens.
 
 mod devices;
+mod filters;
 mod fleet;
 mod people;
 mod platforms;

@@ -31,8 +31,8 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// May see that team's roster.
-    fn has(&self, team: &Team) -> bool {
+    /// May see that team's roster, and what else it keeps.
+    pub(super) fn has(&self, team: &Team) -> bool {
         match self.role {
             None | Some(StaffRole::Supervisor | StaffRole::Administrator) => true,
             Some(
@@ -197,7 +197,11 @@ fn parsed(document: &str) -> Result<Roster, AdminError> {
     })
 }
 
-fn team_named<'a>(registry: &'a Registry, name: &str) -> Result<(&'a str, &'a Team), AdminError> {
+/// The team that is meant by this name.
+pub(super) fn team_named<'a>(
+    registry: &'a Registry,
+    name: &str,
+) -> Result<(&'a str, &'a Team), AdminError> {
     let mut teams = registry.teams();
     let found = teams.find(|(team, _)| crate::staff::alike(team, name));
     found.ok_or(AdminError::NotFound {

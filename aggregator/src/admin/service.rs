@@ -13,16 +13,17 @@ use proto::v1::{
     CheckRulesResponse, Collection, ConfigureGatewayRequest, ConfigureGatewayResponse,
     CreateSignInRequest, CreateSignInResponse, CreateTokenRequest, CreateTokenResponse,
     EndSessionsRequest, EndSessionsResponse, ImportRecordsRequest, ImportRecordsResponse,
-    LinkPersonRequest, ListPatientsRequest, ListPatientsResponse, ListPeopleRequest,
-    ListPeopleResponse, ListPlatformsRequest, ListPlatformsResponse, ListRostersRequest,
-    ListRostersResponse, ListRulesRequest, ListRulesResponse, ListSessionsRequest,
-    ListSessionsResponse, ListTeamsRequest, ListTeamsResponse, ListVoidsRequest, ListVoidsResponse,
-    NoteAccessRequest, NoteAccessResponse, Patient, Person, Platform, ResetPersonRequest,
-    ResetPersonResponse, RevokeCertificateRequest, RevokeCertificateResponse, RevokeGatewayRequest,
-    RevokeGatewayResponse, RevokePersonRequest, Roster, RotateKeyRequest, RotateKeyResponse,
-    RuleSet, SetCollectionRequest, SetCollectionResponse, SetPlatformScopeRequest, SetRoleRequest,
-    SetRosterRequest, SetSharingRequest, SetSharingResponse, ShadowReport, ShadowRulesRequest,
-    StatusRequest, TakeOverRequest, Team, VoidReadingsRequest, VoidReadingsResponse,
+    KeepTeamFilterRequest, LinkPersonRequest, ListPatientsRequest, ListPatientsResponse,
+    ListPeopleRequest, ListPeopleResponse, ListPlatformsRequest, ListPlatformsResponse,
+    ListRostersRequest, ListRostersResponse, ListRulesRequest, ListRulesResponse,
+    ListSessionsRequest, ListSessionsResponse, ListTeamFiltersRequest, ListTeamsRequest,
+    ListTeamsResponse, ListVoidsRequest, ListVoidsResponse, NoteAccessRequest, NoteAccessResponse,
+    Patient, Person, Platform, ResetPersonRequest, ResetPersonResponse, RevokeCertificateRequest,
+    RevokeCertificateResponse, RevokeGatewayRequest, RevokeGatewayResponse, RevokePersonRequest,
+    Roster, RotateKeyRequest, RotateKeyResponse, RuleSet, SetCollectionRequest,
+    SetCollectionResponse, SetPlatformScopeRequest, SetRoleRequest, SetRosterRequest,
+    SetSharingRequest, SetSharingResponse, ShadowReport, ShadowRulesRequest, StatusRequest,
+    TakeOverRequest, Team, TeamFilters, VoidReadingsRequest, VoidReadingsResponse,
 };
 use tonic::{Request, Response, Status};
 use vitals::{PatientId, Time};
@@ -518,6 +519,27 @@ impl OperatorService for OperatorDoor {
             .take_over(&asked.team, asked.duty(), shift, by)
             .await;
         taken.map(Response::new).map_err(status_of)
+    }
+
+    async fn list_team_filters(
+        &self,
+        request: Request<ListTeamFiltersRequest>,
+    ) -> Result<Response<TeamFilters>, Status> {
+        let actor = self.access.actor(caller(&request)?);
+        let name = actor.name();
+        let told = self.admin.team_filters(asker(&actor, &name));
+        Ok(Response::new(told))
+    }
+
+    async fn keep_team_filter(
+        &self,
+        request: Request<KeepTeamFilterRequest>,
+    ) -> Result<Response<TeamFilters>, Status> {
+        let actor = self.access.actor(caller(&request)?);
+        let filter = request.into_inner().filter.unwrap_or_default();
+        let name = actor.name();
+        let kept = self.admin.keep_team_filter(filter, asker(&actor, &name));
+        kept.await.map(Response::new).map_err(status_of)
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<CentreStatus>, Status> {

@@ -767,3 +767,96 @@ async fn a_fleet_shows_what_needs_a_hand_and_who_did_what() {
         "most urgent first"
     );
 }
+
+#[tokio::test]
+async fn a_team_keeps_filters_that_all_of_it_see_and_nobody_else() {
+    use proto::v1::{StaffRole, TeamFilter};
+
+    let rig = Rig::new().await;
+    let admin = &rig.admin;
+    let asker = |name: &'static str, role| Asker {
+        name,
+        role: Some(role),
+    };
+    let (ann, vic) = (
+        asker("Ann", StaffRole::Nurse),
+        asker("Vic", StaffRole::Viewer),
+    );
+    let (cy, sue) = (
+        asker("Cy", StaffRole::Nurse),
+        asker("Sue", StaffRole::Supervisor),
+    );
+    for (name, role) in [ann, vic, cy, sue].map(|of| (of.name, of.role)) {
+        let added = admin.add_person(name, role.expect("a role"), "o").await;
+        added.expect("added");
+    }
+    for (team, who) in [("Home", "Ann"), ("Home", "Vic"), ("North", "Cy")] {
+        let _ = admin
+            .change_team(team, Some(TeamChange::Make(true)), "o")
+            .await;
+        let joined = admin.change_team(team, Some(TeamChange::Join(who.into())), "o");
+        joined.await.expect("joined");
+    }
+    let filter = |team: &str, name: &str, facets: &[&str]| TeamFilter {
+        team: team.into(),
+        name: name.into(),
+        facets: facets.iter().map(|of| (*of).to_owned()).collect(),
+        by: "somebody".into(),
+    };
+    let quiet = || filter("home", " quiet sensors ", &["data=stale", "owner=nobody"]);
+    let kept = admin.keep_team_filter(quiet(), ann).await.expect("kept");
+    assert_eq!(kept.teams, ["Home"]);
+    let told = &kept.filters[0];
+    assert_eq!(
+        (told.team.as_str(), told.name.as_str(), told.by.as_str()),
+        ("Home", "quiet sensors", "Ann")
+    );
+    assert_eq!(told.facets, ["data=stale", "owner=nobody"]);
+    // All of the team see it and supervisors do; nobody else learns that there is one, and a viewer keeps none.
+    assert_eq!(admin.team_filters(vic).filters, kept.filters);
+    assert!(admin.team_filters(vic).teams.is_empty());
+    assert_eq!(admin.team_filters(sue).filters, kept.filters);
+    assert!(admin.team_filters(cy).filters.is_empty());
+    let refused = admin.keep_team_filter(quiet(), cy).await;
+    assert!(matches!(
+        refused,
+        Err(AdminError::NotFound { what: "team", .. })
+    ));
+    for (wrong, field) in [
+        (filter("Home", "", &["data=stale"]), "filter.name"),
+        (
+            filter("Home", &"x".repeat(41), &["data=stale"]),
+            "filter.name",
+        ),
+        (filter("Home", "y", &["name=Ada Berg"]), "filter.facets"),
+        (filter("Home", "y", &["data=Ada"]), "filter.facets"),
+        (
+            filter("Home", "y", &["data=stale", "data=fresh"]),
+            "filter.facets",
+        ),
+    ] {
+        let refused = admin.keep_team_filter(wrong, ann).await;
+        let fits = matches!(&refused, Err(AdminError::Invalid { field: of, .. }) if *of == field);
+        assert!(fits, "{field}: {refused:?}");
+    }
+    let unknown = admin.keep_team_filter(filter("Home", "z", &[]), ann).await;
+    assert!(matches!(
+        unknown,
+        Err(AdminError::NotFound { what: "filter", .. })
+    ));
+    for n in 1..24 {
+        let one = filter("Home", &format!("f{n:02}"), &["alerts=open"]);
+        admin.keep_team_filter(one, sue).await.expect("room");
+    }
+    let beyond = admin.keep_team_filter(filter("Home", "one more", &["alerts=open"]), ann);
+    assert!(matches!(beyond.await, Err(AdminError::Conflict(_))));
+    // One of its name is replaced, also there; a start finds all of it.
+    let other = filter("Home", "quiet sensors", &["data=fresh"]);
+    let replaced = admin.keep_team_filter(other, sue).await.expect("replaced");
+    let rig = rig.restart(None).await;
+    assert_eq!(rig.admin.team_filters(sue), replaced);
+    let forgotten = rig
+        .admin
+        .keep_team_filter(filter("Home", "quiet sensors", &[]), ann);
+    assert_eq!(forgotten.await.expect("forgotten").filters.len(), 23);
+}

@@ -159,14 +159,15 @@ fn device_text(device: &FleetDevice, now: i64) -> String {
     let mut text = format!("{}  {}", device.address, plain(&device.name));
     let _infallible = write!(
         text,
-        "  of {}  {}  read {}",
+        "  of {}  {}  read {}  receipt {}",
         device.patient,
         if device.link.is_empty() {
             "not met yet"
         } else {
             &device.link
         },
-        ago(device.last_reading_us, now)
+        ago(device.last_reading_us, now),
+        ago(device.last_receipt_us, now)
     );
     if let Some(percent) = device.battery_percent {
         let _infallible = write!(text, "  battery {percent} %");
@@ -215,6 +216,7 @@ fn to_json(fleet: &Fleet) -> Value {
             "battery_percent": of.battery_percent,
             "worn": of.worn,
             "last_reading_us": of.last_reading_us,
+            "last_receipt_us": of.last_receipt_us,
             "clock_ahead_us": of.clock.as_ref().map(|clock| clock.ahead_us),
             "clock_gains_ppb": of.clock.as_ref().map(|clock| clock.gains_ppb),
             "needs": needs(&of.needs),

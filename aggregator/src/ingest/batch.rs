@@ -44,6 +44,8 @@ enum NotTaken {
 /// Verified; `draft` is `None` when it lies in the journal already.
 struct Taken {
     batch: Batch,
+    /// As its clear stub says.
+    source: (StreamId, u32),
     tag: [u8; 16],
     draft: Option<Draft>,
 }
@@ -88,6 +90,7 @@ impl Ingest {
         let mut drafts = Vec::new();
         let mut readings = 0;
         let mut tags = Tags::new();
+        let mut sources = BTreeSet::new();
         let mut pending = BTreeSet::new();
         let mut hopeless: BTreeMap<ContextId, Vec<u64>> = BTreeMap::new();
         let mut turn: Option<(Class, usize, Turn<'_>)> = None;
@@ -108,7 +111,13 @@ impl Ingest {
                 continue;
             }
             match self.judge(gateway, desk, &pending, record) {
-                Ok(Taken { batch, tag, draft }) => {
+                Ok(Taken {
+                    batch,
+                    source,
+                    tag,
+                    draft,
+                }) => {
+                    sources.insert(source);
                     tags.entry(batch.0).or_default().insert(batch.1, tag);
                     pending.insert(batch);
                     readings += draft.as_ref().map_or(0, readings_of);
@@ -151,7 +160,7 @@ impl Ingest {
             self.parts.counters.receipted(session.transport(), readings);
         }
         if !tags.is_empty() {
-            session.receipted(self.parts.clock.now());
+            session.receipted(self.parts.clock.now(), sources.into_iter());
         }
         self.receipt(&tags, replies);
     }
@@ -189,6 +198,7 @@ impl Ingest {
         let stub = parse_stub(&record).map_err(|error| unreadable(&error))?;
         let tag = tag_of(&record).map_err(|error| unreadable(&error))?;
         let batch = (stub.context, stub.number);
+        let source = (stub.stream, u32::from(stub.source));
         let known = self
             .known(gateway, &stub)
             .map_err(|(reason, detail)| NotTaken::Refused(Some(batch), reason, detail))?;
@@ -213,6 +223,7 @@ impl Ingest {
         if known || pending.contains(&batch) {
             return Ok(Taken {
                 batch,
+                source,
                 tag,
                 draft: None,
             });
@@ -233,6 +244,7 @@ impl Ingest {
         lap.end(Stage::Admit);
         Ok(Taken {
             batch,
+            source,
             tag,
             draft: Some(Draft {
                 body,

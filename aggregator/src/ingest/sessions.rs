@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::v1::{ConfigurationReport, GatewayHealth};
 use tokio_util::sync::CancellationToken;
-use vitals::{GatewayId, Time};
+use vitals::{GatewayId, StreamId, Time};
 
 use crate::counters::Transport;
+
+/// Sources of a gateway whose receipts are known; of more, those that were receipted longest ago are forgotten.
+const SOURCES: usize = 256;
 
 /// The table of connections.
 #[derive(Debug, Default)]
@@ -41,6 +44,8 @@ pub struct Seen {
     pub health: Option<GatewayHealth>,
     /// When it was given a receipt last.
     pub last_receipt: Time,
+    /// The same by source of a stream, as clear stubs name it.
+    pub receipts: BTreeMap<(StreamId, u32), Time>,
     id: u64,
     end: CancellationToken,
 }
@@ -55,6 +60,7 @@ impl Seen {
             configuration: None,
             health: None,
             last_receipt: Time::ZERO,
+            receipts: BTreeMap::new(),
             id: 0,
             end: CancellationToken::new(),
         }
@@ -175,10 +181,20 @@ impl Session {
         }
     }
 
-    /// Notes that it was given a receipt.
-    pub fn receipted(&self, now: Time) {
-        if let Some(seen) = self.sessions.lock().gateways.get_mut(&self.gateway) {
-            seen.last_receipt = seen.last_receipt.max(now);
+    /// Notes that it was given a receipt, for records of these sources.
+    pub fn receipted(&self, now: Time, sources: impl Iterator<Item = (StreamId, u32)>) {
+        let mut table = self.sessions.lock();
+        let Some(seen) = table.gateways.get_mut(&self.gateway) else {
+            return;
+        };
+        seen.last_receipt = seen.last_receipt.max(now);
+        seen.receipts.extend(sources.map(|source| (source, now)));
+        while seen.receipts.len() > SOURCES {
+            let oldest = seen.receipts.iter().min_by_key(|(_, at)| **at);
+            let Some(oldest) = oldest.map(|(source, _)| *source) else {
+                return;
+            };
+            seen.receipts.remove(&oldest);
         }
     }
 
@@ -201,6 +217,25 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn receipts_are_known_by_source_and_bounded() {
+        let sessions = Arc::new(Sessions::default());
+        let gateway = GatewayId::parse("g-1").expect("fine id");
+        let session = sessions.open(gateway.clone(), Transport::Grpc, Time::ZERO);
+        let of = |source| (StreamId([1; 16]), source);
+        let at = Time::from_micros;
+        session.receipted(at(5), [of(1), of(2)].into_iter());
+        session.receipted(at(7), [of(2)].into_iter());
+        let seen = sessions.seen(&gateway).expect("entered");
+        assert_eq!(seen.last_receipt, at(7));
+        let known: Vec<_> = seen.receipts.into_iter().collect();
+        assert_eq!(known, [(of(1), at(5)), (of(2), at(7))]);
+        session.receipted(at(9), (10..=265).map(of));
+        let seen = sessions.seen(&gateway).expect("entered");
+        assert_eq!(seen.receipts.len(), SOURCES);
+        assert!(!seen.receipts.contains_key(&of(1)) && !seen.receipts.contains_key(&of(2)));
+    }
 
     #[tokio::test]
     async fn a_newer_connection_takes_over_and_the_older_one_does_not_sign_it_off() {

@@ -73,10 +73,15 @@ pub(super) fn write_team_act(act: &TeamAct, out: &mut Vec<u8>) {
         TeamAct::Left(person) => (4, Some(person.as_str())),
         TeamAct::Took(patient) => (5, Some(patient.reveal())),
         TeamAct::Released(patient) => (6, Some(patient.reveal())),
+        TeamAct::Filters { name, .. } => (7, Some(name.as_str())),
     };
     out.push(number);
     if let Some(who) = who {
         put(out, who.as_bytes());
+    }
+    if let TeamAct::Filters { facets, .. } = act {
+        put_len(out, facets.len());
+        facets.iter().for_each(|facet| put(out, facet.as_bytes()));
     }
 }
 
@@ -88,6 +93,10 @@ pub(super) fn read_team_act(r: &mut Reader<'_>) -> Result<TeamAct, DecodeError> 
         4 => TeamAct::Left(r.text("person")?),
         5 => TeamAct::Took(r.patient()?),
         6 => TeamAct::Released(r.patient()?),
+        7 => TeamAct::Filters {
+            name: r.text("name")?,
+            facets: r.list("facets", |r| r.text("facet"))?,
+        },
         _ => return Err(DecodeError::Field("act")),
     })
 }

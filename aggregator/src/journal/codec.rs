@@ -429,6 +429,10 @@ mod tests {
             team(TeamAct::Left("ann".into())),
             team(TeamAct::Took(patient())),
             team(TeamAct::Released(patient())),
+            team(TeamAct::Filters {
+                name: "mine, stale".into(),
+                facets: vec!["owner=mine".into(), "data=stale".into()],
+            }),
             passkey(PasskeyAct::Added {
                 host: "centre.example".into(),
                 key: vec![1; 66],

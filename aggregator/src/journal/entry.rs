@@ -448,6 +448,13 @@ pub enum TeamAct {
     Took(PatientId),
     /// It no longer does.
     Released(PatientId),
+    /// It keeps a filter of the worklist under a name; without facets: no longer.
+    Filters {
+        /// The filter's name.
+        name: String,
+        /// What passes, as the contract has it.
+        facets: Vec<String>,
+    },
 }
 
 /// What a person does about an alert or a condition. Conditions go by their names: a later program may know more.

@@ -3,6 +3,8 @@
 //! Invariants: what is recorded is checked whole before anything is written; an act is answered when it is durable and
 //! folded. Must not know: gRPC, the gate (who may was asked before), what facts change.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use proto::v1;
 use twin::Event;
@@ -14,6 +16,8 @@ use crate::journal::{Draft, Entry, JournalError};
 
 /// Facts in one call.
 const AT_ONCE: usize = 64;
+/// Notes at the trends that a patient has at most: they must not take the room of what rules go by.
+const NOTES: usize = 128;
 /// Longest id, characters.
 const ID: usize = 64;
 /// Longest other text, characters.
@@ -41,6 +45,9 @@ pub enum FactsError {
     /// More than are kept.
     #[error("facts: a patient has at most {MOST}; take back those that are over")]
     TooMany,
+    /// More notes than are kept.
+    #[error("facts: a patient has at most {NOTES} notes at the trends; take back old ones")]
+    TooManyNotes,
     /// The patient's key was destroyed.
     #[error("the patient's key no longer exists")]
     KeyGone,
@@ -88,13 +95,7 @@ impl Patients {
             };
             check(fact).map_err(unfit)?;
         }
-        let stays = known.iter().filter(|one| !retract.contains(&one.id));
-        let ids = stays
-            .map(|one| &one.id)
-            .chain(facts.iter().map(|one| &one.id));
-        if ids.collect::<std::collections::BTreeSet<_>>().len() > MOST {
-            return Err(FactsError::TooMany);
-        }
+        room(&known, &facts, &retract)?;
         let said = v1::RecordFactsRequest {
             patient: String::new(),
             facts,
@@ -110,6 +111,23 @@ impl Patients {
         self.hub.wait_folded(appended.last.0).await;
         self.facts(patient)
     }
+}
+
+/// Whether there is room for what would be known then.
+fn room(known: &[v1::Fact], facts: &[v1::Fact], retract: &[String]) -> Result<(), FactsError> {
+    let stays = known.iter().filter(|one| !retract.contains(&one.id));
+    let then: BTreeMap<_, _> = stays
+        .chain(facts)
+        .map(|one| (one.id.as_str(), one.kind))
+        .collect();
+    if then.len() > MOST {
+        return Err(FactsError::TooMany);
+    }
+    let note = FactKind::Note as i32;
+    if then.values().filter(|kind| **kind == note).count() > NOTES {
+        return Err(FactsError::TooManyNotes);
+    }
+    Ok(())
 }
 
 fn check(fact: &v1::Fact) -> Result<(), Unfit> {
@@ -227,12 +245,37 @@ mod tests {
     }
 
     #[test]
+    fn notes_leave_room_for_what_rules_go_by() {
+        let of = |kind: FactKind, from: usize, many: usize| -> Vec<v1::Fact> {
+            let one = |n| v1::Fact {
+                id: format!("{kind:?} {n}"),
+                kind: kind as i32,
+                ..v1::Fact::default()
+            };
+            (from..from + many).map(one).collect()
+        };
+        let known = [of(FactKind::Note, 0, NOTES), of(FactKind::Condition, 0, 1)].concat();
+        let beyond = of(FactKind::Note, NOTES, 1);
+        let refused = room(&known, &beyond, &[]);
+        assert!(matches!(refused, Err(FactsError::TooManyNotes)));
+        assert!(room(&known, &beyond, &["Note 3".into()]).is_ok());
+        assert!(
+            room(&known, &of(FactKind::Note, 3, 1), &[]).is_ok(),
+            "in its place"
+        );
+        let rest = MOST - NOTES - 1;
+        assert!(room(&known, &of(FactKind::Reported, 0, rest), &[]).is_ok());
+        let full = room(&known, &of(FactKind::Reported, 0, rest + 1), &[]);
+        assert!(matches!(full, Err(FactsError::TooMany)));
+    }
+
+    #[test]
     fn every_kind_of_the_contract_is_one_of_the_twin() {
         for kind in FactKind::ALL {
             let wire = v1::FactKind::try_from(kind as i32).expect("in the contract");
             let name = format!("FACT_KIND_{}", kind.name().to_uppercase());
             assert_eq!(wire.as_str_name(), name);
         }
-        assert!(v1::FactKind::try_from(16).is_err(), "control: no others");
+        assert!(v1::FactKind::try_from(17).is_err(), "control: no others");
     }
 }

@@ -600,7 +600,7 @@ proptest! {
         prop_assert_eq!(known(&hub), known(&live_hub));
         let ring = |hub: &Hub| -> Vec<_> {
             let ring = hub.keep_alerts().ring;
-            ring.iter().map(|of| (of.at, of.peak, of.key.clone(), v1::Alert::clone(&of.alert))).collect()
+            ring.iter().map(|of| (of.at, of.peak, of.rested.clone(), of.key.clone(), v1::Alert::clone(&of.alert))).collect()
         };
         prop_assert_eq!(ring(&hub), ring(&live_hub));
         prop_assert_eq!(again.next_deadline(), live.next_deadline());

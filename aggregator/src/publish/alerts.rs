@@ -13,7 +13,8 @@ use prost::Message as _;
 use proto::v1;
 use vitals::PatientId;
 
-use super::{At, PatientIndex};
+use super::within::bare;
+use super::{At, PatientIndex, Rested};
 
 /// An alert with what the filters need.
 #[derive(Clone, Debug)]
@@ -27,12 +28,16 @@ pub struct AlertRecord {
     /// Highest priority the alert had up to this change: a reader that asks for urgent alerts only must also
     /// learn that one it knows became less urgent.
     pub peak: i32,
+    /// What it rested on up to this change: whoever was told of it also learns how it goes on.
+    pub rested: Rested,
     /// What the journal calls the alert.
     pub key: String,
     /// The state, under its public id.
     pub alert: Arc<v1::Alert>,
     /// What readers get of it: the state encoded, and the event's id.
     sent: OnceLock<(Bytes, Bytes)>,
+    /// The same for readers who get no more than that it is.
+    bare: OnceLock<Bytes>,
 }
 
 impl AlertRecord {
@@ -40,7 +45,7 @@ impl AlertRecord {
     pub(crate) fn new(
         (patient, index): (PatientId, PatientIndex),
         at: At,
-        peak: i32,
+        (peak, rested): (i32, Rested),
         key: String,
         alert: Arc<v1::Alert>,
     ) -> Self {
@@ -49,9 +54,11 @@ impl AlertRecord {
             index,
             at,
             peak,
+            rested,
             key,
             alert,
             sent: OnceLock::new(),
+            bare: OnceLock::new(),
         }
     }
 
@@ -65,6 +72,12 @@ impl AlertRecord {
     /// The state as a message of the contract; encoded once, for who wants it first.
     pub(super) fn encoded(&self) -> &Bytes {
         &self.sent().0
+    }
+
+    /// As [`Self::encoded`], of the bare alert.
+    pub(super) fn encoded_bare(&self) -> &Bytes {
+        self.bare
+            .get_or_init(|| bare(&self.alert).encode_to_vec().into())
     }
 
     /// "position.index": stable across resumes and restarts.
@@ -158,11 +171,14 @@ impl Alerts {
         if at <= self.restored {
             return;
         }
-        let before = self.latest.get(&alert.id).map_or(0, |record| record.peak);
-        let peak = before.max(alert.priority);
+        let before = self.latest.get(&alert.id);
+        let (peak, rested) = before.map_or((0, Rested::default()), |record| {
+            (record.peak, record.rested.clone())
+        });
+        let so_far = (peak.max(alert.priority), rested.and(&alert));
         let id = alert.id.clone();
         let whose = (patient, index);
-        let record = AlertRecord::new(whose, at, peak, key, Arc::new(alert));
+        let record = AlertRecord::new(whose, at, so_far, key, Arc::new(alert));
         let record = Arc::new(record);
         if record.is_resolved() {
             self.resolved.push_back((id.clone(), at));

@@ -6,6 +6,7 @@
 //!
 //! Must not know: the contract's requests and how they are refused, cursors.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,49 +14,11 @@ use proto::seal::crypto::Sha256;
 use proto::v1::{self, TwinPart};
 use vitals::{Kind, PatientId};
 
+use super::within::{Rested, Within};
+
 /// A filter as a short hash: a cursor holds for the same question only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterHash(pub(super) [u8; 8]);
-
-/// How much of a patient a reader may have at most, whatever was asked for. The default: everything. A cursor does not know it: the
-/// mark of whom the reader may see ([`TwinFilter::scope`]) is another one where this is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Within {
-    /// Of these kinds, and nothing that comes of several; empty = everything.
-    pub kinds: BTreeSet<Kind>,
-    /// No alerts, and no snoozes of them.
-    pub without_alerts: bool,
-}
-
-impl Within {
-    fn is_all(&self) -> bool {
-        self.kinds.is_empty() && !self.without_alerts
-    }
-
-    /// Of how good the models are, what goes with it.
-    pub fn narrow_scores(&self, board: &mut proto::v1::Scoreboard) {
-        board.forecasts.retain(|of| self.has(of.kind));
-        if self.without_alerts || !self.kinds.is_empty() {
-            board.alerts.clear();
-        }
-    }
-
-    fn has(&self, kind: i32) -> bool {
-        self.kinds.is_empty() || self.kinds.iter().any(|of| of.wire() == kind)
-    }
-
-    /// Whether nothing in the alert is beyond it: it tells of these kinds alone, or of devices.
-    #[must_use]
-    pub fn holds(&self, alert: &v1::Alert) -> bool {
-        if self.kinds.is_empty() {
-            return !self.without_alerts;
-        }
-        let technical = alert.category == v1::Category::Technical as i32;
-        let fits = |of: &v1::Evidence| self.has(of.kind) || technical && of.kind == 0;
-        let told = technical || !alert.evidence.is_empty();
-        !self.without_alerts && told && alert.evidence.iter().all(fits)
-    }
-}
 
 /// Which twins, and how much of them. The default asks for everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -156,9 +119,9 @@ impl TwinFilter {
         !self.kinds.is_empty() || !self.parts.is_empty() || !self.within.is_all()
     }
 
-    /// What it leaves of a twin.
+    /// What it leaves of a twin. `rested` knows what an alert rested on so far.
     #[must_use]
-    pub fn narrow(&self, twin: &v1::Twin) -> v1::Twin {
+    pub fn narrow(&self, twin: &v1::Twin, rested: impl Fn(&str) -> Rested) -> v1::Twin {
         let wants = |part| self.parts.is_empty() || self.parts.contains(&part);
         let kind = |number: i32| {
             let asked =
@@ -185,7 +148,13 @@ impl TwinFilter {
             forecasts: some(wants(TwinPart::Forecasts), &twin.forecasts, |one| {
                 kind(one.kind)
             }),
-            alerts: some(alerts, &twin.alerts, |one| self.within.holds(one)),
+            alerts: twin
+                .alerts
+                .iter()
+                .filter(|_| alerts)
+                .filter_map(|one| self.within.cut(one, || rested(&one.id)))
+                .map(Cow::into_owned)
+                .collect(),
             devices: some(wants(TwinPart::Devices), &twin.devices, |_| true),
             gateways: some(wants(TwinPart::Gateways), &twin.gateways, |_| true),
             test_data: twin.test_data,
@@ -226,7 +195,12 @@ impl AlertFilter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::within::Shown;
     use super::*;
+
+    fn never(_: &str) -> Rested {
+        Rested::default()
+    }
 
     fn set(names: &[&str]) -> BTreeSet<PatientId> {
         let id = |name: &&str| PatientId::parse(name).expect("a patient id");
@@ -351,7 +325,11 @@ mod tests {
             snoozes: vec![v1::Snooze::default()],
             influences: vec![v1::Influence::default()],
         };
-        assert_eq!(TwinFilter::default().narrow(&whole), whole, "control");
+        assert_eq!(
+            TwinFilter::default().narrow(&whole, never),
+            whole,
+            "control"
+        );
         let filter = TwinFilter {
             kinds: [Kind::HeartRate].into(),
             parts: [TwinPart::Channels, TwinPart::Rhythm].into(),
@@ -369,12 +347,12 @@ mod tests {
             influences: Vec::new(),
             ..whole.clone()
         };
-        assert_eq!(filter.narrow(&whole), narrow);
+        assert_eq!(filter.narrow(&whole, never), narrow);
         let only_kinds = TwinFilter {
             parts: BTreeSet::new(),
             ..filter
         };
-        let got = only_kinds.narrow(&whole);
+        let got = only_kinds.narrow(&whole, never);
         assert_eq!(
             (got.channels.len(), got.forecasts.len(), got.scores.len()),
             (1, 1, 1)
@@ -431,7 +409,8 @@ mod tests {
             kinds: [Kind::OxygenSaturation].into(),
             without_alerts: false,
         };
-        assert!(beyond.iter().all(|one| !within.holds(one)));
+        let not = |one: &v1::Alert| within.shows(one, Rested::default) == Shown::Not;
+        assert!(beyond.iter().all(not));
         let mut filter = TwinFilter {
             within,
             ..TwinFilter::default()
@@ -441,16 +420,32 @@ mod tests {
             alerts: vec![oxygen, device],
             ..v1::Twin::default()
         };
-        assert_eq!(filter.narrow(&whole), left);
+        assert_eq!(filter.narrow(&whole, never), left);
         assert!(filter.narrows());
+        // One of which they were told before goes on, without what they may not have.
+        let moved = v1::Alert {
+            id: "0123".into(),
+            ..beyond[0].clone()
+        };
+        let with = v1::Twin {
+            alerts: vec![moved, beyond[1].clone()],
+            ..whole.clone()
+        };
+        let rested = |id: &str| match id {
+            "0123" => Rested::default().and(&left.alerts[0]),
+            _ => Rested::default(),
+        };
+        let told = filter.narrow(&with, rested).alerts;
+        assert_eq!(told.len(), 1);
+        assert!(told[0].withheld && told[0].id == "0123" && told[0].evidence.is_empty());
         // Asking for more changes nothing.
         filter.kinds = [Kind::OxygenSaturation, Kind::HeartRate].into();
-        assert_eq!(filter.narrow(&whole), left);
+        assert_eq!(filter.narrow(&whole, never), left);
         filter.within.without_alerts = true;
         let silent = v1::Twin {
             alerts: Vec::new(),
             ..left
         };
-        assert_eq!(filter.narrow(&whole), silent);
+        assert_eq!(filter.narrow(&whole, never), silent);
     }
 }

@@ -25,8 +25,8 @@ use super::alerts::{Alerts, KeptAlerts};
 use super::bells::{Bell, Bells};
 use super::question::{AlertQuestion, Questions, TwinQuestion};
 use super::{
-    AlertFilter, AlertRecord, At, CursorError, CursorKey, Events, FilterHash, Limits, Stream,
-    TwinFilter,
+    AlertFilter, AlertRecord, At, CursorError, CursorKey, Events, FilterHash, Limits, Rested,
+    Stream, TwinFilter,
 };
 
 /// Readers of twins are woken no faster than this; states that change faster are conflated. Bounds what is built
@@ -425,6 +425,13 @@ impl Hub {
     #[must_use]
     pub fn alert(&self, id: &str) -> Option<Arc<AlertRecord>> {
         self.lock().alerts.get(id)
+    }
+
+    /// What an alert rested on so far.
+    #[must_use]
+    pub fn rested(&self, id: &str) -> Rested {
+        let record = self.alert(id);
+        record.map_or_else(Rested::default, |record| record.rested.clone())
     }
 
     /// All alerts that are kept, in no order.

@@ -25,13 +25,16 @@ mod hub;
 mod question;
 mod reader;
 pub mod view;
+mod within;
 
 pub use alerts::{AlertRecord, KeptAlerts};
 pub use cursor::{At, CURSOR_BYTES, CursorError, CursorKey, Stream};
-pub use filter::{AlertFilter, FilterHash, TwinFilter, Within};
+pub use filter::{AlertFilter, FilterHash, TwinFilter};
 pub use hub::{Hub, PatientIndex, Source, View};
 pub use reader::{AlertReader, Allowed, Cut, TwinReader};
 pub use view::AlertIds;
+pub(crate) use within::Kept;
+pub use within::{Rested, Shown, Within};
 
 use std::sync::Arc;
 

@@ -129,7 +129,7 @@ impl TwinQuestion {
     fn make(&self, shared: &mut Shared, hub: &Hub, index: PatientIndex, view: &View) -> Made {
         shared.encoded += 1;
         let (twin, relevant) = if self.filter.narrows() {
-            let (twin, digest) = frame_last(self.filter.narrow(&view.twin));
+            let (twin, digest) = frame_last(self.filter.narrow(&view.twin, |id| hub.rested(id)));
             let (said, since) = shared.said.entry(index).or_insert((digest, view.at));
             if *said != digest {
                 (*said, *since) = (digest, view.at);

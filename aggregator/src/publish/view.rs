@@ -137,6 +137,7 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         snoozed_until_us: alert.snoozed_until.map_or(0, Time::as_micros),
         owner: alert.owner.clone(),
         comments: alert.comments.iter().map(comment).collect(),
+        withheld: false,
     }
 }
 

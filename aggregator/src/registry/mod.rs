@@ -323,8 +323,8 @@ impl Registry {
                 }
             }
             Entry::Account { person, act, .. } => self.accounts.note(person, act),
-            Entry::Team { team, act, .. } => {
-                self.staff.note_team(team, act);
+            Entry::Team { team, act, by } => {
+                self.staff.note_team(team, act, by);
                 if *act == TeamAct::Ended {
                     self.platforms.forget_team(team);
                 }

@@ -28,6 +28,17 @@ pub struct Team {
     pub roster: Option<Rostered>,
     /// Who took over which duty last, by the duty's number in the contract.
     pub taken: BTreeMap<u8, TakenOver>,
+    /// Filters of the worklist, by their names.
+    pub filters: BTreeMap<String, KeptFilter>,
+}
+
+/// A filter of the worklist that a team keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFilter {
+    /// What passes, as the contract has it.
+    pub facets: Vec<String>,
+    /// Who kept it.
+    pub by: String,
 }
 
 /// A team's roster as it was decided.
@@ -52,7 +63,7 @@ pub struct TakenOver {
     pub by: String,
 }
 
-/// Rosters came later, and are written behind everything else (`Rosters`).
+/// Rosters and filters came later, and are written behind everything else ([`Rosters`], [`Filters`]).
 impl Canonical for Team {
     fn encode(&self, to: &mut Vec<u8>) {
         self.people.encode(to);
@@ -67,6 +78,9 @@ impl Canonical for Team {
         })
     }
 }
+
+/// Filters by name, by team.
+pub(super) type Filters = BTreeMap<String, BTreeMap<String, KeptFilter>>;
 
 /// Rosters and who took over, by team.
 pub(super) type Rosters = BTreeMap<String, (Option<Rostered>, BTreeMap<u8, TakenOver>)>;
@@ -107,6 +121,7 @@ pub struct Passkey {
 
 canonical_fields! {
     TakenOver { shift, at, by }
+    KeptFilter { facets, by }
     Passkey { person, host, key, count, label, at }
 }
 
@@ -189,7 +204,7 @@ impl Staff {
         }
     }
 
-    pub(super) fn note_team(&mut self, name: &str, act: &TeamAct) {
+    pub(super) fn note_team(&mut self, name: &str, act: &TeamAct, by: &str) {
         match act {
             TeamAct::Made => {
                 self.teams.entry(name.to_owned()).or_default();
@@ -199,7 +214,11 @@ impl Staff {
                 self.teams.remove(name);
                 return;
             }
-            TeamAct::Joined(_) | TeamAct::Left(_) | TeamAct::Took(_) | TeamAct::Released(_) => {}
+            TeamAct::Joined(_)
+            | TeamAct::Left(_)
+            | TeamAct::Took(_)
+            | TeamAct::Released(_)
+            | TeamAct::Filters { .. } => {}
         }
         let Some(team) = self.teams.get_mut(name) else {
             return;
@@ -217,12 +236,39 @@ impl Staff {
             TeamAct::Released(patient) => {
                 Arc::make_mut(&mut team.patients).remove(patient);
             }
+            TeamAct::Filters { name, facets } if facets.is_empty() => {
+                team.filters.remove(name);
+            }
+            TeamAct::Filters { name, facets } => {
+                let kept = KeptFilter {
+                    facets: facets.clone(),
+                    by: by.to_owned(),
+                };
+                team.filters.insert(name.clone(), kept);
+            }
             TeamAct::Made | TeamAct::Ended => {}
         }
     }
 }
 
 impl Staff {
+    /// Those of teams that have any.
+    pub(super) fn filters(&self) -> Filters {
+        let teams = self.teams.iter();
+        let of = teams.filter(|(_, of)| !of.filters.is_empty());
+        of.map(|(name, of)| (name.clone(), of.filters.clone()))
+            .collect()
+    }
+
+    pub(super) fn with_filters(mut self, filters: Filters) -> Self {
+        for (name, filters) in filters {
+            if let Some(team) = self.teams.get_mut(&name) {
+                team.filters = filters;
+            }
+        }
+        self
+    }
+
     pub(super) fn note_roster(&mut self, name: &str, roster: Rostered) {
         if let Some(team) = self.teams.get_mut(name) {
             team.roster = Some(roster).filter(|of| !of.document.is_empty());

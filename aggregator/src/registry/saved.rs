@@ -15,7 +15,7 @@ use twin::canonical_fields;
 use super::accounts::Accounts;
 use super::looks::Looks;
 use super::offices::Offices;
-use super::people::{Rosters, Staff};
+use super::people::{Filters, Rosters, Staff};
 use super::platforms::Platforms;
 use super::rules::Decisions;
 use super::{
@@ -157,6 +157,7 @@ impl Canonical for Registry {
         self.offices.encode(to);
         self.staff.rosters().encode(to);
         self.platforms.encode(to);
+        self.staff.filters().encode(to);
     }
 
     fn decode(from: &mut &[u8]) -> Option<Self> {
@@ -236,6 +237,11 @@ impl Canonical for Registry {
         // or here.
         if !from.is_empty() {
             registry.platforms = Canonical::decode(from)?;
+        }
+        // or here.
+        if !from.is_empty() {
+            let filters: Filters = Canonical::decode(from)?;
+            registry.staff = std::mem::take(&mut registry.staff).with_filters(filters);
         }
         registry.aside = Arc::new(registry.set_aside());
         Some(registry)

@@ -249,7 +249,8 @@ fn what_a_context_sent_before_the_other_was_there_proves_no_clone() {
     assert!(fold(&log).proves_clone(B, minute(30)), "control: it lives");
 }
 
-/// Octets at a snapshot's end of which an earlier program knew nothing: other ways to sign in, acts about gateways, rosters, platforms.
+/// Octets at a snapshot's end of which an earlier program knew nothing: other ways to sign in, acts about gateways, rosters, platforms,
+/// filters of teams.
 fn newer_than_rules(registry: &Registry) -> usize {
     use twin::canonical::Canonical as _;
     let mut tail = Vec::new();
@@ -257,6 +258,7 @@ fn newer_than_rules(registry: &Registry) -> usize {
     registry.offices.encode(&mut tail);
     registry.staff.rosters().encode(&mut tail);
     registry.platforms.encode(&mut tail);
+    registry.staff.filters().encode(&mut tail);
     tail.len()
 }
 
@@ -525,7 +527,7 @@ fn rules_are_kept_newest_first_and_come_back_from_a_snapshot() {
 }
 
 #[test]
-fn a_team_keeps_its_roster_and_who_took_over_last() {
+fn a_team_keeps_its_roster_its_filters_and_who_took_over_last() {
     use twin::canonical::{Canonical as _, read};
 
     let team = |act| Entry::Team {
@@ -547,6 +549,12 @@ fn a_team_keeps_its_roster_and_who_took_over_last() {
         at: Time::from_micros(shift + 1),
         by: by.into(),
     };
+    let filters = |name: &str, facets: &[&str]| {
+        team(TeamAct::Filters {
+            name: name.into(),
+            facets: facets.iter().map(|of| (*of).to_owned()).collect(),
+        })
+    };
     let mut entries = vec![
         roster("ward", "before there was a team", 1),
         team(TeamAct::Made),
@@ -556,9 +564,19 @@ fn a_team_keeps_its_roster_and_who_took_over_last() {
         taken(1, 20, "cy"),
         taken(2, 10, "dee"),
         roster("absent", "x", 4),
+        filters("quiet", &["data=stale"]),
+        filters("mine", &["owner=mine"]),
+        filters("quiet", &["data=fresh"]),
+        filters("mine", &[]),
     ];
     let registry = fold(&entries);
     let of = registry.team("ward").expect("the team");
+    let kept: Vec<_> = of.filters.iter().collect();
+    let [(name, quiet)] = kept.as_slice() else {
+        panic!("one filter: {kept:?}");
+    };
+    assert_eq!((name.as_str(), quiet.by.as_str()), ("quiet", "olga"));
+    assert_eq!(quiet.facets, ["data=fresh"]);
     let held = of.roster.as_ref().expect("a roster");
     assert_eq!((&*held.document, held.since), ("two", Time::from_micros(3)));
     let by: Vec<_> = of.taken.values().map(|of| of.by.as_str()).collect();

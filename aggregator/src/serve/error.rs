@@ -152,7 +152,9 @@ pub fn facts(error: &FactsError) -> Status {
         FactsError::Unfit { .. } | FactsError::TooManyAtOnce => {
             Status::invalid_argument(error.to_string())
         }
-        FactsError::TooMany => Status::failed_precondition(error.to_string()),
+        FactsError::TooMany | FactsError::TooManyNotes => {
+            Status::failed_precondition(error.to_string())
+        }
         FactsError::Journal(error) => journal(error),
     }
 }

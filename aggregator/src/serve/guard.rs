@@ -48,6 +48,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.TwinService/List"
         | "/vitaltwin.v1.TwinService/Watch"
         | "/vitaltwin.v1.TwinService/NotePrint"
+        | "/vitaltwin.v1.TwinService/LookIn"
         | "/vitaltwin.v1.TwinService/GetScoreboard"
         | "/vitaltwin.v1.ContextService/Get" => Kind::Twin,
         "/vitaltwin.v1.AlertService/Get"
@@ -60,7 +61,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         "/vitaltwin.v1.AlertService/SetOwner"
         | "/vitaltwin.v1.AlertService/Snooze"
         | "/vitaltwin.v1.AlertService/EndSnooze"
-        | "/vitaltwin.v1.OperatorService/TakeOver" => Kind::Duty,
+        | "/vitaltwin.v1.OperatorService/TakeOver"
+        | "/vitaltwin.v1.OperatorService/KeepTeamFilter" => Kind::Duty,
         // What each fact means is asked where it is known.
         "/vitaltwin.v1.ContextService/Record" => Kind::Report,
         "/vitaltwin.v1.OperatorService/SetCollection"
@@ -77,7 +79,8 @@ pub fn kind_of(path: &str) -> Option<Kind> {
         | "/vitaltwin.v1.OperatorService/ChangeTeam"
         | "/vitaltwin.v1.OperatorService/CheckRoster"
         | "/vitaltwin.v1.OperatorService/SetRoster" => Kind::Teams,
-        "/vitaltwin.v1.OperatorService/ListRosters" => Kind::Roster,
+        "/vitaltwin.v1.OperatorService/ListRosters"
+        | "/vitaltwin.v1.OperatorService/ListTeamFilters" => Kind::Roster,
         "/vitaltwin.v1.TwinService/SumScoreboard"
         | "/vitaltwin.v1.OperatorService/ListRules"
         | "/vitaltwin.v1.OperatorService/CheckRules"

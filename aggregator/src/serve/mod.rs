@@ -20,6 +20,7 @@ mod grpc;
 pub mod guard;
 mod history;
 pub mod lockout;
+mod lookers;
 pub mod looks;
 mod page;
 pub mod passkey;
@@ -120,10 +121,7 @@ pub fn front(parts: Parts) -> Front {
         ways,
     );
     let history = History::new(patients.clone(), journal, history, Arc::clone(&access));
-    let twins = Arc::new(Twins {
-        hub,
-        access: Arc::clone(&access),
-    });
+    let twins = Arc::new(Twins::new(hub, Arc::clone(&access)));
     let context = ContextApi {
         patients: patients.clone(),
         access: Arc::clone(&access),

@@ -18,7 +18,7 @@ use super::store::{AlertPiece, OpenerPiece, Pass, SnapshotStore};
 use super::{ALERT, Header, OPENER, TWIN, Why, header_of, unpack};
 use crate::journal::Position;
 use crate::patient::{Fold, SavedPatient, Unreadable};
-use crate::publish::{AlertRecord, At, Events as _, KeptAlerts, PatientIndex};
+use crate::publish::{AlertRecord, At, Events as _, Kept, KeptAlerts, PatientIndex, Rested};
 use crate::registry::{Books, Registry};
 use crate::rules;
 use crate::vault::Vault;
@@ -260,8 +260,10 @@ fn alerts(header: &Header, pieces: Vec<AlertPiece>, vault: &Vault) -> Result<Kep
 fn record(at: At, patient: PatientId, mut plain: &[u8]) -> Option<AlertRecord> {
     let (index, peak, key) = Canonical::decode(&mut plain)?;
     let alert = Arc::new(v1::Alert::decode(plain).ok()?);
+    let rested = Rested::from(Kept::decode(plain).ok()?).and(&alert);
     let whose = (patient, PatientIndex(index));
-    Some(AlertRecord::new(whose, at, peak, key, alert))
+    let so_far = (peak, rested);
+    Some(AlertRecord::new(whose, at, so_far, key, alert))
 }
 
 fn opener(piece: &OpenerPiece, vault: &Vault) -> Option<Opener> {

@@ -405,6 +405,7 @@ impl Snapshots {
     fn alert_piece(&self, record: &AlertRecord) -> Option<AlertPiece> {
         let mut plain = bytes_of(&(record.index.0, record.peak, record.key.clone()));
         plain.extend(record.alert.encode_to_vec());
+        plain.extend(record.rested.kept().encode_to_vec());
         let sealed = self.books.vault().seal(&record.patient, ALERT, &plain)?;
         Some(AlertPiece {
             place: (record.at.position, record.at.index),

@@ -12,7 +12,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vitals::{Span, Time};
+use vitals::{Kind, Span, Time};
 
 use crate::event::Context;
 use crate::rule::Limits;
@@ -61,11 +61,14 @@ pub enum FactKind {
     /// Tone of the skin by the Monk scale, 1 (lightest) to 10, in `value`. No rule or model reads it: it is there so that
     /// somebody sees whom a rule or a sensor (oximeters above all) serves worse.
     SkinTone = 15,
+    /// What somebody wrote at a moment of the trends (without an end) or a stretch of them; `value`: the kind of data that it is
+    /// about, by its number in the contract. No rule or model reads it.
+    Note = 16,
 }
 
 impl FactKind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Condition,
         Self::Medication,
         Self::Laboratory,
@@ -81,6 +84,7 @@ impl FactKind {
         Self::TimeZone,
         Self::Limit,
         Self::SkinTone,
+        Self::Note,
     ];
 
     /// Stable lower-case name.
@@ -102,6 +106,7 @@ impl FactKind {
             Self::TimeZone => "time_zone",
             Self::Limit => "limit",
             Self::SkinTone => "skin_tone",
+            Self::Note => "note",
         }
     }
 
@@ -150,6 +155,13 @@ fn may_be_a_zone(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.len() <= 64
         && name.bytes().all(fits)
+}
+
+/// As the contract numbers kinds of data.
+fn is_a_kind(number: f64) -> bool {
+    Kind::ALL
+        .into_iter()
+        .any(|kind| f64::from(kind.wire()) == number)
 }
 
 impl Fact {
@@ -204,6 +216,11 @@ impl Fact {
             FactKind::SkinTone if !self.value.is_some_and(|tone| (1.0..=10.0).contains(&tone)) => {
                 unfit("value", "must be 1 to 10 of the Monk scale")
             }
+            FactKind::Note if text.trim().is_empty() => unfit("text", "must say something"),
+            FactKind::Note if !self.value.is_none_or(is_a_kind) => unfit(
+                "value",
+                "must be the number of a kind of data in the contract, or not be there",
+            ),
             FactKind::Condition
             | FactKind::Medication
             | FactKind::Laboratory
@@ -217,7 +234,8 @@ impl Fact {
             | FactKind::OxygenSupply
             | FactKind::Consciousness
             | FactKind::TimeZone
-            | FactKind::SkinTone => Ok(()),
+            | FactKind::SkinTone
+            | FactKind::Note => Ok(()),
         }
     }
 
@@ -460,7 +478,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, TimeZone, Limit, SkinTone }
+    FactKind { Condition, Medication, Laboratory, Genomic, Imaging, Reported, BirthYear, Sex, Pregnancy, OxygenTarget, OxygenSupply, Consciousness, TimeZone, Limit, SkinTone, Note }
 }
 
 #[cfg(test)]
@@ -642,13 +660,18 @@ mod tests {
     #[test]
     fn unfit_facts_say_what_is_wrong_and_are_not_taken() {
         use FactKind::{
-            BirthYear, Condition, Consciousness, Imaging, OxygenSupply, OxygenTarget, Sex,
+            BirthYear, Condition, Consciousness, Imaging, Note, OxygenSupply, OxygenTarget, Sex,
             SkinTone, TimeZone,
         };
         let ends = Fact {
             to: Some(at(0)),
             ..fact("p", FactKind::Pregnancy)
         };
+        let noted = |kind| Fact {
+            text: "walked upstairs".into(),
+            ..number("n", Note, kind)
+        };
+        assert_eq!(noted(1.0).check(), Ok(()), "control");
         let unfit = [
             (fact("", FactKind::Pregnancy), "id"),
             (number("v", Imaging, f64::NAN), "value"),
@@ -663,6 +686,9 @@ mod tests {
             (text("z", TimeZone, "half past nine"), "text"),
             (text("z", TimeZone, ""), "text"),
             (number("m", SkinTone, 11.0), "value"),
+            (text("n", Note, " "), "text"),
+            (noted(0.0), "value"),
+            (noted(1.5), "value"),
         ];
         for (fact, field) in unfit {
             assert_eq!(fact.check().map_err(|unfit| unfit.field), Err(field));

@@ -3,13 +3,14 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import * as convert from "./convert.ts";
+import type { TeamFilters } from "./filter.ts";
 import { AlertService, Duty, type AlertEvent } from "./gen/v1/alert_pb.ts";
 import { ContextService } from "./gen/v1/context_pb.ts";
 import { FleetService } from "./gen/v1/fleet_pb.ts";
 import { HistoryService, Resolution } from "./gen/v1/history_pb.ts";
 import { OperatorService } from "./gen/v1/operator_pb.ts";
 import { Collection } from "./gen/v1/uplink_pb.ts";
-import { TwinService, type TwinEvent } from "./gen/v1/twin_pb.ts";
+import { TwinService, type Lookers, type TwinEvent } from "./gen/v1/twin_pb.ts";
 import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, Roster, RuleBook, RuleSet, Scoreboard, Session, Trial, Turn, WaveBlock } from "./model.ts";
 import type { Action } from "./store.ts";
 import { grain, type PastQuery } from "./trends.ts";
@@ -59,6 +60,16 @@ export async function own(): Promise<OwnRecord> {
   if (!of) throw new Error("no patient");
   const sharing = of.collection === Collection.PAUSED ? "paused" : of.collection === Collection.WITHDRAWN ? "withdrawn" : "given";
   return { patient: of.patient, name: of.displayName, sharing, since: Number(of.collectionSinceUs) / 1000, teams: of.teams, platforms: of.platforms.map(convert.platform) };
+}
+
+/** Filters that teams keep. */
+export async function teamFilters(): Promise<TeamFilters> {
+  return convert.teamFilters(await operator.listTeamFilters({}, { timeoutMs: CALL_LIMIT }));
+}
+
+/** Keeps one; without facets the team forgets it. With all of them as they are then. */
+export async function keepTeamFilter(team: string, name: string, facets: string[]): Promise<TeamFilters> {
+  return convert.teamFilters(await operator.keepTeamFilter({ filter: { team, name, facets } }, { timeoutMs: CALL_LIMIT }));
 }
 
 /** Who is on duty in the teams of whoever is signed in. */
@@ -195,12 +206,28 @@ export async function watchAlerts(watcher: Watcher, signal: AbortSignal): Promis
   );
 }
 
+/** Tells the others that this patient's page is open (empty: nobody's) until `signal` aborts, and who else looks at whom. */
+export async function lookIn(patient: string, told: (lookers: ReadonlyMap<string, readonly string[]>) => void, signal: AbortSignal): Promise<void> {
+  await keepOpen<Lookers>(
+    {
+      ...common({ signedOut: () => {}, rightsChanged: () => {} }, (link) => {
+        // Nobody is said to look while it cannot be known.
+        if (link.phase === "waiting") told(new Map());
+      }),
+      open: (_, line, opened) => twins.lookIn({ patient }, { signal: line, onHeader: opened }),
+      cursor: () => new Uint8Array(),
+      event: ({ lookers }) => told(new Map(lookers.map(({ patient, people }) => [patient, people]))),
+    },
+    signal,
+  );
+}
+
 /** Not in the middle of a snapshot: what follows a cut-off snapshot is a whole one. */
 function resumable(event: TwinEvent | AlertEvent): Uint8Array {
   return event.kind.case === "snapshot" ? new Uint8Array() : event.cursor;
 }
 
-function common(watcher: Watcher, link: (link: Link) => void) {
+function common(watcher: Pick<Watcher, "signedOut" | "rightsChanged">, link: (link: Link) => void) {
   return {
     link,
     now: () => performance.now(),

@@ -26,6 +26,8 @@ export interface ChartData {
   readonly scale: readonly [number, number];
   /** Points instead of a line: for beats. */
   readonly dots: boolean;
+  /** What people wrote at a moment, or from then to `to`. */
+  readonly notes: readonly { from: number; to: number | null; number: number }[];
 }
 
 export interface ChartText {
@@ -233,6 +235,7 @@ export class TrendChart {
       ctx.lineWidth = ratio;
       ctx.fillText(limit.label, bbox.left + 4 * ratio, y + (below ? 3 : -2) * ratio);
     }
+    this.#notes(u, colours, ratio);
     const x = Math.round(u.valToPos(data.now, "x", true)) + 0.5;
     if (x > bbox.left && x < bbox.left + bbox.width - 2) {
       ctx.strokeStyle = colours.muted;
@@ -244,11 +247,41 @@ export class TrendChart {
       ctx.stroke();
       ctx.globalAlpha = 1;
       ctx.fillStyle = colours.muted;
-      ctx.textAlign = "right";
+      // Beside the axis there is no room for it.
+      const right = x - bbox.left > 40 * ratio;
+      ctx.textAlign = right ? "right" : "left";
       ctx.textBaseline = "top";
-      ctx.fillText(data.nowLabel, x - 4 * ratio, bbox.top + 2 * ratio);
+      ctx.fillText(data.nowLabel, x + (right ? -4 : 4) * ratio, bbox.top + 2 * ratio);
     }
     ctx.restore();
+  }
+
+  /** A number at the foot of a line where it is about a moment, over its stretch where it lasts. */
+  #notes(u: uPlot, colours: Palette, ratio: number): void {
+    const { ctx, bbox } = u;
+    const [left, right, foot] = [bbox.left, bbox.left + bbox.width, bbox.top + bbox.height];
+    for (const note of this.#data?.notes ?? []) {
+      const x = Math.round(Math.max(left, u.valToPos(note.from, "x", true))) + 0.5;
+      const end = note.to === null ? x : Math.min(right, u.valToPos(note.to, "x", true));
+      ctx.globalAlpha = 0.12;
+      ctx.fillStyle = colours.ink;
+      ctx.fillRect(x, bbox.top, end - x, bbox.height);
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = colours.ink;
+      ctx.setLineDash([4 * ratio, 2 * ratio]);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, foot);
+      ctx.stroke();
+      ctx.setLineDash([]);
+      const size = 15 * ratio;
+      const at = Math.min(x, right - size);
+      ctx.fillRect(at, foot - size, size, size);
+      ctx.fillStyle = colours.surface;
+      ctx.textAlign = "center";
+      ctx.textBaseline = "middle";
+      ctx.fillText(String(note.number), at + size / 2, foot - size / 2);
+    }
   }
 
   #point(u: uPlot, lineCount: number): void {

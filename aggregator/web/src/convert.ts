@@ -4,6 +4,7 @@
 import type * as wire from "./gen/v1/alert_pb.ts";
 import { AlertState as WireState, Category as WireCategory, Duty as WireDuty, Priority as WirePriority } from "./gen/v1/alert_pb.ts";
 import type * as contextWire from "./gen/v1/context_pb.ts";
+import type * as filterWire from "./gen/v1/filter_pb.ts";
 import type * as fleetWire from "./gen/v1/fleet_pb.ts";
 import type { Access as WireAccess, CoverageResponse, HistoryChunk, WaveformChunk } from "./gen/v1/history_pb.ts";
 import type { PlatformShare as WireShare } from "./gen/v1/platform_pb.ts";
@@ -11,6 +12,7 @@ import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as scoreWire from "./gen/v1/scoreboard_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
+import { ofFacets, type TeamFilters } from "./filter.ts";
 import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES, PLATFORM_SERVICES } from "./model.ts";
 import type {
   Access,
@@ -446,6 +448,10 @@ function turn(from: rosterWire.Turn): Turn {
   };
 }
 
+export function teamFilters(from: filterWire.TeamFilters): TeamFilters {
+  return { teams: from.teams, filters: from.filters.map(({ team, name, facets, by }) => ({ team, name, filter: ofFacets(facets), by })) };
+}
+
 export function roster(from: rosterWire.Roster): Roster {
   const { team, document, by, unread, remarks } = from;
   const since = from.sinceUs === 0n ? null : ms(from.sinceUs);
@@ -472,6 +478,7 @@ function fleetDevice(from: fleetWire.FleetDevice): FleetDevice {
     battery: from.batteryPercent ?? null,
     worn: from.worn ?? null,
     lastReading: moment(from.lastReadingUs),
+    lastReceipt: moment(from.lastReceiptUs),
     clock: clock === undefined ? null : { ahead: Number(clock.aheadUs) / 1000, gains: (Number(clock.gainsPpb) / 1e9) * 86_400 },
     needs: needs(from.needs),
   };

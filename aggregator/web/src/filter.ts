@@ -1,6 +1,6 @@
 // Which rows of the worklist a viewer wants to see. Pure. What nobody took notice of at high priority is shown whatever
-// the filter says. Filters are kept by name and viewer; the words that someone searches for are not: they may name a
-// patient.
+// the filter says. Filters are kept by name, for a viewer in the browser or for a team at the centre; the words that someone searches
+// for are not: they may name a patient.
 
 import type { Row } from "./store.ts";
 
@@ -77,6 +77,35 @@ export function keptOf(stored: unknown, me: string): Named[] {
 /** What storage is to hold, with `mine` in place of what `me` had. */
 export function keeping(stored: unknown, me: string, mine: readonly Named[]): Record<string, unknown> {
   return { ...(isRecord(stored) ? stored : {}), [me]: mine.slice(0, MOST) };
+}
+
+/** A filter that a team keeps at the centre. */
+export interface TeamFilter extends Named {
+  readonly team: string;
+  /** Who kept it. */
+  readonly by: string;
+}
+
+export interface TeamFilters {
+  readonly filters: readonly TeamFilter[];
+  /** Teams in which one may keep some. */
+  readonly teams: readonly string[];
+}
+
+/** As the contract has it: "facet=word" of each that leaves something out. */
+export function facetsOf(filter: Filter): string[] {
+  return Object.entries(filter).flatMap(([facet, word]) => (word === "any" ? [] : [`${facet}=${word}`]));
+}
+
+/** Back again. A facet of a newer centre is passed over: more is shown then, never less. */
+export function ofFacets(facets: readonly string[]): Filter {
+  const filter: Record<string, string> = { ...ALL };
+  for (const one of facets) {
+    const [facet = "", word = ""] = one.split("=");
+    if (!Object.hasOwn(FACETS, facet)) continue;
+    if ((FACETS[facet as keyof Filter] as readonly string[]).includes(word)) filter[facet] = word;
+  }
+  return filter as unknown as Filter;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

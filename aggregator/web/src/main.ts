@@ -5,6 +5,7 @@ import * as api from "./api.ts";
 import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
 import type { Access, Alert, Coverage, Fleet, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock, Scoreboard } from "./model.ts";
+import { LookIn } from "./lookin.ts";
 import { KEYS } from "./prefs.ts";
 import { announcements, health, mayAct, maySeeFleet, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
 import { texts } from "./texts.ts";
@@ -59,6 +60,10 @@ class Page implements App {
   readonly #ringer = new Ringer(local);
   readonly #keyboard = new Keyboard();
   readonly #clock = new CentreClock();
+  readonly #lookIn = new LookIn((patient, signal) => {
+    const told = (lookers: State["lookers"]) => signal.aborted || this.#act({ type: "lookers", lookers });
+    void api.lookIn(patient, told, signal);
+  });
   readonly #shell: Shell;
   readonly #signedOut: SignedOutView;
   #pending: Action[] = [];
@@ -84,6 +89,7 @@ class Page implements App {
     onSystemTheme(repaint);
     window.addEventListener("hashchange", () => this.#draw());
     window.addEventListener("online", () => void this.#askSession());
+    document.addEventListener("visibilitychange", () => this.#draw());
   }
 
   start(): void {
@@ -163,6 +169,11 @@ class Page implements App {
     set: (team, document) => told(api.setRoster(team, document)),
     takeOver: (team, turn) => told(api.takeOver(team, turn)),
   });
+
+  readonly teamFilters = {
+    read: () => told(api.teamFilters()),
+    keep: (team: string, name: string, facets: string[]) => told(api.keepTeamFilter(team, name, facets)),
+  };
 
   readonly rules = {
     read: () => told(api.ruleBook()),
@@ -480,6 +491,8 @@ class Page implements App {
     const page = this.#pageOf(location.hash);
     const route = !signedIn ? this.state.phase : this.#locked !== null ? "locked" : this.#isHome ? "home" : patient === null ? page : `patient ${patient}`;
     if (route !== this.#route) this.#open(route, patient);
+    if (this.#hasShifts) this.#lookIn.at(document.hidden ? null : patient);
+    else this.#lookIn.leave();
     this.#shell.update();
     this.#view?.update();
     // A name may have come meanwhile.

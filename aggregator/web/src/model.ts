@@ -502,6 +502,8 @@ export interface FleetDevice {
   readonly battery: number | null;
   readonly worn: boolean | null;
   readonly lastReading: number | null;
+  /** When the gateway was given a receipt last for something of it. */
+  readonly lastReceipt: number | null;
   /** How far its clock is ahead, milliseconds, and how much it gains, seconds a day. */
   readonly clock: { readonly ahead: number; readonly gains: number } | null;
   readonly needs: readonly Need[];

@@ -24,6 +24,8 @@ export interface State {
   /** Twin states that were replaced by newer ones before they came here. */
   readonly conflated: number;
   readonly roundTrip: number | null;
+  /** Who else has whose page open just now, by patient. */
+  readonly lookers: ReadonlyMap<string, readonly string[]>;
 }
 
 export const START: State = {
@@ -38,6 +40,7 @@ export const START: State = {
   snapshot: { twins: null, alerts: null },
   conflated: 0,
   roundTrip: null,
+  lookers: new Map(),
 };
 
 export type Action =
@@ -46,6 +49,7 @@ export type Action =
   | { readonly type: "names"; readonly names: ReadonlyMap<string, string> }
   | { readonly type: "twin"; readonly twin: Twin; readonly snapshot: boolean; readonly conflated: number }
   | { readonly type: "alert"; readonly alert: Alert; readonly snapshot: boolean }
+  | { readonly type: "lookers"; readonly lookers: ReadonlyMap<string, readonly string[]> }
   | { readonly type: "complete"; readonly stream: StreamName }
   | { readonly type: "link"; readonly stream: StreamName; readonly link: Link };
 
@@ -132,6 +136,9 @@ export function reduce(state: State, actions: readonly Action[]): State {
       case "alert":
         if (action.snapshot) named("alerts", action.alert.id);
         upsert(action.alert, false);
+        break;
+      case "lookers":
+        next = { ...next, lookers: action.lookers };
         break;
       case "complete":
         completed(action.stream);

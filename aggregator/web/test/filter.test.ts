@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALL, FACETS, keeping, keptOf, LONGEST, MOST, neverHidden, passes, type Filter, type Seen } from "../src/filter.ts";
+import { ALL, FACETS, facetsOf, keeping, keptOf, LONGEST, MOST, neverHidden, ofFacets, passes, type Filter, type Seen } from "../src/filter.ts";
 import type { Alert } from "../src/model.ts";
 import type { Row } from "../src/store.ts";
 import { alert } from "./make.ts";
@@ -47,4 +47,12 @@ test("kept filters are each viewer's own, bounded, and survive what storage may 
   assert.deepEqual(odd, [{ name: "n".repeat(LONGEST), filter: by({ data: "stale" }) }]);
   assert.equal(keptOf(keeping({}, "Ana", Array.from({ length: 99 }, () => mine)), "Ana").length, MOST);
   assert.deepEqual(Object.keys(FACETS), Object.keys(ALL));
+});
+
+test("what a team keeps is the same filter for all of it, and unknown facets show more, not less", () => {
+  const filter = by({ alerts: "waiting", data: "stale" });
+  assert.deepEqual(facetsOf(filter), ["alerts=waiting", "data=stale"]);
+  assert.deepEqual(ofFacets(facetsOf(filter)), filter);
+  assert.deepEqual(facetsOf(ALL), []);
+  assert.deepEqual(ofFacets(["ward=3", "data=new", "constructor=x", "", "alerts=open"]), by({ alerts: "open" }));
 });

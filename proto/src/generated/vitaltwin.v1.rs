@@ -310,6 +310,7 @@ pub mod alert_event {
         KeepAlive(super::AlertKeepAlive),
     }
 }
+/// What the reader knew and was not told anew holds no longer, or is not given to it any more.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AlertSnapshotEnd {
     #[prost(string, tag = "1")]
@@ -474,6 +475,10 @@ pub struct Alert {
     pub withdrawn_by: ::prost::alloc::string::String,
     #[prost(string, tag = "33")]
     pub withdrawn_reason: ::prost::alloc::string::String,
+    /// The reader was told of it, and it rests on data by now that they were not given: how it goes on and its end are told, and
+    /// neither evidence nor what people wrote.
+    #[prost(bool, tag = "34")]
+    pub withheld: bool,
 }
 /// A call of whoever has a duty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1908,6 +1913,9 @@ pub enum FactKind {
     /// Tone of the skin by the Monk scale, 1 (lightest) to 10, in `value`. No rule or model reads it; trials of rules tell apart
     /// whom they serve worse.
     SkinTone = 15,
+    /// What somebody wrote in `text` at a moment of the trends (to_us 0) or a stretch of them; `value`: the number of the Kind that it is about,
+    /// none: all. No rule or model reads it. At most 128 a patient.
+    Note = 16,
 }
 impl FactKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1932,6 +1940,7 @@ impl FactKind {
             Self::TimeZone => "FACT_KIND_TIME_ZONE",
             Self::Limit => "FACT_KIND_LIMIT",
             Self::SkinTone => "FACT_KIND_SKIN_TONE",
+            Self::Note => "FACT_KIND_NOTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1953,6 +1962,7 @@ impl FactKind {
             "FACT_KIND_TIME_ZONE" => Some(Self::TimeZone),
             "FACT_KIND_LIMIT" => Some(Self::Limit),
             "FACT_KIND_SKIN_TONE" => Some(Self::SkinTone),
+            "FACT_KIND_NOTE" => Some(Self::Note),
             _ => None,
         }
     }
@@ -2731,6 +2741,38 @@ pub mod enrolment_service_server {
     impl<T> tonic::server::NamedService for EnrolmentServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TeamFilter {
+    #[prost(string, tag = "1")]
+    pub team: ::prost::alloc::string::String,
+    /// At most 40 characters; of a team's filters one has it. Nothing about a patient belongs here: it is read in the log's clear part.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What passes, each as "facet=word" of this list, each facet once at most: alerts=open, alerts=waiting, category=physiological,
+    /// category=technical, owner=mine, owner=nobody, data=stale, data=fresh.
+    #[prost(string, repeated, tag = "3")]
+    pub facets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who kept it; not read in a request.
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTeamFiltersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TeamFilters {
+    /// Of all teams that the caller may see, by team and name.
+    #[prost(message, repeated, tag = "1")]
+    pub filters: ::prost::alloc::vec::Vec<TeamFilter>,
+    /// These teams, where the caller may keep some.
+    #[prost(string, repeated, tag = "2")]
+    pub teams: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// In place of the team's filter of that name; without facets: there is none any more. At most 24 a team.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeepTeamFilterRequest {
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<TeamFilter>,
 }
 /// Of whom, what, and for what. The patient's word stands above it: of who paused, withdrew, or shares nothing with this
 /// platform, it has nothing, whatever stands here.
@@ -5356,6 +5398,54 @@ pub mod operator_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.OperatorService", "TakeOver"));
             self.inner.unary(req, path, codec).await
         }
+        /// Filters of the worklist that teams keep (filter.proto).
+        pub async fn list_team_filters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTeamFiltersRequest>,
+        ) -> std::result::Result<tonic::Response<super::TeamFilters>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/ListTeamFilters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "ListTeamFilters"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Keeps one in a team, or forgets it.
+        pub async fn keep_team_filter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::KeepTeamFilterRequest>,
+        ) -> std::result::Result<tonic::Response<super::TeamFilters>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.OperatorService/KeepTeamFilter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vitaltwin.v1.OperatorService", "KeepTeamFilter"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn status(
             &mut self,
             request: impl tonic::IntoRequest<super::StatusRequest>,
@@ -5646,6 +5736,16 @@ pub mod operator_service_server {
             &self,
             request: tonic::Request<super::TakeOverRequest>,
         ) -> std::result::Result<tonic::Response<super::Roster>, tonic::Status>;
+        /// Filters of the worklist that teams keep (filter.proto).
+        async fn list_team_filters(
+            &self,
+            request: tonic::Request<super::ListTeamFiltersRequest>,
+        ) -> std::result::Result<tonic::Response<super::TeamFilters>, tonic::Status>;
+        /// Keeps one in a team, or forgets it.
+        async fn keep_team_filter(
+            &self,
+            request: tonic::Request<super::KeepTeamFilterRequest>,
+        ) -> std::result::Result<tonic::Response<super::TeamFilters>, tonic::Status>;
         async fn status(
             &self,
             request: tonic::Request<super::StatusRequest>,
@@ -7274,6 +7374,98 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/vitaltwin.v1.OperatorService/ListTeamFilters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTeamFiltersSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListTeamFiltersRequest>
+                    for ListTeamFiltersSvc<T> {
+                        type Response = super::TeamFilters;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTeamFiltersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_team_filters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTeamFiltersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.OperatorService/KeepTeamFilter" => {
+                    #[allow(non_camel_case_types)]
+                    struct KeepTeamFilterSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::KeepTeamFilterRequest>
+                    for KeepTeamFilterSvc<T> {
+                        type Response = super::TeamFilters;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::KeepTeamFilterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::keep_team_filter(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = KeepTeamFilterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/vitaltwin.v1.OperatorService/Status" => {
                     #[allow(non_camel_case_types)]
                     struct StatusSvc<T: OperatorService>(pub Arc<T>);
@@ -7497,6 +7689,9 @@ pub struct FleetDevice {
     pub clock: ::core::option::Option<DeviceClock>,
     #[prost(enumeration = "Need", repeated, tag = "12")]
     pub needs: ::prost::alloc::vec::Vec<i32>,
+    /// When the gateway was given a receipt last for something of this device, since the centre was started; 0: not yet.
+    #[prost(int64, tag = "13")]
+    pub last_receipt_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayAct {
@@ -9165,6 +9360,26 @@ pub struct AlertScore {
     pub lead_most_s: ::core::option::Option<f64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LookInRequest {
+    /// Whose page is open; empty: nobody's.
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+}
+/// All who look just now at patients whom the caller may see, without the caller; anew when it changes, and every 15 s.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Lookers {
+    #[prost(message, repeated, tag = "1")]
+    pub lookers: ::prost::alloc::vec::Vec<Looker>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Looker {
+    #[prost(string, tag = "1")]
+    pub patient: ::prost::alloc::string::String,
+    /// Names, in order.
+    #[prost(string, repeated, tag = "2")]
+    pub people: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NotePrintRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -9795,6 +10010,32 @@ pub mod twin_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "SumScoreboard"));
             self.inner.unary(req, path, codec).await
         }
+        /// For people at the page: who else has a patient's page open just now. Whoever calls it for a patient is told to the others as looking at
+        /// that one, for as long as the stream is open; nothing of it is kept.
+        pub async fn look_in(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LookInRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::Lookers>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.TwinService/LookIn",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.TwinService", "LookIn"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -9855,6 +10096,18 @@ pub mod twin_service_server {
             &self,
             request: tonic::Request<super::SumScoreboardRequest>,
         ) -> std::result::Result<tonic::Response<super::Scoreboard>, tonic::Status>;
+        /// Server streaming response type for the LookIn method.
+        type LookInStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::Lookers, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// For people at the page: who else has a patient's page open just now. Whoever calls it for a patient is told to the others as looking at
+        /// that one, for as long as the stream is open; nothing of it is kept.
+        async fn look_in(
+            &self,
+            request: tonic::Request<super::LookInRequest>,
+        ) -> std::result::Result<tonic::Response<Self::LookInStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct TwinServiceServer<T> {
@@ -10198,6 +10451,52 @@ pub mod twin_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.TwinService/LookIn" => {
+                    #[allow(non_camel_case_types)]
+                    struct LookInSvc<T: TwinService>(pub Arc<T>);
+                    impl<
+                        T: TwinService,
+                    > tonic::server::ServerStreamingService<super::LookInRequest>
+                    for LookInSvc<T> {
+                        type Response = super::Lookers;
+                        type ResponseStream = T::LookInStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LookInRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TwinService>::look_in(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LookInSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

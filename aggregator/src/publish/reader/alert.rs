@@ -12,7 +12,7 @@ use crate::publish::bells::Bell;
 use crate::publish::event::{AlertEvent, AlertKind};
 use crate::publish::filter::names;
 use crate::publish::question::AlertQuestion;
-use crate::publish::{AlertFilter, AlertRecord, Hub, Stream};
+use crate::publish::{AlertFilter, AlertRecord, Hub, Shown, Stream};
 
 /// See the module.
 #[derive(Debug)]
@@ -48,13 +48,20 @@ impl AlertReader {
         }
     }
 
-    /// Is it of those asked for, with this priority?
-    fn wants(&self, record: &AlertRecord, priority: i32) -> bool {
+    /// What the reader gets of it, if it is of those asked for, with this priority.
+    fn wants(&self, record: &AlertRecord, priority: i32) -> Option<Bytes> {
         let filter = &self.question.filter;
-        priority >= filter.priority_at_least
+        let asked = priority >= filter.priority_at_least
             && filter.takes(record.alert.category)
-            && filter.within.holds(&record.alert)
-            && names(&filter.patients, &record.patient)
+            && names(&filter.patients, &record.patient);
+        if !asked {
+            return None;
+        }
+        match filter.within.shows(&record.alert, || record.rested.clone()) {
+            Shown::Whole => Some(record.encoded().clone()),
+            Shown::Bare => Some(record.encoded_bare().clone()),
+            Shown::Not => None,
+        }
     }
 
     /// The next event, if there is one now.
@@ -69,10 +76,12 @@ impl AlertReader {
                 let end = v1::AlertSnapshotEnd { reason };
                 return Ok(Some(self.event(AlertKind::SnapshotEnd(end), Bytes::new())));
             };
-            if self.wants(&record, record.alert.priority) && allowed(&record.patient) {
+            if let Some(bytes) = self.wants(&record, record.alert.priority)
+                && allowed(&record.patient)
+            {
                 return Ok(Some(AlertEvent {
                     cursor: Bytes::new(),
-                    kind: Some(AlertKind::Snapshot(record.encoded().clone())),
+                    kind: Some(AlertKind::Snapshot(bytes)),
                     event_id: record.event_id().clone(),
                 }));
             }
@@ -87,8 +96,10 @@ impl AlertReader {
             match next {
                 Ok(record) => {
                     self.seat.at = record.at;
-                    if self.wants(&record, record.peak) && allowed(&record.patient) {
-                        let kind = AlertKind::Change(record.encoded().clone());
+                    if let Some(bytes) = self.wants(&record, record.peak)
+                        && allowed(&record.patient)
+                    {
+                        let kind = AlertKind::Change(bytes);
                         return Ok(Some(self.event(kind, record.event_id().clone())));
                     }
                 }

@@ -170,3 +170,89 @@ fn alerts_of_one_category() {
     let other = drain_alerts(&mut rig.alerts_of(&filters[1], &cursor)).expect("not cut");
     assert_eq!(other[1], format!("end({})", CursorError::OtherFilter));
 }
+
+/// A reader limited to the first kind was told of the alert: it is told that it goes on, and its end, in whatever order what it
+/// rests on changes; who was never told is not.
+#[test]
+fn who_was_told_an_alert_is_told_its_end_whatever_it_rests_on_by_then() {
+    use v1::AlertState::{Acknowledged, Active, Resolved};
+    let (pulse, heart, oxygen) = (Kind::PulseRate, Kind::HeartRate, Kind::OxygenSaturation);
+    let rig = Rig::new(&["a"]);
+    let filter = |kind| AlertFilter {
+        within: Within {
+            kinds: [kind].into(),
+            without_alerts: false,
+        },
+        ..AlertFilter::default()
+    };
+    let tell = |position, state, kind: Kind| {
+        let (_, index) = &rig.patients["a"];
+        let evidence = v1::Evidence {
+            kind: kind.wire(),
+            label: "measured".into(),
+            contribution: 1.0,
+            ..Default::default()
+        };
+        let alert = v1::Alert {
+            id: "x".into(),
+            patient: "a".into(),
+            category: v1::Category::Physiological.into(),
+            state: i32::from(state),
+            priority: 2,
+            position,
+            evidence: vec![evidence],
+            ..Default::default()
+        };
+        let at = At { position, index: 0 };
+        rig.hub.alert_changed(*index, at, "x".into(), alert);
+        rig.hub.folded(position);
+    };
+    // What the reader is told: the place, and whether it is told what the alert rests on.
+    let hear = |reader: &mut AlertReader| {
+        let events = std::iter::from_fn(|| reader.next(ALL).expect("not cut"));
+        let told = events.filter_map(|event| {
+            let said = String::from_utf8_lossy(&event.encode_to_vec()).contains("measured");
+            match alert_event(&event).kind.expect("every event has a kind") {
+                alert_event::Kind::Snapshot(alert) | alert_event::Kind::Change(alert) => {
+                    assert_eq!(alert.withheld, !said, "{alert:?}");
+                    Some((alert.position, said))
+                }
+                alert_event::Kind::SnapshotEnd(_) | alert_event::Kind::KeepAlive(_) => None,
+            }
+        });
+        told.collect::<Vec<_>>()
+    };
+    let mut readers = [pulse, heart, oxygen].map(|kind| rig.alerts_of(&filter(kind), &[]));
+    let told = |readers: &mut [AlertReader; 3]| readers.each_mut().map(hear);
+    told(&mut readers);
+    tell(2, Active, pulse);
+    assert_eq!(told(&mut readers), [vec![(2, true)], vec![], vec![]]);
+    let cursor = readers[0].keep_alive().cursor;
+    tell(3, Active, heart);
+    let both = [vec![(3, false)], vec![(3, true)], vec![]];
+    assert_eq!(told(&mut readers), both);
+    // A first call finds it as it stands.
+    let mut fresh = [pulse, heart, oxygen].map(|kind| rig.alerts_of(&filter(kind), &[]));
+    assert_eq!(told(&mut fresh), both);
+    tell(4, Acknowledged, heart);
+    tell(5, Resolved, heart);
+    let end = [
+        vec![(4, false), (5, false)],
+        vec![(4, true), (5, true)],
+        vec![],
+    ];
+    assert_eq!(told(&mut readers), end);
+    // So does who was away meanwhile, also where the centre was another process meanwhile.
+    let away = [(3, false), (4, false), (5, false)];
+    assert_eq!(hear(&mut rig.alerts_of(&filter(pulse), &cursor)), away);
+    let later = Rig::new(&["a"]);
+    later.hub.restore_alerts(rig.hub.keep_alerts(), 5);
+    later.hub.folded(5);
+    assert_eq!(hear(&mut later.alerts_of(&filter(pulse), &cursor)), away);
+    // It comes back with what they may see.
+    tell(6, Active, pulse);
+    assert_eq!(
+        told(&mut readers),
+        [vec![(6, true)], vec![(6, false)], vec![]]
+    );
+}

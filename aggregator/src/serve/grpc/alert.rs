@@ -1,5 +1,6 @@
 //! `AlertService`: what is wrong, and who took notice.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::{Watched, caller, current, patient, patients, stopping};
 use crate::gate::{Kind, Role};
 use crate::patient::Patients;
 use crate::publish::event::AlertEvent;
-use crate::publish::{AlertFilter, AlertReader, AlertRecord, Within};
+use crate::publish::{AlertFilter, AlertReader, AlertRecord, Shown, Within};
 use crate::serve::access::{Access, Caller, Seen};
 use crate::serve::error;
 
@@ -50,15 +51,28 @@ impl AlertsApi {
         self.access
             .check(caller, None, kind)
             .map_err(error::denied)?;
-        let within = self.access.within(caller);
         let found = self.patients.hub().alert(id);
         found
-            .filter(|record| within.holds(&record.alert))
+            .filter(|record| self.told(caller, record).is_some())
             .filter(|record| {
                 self.access
                     .check(caller, Some(&record.patient), kind)
                     .is_ok()
             })
+            .ok_or_else(|| error::not_found("alert"))
+    }
+
+    /// The alert as the caller gets it, if they do.
+    fn told(&self, caller: &Caller, record: &AlertRecord) -> Option<Alert> {
+        let within = self.access.within(caller);
+        let told = within.cut(&record.alert, || record.rested.clone())?;
+        Some(told.into_owned())
+    }
+
+    /// The answer that shows the alert.
+    fn answer(&self, caller: &Caller, record: &AlertRecord) -> Result<Response<Alert>, Status> {
+        let told = self.told(caller, record);
+        told.map(Response::new)
             .ok_or_else(|| error::not_found("alert"))
     }
 }
@@ -125,7 +139,7 @@ impl AlertService for AlertsApi {
         let about = std::slice::from_ref(&record.patient);
         let noted = self.access.look(&caller, &seen, about).await;
         noted.map_err(error::unnoted)?;
-        Ok(Response::new(Alert::clone(&record.alert)))
+        self.answer(&caller, &record)
     }
 
     async fn list(
@@ -153,7 +167,10 @@ impl AlertService for AlertsApi {
             .alerts()
             .into_iter()
             .filter(|one| wanted.is_empty() || wanted.contains(&one.patient))
-            .filter(|one| within.holds(&one.alert))
+            .filter(|one| {
+                let rested = || one.rested.clone();
+                within.shows(&one.alert, rested) != Shown::Not
+            })
             .filter(|one| asked.include_resolved || one.alert.state() != AlertState::Resolved)
             .filter(|one| {
                 self.access
@@ -179,7 +196,8 @@ impl AlertService for AlertsApi {
         noted.map_err(error::unnoted)?;
         let alerts = found
             .iter()
-            .map(|(_, one)| Alert::clone(&one.alert))
+            .filter_map(|(_, one)| within.cut(&one.alert, || one.rested.clone()))
+            .map(Cow::into_owned)
             .collect();
         Ok(Response::new(ListAlertsResponse {
             alerts,
@@ -211,7 +229,7 @@ impl AlertService for AlertsApi {
             .acknowledge(&record.alert.id, &by, &note)
             .await;
         let record = done.map_err(|failed| error::care(&failed))?;
-        Ok(Response::new(Alert::clone(&record.alert)))
+        self.answer(&caller, &record)
     }
 
     async fn comment(&self, request: Request<CommentRequest>) -> Result<Response<Alert>, Status> {
@@ -226,7 +244,7 @@ impl AlertService for AlertsApi {
         let by = self.access.actor(&caller).name();
         let done = self.patients.comment(&record.alert.id, &by, &text).await;
         let record = done.map_err(|failed| error::care(&failed))?;
-        Ok(Response::new(Alert::clone(&record.alert)))
+        self.answer(&caller, &record)
     }
 
     async fn set_owner(
@@ -241,7 +259,7 @@ impl AlertService for AlertsApi {
         let by = self.access.actor(&caller).name();
         let done = self.patients.set_owner(&record.alert.id, &by, &owner).await;
         let record = done.map_err(|failed| error::care(&failed))?;
-        Ok(Response::new(Alert::clone(&record.alert)))
+        self.answer(&caller, &record)
     }
 
     async fn snooze(

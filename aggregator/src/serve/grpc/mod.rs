@@ -5,6 +5,7 @@
 pub(super) mod alert;
 pub(super) mod context;
 pub(super) mod history;
+mod lookin;
 pub(super) mod twin;
 mod watch;
 

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use proto::v1::twin_service_server::TwinService;
 use proto::v1::{
-    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest,
-    NotePrintResponse, Scoreboard, ScoreboardRequest, SumScoreboardRequest, Twin, TwinPart,
-    WatchTwinsRequest,
+    AccessPart, GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest,
+    NotePrintRequest, NotePrintResponse, Scoreboard, ScoreboardRequest, SumScoreboardRequest, Twin,
+    TwinPart, WatchTwinsRequest,
 };
 use tonic::{Request, Response, Status};
 
 use super::watch::{self, Events};
-use super::{Watched, caller, current, patient, patients, stopping};
+use super::{Watched, caller, current, lookin, patient, patients, stopping};
 use crate::gate::Kind;
 use crate::publish::event::TwinEvent;
-use crate::publish::{Hub, TwinFilter, TwinReader, Within};
+use crate::publish::{Hub, PatientIndex, TwinFilter, TwinReader, Within};
 use crate::serve::access::{Access, Caller, Seen};
+use crate::serve::lookers::Lookers;
 use crate::serve::{error, scoreboard};
 
 /// Twins in one page of a list, at most and by default.
@@ -26,17 +27,33 @@ const PAGE: usize = 1000;
 const LONGEST_INTERVAL_MS: u32 = 3_600_000;
 
 pub(in crate::serve) struct Twins {
-    pub(in crate::serve) hub: Arc<Hub>,
-    pub(in crate::serve) access: Arc<Access>,
+    hub: Arc<Hub>,
+    access: Arc<Access>,
+    lookers: Arc<Lookers>,
 }
 
 impl Twins {
+    /// Of this hub, for whom the gate lets in.
+    pub(in crate::serve) fn new(hub: Arc<Hub>, access: Arc<Access>) -> Self {
+        Self {
+            hub,
+            access,
+            lookers: Lookers::new(),
+        }
+    }
+
     /// All that the caller may have of a patient.
     fn most(&self, caller: &Caller) -> TwinFilter {
         TwinFilter {
             within: self.access.within(caller),
             ..TwinFilter::default()
         }
+    }
+
+    /// A twin as it stands, as far as the filter lets it.
+    fn narrow(&self, filter: &TwinFilter, index: PatientIndex) -> Twin {
+        let twin = self.hub.view(index).twin;
+        filter.narrow(&twin, |alert| self.hub.rested(alert))
     }
 }
 
@@ -58,7 +75,7 @@ impl TwinService for Twins {
             Seen::of(AccessPart::Values).kinds(filter.within.kinds.iter().copied().collect());
         let noted = self.access.look(&caller, &seen, &[patient]).await;
         noted.map_err(error::unnoted)?;
-        Ok(Response::new(filter.narrow(&self.hub.view(index).twin)))
+        Ok(Response::new(self.narrow(&filter, index)))
     }
 
     async fn list(
@@ -101,7 +118,7 @@ impl TwinService for Twins {
         let noted = self.access.look(&caller, &seen, &ids).await;
         noted.map_err(error::unnoted)?;
         let twins = shown.into_iter();
-        let twins = twins.map(|index| filter.narrow(&self.hub.view(index).twin));
+        let twins = twins.map(|index| self.narrow(&filter, index));
         let twins = twins.collect();
         Ok(Response::new(ListTwinsResponse {
             twins,
@@ -171,6 +188,22 @@ impl TwinService for Twins {
         });
         let sum = summed.await.map_err(|_| error::not_current())?;
         Ok(Response::new(scoreboard::message(&sum)))
+    }
+
+    type LookInStream = Events<proto::v1::Lookers>;
+
+    async fn look_in(
+        &self,
+        request: Request<LookInRequest>,
+    ) -> Result<Response<Self::LookInStream>, Status> {
+        let who = (caller(&request)?, stopping(&request));
+        let named = &request.get_ref().patient;
+        let patient = match named.as_str() {
+            "" => None,
+            named => Some(patient("patient", named)?),
+        };
+        let (access, lookers) = (Arc::clone(&self.access), Arc::clone(&self.lookers));
+        Ok(Response::new(lookin::open(access, lookers, who, patient)?))
     }
 
     type WatchStream = Events<proto::v1::TwinEvent>;

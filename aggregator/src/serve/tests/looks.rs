@@ -252,10 +252,8 @@ type Twins = super::super::grpc::Events<crate::publish::event::TwinEvent>;
 async fn watch(rig: &Rig, cookie: &str) -> Result<Twins, tonic::Status> {
     let value = cookie.split_once('=').expect("a cookie").1;
     let key = rig.access.sign_in().session(value).expect("a session");
-    let twins = super::super::grpc::twin::Twins {
-        hub: rig.patients.hub().clone(),
-        access: rig.access.clone(),
-    };
+    let twins =
+        super::super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let mut request = tonic::Request::new(v1::WatchTwinsRequest::default());
     request.extensions_mut().insert(Caller {
         proof: Proof::Session(key),

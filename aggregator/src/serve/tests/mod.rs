@@ -336,10 +336,7 @@ async fn signing_out_ends_open_streams_with_the_reason() {
         proof: super::access::Proof::Session(key),
         address: HERE,
     };
-    let twins = super::grpc::twin::Twins {
-        hub: rig.patients.hub().clone(),
-        access: rig.access.clone(),
-    };
+    let twins = super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let mut request = tonic::Request::new(v1::WatchTwinsRequest::default());
     request.extensions_mut().insert(caller);
     let stream = super::grpc::Watched::watch(std::sync::Arc::new(twins), request).await;
@@ -383,10 +380,7 @@ async fn a_revoked_platform_loses_its_open_stream_and_no_other_does() {
     // Control: another platform, and a person who happens to have the same name.
     revoke(Role::Platform, "other").await;
     revoke(Role::Operator, "tele").await;
-    let twins = super::grpc::twin::Twins {
-        hub: rig.patients.hub().clone(),
-        access: rig.access.clone(),
-    };
+    let twins = super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let caller = super::access::Caller {
         proof: super::access::Proof::Certificate(identity(Role::Platform, "tele").into()),
         address: HERE,

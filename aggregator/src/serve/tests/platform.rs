@@ -314,14 +314,72 @@ async fn a_platform_that_was_given_kinds_gets_nothing_of_another() {
     assert_eq!(twins[0].channels.len(), 1);
 }
 
+/// What it rests on changes to a kind that the platform was not given: lists and single calls go on telling it, without that.
+#[tokio::test]
+async fn an_alert_that_was_told_is_told_on() {
+    use crate::publish::{At, Events as _};
+    let rig = Rig::new().await;
+    let patient = rig.patient("p-a").await;
+    let hub = rig.patients.hub();
+    let index = hub.find(&patient).expect("known");
+    let tell = |kind: Kind| {
+        let position = hub.position() + 1;
+        let evidence = v1::Evidence {
+            kind: kind.wire(),
+            label: "as measured".into(),
+            contribution: 1.0,
+            ..Default::default()
+        };
+        let alert = v1::Alert {
+            id: "00000000000000aa".into(),
+            patient: "p-a".into(),
+            category: v1::Category::Physiological.into(),
+            state: v1::AlertState::Active.into(),
+            evidence: vec![evidence],
+            ..Default::default()
+        };
+        let at = At { position, index: 0 };
+        hub.alert_changed(index, at, "a-9".into(), alert);
+    };
+    let scope = |kind: Kind| PlatformScope {
+        kinds: vec![kind.wire()],
+        ..everything()
+    };
+    let asked = async || {
+        let get = v1::GetAlertRequest {
+            alert: "00000000000000aa".into(),
+        };
+        let mut said = Vec::new();
+        for (path, message) in [("Get", get.encode_to_vec()), ("List", Vec::new())] {
+            let path = format!("/vitaltwin.v1.AlertService/{path}");
+            let (_, bytes) = rig
+                .call_raw(&path, &message, Wire::Native, Some(tele(&rig)), &[])
+                .await;
+            said.push((
+                contains(&bytes, "00000000000000aa"),
+                contains(&bytes, "as measured"),
+            ));
+        }
+        assert_eq!(said[0], said[1]);
+        said[0]
+    };
+    rig.platform("tele", Some(&scope(Kind::PulseRate))).await;
+    tell(Kind::PulseRate);
+    assert_eq!(asked().await, (true, true), "control");
+    tell(Kind::HeartRate);
+    assert_eq!(asked().await, (true, false));
+    rig.platform("tele", Some(&scope(Kind::BodyTemperature)))
+        .await;
+    assert_eq!(asked().await, (false, false));
+    rig.platform("tele", Some(&scope(Kind::HeartRate))).await;
+    assert_eq!(asked().await, (true, true));
+}
+
 async fn watched(
     rig: &Rig,
     asked: v1::WatchTwinsRequest,
 ) -> Result<Events<TwinEvent>, tonic::Status> {
-    let twins = Twins {
-        hub: rig.patients.hub().clone(),
-        access: rig.access.clone(),
-    };
+    let twins = Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let mut request = tonic::Request::new(asked);
     request.extensions_mut().insert(Caller {
         proof: Proof::Certificate(tele(rig).into()),

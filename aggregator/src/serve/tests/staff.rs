@@ -287,10 +287,8 @@ async fn watch(
 ) -> Result<super::super::grpc::Events<crate::publish::event::TwinEvent>, tonic::Status> {
     let value = cookie.split_once('=').expect("a cookie").1;
     let key = rig.access.sign_in().session(value).expect("a session");
-    let twins = super::super::grpc::twin::Twins {
-        hub: rig.patients.hub().clone(),
-        access: rig.access.clone(),
-    };
+    let twins =
+        super::super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
     let mut request = tonic::Request::new(v1::WatchTwinsRequest {
         cursor: cursor.to_vec(),
         ..Default::default()
@@ -401,4 +399,86 @@ async fn what_is_given_and_taken_reaches_open_streams_within_two_seconds() {
     let (code, _) = Raw(get("p-b")).call(&rig, TWIN_GET, &otto).await;
     assert_eq!(code, Code::Ok);
     assert!(rig.books.registry().role_of("Nina").is_none());
+}
+
+/// Who has a patient's page open, as `Twins` tells it to somebody who is signed in and has this page open themselves.
+async fn look_in(
+    rig: &Rig,
+    twins: &super::super::grpc::twin::Twins,
+    cookie: &str,
+    patient: &str,
+) -> Result<super::super::grpc::Events<v1::Lookers>, tonic::Status> {
+    use proto::v1::twin_service_server::TwinService as _;
+    let value = cookie.split_once('=').expect("a cookie").1;
+    let key = rig.access.sign_in().session(value).expect("a session");
+    let patient = patient.into();
+    let mut request = tonic::Request::new(v1::LookInRequest { patient });
+    request.extensions_mut().insert(Caller {
+        proof: Proof::Session(key),
+        address: HERE,
+    });
+    Ok(twins.look_in(request).await?.into_inner())
+}
+
+/// What comes next: who looks at whom.
+async fn told(stream: &mut super::super::grpc::Events<v1::Lookers>) -> Vec<String> {
+    let told = soon(stream.next())
+        .await
+        .expect("an answer")
+        .expect("given");
+    let line = |of: v1::Looker| format!("{}: {}", of.patient, of.people.join(", "));
+    told.lookers.into_iter().map(line).collect()
+}
+
+#[tokio::test]
+async fn who_looks_is_told_to_those_who_may_see_the_patient_and_to_nobody_else() {
+    let rig = Rig::new().await;
+    wards(&rig).await;
+    let twins =
+        super::super::grpc::twin::Twins::new(rig.patients.hub().clone(), rig.access.clone());
+    let by = |name: &str| rig.signed_in(name);
+    let open = async |cookie: &str, patient: &str| look_in(&rig, &twins, cookie, patient).await;
+    let (nina, dora, otto, sam) = (by("Nina"), by("Dora"), by("Otto"), by("Sam"));
+    let mut list = open(&sam, "")
+        .await
+        .expect("a supervisor looks at the list");
+    let mut other = open(&otto, "").await.expect("a nurse looks at the list");
+    let nobody = Vec::<String>::new();
+    assert_eq!(
+        (told(&mut list).await, told(&mut other).await),
+        (nobody.clone(), nobody.clone())
+    );
+    let mut first = open(&nina, "p-a").await.expect("a nurse looks at theirs");
+    assert_eq!(told(&mut first).await, nobody, "not of oneself");
+    assert_eq!(told(&mut list).await, ["p-a: Nina"]);
+    let second = open(&dora, "p-a").await.expect("a doctor looks at theirs");
+    assert_eq!(told(&mut first).await, ["p-a: Dora"]);
+    assert_eq!(told(&mut list).await, ["p-a: Dora, Nina"]);
+    // It ends with the page.
+    drop(second);
+    assert_eq!(told(&mut first).await, nobody);
+    assert_eq!(told(&mut list).await, ["p-a: Nina"]);
+    // Of no patient of another team, nor may one look at theirs; and it is for people at the page.
+    let quiet = tokio::time::timeout(Duration::from_millis(400), other.next()).await;
+    assert!(quiet.is_err(), "another team's nurse was told");
+    let refused = open(&otto, "p-a").await.err().expect("refused");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let refused = open(&by("Adam"), "").await.err().expect("refused");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let path = "/vitaltwin.v1.TwinService/LookIn";
+    let asked = v1::LookInRequest::default();
+    let certificate = Some(rig.operator());
+    let (code, _) = rig.call(path, &asked, Wire::Native, certificate, &[]).await;
+    assert_eq!(code, Code::PermissionDenied);
+    // Whose patient it is no longer is told no more, and nobody hears of them.
+    rig.team("A", TeamAct::Released(id("p-a"))).await;
+    let ended = soon(async {
+        loop {
+            if let Err(ended) = first.next().await.expect("a status") {
+                return ended;
+            }
+        }
+    });
+    assert_eq!(ended.await.code(), Code::PermissionDenied);
+    assert_eq!(told(&mut list).await, nobody);
 }

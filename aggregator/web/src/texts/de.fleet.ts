@@ -68,6 +68,7 @@ export const fleet: (typeof en)["fleet"] = {
   worn: "getragen",
   notWorn: "nicht getragen",
   lastReading: (age) => `vor ${age} gelesen`,
+  deviceReceipt: (age) => `vor ${age} bestätigt`,
   noReading: "noch nichts gelesen",
   clock: (offset, ahead, drift) => `Uhr geht ${offset} ${ahead ? "vor" : "nach"}, ${drift} s am Tag`,
   acts: "Was getan wurde",

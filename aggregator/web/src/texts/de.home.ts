@@ -66,6 +66,12 @@ export const home: (typeof en)["home"] = {
       paper: "Ihre Seite, und hat sie gedruckt oder als Datei gesichert",
     },
   },
+  models: {
+    title: "Welches Modell welche Messung benutzt hat",
+    about: "Programme beurteilen Ihre Messungen nach festen Regeln und Modellen. Hier steht, was sie zuletzt über Sie gesagt haben, und wonach. Was geschieht, entscheiden Menschen.",
+    line: (when: string, model: string, read: string) => `${when}: durch ${model}${read === "" ? "" : `, aus ${read}`}.`,
+    read: (what: string, much: string, clock: string) => [what, much, clock === "" ? "" : `um ${clock}`].filter((part) => part !== "").join(" "),
+  },
   pausedSince: (when: string) => `Das Teilen ruht seit ${when}: Ihre Geräte werden nicht gelesen.`,
   pause: "Teilen unterbrechen",
   pauseAbout: "Von jetzt an wird kein Gerät gelesen, also bemerkt auch niemand, wenn etwas nicht stimmt. Was vorher gemessen wurde, bleibt bei denen, die Sie betreuen; telemedizinische Dienste sehen nichts, bis Sie wieder teilen.",

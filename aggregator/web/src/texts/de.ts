@@ -12,6 +12,7 @@ import { paper } from "./de.paper.ts";
 import { roster } from "./de.roster.ts";
 import { rules } from "./de.rules.ts";
 import { scoreboard } from "./de.scoreboard.ts";
+import * as together from "./de.together.ts";
 
 const LINKS: Readonly<Record<string, string>> = { connected: "verbunden", disconnected: "getrennt", searching: "wird gesucht", lost: "verloren" };
 
@@ -487,6 +488,7 @@ export const de: Texts = {
 
   handover,
   paper,
+  together,
 
   wall: {
     title: "Wandansicht",

@@ -67,6 +67,7 @@ export const fleet = {
   worn: "worn",
   notWorn: "not worn",
   lastReading: (age: string) => `read ${age} ago`,
+  deviceReceipt: (age: string) => `receipt ${age} ago`,
   noReading: "nothing read yet",
   clock: (offset: string, ahead: boolean, drift: string) => `clock ${offset} ${ahead ? "ahead" : "behind"}, ${drift} s a day`,
   acts: "What was done",

@@ -64,6 +64,12 @@ export const home = {
       paper: "your page, and put it on paper or into a file",
     },
   },
+  models: {
+    title: "Which model used which reading",
+    about: "Programs judge your readings by fixed rules and models. Here is what they said about you last, and by what. People decide what is done.",
+    line: (when: string, model: string, read: string) => `${when}: by ${model}${read === "" ? "" : `, from ${read}`}.`,
+    read: (what: string, much: string, clock: string) => [what, much, clock === "" ? "" : `at ${clock}`].filter((part) => part !== "").join(" "),
+  },
   pausedSince: (when: string) => `Sharing is paused since ${when}: your devices are not read.`,
   pause: "Pause sharing",
   pauseAbout: "From now on no device is read, so nobody will notice if something is wrong. What was measured before stays with those who look after you; telemedicine services see nothing until you share again.",

@@ -11,6 +11,7 @@ import { paper } from "./en.paper.ts";
 import { roster } from "./en.roster.ts";
 import { rules } from "./en.rules.ts";
 import { scoreboard } from "./en.scoreboard.ts";
+import * as together from "./en.together.ts";
 
 /** "sensor_off" to "Sensor off": for names that this page is too old to know. */
 function readable(name: string): string {
@@ -478,6 +479,7 @@ export const en = {
 
   handover,
   paper,
+  together,
 
   wall: {
     title: "Wall view",

@@ -9,9 +9,12 @@ import { byUrgency, displayName, mayAct, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { shown, shownAs, withUnit } from "../units.ts";
+import { whatIf, type WhatIf } from "../whatif.ts";
+import { askCard } from "./card.ts";
 import { Badge, Bar, capital, Fact, Moment, patientLink, within, type App, type View } from "./parts.ts";
 
 const words = texts.alerts;
+const { together } = texts;
 
 export class AlertCard {
   readonly root: HTMLElement;
@@ -31,6 +34,10 @@ export class AlertCard {
   readonly #evidence = h("ul", { class: "evidence" });
   readonly #evidenceViews = new Map<string, EvidenceView>();
   readonly #why: HTMLElement;
+  readonly #whatIf = h("p", { class: "what-if", hidden: true });
+  readonly #whatIfPlain = h("p", { class: "plain-words", hidden: true });
+  readonly #card = h("button", { class: "button quiet small", type: "button" });
+  #alert: Alert;
   readonly #model = new Fact(words.model);
   readonly #hash = new Fact(words.hash);
   readonly #subject = new Fact(words.subject);
@@ -41,6 +48,8 @@ export class AlertCard {
   /** `withPatient`: the card names the patient and links to them. `pick`: several can be chosen. */
   constructor(app: App, alert: Alert, withPatient: boolean, pick: Picked | null) {
     this.#app = app;
+    this.#alert = alert;
+    this.#card.addEventListener("click", () => void askCard(app.ask, this.#alert.model, this.#alert.modelHash));
     this.#heading = h("h3", { class: "alert-summary", tabindex: "-1", "data-stop": true });
     this.#act = new Care(app, alert);
     this.#pick = pick && new Pick(pick, alert);
@@ -75,6 +84,9 @@ export class AlertCard {
       this.#calls,
       this.#comments,
       this.#why,
+      this.#whatIf,
+      this.#whatIfPlain,
+      this.#card,
       this.#act.root,
       h(
         "details",
@@ -103,6 +115,7 @@ export class AlertCard {
     this.#updateTimes(alert, now);
     this.#updateCare(alert);
     this.#updateEvidence(alert);
+    this.#updateWhatIf(alert);
     this.#subject.update(alert.subject);
     this.#model.update(alert.model);
     this.#hash.update(alert.modelHash, "mono");
@@ -139,6 +152,19 @@ export class AlertCard {
     fill(this.#comments, ...alert.comments.map(({ at, by, text }) => h("li", {}, words.comment(time.clock(at), by, text))));
   }
 
+  #updateWhatIf(alert: Alert): void {
+    const before = this.#alert.model;
+    this.#alert = alert;
+    const found = whatIf(alert);
+    const said = found === null ? null : sentence(alert, found);
+    for (const [element, said_] of [[this.#whatIf, said?.exact], [this.#whatIfPlain, said?.plain]] as const) {
+      show(element, said_ !== undefined);
+      text(element, said_ ?? "");
+    }
+    show(this.#card, alert.model !== "");
+    if (before !== alert.model || this.#card.childElementCount === 0) fill(this.#card, together.card.open(alert.model), spoken(`: ${texts.condition(alert.condition)}`));
+  }
+
   #updateEvidence(alert: Alert): void {
     // A single ground without a figure says what the summary says.
     show(this.#why, alert.evidence.length > 1 || alert.evidence.some(({ value }) => value !== null));
@@ -152,6 +178,21 @@ export class AlertCard {
       (view, { item }) => view.update(item),
     );
   }
+}
+
+/** What would have avoided it, once for clinicians and once in plain words. */
+function sentence(alert: Alert, found: WhatIf): { exact: string; plain: string } {
+  const priority = texts.priority(alert.priority);
+  if (found.what === "points") {
+    const parts = found.parts.map((part) => texts.score.part(part)).join(", ");
+    return { exact: together.whatIf.points(found.fewer, found.total, parts, priority), plain: together.whatIf.pointsPlain(parts) };
+  }
+  const { evidence, limit, above, foreseen } = found;
+  const what = evidence.kind === 0 ? capital(evidence.label) : texts.kind(evidence.kind);
+  const amount = evidenceAmount(evidence, limit);
+  if (foreseen) return { exact: together.whatIf.foreseen(what, amount, priority), plain: together.whatIf.foreseenPlain(what, amount) };
+  const derived = evidence.kind === RR_INTERVAL ? capital(evidence.label) : what;
+  return { exact: together.whatIf.limit(derived, amount, above, priority), plain: together.whatIf.limitPlain(what, amount, above) };
 }
 
 /** Who was called, who answers for it, and whether it is silenced. */

@@ -61,6 +61,8 @@ export class Ask {
     fill(this.#buttons, question.confirm !== null && h("button", { class: "button primary", type: "submit" }, question.confirm), ...others, close);
     this.root.showModal();
     this.#fields.querySelector<HTMLElement>("textarea, input, select")?.focus();
+    // What is long is read from its begin, wherever the first button is.
+    this.root.scrollTop = 0;
   }
 
   /** What it was about last stays in the document no longer. */

@@ -2,11 +2,12 @@
 
 import { fill, h, show, text } from "../dom.ts";
 import type { PatientFact, Twin } from "../model.ts";
+import { NOTE } from "../notes.ts";
 import { mayAct, mayRecord } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { choose, field } from "./ask.ts";
-import type { App } from "./parts.ts";
+import type { App, NewFact } from "./parts.ts";
 
 const words = texts.facts;
 
@@ -53,13 +54,27 @@ export class FactsPanel {
     return found && time.isZone(found.text) ? found.text : null;
   }
 
+  /** All that is known, notes at the trends among it: those are listed there. */
+  get all(): readonly PatientFact[] {
+    return this.#facts;
+  }
+
+  async record(fact: NewFact): Promise<void> {
+    this.#take(await this.#app.recordFact(this.#patient, fact));
+  }
+
+  async retract(id: string): Promise<void> {
+    this.#take(await this.#app.retractFact(this.#patient, id));
+  }
+
   update(twin: Twin | null): void {
     const influences = twin?.influences ?? [];
-    const shape = JSON.stringify([influences, this.#facts]);
+    const facts = this.#facts.filter(({ kind }) => kind !== NOTE);
+    const shape = JSON.stringify([influences, facts]);
     if (shape === this.#drawn) return;
     this.#drawn = shape;
-    show(this.#none, this.#facts.length === 0);
-    const ordered = [...this.#facts].sort((a, b) => Number(a.to !== null) - Number(b.to !== null) || b.from - a.from);
+    show(this.#none, facts.length === 0);
+    const ordered = facts.sort((a, b) => Number(a.to !== null) - Number(b.to !== null) || b.from - a.from);
     fill(this.#list, ...ordered.map((fact) => this.#entry(fact, influences.filter((one) => one.fact === fact.id).map((one) => one.effect))));
   }
 
@@ -103,7 +118,7 @@ export class FactsPanel {
           from: this.#app.now(),
           to: null,
         };
-        this.#take(await this.#app.recordFact(this.#patient, fact));
+        await this.record(fact);
         return words.saved;
       },
     });
@@ -116,7 +131,7 @@ export class FactsPanel {
       fields: [],
       confirm: words.retract,
       run: async () => {
-        this.#take(await this.#app.retractFact(this.#patient, fact.id));
+        await this.retract(fact.id);
         return words.retracted;
       },
     });

@@ -1,14 +1,18 @@
-// What a viewer wants to see of the worklist: search, facets, and filters kept by name in this browser for this viewer.
+// What a viewer wants to see of the worklist: search, facets, and filters kept by name: in this browser for this viewer, or at the centre
+// for a team.
 
 import { fill, h, set, show, text } from "../dom.ts";
-import { ALL, FACETS, keeping, keptOf, LONGEST, MOST, same, type Filter, type Named } from "../filter.ts";
+import { ALL, FACETS, facetsOf, keeping, keptOf, LONGEST, MOST, same, type Filter, type Named, type TeamFilter, type TeamFilters } from "../filter.ts";
 import { readJson, writeJson } from "../prefs.ts";
 import { texts } from "../texts.ts";
 import { choose, field } from "./ask.ts";
 import type { App } from "./parts.ts";
 
 const words = texts.filters;
+const shared = texts.together.filters;
 const STORED = "filters";
+/** What others of the team keep or forget is seen within this. */
+const READ_EVERY = 60_000;
 
 export class FilterBar {
   readonly root: HTMLElement;
@@ -24,6 +28,8 @@ export class FilterBar {
   readonly #save = h("button", { class: "button", type: "button" }, words.save);
   readonly #clear = h("button", { class: "button quiet", type: "button" }, words.clear);
   #named: readonly Named[] = [];
+  #team: TeamFilters = { filters: [], teams: [] };
+  #readAt = Number.NEGATIVE_INFINITY;
   #drawnFor = "";
 
   constructor(app: App, changed: () => void) {
@@ -62,14 +68,57 @@ export class FilterBar {
   update(): void {
     const person = this.#me;
     show(this.#clear, this.active);
-    show(this.#save, !same(this.filter, ALL) && this.#named.length < MOST);
+    show(this.#save, !same(this.filter, ALL) && (this.#named.length < MOST || this.#team.teams.length > 0));
+    this.#read();
     set(this.#more, "class", same(this.filter, ALL) ? "filter-more" : "filter-more active");
     text(this.#summary, same(this.filter, ALL) ? words.filter : words.filterOn);
-    const now = `${person} ${JSON.stringify(this.filter)} ${this.#named.length}`;
-    if (now === this.#drawnFor) return;
+    const shape = () => `${person} ${JSON.stringify([this.filter, this.#team])} ${this.#named.length}`;
+    if (shape() === this.#drawnFor) return;
     this.#named = keptOf(readJson(STORED), person);
-    this.#drawnFor = `${person} ${JSON.stringify(this.filter)} ${this.#named.length}`;
-    fill(this.#kept, ...this.#named.map((one) => this.#button(one)));
+    this.#drawnFor = shape();
+    fill(this.#kept, ...this.#team.filters.map((one) => this.#teamButton(one)), ...this.#named.map((one) => this.#button(one)));
+  }
+
+  /** Now and then; where it cannot be read, what was known stays. */
+  #read(): void {
+    const now = performance.now();
+    if (now - this.#readAt < READ_EVERY || this.#app.lineDown()) return;
+    this.#readAt = now;
+    this.#app.teamFilters.read().then(
+      (team) => this.#take(team),
+      () => {
+        // Personal filters work without it.
+      },
+    );
+  }
+
+  #take(team: TeamFilters): void {
+    this.#team = team;
+    this.#changed();
+  }
+
+  #teamButton({ team, name, filter, by }: TeamFilter): HTMLElement {
+    const on = same(filter, this.filter);
+    const may = this.#team.teams.includes(team);
+    return h(
+      "span",
+      { class: "kept-filter of-team" },
+      h("button", { class: "button", type: "button", title: shared.by(team, by), "aria-pressed": String(on), onclick: () => this.#set(on ? ALL : filter) }, name, h("span", { class: "team-name" }, ` · ${team}`)),
+      may && h("button", { class: "button quiet forget", type: "button", "aria-label": shared.forget(name, team), title: shared.forget(name, team), onclick: () => this.#askForget(team, name) }, "×"),
+    );
+  }
+
+  #askForget(team: string, name: string): void {
+    this.#app.ask.open({
+      title: shared.forget(name, team),
+      about: [shared.forgetAbout],
+      fields: [],
+      confirm: shared.forgetConfirm,
+      run: async () => {
+        this.#take(await this.#app.teamFilters.keep(team, name, []));
+        return shared.forgotten(name, team);
+      },
+    });
   }
 
   #button({ name, filter }: Named): HTMLElement {
@@ -90,15 +139,23 @@ export class FilterBar {
 
   #askName(): void {
     const name = h("input", { type: "text", maxlength: LONGEST, required: true, autocomplete: "off" });
+    const { teams } = this.#team;
+    const whose = choose([["", shared.mine], ...teams.map((team) => [`team ${team}`, shared.ofTeam(team)] as const)], "");
     this.#app.ask.open({
       title: words.saveTitle,
-      about: [words.saveAbout],
-      fields: [field(words.name, name)],
+      about: [teams.length > 0 ? shared.about : words.saveAbout],
+      fields: [field(words.name, name), ...(teams.length > 0 ? [field(shared.whose, whose)] : [])],
       confirm: words.save,
-      run: () => {
+      run: async () => {
         const called = name.value.trim();
+        if (whose.value !== "") {
+          const team = whose.value.slice("team ".length);
+          this.#take(await this.#app.teamFilters.keep(team, called, facetsOf(this.filter)));
+          return shared.kept(called, team);
+        }
+        if (this.#named.length >= MOST && !this.#named.some((one) => one.name === called)) throw new Error(shared.full(MOST));
         this.#keep([...this.#named.filter((one) => one.name !== called), { name: called, filter: this.filter }]);
-        return Promise.resolve(words.saved(called));
+        return words.saved(called);
       },
     });
   }

@@ -174,6 +174,7 @@ function deviceView(one: FleetDevice, now: number): HTMLElement {
     one.battery !== null && words.battery(one.battery),
     one.worn !== null && (one.worn ? words.worn : words.notWorn),
     one.lastReading === null ? words.noReading : words.lastReading(time.span(now - one.lastReading)),
+    one.lastReceipt !== null && words.deviceReceipt(time.span(now - one.lastReceipt)),
     clock !== null && words.clock(time.span(Math.abs(clock.ahead)), clock.ahead >= 0, time.number(clock.gains, 1)),
   ].filter((part) => part !== false);
   return h(

@@ -7,7 +7,7 @@ import type { Access, Alert, Channel, Device, OwnRecord, PlatformShare, Twin } f
 import { isStale, lastData } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
-import { amount, shownAs } from "../units.ts";
+import { amount, amountWithUnit, shownAs } from "../units.ts";
 import { choose, field } from "./ask.ts";
 import type { App, View } from "./parts.ts";
 
@@ -40,6 +40,8 @@ export class HomeView implements View {
   readonly #looks = h("ul", { class: "home-list", "aria-labelledby": "home-looks" });
   readonly #earlierLooks = h("ul", { class: "home-list" });
   readonly #earlier = h("details", { hidden: true }, h("summary", {}, words.looks.earlier), this.#earlierLooks);
+  readonly #modelLines = h("ul", { class: "home-list" });
+  readonly #models = h("details", { class: "home-part", hidden: true }, h("summary", {}, words.models.title), h("p", {}, words.models.about), this.#modelLines);
   readonly #noLooks = h("p", { class: "muted" });
   readonly #pause = h("button", { class: "button wide", type: "button" });
   readonly #withdraw = h("button", { class: "button quiet", type: "button", hidden: true }, words.withdraw);
@@ -67,6 +69,7 @@ export class HomeView implements View {
       part("home-devices", words.devices, this.#noDevices, this.#devices),
       part("home-shared", words.sharing, this.#shared, this.#teams, this.#platforms, h("p", {}, words.sharingMore), this.#pause, this.#withdraw),
       part("home-looks", words.looks.title, h("p", {}, words.looks.about), this.#noLooks, this.#looks, this.#earlier),
+      this.#models,
       part("home-data", words.data, h("p", {}, words.dataAbout), button(words.dataButton, () => void this.#download())),
       part("home-wrong", words.wrong, h("ul", { class: "steps" }, ...words.wrongSteps.map((step) => h("li", {}, step)))),
       h("p", { class: "fine" }, texts.disclaimerLong),
@@ -113,6 +116,7 @@ export class HomeView implements View {
       show(this.#withdraw, sharing !== "withdrawn");
       toggle(this.#pause, "primary", !given);
       await this.#loadLooks(this.#own.patient);
+      await this.#loadModels(this.#own.patient);
     } catch (error) {
       text(this.#shared, error instanceof Error ? error.message : String(error));
     }
@@ -160,6 +164,15 @@ export class HomeView implements View {
     fill(this.#looks, ...lines.slice(0, LOOKS));
     fill(this.#earlierLooks, ...lines.slice(LOOKS));
     show(this.#earlier, lines.length > LOOKS);
+  }
+
+  /** Which model said what by which readings; hidden while none has said anything. */
+  async #loadModels(patient: string): Promise<void> {
+    // What cannot be loaded stays hidden: the rest of the page goes on.
+    const all = await this.#app.alertsOf(patient).catch((): Alert[] => []);
+    const alerts = all.filter(({ model }) => model !== "").sort((a, b) => b.raised - a.raised);
+    show(this.#models, alerts.length > 0);
+    fill(this.#modelLines, ...alerts.slice(0, LOOKS).map(modelLine));
   }
 
   #askPause(): void {
@@ -262,6 +275,22 @@ function alertLine({ condition, priority, raised, acknowledged, acknowledgedBy, 
   const read = evidence.map(({ kind, label, value, limit, effective, contribution }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, at: time.iso(effective), contribution }));
   const said = comments.map(({ at, by, text }) => ({ at: time.iso(at), by, text }));
   return JSON.stringify({ type: "alert", condition, priority, raised: when(raised), acknowledged: when(acknowledged), acknowledgedBy, acknowledgeNote, resolved: when(resolved), summary, plainSummary, model, modelHash, read, said });
+}
+
+/** What was said, and by what. Sentences of the centre are in English. */
+function modelLine({ raised, plainSummary, condition, model, evidence }: Alert): HTMLElement {
+  const read = evidence.map(({ kind, label, value, effective }) => {
+    const what = kind === 0 ? label : (words.kind(kind) ?? texts.kind(kind));
+    const much = value === null ? "" : kind === 0 ? time.number(value, 1) : amountWithUnit(kind, value);
+    return words.models.read(what, much, effective > 0 ? time.clock(effective) : "");
+  });
+  return h(
+    "li",
+    {},
+    h("span", { lang: "en" }, plainSummary || texts.condition(condition)),
+    h("br"),
+    h("span", { class: "hint" }, words.models.line(`${time.day(raised)}, ${time.clock(raised)}`, model, read.join("; "))),
+  );
 }
 
 /** "Ada (nurse, Ward 3) looked at your heartbeats a minute." */

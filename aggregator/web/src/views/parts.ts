@@ -2,6 +2,7 @@
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
 import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock, Scoreboard } from "../model.ts";
+import type { TeamFilters } from "../filter.ts";
 import type { Shifts } from "../shifts.ts";
 import type { State } from "../store.ts";
 import type { Trends } from "../trends.ts";
@@ -9,6 +10,24 @@ import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import type { Acts } from "./acts.ts";
 import type { Ask } from "./ask.ts";
+
+/** Who else has this patient's page open just now; hidden while nobody has. */
+export class Lookers {
+  readonly root = h("span", { class: "lookers", hidden: true });
+  readonly #names = h("span");
+
+  /** `said`: a screen reader is told when somebody comes or goes. */
+  constructor(said: boolean) {
+    if (said) set(this.root, "role", "status");
+    this.root.append(this.#names);
+  }
+
+  update(state: State, patient: string): void {
+    const names = state.lookers.get(patient) ?? [];
+    text(this.#names, names.length === 0 ? "" : texts.together.lookers.also(names.join(", ")));
+    show(this.root, names.length > 0);
+  }
+}
 
 /** What a view may see and do. */
 export interface App {
@@ -51,6 +70,8 @@ export interface App {
   readings(patient: string): AsyncIterable<HistorySlice>;
   /** Who is on duty. */
   readonly shifts: Shifts;
+  /** Filters that teams keep at the centre. */
+  readonly teamFilters: { read(): Promise<TeamFilters>; keep(team: string, name: string, facets: string[]): Promise<TeamFilters> };
   /** The rules for everybody. */
   readonly rules: Rules;
   readonly fleet: FleetActs;

@@ -14,7 +14,7 @@ import { amount, shownAs } from "../units.ts";
 import { AlertList } from "./alerts.ts";
 import { DevicesPanel, GatewaysPanel, RhythmPanel, ScorePanel } from "./panels.ts";
 import { FactsPanel } from "./facts.ts";
-import { Badge, BandGauge, type App, type View } from "./parts.ts";
+import { Badge, BandGauge, Lookers, type App, type View } from "./parts.ts";
 import { ScoreboardSection } from "./scoreboard.ts";
 import { TrendsSection } from "./trend.ts";
 import { WavesSection } from "./waves.ts";
@@ -45,6 +45,7 @@ export class PatientView implements View {
   readonly #waves: WavesSection;
   readonly #facts: FactsPanel;
   readonly #zone = h("span", { class: "zone", hidden: true });
+  readonly #lookers = new Lookers(true);
   readonly #alertsTitle = h("span", {}, texts.alerts.open);
   readonly #score = new ScorePanel();
   readonly #rhythm = new RhythmPanel();
@@ -62,12 +63,12 @@ export class PatientView implements View {
     this.#resolved = new AlertList(app, false);
     this.#resolvedRoot = h("details", { class: "resolved-list", hidden: true }, h("summary", {}, texts.alerts.resolved, " ", this.#resolvedCount));
     this.#resolvedRoot.append(this.#resolved.root);
-    this.#trends = new TrendsSection(app, patient, () => this.update());
-    this.#waves = new WavesSection(app, patient);
     this.#facts = new FactsPanel(app, patient, () => {
       if (ZONE.get() === "patient") time.useZone(this.#facts.zone);
       this.update();
     });
+    this.#trends = new TrendsSection(app, patient, this.#facts, () => this.update());
+    this.#waves = new WavesSection(app, patient);
     this.#devices = new DevicesPanel(app);
     this.#gateways = new GatewaysPanel(app);
     const print = h("button", { class: "button", type: "button", onclick: () => void this.#print() }, texts.paper.print);
@@ -79,7 +80,7 @@ export class PatientView implements View {
       "div",
       { class: "page patient" },
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, h("span", { "aria-hidden": "true" }, "← "), words.back), this.#others),
-      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest, this.#zone, h("span", { class: "spacer" }), print),
+      h("div", { class: "page-head" }, this.#badge.root, this.#name, this.#pseudonym, this.#newest, this.#zone, this.#lookers.root, h("span", { class: "spacer" }), print),
       this.#notPrinted,
       this.#onPaper,
       this.#status,
@@ -110,6 +111,7 @@ export class PatientView implements View {
     const { state } = this.#app;
     text(this.#name, this.title);
     text(this.#pseudonym, this.title === this.#patient ? "" : this.#patient);
+    this.#lookers.update(state, this.#patient);
     const twin = state.twins.get(this.#patient) ?? null;
     const open = openAlerts(state, this.#patient);
     const found = twin !== null || open.length > 0;

@@ -8,7 +8,7 @@ import { allStale, channelOf, displayName, firstCrossing, forecastOf, isStale, k
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { amount, amountWithUnit, shownAs } from "../units.ts";
-import { Badge, Moment, patientLink, within, type App } from "./parts.ts";
+import { Badge, Lookers, Moment, patientLink, within, type App } from "./parts.ts";
 
 const words = texts.worklist;
 /** What a sparkline spans at most, and at least. */
@@ -28,6 +28,7 @@ export class RowView {
   readonly #badge = new Badge();
   readonly #link = h("a", { class: "row-link", "data-stop": true });
   readonly #pseudonym = h("span", { class: "pseudonym" });
+  readonly #lookers = new Lookers(false);
   readonly #reasons = h("ul", { class: "reasons" });
   readonly #reasonViews = new Map<string, Reason>();
   readonly #calm = h("p", { class: "calm-note" }, words.calm);
@@ -40,7 +41,7 @@ export class RowView {
     set(this.#link, "href", patientLink(patient));
     this.root.append(
       h("div", { class: "mark-cell" }, this.#badge.root),
-      h("div", { class: "who" }, h("h3", {}, this.#link, " ", this.#pseudonym), this.#reasons, this.#calm),
+      h("div", { class: "who" }, h("h3", {}, this.#link, " ", this.#pseudonym), this.#lookers.root, this.#reasons, this.#calm),
       ...this.#cells.roots,
     );
   }
@@ -58,6 +59,7 @@ export class RowView {
     set(this.root, "aria-setsize", count);
     text(this.#link, name);
     text(this.#pseudonym, name === this.patient ? "" : this.patient);
+    this.#lookers.update(this.#app.state, this.patient);
     set(this.root, "data-alert", top?.id ?? null);
     toggle(this.#badge.root, "invisible", top === undefined);
     if (top) this.#badge.update(top);

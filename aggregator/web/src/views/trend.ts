@@ -5,12 +5,16 @@ import { TrendChart, type ChartData } from "../chart.ts";
 import { h, set, show, text, toggle } from "../dom.ts";
 import { HEART_RATE, kindInfo, PULSE_RATE, RR_INTERVAL, TREND_ORDER } from "../kinds.ts";
 import type { Alert, Channel, Coverage, Forecast, Kind, Stretch, Twin } from "../model.ts";
+import type { Note } from "../notes.ts";
 import { channelOf, crossing, forecastOf } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { grain, type Line, type Trends } from "../trends.ts";
 import { amount, amountWithUnit, shown, shownAs, withUnit } from "../units.ts";
 import { CoverageStrip } from "./coverage.ts";
+import type { FactsPanel } from "./facts.ts";
+import { Notes } from "./notes.ts";
+import { Replay } from "./replay.ts";
 import { within, type App } from "./parts.ts";
 
 const words = texts.chart;
@@ -49,6 +53,10 @@ export class TrendsSection {
   readonly #knownBox = h("div", { class: "known", hidden: true });
   readonly #slider = h("input", { type: "range", step: 1, "aria-label": words.knownSlider });
   readonly #knownAt = h("output", { class: "known-at" });
+  readonly #notes: Notes;
+  readonly #replayButton = h("button", { class: "button", type: "button", "aria-pressed": "false" }, texts.together.replay.title);
+  /** A day that is played again, and what of it there is to see. */
+  #replay: { controls: Replay; from: number; to: number } | null = null;
   #range: Range = "1h";
   /** Null: now. Else what was known then is shown, and nothing that came later. */
   #then: number | null = null;
@@ -61,23 +69,26 @@ export class TrendsSection {
   #drawnAt = Number.NEGATIVE_INFINITY;
 
   /** `moved`: another moment's knowledge is looked at. */
-  constructor(app: App, patient: string, moved: () => void) {
+  constructor(app: App, patient: string, facts: FactsPanel, moved: () => void) {
     this.#app = app;
     this.#patient = patient;
+    this.#notes = new Notes(app, facts);
     this.#moved = moved;
     this.#trends = app.trends;
     this.#knownButton.addEventListener("click", () => this.#lookBack(this.#then === null ? app.now() : null));
+    this.#replayButton.addEventListener("click", () => (this.#replay === null ? this.#beginReplay() : this.#lookBack(null)));
     this.#slider.addEventListener("input", () => this.#slide());
     this.#knownBox.append(h("label", {}, words.knownSlider, " ", this.#slider), this.#knownAt, h("p", { class: "hint" }, words.knownHint));
     this.#retry.addEventListener("click", () => this.#load());
     this.root = h(
       "section",
       { class: "part part-trends", "aria-labelledby": "part-trends" },
-      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), h("div", { class: "trend-tools" }, this.#knownButton, this.#ranges())),
+      h("div", { class: "part-head" }, h("h2", { id: "part-trends" }, texts.patient.trends), h("div", { class: "trend-tools" }, this.#replayButton, this.#knownButton, this.#ranges())),
       this.#knownBox,
       this.#notice,
       this.#retry,
       this.#list,
+      this.#notes.root,
     );
   }
 
@@ -105,7 +116,9 @@ export class TrendsSection {
     this.#drawnAt = local;
     this.#syncCards(twin);
     const window = this.#window(twin, this.#then ?? now);
+    this.#notes.update({ from: window.from, to: window.now, known: this.#then, kinds: [...this.#cards.keys()] });
     for (const [kind, card] of this.#cards) {
+      card.notes = this.#notes.of(kind);
       card.update(this.#then === null ? twin : { ...twin, channels: [], forecasts: [] }, alerts, window, this.#loading !== null && this.#loadedTo === null, this.#trends);
       card.cover(this.#coverage.find((line) => line.kind === kind)?.stretches ?? [], window);
     }
@@ -122,6 +135,7 @@ export class TrendsSection {
   }
 
   #lookBack(then: number | null): void {
+    this.#endReplay();
     this.#then = then;
     const now = this.#app.now();
     set(this.#knownButton, "aria-pressed", String(then !== null));
@@ -135,7 +149,67 @@ export class TrendsSection {
     this.#startOver();
   }
 
+  /** The last day once more, as it became known. */
+  #beginReplay(): void {
+    const to = this.#app.now();
+    const from = to - DAY;
+    this.#range = "24h";
+    const chosen = this.root.querySelector<HTMLInputElement>("#range-24h");
+    if (chosen) chosen.checked = true;
+    this.#lookBack(from);
+    set(this.#knownButton, "aria-pressed", "false");
+    const showing = { show: (at: number) => this.#showAt(at, from), changed: () => set(this.#knownAt, "aria-live", this.#replay?.controls.playing ? "off" : "polite") };
+    const failed = () => {
+      text(this.#notice, words.failed);
+      show(this.#notice, true);
+    };
+    const controls = new Replay(showing, [from, to], failed, () => {
+      this.#lookBack(null);
+      this.#replayButton.focus();
+    });
+    this.#replay = { controls, from, to };
+    set(this.#replayButton, "aria-pressed", "true");
+    this.#knownBox.prepend(controls.root);
+    controls.begin();
+  }
+
+  #endReplay(): void {
+    if (this.#replay === null) return;
+    this.#replay.controls.stop();
+    this.#replay.controls.root.remove();
+    this.#replay = null;
+    set(this.#replayButton, "aria-pressed", "false");
+    set(this.#knownAt, "aria-live", null);
+  }
+
+  /** The picture of that moment stands until the next one is whole. */
+  async #showAt(then: number, from: number): Promise<void> {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    const trends = this.#app.newTrends();
+    try {
+      await trends.load({ patient: this.#patient, kinds: TREND_ORDER, from, to: then, most: POINTS, knownAt: then }, loading.signal);
+    } finally {
+      if (this.#loading === loading) this.#loading = null;
+    }
+    if (loading.signal.aborted || this.#replay === null) return;
+    this.#trends = trends;
+    [this.#then, this.#loadedTo] = [then, then];
+    this.#coverage = [];
+    this.#slider.value = String(Math.round(then / 1000));
+    this.#sayThen();
+    this.#drawnAt = Number.NEGATIVE_INFINITY;
+    this.#moved();
+  }
+
   #slide(): void {
+    if (this.#replay !== null) {
+      const at = Number(this.#slider.value) * 1000;
+      clearTimeout(this.#settling);
+      this.#settling = setTimeout(() => this.#replay?.controls.seek(at), SETTLE);
+      return;
+    }
     this.#then = Number(this.#slider.value) * 1000;
     this.#sayThen();
     clearTimeout(this.#settling);
@@ -161,12 +235,14 @@ export class TrendsSection {
   }
 
   destroy(): void {
+    this.#endReplay();
     this.#loading?.abort();
     for (const card of this.#cards.values()) card.destroy();
   }
 
   /** One time axis for all trends, so that one crosshair reads them all. */
   #window(twin: Twin, now: number): Window {
+    if (this.#replay !== null) return { then: true, from: this.#replay.from, now, to: this.#replay.to };
     let first = now;
     let ahead = 0;
     for (const kind of this.#cards.keys()) {
@@ -264,6 +340,8 @@ class TrendCard {
   readonly #facts = h("p", { class: "forecast-facts" });
   readonly #chart: TrendChart;
   readonly #strip = new CoverageStrip();
+  /** What people wrote at this trend, in sight. */
+  notes: readonly Note[] = [];
   #latest = "";
   #pointing = false;
 
@@ -323,6 +401,7 @@ class TrendCard {
       nowLabel: window.then ? words.then : words.now,
       scale,
       dots: this.#kind === RR_INTERVAL,
+      notes: this.notes,
     };
     this.#chart.update(data);
     this.#latest = channel?.value == null ? "" : amountWithUnit(this.#kind, channel.value);
@@ -334,7 +413,8 @@ class TrendCard {
     if (forecast) text(this.#forecastKey, words.forecast(time.percent(forecast.coverageNominal)));
     this.#updateKeys(twin, drawn.map((line) => line.source));
     this.#updateForecast(twin, forecast, window.now);
-    set(this.#canvas, "aria-label", this.#spoken(drawn, forecast));
+    const noted = this.notes.length === 0 ? "" : ` ${texts.together.notes.spoken(this.notes.map(({ number }) => number).join(", "))}`;
+    set(this.#canvas, "aria-label", this.#spoken(drawn, forecast) + noted);
   }
 
   cover(stretches: readonly Stretch[], window: Window): void {

@@ -13,9 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use proto::clock::Clock;
 use proto::v1::twin_service_server::{TwinService, TwinServiceServer};
 use proto::v1::{
-    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, NotePrintRequest, NotePrintResponse,
-    Scoreboard, ScoreboardRequest, SnapshotEnd, SumScoreboardRequest, Twin, TwinEvent,
-    WatchTwinsRequest, twin_event,
+    GetTwinRequest, ListTwinsRequest, ListTwinsResponse, LookInRequest, Lookers, NotePrintRequest,
+    NotePrintResponse, Scoreboard, ScoreboardRequest, SnapshotEnd, SumScoreboardRequest, Twin,
+    TwinEvent, WatchTwinsRequest, twin_event,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
@@ -81,6 +81,15 @@ impl TwinService for Raw {
         _: Request<SumScoreboardRequest>,
     ) -> Result<Response<Scoreboard>, Status> {
         Err(Status::unimplemented("there is no scoreboard"))
+    }
+
+    type LookInStream = Pin<Box<dyn Stream<Item = Result<Lookers, Status>> + Send>>;
+
+    async fn look_in(
+        &self,
+        _: Request<LookInRequest>,
+    ) -> Result<Response<Self::LookInStream>, Status> {
+        Err(Status::unimplemented("nobody looks in"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TwinEvent, Status>> + Send>>;
