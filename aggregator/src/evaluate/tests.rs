@@ -50,8 +50,42 @@ fn what_is_absent_is_said_and_the_rest_is_told() {
     };
     let mut heard = 0;
     let sections = run(&wanted, |_| heard += 1);
-    assert_eq!((sections.len(), heard), (2, 2));
+    assert_eq!((sections.len(), heard), (3, 3));
     assert!(sections[0].about.contains("absent") && sections[0].figures.is_empty());
     assert!(sections[1].figures.iter().any(|one| one.baseline.is_some()));
     assert_eq!(sections[1].pictures.len(), 1);
+}
+
+/// False highs foreseen a patient-day that people get used to, at most, and no more of them than the trivial rules make.
+const FALSE_HIGHS: f64 = 0.5;
+
+#[test]
+fn highs_are_foreseen_within_their_budget_and_better_than_by_a_straight_line() {
+    let wanted = Wanted {
+        recordings: PathBuf::from("/nowhere"),
+        people: 6,
+        parts: vec![Part::Glucose],
+    };
+    let sections = run(&wanted, |_| ());
+    let figure = |what: &str| {
+        let all = &sections[2].figures;
+        all.iter()
+            .find(|one| one.what.starts_with(what))
+            .expect("told")
+            .value
+    };
+    let of = |rule: &str| {
+        let found = figure(&format!("highs (250) foreseen, {rule}"));
+        (
+            found,
+            figure(&format!("highs (250) foreseen falsely, {rule}")),
+        )
+    };
+    let (found, wrong) = of("model");
+    assert!(wrong <= FALSE_HIGHS, "{wrong} a day");
+    let (by_line, wrong_by_line) = of("straight line");
+    assert!(
+        found >= by_line && wrong < wrong_by_line,
+        "{found} {wrong} beside {by_line} {wrong_by_line}"
+    );
 }

@@ -179,6 +179,7 @@ impl Limits {
             | Condition::GlucoseLow
             | Condition::GlucoseHigh
             | Condition::GlucoseFalling
+            | Condition::GlucoseRising
             | Condition::HeartPause
             | Condition::ShockIndexHigh
             | Condition::Fever

@@ -321,6 +321,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::GlucoseLow
         | Condition::GlucoseHigh
         | Condition::GlucoseFalling
+        | Condition::GlucoseRising
         | Condition::HeartPause
         | Condition::ShockIndexHigh
         | Condition::Fever

@@ -117,30 +117,61 @@ pub(super) fn high(shown: &Shown) -> Draft {
 }
 
 pub(super) fn falling(shown: &Shown, ahead: f64, probability: f64) -> Draft {
-    let half_hour = Span::from_mins(30);
-    let mut draft = Draft {
+    Draft {
+        plain_summary: "The sugar in the blood is falling and may soon be too low.".into(),
+        ..foreseen(
+            shown,
+            Condition::GlucoseFalling,
+            ("below", LOW),
+            ahead,
+            probability,
+        )
+    }
+}
+
+pub(super) fn rising(shown: &Shown, ahead: f64, probability: f64) -> Draft {
+    Draft {
+        plain_summary: "The sugar in the blood is rising and may soon be too high.".into(),
+        ..foreseen(
+            shown,
+            Condition::GlucoseRising,
+            ("above", HIGH),
+            ahead,
+            probability,
+        )
+    }
+}
+
+fn foreseen(
+    shown: &Shown,
+    condition: Condition,
+    (side, limit): (&str, f64),
+    ahead: f64,
+    probability: f64,
+) -> Draft {
+    let now = draft(shown, condition, condition.base(), limit);
+    let evidence = |of: &Evidence| {
+        let expected = Evidence {
+            label: "Glucose expected in 30 min".into(),
+            value: Some(ahead),
+            ..of.clone()
+        };
+        // The decision rests on what is expected; what is measured is shown beside it.
+        let measured = Evidence {
+            contribution: 0.0,
+            ..of.clone()
+        };
+        [measured, expected]
+    };
+    Draft {
         summary: format!(
-            "Glucose {:.0} mg/dL, expected at {ahead:.0} in 30 min: below {LOW} with a probability of {:.0} %.",
+            "Glucose {:.0} mg/dL, expected at {ahead:.0} in 30 min: {side} {limit} with a probability of {:.0} %.",
             shown.value,
             probability * 100.0
         ),
-        plain_summary: "The sugar in the blood is falling and may soon be too low.".into(),
-        expected: Some(shown.at + half_hour),
+        evidence: now.evidence.iter().flat_map(evidence).collect(),
+        expected: Some(shown.at + Span::from_mins(30)),
         probability: Some(probability),
-        ..draft(
-            shown,
-            Condition::GlucoseFalling,
-            Condition::GlucoseFalling.base(),
-            LOW,
-        )
-    };
-    let expected = Evidence {
-        label: "Glucose expected in 30 min".into(),
-        value: Some(ahead),
-        contribution: 1.0,
-        ..draft.evidence[0].clone()
-    };
-    draft.evidence[0].contribution = 0.0;
-    draft.evidence.push(expected);
-    draft
+        ..now
+    }
 }
