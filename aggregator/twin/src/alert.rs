@@ -274,6 +274,9 @@ pub struct Evidence {
     pub value: Option<f64>,
     /// The limit that it is held against.
     pub limit: Option<f64>,
+    /// With this value, all else as it was, the alert would not have been told; `None`: this alone would not have avoided it, or
+    /// nobody can say.
+    pub avoided_at: Option<f64>,
     /// When the body did it; `Time::ZERO` where it does not apply.
     pub effective: Time,
     /// What the sensor said about it.

@@ -382,7 +382,8 @@ impl Body {
             life.resolve(Condition::EarlyWarningScore, Subject::Patient, now, out);
             return;
         }
-        let score = self.score(now);
+        let inputs = self.inputs(now);
+        let score = Score::of(&inputs);
         let rules = self.rules_in_force().early_warning;
         match self.warning.judge(&score, &rules, now) {
             warning::Verdict::Nothing => {}
@@ -391,7 +392,7 @@ impl Body {
                 let onset = self.warning.onset().unwrap_or(now);
                 life.raise(
                     Subject::Patient,
-                    warning::draft(&score, &rules, priority, &times, onset),
+                    warning::draft((&inputs, &score), &rules, priority, &times, onset),
                     now,
                     out,
                 );

@@ -251,9 +251,9 @@ impl Glucose {
             before: None,
         };
         if value < VERY_LOW {
-            Some(Say::Raise(low(&shown, Priority::High)))
+            Some(Say::Raise(low(&shown, Priority::High, true)))
         } else if value < LOW {
-            Some(Say::Raise(low(&shown, Priority::Medium)))
+            Some(Say::Raise(low(&shown, Priority::Medium, true)))
         } else if value > HIGH {
             Some(Say::Raise(high(&shown)))
         } else {
@@ -502,9 +502,10 @@ impl Glucose {
             said.push(Say::Raise(low(
                 &shown(self.low.since.unwrap_or(at)),
                 Priority::High,
+                self.low.held(LOW_HOLD).is_some(),
             )));
         } else if let Some(onset) = self.low.held(LOW_HOLD) {
-            said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
+            said.push(Say::Raise(low(&shown(onset), Priority::Medium, true)));
         } else if self.low.is_clear() {
             said.push(Say::Resolve(Condition::GlucoseLow));
         }

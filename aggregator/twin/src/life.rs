@@ -552,7 +552,7 @@ impl Canonical for Subject {
 
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
-    Evidence { kind, label, value, limit, effective, quality, contribution }
+    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution }
     Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
     Life { last, unknown, snoozes, local, active, recent }
 }

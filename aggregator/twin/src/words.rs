@@ -92,6 +92,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         ),
         value: rule.levels.first().map(|level| level.cut),
         limit: None,
+        avoided_at: None,
         effective: found.at,
         quality: Quality::GOOD,
         contribution: 0.0,
@@ -107,6 +108,8 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             label: format!("{label}, mean of ten seconds"),
             value: Some(value),
             limit: Some(cut),
+            // None of its levels lies nearer to normal than the first.
+            avoided_at: rule.levels.first().map(|level| level.cut),
             effective: found.at,
             quality: found.quality,
             contribution: 1.0,
@@ -200,6 +203,7 @@ pub(crate) fn fibrillation(
             label: "Irregularity of RR intervals (entropy and novelty)".into(),
             value: Some(score),
             limit: Some(rhythm::CUT),
+            avoided_at: Some(rhythm::CUT),
             effective: at,
             quality,
             contribution: 1.0,
@@ -224,7 +228,8 @@ pub(crate) fn falling(
 ) -> Option<Draft> {
     let kind = Kind::OxygenSaturation;
     let rule = forecast::rule(kind)?;
-    let horizon = rule.predict?.horizon;
+    let predict = rule.predict?;
+    let horizon = predict.horizon;
     let path = |buckets: i64| {
         (0..buckets)
             .fold((0.0, fit.slope), |(sum, slope), _| {
@@ -241,6 +246,7 @@ pub(crate) fn falling(
         label: label.into(),
         value: Some(value),
         limit,
+        avoided_at: None,
         effective: at,
         quality,
         contribution,
@@ -259,7 +265,10 @@ pub(crate) fn falling(
         ),
         plain_summary: "The oxygen in the blood is falling and may soon be too low.".into(),
         evidence: vec![
-            item("Fall so far, % saturation", fit.moved, None, share),
+            Evidence {
+                avoided_at: Some(-predict.moved),
+                ..item("Fall so far, % saturation", fit.moved, None, share)
+            },
             item(
                 "Trend, % saturation per minute",
                 per_minute,
@@ -339,6 +348,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         label: detail.clone(),
         value,
         limit,
+        avoided_at: limit,
         effective: onset,
         quality: Quality::GOOD,
         contribution: 1.0,

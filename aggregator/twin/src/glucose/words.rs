@@ -33,6 +33,7 @@ fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) ->
             label: "Glucose".into(),
             value: Some(shown.value),
             limit: Some(limit),
+            avoided_at: Some(limit),
             effective: shown.at,
             quality: shown.quality,
             contribution: 1.0,
@@ -46,12 +47,17 @@ fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) ->
     }
 }
 
-pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
+/// `lasts`: two readings below the first limit; else one below the second rings by itself.
+pub(super) fn low(shown: &Shown, priority: Priority, lasts: bool) -> Draft {
     let limit = if priority == Priority::High {
         VERY_LOW
     } else {
         LOW
     };
+    let mut now = draft(shown, Condition::GlucoseLow, priority, limit);
+    for one in &mut now.evidence {
+        one.avoided_at = Some(if lasts { LOW } else { VERY_LOW });
+    }
     let fell = shown.before.map_or_else(String::new, |before| {
         format!(" It fell from {before:.0} faster than sugar falls: the sensor may be pressed upon; a drop of blood tells.")
     });
@@ -63,7 +69,7 @@ pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
         plain_summary:
             "The sugar in the blood is too low. Follow what was agreed for this, and measure again."
                 .into(),
-        ..draft(shown, Condition::GlucoseLow, priority, limit)
+        ..now
     }
 }
 
@@ -158,6 +164,7 @@ fn foreseen(
         };
         // The decision rests on what is expected; what is measured is shown beside it.
         let measured = Evidence {
+            avoided_at: None,
             contribution: 0.0,
             ..of.clone()
         };

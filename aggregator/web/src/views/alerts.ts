@@ -180,12 +180,13 @@ class EvidenceView {
   readonly #label = h("span", { class: "evidence-label", lang: "en" });
   readonly #value = h("span", { class: "evidence-value" });
   readonly #limit = h("span", { class: "evidence-limit" });
+  readonly #avoided = h("span", { class: "evidence-limit", hidden: true });
   readonly #bar = new Bar();
   readonly #share = h("span", { class: "evidence-share" });
 
   constructor() {
     this.root.append(
-      h("span", { class: "evidence-words" }, this.#label, " ", this.#value, " ", this.#limit),
+      h("span", { class: "evidence-words" }, this.#label, " ", this.#value, " ", this.#limit, " ", this.#avoided),
       this.#bar.root,
       this.#share,
     );
@@ -195,6 +196,8 @@ class EvidenceView {
     text(this.#label, evidence.label === "" ? texts.kind(evidence.kind) : capital(evidence.label));
     text(this.#value, evidence.value === null ? "" : evidenceAmount(evidence, evidence.value));
     const limit = evidence.limit === null ? "" : words.limit(evidenceAmount(evidence, evidence.limit));
+    text(this.#avoided, evidence.avoidedAt === null ? "" : words.avoided(evidenceAmount(evidence, evidence.avoidedAt)));
+    show(this.#avoided, evidence.avoidedAt !== null);
     text(this.#limit, [limit, ...texts.quality(evidence.quality)].filter((part) => part !== "").join(" · "));
     this.#bar.update(evidence.contribution);
     text(this.#share, time.percent(evidence.contribution));
