@@ -545,6 +545,7 @@ async function walk(browser) {
       await look(page, new RegExp(`^${escaped}$`), "what is wrong");
       await look(page, /^Why/, "why");
       await look(page, /limit \d/, "what was measured against which limit");
+      await look(page, /^nobody would have been told at \d/, "what would have avoided it");
       await page.mouse.wheel(0, -5000);
       await page.waitForTimeout(100);
       const button = await look(page, /^Acknowledge(?!d)/, "how to answer", "button");
