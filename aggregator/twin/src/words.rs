@@ -127,24 +127,30 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
 }
 
 /// What a gateway told by itself; `None` if no rule has such a condition. `past`: it is over, or not about now.
-pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
-    // A gateway knows what is built in, and nothing that the centre changed.
-    let rules = rule::thresholds(&Rules::BUILT_IN, false);
-    let rule = rules.iter().find(|rule| rule.condition == told.condition)?;
-    let level = rule
-        .levels
-        .iter()
-        .find(|level| level.cut.total_cmp(&told.limit).is_eq());
+pub(crate) fn told(told: &LocalAlert, in_force: &Rules, past: bool) -> Option<Draft> {
+    // A gateway goes by the rules in force if it has heard of them, else by what is built in; of the patient it knows nothing.
+    let at_limit = |rules| {
+        let thresholds = rule::thresholds(rules, false);
+        let rule = thresholds
+            .into_iter()
+            .find(|rule| rule.condition == told.condition)?;
+        let limit = |level: &&Level| level.cut.total_cmp(&told.limit).is_eq();
+        let level = rule.levels.iter().find(limit).copied();
+        Some((rules, rule, level))
+    };
+    let known = at_limit(in_force).filter(|(.., level)| level.is_some());
+    let (rules, rule, level) = known.or_else(|| at_limit(&Rules::BUILT_IN))?;
+    let rule = &rule;
     let found = Beyond {
         rule,
-        level: *level.or(rule.levels.first())?,
+        level: level.or(rule.levels.first().copied())?,
         kind: told.kind,
         onset: told.onset,
         value: told.value,
         at: told.as_of,
         quality: Quality::GOOD,
         context: Context::default(),
-        rules: &Rules::BUILT_IN,
+        rules,
         learned: false,
     };
     let mut draft = threshold(&found, past);
