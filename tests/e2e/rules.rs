@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::hand::{HandUplink, heart_rates, seal_readings};
 use e2e::wait::wait_for;
+use prost::Message as _;
 use proto::seal::Sealer;
-use proto::v1::Alert;
 use proto::v1::gateway_to_centre::Kind as Up;
+use proto::v1::{self, Alert};
 use serde_json::Value;
 use vitals::{Reading, Time};
 
@@ -115,7 +116,10 @@ async fn a_limit_is_edited_tried_refused_mended_and_in_force_without_a_release()
     let Some(v1::command::Kind::Rules(rules)) = command.kind else {
         bail!("{command:?}");
     };
-    let slow = rules.rules.iter().find(|of| of.condition == "heart_rate_low");
+    let slow = rules
+        .rules
+        .iter()
+        .find(|of| of.condition == "heart_rate_low");
     ensure!(slow.is_some_and(|of| of.levels[0].cut == 45.0), "{rules:?}");
 
     let mut after = heart_rates(small.clock.now(), &[44; 50]);
