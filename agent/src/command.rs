@@ -14,7 +14,7 @@ use crate::outbox::assignment::{Duty, parse_assignments};
 use crate::survival::rules;
 
 /// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     /// This list replaces the former one.
     Assign(Duty),

@@ -16,7 +16,7 @@ fn first(log: &dyn Fn(&mut World), condition: Condition) -> Option<Alert> {
     raised.map(|one| one.alert.clone())
 }
 
-/// A log of one value is told; with what is said to avoid it, it is not, and a `step` nearer to what it was, it is.
+/// A log of one value is told; a `step` beyond what is said to avoid it, it is not, and one nearer to what it was, it is.
 fn holds(log: &dyn Fn(&mut World, f64), condition: Condition, value: f64, step: f64) {
     let of = |value: f64| first(&|world: &mut World| log(world, value), condition);
     let alert = of(value).unwrap_or_else(|| panic!("{condition:?} at {value}"));
@@ -29,7 +29,7 @@ fn holds(log: &dyn Fn(&mut World, f64), condition: Condition, value: f64, step: 
     };
     let nearer = if avoided > value { -step } else { step };
     assert!(
-        of(avoided - 0.001 * nearer.signum()).is_none(),
+        of(avoided - nearer).is_none(),
         "{condition:?}: {value}, {avoided}"
     );
     assert!(

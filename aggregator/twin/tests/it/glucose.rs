@@ -200,16 +200,16 @@ fn a_steady_fall_is_foreseen_once_and_gives_way_to_the_low() {
     assert_eq!(low, [(Change::Raised, Priority::Medium)]);
 }
 
-/// The same, upside down: it peaks at 235 each time, and climbs on once.
+/// It peaks at 235 each time, and climbs on once.
 #[test]
 fn a_steady_climb_is_foreseen_once_and_gives_way_to_the_high() {
     let mut world = World::new();
     let wave = |slot: i64| 200.0 - 35.0 * libm::sin(slot as f64 / 12.0);
-    world.live((1..=300).map(|slot| monitor(slot * 5, wave(slot))));
+    world.live((1..=338).map(|slot| monitor(slot * 5, wave(slot))));
     assert_eq!(changes(&world, Condition::GlucoseRising), []);
-    let from = wave(300);
+    let from = wave(338);
     world.live(
-        (301..=340).map(|slot| monitor(slot * 5, (from + 2.5 * (slot - 300) as f64).min(260.0))),
+        (339..=380).map(|slot| monitor(slot * 5, (from + 2.9 * (slot - 338) as f64).min(262.0))),
     );
     assert_eq!(
         changes(&world, Condition::GlucoseRising),
