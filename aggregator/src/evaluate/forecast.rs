@@ -1,4 +1,4 @@
-//! Forecasts of saturation, heart rate and respiration on simulated series, beside persistence; predictive alerts on stable days (all of
+//! Forecasts of saturation and heart rate on simulated series, beside persistence; predictive alerts on stable days (all of
 //! them false) and on falls (their lead before the truth crosses the limit). The seeds are not those that the rule was tuned
 //! on.
 
@@ -96,7 +96,7 @@ type Sums = [(u64, u64, f64, f64); HORIZONS.len()];
 
 pub(super) fn report(wanted: &Wanted) -> Vec<Section> {
     let mut section = Section::new(
-        "Forecast of saturation, heart rate and respiration: simulated",
+        "Forecast of saturation and heart rate: simulated",
         "Stable days of 24 h, on which every predictive alert is false, and falls from 96 to 88 %. No open recording of a fall was at hand: not validated on people.",
     );
     let days = (wanted.people / 5).clamp(2, 20);
@@ -150,56 +150,7 @@ pub(super) fn report(wanted: &Wanted) -> Vec<Section> {
         add(&mut total, &run(Kind::HeartRate, &values).forecaster);
     }
     tell(&mut section.figures, "heart rate", "/min", &total);
-    for (name, tau) in BREATHS {
-        let mut total = Sums::default();
-        for seed in 0..days / 2 {
-            let values = breaths(seed, tau);
-            add(&mut total, &run(Kind::RespiratoryRate, &values).forecaster);
-        }
-        tell(&mut section.figures, name, "/min", &total);
-    }
     vec![section]
-}
-
-/// How soon breathing at rest is another than it was, seconds.
-const BREATHS: [(&str, f64); 2] = [
-    ("respiration, wander 1.5 in 5 min", 300.0),
-    ("respiration, wander 1.5 in 30 min", 1800.0),
-];
-
-/// A day of breathing, each second: at rest it wanders; stairs and walks raise it, and it comes back.
-fn breaths(seed: u64, tau: f64) -> Vec<(f64, Option<f64>)> {
-    let nature = Nature {
-        wander: 1.5,
-        tau,
-        noise: 1.0,
-        step: 1.0,
-        artefacts: 2.0,
-        gaps: 2.0,
-    };
-    let mut chance = Chance(seed * 97 + 500_009);
-    let rest = 14.0 + 1.5 * chance.normal();
-    let range = (4.0, 60.0);
-    let mut values = series(&mut chance, 86_400, rest, nature, None, range);
-    let moves: Vec<(f64, f64, f64)> = (0..8)
-        .map(|number| {
-            let begin = 25_000.0 + 53_000.0 * chance.uniform();
-            let (least, more) = if number < 6 { (30.0, 90.0) } else { (900.0, 2700.0) };
-            (begin, least + more * chance.uniform(), 3.0 + 6.0 * chance.uniform())
-        })
-        .collect();
-    for (second, (truth, reading)) in values.iter_mut().enumerate() {
-        let effort = moves.iter().map(|(begin, length, by)| {
-            let into = second as f64 - begin;
-            let up = (into / 60.0).clamp(0.0, 1.0);
-            let down = ((into - length) / 120.0).clamp(0.0, 1.0);
-            by * (up - down).max(0.0)
-        });
-        let effort: f64 = effort.sum();
-        *truth += effort;
-        *reading = reading.map(|value| (value + effort).round());
-    }
-    values
 }
 
 fn falls(figures: &mut Vec<Figure>, name: &str, nature: Nature, form: Form, minutes: f64) {

@@ -98,25 +98,13 @@ pub const fn rule(kind: Kind) -> Option<&'static Rule> {
         below: false,
         predict: None,
     };
-    // The same shape, a fifth of the size: stairs move it, too. Its line is where NEWS2 scores three.
-    const BREATH: Rule = Rule {
-        damping: 0.985,
-        wander: 0.12,
-        bend: 0.004,
-        floor: 0.3,
-        reversion: 90.0,
-        range: (4.0, 60.0),
-        threshold: 24.0,
-        below: false,
-        predict: None,
-    };
     match kind {
         Kind::OxygenSaturation => Some(&OXYGEN),
         Kind::HeartRate | Kind::PulseRate => Some(&PULSE),
-        Kind::RespiratoryRate => Some(&BREATH),
         Kind::RrInterval
         | Kind::EnergyExpended
         | Kind::PulseAmplitudeIndex
+        | Kind::RespiratoryRate
         | Kind::BodyTemperature
         | Kind::BatteryLevel
         | Kind::StepCount

@@ -60,7 +60,8 @@ const LIMITS: [Limit; 3] = [
     },
 ];
 
-const RULES: [&str; 3] = ["model", "straight line", "nearer limit"];
+/// The third asks of the straight line that it goes 30 mg/dL beyond: about as many false ones as the model.
+const RULES: [&str; 4] = ["model", "straight line", "line 30 beyond", "nearer limit"];
 
 /// What became of one rule about one limit in one person.
 #[derive(Clone, Default)]
@@ -106,15 +107,16 @@ impl Limit {
         };
         match rule {
             "model" => one.ahead.map_or((false, false), |(ahead, half)| {
-                // A probability of 0.15 lies 1.04 deviations away, and the interval's end 1.645.
-                let over = over(ahead, self.at);
-                (over >= 0.0, over < -half * 1.04 / 1.645)
+                // A probability of 0.4 lies 0.253 deviations away, one of 0.15 1.04, and the interval's end 1.645.
+                let deviations = over(ahead, self.at) / half * 1.645;
+                (deviations >= -0.253, deviations < -1.04)
             }),
-            "straight line" => {
+            "straight line" | "line 30 beyond" => {
+                let beyond = if rule == "straight line" { 0.0 } else { 30.0 };
                 let ahead = one
                     .before
                     .map(|before| one.value + 2.0 * (one.value - before));
-                let likely = ahead.is_some_and(|ahead| over(ahead, self.at) >= 0.0);
+                let likely = ahead.is_some_and(|ahead| over(ahead, self.at) >= beyond);
                 (likely, !likely)
             }
             _ => {
@@ -124,7 +126,7 @@ impl Limit {
         }
     }
 
-    /// When a rule would have told: twice likely in a row, and again only after three times unlikely or once it has come.
+    /// When a rule would have told: once likely (the trivial ones: twice in a row), and again only after three times unlikely or once it has come.
     fn told(self, rule: &str, seen: &[Seen]) -> Vec<Time> {
         let (mut likely, mut unlikely, mut active) = (0, 0, false);
         let (mut told, mut since) = (Vec::new(), None);
@@ -136,7 +138,7 @@ impl Limit {
             since = beyond.then(|| since.unwrap_or(one.at));
             if since.is_some_and(|since: Time| one.at.since(since) >= LASTS) || unlikely >= 3 {
                 active = false;
-            } else if likely >= 2 && !beyond && !active {
+            } else if likely >= if rule == RULES[0] { 1 } else { 2 } && !beyond && !active {
                 active = true;
                 told.push(one.at);
             }

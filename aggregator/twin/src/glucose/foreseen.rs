@@ -1,5 +1,5 @@
-//! A limit is foreseen when it is likelier than not that glucose is beyond it in half an hour, twice in a row; no longer when that
-//! has become unlikely three times in a row, or when it has come.
+//! A limit is foreseen when it is likely (0.4) that glucose is beyond it in half an hour; no longer when that has become unlikely
+//! three times in a row, or when it has come.
 //!
 //! A low is foreseen however good the forecast has been for this person: means of quiet days say nothing about falls, and a
 //! false one costs a look. A high harms over hours, so the forecast has to earn it: while half an hour ahead is not good enough
@@ -14,8 +14,8 @@ use super::{Ahead, Glucose, HIGH, HIGH_HOLD, LOW};
 use crate::alert::Condition;
 use crate::life::Say;
 
-const LIKELY: f64 = 0.5;
-const LIKELY_TIMES: u8 = 2;
+const LIKELY: f64 = 0.4;
+const LIKELY_TIMES: u8 = 1;
 const UNLIKELY: f64 = 0.15;
 const UNLIKELY_TIMES: u8 = 3;
 
@@ -145,14 +145,12 @@ mod tests {
         said.iter().any(is)
     }
 
-    /// Climbs on, or falls on, for two hours; what was raised on the way.
-    fn goes_on(glucose: &mut Glucose, by: f64, condition: Condition) -> bool {
+    /// Climbs on, or falls on, for two hours: until it is raised, in which slot.
+    fn goes_on(glucose: &mut Glucose, by: f64, condition: Condition) -> Option<i64> {
         let from = glucose.recent.back().expect("known").1;
-        (1..=24).any(|slot| {
-            raised(
-                &feed(glucose, 300 + slot, from + by * slot as f64),
-                condition,
-            )
+        (301..325).find(|slot| {
+            let value = from + by * (slot - 300) as f64;
+            raised(&feed(glucose, *slot, value), condition)
         })
     }
 
@@ -163,38 +161,33 @@ mod tests {
             if unfit {
                 spoil(&mut glucose);
             }
-            assert_eq!(
-                goes_on(&mut glucose.clone(), 2.5, Condition::GlucoseRising),
-                !unfit
-            );
-            assert!(
-                goes_on(&mut glucose, -6.0, Condition::GlucoseFalling),
-                "{unfit}"
-            );
+            let high = goes_on(&mut glucose.clone(), 2.5, Condition::GlucoseRising);
+            assert_eq!(high.is_none(), unfit);
+            let low = goes_on(&mut glucose, -6.0, Condition::GlucoseFalling);
+            assert!(low.is_some(), "{unfit}");
         }
     }
 
     #[test]
     fn what_stands_ends_where_the_forecast_is_no_longer_good_enough() {
         let mut glucose = known();
-        goes_on(&mut glucose, 2.5, Condition::GlucoseRising);
+        let told = goes_on(&mut glucose, 2.5, Condition::GlucoseRising).expect("it climbs");
         spoil(&mut glucose);
-        let ends = |slot: i64, glucose: &mut Glucose| {
-            let said = feed(glucose, 325 + slot, 245.0);
+        let ends = (1..=3).map(|slot| {
+            let said = feed(&mut glucose, told + slot, 245.0);
             said.contains(&Say::Resolve(Condition::GlucoseRising))
-        };
-        assert_eq!(
-            (0..3)
-                .map(|slot| ends(slot, &mut glucose))
-                .collect::<Vec<_>>(),
-            [false, false, true]
-        );
+        });
+        assert_eq!(ends.collect::<Vec<_>>(), [false, false, true]);
     }
 
     #[test]
     fn what_is_there_is_not_foreseen() {
         let mut glucose = known();
-        (glucose.rising.likely, glucose.falling.likely) = (2, 2);
+        let likely = Foreseen {
+            likely: LIKELY_TIMES,
+            unlikely: 0,
+        };
+        (glucose.rising, glucose.falling) = (likely, likely);
         for (value, [rises, falls]) in [
             (240.0, [true, true]),
             (251.0, [false, true]),
