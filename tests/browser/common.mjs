@@ -39,6 +39,8 @@ export async function until(page, words, limit, probe, argument) {
 
 /** What a page complains about: console errors, exceptions, violations of the content security policy. */
 export async function listen(context, complaints) {
+  // Playwright's own patience is half a minute.
+  context.setDefaultTimeout(SOON);
   await context.addInitScript(() => {
     window.policyViolations = [];
     document.addEventListener("securitypolicyviolation", (event) => {

@@ -1,19 +1,25 @@
 //! A twin that survives its own defects: when `twin::step` panics, the state is as before.
 //!
-//! A copy before each step would cost more than the step. So a copy is kept that is at most [`EVENTS`] events
-//! old, with the events since; after a panic the state is made again from them.
+//! A copy before each step would cost more than the step. So a copy is kept that is at most [`READINGS`] readings
+//! old, with the events since; after a panic the state is made again from them. Nobody needs one before the next event:
+//! whoever was added and never measured costs neither a twin nor a copy.
 //!
 //! Invariant: after `step` returns, whatever it returns, the state is the fold of all events that did not panic.
 //!
 //! Must not know: the journal, patients, publishing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 use twin::{Effect, Event, Twin, Withdrawal};
 use vitals::Time;
 
-/// Events between two copies: bounds the memory (some hundred bytes an event) and the work after a panic.
-const EVENTS: usize = 64;
+/// Readings between two copies, an event counting as one at least: bounds the memory (a hundred bytes each) and the work
+/// after a panic.
+const READINGS: usize = 128;
+
+/// What nothing was folded into.
+static EMPTY: LazyLock<Twin> = LazyLock::new(Twin::new);
 
 /// The function that is guarded: `twin::step`, or a test's.
 pub(super) type Step = fn(&mut Twin, &Event, Time, &mut Vec<Effect>);
@@ -24,9 +30,13 @@ pub(super) struct Panicked;
 
 pub(super) struct Guarded {
     step: Step,
-    twin: Twin,
-    copy: Twin,
+    /// `None`: nothing was folded into it.
+    twin: Option<Box<Twin>>,
+    /// As the twin was before the first event of `since`; of no account while there is none.
+    copy: Option<Box<Twin>>,
     since: Vec<(Event, Time)>,
+    /// In `since`.
+    readings: usize,
 }
 
 impl Guarded {
@@ -34,14 +44,15 @@ impl Guarded {
     pub(super) fn from_twin(step: Step, twin: Twin) -> Self {
         Self {
             step,
-            copy: twin.clone(),
-            twin,
+            twin: (twin != *EMPTY).then(|| Box::new(twin)),
+            copy: None,
             since: Vec::new(),
+            readings: 0,
         }
     }
 
-    pub(super) const fn twin(&self) -> &Twin {
-        &self.twin
+    pub(super) fn twin(&self) -> &Twin {
+        self.twin.as_deref().unwrap_or(&EMPTY)
     }
 
     /// Steps; effects are added to `out`, none after a panic.
@@ -52,12 +63,13 @@ impl Guarded {
         out: &mut Vec<Effect>,
     ) -> Result<(), Panicked> {
         let (step, before) = (self.step, out.len());
+        if self.since.is_empty() {
+            self.copy.clone_from(&self.twin);
+        }
         let result = {
             // What a panic leaves half-changed is thrown away below.
-            let (twin, out) = (
-                AssertUnwindSafe(&mut self.twin),
-                AssertUnwindSafe(&mut *out),
-            );
+            let twin = self.twin.get_or_insert_default();
+            let (twin, out) = (AssertUnwindSafe(&mut **twin), AssertUnwindSafe(&mut *out));
             let event = AssertUnwindSafe(&event);
             catch_unwind(move || {
                 let (AssertUnwindSafe(twin), AssertUnwindSafe(out)) = (twin, out);
@@ -69,19 +81,29 @@ impl Guarded {
             self.restore();
             return Err(Panicked);
         }
+        self.readings += if let Event::Batch(batch) = &event {
+            batch.readings.len().max(1)
+        } else {
+            1
+        };
         self.since.push((event, now));
-        if self.since.len() >= EVENTS {
-            self.copy.clone_from(&self.twin);
-            self.since.clear();
+        if self.readings >= READINGS {
+            self.forget();
         }
         Ok(())
     }
 
     /// Goes on from the fold of another log: some of what was folded was voided.
     pub(super) fn amend(&mut self, anew: Twin, why: &Withdrawal, out: &mut Vec<Effect>) {
-        self.twin.amend(anew, why, out);
-        self.copy.clone_from(&self.twin);
-        self.since.clear();
+        self.twin.get_or_insert_default().amend(anew, why, out);
+        self.forget();
+    }
+
+    /// The next step makes a copy.
+    fn forget(&mut self) {
+        self.copy = None;
+        self.since = Vec::new();
+        self.readings = 0;
     }
 
     fn restore(&mut self) {
@@ -89,7 +111,8 @@ impl Guarded {
         self.twin.clone_from(&self.copy);
         for (event, now) in &self.since {
             // These were stepped before and are pure: they do not panic now.
-            (self.step)(&mut self.twin, event, *now, &mut unused);
+            let twin = self.twin.get_or_insert_default();
+            (self.step)(twin, event, *now, &mut unused);
             unused.clear();
         }
     }
@@ -120,7 +143,13 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_state_of_all_other_events() {
         // Also across the border at which the copy is renewed.
-        for count in [0, 1, EVENTS as u64 - 1, EVENTS as u64, EVENTS as u64 + 5] {
+        for count in [
+            0,
+            1,
+            READINGS as u64 - 1,
+            READINGS as u64,
+            READINGS as u64 + 5,
+        ] {
             let (mut guarded, mut plain) = (
                 Guarded::from_twin(fragile, Twin::new()),
                 Guarded::from_twin(fragile, Twin::new()),

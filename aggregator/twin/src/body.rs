@@ -59,7 +59,8 @@ pub(crate) struct Body {
     context: Context,
     /// What the centre decided in place of what is built in.
     rules: Option<Arc<Rules>>,
-    channels: BTreeMap<Kind, Channel>,
+    // Boxed: a node of the map has room for eleven.
+    channels: BTreeMap<Kind, Box<Channel>>,
     tallies: BTreeMap<Tallied, Tally>,
     motion: Motion,
     resting: Resting,
@@ -173,12 +174,12 @@ impl Body {
             self.take_moved(origin, reading, effective, known, life, out);
             return;
         }
-        let learns = !self.watch.is_another();
+        let walks = (!self.watch.is_another()).then(|| self.motion.explains(effective));
         let channel = self
             .channels
             .entry(kind)
-            .or_insert_with(|| Channel::new(kind));
-        let role = channel.take(origin, reading, effective, known, learns);
+            .or_insert_with(|| Box::new(Channel::new(kind)));
+        let role = channel.take(origin, reading, effective, known, walks);
         if let Some((origin, window)) = channel.left.take() {
             self.leave((kind, origin), &window, i64::MAX);
         }
@@ -453,7 +454,7 @@ impl Body {
                 time,
                 self.channels
                     .get(&kind)
-                    .map_or(Quality::GOOD, Channel::quality),
+                    .map_or(Quality::GOOD, |channel| channel.quality()),
             )
         };
         match parameter {

@@ -172,6 +172,21 @@ impl Canonical for f64 {
     }
 }
 
+impl Canonical for f32 {
+    fn encode(&self, to: &mut Vec<u8>) {
+        let bits = if self.is_nan() {
+            0x7fc0_0000
+        } else {
+            self.to_bits()
+        };
+        bits.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        u32::decode(from).map(Self::from_bits)
+    }
+}
+
 impl Canonical for String {
     fn encode(&self, to: &mut Vec<u8>) {
         encode_len(self.len(), to);
@@ -257,7 +272,7 @@ impl<T: Canonical, E: Canonical> Canonical for Result<T, E> {
 }
 
 macro_rules! lists {
-    ($($list:ident $(: $order:ident)?),*) => {$(
+    ($($list:ident $($shrink:ident)? $(: $order:ident)?),*) => {$(
         impl<T: Canonical $(+ $order)?> Canonical for $list<T> {
             fn encode(&self, to: &mut Vec<u8>) {
                 encode_len(self.len(), to);
@@ -265,13 +280,17 @@ macro_rules! lists {
             }
 
             fn decode(from: &mut &[u8]) -> Option<Self> {
-                decode_list(from)
+                #[allow(unused_mut, reason = "a set has no room to give back")]
+                let mut list: Self = decode_list(from)?;
+                $(list.$shrink();)?
+                Some(list)
             }
         }
     )*};
 }
 
-lists!(Vec, VecDeque, BTreeSet: Ord);
+// A state that was read has no more room than it needs: thousands are, at a start.
+lists!(Vec shrink_to_fit, VecDeque shrink_to_fit, BTreeSet: Ord);
 
 impl<K: Canonical + Ord, V: Canonical> Canonical for BTreeMap<K, V> {
     fn encode(&self, to: &mut Vec<u8>) {

@@ -90,14 +90,15 @@ impl Channel {
         }
     }
 
-    /// Takes a reading of this kind; `effective` is its time, cut to known time. `learns`: it is of this person, as far as is known.
+    /// Takes a reading of this kind; `effective` is its time, cut to known time. `walks`: whether this person walked; `None`: it may be
+    /// of somebody else, and nothing is learned.
     pub(crate) fn take(
         &mut self,
         origin: Origin,
         reading: &Reading,
         effective: Time,
         known: Time,
-        learns: bool,
+        walks: Option<bool>,
     ) -> Role {
         self.count += 1;
         let number = usable(reading);
@@ -119,8 +120,8 @@ impl Channel {
                 return Role::Aside;
             }
         }
-        if let Some(fixed) = number.filter(|_| learns) {
-            self.baseline.take(self.kind, effective, fixed);
+        if let Some((fixed, walks)) = number.zip(walks) {
+            self.baseline.take(self.kind, effective, fixed, walks);
         }
         if self
             .latest
@@ -217,9 +218,10 @@ impl Channel {
         self.latest.map_or(Quality::GOOD, |latest| latest.quality)
     }
 
-    pub(crate) fn view(&self, known: Time) -> Option<ChannelView> {
+    /// For readers. `walks`: this person, now.
+    pub(crate) fn view(&self, known: Time, walks: bool) -> Option<ChannelView> {
         let latest = self.latest?;
-        let learned = self.baseline.learned(self.kind);
+        let learned = self.baseline.learned(self.kind, latest.effective, walks);
         let (value, absence) = match latest.value {
             Value::Measured(fixed) => (Some(fixed.to_f64(self.kind)), None),
             Value::Absent(absence) => (None, Some(absence)),

@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 use vitals::{Kind, Span, Time};
 
 use crate::board::{Abstained, ForecastScore, HorizonScore, NO_READINGS, Recent, UNFIT};
+use crate::lean;
 use crate::trend::{CLIP, FARTHEST, NEEDED, NEEDED_RECENT, SHRINK};
 pub use crate::trend::{Fit, Predict, Rule, rule};
 use crate::view::{ForecastPoint, ForecastView};
@@ -47,16 +48,17 @@ const KEEP_EVERY: i64 = 6;
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Waiting {
     made: i64,
-    value: [f64; 5],
-    spread: [f64; 5],
-    half: [f64; 5],
-    persistence: f64,
+    // Half as large as they are computed: what a sensor tells has three digits.
+    value: [f32; 5],
+    spread: [f32; 5],
+    half: [f32; 5],
+    persistence: f32,
 }
 
 /// What one horizon learned about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ledger {
-    scores: VecDeque<f64>,
+    scores: VecDeque<f32>,
     miss_rate: f64,
     /// Points scored.
     pub scored: u64,
@@ -129,7 +131,7 @@ impl Ledger {
         if self.scores.len() < SCORES_NEEDED {
             return FIRST_WIDTH;
         }
-        let mut sorted: Vec<f64> = self.scores.iter().copied().collect();
+        let mut sorted: Vec<f64> = self.scores.iter().copied().map(f64::from).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let rank =
             libm::ceil((1.0 - self.miss_rate).clamp(0.0, 1.0) * (sorted.len() + 1) as f64) as usize;
@@ -158,7 +160,7 @@ impl Ledger {
         if self.scores.len() >= SCORES {
             self.scores.pop_front();
         }
-        self.scores.push_back(error / outcome.spread);
+        lean::push_back(&mut self.scores, short(error / outcome.spread));
     }
 }
 
@@ -378,21 +380,22 @@ impl Forecaster {
     fn keep(&mut self, fit: &Fit, rule: &Rule, persistence: f64) {
         let ahead = HORIZONS.map(|buckets| fit.ahead(rule, buckets));
         let (value, spread) = (
-            ahead.map(|(value, _)| value),
-            ahead.map(|(_, spread)| spread),
+            ahead.map(|(value, _)| short(value)),
+            ahead.map(|(_, spread)| short(spread)),
         );
-        let half = core::array::from_fn(|h| self.ledgers[h].width() * spread[h]);
+        let half = core::array::from_fn(|h| short(self.ledgers[h].width() * f64::from(spread[h])));
         self.made += 1;
         for ledger in &mut self.ledgers {
             ledger.withheld += u64::from(ledger.recent.unfit);
         }
-        self.waiting.push_back(Waiting {
+        let waiting = Waiting {
             made: fit.at,
             value,
             spread,
             half,
-            persistence,
-        });
+            persistence: short(persistence),
+        };
+        lean::push_back(&mut self.waiting, waiting);
     }
 
     /// Scores each waiting forecast at each horizon that lies in `(previous look, last]`. The label is the
@@ -411,10 +414,10 @@ impl Forecaster {
                 };
                 self.ledgers[h].score(&Outcome {
                     truth,
-                    value: waiting.value[h],
-                    spread: waiting.spread[h],
-                    half: waiting.half[h],
-                    persistence: waiting.persistence,
+                    value: waiting.value[h].into(),
+                    spread: waiting.spread[h].into(),
+                    half: waiting.half[h].into(),
+                    persistence: waiting.persistence.into(),
                     floor,
                 });
             }
@@ -428,6 +431,14 @@ impl Forecaster {
         }
         seen
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "seven digits of a vital sign are more than anybody measures"
+)]
+const fn short(number: f64) -> f32 {
+    number as f32
 }
 
 fn ahead(buckets: i64) -> Span {

@@ -33,6 +33,7 @@ pub mod facts;
 pub mod forecast;
 pub mod fusion;
 pub mod glucose;
+mod lean;
 mod life;
 mod local;
 mod motion;

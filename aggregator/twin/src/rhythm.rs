@@ -26,6 +26,7 @@ use alloc::string::String;
 
 use vitals::{Span, Time};
 
+use crate::lean;
 use crate::rule::{RHYTHM_CLEAR, RHYTHM_HOLD};
 pub use entropy::WORDS;
 
@@ -150,7 +151,7 @@ impl Beats {
         };
         let in_order = self.kept.back().is_none_or(|last| last.beat.at <= beat.at);
         if in_order {
-            self.kept.push_back(kept);
+            lean::push_back(&mut self.kept, kept);
             self.spell(self.kept.len() - 1);
             self.shrink();
             if self.dirty_from.is_none() {

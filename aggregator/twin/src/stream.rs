@@ -6,6 +6,7 @@
 //! Bounds: [`MAX_SOURCES`] sources per stream; readings of further ones are set aside. [`MAX_FORMER`] sensors
 //! that were on the list once, with [`MAX_TERMS`] terms each: backlog of what is forgotten is set aside too.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -72,7 +73,8 @@ pub(crate) struct Stream {
     /// Since when content came without a silence.
     pub(crate) alive_since: Time,
     pub(crate) silent: bool,
-    pub(crate) devices: BTreeMap<SourceId, Device>,
+    // Boxed: a node of the map has room for eleven.
+    pub(crate) devices: BTreeMap<SourceId, Box<Device>>,
     pub(crate) facts: StreamFacts,
 }
 

@@ -1,6 +1,7 @@
 //! What readers are shown, computed from the state. Everything in `proto/v1/twin.proto` is here except what
 //! only the aggregator knows (patient, position, hash).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -36,7 +37,7 @@ pub struct ChannelView {
     pub stream: StreamId,
     /// What the sensor said about it.
     pub quality: Quality,
-    /// Personal baseline; absent until learned.
+    /// What is usual for this person at that hour, walking or not; absent until learned.
     pub baseline: Option<f64>,
     /// Its 95 % band.
     pub band: Option<(f64, f64)>,
@@ -413,8 +414,8 @@ impl Twin {
     pub fn devices(&self) -> Vec<DeviceView> {
         let of_stream = |(id, stream): (&StreamId, &Arc<Stream>)| {
             let id = *id;
-            let view =
-                move |(source, device): (&vitals::SourceId, &crate::device::Device)| DeviceView {
+            let view = move |(source, device): (&vitals::SourceId, &Box<crate::device::Device>)| {
+                DeviceView {
                     source: *source,
                     stream: id,
                     name: device.name.clone(),
@@ -425,7 +426,8 @@ impl Twin {
                     battery_percent: device.battery.map(|(_, percent)| percent),
                     contact: device.contact,
                     last_reading: device.measured,
-                };
+                }
+            };
             stream.devices.iter().map(view).collect::<Vec<_>>()
         };
         self.streams.iter().flat_map(of_stream).collect()

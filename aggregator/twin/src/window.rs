@@ -2,36 +2,42 @@
 //!
 //! Sums are whole numbers, so the order of arrival does not matter: late data complete the picture. A
 //! bucket's value is its mean without the lowest and the highest reading where it has five or more, so that
-//! one artefact does not move it. At most [`BUCKETS`] buckets.
+//! one artefact does not move it. At most [`BUCKETS`] buckets of 16 bytes.
 
 use alloc::collections::VecDeque;
 
 use vitals::{Fixed, Kind, Span, Time};
+
+use crate::lean;
 
 /// Length of a bucket.
 pub const BUCKET: Span = Span::from_secs(10);
 /// Buckets kept: half an hour.
 pub const BUCKETS: usize = 180;
 /// Readings from which a bucket's extremes are left out.
-const TRIM_FROM: i64 = 5;
+const TRIM_FROM: u32 = 5;
 
+/// Small, because a twin has hundreds. No usable reading of a kind that has a window leaves 16 bits far behind, and ten
+/// seconds of a sensor hold some thousands: a bucket that is full takes no more, and keeps the mean that it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Bucket {
-    sum: i64,
-    count: i64,
-    lowest: i64,
-    highest: i64,
+    sum: i32,
+    count: u32,
+    lowest: i32,
+    highest: i32,
 }
 
 impl Bucket {
     pub(crate) fn take(&mut self, value: i64) {
-        if self.count == 0 {
-            (self.lowest, self.highest) = (value, value);
-        }
-        self.lowest = self.lowest.min(value);
-        self.highest = self.highest.max(value);
-        self.sum = self.sum.saturating_add(value);
-        self.count += 1;
+        let Ok(value) = i32::try_from(value) else {
+            return;
+        };
+        self.join(&Self {
+            sum: value,
+            count: 1,
+            lowest: value,
+            highest: value,
+        });
     }
 
     /// Takes what another holds of the same ten seconds.
@@ -43,26 +49,26 @@ impl Bucket {
             *self = *other;
             return;
         }
-        self.lowest = self.lowest.min(other.lowest);
-        self.highest = self.highest.max(other.highest);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.count += other.count;
+        let joined = self.sum.checked_add(other.sum);
+        let Some((sum, count)) = joined.zip(self.count.checked_add(other.count)) else {
+            return;
+        };
+        *self = Self {
+            sum,
+            count,
+            lowest: self.lowest.min(other.lowest),
+            highest: self.highest.max(other.highest),
+        };
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "sums of ten seconds of readings stay far below 2^53"
-    )]
     pub(crate) fn mean(&self) -> Option<f64> {
+        let sum = f64::from(self.sum);
         match self.count {
             0 => None,
-            count if count < TRIM_FROM => Some(self.sum as f64 / count as f64),
+            count if count < TRIM_FROM => Some(sum / f64::from(count)),
             count => {
-                let sum = self
-                    .sum
-                    .saturating_sub(self.lowest)
-                    .saturating_sub(self.highest);
-                Some(sum as f64 / (count - 2) as f64)
+                let extremes = f64::from(self.lowest) + f64::from(self.highest);
+                Some((sum - extremes) / f64::from(count - 2))
             }
         }
     }
@@ -123,10 +129,10 @@ impl Window {
             let gap = index.saturating_sub(self.newest);
             if self.buckets.is_empty() || gap >= BUCKETS as i64 {
                 self.buckets.clear();
-                self.buckets.push_back(Bucket::default());
+                lean::push_back(&mut self.buckets, Bucket::default());
             } else {
                 for _ in 0..gap {
-                    self.buckets.push_back(Bucket::default());
+                    lean::push_back(&mut self.buckets, Bucket::default());
                 }
                 while self.buckets.len() > BUCKETS {
                     self.buckets.pop_front();
@@ -245,6 +251,19 @@ mod tests {
             window.take(at(second), Fixed(if second == 4 { 600 } else { 960 }));
         }
         assert_eq!(window.mean(0), Some(96.0));
+    }
+
+    #[test]
+    fn a_full_bucket_keeps_the_mean_it_has() {
+        assert_eq!(size_of::<Bucket>(), 16);
+        let mut bucket = Bucket::default();
+        for _ in 0..4 {
+            bucket.take(i64::from(i32::MAX / 4));
+        }
+        let mean = bucket.mean();
+        bucket.take(1000);
+        bucket.take(i64::MAX);
+        assert_eq!(bucket.mean(), mean);
     }
 
     #[test]

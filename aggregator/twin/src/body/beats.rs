@@ -15,7 +15,7 @@ use vitals::{
 
 use super::{Body, findings};
 use crate::alert::Condition;
-use crate::channel::{Channel, Origin, usable};
+use crate::channel::{Origin, usable};
 use crate::ecg;
 use crate::life::{Life, Subject};
 use crate::rhythm::{Beat, Judgement};
@@ -318,7 +318,7 @@ impl Body {
     pub(super) fn rr_quality(&self) -> Quality {
         self.channels
             .get(&Kind::RrInterval)
-            .map_or(Quality::GOOD, Channel::quality)
+            .map_or(Quality::GOOD, |channel| channel.quality())
     }
 
     /// True if a beat of then counts as about now.

@@ -1,5 +1,6 @@
 //! What the body shows: views for readers, and its canonical bytes.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use vitals::{Kind, Time};
@@ -15,7 +16,7 @@ impl Body {
     pub(crate) fn channels(&self, known: Time) -> Vec<ChannelView> {
         self.channels
             .values()
-            .filter_map(|channel| channel.view(known))
+            .filter_map(|channel| channel.view(known, self.motion.explains(known)))
             .collect()
     }
 
@@ -53,8 +54,9 @@ impl Body {
     }
 
     pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
-        let view =
-            |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
+        let view = |channel: &Box<Channel>| {
+            Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)))
+        };
         let stale = !self.is_fresh(Kind::InterstitialGlucose, known);
         let glucose = self
             .glucose
