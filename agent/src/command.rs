@@ -5,14 +5,16 @@
 
 use proto::seal::command::{self, CommandError};
 use proto::v1::{self, SignedCommand};
+use twin::rules::Rules;
 use vitals::{ContextId, GatewayId};
 
 use crate::decode::Counts;
 use crate::identity::Obeyed;
 use crate::outbox::assignment::{Duty, parse_assignments};
+use crate::survival::rules;
 
 /// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     /// This list replaces the former one.
     Assign(Duty),
@@ -30,6 +32,8 @@ pub enum Order {
         /// TOML.
         settings: String,
     },
+    /// Go by these rules while the centre is silent; what it sent does not hold: by those that are built in.
+    Watch(Box<Rules>),
     /// A newer centre orders something that this agent does not know. Its number counts as obeyed, or the
     /// centre would send it for ever.
     Unknown,
@@ -71,13 +75,45 @@ impl Commander {
                 self.refused.add("malformed", 1);
             }
             Ok(
-                Some(v1::command::Kind::SetAside(_) | v1::command::Kind::Configuration(_)) | None,
+                Some(
+                    v1::command::Kind::SetAside(_)
+                    | v1::command::Kind::Configuration(_)
+                    | v1::command::Kind::Rules(_),
+                )
+                | None,
             ) => self.refused.add("malformed", 1),
             Err(error) => self.refused.add(reason(error), 1),
         }
         // Whatever lies there is not the centre's word: ask for everything again.
         self.obeyed = Obeyed::default();
         Duty::default()
+    }
+
+    /// The rules in force, from a signed command that is verified anew; those built in where there is none that holds.
+    #[must_use]
+    pub fn rules(&mut self) -> Rules {
+        let Some(signed) = &self.obeyed.rules else {
+            return Rules::BUILT_IN;
+        };
+        let verified = command::verify(&self.command_key, &self.gateway, 0, signed);
+        match verified.map(|command| command.kind) {
+            Ok(Some(v1::command::Kind::Rules(sent))) => self.holding(&sent),
+            Ok(_) => {
+                self.refused.add("malformed", 1);
+                Rules::BUILT_IN
+            }
+            Err(error) => {
+                self.refused.add(reason(error), 1);
+                Rules::BUILT_IN
+            }
+        }
+    }
+
+    fn holding(&mut self, sent: &v1::WatchRules) -> Rules {
+        rules::parse(sent).unwrap_or_else(|| {
+            self.refused.add("rules", 1);
+            Rules::BUILT_IN
+        })
     }
 
     /// Judges a command.
@@ -109,6 +145,10 @@ impl Commander {
                 number: command.number,
                 settings: configuration.settings,
             },
+            Some(v1::command::Kind::Rules(sent)) => {
+                self.obeyed.rules = Some(signed.clone());
+                Order::Watch(Box::new(self.holding(&sent)))
+            }
             None => Order::Unknown,
         };
         self.obeyed.number = command.number;
@@ -176,6 +216,61 @@ mod tests {
             number,
             kind: Some(v1::command::Kind::Assignments(list())),
         }
+    }
+
+    #[test]
+    fn rules_are_gone_by_after_a_restart_and_those_without_the_floor_are_not() {
+        let mut of = bench();
+        let rules = |cut: f64| {
+            let level = |cut, priority: v1::Priority| v1::WatchLevel {
+                cut,
+                hold_s: 30,
+                priority: priority.into(),
+            };
+            v1::command::Kind::Rules(v1::WatchRules {
+                rules: vec![v1::WatchRule {
+                    condition: "oxygen_saturation_low".into(),
+                    levels: vec![
+                        level(94.0, v1::Priority::Medium),
+                        level(cut, v1::Priority::High),
+                    ],
+                    clear_by: 1.0,
+                    clear_hold_s: 60,
+                }],
+            })
+        };
+        let send = |bench: &mut Bench, number, kind| {
+            let command = v1::Command {
+                gateway: "g-1".into(),
+                number,
+                kind: Some(kind),
+            };
+            let signed = command::sign(&bench.key, &command);
+            bench.commander.take(&signed).expect("obeyed")
+        };
+        assert_eq!(of.commander.rules(), Rules::BUILT_IN);
+        let Order::Watch(strict) = send(&mut of, 3, rules(90.0)) else {
+            panic!("rules");
+        };
+        assert_eq!(strict.oxygen_low.levels[1].cut, 90.0);
+        let obeyed = of.commander.obeyed().clone();
+        let point = of.key.public_point();
+        let mut restarted = Commander::new(point, gateway(), obeyed);
+        assert_eq!(restarted.rules(), *strict);
+        // 86 % is below the floor: those built in are gone by, and it is counted.
+        let Order::Watch(weak) = send(&mut of, 4, rules(86.0)) else {
+            panic!("rules");
+        };
+        assert_eq!(*weak, Rules::BUILT_IN);
+        assert_eq!(of.commander.rules(), Rules::BUILT_IN);
+        // What lies on the disk and is not the centre's word is not gone by.
+        let mut forged = of.commander.obeyed().clone();
+        if let Some(rules) = &mut forged.rules {
+            rules.signature[9] ^= 1;
+        }
+        let mut restarted = Commander::new(point, gateway(), forged);
+        assert_eq!(restarted.rules(), Rules::BUILT_IN);
+        assert_eq!(restarted.in_force(), Duty::default());
     }
 
     #[test]

@@ -84,6 +84,9 @@ pub struct Obeyed {
     /// The command whose assignment list is in force.
     #[prost(message, optional, tag = "2")]
     pub assignments: Option<SignedCommand>,
+    /// The command whose rules are gone by while the centre is silent.
+    #[prost(message, optional, tag = "3")]
+    pub rules: Option<SignedCommand>,
 }
 
 /// A new key and the request for its certificate.

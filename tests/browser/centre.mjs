@@ -143,7 +143,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       nextCallUs: what.priority === HIGH ? raised + 3n * MINUTE : 0n,
       expectedUs: what.expected ? nowUs() + 18n * MINUTE : undefined, probability: what.expected ? 0.82 : undefined,
       evidence: [
-        { kind: what.kind, label: "latest median", value: what.value ?? undefined, limit: what.limit ?? undefined, effectiveUs: raised, contribution: 0.7 },
+        { kind: what.kind, label: "latest median", value: what.value ?? undefined, limit: what.limit ?? undefined, avoidedAt: what.limit ?? undefined, effectiveUs: raised, contribution: 0.7 },
         { kind: 7, label: "respiratory rate", value: 23, limit: 20, effectiveUs: raised, contribution: 0.3 },
       ],
       ...more,

@@ -163,6 +163,11 @@ fn explained(dir: Place<'_>, alert: &v1::Alert, gateway: &str, numbers: &[u64]) 
         causes.iter().any(|cause| life[0]["cause"] == *cause),
         "{why}"
     );
+    let evidence = why["evidence"].as_array().context("evidence")?;
+    ensure!(
+        evidence.iter().any(|of| of["avoided_at"].is_number()),
+        "what would have avoided it: {why}"
+    );
     let acknowledged = life.iter().find(|step| step["state"] == "acknowledged");
     let by = acknowledged.context("acknowledged")?["cause"]
         .as_str()

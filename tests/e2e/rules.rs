@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::hand::{HandUplink, heart_rates, seal_readings};
 use e2e::wait::wait_for;
+use prost::Message as _;
 use proto::seal::Sealer;
-use proto::v1::Alert;
 use proto::v1::gateway_to_centre::Kind as Up;
+use proto::v1::{self, Alert};
 use serde_json::Value;
 use vitals::{Reading, Time};
 
@@ -77,7 +78,7 @@ async fn a_limit_is_edited_tried_refused_mended_and_in_force_without_a_release()
     small.centre.start().await?;
     small.gateway = small.gateway.at(small.centre.ready()?.grpc);
     small.client = small.centre.client().await?;
-    let (up, assignment) = small.uplink().await?;
+    let (mut up, assignment) = small.uplink().await?;
     let now = small.clock.now();
     let begin = Time::from_micros(assignment.effective_from_us.max(now.as_micros()));
     let (header, mut sealer) = small.gateway.open_context(&assignment, begin)?;
@@ -109,6 +110,17 @@ async fn a_limit_is_edited_tried_refused_mended_and_in_force_without_a_release()
     ensure!(fine, "{said}");
     let (fine, said) = small.rules(&["activate", &mended, "--reason", "slow hearts here"])?;
     ensure!(fine, "{said}");
+    // The gateway hears of them, for when it is alone.
+    let heard = up.listen(|heard| !heard.commands.is_empty()).await?;
+    let command = v1::Command::decode(heard.commands[0].command.as_slice())?;
+    let Some(v1::command::Kind::Rules(rules)) = command.kind else {
+        bail!("{command:?}");
+    };
+    let slow = rules
+        .rules
+        .iter()
+        .find(|of| of.condition == "heart_rate_low");
+    ensure!(slow.is_some_and(|of| of.levels[0].cut == 45.0), "{rules:?}");
 
     let mut after = heart_rates(small.clock.now(), &[44; 50]);
     for (reading, sequence) in after.iter_mut().zip(70..) {

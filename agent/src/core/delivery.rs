@@ -298,6 +298,10 @@ impl Core {
                 tracing::info!(streams, withheld, "assignments obeyed");
                 self.assign(duty, now);
             }
+            Order::Watch(rules) => {
+                tracing::info!("rules of the centre obeyed");
+                self.survival.go_by(*rules);
+            }
             Order::Configure { number, settings } => self.ordered = Some((number, settings)),
             Order::SetAside { context, numbers } => self.set_aside(context, &numbers, now),
             Order::Unknown => {

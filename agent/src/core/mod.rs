@@ -283,6 +283,8 @@ impl Core {
             counters: Counters::default(),
         };
         core.take_over(opened);
+        let rules = core.commander.rules();
+        core.survival.go_by(rules);
         let duty = core.commander.in_force();
         core.assign(duty, now);
         core.declare_crash(opened, now);

@@ -1,7 +1,8 @@
 //! PURE. Survival: while nothing authentic comes from the centre, or what comes proves no care because the day's bytes
 //! are spent and it gets no vitals to watch, the few critical alerts are raised here.
 //!
-//! * The rules are the centre's own, as the crate `twin` runs them ([`twin::sentinel`]); none is written twice.
+//! * The rules are the centre's own, as the crate `twin` runs them ([`twin::sentinel`]); none is written twice. What a centre
+//!   changed about them for everybody comes signed ([`rules`]); what it knows about a patient does not come here.
 //! * Silence is judged by authentic receipts, never by the state of a connection: heartbeats are receipted, so a
 //!   centre that works says something every half minute. It begins after [`Limits::after`] and ends when
 //!   receipts have come for [`Limits::clear`] without such a gap, so a line that flickers rings nothing twice.
@@ -12,10 +13,13 @@
 //! Must not know: clocks, processes, sealing. [`hook`] is the shell that runs a command for each signal.
 
 pub mod hook;
+pub mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use proto::v1::LocalAlert;
+use twin::rules::Rules;
 use twin::sentinel::Sentinel;
 use twin::{Alert, Condition};
 use vitals::{Reading, SourceId, Span, StreamId, Time};
@@ -72,6 +76,7 @@ struct Watch {
 #[derive(Debug)]
 pub struct Survival {
     limits: Limits,
+    rules: Arc<Rules>,
     streams: BTreeMap<StreamId, Watch>,
     /// The last authentic receipt; at first, the start.
     heard: Time,
@@ -86,9 +91,10 @@ pub struct Survival {
 impl Survival {
     /// Nothing assigned; the centre counts as heard.
     #[must_use]
-    pub const fn new(limits: Limits, now: Time) -> Self {
+    pub fn new(limits: Limits, now: Time) -> Self {
         Self {
             limits,
+            rules: Arc::new(Rules::BUILT_IN),
             streams: BTreeMap::new(),
             heard: now,
             heard_since: now,
@@ -103,11 +109,20 @@ impl Survival {
     pub fn assign(&mut self, streams: impl Iterator<Item = StreamId>, now: Time) {
         let mut before = std::mem::take(&mut self.streams);
         for stream in streams {
-            let watch = before.remove(&stream).unwrap_or_default();
+            let mut watch = before.remove(&stream).unwrap_or_default();
+            watch.sentinel.go_by(&self.rules);
             self.streams.insert(stream, watch);
         }
         for stream in before.keys() {
             self.look_at(*stream, now);
+        }
+    }
+
+    /// What comes from now on is judged by these rules.
+    pub fn go_by(&mut self, rules: Rules) {
+        self.rules = Arc::new(rules);
+        for watch in self.streams.values_mut() {
+            watch.sentinel.go_by(&self.rules);
         }
     }
 
@@ -422,6 +437,37 @@ mod tests {
             second(&mut off, s, 80.0, false);
         }
         assert!(!off.is_silent() && told(&mut off).is_empty());
+    }
+
+    /// A centre whose most urgent limit of saturation is 90 %.
+    #[test]
+    fn the_rules_of_the_centre_are_gone_by_for_streams_of_now_and_of_later() {
+        let mut strict = Rules::BUILT_IN;
+        strict.oxygen_low.levels = twin::rules::Levels::new(&[
+            strict.oxygen_low.levels[0],
+            twin::rules::Level {
+                cut: 90.0,
+                ..strict.oxygen_low.levels[1]
+            },
+        ])
+        .expect("two");
+        for first in [false, true] {
+            let mut survival = Survival::new(LIMITS, at(0));
+            if first {
+                survival.go_by(strict);
+            }
+            survival.assign([STREAM].into_iter(), at(0));
+            if !first {
+                survival.go_by(strict);
+            }
+            (0..240).for_each(|s| second(&mut survival, s, 89.0, false));
+            assert_eq!(told(&mut survival), ["raised"], "{first}");
+            assert_eq!(words(&mut survival)[0].limit, 90.0);
+        }
+        // Control: by what is built in 89 % is urgent only once it lasts.
+        let mut survival = survival();
+        (0..240).for_each(|s| second(&mut survival, s, 89.0, false));
+        assert_eq!(told(&mut survival), [""; 0]);
     }
 
     #[test]

@@ -124,6 +124,13 @@ pub(super) fn why(why: &Why) -> String {
             ),
         );
     }
+    line(&mut text, &avoided(&alert.evidence));
+    for of in alert.evidence.iter().filter(|of| of.avoided_at.is_some()) {
+        let at = of
+            .avoided_at
+            .map_or_else(String::new, |at| format!("{at:.1}"));
+        line(&mut text, &format!("  {} of {at}", of.label));
+    }
     line(&mut text, "its life:");
     for step in &why.life {
         line(
@@ -183,6 +190,15 @@ fn batches(text: &mut String, batches: &[Source]) {
     }
 }
 
+/// What comes before the changes that would have avoided an alert, each by itself.
+fn avoided(evidence: &[proto::v1::Evidence]) -> String {
+    if evidence.iter().any(|of| of.avoided_at.is_some()) {
+        "nobody would have been told, all else as it was, with".into()
+    } else {
+        "no single value would have avoided it".into()
+    }
+}
+
 /// For programs.
 pub(super) fn why_json(why: &Why) -> Value {
     let alert = &why.alert;
@@ -194,6 +210,7 @@ pub(super) fn why_json(why: &Why) -> Value {
             "limit": of.limit,
             "effective_us": of.effective_us,
             "contribution": of.contribution,
+            "avoided_at": of.avoided_at,
         })
     });
     let life = why.life.iter().map(|step| {

@@ -1,16 +1,18 @@
 //! Glucose through the whole fold, reading by reading: errors at 30 and 60 minutes beside persistence and an autoregression
-//! learned online (recursive least squares, twelve lags), coverage of the intervals pooled and of the worst person, and what
-//! the alerts would have been. The last 40 % of each person's time counts, the first 60 % only teaches.
+//! learned online (recursive least squares, twelve lags), coverage of the intervals pooled and of the worst person, and lows and
+//! highs foreseen beside trivial rules (`foretold`). The last 40 % of each person's time counts, the first 60 % only teaches.
+
+mod foretold;
 
 use std::collections::BTreeMap;
 
-use twin::Condition;
 use vitals::{Kind, Span, Time};
 
 use super::support::Chance;
 use super::support::fold::{Fold, ZERO};
 use super::support::recorded::bootstrap;
 use super::{Aim, Figure, Section, Wanted, page};
+use foretold::{Foretold, Seen};
 
 const KIND: Kind = Kind::InterstitialGlucose;
 const MINUTES: [i64; 2] = [30, 60];
@@ -32,11 +34,7 @@ struct Errors {
 #[derive(Default)]
 struct Person {
     errors: [Errors; 2],
-    days: f64,
-    lows: u64,
-    leads: Vec<f64>,
-    raised: u64,
-    true_raised: u64,
+    foretold: Vec<Foretold>,
     /// Hours, truth; and hours, mean, low and high of the forecast half an hour before.
     truth: Vec<(f64, f64)>,
     made: Vec<(f64, f64, f64, f64)>,
@@ -113,13 +111,22 @@ pub(super) fn report(wanted: &Wanted) -> Vec<Section> {
         )
     });
     let recorded = recorded.unwrap_or_else(|| Section::absent("Glucose: Hall 2018", &path));
-    let people = (0..wanted.people.min(20)).map(simulated).collect();
+    let people = |life: Life| {
+        (0..wanted.people.min(20))
+            .map(|seed| simulated(seed, life))
+            .collect()
+    };
     let made = section(
         "Glucose: simulated people",
         "Ten days of meals and nights each; as simple as it sounds, and easier than people.",
-        people,
+        people(WELL),
     );
-    vec![recorded, made]
+    let diabetic = section(
+        "Glucose: simulated people with diabetes",
+        "The same with more sugar between meals, and meals that raise it higher and for longer.",
+        people(DIABETIC),
+    );
+    vec![recorded, made, diabetic]
 }
 
 /// "2014-02-03 08:42:12", taken as UTC.
@@ -130,15 +137,35 @@ fn time_of(text: &str) -> Option<Time> {
     Some(Time::from_micros(stamp.as_microsecond()))
 }
 
+/// How people are simulated: sugar between meals and its deviation over people, what a meal adds (at least, and more), after how
+/// many hours.
+#[derive(Clone, Copy)]
+struct Life {
+    base: (f64, f64),
+    meal: (f64, f64),
+    peak: f64,
+}
+
+const WELL: Life = Life {
+    base: (100.0, 10.0),
+    meal: (30.0, 25.0),
+    peak: 0.8,
+};
+const DIABETIC: Life = Life {
+    base: (160.0, 20.0),
+    meal: (50.0, 80.0),
+    peak: 1.5,
+};
+
 /// Meals that rise and fall, a slow wander, the noise of a sensor.
-fn simulated(seed: u64) -> Vec<(Time, f64)> {
+fn simulated(seed: u64, life: Life) -> Vec<(Time, f64)> {
     let mut chance = Chance(700_000 + seed);
-    let base = 100.0 + 10.0 * chance.normal();
+    let base = life.base.0 + life.base.1 * chance.normal();
     let mut meals: Vec<(f64, f64)> = Vec::new();
     for day in 0..10 {
         for hour in [7.5, 12.5, 16.0, 19.0] {
             let at = f64::from(day) * 24.0 + hour + 0.6 * chance.normal();
-            meals.push((at, 30.0 + 25.0 * chance.uniform()));
+            meals.push((at, life.meal.0 + life.meal.1 * chance.uniform()));
         }
     }
     let (mut wander, mut noise) = (0.0, 0.0);
@@ -149,11 +176,11 @@ fn simulated(seed: u64) -> Vec<(Time, f64)> {
             noise = 0.7 * noise + 2.0 * chance.normal();
             let food: f64 = meals
                 .iter()
-                .map(|(at, size)| (hour - at).max(0.0) / 0.8 * size)
+                .map(|(at, size)| (hour - at).max(0.0) / life.peak * size)
                 .zip(
                     meals
                         .iter()
-                        .map(|(at, _)| libm::exp(1.0 - (hour - at).max(0.0) / 0.8)),
+                        .map(|(at, _)| libm::exp(1.0 - (hour - at).max(0.0) / life.peak)),
                 )
                 .map(|(rise, fall)| rise * fall)
                 .sum();
@@ -233,33 +260,11 @@ fn section(title: &str, about: &str, mut people: Vec<Vec<(Time, f64)>>) -> Secti
             "mg/dL",
         ));
     }
-    let sum = |of: fn(&Person) -> u64| people.iter().map(of).sum::<u64>();
-    let leads: Vec<f64> = people
+    let told: Vec<_> = people
         .iter()
-        .flat_map(|person| person.leads.clone())
+        .map(|person| person.foretold.clone())
         .collect();
-    section.figures.push(Figure::share(
-        "lows of 15 min or more foreseen",
-        leads.len() as u64,
-        sum(|of| of.lows),
-    ));
-    section.figures.push(Figure::share(
-        "foreseen lows that came within 45 min",
-        sum(|of| of.true_raised),
-        sum(|of| of.raised),
-    ));
-    if !leads.is_empty() {
-        section
-            .figures
-            .push(Figure::mean("lead of those", &leads, "min"));
-    }
-    let a_day = |person: &Person| (person.raised - person.true_raised) as f64 / person.days;
-    let false_ones: Vec<f64> = people.iter().map(a_day).collect();
-    section.figures.push(Figure::mean(
-        "false foreseen lows",
-        &false_ones,
-        "a patient-day",
-    ));
+    foretold::tell(&mut section, &told);
     if let Some(person) = people.first() {
         let day = |at: f64| at < person.truth.first().map_or(0.0, |first| first.0) + 24.0;
         let truth: Vec<_> = person
@@ -297,6 +302,7 @@ fn follow(readings: &[(Time, f64)]) -> Person {
         let values = readings.get(from..=number)?;
         Some(values.iter().map(|(_, value)| *value).collect::<Vec<_>>())
     };
+    let mut seen = Vec::new();
     for (number, (at, value)) in readings.iter().enumerate() {
         fold.put(1, KIND, *at, *value);
         fold.send(*at);
@@ -313,6 +319,12 @@ fn follow(readings: &[(Time, f64)]) -> Person {
             continue;
         }
         person.truth.push((hours(*at), *value));
+        let mut now = Seen {
+            at: *at,
+            value: *value,
+            before: label(*at - Span::from_mins(15)),
+            ahead: None,
+        };
         for view in fold.twin.forecasts() {
             for point in &view.points {
                 let ahead = point.at.since(view.made);
@@ -320,6 +332,7 @@ fn follow(readings: &[(Time, f64)]) -> Person {
                     continue;
                 };
                 if h == 0 {
+                    now.ahead = Some((point.value, (point.high - point.low) / 2.0));
                     let made = (hours(point.at), point.value, point.low, point.high);
                     person.made.push(made);
                 }
@@ -337,42 +350,8 @@ fn follow(readings: &[(Time, f64)]) -> Person {
                 of.count += 1.0;
             }
         }
+        seen.push(now);
     }
-    count_lows(&mut person, &readings[begin..], &fold);
+    person.foretold = foretold::count(&seen, &fold);
     person
-}
-
-fn count_lows(person: &mut Person, test: &[(Time, f64)], fold: &Fold) {
-    let Some((from, _)) = test.first() else {
-        return;
-    };
-    let raised: Vec<Time> = fold
-        .of(Condition::GlucoseFalling)
-        .map(|told| told.from)
-        .filter(|at| at >= from)
-        .collect();
-    let mut lows = Vec::new();
-    let mut since: Option<Time> = None;
-    for (at, value) in test {
-        since = (*value < 70.0).then(|| since.unwrap_or(*at));
-        let long = since.is_some_and(|since| at.since(since) >= Span::from_mins(15));
-        if long && lows.last() != since.as_ref() {
-            lows.extend(since);
-        }
-    }
-    let within = |low: &Time, alert: &Time| {
-        low.since(*alert) >= Span::ZERO && low.since(*alert) <= Span::from_mins(45)
-    };
-    let last = test.last().map_or(*from, |(last, _)| *last);
-    person.days = last.since(*from).as_secs_f64() / 86_400.0;
-    person.lows = lows.len() as u64;
-    for low in &lows {
-        let alert = raised.iter().find(|alert| within(low, alert));
-        person
-            .leads
-            .extend(alert.map(|alert| low.since(*alert).as_secs_f64() / 60.0));
-    }
-    person.raised = raised.len() as u64;
-    let came = |alert: &&Time| lows.iter().any(|low| within(low, alert));
-    person.true_raised = raised.iter().filter(came).count() as u64;
 }

@@ -50,8 +50,36 @@ fn what_is_absent_is_said_and_the_rest_is_told() {
     };
     let mut heard = 0;
     let sections = run(&wanted, |_| heard += 1);
-    assert_eq!((sections.len(), heard), (2, 2));
+    assert_eq!((sections.len(), heard), (3, 3));
     assert!(sections[0].about.contains("absent") && sections[0].figures.is_empty());
     assert!(sections[1].figures.iter().any(|one| one.baseline.is_some()));
     assert_eq!(sections[1].pictures.len(), 1);
+}
+
+/// False highs foreseen a patient-day, at most.
+const FALSE_HIGHS: f64 = 0.5;
+
+#[test]
+fn highs_are_foreseen_within_their_budget_and_more_of_them_than_by_a_straight_line_within_it() {
+    let wanted = Wanted {
+        recordings: PathBuf::from("/nowhere"),
+        people: 6,
+        parts: vec![Part::Glucose],
+    };
+    let sections = run(&wanted, |_| ());
+    let figure = |what: &str| {
+        let mut all = sections[2].figures.iter();
+        let found = all.find(|one| one.what.starts_with(what));
+        found.expect("told").value
+    };
+    let of = |rule: &str| {
+        let found = figure(&format!("highs (250) foreseen, {rule}"));
+        let wrong = figure(&format!("highs (250) foreseen falsely, {rule}"));
+        (found, wrong)
+    };
+    let (model, line) = (of("model"), of("line 30 beyond"));
+    assert!(
+        model.1 <= FALSE_HIGHS && model.0 > line.0,
+        "{model:?} {line:?}"
+    );
 }

@@ -269,7 +269,12 @@ fn rand() -> u8 {
 pub(crate) fn list_of(command: Command) -> Option<AssignmentList> {
     match command.kind {
         Some(v1::command::Kind::Assignments(list)) => Some(list),
-        Some(v1::command::Kind::SetAside(_) | v1::command::Kind::Configuration(_)) | None => None,
+        Some(
+            v1::command::Kind::SetAside(_)
+            | v1::command::Kind::Configuration(_)
+            | v1::command::Kind::Rules(_),
+        )
+        | None => None,
     }
 }
 

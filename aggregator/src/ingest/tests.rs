@@ -216,7 +216,11 @@ fn set_aside(rig: &Rig, gateway: &Gateway, after: u64) -> Option<v1::SetAside> {
             command::verify(&rig.command_point, &gateway.id, after, signed).expect("signed");
         match command.kind {
             Some(v1::command::Kind::SetAside(order)) => Some(order),
-            Some(v1::command::Kind::Assignments(_) | v1::command::Kind::Configuration(_))
+            Some(
+                v1::command::Kind::Assignments(_)
+                | v1::command::Kind::Configuration(_)
+                | v1::command::Kind::Rules(_),
+            )
             | None => None,
         }
     })
@@ -448,6 +452,53 @@ async fn a_disk_that_is_nearly_full_takes_acts_but_no_batches() {
         "control: with room"
     );
     assert_eq!(rig.admin.status().store_stopped, "");
+}
+
+#[tokio::test]
+async fn rules_that_are_in_force_go_to_every_gateway() {
+    let (rig, gateway, _assigned) = one_patient().await;
+    let (_, number) = rig.ingest.commands(&gateway.id, 0);
+    let slow = crate::rules::RuleSet::built_in()
+        .text
+        .replace("{ cut = 40.0", "{ cut = 45.0");
+    let entry = Entry::RulesActivated {
+        document: slow,
+        since: Time::from_micros(5),
+        by: BY.into(),
+        reason: "slow hearts here".into(),
+    };
+    let journal = &rig.journal;
+    journal
+        .append(vec![Draft::from(entry)])
+        .await
+        .expect("durable");
+    let later = rig.gateway().await;
+    for (of, after, others) in [(&gateway, number, 0), (&later, 0, 1)] {
+        let (commands, highest) = rig.ingest.commands(&of.id, after);
+        let mut verified = commands.iter().map(|signed| {
+            command::verify(&rig.command_point, &of.id, after, signed).expect("signed")
+        });
+        let found = verified.find_map(|command| match command.kind {
+            Some(v1::command::Kind::Rules(rules)) => Some((command.number, rules)),
+            Some(_) | None => None,
+        });
+        let (at, rules) = found.expect("the rules");
+        assert!(at > number && at <= highest && commands.len() <= 1 + others);
+        let names = rules.rules.iter().map(|rule| rule.condition.as_str());
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["oxygen_saturation_low", "heart_rate_high", "heart_rate_low"]
+        );
+        let first = &rules.rules[2].levels[0];
+        assert_eq!(
+            (first.cut, first.hold_s, first.priority()),
+            (45.0, 30, v1::Priority::Medium)
+        );
+        assert!(
+            rig.ingest.commands(&of.id, highest).0.is_empty(),
+            "obeyed once"
+        );
+    }
 }
 
 #[tokio::test]

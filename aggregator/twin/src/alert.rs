@@ -70,6 +70,8 @@ pub enum Condition {
     BloodPressureLow = 16,
     /// Somebody seems to have fallen and hardly moves.
     Fall = 17,
+    /// Glucose is foreseen to rise above its limit.
+    GlucoseRising = 18,
     /// The sensor says it is not on the body, or has not been able to measure.
     SensorOff = 20,
     /// A sensor's battery is nearly empty.
@@ -92,7 +94,7 @@ pub enum Condition {
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::AtrialFibrillation,
         Self::OxygenSaturationFalling,
         Self::OxygenSaturationLow,
@@ -102,6 +104,7 @@ impl Condition {
         Self::GlucoseLow,
         Self::GlucoseHigh,
         Self::GlucoseFalling,
+        Self::GlucoseRising,
         Self::HeartPause,
         Self::ShockIndexHigh,
         Self::Fever,
@@ -147,6 +150,7 @@ impl Condition {
             Self::GlucoseLow => "glucose_low",
             Self::GlucoseHigh => "glucose_high",
             Self::GlucoseFalling => "glucose_falling",
+            Self::GlucoseRising => "glucose_rising",
             Self::HeartPause => "heart_pause",
             Self::ShockIndexHigh => "shock_index_high",
             Self::Fever => "fever",
@@ -180,6 +184,7 @@ impl Condition {
             | Self::GlucoseLow
             | Self::GlucoseHigh
             | Self::GlucoseFalling
+            | Self::GlucoseRising
             | Self::HeartPause
             | Self::ShockIndexHigh
             | Self::Fever
@@ -269,6 +274,9 @@ pub struct Evidence {
     pub value: Option<f64>,
     /// The limit that it is held against.
     pub limit: Option<f64>,
+    /// With this value, all else as it was, the alert would not have been told; `None`: this alone would not have avoided it, or
+    /// nobody can say.
+    pub avoided_at: Option<f64>,
     /// When the body did it; `Time::ZERO` where it does not apply.
     pub effective: Time,
     /// What the sensor said about it.
@@ -398,7 +406,7 @@ crate::canonical_fields! {
 }
 
 crate::canonical_numbers! {
-    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, BreathingDrift, BloodPressureLow, Fall, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored, GlucoseSensorPressed, AnotherWearer }
+    Condition { AtrialFibrillation, OxygenSaturationFalling, OxygenSaturationLow, HeartRateHigh, HeartRateLow, EarlyWarningScore, GlucoseLow, GlucoseHigh, GlucoseFalling, GlucoseRising, HeartPause, ShockIndexHigh, Fever, RestingHeartRateRaised, HeartFailureDrift, BreathingDrift, BloodPressureLow, Fall, SensorOff, BatteryLow, DeviceSilent, DeviceLost, GatewaySilent, ClockWrong, NotMonitored, GlucoseSensorPressed, AnotherWearer }
     Priority { Low, Medium, High }
     State { Active, Acknowledged, Resolved }
 }

@@ -135,7 +135,7 @@ struct Teller {
     kinds: &'static [Kind],
 }
 
-const TELLERS: [Teller; 5] = [
+const TELLERS: [Teller; 6] = [
     Teller {
         condition: Condition::OxygenSaturationFalling,
         model: forecast::MODEL,
@@ -150,6 +150,14 @@ const TELLERS: [Teller; 5] = [
         within: Span::from_mins(30),
         event: Foreseen::Alert(&[Condition::GlucoseLow]),
         says: "glucose below 70 mg/dL, as its rule tells it",
+        kinds: &[Kind::InterstitialGlucose],
+    },
+    Teller {
+        condition: Condition::GlucoseRising,
+        model: glucose::MODEL,
+        within: Span::from_mins(30),
+        event: Foreseen::Alert(&[Condition::GlucoseHigh]),
+        says: "glucose above 250 mg/dL, as its rule tells it",
         kinds: &[Kind::InterstitialGlucose],
     },
     Teller {

@@ -383,7 +383,8 @@ impl Body {
             life.resolve(Condition::EarlyWarningScore, Subject::Patient, now, out);
             return;
         }
-        let score = self.score(now);
+        let inputs = self.inputs(now);
+        let score = Score::of(&inputs);
         let rules = self.rules_in_force().early_warning;
         match self.warning.judge(&score, &rules, now) {
             warning::Verdict::Nothing => {}
@@ -392,7 +393,7 @@ impl Body {
                 let onset = self.warning.onset().unwrap_or(now);
                 life.raise(
                     Subject::Patient,
-                    warning::draft(&score, &rules, priority, &times, onset),
+                    warning::draft((&inputs, &score), &rules, priority, &times, onset),
                     now,
                     out,
                 );

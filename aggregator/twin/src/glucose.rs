@@ -8,10 +8,12 @@
 //! label has come. It knows no meal, insulin or exercise, and abstains until it has learned for three hours, and after gaps.
 //!
 //! Rules: below 70 mg/dL (level 1), below 54 (level 2), above 250 (level 2), by the international consensus on time in range
-//! (Battelino et al. 2019, Diabetes Care 42:1593), with hysteresis. Low now is judged on readings, never on the forecast.
+//! (Battelino et al. 2019, Diabetes Care 42:1593), with hysteresis. Low now is judged on readings, never on the forecast. Both a low
+//! and a high are foreseen half an hour ahead (`foreseen`).
 //!
 //! Must not know: what alerts look like to readers, patients, other kinds.
 
+mod foreseen;
 mod late;
 mod learn;
 mod pressed;
@@ -30,12 +32,13 @@ use crate::forecast::{self, COVERAGE, Ledger, Outcome};
 use crate::life::Say;
 use crate::rule;
 use crate::view::{ForecastPoint, ForecastView};
+use foreseen::Foreseen;
 use learn::{FEATURES, FORGETTING, LAGS, OPEN, Recursive};
 use pressed::Pressed;
-use words::{Shown, falling, high, low, pressed as pressed_upon};
+use words::{Shown, high, low, pressed as pressed_upon};
 
 /// Name and version.
-pub const MODEL: &str = "glucose-rls/2";
+pub const MODEL: &str = "glucose-rls/3";
 const KIND: Kind = Kind::InterstitialGlucose;
 /// Horizons, in slots: 30 and 60 minutes.
 pub const HORIZONS: [usize; 2] = [6, 12];
@@ -77,11 +80,6 @@ const HIGH_HOLD: Span = Span::from_mins(15);
 const APART: Span = Span::from_mins(16);
 /// Readings kept for durations: those of the last hour, of a monitor that sends every minute.
 const RECENT: usize = 60;
-/// A low is foreseen when it is likelier than not in half an hour, twice in a row, and off again below the other.
-const FORESEEN: f64 = 0.5;
-const FORESEEN_OFF: f64 = 0.15;
-const FORESEEN_TIMES: u8 = 2;
-const FORESEEN_OFF_TIMES: u8 = 3;
 
 /// What is expected at both horizons, mg/dL.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,8 +159,8 @@ pub struct Glucose {
     unjudged: Option<(Time, f64, Quality)>,
     low: Run,
     high: Run,
-    coming: u8,
-    off: u8,
+    falling: Foreseen,
+    rising: Foreseen,
     /// Forecasts made, and slots without one.
     made: u64,
     abstained: Abstained,
@@ -185,8 +183,8 @@ impl Default for Glucose {
             unjudged: None,
             low: Run::default(),
             high: Run::default(),
-            coming: 0,
-            off: 0,
+            falling: Foreseen::default(),
+            rising: Foreseen::default(),
             made: 0,
             abstained: Abstained::default(),
             pressed: None,
@@ -253,9 +251,9 @@ impl Glucose {
             before: None,
         };
         if value < VERY_LOW {
-            Some(Say::Raise(low(&shown, Priority::High)))
+            Some(Say::Raise(low(&shown, Priority::High, true)))
         } else if value < LOW {
-            Some(Say::Raise(low(&shown, Priority::Medium)))
+            Some(Say::Raise(low(&shown, Priority::Medium, true)))
         } else if value > HIGH {
             Some(Say::Raise(high(&shown)))
         } else {
@@ -280,7 +278,7 @@ impl Glucose {
         self.recent.clear();
         (self.unjudged, self.pressed) = (None, None);
         (self.low, self.high) = (Run::default(), Run::default());
-        (self.coming, self.off) = (0, 0);
+        (self.falling, self.rising) = (Foreseen::default(), Foreseen::default());
     }
 
     /// The forecasts' ledgers, in the order of [`HORIZONS`].
@@ -486,24 +484,6 @@ impl Glucose {
         [0, 1].into_iter().filter(fit).map(point).collect()
     }
 
-    /// Probability of a low in half an hour.
-    fn probability(&self) -> Option<f64> {
-        let Ahead { value, spread, .. } = self.ahead().ok()?;
-        Some(0.5 * libm::erfc((value[0] - LOW) / (spread[0] * core::f64::consts::SQRT_2)))
-    }
-
-    fn foresee(&mut self) {
-        let probability = self.probability();
-        let coming = probability.is_some_and(|probability| probability >= FORESEEN);
-        let off = probability.is_some_and(|probability| probability < FORESEEN_OFF);
-        self.coming = if coming {
-            self.coming.saturating_add(1)
-        } else {
-            0
-        };
-        self.off = if off { self.off.saturating_add(1) } else { 0 };
-    }
-
     fn judge(&self, at: Time, value: f64, quality: Quality, said: &mut Vec<Say>) {
         let shown = |onset| Shown {
             kind: Kind::InterstitialGlucose,
@@ -522,9 +502,10 @@ impl Glucose {
             said.push(Say::Raise(low(
                 &shown(self.low.since.unwrap_or(at)),
                 Priority::High,
+                self.low.held(LOW_HOLD).is_some(),
             )));
         } else if let Some(onset) = self.low.held(LOW_HOLD) {
-            said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
+            said.push(Say::Raise(low(&shown(onset), Priority::Medium, true)));
         } else if self.low.is_clear() {
             said.push(Say::Resolve(Condition::GlucoseLow));
         }
@@ -533,16 +514,7 @@ impl Glucose {
         } else if self.high.is_clear() {
             said.push(Say::Resolve(Condition::GlucoseHigh));
         }
-        if value < LOW {
-            // What was foreseen has come.
-            said.push(Say::Resolve(Condition::GlucoseFalling));
-        } else if self.coming >= FORESEEN_TIMES
-            && let (Some(probability), Ok(ahead)) = (self.probability(), self.ahead())
-        {
-            said.push(Say::Raise(falling(&shown(at), ahead.value[0], probability)));
-        } else if self.off >= FORESEEN_OFF_TIMES {
-            said.push(Say::Resolve(Condition::GlucoseFalling));
-        }
+        self.judge_foreseen(&shown(at), said);
     }
 }
 
@@ -552,8 +524,8 @@ pub fn definition() -> String {
     format!(
         "{MODEL} slot {SLOT:?} {EARLY:?} lags {LAGS} horizons {HORIZONS:?} bridged {BRIDGED} needed {NEEDED} forgetting \
          {FORGETTING} open {OPEN} first {FIRST_VARIANCE:?} range {RANGE:?} low {LOW} {VERY_LOW} {LOW_CLEAR} {LOW_HOLD:?} high \
-         {HIGH} {HIGH_CLEAR} {HIGH_HOLD:?} clear {CLEAR_HOLD:?} apart {APART:?} foreseen {FORESEEN} {FORESEEN_TIMES} \
-         {FORESEEN_OFF} {FORESEEN_OFF_TIMES} coverage {COVERAGE} {}",
+         {HIGH} {HIGH_CLEAR} {HIGH_HOLD:?} clear {CLEAR_HOLD:?} apart {APART:?} coverage {COVERAGE} {} {}",
+        foreseen::definition(),
         pressed::definition()
     )
 }
@@ -562,5 +534,5 @@ crate::canonical_fields! {
     Waiting { made, now, ahead }
     Ahead { value, half, spread }
     Run { since, clear, last, worst }
-    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, coming, off, made, abstained, pressed, past }
+    Glucose { newest, slot, ring, models, ledgers, waiting, recent, unjudged, low, high, falling, rising, made, abstained, pressed, past }
 }

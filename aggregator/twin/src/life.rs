@@ -20,6 +20,7 @@ use crate::care::{self, Act, COMMENTS, Calls, Comment, Snooze};
 use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
+use crate::rules::Rules;
 use crate::twin::Effect;
 
 /// Resolved alerts remembered.
@@ -454,8 +455,14 @@ impl Life {
 
     /// A gateway told of an alert by itself. It is one with the alert of that condition that holds, or with
     /// the one of that time; else it is raised if its evidence is about now; else it waits for data to speak.
-    pub(crate) fn tell(&mut self, told: &LocalAlert, now: Time, out: &mut Vec<Effect>) {
-        let Some(draft) = self.local.take(told, now) else {
+    pub(crate) fn tell(
+        &mut self,
+        told: &LocalAlert,
+        rules: &Rules,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(draft) = self.local.take(told, rules, now) else {
             return;
         };
         let key = (told.condition, Subject::Patient);
@@ -483,8 +490,8 @@ impl Life {
     }
 
     /// Nothing else spoke of it in time: what a gateway told becomes a finding of its own.
-    pub(crate) fn settle_local(&mut self, now: Time, out: &mut Vec<Effect>) {
-        while let Some((draft, end)) = self.local.pop_due(now) {
+    pub(crate) fn settle_local(&mut self, rules: &Rules, now: Time, out: &mut Vec<Effect>) {
+        while let Some((draft, end)) = self.local.pop_due(rules, now) {
             self.finding(draft, end, now, out);
         }
     }
@@ -552,7 +559,7 @@ impl Canonical for Subject {
 
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
-    Evidence { kind, label, value, limit, effective, quality, contribution }
+    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution }
     Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
     Life { last, unknown, snoozes, local, active, recent }
 }

@@ -14,6 +14,7 @@ use vitals::Time;
 use crate::alert::Condition;
 use crate::event::LocalAlert;
 use crate::life::{Draft, SAME_EPISODE};
+use crate::rules::Rules;
 use crate::{rule, words};
 
 impl LocalAlert {
@@ -34,7 +35,7 @@ pub(crate) struct Waiting(BTreeMap<Condition, (LocalAlert, Time)>);
 
 impl Waiting {
     /// Takes a gateway's word and gives what it says as a draft; `None` if no rule has such a condition.
-    pub(crate) fn take(&mut self, told: &LocalAlert, now: Time) -> Option<Draft> {
+    pub(crate) fn take(&mut self, told: &LocalAlert, rules: &Rules, now: Time) -> Option<Draft> {
         let mut told = *told;
         // A word about the same episode that came before, perhaps of an agent that was started anew since.
         if let Some((before, _)) = self.0.get(&told.condition)
@@ -45,7 +46,7 @@ impl Waiting {
             told.as_of = told.as_of.max(before.as_of);
             told.resolved = told.resolved.or(before.resolved);
         }
-        let draft = words::told(&told, false)?;
+        let draft = words::told(&told, rules, false)?;
         let wait = if told.resolved.is_some() {
             rule::FINDING_AFTER
         } else {
@@ -81,10 +82,10 @@ impl Waiting {
     }
 
     /// One that has, as a finding, with its end.
-    pub(crate) fn pop_due(&mut self, now: Time) -> Option<(Draft, Time)> {
+    pub(crate) fn pop_due(&mut self, rules: &Rules, now: Time) -> Option<(Draft, Time)> {
         let (condition, _) = self.0.iter().find(|(_, (_, due))| *due <= now)?;
         let (told, _) = self.0.remove(&{ *condition })?;
-        Some((words::told(&told, true)?, told.until()))
+        Some((words::told(&told, rules, true)?, told.until()))
     }
 }
 

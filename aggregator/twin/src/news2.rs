@@ -141,6 +141,23 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// The same with another number of one parameter; what is no number stays.
+    #[must_use]
+    pub(crate) fn with(self, parameter: Parameter, value: f64) -> Self {
+        let mut other = self;
+        match parameter {
+            Parameter::Respiration => other.respiration = Ok(value),
+            Parameter::OxygenSaturation => other.oxygen_saturation = Ok(value),
+            Parameter::Systolic => other.systolic = Ok(value),
+            Parameter::Pulse => other.pulse = Ok(value),
+            Parameter::Temperature => other.temperature = Ok(value),
+            Parameter::Oxygen | Parameter::Consciousness => {}
+        }
+        other
+    }
+}
+
 /// A score with its interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {

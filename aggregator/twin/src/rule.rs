@@ -179,6 +179,7 @@ impl Limits {
             | Condition::GlucoseLow
             | Condition::GlucoseHigh
             | Condition::GlucoseFalling
+            | Condition::GlucoseRising
             | Condition::HeartPause
             | Condition::ShockIndexHigh
             | Condition::Fever
@@ -286,6 +287,34 @@ pub const fn thresholds(rules: &Rules, scale_2: bool) -> [Threshold; 3] {
             "Heart rate",
         ),
     ]
+}
+
+/// What a threshold rule goes by, for everybody; `None`: no threshold rule has that condition.
+#[must_use]
+pub const fn cuts(rules: &Rules, condition: Condition) -> Option<&Cuts> {
+    if matches!(condition, Condition::OxygenSaturationLow) {
+        Some(&rules.oxygen_low)
+    } else if matches!(condition, Condition::HeartRateHigh) {
+        Some(&rules.heart_rate_high)
+    } else if matches!(condition, Condition::HeartRateLow) {
+        Some(&rules.heart_rate_low)
+    } else {
+        None
+    }
+}
+
+/// The same, to be changed.
+#[must_use]
+pub const fn cuts_mut(rules: &mut Rules, condition: Condition) -> Option<&mut Cuts> {
+    if matches!(condition, Condition::OxygenSaturationLow) {
+        Some(&mut rules.oxygen_low)
+    } else if matches!(condition, Condition::HeartRateHigh) {
+        Some(&mut rules.heart_rate_high)
+    } else if matches!(condition, Condition::HeartRateLow) {
+        Some(&mut rules.heart_rate_low)
+    } else {
+        None
+    }
 }
 
 /// The cut that raises, for everybody.

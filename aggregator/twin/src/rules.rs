@@ -521,6 +521,21 @@ mod tests {
     }
 
     #[test]
+    fn no_level_is_milder_than_the_table_of_harm_and_onset_has_it() {
+        let mild = unfit(|rules| {
+            let first = rules.heart_rate_high.levels.of[0];
+            let mild = Level {
+                priority: Priority::Low,
+                ..first
+            };
+            rules.heart_rate_high.levels.of[0] = mild;
+        });
+        let least = Priority::Medium;
+        let field = "heart_rate_high.levels[0].priority".into();
+        assert_eq!(mild, [(field, Fault::TooMild { least })]);
+    }
+
+    #[test]
     fn stricter_is_fit_and_the_floor_can_be_raised_but_not_removed() {
         let oxygen = |levels: &[Level]| Levels::new(levels).expect("one to three");
         assert_eq!(

@@ -4,8 +4,9 @@
 //! A gateway feeds it all the time, so that durations are complete when the line goes. It is the same code as
 //! the centre's fold, so both find the same alerts in the same readings. It knows nothing that people told the
 //! centre about the patient (see [`crate::event::Context`]): it judges by the
-//! rules for everybody, as they are built in: what a centre changes never reaches below what is most urgent here ([`crate::rules`]).
+//! rules for everybody, as they are built in or as the centre changed them ([`crate::rules`]).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use vitals::{ContextId, Kind, Reading, SourceId, StreamId, Time};
@@ -14,6 +15,7 @@ use crate::alert::Alert;
 use crate::body::Body;
 use crate::life::Life;
 use crate::rule;
+use crate::rules::Rules;
 
 /// The rules at work on one stream.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +30,11 @@ impl Sentinel {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Judges what comes from now on by these rules for everybody.
+    pub fn go_by(&mut self, rules: &Arc<Rules>) {
+        self.body.set_rules(rules);
     }
 
     /// Takes what a source sent, at `known`. Kinds without a threshold rule, and stamps that no clock of today

@@ -173,7 +173,7 @@ impl Twin {
             fired = true;
             match item {
                 Item::Body(due) => self.body.fire(due, now, &mut self.life, out),
-                Item::Local => self.life.settle_local(now, out),
+                Item::Local => self.life.settle_local(self.body.rules_in_force(), now, out),
                 Item::Care => self.life.care_due(now, out),
                 Item::Facts => self.heed_facts(now, out),
                 Item::Stream(id, due) => {
@@ -538,7 +538,7 @@ impl Twin {
             self.body.wave(origin, block, known, &mut self.life, out);
         }
         for told in &batch.local_alerts {
-            self.life.tell(told, known, out);
+            self.life.tell(told, self.body.rules_in_force(), known, out);
         }
         if alive {
             self.life

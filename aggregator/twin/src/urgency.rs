@@ -107,6 +107,15 @@ impl Condition {
                     )]
                 }
             }
+            Self::GlucoseRising => {
+                const {
+                    &[danger(
+                        Reversible,
+                        Delayed,
+                        "foreseen to be high within half an hour: thirst, and time to act before ketones rise",
+                    )]
+                }
+            }
             Self::OxygenSaturationLow => {
                 const {
                     &[
@@ -438,7 +447,7 @@ mod tests {
     #[test]
     fn every_condition_has_the_priority_of_its_row() {
         use Priority::{High, Low, Medium};
-        let expected: [(Condition, &[Priority]); 26] = [
+        let expected: [(Condition, &[Priority]); 27] = [
             (Condition::AtrialFibrillation, &[Medium]),
             (Condition::OxygenSaturationFalling, &[Medium]),
             (Condition::OxygenSaturationLow, &[Medium, High]),
@@ -448,6 +457,7 @@ mod tests {
             (Condition::GlucoseLow, &[Medium, High]),
             (Condition::GlucoseHigh, &[Medium]),
             (Condition::GlucoseFalling, &[Medium]),
+            (Condition::GlucoseRising, &[Low]),
             (Condition::HeartPause, &[Medium, High]),
             (Condition::ShockIndexHigh, &[Medium, High]),
             (Condition::Fever, &[Low, Medium, High]),

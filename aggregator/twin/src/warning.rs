@@ -15,7 +15,7 @@ use vitals::{Kind, Quality, Span, Time};
 
 use crate::alert::{Condition, Evidence, Priority};
 use crate::life::Draft;
-use crate::news2::{self, Parameter, Score};
+use crate::news2::{self, Inputs, Parameter, Score};
 use crate::rule::{NEWS2_STRAIN_OTHERS, fingerprint};
 use crate::rules::EarlyWarning;
 
@@ -69,6 +69,9 @@ impl Strain {
 
 /// What was judged longer ago says nothing about the time since: respiration is fresh for so long.
 const JUDGED_WITHIN: Span = Span::from_mins(5);
+
+/// Steps of the chart's unit in which a parameter is looked for that would not call.
+const FAR: i32 = 200;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +137,24 @@ impl Warning {
     }
 }
 
+/// The nearest value of one parameter with which nobody would be called, all else as it is; `None`: it alone cannot avoid it, or it
+/// is no number.
+fn avoid(inputs: &Inputs, rules: &EarlyWarning, parameter: Parameter) -> Option<f64> {
+    let unit = if parameter == Parameter::Temperature {
+        0.1
+    } else {
+        1.0
+    };
+    let value = Score::of(inputs).part(parameter).value?;
+    (1..=FAR)
+        .flat_map(|steps| [f64::from(steps), -f64::from(steps)])
+        .find_map(|steps| {
+            let near = libm::round(value / unit + steps) * unit;
+            let other = Score::of(&inputs.with(parameter, near));
+            (other.low < rules.urgent && own_red(&other).is_none()).then_some(near)
+        })
+}
+
 /// A parameter at 3 that has no threshold rule of its own.
 fn own_red(score: &Score) -> Option<Parameter> {
     let has_rule =
@@ -146,7 +167,7 @@ fn own_red(score: &Score) -> Option<Parameter> {
 
 /// The alert for a score. `times` and qualities: of each parameter's reading, where it has one.
 pub(crate) fn draft(
-    score: &Score,
+    (inputs, score): (&Inputs, &Score),
     rules: &EarlyWarning,
     priority: Priority,
     times: &[(Time, Quality); 7],
@@ -165,6 +186,7 @@ pub(crate) fn draft(
                     label: format!("{} scores {points}", parameter.name()),
                     value: part.value,
                     limit: None,
+                    avoided_at: avoid(inputs, rules, parameter),
                     effective: *effective,
                     quality: *quality,
                     contribution: f64::from(points) / total,
@@ -233,7 +255,6 @@ crate::canonical_fields! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::news2::Inputs;
     use crate::rules::Rules;
     use vitals::Span;
 
@@ -400,5 +421,76 @@ mod tests {
             warning.judge(&score(16.0, Ok(70.0)), &RULES, at(260)),
             Verdict::Resolve
         );
+    }
+
+    /// Over many sets of numbers that call: what is said to avoid it does, nothing nearer does, and where nothing is said no value
+    /// of that parameter would.
+    #[test]
+    fn what_would_have_avoided_a_call_is_the_nearest_value_that_does() {
+        let mut state = 7_u64;
+        let mut draw = |from: i32, to: i32| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let span = u64::try_from(to - from).expect("a range");
+            from + i32::try_from((state >> 33) % span).expect("small")
+        };
+        let calls = |inputs: &Inputs| {
+            let score = Score::of(inputs);
+            score.low >= RULES.urgent || own_red(&score).is_some()
+        };
+        let (mut single, mut none) = (0, 0);
+        for _ in 0..4000 {
+            let scale_2 = draw(0, 2) == 1;
+            let inputs = Inputs {
+                respiration: Ok(f64::from(draw(6, 32))),
+                oxygen_saturation: Ok(f64::from(draw(80, 101))),
+                on_oxygen: [Ok(true), Ok(false), Err("not known")][draw(0, 3) as usize],
+                systolic: Ok(f64::from(draw(80, 230))),
+                pulse: Ok(f64::from(draw(35, 140))),
+                alert: Ok(draw(0, 8) > 0),
+                temperature: Ok(f64::from(draw(345, 400)) / 10.0),
+                scale_2,
+            };
+            if !calls(&inputs) {
+                continue;
+            }
+            for parameter in Parameter::ALL {
+                let Some(value) = Score::of(&inputs).part(parameter).value else {
+                    continue;
+                };
+                let tenths = |of: f64| {
+                    if parameter == Parameter::Temperature {
+                        of * 10.0
+                    } else {
+                        of
+                    }
+                };
+                let from = libm::round(tenths(value)) as i32;
+                let at = |steps: i32| {
+                    let unit = if parameter == Parameter::Temperature {
+                        10.0
+                    } else {
+                        1.0
+                    };
+                    inputs.with(parameter, f64::from(from + steps) / unit)
+                };
+                let nearest =
+                    (1..=FAR).find(|steps| [*steps, -steps].iter().any(|of| !calls(&at(*of))));
+                let said = avoid(&inputs, &RULES, parameter);
+                let steps = said.map(|said| (libm::round(tenths(said)) as i32 - from).abs());
+                assert_eq!(steps, nearest, "{parameter:?} {inputs:?}");
+                if let Some(said) = said {
+                    assert!(
+                        !calls(&inputs.with(parameter, said)),
+                        "{parameter:?} {said} {inputs:?}"
+                    );
+                    single += 1;
+                } else {
+                    none += 1;
+                }
+            }
+        }
+        assert!(single > 1000 && none > 1000, "{single} {none}");
     }
 }

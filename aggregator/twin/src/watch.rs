@@ -106,6 +106,8 @@ struct Shown {
     summary: String,
     plain: &'static str,
     parts: Vec<Part>,
+    /// With these values of the first parts, each by itself, it would not have been told.
+    avoided: [Option<f64>; 2],
     quality: Quality,
 }
 
@@ -113,10 +115,13 @@ impl Shown {
     fn draft(self) -> Draft {
         let sum: f64 = self.parts.iter().map(|part| part.4).sum();
         let share = |part: f64| if sum > 0.0 { part / sum } else { 1.0 };
+        let avoided = self.avoided.into_iter().chain(core::iter::repeat(None));
         let evidence = self
             .parts
             .into_iter()
-            .map(|(kind, label, value, limit, part)| Evidence {
+            .zip(avoided)
+            .map(|((kind, label, value, limit, part), avoided_at)| Evidence {
+                avoided_at,
                 kind,
                 label,
                 value: Some(value),

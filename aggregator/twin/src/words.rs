@@ -92,6 +92,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         ),
         value: rule.levels.first().map(|level| level.cut),
         limit: None,
+        avoided_at: None,
         effective: found.at,
         quality: Quality::GOOD,
         contribution: 0.0,
@@ -107,6 +108,8 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             label: format!("{label}, mean of ten seconds"),
             value: Some(value),
             limit: Some(cut),
+            // None of its levels lies nearer to normal than the first.
+            avoided_at: rule.levels.first().map(|level| level.cut),
             effective: found.at,
             quality: found.quality,
             contribution: 1.0,
@@ -124,24 +127,30 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
 }
 
 /// What a gateway told by itself; `None` if no rule has such a condition. `past`: it is over, or not about now.
-pub(crate) fn told(told: &LocalAlert, past: bool) -> Option<Draft> {
-    // A gateway knows what is built in, and nothing that the centre changed.
-    let rules = rule::thresholds(&Rules::BUILT_IN, false);
-    let rule = rules.iter().find(|rule| rule.condition == told.condition)?;
-    let level = rule
-        .levels
-        .iter()
-        .find(|level| level.cut.total_cmp(&told.limit).is_eq());
+pub(crate) fn told(told: &LocalAlert, in_force: &Rules, past: bool) -> Option<Draft> {
+    // A gateway goes by the rules in force if it has heard of them, else by what is built in; of the patient it knows nothing.
+    let at_limit = |rules| {
+        let thresholds = rule::thresholds(rules, false);
+        let rule = thresholds
+            .into_iter()
+            .find(|rule| rule.condition == told.condition)?;
+        let limit = |level: &&Level| level.cut.total_cmp(&told.limit).is_eq();
+        let level = rule.levels.iter().find(limit).copied();
+        Some((rules, rule, level))
+    };
+    let known = at_limit(in_force).filter(|(.., level)| level.is_some());
+    let (rules, rule, level) = known.or_else(|| at_limit(&Rules::BUILT_IN))?;
+    let rule = &rule;
     let found = Beyond {
         rule,
-        level: *level.or(rule.levels.first())?,
+        level: level.or(rule.levels.first().copied())?,
         kind: told.kind,
         onset: told.onset,
         value: told.value,
         at: told.as_of,
         quality: Quality::GOOD,
         context: Context::default(),
-        rules: &Rules::BUILT_IN,
+        rules,
         learned: false,
     };
     let mut draft = threshold(&found, past);
@@ -200,6 +209,7 @@ pub(crate) fn fibrillation(
             label: "Irregularity of RR intervals (entropy and novelty)".into(),
             value: Some(score),
             limit: Some(rhythm::CUT),
+            avoided_at: Some(rhythm::CUT),
             effective: at,
             quality,
             contribution: 1.0,
@@ -224,7 +234,8 @@ pub(crate) fn falling(
 ) -> Option<Draft> {
     let kind = Kind::OxygenSaturation;
     let rule = forecast::rule(kind)?;
-    let horizon = rule.predict?.horizon;
+    let predict = rule.predict?;
+    let horizon = predict.horizon;
     let path = |buckets: i64| {
         (0..buckets)
             .fold((0.0, fit.slope), |(sum, slope), _| {
@@ -241,6 +252,7 @@ pub(crate) fn falling(
         label: label.into(),
         value: Some(value),
         limit,
+        avoided_at: None,
         effective: at,
         quality,
         contribution,
@@ -259,7 +271,10 @@ pub(crate) fn falling(
         ),
         plain_summary: "The oxygen in the blood is falling and may soon be too low.".into(),
         evidence: vec![
-            item("Fall so far, % saturation", fit.moved, None, share),
+            Evidence {
+                avoided_at: Some(-predict.moved),
+                ..item("Fall so far, % saturation", fit.moved, None, share)
+            },
             item(
                 "Trend, % saturation per minute",
                 per_minute,
@@ -321,6 +336,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         | Condition::GlucoseLow
         | Condition::GlucoseHigh
         | Condition::GlucoseFalling
+        | Condition::GlucoseRising
         | Condition::HeartPause
         | Condition::ShockIndexHigh
         | Condition::Fever
@@ -338,6 +354,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         label: detail.clone(),
         value,
         limit,
+        avoided_at: limit,
         effective: onset,
         quality: Quality::GOOD,
         contribution: 1.0,

@@ -115,6 +115,7 @@ function evidence(from: wire.Evidence): Evidence {
     label: from.label,
     value: from.value ?? null,
     limit: from.limit ?? null,
+    avoidedAt: from.avoidedAt ?? null,
     effective: ms(from.effectiveUs),
     quality: from.quality,
     contribution: from.contribution,

@@ -18,6 +18,8 @@ export interface Evidence {
   readonly label: string;
   readonly value: number | null;
   readonly limit: number | null;
+  /** With this value, all else as it was, the alert would not have been told. */
+  readonly avoidedAt: number | null;
   readonly effective: number;
   readonly quality: number;
   /** Share of the decision, 0 to 1. */

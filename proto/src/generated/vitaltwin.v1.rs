@@ -514,6 +514,10 @@ pub struct Evidence {
     /// Share of the decision; the shares of one alert sum to 1.
     #[prost(double, tag = "7")]
     pub contribution: f64,
+    /// With this value, all else as it was, the alert would not have been told: the smallest change of this input that would have
+    /// avoided it, to the limit itself. Absent: this alone would not have avoided it, or nobody can say.
+    #[prost(double, optional, tag = "8")]
+    pub avoided_at: ::core::option::Option<f64>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3381,7 +3385,7 @@ pub struct Command {
     /// Strictly increasing per gateway. An agent obeys only a higher number.
     #[prost(uint64, tag = "2")]
     pub number: u64,
-    #[prost(oneof = "command::Kind", tags = "3, 4, 5")]
+    #[prost(oneof = "command::Kind", tags = "3, 4, 5, 6")]
     pub kind: ::core::option::Option<command::Kind>,
 }
 /// Nested message and enum types in `Command`.
@@ -3397,6 +3401,9 @@ pub mod command {
         /// These settings replace the former ones from afar.
         #[prost(message, tag = "5")]
         Configuration(super::Configuration),
+        /// By these the gateway raises alerts itself while it hears nothing from the centre.
+        #[prost(message, tag = "6")]
+        Rules(super::WatchRules),
     }
 }
 /// Settings that go before those in the agent's config.toml, whole: a key that is not named has the machine's own
@@ -3406,6 +3413,38 @@ pub struct Configuration {
     /// TOML, keys and units of the agent's config.toml; at most 4096 bytes.
     #[prost(string, tag = "1")]
     pub settings: ::prost::alloc::string::String,
+}
+/// The threshold rules that a centre goes by, whole: they replace those that it sent before. They are for everybody, and say nothing
+/// about any patient. Rules that lack what is most urgent for everybody are not gone by: the agent keeps to what is built in.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchRules {
+    /// One that is not among them is as it is built in.
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<WatchRule>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchRule {
+    /// As Alert.condition: "oxygen_saturation_low", "heart_rate_high", "heart_rate_low"; an agent passes over one it does not know.
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    /// One to three: first the one that raises, then those that make it more urgent.
+    #[prost(message, repeated, tag = "2")]
+    pub levels: ::prost::alloc::vec::Vec<WatchLevel>,
+    /// It is over when the means were this far back inside the first cut, in the kind's unit ...
+    #[prost(double, tag = "3")]
+    pub clear_by: f64,
+    /// ... for this long.
+    #[prost(uint32, tag = "4")]
+    pub clear_hold_s: u32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct WatchLevel {
+    #[prost(double, tag = "1")]
+    pub cut: f64,
+    #[prost(uint32, tag = "2")]
+    pub hold_s: u32,
+    #[prost(enumeration = "Priority", tag = "3")]
+    pub priority: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AssignmentList {

@@ -77,7 +77,7 @@ fn counts(one: &AlertScore) -> [u64; 8] {
 #[test]
 fn an_alert_is_right_when_its_event_begins_in_time() {
     let mut board = Board::default();
-    for (told, onset) in [(10, 14), (100, 112)] {
+    for (told, onset) in [(10, 22), (100, 104)] {
         board.hear(&change(Change::Raised, FALLING, told, told));
         board.settle(at(onset), always);
         assert_eq!(of(&board, FALLING).waiting, 1);
@@ -119,6 +119,32 @@ fn wrong_late_missed_and_unknown_are_four_things() {
 }
 
 #[test]
+fn a_lead_is_that_of_the_first_alert_and_a_change_of_one_is_none() {
+    let mut board = Board::default();
+    board.hear(&change(Change::Raised, FALLING, 10, 10));
+    board.hear(&change(Change::Raised, FALLING, 12, 12));
+    board.hear(&change(Change::Updated, FALLING, 12, 13));
+    board.hear(&change(Change::Raised, LOW, 14, 15));
+    let score = of(&board, FALLING);
+    assert_eq!(counts(&score), [2, 2, 0, 0, 0, 0, 1, 0]);
+    assert_eq!(score.lead.expect("foretold").sum, Span::from_mins(4));
+    // What was measured before it was told says nothing of the time after, however long it is fresh.
+    board.hear(&change(Change::Raised, FALLING, 300, 300));
+    board.settle(at(400), |_| Some((at(299), Span::from_mins(60))));
+    assert_eq!(of(&board, FALLING).unknown, 1);
+}
+
+#[test]
+fn an_older_part_that_came_late_does_not_hide_that_the_event_has_begun() {
+    let mut board = Board::default();
+    board.hear(&change(Change::Raised, FALLING, 100, 100));
+    board.hear(&change(Change::Raised, LOW, 130, 131));
+    board.hear(&change(Change::Finding, LOW, 110, 132));
+    board.hear(&change(Change::Raised, FALLING, 140, 140));
+    assert_eq!(of(&board, FALLING).late, 1, "it began at 130");
+}
+
+#[test]
 fn late_data_make_what_waits_right_and_nothing_missed() {
     let mut board = Board::default();
     board.hear(&change(Change::Finding, LOW, 5, 60));
@@ -147,6 +173,9 @@ fn cuffs_are_events_once_while_they_stay_low() {
     assert_eq!(shock.lead.expect("foretold").sum, Span::from_mins(120));
     let pressure = of(&board, Condition::BloodPressureLow);
     assert_eq!(counts(&pressure), [0, 0, 0, 0, 0, 0, 1, 1]);
+    // Still low after more than its time: no other one.
+    board.cuff(at(480), &cuff(84.0, 59.0));
+    assert_eq!(of(&board, Condition::BloodPressureLow).events, 1);
     // The alert about the very cuff that was low foretold nothing.
     board.hear(&change(
         Change::Raised,
@@ -217,6 +246,13 @@ fn a_horizon_is_unfit_after_enough_outcomes_and_fit_again() {
         outside.take(n, n % 10 >= 3, (0.5, 1.0), 0.1);
     }
     assert!(outside.unfit, "seven in ten inside");
+    // More than eight in ten again are not enough to be shown again, and nine are.
+    let mut feed = |inside: fn(u64) -> bool| {
+        (1001..6000).for_each(|n| outside.take(n, inside(n), (0.5, 1.0), 0.1));
+        outside.unfit
+    };
+    assert!(feed(|n| n % 6 > 0), "five in six");
+    assert!(!feed(|n| n % 20 > 0));
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Glucose {
         if value < LOW
             && let Some(onset) = self.low.held(LOW_HOLD)
         {
-            said.push(Say::Raise(low(&shown(onset), Priority::Medium)));
+            said.push(Say::Raise(low(&shown(onset), Priority::Medium, true)));
         }
         if let Some(onset) = self.high.held(HIGH_HOLD) {
             said.push(Say::Raise(high(&shown(onset))));

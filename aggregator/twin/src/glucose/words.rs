@@ -33,6 +33,7 @@ fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) ->
             label: "Glucose".into(),
             value: Some(shown.value),
             limit: Some(limit),
+            avoided_at: Some(limit),
             effective: shown.at,
             quality: shown.quality,
             contribution: 1.0,
@@ -46,12 +47,17 @@ fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) ->
     }
 }
 
-pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
+/// `lasts`: two readings below the first limit; else one below the second rings by itself.
+pub(super) fn low(shown: &Shown, priority: Priority, lasts: bool) -> Draft {
     let limit = if priority == Priority::High {
         VERY_LOW
     } else {
         LOW
     };
+    let mut now = draft(shown, Condition::GlucoseLow, priority, limit);
+    for one in &mut now.evidence {
+        one.avoided_at = Some(if lasts { LOW } else { VERY_LOW });
+    }
     let fell = shown.before.map_or_else(String::new, |before| {
         format!(" It fell from {before:.0} faster than sugar falls: the sensor may be pressed upon; a drop of blood tells.")
     });
@@ -63,7 +69,7 @@ pub(super) fn low(shown: &Shown, priority: Priority) -> Draft {
         plain_summary:
             "The sugar in the blood is too low. Follow what was agreed for this, and measure again."
                 .into(),
-        ..draft(shown, Condition::GlucoseLow, priority, limit)
+        ..now
     }
 }
 
@@ -117,30 +123,62 @@ pub(super) fn high(shown: &Shown) -> Draft {
 }
 
 pub(super) fn falling(shown: &Shown, ahead: f64, probability: f64) -> Draft {
-    let half_hour = Span::from_mins(30);
-    let mut draft = Draft {
+    Draft {
+        plain_summary: "The sugar in the blood is falling and may soon be too low.".into(),
+        ..foreseen(
+            shown,
+            Condition::GlucoseFalling,
+            ("below", LOW),
+            ahead,
+            probability,
+        )
+    }
+}
+
+pub(super) fn rising(shown: &Shown, ahead: f64, probability: f64) -> Draft {
+    Draft {
+        plain_summary: "The sugar in the blood is rising and may soon be too high.".into(),
+        ..foreseen(
+            shown,
+            Condition::GlucoseRising,
+            ("above", HIGH),
+            ahead,
+            probability,
+        )
+    }
+}
+
+fn foreseen(
+    shown: &Shown,
+    condition: Condition,
+    (side, limit): (&str, f64),
+    ahead: f64,
+    probability: f64,
+) -> Draft {
+    let now = draft(shown, condition, condition.base(), limit);
+    let evidence = |of: &Evidence| {
+        let expected = Evidence {
+            label: "Glucose expected in 30 min".into(),
+            value: Some(ahead),
+            ..of.clone()
+        };
+        // The decision rests on what is expected; what is measured is shown beside it.
+        let measured = Evidence {
+            avoided_at: None,
+            contribution: 0.0,
+            ..of.clone()
+        };
+        [measured, expected]
+    };
+    Draft {
         summary: format!(
-            "Glucose {:.0} mg/dL, expected at {ahead:.0} in 30 min: below {LOW} with a probability of {:.0} %.",
+            "Glucose {:.0} mg/dL, expected at {ahead:.0} in 30 min: {side} {limit} with a probability of {:.0} %.",
             shown.value,
             probability * 100.0
         ),
-        plain_summary: "The sugar in the blood is falling and may soon be too low.".into(),
-        expected: Some(shown.at + half_hour),
+        evidence: now.evidence.iter().flat_map(evidence).collect(),
+        expected: Some(shown.at + Span::from_mins(30)),
         probability: Some(probability),
-        ..draft(
-            shown,
-            Condition::GlucoseFalling,
-            Condition::GlucoseFalling.base(),
-            LOW,
-        )
-    };
-    let expected = Evidence {
-        label: "Glucose expected in 30 min".into(),
-        value: Some(ahead),
-        contribution: 1.0,
-        ..draft.evidence[0].clone()
-    };
-    draft.evidence[0].contribution = 0.0;
-    draft.evidence.push(expected);
-    draft
+        ..now
+    }
 }

@@ -131,6 +131,8 @@ impl Breathing {
             ),
             plain: "Breathing, oxygen and pulse have changed together over hours. Please call this person.",
             parts: parts.collect(),
+            // Several numbers over a long time: no single one would have avoided it.
+            avoided: [None; 2],
             quality: Quality::GOOD,
         };
         Some(Say::Raise(shown.draft()))

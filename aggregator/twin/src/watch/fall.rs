@@ -301,6 +301,7 @@ fn draft(impact: &Impact, priority: Priority, at: Time, quality: Quality) -> cra
                 0.5,
             ),
         ]),
+        avoided: [Some(IMPACT), Some(f64::from((seconds - SETTLES) * STILL_PERCENT) / 100.0)],
         quality,
     }
     .draft()

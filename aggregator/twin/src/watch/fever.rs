@@ -108,6 +108,8 @@ impl Fever {
             summary: format!("Temperature {celsius:.1} °C{own}; limit {cut:.1} °C."),
             plain: "The temperature is raised: this may be a fever.",
             parts: one(Some(Kind::BodyTemperature), "Temperature", celsius, cut),
+            // One that is not confirmed is told because it is high.
+            avoided: [Some(if confirmed { cut.min(STILL) } else { HIGH }), None],
             quality,
         };
         Some(Say::Raise(shown.draft()))

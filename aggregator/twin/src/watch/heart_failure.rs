@@ -119,6 +119,8 @@ impl HeartFailure {
             ),
             plain: "Weight, pulse, breathing or activity have changed together over days. Please call the team today.",
             parts: parts.collect(),
+            // Several numbers over a long time: no single one would have avoided it.
+            avoided: [None; 2],
             quality: Quality::GOOD,
         };
         Some(Say::Raise(shown.draft()))

@@ -91,6 +91,7 @@ impl Illness {
                 above,
                 cut,
             ),
+            avoided: [Some(cut), None],
             quality: Quality::GOOD,
         };
         Some(Say::Raise(shown.draft()))

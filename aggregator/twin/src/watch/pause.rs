@@ -142,6 +142,7 @@ fn draft(at: Time, interval: i64, quality: Quality, live: bool) -> crate::life::
             seconds,
             if asystole { 4.0 } else { 3.0 },
         ),
+        avoided: [Some(3.0), None],
         quality,
     }
     .draft()

@@ -126,6 +126,8 @@ impl Pressure {
             ),
             plain: "The blood pressure is low. Please sit or lie down, drink if you may, and measure again in ten minutes.",
             parts,
+            // As long as it falls, it has to be further away.
+            avoided: [Some(if falls { cut + BACK } else { cut }), None],
             quality: Quality::GOOD,
         };
         Some(Say::Raise(shown.draft()))

@@ -95,6 +95,7 @@ impl Shock {
             ),
             plain: "The pulse is fast for so low a blood pressure. Please measure again, and look for bleeding, fever and thirst.",
             parts,
+            avoided: [Some(cut * systolic), Some(pulse / cut)],
             quality: Quality::GOOD,
         };
         Some(Say::Raise(draft.draft()))

@@ -273,6 +273,7 @@ fn shown(lines: &[Line], at: Time) -> Shown {
         ),
         plain: "Are you wearing your own sensors? The readings do not look like yours.",
         parts,
+        avoided: [None; 2],
         quality: Quality::GOOD,
     }
 }

@@ -200,6 +200,48 @@ fn a_steady_fall_is_foreseen_once_and_gives_way_to_the_low() {
     assert_eq!(low, [(Change::Raised, Priority::Medium)]);
 }
 
+/// It peaks at 235 each time, and climbs on once.
+#[test]
+fn a_steady_climb_is_foreseen_once_and_gives_way_to_the_high() {
+    let mut world = World::new();
+    let wave = |slot: i64| 200.0 - 35.0 * libm::sin(slot as f64 / 12.0);
+    world.live((1..=338).map(|slot| monitor(slot * 5, wave(slot))));
+    assert_eq!(changes(&world, Condition::GlucoseRising), []);
+    let from = wave(338);
+    world.live(
+        (339..=380).map(|slot| monitor(slot * 5, (from + 2.9 * (slot - 338) as f64).min(262.0))),
+    );
+    assert_eq!(
+        changes(&world, Condition::GlucoseRising),
+        [
+            (Change::Raised, Priority::Low),
+            (Change::Resolved, Priority::Low)
+        ]
+    );
+    let told = |condition| {
+        let mut all = world.changes.iter();
+        let raised = all.find(|change| change.alert.condition == condition);
+        raised.expect("raised").clone()
+    };
+    let (rising, high) = (told(Condition::GlucoseRising), told(Condition::GlucoseHigh));
+    assert!(rising.at < high.alert.onset, "ahead of it");
+    let alert = &rising.alert;
+    assert!(alert.probability >= Some(0.5) && alert.expected > Some(alert.onset));
+    assert!(alert.summary.contains("above 250"), "{}", alert.summary);
+    let shares = alert.evidence.iter().map(|one| one.contribution);
+    assert!((shares.sum::<f64>() - 1.0).abs() < 1e-12);
+    assert_eq!(alert.evidence[1].limit, Some(250.0));
+    // The board counts it.
+    let board = world.twin.scoreboard();
+    let line = board.alerts.iter();
+    let mut line = line.filter(|one| one.condition == Condition::GlucoseRising);
+    let line = line.next().expect("it foretells what is measured");
+    assert_eq!(
+        (line.told, line.right, line.events, line.missed),
+        (1, 1, 1, 0)
+    );
+}
+
 /// Loop #2521, with what it was about: back-fill took back an urgent low one second after it was raised.
 #[test]
 fn back_fill_does_not_withdraw_an_urgent_low() {

@@ -2,6 +2,7 @@
 
 mod again;
 mod alerts;
+mod avoided;
 mod board;
 mod care;
 mod coverage;

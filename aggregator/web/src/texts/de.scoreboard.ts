@@ -45,6 +45,7 @@ export const scoreboard: (typeof en)["scoreboard"] = {
   events: {
     oxygen_saturation_falling: "Sättigung unter der Grenze, wie die Schwellenregel es meldet",
     glucose_falling: "Glukose unter 70 mg/dL, wie ihre Regel es meldet",
+    glucose_rising: "Glukose über 250 mg/dL, wie ihre Regel es meldet",
     breathing_drift: "Sättigung unter der Grenze oder ein Frühwarnwert, der ruft",
     blood_pressure_low: "ein mittlerer Blutdruck unter 65 mmHg",
     shock_index_high: "ein systolischer Blutdruck unter 90 mmHg",

@@ -59,6 +59,7 @@ export const CONDITIONS: Readonly<Record<string, string>> = {
   glucose_low: "Glukose niedrig",
   glucose_high: "Glukose hoch",
   glucose_falling: "Glukose fällt",
+  glucose_rising: "Glukose steigt",
   heart_pause: "Herzpause",
   shock_index_high: "Schockindex hoch",
   fever: "Fieber",

@@ -43,14 +43,10 @@ export const replay = {
   end: "Beenden",
 };
 
+/** Each of them by itself, with figures. */
 export const whatIf = {
-  limit: (what: string, limit: string, above: boolean, priority: string) => `Kleinste Änderung: ${what} ${above ? "über" : "unter"} ${limit} hätte ihn nicht mit der Priorität „${priority}“ ausgelöst.`,
-  limitPlain: (what: string, limit: string, above: boolean) => `Er wäre nicht gekommen, wäre dies ${above ? "über" : "unter"} ${limit} geblieben: ${what}.`,
-  foreseen: (what: string, limit: string, priority: string) => `Kleinste Änderung: eine Vorhersage, die über ${limit} bleibt (${what}), hätte ihn nicht mit der Priorität „${priority}“ ausgelöst.`,
-  foreseenPlain: (what: string, limit: string) => `Er wäre nicht gekommen, wäre nicht zu erwarten, dass dies auf ${limit} fällt: ${what}.`,
-  points: (fewer: number, total: number, parts: string, priority: string) =>
-    `Kleinste Änderung: ${fewer === 1 ? "1 Punkt" : `${fewer} Punkte`} weniger als ${total}, etwa bei ${parts}, hätte ihn nach der veröffentlichten Tabelle nicht mit der Priorität „${priority}“ ausgelöst.`,
-  pointsPlain: (parts: string) => `Er wäre nicht gekommen, wäre dies näher am Üblichen gewesen: ${parts}.`,
+  plain: (changes: string) => `Er wäre nicht gekommen mit: ${changes}.`,
+  or: " oder ",
 };
 
 export const card = {

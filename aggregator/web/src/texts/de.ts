@@ -246,6 +246,7 @@ export const de: Texts = {
     evidence: "Warum",
     evidenceHint: "Anteil an der Entscheidung",
     limit: (value) => `Grenze\u00a0${value}`,
+    avoided: (value) => `bei ${value} wäre nichts gemeldet worden`,
     share: (percent) => `${percent} der Entscheidung`,
     plain: "In einfachen Worten",
     model: "Modell",

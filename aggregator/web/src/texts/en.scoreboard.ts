@@ -43,6 +43,7 @@ export const scoreboard = {
   events: {
     oxygen_saturation_falling: "saturation below its limit, as the threshold rule tells it",
     glucose_falling: "glucose below 70 mg/dL, as its rule tells it",
+    glucose_rising: "glucose above 250 mg/dL, as its rule tells it",
     breathing_drift: "saturation below its limit, or an early-warning score that calls",
     blood_pressure_low: "a mean arterial pressure below 65 mmHg",
     shock_index_high: "a systolic pressure below 90 mmHg",

@@ -59,6 +59,7 @@ export const CONDITIONS: Readonly<Record<string, string>> = {
   glucose_low: "Glucose low",
   glucose_high: "Glucose high",
   glucose_falling: "Glucose falling",
+  glucose_rising: "Glucose rising",
   heart_pause: "Heart pause",
   shock_index_high: "Shock index high",
   fever: "Fever",

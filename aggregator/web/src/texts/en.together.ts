@@ -43,14 +43,10 @@ export const replay = {
   end: "End the replay",
 };
 
+/** Each of them by itself, with figures. */
 export const whatIf = {
-  limit: (what: string, limit: string, above: boolean, priority: string) => `Smallest change: ${what} ${above ? "above" : "below"} ${limit} would not have raised this at ${priority.toLowerCase()} priority.`,
-  limitPlain: (what: string, limit: string, above: boolean) => `It would not have come had this stayed ${above ? "above" : "below"} ${limit}: ${what}.`,
-  foreseen: (what: string, limit: string, priority: string) => `Smallest change: a forecast of ${what} that stays above ${limit} would not have raised this at ${priority.toLowerCase()} priority.`,
-  foreseenPlain: (what: string, limit: string) => `It would not have come if this were not expected to fall to ${limit}: ${what}.`,
-  points: (fewer: number, total: number, parts: string, priority: string) =>
-    `Smallest change: ${fewer === 1 ? "1 point" : `${fewer} points`} fewer than ${total}, for example of ${parts}, would not have raised this at ${priority.toLowerCase()} priority by the published chart.`,
-  pointsPlain: (parts: string) => `It would not have come had this been nearer to normal: ${parts}.`,
+  plain: (changes: string) => `It would not have come with: ${changes}.`,
+  or: " or ",
 };
 
 export const card = {

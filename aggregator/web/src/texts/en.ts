@@ -232,6 +232,7 @@ export const en = {
     evidence: "Why",
     evidenceHint: "share of the decision",
     limit: (value: string) => `limit\u00a0${value}`,
+    avoided: (value: string) => `nobody would have been told at ${value}`,
     share: (percent: string) => `${percent} of the decision`,
     plain: "In plain words",
     model: "Model",

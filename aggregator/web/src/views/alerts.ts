@@ -9,7 +9,6 @@ import { byUrgency, displayName, mayAct, openAlerts } from "../store.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { shown, shownAs, withUnit } from "../units.ts";
-import { whatIf, type WhatIf } from "../whatif.ts";
 import { askCard } from "./card.ts";
 import { Badge, Bar, capital, Fact, Moment, patientLink, within, type App, type View } from "./parts.ts";
 
@@ -34,8 +33,7 @@ export class AlertCard {
   readonly #evidence = h("ul", { class: "evidence" });
   readonly #evidenceViews = new Map<string, EvidenceView>();
   readonly #why: HTMLElement;
-  readonly #whatIf = h("p", { class: "what-if", hidden: true });
-  readonly #whatIfPlain = h("p", { class: "plain-words", hidden: true });
+  readonly #whatIf = h("p", { class: "plain-words", hidden: true });
   readonly #card = h("button", { class: "button quiet small", type: "button" });
   #alert: Alert;
   readonly #model = new Fact(words.model);
@@ -85,7 +83,6 @@ export class AlertCard {
       this.#comments,
       this.#why,
       this.#whatIf,
-      this.#whatIfPlain,
       this.#card,
       this.#act.root,
       h(
@@ -155,12 +152,9 @@ export class AlertCard {
   #updateWhatIf(alert: Alert): void {
     const before = this.#alert.model;
     this.#alert = alert;
-    const found = whatIf(alert);
-    const said = found === null ? null : sentence(alert, found);
-    for (const [element, said_] of [[this.#whatIf, said?.exact], [this.#whatIfPlain, said?.plain]] as const) {
-      show(element, said_ !== undefined);
-      text(element, said_ ?? "");
-    }
+    const changes = alert.evidence.flatMap((one) => (one.avoidedAt === null ? [] : [`${named(one)} ${evidenceAmount(one, one.avoidedAt)}`]));
+    show(this.#whatIf, changes.length > 0);
+    text(this.#whatIf, together.whatIf.plain(changes.join(together.whatIf.or)));
     show(this.#card, alert.model !== "");
     if (before !== alert.model || this.#card.childElementCount === 0) fill(this.#card, together.card.open(alert.model), spoken(`: ${texts.condition(alert.condition)}`));
   }
@@ -180,20 +174,8 @@ export class AlertCard {
   }
 }
 
-/** What would have avoided it, once for clinicians and once in plain words. */
-function sentence(alert: Alert, found: WhatIf): { exact: string; plain: string } {
-  const priority = texts.priority(alert.priority);
-  if (found.what === "points") {
-    const parts = found.parts.map((part) => texts.score.part(part)).join(", ");
-    return { exact: together.whatIf.points(found.fewer, found.total, parts, priority), plain: together.whatIf.pointsPlain(parts) };
-  }
-  const { evidence, limit, above, foreseen } = found;
-  const what = evidence.kind === 0 ? capital(evidence.label) : texts.kind(evidence.kind);
-  const amount = evidenceAmount(evidence, limit);
-  if (foreseen) return { exact: together.whatIf.foreseen(what, amount, priority), plain: together.whatIf.foreseenPlain(what, amount) };
-  const derived = evidence.kind === RR_INTERVAL ? capital(evidence.label) : what;
-  return { exact: together.whatIf.limit(derived, amount, above, priority), plain: together.whatIf.limitPlain(what, amount, above) };
-}
+/** What a piece of evidence is about, for anybody. */
+const named = ({ kind, label }: Evidence) => (kind === 0 || kind === RR_INTERVAL ? capital(label) : texts.kind(kind));
 
 /** Who was called, who answers for it, and whether it is silenced. */
 function care(alert: Alert): string {
@@ -221,12 +203,13 @@ class EvidenceView {
   readonly #label = h("span", { class: "evidence-label", lang: "en" });
   readonly #value = h("span", { class: "evidence-value" });
   readonly #limit = h("span", { class: "evidence-limit" });
+  readonly #avoided = h("span", { class: "evidence-limit", hidden: true });
   readonly #bar = new Bar();
   readonly #share = h("span", { class: "evidence-share" });
 
   constructor() {
     this.root.append(
-      h("span", { class: "evidence-words" }, this.#label, " ", this.#value, " ", this.#limit),
+      h("span", { class: "evidence-words" }, this.#label, " ", this.#value, " ", this.#limit, " ", this.#avoided),
       this.#bar.root,
       this.#share,
     );
@@ -236,6 +219,8 @@ class EvidenceView {
     text(this.#label, evidence.label === "" ? texts.kind(evidence.kind) : capital(evidence.label));
     text(this.#value, evidence.value === null ? "" : evidenceAmount(evidence, evidence.value));
     const limit = evidence.limit === null ? "" : words.limit(evidenceAmount(evidence, evidence.limit));
+    text(this.#avoided, evidence.avoidedAt === null ? "" : words.avoided(evidenceAmount(evidence, evidence.avoidedAt)));
+    show(this.#avoided, evidence.avoidedAt !== null);
     text(this.#limit, [limit, ...texts.quality(evidence.quality)].filter((part) => part !== "").join(" · "));
     this.#bar.update(evidence.contribution);
     text(this.#share, time.percent(evidence.contribution));

@@ -272,7 +272,7 @@ function place(kind: number): number {
 /** An alert as a line of the file: what it said, which model said it by what, and what people did. */
 function alertLine({ condition, priority, raised, acknowledged, acknowledgedBy, acknowledgeNote, resolved, summary, plainSummary, model, modelHash, evidence, comments }: Alert): string {
   const when = (at: number | null) => (at === null ? null : time.iso(at));
-  const read = evidence.map(({ kind, label, value, limit, effective, contribution }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, at: time.iso(effective), contribution }));
+  const read = evidence.map(({ kind, label, value, limit, avoidedAt, effective, contribution }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, avoidedAt, at: time.iso(effective), contribution }));
   const said = comments.map(({ at, by, text }) => ({ at: time.iso(at), by, text }));
   return JSON.stringify({ type: "alert", condition, priority, raised: when(raised), acknowledged: when(acknowledged), acknowledgedBy, acknowledgeNote, resolved: when(resolved), summary, plainSummary, model, modelHash, read, said });
 }
