@@ -325,6 +325,7 @@ impl Keeper for Books {
             | Entry::CertificateRevoked { .. }
             | Entry::Configured { .. }
             | Entry::Collection { .. }
+            | Entry::RulesActivated { .. }
             | Entry::VoidSettled { .. } => {
                 // The fold may read again, behind the writer, what was applied before.
                 self.changed.send_if_modified(|at| {
@@ -344,7 +345,6 @@ impl Keeper for Books {
             | Entry::Person { .. }
             | Entry::Roster { .. }
             | Entry::TakenOver { .. }
-            | Entry::RulesActivated { .. }
             | Entry::RulesTried { .. }
             | Entry::By { .. }
             | Entry::Team { .. }

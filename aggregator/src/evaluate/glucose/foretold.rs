@@ -60,7 +60,7 @@ const LIMITS: [Limit; 3] = [
     },
 ];
 
-/// The third asks of the straight line that it goes 30 mg/dL beyond: about as many false ones as the model.
+/// The third asks of the straight line that it goes 30 mg/dL beyond: few false ones, as the model.
 const RULES: [&str; 4] = ["model", "straight line", "line 30 beyond", "nearer limit"];
 
 /// What became of one rule about one limit in one person.
@@ -107,9 +107,9 @@ impl Limit {
         };
         match rule {
             "model" => one.ahead.map_or((false, false), |(ahead, half)| {
-                // A probability of 0.4 lies 0.253 deviations away, one of 0.15 1.04, and the interval's end 1.645.
+                // A probability of 0.5 is the middle, one of 0.15 lies 1.04 deviations away, and the interval's end 1.645.
                 let deviations = over(ahead, self.at) / half * 1.645;
-                (deviations >= -0.253, deviations < -1.04)
+                (deviations >= 0.0, deviations < -1.04)
             }),
             "straight line" | "line 30 beyond" => {
                 let beyond = if rule == "straight line" { 0.0 } else { 30.0 };
@@ -126,7 +126,7 @@ impl Limit {
         }
     }
 
-    /// When a rule would have told: once likely (the trivial ones: twice in a row), and again only after three times unlikely or once it has come.
+    /// When a rule would have told: twice likely in a row, and again only after three times unlikely or once it has come.
     fn told(self, rule: &str, seen: &[Seen]) -> Vec<Time> {
         let (mut likely, mut unlikely, mut active) = (0, 0, false);
         let (mut told, mut since) = (Vec::new(), None);
@@ -138,7 +138,7 @@ impl Limit {
             since = beyond.then(|| since.unwrap_or(one.at));
             if since.is_some_and(|since: Time| one.at.since(since) >= LASTS) || unlikely >= 3 {
                 active = false;
-            } else if likely >= if rule == RULES[0] { 1 } else { 2 } && !beyond && !active {
+            } else if likely >= 2 && !beyond && !active {
                 active = true;
                 told.push(one.at);
             }

@@ -1,5 +1,5 @@
-//! A limit is foreseen when it is likely (0.4) that glucose is beyond it in half an hour; no longer when that has become unlikely
-//! three times in a row, or when it has come.
+//! A limit is foreseen when it is likely that glucose is beyond it in half an hour: of a low with 0.4 at once, of a high with 0.5
+//! twice in a row; no longer when that has become unlikely three times in a row, or when it has come.
 //!
 //! A low is foreseen however good the forecast has been for this person: means of quiet days say nothing about falls, and a
 //! false one costs a look. A high harms over hours, so the forecast has to earn it: while half an hour ahead is not good enough
@@ -14,8 +14,9 @@ use super::{Ahead, Glucose, HIGH, HIGH_HOLD, LOW};
 use crate::alert::Condition;
 use crate::life::Say;
 
-const LIKELY: f64 = 0.4;
-const LIKELY_TIMES: u8 = 1;
+/// What is likely, and how often in a row it must be.
+const LOW_LIKELY: (f64, u8) = (0.4, 1);
+const HIGH_LIKELY: (f64, u8) = (0.5, 2);
 const UNLIKELY: f64 = 0.15;
 const UNLIKELY_TIMES: u8 = 3;
 
@@ -28,15 +29,14 @@ pub(super) struct Foreseen {
 
 impl Foreseen {
     /// Half an hour ahead; `None`: nobody knows.
-    fn take(&mut self, probability: Option<f64>) {
+    fn take(&mut self, probability: Option<f64>, (likely, _): (f64, u8)) {
         let count = |before: u8, holds: bool| if holds { before.saturating_add(1) } else { 0 };
-        let is = |of: fn(f64) -> bool| probability.is_some_and(of);
-        self.likely = count(self.likely, is(|of| of >= LIKELY));
-        self.unlikely = count(self.unlikely, is(|of| of < UNLIKELY));
+        self.likely = count(self.likely, probability.is_some_and(|of| of >= likely));
+        self.unlikely = count(self.unlikely, probability.is_some_and(|of| of < UNLIKELY));
     }
 
-    const fn is_coming(&self) -> bool {
-        self.likely >= LIKELY_TIMES
+    const fn is_coming(&self, (_, times): (f64, u8)) -> bool {
+        self.likely >= times
     }
 
     const fn is_over(&self) -> bool {
@@ -49,7 +49,8 @@ impl Glucose {
     pub(super) fn foresee(&mut self) {
         let ahead = self.ahead().ok();
         let earned = !self.ledgers[0].recent.unfit;
-        self.falling.take(ahead.map(|ahead| below(&ahead, LOW)));
+        let low = ahead.map(|ahead| below(&ahead, LOW));
+        self.falling.take(low, LOW_LIKELY);
         let high = |ahead| {
             if earned {
                 1.0 - below(&ahead, HIGH)
@@ -57,7 +58,7 @@ impl Glucose {
                 0.0
             }
         };
-        self.rising.take(ahead.map(high));
+        self.rising.take(ahead.map(high), HIGH_LIKELY);
     }
 
     pub(super) fn judge_foreseen(&self, shown: &Shown, said: &mut Vec<Say>) {
@@ -65,7 +66,7 @@ impl Glucose {
         // What was foreseen has come: the low at its first reading, because it rings soon; the high when it is told.
         let (is_low, is_high) = (shown.value < LOW, self.high.held(HIGH_HOLD).is_some());
         if !is_low
-            && self.falling.is_coming()
+            && self.falling.is_coming(LOW_LIKELY)
             && let Ok(ahead) = &ahead
         {
             said.push(Say::Raise(falling(
@@ -79,7 +80,7 @@ impl Glucose {
         if is_high || self.rising.is_over() {
             said.push(Say::Resolve(Condition::GlucoseRising));
         } else if shown.value <= HIGH
-            && self.rising.is_coming()
+            && self.rising.is_coming(HIGH_LIKELY)
             && let Ok(ahead) = &ahead
         {
             said.push(Say::Raise(rising(
@@ -98,7 +99,7 @@ fn below(ahead: &Ahead, limit: f64) -> f64 {
 
 /// Its constants.
 pub(super) fn definition() -> alloc::string::String {
-    alloc::format!("foreseen {LIKELY} {LIKELY_TIMES} {UNLIKELY} {UNLIKELY_TIMES}")
+    alloc::format!("foreseen {LOW_LIKELY:?} {HIGH_LIKELY:?} {UNLIKELY} {UNLIKELY_TIMES}")
 }
 
 crate::canonical_fields! {
@@ -184,7 +185,7 @@ mod tests {
     fn what_is_there_is_not_foreseen() {
         let mut glucose = known();
         let likely = Foreseen {
-            likely: LIKELY_TIMES,
+            likely: HIGH_LIKELY.1,
             unlikely: 0,
         };
         (glucose.rising, glucose.falling) = (likely, likely);
