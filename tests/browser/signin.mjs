@@ -140,7 +140,10 @@ async function patient(browser) {
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
   await page.getByText("Hello Own Patient").waitFor({ timeout: SOON });
-  // The nurse was at work before.
+  // The nurse was at work before, and the doctor since.
+  const earlier = page.getByText("Earlier", { exact: true });
+  await earlier.focus();
+  await earlier.press("Enter");
   await page.getByText(/\(nurse, Ward\) had on a list your newest values\./).waitFor({ timeout: SOON });
   await page.getByText("Ward", { exact: true }).waitFor({ timeout: SOON });
   for (const [method, body] of [
