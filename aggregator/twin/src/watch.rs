@@ -116,11 +116,8 @@ impl Shown {
         let sum: f64 = self.parts.iter().map(|part| part.4).sum();
         let share = |part: f64| if sum > 0.0 { part / sum } else { 1.0 };
         let avoided = self.avoided.into_iter().chain(core::iter::repeat(None));
-        let evidence = self
-            .parts
-            .into_iter()
-            .zip(avoided)
-            .map(|((kind, label, value, limit, part), avoided_at)| Evidence {
+        let evidence = self.parts.into_iter().zip(avoided).map(
+            |((kind, label, value, limit, part), avoided_at)| Evidence {
                 avoided_at,
                 kind,
                 label,
@@ -129,7 +126,8 @@ impl Shown {
                 effective: self.at,
                 quality: self.quality,
                 contribution: share(part),
-            });
+            },
+        );
         Draft {
             condition: self.model.condition,
             priority: self.priority,

@@ -1,3 +1,5 @@
+//! People simulated from the model, and otherwise: what they are made of comes back, and the band holds.
+
 extern crate std;
 
 use super::*;
