@@ -397,6 +397,7 @@ mod tests {
         let obeyed = Obeyed {
             number: 4,
             assignments: Some(SignedCommand::default()),
+            rules: None,
         };
         dir.store_obeyed(&obeyed).expect("stored");
         assert_eq!(dir.obeyed(), obeyed);

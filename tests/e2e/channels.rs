@@ -95,7 +95,7 @@ async fn who_is_called_is_reached_with_proof_and_a_channel_that_fails_is_told() 
     let Some((receiver, ports)) = Receiver::start(folder.path()).await? else {
         return Ok(());
     };
-    let mut small = Small::fast(60.0).await?;
+    let mut small = Small::fast(30.0).await?;
     let clock = small.clock;
     small.centre.stop()?;
     let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

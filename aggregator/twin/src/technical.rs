@@ -5,7 +5,6 @@
 //! arrival; while a gateway is silent nothing is said about its sensors' silence, and nothing ever about a
 //! sensor that is not on the list.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -381,10 +380,13 @@ pub(crate) fn expect_no_more(
         stream.silent = false;
         life.resolve(Condition::GatewaySilent, Subject::Stream(id), now, out);
     }
-    let gone = |(source, device): (&SourceId, &Box<Device>)| {
-        stream.begin(device).is_none().then_some(*source)
-    };
-    let gone: Vec<SourceId> = stream.devices.iter().filter_map(gone).collect();
+    let gone =
+        |(source, device): (&SourceId, &Device)| stream.begin(device).is_none().then_some(*source);
+    let gone: Vec<SourceId> = stream
+        .devices
+        .iter()
+        .filter_map(|(source, device)| gone((source, device)))
+        .collect();
     for source in gone {
         if let Some(device) = stream.devices.get_mut(&source) {
             device.bad_clock = None;

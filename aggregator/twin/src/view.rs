@@ -1,7 +1,6 @@
 //! What readers are shown, computed from the state. Everything in `proto/v1/twin.proto` is here except what
 //! only the aggregator knows (patient, position, hash).
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -414,8 +413,8 @@ impl Twin {
     pub fn devices(&self) -> Vec<DeviceView> {
         let of_stream = |(id, stream): (&StreamId, &Arc<Stream>)| {
             let id = *id;
-            let view = move |(source, device): (&vitals::SourceId, &Box<crate::device::Device>)| {
-                DeviceView {
+            let view =
+                move |(source, device): (&vitals::SourceId, &crate::device::Device)| DeviceView {
                     source: *source,
                     stream: id,
                     name: device.name.clone(),
@@ -426,9 +425,12 @@ impl Twin {
                     battery_percent: device.battery.map(|(_, percent)| percent),
                     contact: device.contact,
                     last_reading: device.measured,
-                }
-            };
-            stream.devices.iter().map(view).collect::<Vec<_>>()
+                };
+            stream
+                .devices
+                .iter()
+                .map(move |(source, device)| view((source, device)))
+                .collect::<Vec<_>>()
         };
         self.streams.iter().flat_map(of_stream).collect()
     }

@@ -1,6 +1,5 @@
 //! What the body shows: views for readers, and its canonical bytes.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use vitals::{Kind, Time};
@@ -54,9 +53,8 @@ impl Body {
     }
 
     pub(crate) fn forecasts(&self, known: Time) -> Vec<ForecastView> {
-        let view = |channel: &Box<Channel>| {
-            Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)))
-        };
+        let view =
+            |channel: &Channel| Some(channel.forecaster.as_ref()?.view(!channel.is_fresh(known)));
         let stale = !self.is_fresh(Kind::InterstitialGlucose, known);
         let glucose = self
             .glucose
@@ -64,7 +62,7 @@ impl Body {
             .and_then(|glucose| glucose.view(stale));
         self.channels
             .values()
-            .filter_map(view)
+            .filter_map(|channel| view(channel))
             .chain(glucose)
             .collect()
     }
