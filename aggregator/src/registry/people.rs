@@ -63,7 +63,7 @@ pub struct TakenOver {
     pub by: String,
 }
 
-/// Rosters and filters came later, and are written behind everything else ([`Rosters`], [`Filters`]).
+/// Rosters and filters came later, and are written behind everything else (`Rosters`, `Filters`).
 impl Canonical for Team {
     fn encode(&self, to: &mut Vec<u8>) {
         self.people.encode(to);

@@ -2,12 +2,12 @@
 //!
 //! For kinds that stream: *usual = level + daily rhythm (24 h and 12 h) + what walking adds + an excursion that fades*. The
 //! level wanders slowly, the rhythm and what walking adds more slowly still; an excursion (a meal, a fright, a restless hour) is
-//! an autoregression with [`FADES`]. The band is where minutes of this person lie at this hour whatever excursion they are in,
+//! an autoregression with `FADES`. The band is where minutes of this person lie at this hour whatever excursion they are in,
 //! wider where little is known of the hour. Kinds that are measured now and then have a level and noise alone.
 //!
 //! All variances are relative to one scale, the variance of a usual minute, which is learned with the rest (a dynamic linear
 //! model with unknown variance: West and Harrison 1997, *Bayesian Forecasting and Dynamic Models*, ch. 4 and 8). Innovations
-//! beyond [`CLIP`] standard deviations are pulled in (Huber), and a minute [`FAR`] from what is usual tells of an excursion alone,
+//! beyond `CLIP` standard deviations are pulled in (Huber), and a minute `FAR` from what is usual tells of an excursion alone,
 //! so an hour of trouble does not become the new normal. What lasts does: it widens the band within half a day, and counts from
 //! there. On people simulated from it, parameters come back and innovations are white with the variance that it states (tests).
 //!
