@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::centre::Centre;
+use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -61,6 +62,16 @@ pub(crate) fn browser_is_absent() -> bool {
     there.iter().any(|(_, there)| !there)
 }
 
+/// For a story that needs one from its begin: two at once leave neither of them, on two cores, time for what should come at
+/// once. `None`: it cannot be run here.
+pub(crate) async fn browser() -> Option<MutexGuard<'static, ()>> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    if browser_is_absent() {
+        return None;
+    }
+    Some(ALONE.lock().await)
+}
+
 /// Where screenshots are left for people; never committed.
 pub(crate) fn shots() -> Result<std::path::PathBuf> {
     let shots = root().join("target/screenshots");
@@ -72,9 +83,9 @@ pub(crate) fn shots() -> Result<std::path::PathBuf> {
 /// centre that is made up for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_it() -> Result<()> {
-    if browser_is_absent() {
+    let Some(_alone) = browser().await else {
         return Ok(());
-    }
+    };
     let run = |mode: &[&str]| -> Result<String> {
         let output = Command::new("node")
             .arg(root().join("tests/browser/night.mjs"))
@@ -98,9 +109,9 @@ async fn a_busy_night_is_done_at_the_page_by_keyboard_and_thousands_do_not_slow_
 /// A patient's page is put on paper: written down first, or not printed; who printed it is on each sheet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_patients_page_on_paper_says_who_printed_it_and_is_written_down_first() -> Result<()> {
-    if browser_is_absent() {
+    let Some(_alone) = browser().await else {
         return Ok(());
-    }
+    };
     if !Path::new("/usr/bin/pdftotext").exists() {
         eprintln!(
             "skipped: poppler-utils reads the sheets back, and is not here: tests/run install"
@@ -130,9 +141,9 @@ pub(crate) fn link(centre: &Centre, whom: &[&str]) -> Result<String> {
 /// patient pauses at a page of their own; then her phone is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone() -> Result<()> {
-    if browser_is_absent() {
+    let Some(_alone) = browser().await else {
         return Ok(());
-    }
+    };
     let folder = tempfile::tempdir()?;
     let mut centre = Centre::init(&folder.path().join("centre"), &[])?;
     centre.start().await?;
@@ -212,9 +223,9 @@ async fn a_nurse_signs_in_with_a_passkey_and_sees_the_patients_of_her_team_alone
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_the_patient_to_the_signed_in_only() -> Result<()> {
-    if browser_is_absent() {
+    let Some(_alone) = browser().await else {
         return Ok(());
-    }
+    };
     let (_folder, mut world) =
         crate::paths::quiet_world("falling.toml", 20.0, e2e::gateway::Uplink::Mqtt).await?;
     world.start()?;

@@ -8,15 +8,15 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::centre::Centre;
 use e2e::wait::wait_for;
 
-use crate::page::{browser_is_absent, root, shots};
+use crate::page::{browser, root, shots};
 use crate::support::SOON;
 
 /// Linked by an administrator, a nurse comes in by the provider in her own role; nobody else does; unlinked, she is out.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_linked_comes_in_by_the_provider_and_nobody_else() -> Result<()> {
-    if browser_is_absent() {
+    let Some(_alone) = browser().await else {
         return Ok(());
-    }
+    };
     let folder = tempfile::tempdir()?;
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();

@@ -12,14 +12,14 @@ use serde_json::Value;
 use vitals::Span;
 
 use crate::channels::{Receiver, comments};
-use crate::page::{browser_is_absent, link, root, shots};
+use crate::page::{browser, link, root, shots};
 use crate::support::{SOON, Small};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nurses_browser_is_told_when_she_is_called_and_says_so_itself() -> Result<()> {
-    if browser_is_absent() {
+    let Some(_alone) = browser().await else {
         return Ok(());
-    }
+    };
     let folder = tempfile::tempdir()?;
     let Some((receiver, ports)) = Receiver::start(folder.path()).await? else {
         return Ok(());
