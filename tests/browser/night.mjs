@@ -371,7 +371,7 @@ async function patient(page, centre) {
   await slider.press("PageDown");
   await page.getByText(/^Alerts that were open at .*, as known then$/).waitFor({ timeout: SOON });
   await page.getByText("No open alerts.").waitFor({ timeout: SOON });
-  ensure((await page.locator(".notes-list li").count()) === 0, "a note is shown before it was written");
+  await until(page, "a note is shown before it was written", SOON, () => document.querySelectorAll(".notes-list li").length === 0);
   if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "known-then.png"), fullPage: true });
   await page.getByRole("button", { name: "What did we know then?" }).press("Enter");
   await replay(page);
