@@ -268,9 +268,9 @@ async function filters(page, centre) {
   await answer(page, {}, "Forget it");
   ensure(centre.teamFilters.length === 1, "the team's filter was not forgotten");
   await page.getByRole("button", { name: "Show all" }).press("Enter");
-  await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
-  ensure((await page.locator(".row").count()) === centre.people.length, "paper lacks patients");
   await until(page, "not all patients are back", SOON, (n) => document.querySelector(".page-note").textContent === `${n} patients`, centre.people.length);
+  await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
+  await until(page, "paper lacks patients", SOON, (n) => document.querySelectorAll(".row").length === n, centre.people.length);
 }
 
 /** Who else has a patient's page open. */
