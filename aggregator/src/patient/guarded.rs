@@ -17,6 +17,8 @@ use vitals::Time;
 /// Readings between two copies, an event counting as one at least: bounds the memory (a hundred bytes each) and the work
 /// after a panic.
 const READINGS: usize = 128;
+/// So many numbers of a waveform take the room of a reading.
+const NUMBERS: usize = 25;
 
 /// What nothing was folded into.
 static EMPTY: LazyLock<Twin> = LazyLock::new(Twin::new);
@@ -81,11 +83,7 @@ impl Guarded {
             self.restore();
             return Err(Panicked);
         }
-        self.readings += if let Event::Batch(batch) = &event {
-            batch.readings.len().max(1)
-        } else {
-            1
-        };
+        self.readings += weight(&event);
         self.since.push((event, now));
         if self.readings >= READINGS {
             self.forget();
@@ -118,10 +116,27 @@ impl Guarded {
     }
 }
 
+/// In readings.
+fn weight(event: &Event) -> usize {
+    let Event::Batch(batch) = event else { return 1 };
+    let numbers: usize = batch.waveforms.iter().map(|of| of.numbers.len()).sum();
+    (batch.readings.len() + numbers / NUMBERS).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use vitals::StreamId;
+
+    #[test]
+    fn whoever_was_added_and_never_measured_costs_no_twin() {
+        let mut guarded = Guarded::from_twin(twin::step, Twin::new());
+        assert!(guarded.twin.is_none() && *guarded.twin() == Twin::new());
+        let mut out = Vec::new();
+        let step = guarded.step(numbered(1), Time::from_micros(1), &mut out);
+        step.expect("sound");
+        assert!(guarded.twin.is_some(), "control");
+    }
 
     fn fragile(twin: &mut Twin, event: &Event, now: Time, out: &mut Vec<Effect>) {
         twin::step(twin, event, now, out);

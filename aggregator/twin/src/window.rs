@@ -1,6 +1,6 @@
 //! The last half hour of a kind, in ten-second buckets: what thresholds and forecasts rest on.
 //!
-//! Sums are whole numbers, so the order of arrival does not matter: late data complete the picture. A
+//! Sums are whole numbers, so the order of arrival does not matter (but to a bucket that is full): late data complete the picture. A
 //! bucket's value is its mean without the lowest and the highest reading where it has five or more, so that
 //! one artefact does not move it. At most [`BUCKETS`] buckets of 16 bytes.
 
@@ -17,8 +17,8 @@ pub const BUCKETS: usize = 180;
 /// Readings from which a bucket's extremes are left out.
 const TRIM_FROM: u32 = 5;
 
-/// Small, because a twin has hundreds. No usable reading of a kind that has a window leaves 16 bits far behind, and ten
-/// seconds of a sensor hold some thousands: a bucket that is full takes no more, and keeps the mean that it has.
+/// Small, because a twin has hundreds. It is full when the sum leaves 32 bits, some hundred thousand heart rates in ten seconds: then it
+/// takes no more and keeps the mean that it has. The readings are counted and kept as all others are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Bucket {
     sum: i32,

@@ -1,5 +1,5 @@
-//! Lows and highs that were foreseen half an hour ahead: by the fold's alerts, and by two trivial rules on the same readings (a
-//! straight line through the last quarter of an hour, and a limit that is nearer). Highs of 180 mg/dL, too, which most people reach:
+//! Lows and highs that were foreseen half an hour ahead: by the fold's alerts, and by three trivial rules on the same readings (a
+//! straight line through the last quarter of an hour, one that goes well beyond, and a limit that is nearer). Highs of 180 mg/dL, too, which most people reach:
 //! nobody is alarmed about those, and the decision is the one that the fold makes at 250, made here on its forecasts.
 //!
 //! An event lasts a quarter of an hour. An alert is true if one begins within 45 minutes after it.
