@@ -50,6 +50,11 @@ fn examples() -> Vec<Example> {
             },
             first: vec![text(&javascript)],
         },
+        Example {
+            language: "Go",
+            program: root.join("target/platform-go/watch"),
+            first: Vec::new(),
+        },
     ];
     let (here, absent): (Vec<_>, Vec<_>) = all
         .into_iter()
@@ -130,7 +135,7 @@ async fn until(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn platforms_in_three_languages_hear_each_alert_once() -> Result<()> {
+async fn platforms_in_four_languages_hear_each_alert_once() -> Result<()> {
     // As fast as the platforms' certificates allow: their clock is the wall's.
     let mut small = Small::fast(60.0).await?;
     let clock = small.clock;
