@@ -592,26 +592,26 @@ async function home(browser) {
 
 /** The smallest piece of text on screen that `words` fits, uncovered, where a finger would go, of `what` that is named the topmost; null:
  * none is seen. */
-function seen(page, words, what, card) {
-  return page.evaluate(([source, what, card]) => {
+function seen(page, words, what) {
+  return page.evaluate(([source, what]) => {
     const fits = new RegExp(source, "u");
     const found = [];
     for (const element of document.querySelectorAll(what)) {
       const text = element.innerText?.trim() ?? "";
       const box = element.getBoundingClientRect();
       const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-      if (!fits.test(text) || (card !== null && element.closest("[data-alert]")?.innerText.includes(card) !== true) || box.width < 2 || x < 0 || x > innerWidth || y < 0 || y > innerHeight) continue;
+      if (!fits.test(text) || box.width < 2 || x < 0 || x > innerWidth || y < 0 || y > innerHeight) continue;
       const top = document.elementFromPoint(x, y);
       if (top !== null && (element.contains(top) || top.contains(element))) found.push({ x, y, text });
     }
     return found.sort((a, b) => (["a", "button"].includes(what) ? 0 : a.text.length - b.text.length) || a.y - b.y)[0] ?? null;
-  }, [words.source, what, card]);
+  }, [words.source, what]);
 }
 
-/** Looks for it, a screen at a time from where one is. `card`: in the alert that says this. */
-async function look(page, words, what, kind = "a, button, h1, h2, h3, h4, p, span, li, dd, summary", card = null) {
+/** Looks for it, a screen at a time from where one is. */
+async function look(page, words, what, kind = "a, button, h1, h2, h3, h4, p, span, li, dd, summary") {
   for (let screen = 0; screen < 12; screen += 1) {
-    const found = await seen(page, words, kind, card);
+    const found = await seen(page, words, kind);
     if (found !== null) return found;
     await page.mouse.wheel(0, 300);
     await page.waitForTimeout(80);
@@ -648,8 +648,8 @@ async function walk(browser) {
       await look(page, /^nobody would have been told at \d/, "what would have avoided it");
       await page.mouse.wheel(0, -5000);
       await page.waitForTimeout(100);
-      // Other alerts of this person stand beside it: the button of the one that says what is wrong.
-      const button = await look(page, /^Acknowledge(?!d)/, "how to answer", "button", longest.summary);
+      // Other alerts of this person stand below it: the first button that comes into sight is to be of the one that was read.
+      const button = await look(page, /^Acknowledge(?!d)/, "how to answer", "button");
       await page.mouse.click(button.x, button.y);
       await page.getByRole("dialog").waitFor({ timeout: SOON });
       const sure = await look(page, /^Acknowledge(?!d)/, "how to confirm", "button");

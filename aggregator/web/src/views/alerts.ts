@@ -80,11 +80,12 @@ export class AlertCard {
       this.#plain,
       this.#times,
       this.#calls,
+      // Before the reasons, however long they are: the button on the screen is that of the words on the screen.
+      this.#act.root,
       this.#comments,
       this.#why,
       this.#whatIf,
       this.#card,
-      this.#act.root,
       h(
         "details",
         { class: "more" },
