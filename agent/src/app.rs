@@ -286,6 +286,7 @@ impl App {
             clock,
         };
         let driver = tokio::spawn(switch.run(stop));
+        let home = Home::start(config, &addresses.grpc, clock);
         let (renewed, renewals) = mpsc::channel(1);
         let (trouble, renewal_trouble) = watch::channel(String::new());
         let renewer = Renewer {
@@ -329,7 +330,7 @@ impl App {
             jobs: Some(jobs),
             done,
             writer: Some(writer),
-            home: Home::start(config, clock),
+            home,
             checkup: Checkup::start(&options.dir, clock),
             shown: Arc::default(),
             written: Status::default(),

@@ -76,6 +76,9 @@ pub struct Config {
     /// Where the status page for people at home listens, on this machine only: a loopback address with a port
     /// (0: any free one). Empty: no page.
     pub page_listen: String,
+    /// Where people at home find their own page, as the status page tells them: an https address of at most 200 characters.
+    /// Absent: at the centre's gRPC door. Empty: it is not told.
+    pub own_page: Option<String>,
 }
 
 /// A transport.
@@ -188,6 +191,7 @@ impl Default for Config {
             survival_hook: Vec::new(),
             survival_words: "Please call your care team.".into(),
             page_listen: "127.0.0.1:8480".into(),
+            own_page: None,
         }
     }
 }
@@ -350,7 +354,18 @@ impl Config {
         let value = self.page_listen.clone();
         let expected = "a loopback address with a port, such as \"127.0.0.1:8480\", or empty: the page is for \
                         whoever sits at this machine";
-        range("page_listen", value, fine, expected)
+        range("page_listen", value, fine, expected)?;
+        let own = self.own_page.as_deref().unwrap_or_default();
+        let address = own.parse::<hyper::Uri>().ok();
+        let secure =
+            address.is_some_and(|of| of.scheme_str() == Some("https") && of.host().is_some());
+        let fine = own.is_empty() || (own.len() <= 200 && secure);
+        range(
+            "own_page",
+            own.to_owned(),
+            fine,
+            "an https address of at most 200 characters, or empty",
+        )
     }
 
     /// Where the page listens.
@@ -421,7 +436,12 @@ mod tests {
             .map(|line| format!("{line}\n"))
             .collect();
         let all = load(&all).expect("valid");
-        assert!(all.adapter.is_some() && all.grpc_address.is_some() && all.mqtt_address.is_some());
+        assert!(
+            all.own_page.is_some()
+                && all.adapter.is_some()
+                && all.grpc_address.is_some()
+                && all.mqtt_address.is_some()
+        );
     }
 
     #[test]
@@ -504,6 +524,21 @@ mod tests {
         assert!(text("survival_after_s = 5").contains("0 or 60 to 86400"));
         assert!(text("survival_hook = [\"ring\"]").contains("absolute"));
         assert!(text("survival_words = \" \"").contains("1 to 200"));
+        for other in [
+            "http://centre.example.org/",
+            "https:",
+            "centre.example.org",
+            "javascript:x",
+        ] {
+            assert!(
+                text(&format!("own_page = \"{other}\"")).contains("an https address"),
+                "{other}"
+            );
+        }
+        assert!(
+            load("own_page = \"\"").is_ok()
+                && load("own_page = \"https://me.example.org/\"").is_ok()
+        );
         for open in ["0.0.0.0:8480", "192.168.1.7:8480", "[::]:8480", "localhost"] {
             assert!(
                 text(&format!("page_listen = \"{open}\"")).contains("loopback"),

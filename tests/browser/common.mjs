@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
+import jsQR from "jsqr";
 
 /** Where screenshots go; empty: nowhere. */
 export const shots = { folder: "" };
@@ -85,4 +86,22 @@ export async function survey(page, name, views = EVERY) {
   }
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize(SIZES[0]);
+}
+
+/** What a scanner reads from what is on the screen. */
+export async function scan(page) {
+  const shot = await page.locator("svg.qr").screenshot();
+  const blank = await page.context().newPage();
+  const { data, width, height } = await blank.evaluate(async (png) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    const image = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    return { data: [...image.data], width: image.width, height: image.height };
+  }, shot.toString("base64"));
+  await blank.close();
+  const found = jsQR(new Uint8ClampedArray(data), width, height);
+  ensure(found !== null, "no scanner reads the QR code");
+  return found.data;
 }

@@ -11,8 +11,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import jsQR from "jsqr";
-import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
+import { check, ensure, Failure, launch, listen, scan, shots, SIZES, SOON, survey, until } from "./common.mjs";
 
 const { SIGN_IN = "", SUPERVISOR = "", PATIENT = "", DEVICES = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
 const HOSTILE = '"><img src=x onerror="window.marks.push(1)"><b>x</b>';
@@ -41,24 +40,6 @@ async function handOver(words) {
   console.log(words);
   const { done } = await input.next();
   ensure(!done, "nobody answers");
-}
-
-/** What a scanner reads from what is on the screen. */
-async function scan(page) {
-  const shot = await page.locator("svg.qr").screenshot();
-  const blank = await page.context().newPage();
-  const { data, width, height } = await blank.evaluate(async (png) => {
-    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
-    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-    const context = canvas.getContext("2d");
-    context.drawImage(bitmap, 0, 0);
-    const image = context.getImageData(0, 0, bitmap.width, bitmap.height);
-    return { data: [...image.data], width: image.width, height: image.height };
-  }, shot.toString("base64"));
-  await blank.close();
-  const found = jsQR(new Uint8ClampedArray(data), width, height);
-  ensure(found !== null, "no scanner reads the QR code");
-  return found.data;
 }
 
 /** What the contract says to this browser's cookie: the gRPC status. */
@@ -201,9 +182,17 @@ async function ownPage(browser, page) {
   await dialog(page).locator("code.once").waitFor({ timeout: SOON });
   const link = await scan(page);
   ensure(link === (await dialog(page).locator("code.once").innerText()), "the QR code and the link differ");
+  // Read out on the telephone, and typed as one types.
+  const code = await dialog(page).locator(".spoken-link strong").innerText();
+  ensure(new URL(link).searchParams.get("code") === code.toLowerCase(), "what is read out is not the link's code");
+  await survey(page, "fleet-page-link", BOTH);
   await leavesNoTrace(page, link, "the link");
+  ensure(!(await page.content()).includes(code), "the code stays in the document");
   const own = await open(browser);
-  await signIn(own, link);
+  await own.goto(new URL("/sign-in", link).href);
+  await own.getByLabel("One-time link or code").fill(code.replaceAll("-", " "));
+  await own.getByLabel("One-time link or code").press("Enter");
+  await own.waitForURL((url) => url.pathname === "/", { timeout: SOON });
   await own.getByRole("heading", { level: 1, name: "My health today" }).waitFor({ timeout: SOON });
   await press(own, "Withdraw my consent");
   await confirm(own, "Withdraw my consent");

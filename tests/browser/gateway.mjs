@@ -9,6 +9,7 @@
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
+import { scan } from "./common.mjs";
 
 const { PAGE, SHOTS, FIRST, THEN, SECRETS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
 const SIZES = [
@@ -76,6 +77,8 @@ try {
   await page.goto(PAGE);
   await untilHeadline(page, FIRST);
   await survey(page, "first");
+  const told = await page.locator(".own .address").innerText();
+  ensure(/^https:\/\/[^/]+\/sign-in$/.test(told) && (await scan(page)) === told, `the way to one's own page is ${told}`);
   await page.evaluate(() => (window.neverLoadedAgain = true));
   console.log("surveyed");
   await untilHeadline(page, THEN);

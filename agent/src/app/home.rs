@@ -28,7 +28,9 @@ pub(super) struct Home {
 
 impl Home {
     /// Starts the hook's task and the page's, where there are any. Both end with this value.
-    pub(super) fn start(config: &Config, clock: Clock) -> Self {
+    ///
+    /// `centre`: its gRPC door, `host:port`, at which its page is, too.
+    pub(super) fn start(config: &Config, centre: &str, clock: Clock) -> Self {
         let hook = Hook::new(config.survival_hook.clone());
         let failures = Arc::clone(&hook.failures);
         let hook = (!hook.command.is_empty()).then(|| {
@@ -44,9 +46,12 @@ impl Home {
                 let address = listening.address.to_string();
                 tracing::info!(address, "the status page listens on this machine");
                 let words = config.survival_words.clone();
+                let own_page = config.own_page.clone();
+                let own_page = own_page.unwrap_or_else(|| format!("https://{centre}/sign-in"));
                 tokio::spawn(listening.serve(page::Shown {
                     shown,
                     words,
+                    own_page,
                     clock,
                 }));
                 address

@@ -1,6 +1,7 @@
 //! The status page for people at home: is everything worn, charged and sent, and must somebody call?
 //!
 //! * [`view`]: PURE. From the agent's status to plain words in HTML.
+//! * [`qr`]: an address as a picture.
 //! * this file: a small HTTP server for whoever sits at this machine.
 //!
 //! Who sees what: nobody signs in, so the page listens on a loopback address only (the configuration refuses any
@@ -11,6 +12,7 @@
 //! elsewhere that gives its name this address gets nothing); at most `CONNECTIONS` connections; it holds no
 //! state and changes nothing.
 
+pub mod qr;
 pub mod view;
 
 use std::convert::Infallible;
@@ -48,6 +50,8 @@ pub struct Shown {
     pub shown: watch::Receiver<Arc<Status>>,
     /// What people are asked to do when help is needed.
     pub words: String,
+    /// Where people find their own page at the centre; empty: not said.
+    pub own_page: String,
     /// The house's clock.
     pub clock: Clock,
 }
@@ -160,7 +164,7 @@ fn look_up(
     match path {
         "/" => {
             let status = shown.shown.borrow().clone();
-            let html = view::page(&status, &shown.words, shown.clock.now());
+            let html = view::page(&status, &shown.words, &shown.own_page, shown.clock.now());
             Ok(("text/html; charset=utf-8", html))
         }
         "/page.css" => Ok(("text/css; charset=utf-8", STYLE.into())),
@@ -193,6 +197,7 @@ mod tests {
         let shown = Shown {
             shown: receiver,
             words: "Please call.".into(),
+            own_page: "https://centre.example.org:8443/sign-in".into(),
             clock: Clock::system(),
         };
         let server = tokio::spawn(listening.serve(shown));

@@ -25,11 +25,12 @@ struct Headline {
 
 /// The whole page.
 #[must_use]
-pub fn page(status: &Status, words: &str, now: Time) -> String {
+pub fn page(status: &Status, words: &str, own_page: &str, now: Time) -> String {
     let Headline { class, title, text } = headline(status, words, now);
     let (title, text) = (escape(&title), escape(&text));
     let devices = devices(status, now);
     let sent = sent(status, now);
+    let own = own_page_card(own_page);
     let clock = if status.test_clock.is_empty() {
         String::new()
     } else {
@@ -54,7 +55,7 @@ pub fn page(status: &Status, words: &str, now: Time) -> String {
 <div data-part=\"devices\">{devices}</div>
 <h2>Sending</h2>
 <div class=\"card\" data-part=\"sent\">{sent}</div>
-</main>
+{own}</main>
 <footer>
 <p>This page shows no measurements and no names. It can be seen on this machine only.</p>
 <p>Research software, not a medical device.</p>
@@ -256,6 +257,23 @@ fn sent(status: &Status, now: Time) -> String {
     format!("<p>{last}</p><p><span>{waiting}</span></p>")
 }
 
+/// Where people see what is measured; the same for everybody here, so that it says nothing of anybody.
+fn own_page_card(address: &str) -> String {
+    if address.is_empty() {
+        return String::new();
+    }
+    let picture = super::qr::svg(address, "The address as a QR code, for your telephone");
+    format!(
+        "<h2>Your own page</h2>
+<div class=\"card own\"><div><p>What is measured, who has looked at it, and how to pause it: on your own page.</p>
+<p class=\"address\">{}</p>
+<p>It lets you in with your passkey, or with a code: your care team reads you one on the telephone.</p></div>{}</div>
+",
+        escape(address),
+        picture.unwrap_or_default(),
+    )
+}
+
 fn ago(us: i64, now: Time) -> String {
     let seconds = now.since(Time::from_micros(us)).as_micros().max(0) / 1_000_000;
     let (count, unit) = match seconds {
@@ -376,7 +394,7 @@ mod tests {
                 class_and_title(&status),
                 ("good", "Everything is working".into())
             );
-            let shared = page(&status, "", NOW);
+            let shared = page(&status, "", "", NOW);
             assert!(
                 shared.contains("The devices of one person here") && shared.contains("Connected.")
             );
@@ -384,7 +402,7 @@ mod tests {
             status.devices.clear();
             status.connected = false;
             assert_eq!(class_and_title(&status), ("note", title.into()));
-            let alone = page(&status, "", NOW);
+            let alone = page(&status, "", "", NOW);
             assert!(alone.contains("Asked for 2 hours ago.") && !alone.contains("not assigned"));
             // But help comes before it.
             status.alerts_here = 1;
@@ -397,7 +415,7 @@ mod tests {
         let mut status = well();
         status.devices[0].contact = Some(false);
         status.devices[0].battery_percent = Some(9);
-        let html = page(&status, "", NOW);
+        let html = page(&status, "", "", NOW);
         for part in [
             "Not on the body",
             "Battery nearly empty (9 %)",
@@ -407,14 +425,26 @@ mod tests {
         }
         status.devices[0].model.clear();
         status.devices[0].link = "searching".into();
-        let html = page(&status, "", NOW);
+        let html = page(&status, "", "", NOW);
         assert!(html.contains("Device 1") && html.contains("Not found yet"));
         assert!(html.contains("last received something 2 minutes ago"));
     }
 
     #[test]
+    fn the_way_to_ones_own_page_is_shown_where_there_is_one() {
+        let address = "https://centre.example.org:8443/sign-in?a&b";
+        let html = page(&well(), "", address, NOW);
+        assert!(html.contains("https://centre.example.org:8443/sign-in?a&amp;b"));
+        assert!(html.contains("<svg class=\"qr\""));
+        let without = page(&well(), "", "", NOW);
+        assert!(!without.contains("Your own page") && !without.contains("<svg"));
+        let long = format!("https://{}/", "a".repeat(4000));
+        assert!(!page(&well(), "", &long, NOW).contains("<svg"), "no code");
+    }
+
+    #[test]
     fn nothing_that_is_a_persons_is_on_it() {
-        let html = page(&well(), "Please call.", NOW);
+        let html = page(&well(), "Please call.", "", NOW);
         for secret in [
             "Anna",
             "AA:BB",

@@ -123,7 +123,8 @@ pub(super) fn json(value: &Value) -> Result<String> {
 
 pub(super) fn sign_in(link: &str, fingerprint: &str) -> String {
     format!(
-        "{link}\n\nThe link works once, for ten minutes. The browser will warn that it does not know this centre:\n\
+        "{link}\n\nThe link works once, for ten minutes. What follows `code=` can be read out instead: it is typed where the link leads\n\
+         without it. The browser will warn that it does not know this centre:\n\
          compare the certificate authority's SHA-256 fingerprint before you go on:\n{fingerprint}\n"
     )
 }

@@ -25,6 +25,10 @@ use zeroize::Zeroizing;
 use super::lockout::{Lockout, Moment};
 use crate::gate::Standing;
 
+/// Signs of a one-time code: 80 bits, that nobody guesses within [`CODE_LIFE`], and few enough to be read out on the telephone.
+const CODE_SIGNS: usize = 16;
+/// Douglas Crockford's base 32 (<https://www.crockford.com/base32.html>): nothing in it looks or sounds like another.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// A one-time code can be spent for so long.
 pub const CODE_LIFE: Span = Span::from_mins(10);
 /// A challenge can be answered for so long.
@@ -205,16 +209,14 @@ impl SignIn {
         self.moment().people(span)
     }
 
-    /// A one-time code for `person`.
+    /// A one-time code for `person`, in groups of four: for a link, or to be read out and typed ([`SignIn::spend`]).
     #[must_use]
     pub fn create_code(&self, person: &str) -> String {
-        let (person, code) = (person.to_owned(), hex(&random::<32>()));
+        let (person, code) = (person.to_owned(), code());
         let until = self.clock.now() + self.people(CODE_LIFE);
         let mut state = self.lock();
         make_room(&mut state.codes, |code| code.until);
-        state
-            .codes
-            .insert(sha256(&[code.as_bytes()]), Code { person, until });
+        state.codes.insert(digest(&code), Code { person, until });
         code
     }
 
@@ -246,7 +248,7 @@ impl SignIn {
         found.is_some_and(|one| one.purpose == purpose && self.clock.now() < one.until)
     }
 
-    /// Spends a code: a new session's cookie value.
+    /// Spends a code, however a person typed it: a new session's cookie value.
     ///
     /// # Errors
     /// [`SignInError`].
@@ -256,7 +258,7 @@ impl SignIn {
             let mut state = self.lock();
             let moment = self.moment();
             state.lockout.check(from.address, moment)?;
-            let code = state.codes.remove(&sha256(&[code.as_bytes()]));
+            let code = state.codes.remove(&digest(code));
             code.filter(|code| now < code.until)
         };
         match found {
@@ -469,6 +471,29 @@ impl SignIn {
     }
 }
 
+fn code() -> String {
+    let mut text = String::with_capacity(CODE_SIGNS + 3);
+    for (n, octet) in random::<CODE_SIGNS>().into_iter().enumerate() {
+        if n > 0 && n % 4 == 0 {
+            text.push('-');
+        }
+        // 256 is a multiple of 32: each sign is as likely as another.
+        text.push(char::from(ALPHABET[usize::from(octet % 32)]));
+    }
+    text
+}
+
+/// Of a code as it was meant: case, spaces and hyphens say nothing, and what looks like a digit is one.
+fn digest(typed: &str) -> [u8; 32] {
+    let said = typed.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    let meant = said.map(|c| match c.to_ascii_lowercase() {
+        'o' => '0',
+        'i' | 'l' => '1',
+        other => other,
+    });
+    sha256(&[meant.collect::<String>().as_bytes()])
+}
+
 /// Makes room for one more: what is the oldest gives way.
 fn make_room<K: Copy + Eq + std::hash::Hash, V>(all: &mut HashMap<K, V>, age: impl Fn(&V) -> Time) {
     if all.len() >= KEPT {
@@ -530,6 +555,29 @@ mod tests {
         );
         assert_eq!(rig.at(1).spend(&code, here()), Err(SignInError::Code));
         assert_eq!(rig.at(1).session(&code), None, "a code is no cookie");
+    }
+
+    #[test]
+    fn a_code_is_taken_as_people_type_it() {
+        let mut rig = Rig::new();
+        let code = rig.at(0).create_code("Ann");
+        let groups: Vec<usize> = code.split('-').map(str::len).collect();
+        assert_eq!(groups, [4; 4], "{code}");
+        let typed = format!(
+            " {} ",
+            code.to_uppercase()
+                .replace('-', " ")
+                .replace('0', "O")
+                .replace('1', "l")
+        );
+        assert!(rig.at(1).spend(&typed, here()).is_ok(), "{typed}");
+        let code = rig.at(1).create_code("Ann");
+        let cut = &code[..code.len() - 1];
+        assert_eq!(rig.at(1).spend(cut, here()), Err(SignInError::Code));
+        let other = if code.ends_with('z') { "y" } else { "z" };
+        let wrong = format!("{cut}{other}");
+        assert_eq!(rig.at(1).spend(&wrong, here()), Err(SignInError::Code));
+        assert!(rig.at(1).spend(&code, here()).is_ok(), "control");
     }
 
     #[test]

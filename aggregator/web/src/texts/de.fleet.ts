@@ -110,6 +110,7 @@ export const fleet: (typeof en)["fleet"] = {
   pageLinkAbout: "Ein Link, der die Person auf ihrer eigenen Seite anmeldet, einmal und für wenige Minuten. Zeigen Sie ihn ihr und sonst niemandem.",
   pageLinkTitle: "Der Link, einmal gezeigt",
   pageLinkShown: (name) => `Für ${name}. Er öffnet die eigene Seite, einmal. Danach tut es ein eigener Passkey.`,
+  pageLinkSpoken: (where) => `Am Telefon: die Person öffnet ${where} und tippt diesen Code, groß oder klein geschrieben:`,
   pageLinkQr: "Der Link als QR-Code, für das eigene Telefon der Person",
   service: "Dienst",
   hops: "Der Weg zu den Menschen, Schritt für Schritt",

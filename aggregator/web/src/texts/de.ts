@@ -574,7 +574,7 @@ export const de: Texts = {
   signIn: {
     title: "Anmelden",
     lead: "Ihr einmaliger Verweis ist bereit. Er wird erst verbraucht, wenn Sie den Knopf drücken; eine Vorschau im Chat oder in der Post verbraucht ihn nicht.",
-    noCode: "vitaltwin zeigt Patienten nur Menschen, die einen einmaligen Verweis bekommen haben. Öffnen Sie Ihren oder fügen Sie ihn hier ein.",
+    noCode: "vitaltwin zeigt Patienten nur Menschen, die einen einmaligen Verweis bekommen haben. Öffnen Sie Ihren, oder tippen Sie den Code, der Ihnen vorgelesen wurde.",
     code: "Einmaliger Verweis oder Code",
     button: "Anmelden",
     facts: "Was geschieht",

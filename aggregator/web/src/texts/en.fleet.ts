@@ -109,6 +109,7 @@ export const fleet = {
   pageLinkAbout: "A link that signs the patient in at their own page, once and for a few minutes. Show it to the patient and to nobody else.",
   pageLinkTitle: "The link, shown once",
   pageLinkShown: (name: string) => `For ${name}. It opens their own page, once. Afterwards a passkey of theirs does.`,
+  pageLinkSpoken: (where: string) => `On the telephone: they open ${where} and type this code, in large or small letters:`,
   pageLinkQr: "The link as a QR code, for the patient's own telephone",
   service: "Service",
   hops: "The way to people, hop by hop",

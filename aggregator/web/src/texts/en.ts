@@ -565,7 +565,7 @@ export const en = {
   signIn: {
     title: "Sign in",
     lead: "Your one-time link is ready. It is spent only when you press the button, so a preview of the link in a chat or mail does not use it up.",
-    noCode: "vitaltwin shows patients only to people who were given a one-time link. Open yours, or paste it here.",
+    noCode: "vitaltwin shows patients only to people who were given a one-time link. Open yours, or type the code that was read out to you.",
     code: "One-time link or code",
     button: "Sign in",
     facts: "What happens",

@@ -43,7 +43,7 @@ export async function askPageLink(app: App): Promise<void> {
     run: async () => {
       const link = await app.fleet.pageLink(patient.value);
       const name = patient.selectedOptions[0]?.textContent ?? "";
-      showOnce(app, { title: words.pageLinkTitle, about: words.pageLinkShown(name), secret: link, shown: link, qrName: words.pageLinkQr });
+      showOnce(app, { title: words.pageLinkTitle, about: words.pageLinkShown(name), secret: link, shown: link, qrName: words.pageLinkQr, also: spokenLink(link) });
       return words.pageLinkTitle;
     },
   });
@@ -127,10 +127,19 @@ interface Once {
   /** How it stands as text: a command perhaps. */
   readonly shown: string;
   readonly qrName: string;
+  /** What stands below the code. */
+  readonly also?: Node;
+}
+
+/** For a patient at the other end of a telephone: where to go and what to type. */
+function spokenLink(link: string): Node {
+  const { origin, pathname, searchParams } = new URL(link);
+  const code = searchParams.get("code") ?? "";
+  return h("p", { class: "spoken-link" }, words.pageLinkSpoken(origin + pathname), " ", h("strong", { class: "mono", translate: "no" }, code.toUpperCase()));
 }
 
 /** After the dialog that asked for it has closed. Nothing of it stays in the document once this one is closed. */
-function showOnce(app: App, { title, about, secret, shown, qrName }: Once): void {
+function showOnce(app: App, { title, about, secret, shown, qrName, also }: Once): void {
   const copy = async () => {
     await navigator.clipboard.writeText(secret);
     app.say(words.copied);
@@ -139,7 +148,7 @@ function showOnce(app: App, { title, about, secret, shown, qrName }: Once): void
   setTimeout(() => {
     app.ask.open({
       title,
-      about: [about, h("p", { class: "command" }, h("code", { class: "once" }, shown)), qr(secret, qrName), h("p", { class: "hint" }, qrName)],
+      about: [about, h("p", { class: "command" }, h("code", { class: "once" }, shown)), qr(secret, qrName), h("p", { class: "hint" }, qrName), ...(also ? [also] : [])],
       fields: [h("div", { class: "buttons" }, button)],
       confirm: null,
     });
