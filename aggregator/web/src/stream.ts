@@ -19,6 +19,8 @@ const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
 /** Keep-alives come every 15 s. */
 const SILENCE_LIMIT = 40_000;
+/** Milliseconds that events may be taken without a rest: thousands that come at once must hold up no alert, key or frame. */
+const RUN = 8;
 
 /** Delay before try `attempt` (from 1), with `random` in [0, 1): half of it is jitter. */
 export function backoff(attempt: number, random: number): number {
@@ -35,6 +37,8 @@ export interface Wiring<Event> {
   /** True if trying again makes no sense (signed out): the loop ends. */
   fatal(error: unknown): boolean;
   now(): number;
+  /** Lets everything else that waits have its turn. */
+  rest(): Promise<void>;
   random(): number;
   /** Resolves after `ms`, or earlier when the network came back; rejects never. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
@@ -52,9 +56,12 @@ export async function keepOpen<Event>(wiring: Wiring<Event>, signal: AbortSignal
     const abort = () => line.abort();
     signal.addEventListener("abort", abort);
     let watchdog: ReturnType<typeof setTimeout> | undefined;
-    const alive = () => {
-      clearTimeout(watchdog);
-      watchdog = setTimeout(abort, SILENCE_LIMIT);
+    let heard = wiring.now();
+    // One timer that looks again, not one an event.
+    const watch = () => {
+      const left = SILENCE_LIMIT - (wiring.now() - heard);
+      if (left > 0) watchdog = setTimeout(watch, left);
+      else abort();
     };
     let live = false;
     const opened = () => {
@@ -64,14 +71,19 @@ export async function keepOpen<Event>(wiring: Wiring<Event>, signal: AbortSignal
       say("live");
     };
     try {
-      alive();
+      watch();
+      let rested = heard;
       for await (const event of wiring.open(cursor, line.signal, opened)) {
         opened();
-        alive();
+        heard = wiring.now();
         wiring.event(event);
         // After the event was taken: an event that throws is asked for again.
         const next = wiring.cursor(event);
         if (next.length > 0) cursor = next;
+        if (wiring.now() - rested > RUN) {
+          await wiring.rest();
+          rested = wiring.now();
+        }
       }
     } catch (error) {
       if (!signal.aborted && wiring.fatal(error)) {

@@ -30,6 +30,7 @@ function rig(scripts: { events: Event[]; error: Error | null }[], fatal = (_: un
     link: (link) => links.push(link),
     fatal,
     now: () => 0,
+    rest: () => Promise.resolve(),
     random: () => 0.5,
     wait: (ms) => {
       waits.push(ms);
@@ -82,21 +83,25 @@ test("a fatal error ends it", async () => {
   assert.equal(links[links.length - 1]?.phase, "ended");
 });
 
-test("a line that says nothing is cut", async (context) => {
+test("a line that says nothing for forty seconds is cut, and not before", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { wiring, stop, waits } = rig([]);
+  let clock = 0;
   let cut = false;
+  let say: (event: IteratorResult<Event>) => void = () => {};
+  wiring.now = () => clock;
   wiring.open = (_cursor, signal, opened) => {
     opened();
     return {
       [Symbol.asyncIterator]: () => ({
         next: () =>
-          new Promise((_, reject) =>
+          new Promise((resolve, reject) => {
+            say = resolve;
             signal.addEventListener("abort", () => {
               cut = true;
               reject(new Error("aborted"));
-            }),
-          ),
+            });
+          }),
       }),
     };
   };
@@ -105,11 +110,20 @@ test("a line that says nothing is cut", async (context) => {
     stop.abort();
     return Promise.resolve();
   };
+  const pass = (ms: number) => {
+    clock += ms;
+    context.mock.timers.tick(ms);
+  };
   const running = keepOpen(wiring, stop.signal);
   await Promise.resolve();
-  context.mock.timers.tick(39_000);
+  pass(30_000);
+  say({ done: false, value: { cursor: "1" } });
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  pass(11_000);
+  assert.equal(cut, false, "it spoke eleven seconds ago");
+  pass(28_000);
   assert.equal(cut, false);
-  context.mock.timers.tick(2000);
+  pass(2000);
   await running;
   assert.equal(cut, true);
   assert.equal(waits.length, 1);
@@ -120,4 +134,25 @@ test("backoff doubles up to a limit, half of it jitter", () => {
   assert.equal(backoff(1, 1), 500);
   assert.equal(backoff(4, 1), 4000);
   assert.equal(backoff(40, 1), 15_000);
+});
+
+test("thousands of events at once leave turns to everything else, and what is slow alone does not rest twice", async () => {
+  const events = Array.from({ length: 100 }, (_, i) => ({ cursor: String(i) }));
+  const { wiring, stop, seen } = rig([{ events, error: null }]);
+  let clock = 0;
+  const rested: number[] = [];
+  const taken = wiring.event;
+  wiring.event = (event) => {
+    clock += 1;
+    taken(event);
+  };
+  wiring.now = () => clock;
+  wiring.rest = () => {
+    rested.push(seen.length);
+    return Promise.resolve();
+  };
+  await keepOpen(wiring, stop.signal);
+  assert.equal(seen.length, 100);
+  assert.deepEqual(rested.slice(0, 3), [9, 18, 27]);
+  assert.equal(rested.length, 11);
 });
