@@ -4,21 +4,24 @@
 //   PAGE=https://localhost:... SIGN_IN=https://... node bench.mjs
 //
 //   CHROMIUM    the browser (/usr/bin/chromium)
+//   LIGHTHOUSE  a folder with it (`npm install --prefix FOLDER lighthouse@12`): its dependencies are 150, so that it is none of ours
 //
 // Says `first MS` when a live value is on screen, and `burst MS` for each burst of sound (epoch, milliseconds). On standard
 // input: `watch SECONDS` (frames, CPU and memory meanwhile), `bytes SECONDS` (what is transferred), `poll SECONDS` (the same rows
-// asked for each second, by a page that shows nothing), `axe`, `end`; each answers with lines of figures and `done`.
+// asked for each second, by a page that shows nothing), `axe`, `lighthouse`, `end`; each answers with lines of figures and `done`.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import { ARGUMENTS } from "./common.mjs";
 
-const { PAGE, SIGN_IN, CHROMIUM = "/usr/bin/chromium" } = process.env;
+const { PAGE, SIGN_IN, CHROMIUM = "/usr/bin/chromium", LIGHTHOUSE = "" } = process.env;
 const ASSETS = fileURLToPath(new URL("../../aggregator/web/dist/assets/", import.meta.url));
 /** A sample of CPU and memory each so many milliseconds. */
 const EVERY = 5000;
@@ -189,8 +192,39 @@ async function axe(page) {
   say(`bundle, gzip: scripts ${(sum(".js") / 1024).toFixed(0)} KiB, styles ${(sum(".css") / 1024).toFixed(0)} KiB, all pages`);
 }
 
+/** What it says of the page to sign in at and of the worklist. */
+async function lighthouse(context, port) {
+  if (LIGHTHOUSE === "") {
+    say("Lighthouse: skipped: LIGHTHOUSE names no folder with it");
+    return;
+  }
+  const found = createRequire(join(resolve(LIGHTHOUSE), "any.js")).resolve("lighthouse");
+  const { default: run } = await import(pathToFileURL(found).href);
+  const cookie = (await context.cookies(PAGE)).map(({ name, value }) => `${name}=${value}`).join("; ");
+  for (const [path, extraHeaders] of [["/sign-in", {}], ["/", { Cookie: cookie }]]) {
+    const { lhr } = await run(`${PAGE}${path}`, { port, output: "json", logLevel: "silent", formFactor: "desktop", screenEmulation: { disabled: true }, throttlingMethod: "provided", extraHeaders });
+    const scores = Object.values(lhr.categories).map(({ title, score }) => `${title} ${score === null ? "none" : Math.round(score * 100)}`);
+    const refs = Object.values(lhr.categories).flatMap(({ auditRefs }) => auditRefs);
+    const less = refs.filter(({ id, weight }) => weight > 0 && (lhr.audits[id].score ?? 1) < 1).map(({ id }) => id);
+    say(`Lighthouse ${lhr.lighthouseVersion}, desktop, ${path}: ${scores.join(", ")}; less than whole: ${less.join(", ") || "nothing"}; ended at ${new URL(lhr.finalDisplayedUrl).pathname}`);
+  }
+}
+
+/** A port that nobody listens on. */
+function freePort() {
+  return new Promise((done) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
 async function main() {
-  const server = await chromium.launchServer({ executablePath: CHROMIUM, args: [...ARGUMENTS, "--enable-precise-memory-info"] });
+  const port = await freePort();
+  // Lighthouse wants a port of its own; what goes over it is of this machine alone, for the time of a bench.
+  const door = LIGHTHOUSE === "" ? [] : [`--remote-debugging-port=${port}`, "--ignore-certificate-errors"];
+  const server = await chromium.launchServer({ executablePath: CHROMIUM, args: [...ARGUMENTS, "--enable-precise-memory-info", ...door] });
   const root = server.process().pid;
   const browser = await chromium.connect(server.wsEndpoint());
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 } });
@@ -218,7 +252,7 @@ async function main() {
       },
     );
   }, 500).unref();
-  const doing = { watch: (n) => watch(page, root, n), bytes: (n) => bytes(context, page, n), poll: (n) => poll(context, n), axe: () => axe(page) };
+  const doing = { watch: (n) => watch(page, root, n), bytes: (n) => bytes(context, page, n), poll: (n) => poll(context, n), axe: () => axe(page), lighthouse: () => lighthouse(context, port) };
   for await (const line of createInterface({ input: process.stdin })) {
     const [what, number] = line.split(" ");
     if (what === "end") break;

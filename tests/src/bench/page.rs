@@ -79,6 +79,7 @@ pub async fn run(patients: usize, minutes: u64) -> Result<()> {
         began.elapsed()
     );
     browser.ask("axe").await?;
+    browser.ask("lighthouse").await?;
     let alerts = tokio::spawn(alerts(
         centre.client().await?,
         numbers,
