@@ -190,6 +190,7 @@ fn evidence(evidence: &Evidence) -> v1::Evidence {
         effective_us: evidence.effective.as_micros(),
         quality: evidence.quality.bits(),
         contribution: evidence.contribution,
+        known: evidence.known,
         avoided_at: evidence.avoided_at,
     }
 }

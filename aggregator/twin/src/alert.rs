@@ -283,6 +283,9 @@ pub struct Evidence {
     pub quality: Quality,
     /// Share of the decision; the shares of one alert sum to 1.
     pub contribution: f64,
+    /// What people know of the patient, and nothing that was measured ([`crate::bearing`]); `effective` is then the time that it
+    /// is of.
+    pub known: bool,
 }
 
 /// An alert.
@@ -294,6 +297,8 @@ pub struct Alert {
     pub condition: Condition,
     /// How urgent.
     pub priority: Priority,
+    /// How urgent what was measured is by itself; what is known of the patient may make it more urgent.
+    pub measured: Priority,
     /// Where in its life.
     pub state: State,
     /// Effective time at which the condition began, as far as the data tell.

@@ -15,6 +15,7 @@ use vitals::{SourceId, Span, StreamId, Time};
 use crate::alert::{
     Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
 };
+use crate::bearing::Bearings;
 use crate::canonical::Canonical;
 use crate::care::{self, Act, COMMENTS, Calls, Comment, Snooze};
 use crate::event::LocalAlert;
@@ -97,6 +98,8 @@ pub(crate) struct Life {
     snoozes: BTreeMap<Condition, Snooze>,
     /// What people did that named nothing known.
     pub(crate) unknown: u64,
+    /// What is known of the person and bears upon what is raised.
+    pub(crate) bearings: Bearings,
 }
 
 impl Life {
@@ -125,15 +128,20 @@ impl Life {
         out: &mut Vec<Effect>,
     ) {
         let key = (draft.condition, subject);
+        let measured = draft.priority;
         if subject == Subject::Patient {
             self.local.join_live(&mut draft);
+            self.bearings.bear_upon(&mut draft);
         }
         if let Some(alert) = self.active.get_mut(&key) {
             let joined =
                 draft.told_locally.is_some() && one_with(alert, draft.onset, draft.told_locally);
             let louder = alert.quiet && draft.priority == alert.priority && !joined;
-            if draft.priority > alert.priority || louder {
-                alert.priority = draft.priority;
+            // Also where what is known had made it as urgent before anything measured was.
+            let worse = draft.priority > alert.priority || measured > alert.measured;
+            if worse || louder {
+                alert.priority = alert.priority.max(draft.priority);
+                alert.measured = alert.measured.max(measured);
                 alert.quiet = false;
                 alert.asked_again += u32::from(louder);
                 (alert.state, alert.acknowledged) = (State::Active, None);
@@ -153,12 +161,42 @@ impl Life {
             self.active.insert(key, alert);
             return;
         }
-        let mut alert = self.born(draft, now);
+        let mut alert = self.born(draft, measured, now);
         let (condition, priority) = (alert.condition, alert.priority);
         care::wait(&mut alert, self.snooze_of(condition), now);
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
         self.end_snooze_at(condition, priority, now, out);
+    }
+
+    /// What is known of the person is this from now on: an alert that holds may be more urgent for it, and waits for a person
+    /// again then. None is less urgent.
+    pub(crate) fn heed(&mut self, bearings: &Bearings, now: Time, out: &mut Vec<Effect>) {
+        if self.bearings == *bearings {
+            return;
+        }
+        self.bearings = *bearings;
+        let mut ended = Vec::new();
+        for ((condition, subject), alert) in &mut self.active {
+            let least = bearings.least(*condition);
+            let Some(least) = least.filter(|least| *least > alert.priority) else {
+                continue;
+            };
+            if *subject != Subject::Patient {
+                continue;
+            }
+            alert.priority = least;
+            alert.quiet = false;
+            (alert.state, alert.acknowledged) = (State::Active, None);
+            alert.evidence.retain(|of| !of.known);
+            alert.evidence.extend(bearings.remarks(*condition));
+            care::wait(alert, self.snoozes.get(condition), now);
+            emit(Change::Updated, now, alert, out);
+            ended.push((*condition, least));
+        }
+        for (condition, priority) in ended {
+            self.end_snooze_at(condition, priority, now, out);
+        }
     }
 
     /// The alert whose episode goes on with `draft`, if there is one: it holds again. Whoever took notice of it knows; else
@@ -380,7 +418,8 @@ impl Life {
             }
             return;
         }
-        let mut alert = self.born(draft, now);
+        let measured = draft.priority;
+        let mut alert = self.born(draft, measured, now);
         alert.state = State::Resolved;
         alert.resolved = Some(now);
         alert.retrospective = true;
@@ -416,7 +455,7 @@ impl Life {
         emit(Change::Acknowledged, now, alert, out);
     }
 
-    fn born(&mut self, draft: Draft, now: Time) -> Alert {
+    fn born(&mut self, draft: Draft, measured: Priority, now: Time) -> Alert {
         debug_assert!(
             draft.condition.may_be(draft.priority),
             "the table of harm and onset has no such priority of {:?}",
@@ -427,6 +466,7 @@ impl Life {
             id: AlertId(self.last),
             condition: draft.condition,
             priority: draft.priority,
+            measured,
             state: State::Active,
             onset: draft.onset,
             raised: now,
@@ -559,7 +599,7 @@ impl Canonical for Subject {
 
 crate::canonical_fields! {
     Acknowledgement { at, by, note }
-    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution }
-    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
-    Life { last, unknown, snoozes, local, active, recent }
+    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution, known }
+    Alert { id, condition, priority, measured, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
+    Life { last, unknown, snoozes, local, bearings, active, recent }
 }

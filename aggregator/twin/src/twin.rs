@@ -152,7 +152,7 @@ impl Twin {
         });
         let local = self.life.local.deadline().map(|at| (at, Item::Local));
         let care = self.life.deadline().map(|at| (at, Item::Care));
-        let facts = self.facts.deadline(self.known);
+        let facts = self.facts.deadline();
         let facts = facts.map(|at| (at, Item::Facts));
         body.into_iter()
             .chain(streams)
@@ -242,7 +242,7 @@ impl Twin {
 
     /// Rules and models are told what holds now.
     fn heed_facts(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let context = self.facts.context(now);
+        let context = self.facts.heed(now);
         self.body.set_context(context, now, &mut self.life, out);
     }
 

@@ -190,6 +190,7 @@ pub(crate) fn draft(
                     effective: *effective,
                     quality: *quality,
                     contribution: f64::from(points) / total,
+                    known: false,
                 })
             });
     let range = if score.low == score.high {

@@ -28,6 +28,7 @@ use vitals::{Kind, Quality, Span, Time, Waveform};
 
 use crate::alert::{Condition, Evidence, Priority};
 use crate::channel::Origin;
+use crate::event::Context;
 use crate::life::{Draft, Life, Say};
 use crate::resting::Resting;
 use crate::rhythm::Beat;
@@ -69,10 +70,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whether it speaks of this person: heart failure only where it is known, in all others it is in shadow.
-    fn speaks(&self, known_heart_failure: bool) -> bool {
+    /// Whether it speaks of this person: heart failure only where it is known or a result speaks for it, in all others it is in
+    /// shadow.
+    fn speaks(&self, heart_may_fail: bool) -> bool {
         self.standing == Standing::Live
-            && (self.condition != heart_failure::MODEL.condition || known_heart_failure)
+            && (self.condition != heart_failure::MODEL.condition || heart_may_fail)
     }
 }
 
@@ -126,6 +128,7 @@ impl Shown {
                 effective: self.at,
                 quality: self.quality,
                 contribution: share(part),
+                known: false,
             },
         );
         Draft {
@@ -194,12 +197,13 @@ impl Watch {
         &mut self,
         (at, cuff): (Time, &Cuff),
         pulse: Option<f64>,
+        context: &Context,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
         let shock = cuff
             .systolic
-            .and_then(|systolic| self.shock.take(at, systolic, pulse));
+            .and_then(|systolic| self.shock.take(at, systolic, pulse, context.blockade()));
         for said in shock.into_iter().chain(self.pressure.take(at, cuff)) {
             self.say(said, false, (now, life), out);
         }
@@ -282,32 +286,32 @@ impl Watch {
     pub(crate) fn day_over(
         &mut self,
         resting: &Resting,
-        known_heart_failure: bool,
+        context: &Context,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
         let Some(night) = resting.nights().back() else {
             return;
         };
-        let said = self.illness.take(resting.nights());
+        let said = self.illness.take(resting.nights(), context.blockade());
         let day = self.days.close(night);
         let failing = self.heart_failure.take(&day);
         for said in said.into_iter().chain(failing) {
-            self.say(said, known_heart_failure, (now, life), out);
+            self.say(said, context.heart_may_fail(), (now, life), out);
         }
     }
 
     fn say(
         &mut self,
         said: Say,
-        known_heart_failure: bool,
+        heart_may_fail: bool,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
         let condition = said.condition();
         let speaks = MODELS
             .iter()
-            .any(|model| model.condition == condition && model.speaks(known_heart_failure));
+            .any(|model| model.condition == condition && model.speaks(heart_may_fail));
         if !speaks && !matches!(said, Say::Find(..)) {
             self.keep(condition, matches!(said, Say::Raise(_)));
         }
@@ -331,7 +335,7 @@ impl Watch {
         newest.map_or_else(|| Accelerometer::default().stand(), Accelerometer::stand)
     }
 
-    pub(crate) fn view(&self, known_heart_failure: bool) -> Vec<ModelView> {
+    pub(crate) fn view(&self, context: &Context) -> Vec<ModelView> {
         let stands = [
             self.pause.stand(),
             self.shock.stand(),
@@ -348,7 +352,7 @@ impl Watch {
             ModelView {
                 model: model.name,
                 condition: model.condition,
-                live: model.speaks(known_heart_failure),
+                live: model.speaks(context.heart_may_fail()),
                 figure: stand.figure.ok(),
                 cut: stand.cut,
                 abstained: stand.figure.err().unwrap_or(""),

@@ -96,6 +96,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         effective: found.at,
         quality: Quality::GOOD,
         contribution: 0.0,
+        known: false,
     });
     Draft {
         condition: rule.condition,
@@ -113,6 +114,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             effective: found.at,
             quality: found.quality,
             contribution: 1.0,
+            known: false,
         }]
         .into_iter()
         .chain(learned)
@@ -213,6 +215,7 @@ pub(crate) fn fibrillation(
             effective: at,
             quality,
             contribution: 1.0,
+            known: false,
         }],
         model: rhythm::MODEL,
         model_hash: fingerprint(&rhythm::definition()),
@@ -256,6 +259,7 @@ pub(crate) fn falling(
         effective: at,
         quality,
         contribution,
+        known: false,
     };
     Some(Draft {
         condition: Condition::OxygenSaturationFalling,
@@ -358,6 +362,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         effective: onset,
         quality: Quality::GOOD,
         contribution: 1.0,
+        known: false,
     }];
     Draft {
         condition,

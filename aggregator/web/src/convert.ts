@@ -119,6 +119,7 @@ function evidence(from: wire.Evidence): Evidence {
     effective: ms(from.effectiveUs),
     quality: from.quality,
     contribution: from.contribution,
+    known: from.known,
   };
 }
 

@@ -24,6 +24,8 @@ export interface Evidence {
   readonly quality: number;
   /** Share of the decision, 0 to 1. */
   readonly contribution: number;
+  /** What people know of the patient, and nothing that was measured; `effective` is the time that it is of. */
+  readonly known: boolean;
 }
 
 export type Duty = "nurse" | "doctor" | "supervisor";

@@ -518,6 +518,10 @@ pub struct Evidence {
     /// avoided it, to the limit itself. Absent: this alone would not have avoided it, or nobody can say.
     #[prost(double, optional, tag = "8")]
     pub avoided_at: ::core::option::Option<f64>,
+    /// What people know of the patient and bears upon the alert (a medicine, a result, a gene, a symptom), and nothing that was measured:
+    /// effective_us is the time that it is of. Who is limited to kinds of data is not told it.
+    #[prost(bool, tag = "9")]
+    pub known: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -20,7 +20,7 @@ impl Body {
     }
 
     pub(crate) fn models(&self) -> Vec<ModelView> {
-        self.watch.view(self.context.known_heart_failure)
+        self.watch.view(&self.context)
     }
 
     pub(crate) fn tallies(&self, known: Time) -> Vec<TallyView> {

@@ -180,6 +180,9 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         "",
         "http://snomed.info/sct|49436004",
         "http://www.whocc.no/atc|C07",
+        "http://www.whocc.no/atc|B01AF02",
+        "http://loinc.org|751-8",
+        "http://snomed.info/sct|29857009",
     ];
     let time = || prop_oneof![9 => (-100i64..8000).prop_map(at), 1 => any::<i64>().prop_map(Time::from_micros)];
     let value = prop::option::of(prop_oneof![
@@ -193,6 +196,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         move |(id, (kind, text, code), value, from, to)| Fact {
             code: codes[code].into(),
             value,
+            unit: String::from("10*9/L"),
             from,
             to,
             ..fact(&id.to_string(), FactKind::ALL[kind], texts[text])

@@ -11,6 +11,7 @@ mod ecg;
 mod falls;
 mod fusion;
 mod glucose;
+mod known;
 mod local;
 mod models;
 mod order;

@@ -248,6 +248,8 @@ export const de: Texts = {
     limit: (value) => `Grenze\u00a0${value}`,
     avoided: (value) => `bei ${value} wäre nichts gemeldet worden`,
     share: (percent) => `${percent} der Entscheidung`,
+    known: (since) => (since === "" ? "bekannt" : `bekannt, ${since}`),
+    knownHint: "was über die Patientin oder den Patienten bekannt ist, wirkt darauf, und hatte keinen Anteil an dem, was gemessen wurde",
     plain: "In einfachen Worten",
     model: "Modell",
     hash: "Definition",

@@ -234,6 +234,8 @@ export const en = {
     limit: (value: string) => `limit\u00a0${value}`,
     avoided: (value: string) => `nobody would have been told at ${value}`,
     share: (percent: string) => `${percent} of the decision`,
+    known: (since: string) => (since === "" ? "known" : `known, ${since}`),
+    knownHint: "what people know of the patient bears upon it, and had no part in what was measured",
     plain: "In plain words",
     model: "Model",
     hash: "Definition",
