@@ -168,6 +168,7 @@ impl TwinFilter {
             }),
             snoozes: some(alerts && whole, &twin.snoozes, |_| true),
             influences: some(whole && wants(TwinPart::Scores), &twin.influences, |_| true),
+            models: some(whole && wants(TwinPart::Scores), &twin.models, |_| true),
         }
     }
 }

@@ -12,6 +12,7 @@ use proto::v1;
 use twin::care::{Call, Comment, Snooze};
 use twin::event::Link;
 use twin::facts::Influence;
+use twin::rules::switch::{ModelStanding, Standing};
 use twin::view::{
     ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView, TallyView,
 };
@@ -95,6 +96,7 @@ pub fn twin(
         tallies: state.tallies().into_iter().map(tally).collect(),
         snoozes: state.snoozes().map(snooze).collect(),
         influences: state.influences().into_iter().map(influence).collect(),
+        models: quiet(state),
     }
 }
 
@@ -179,6 +181,28 @@ fn kind_number(kind: vitals::Kind) -> i32 {
 
 fn interval((low, high): (f64, f64)) -> v1::Interval {
     v1::Interval { low, high }
+}
+
+/// Only those that do not speak: a state is sent often.
+fn quiet(state: &Twin) -> Vec<v1::ModelStanding> {
+    let all = state.model_standings().into_iter();
+    let quiet = all.filter(|of| of.standing != Standing::Live);
+    quiet.map(model).collect()
+}
+
+fn model(of: ModelStanding) -> v1::ModelStanding {
+    v1::ModelStanding {
+        condition: of.condition.name().into(),
+        model: of.model.into(),
+        standing: match of.standing {
+            Standing::Live => v1::Standing::Live,
+            Standing::Shadow => v1::Standing::Shadow,
+            Standing::Off => v1::Standing::Off,
+        }
+        .into(),
+        why: of.why,
+        unsaid: of.unsaid,
+    }
 }
 
 fn evidence(evidence: &Evidence) -> v1::Evidence {

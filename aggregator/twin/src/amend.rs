@@ -49,6 +49,8 @@ impl Life {
     ) {
         self.local = core::mem::take(&mut other.local);
         self.bearings = other.bearings;
+        self.standings = core::mem::take(&mut other.standings);
+        self.unsaid = core::mem::take(&mut other.unsaid);
         self.last = self.last.max(other.last);
         let theirs: Vec<Alert> = other
             .active

@@ -33,7 +33,7 @@ use crate::past::Past;
 use crate::resting::Resting;
 use crate::rhythm::{self, Beats};
 use crate::rule;
-use crate::rules::Rules;
+use crate::rules::{self, Rules};
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::watch::{Cuff, Watch};
@@ -106,7 +106,7 @@ impl Body {
     }
 
     pub(crate) fn rules_in_force(&self) -> &Rules {
-        self.rules.as_deref().unwrap_or(&Rules::BUILT_IN)
+        self.rules.as_deref().unwrap_or(&rules::BUILT_IN)
     }
 
     /// The same, with the limit that this person's nights taught where none is prescribed: what threshold rules go by.

@@ -19,6 +19,7 @@ use vitals::{Kind, Span, Time};
 
 use crate::event::Context;
 use crate::rule::Limits;
+use crate::rules::switch::{Cohort, Sex};
 
 /// Facts kept of a patient, those that are over included.
 pub const MOST: usize = 256;
@@ -295,6 +296,15 @@ pub struct Recorded {
     pub at: Time,
 }
 
+/// Mean Gregorian years: a day's error at New Year is nothing beside the year that is added.
+const YEAR_US: i64 = 31_556_952_000_000;
+
+/// When everybody is a year older.
+const fn next_year(after: Time) -> i64 {
+    let year = after.as_micros().div_euclid(YEAR_US).saturating_add(1);
+    year.saturating_mul(YEAR_US)
+}
+
 /// What a fact changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Influence {
@@ -317,9 +327,9 @@ pub(crate) struct Facts {
     facts: BTreeMap<String, Recorded>,
     /// Those that were not taken: beyond [`MOST`], or unfit.
     pub(crate) refused: u64,
-    /// What held at this time was told. Known time alone would not do: something else may be due at the very moment at which a
-    /// fact begins.
-    heeded: Time,
+    /// When something of it changes after what was told last. Worked out there: known time alone would not do, because something
+    /// else may be due at the very moment at which a fact begins; and each step asks for it.
+    next: Option<Time>,
 }
 
 impl Facts {
@@ -346,10 +356,15 @@ impl Facts {
     }
 
     /// When the next one begins or ends, or begins or ceases to bear upon something.
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        let after = self.heeded;
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        self.next
+    }
+
+    fn next_change(&self, after: Time) -> Option<Time> {
         let changes = |one: &Recorded| {
-            let ends = [Some(one.fact.from), one.fact.until()];
+            let born = one.fact.kind == FactKind::BirthYear;
+            let older = born.then(|| Time::from_micros(next_year(after)));
+            let ends = [Some(one.fact.from), one.fact.until(), older];
             ends.into_iter().flatten().chain(one.fact.turns())
         };
         let times = self.facts.values().flat_map(changes);
@@ -387,8 +402,7 @@ impl Facts {
     /// The fact, and the years that they are or will be in this year.
     fn age(&self, at: Time) -> Option<(&Fact, i64)> {
         let born = self.newest(FactKind::BirthYear, at)?;
-        // Mean Gregorian years: a day's error at New Year is nothing beside the year that is added.
-        let year = 1970 + at.as_micros().div_euclid(31_556_952_000_000);
+        let year = 1970 + at.as_micros().div_euclid(YEAR_US);
         #[expect(clippy::cast_possible_truncation, reason = "checked: 1880 to 2200")]
         let age = year - born.value.map_or(year, |value| value as i64);
         Some((born, age))
@@ -399,9 +413,32 @@ impl Facts {
         (age < ADULT_YEARS).then_some(born)
     }
 
+    /// True for somebody of whom all is known that the cohort asks for.
+    pub(crate) fn is_in(&self, cohort: &Cohort, at: Time) -> bool {
+        // Of an age that is this or one less.
+        let age = self.age(at).map(|(_, age)| age);
+        let old = |from: u8| age.is_some_and(|age| age > i64::from(from));
+        let young = |below: u8| age.is_some_and(|age| age < i64::from(below));
+        let sex = |sex: Sex| {
+            let said = self.newest(FactKind::Sex, at);
+            said.is_some_and(|fact| fact.text == sex.name())
+        };
+        let has = |code: &String| {
+            let (of, begins) = code.rsplit_once('|').unwrap_or(("", ""));
+            let plain: String = begins.chars().filter(|c| *c != '.').collect();
+            let of = [(of, plain.as_str())];
+            self.coded(FactKind::Condition, &of, at).is_some()
+        };
+        cohort.age_from.is_none_or(old)
+            && cohort.age_below.is_none_or(young)
+            && cohort.sex.is_none_or(sex)
+            && cohort.condition.as_ref().is_none_or(has)
+            && (!cohort.pregnant || self.newest(FactKind::Pregnancy, at).is_some())
+    }
+
     /// What rules and models are told from now on.
     pub(crate) fn heed(&mut self, now: Time) -> Context {
-        self.heeded = now;
+        self.next = self.next_change(now);
         self.context(now)
     }
 
@@ -492,7 +529,7 @@ impl Facts {
 crate::canonical_fields! {
     Fact { id, kind, code, label, value, unit, text, from, to }
     Recorded { fact, by, at }
-    Facts { facts, refused, heeded }
+    Facts { facts, refused, next }
 }
 
 crate::canonical_numbers! {

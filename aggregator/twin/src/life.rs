@@ -22,7 +22,9 @@ use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
 use crate::rules::Rules;
+use crate::rules::switch::{self, Standings, Switch};
 use crate::twin::Effect;
+use crate::watch::{Standing, Unsaid};
 
 /// Resolved alerts remembered.
 pub(crate) const RECENT: usize = 64;
@@ -100,6 +102,12 @@ pub(crate) struct Life {
     pub(crate) unknown: u64,
     /// What is known of the person and bears upon what is raised.
     pub(crate) bearings: Bearings,
+    /// Models that do not speak by the rules in force.
+    pub(crate) standings: Standings,
+    /// What those in shadow would have told.
+    pub(crate) unsaid: BTreeMap<Condition, Unsaid>,
+    /// Of that, what began in this step; empty between steps.
+    unsaid_now: Vec<Condition>,
 }
 
 impl Life {
@@ -127,6 +135,10 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        if subject == Subject::Patient && !self.speaks(draft.condition) {
+            self.keep_unsaid(draft.condition);
+            return;
+        }
         let key = (draft.condition, subject);
         let measured = draft.priority;
         if subject == Subject::Patient {
@@ -167,6 +179,96 @@ impl Life {
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
         self.end_snooze_at(condition, priority, now, out);
+    }
+
+    fn speaks(&self, condition: Condition) -> bool {
+        self.standings.is_live(condition)
+    }
+
+    fn keep_unsaid(&mut self, condition: Condition) {
+        if self.standings.get(condition).0 != Standing::Shadow {
+            return;
+        }
+        let unsaid = self.unsaid.entry(condition).or_default();
+        if !unsaid.holds {
+            unsaid.holds = true;
+            unsaid.times = unsaid.times.saturating_add(1);
+            self.unsaid_now.push(condition);
+        }
+    }
+
+    /// What models in shadow would have told in this step.
+    pub(crate) fn take_unsaid(&mut self) -> Vec<Condition> {
+        core::mem::take(&mut self.unsaid_now)
+    }
+
+    /// An alert of it holds, or would if its model spoke.
+    pub(crate) fn holds(&self, condition: Condition) -> bool {
+        let unsaid = self.unsaid.get(&condition);
+        self.active(condition, Subject::Patient).is_some() || unsaid.is_some_and(|of| of.holds)
+    }
+
+    /// The models stand so from now on. An alert of one that no longer speaks ends, and says why, unless it is of high priority and
+    /// nobody has taken notice: that one waits for a person.
+    pub(crate) fn stand(
+        &mut self,
+        standings: Standings,
+        lines: &[Switch],
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.standings == standings {
+            return;
+        }
+        self.standings = standings;
+        let standings = &self.standings;
+        self.unsaid
+            .retain(|condition, _| standings.get(*condition).0 == Standing::Shadow);
+        let all = self.active.iter();
+        let over: Vec<Condition> = all
+            .filter(|((condition, subject), alert)| {
+                let waits = alert.priority == Priority::High && alert.acknowledged.is_none();
+                *subject == Subject::Patient && !self.standings.is_live(*condition) && !waits
+            })
+            .map(|((condition, _), _)| *condition)
+            .collect();
+        for condition in over {
+            self.end_switched(condition, lines, now, out);
+        }
+    }
+
+    /// Ends the alert of a model that no longer speaks.
+    pub(crate) fn end_switched(
+        &mut self,
+        condition: Condition,
+        lines: &[Switch],
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let (standing, line) = self.standings.get(condition);
+        let line = line.and_then(|line| lines.get(line));
+        if let Some(alert) = self.active.get_mut(&(condition, Subject::Patient)) {
+            note(alert, switch::BY, &switch::ended(standing, line), now);
+        }
+        if standing == Standing::Shadow {
+            // It was told, and goes on in shadow as the same.
+            self.unsaid.entry(condition).or_default().holds = true;
+        }
+        self.end(condition, Subject::Patient, now, out);
+    }
+
+    /// An alert that was left open for a person, who has taken notice now.
+    pub(crate) fn let_go(&mut self, lines: &[Switch], now: Time, out: &mut Vec<Effect>) {
+        let all = self.active.iter();
+        let noticed = all.filter(|((condition, subject), alert)| {
+            *subject == Subject::Patient
+                && alert.acknowledged.is_some()
+                && !self.standings.is_live(*condition)
+        });
+        let over: Vec<Condition> = noticed.map(|((condition, _), _)| *condition).collect();
+        for condition in over {
+            self.end_switched(condition, lines, now, out);
+        }
     }
 
     /// What is known of the person is this from now on: an alert that holds may be more urgent for it, and waits for a person
@@ -371,6 +473,17 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        if subject == Subject::Patient && !self.speaks(condition) {
+            // What stands waits for a person, whatever this model says now.
+            if let Some(unsaid) = self.unsaid.get_mut(&condition) {
+                unsaid.holds = false;
+            }
+            return;
+        }
+        self.end(condition, subject, now, out);
+    }
+
+    fn end(&mut self, condition: Condition, subject: Subject, now: Time, out: &mut Vec<Effect>) {
         let Some(mut alert) = self.active.remove(&(condition, subject)) else {
             return;
         };
@@ -391,6 +504,9 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        if !self.speaks(draft.condition) {
+            return;
+        }
         self.local.join_past(&mut draft, end);
         let (from, to) = (draft.onset - SAME_EPISODE, end + SAME_EPISODE);
         if let Some(alert) = self.active.get_mut(&(draft.condition, Subject::Patient))
@@ -601,5 +717,5 @@ crate::canonical_fields! {
     Acknowledgement { at, by, note }
     Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution, known }
     Alert { id, condition, priority, measured, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
-    Life { last, unknown, snoozes, local, bearings, active, recent }
+    Life { last, unknown, snoozes, local, bearings, standings, unsaid, unsaid_now, active, recent }
 }

@@ -47,13 +47,37 @@ use pressure::Pressure;
 use shock::Shock;
 use wearer::Wearer;
 
-/// Whether a model speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a model speaks. The numbers are those of `proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Standing {
     /// It raises alerts.
-    Live,
+    Live = 1,
     /// It is scored and shown, and raises nothing.
-    Shadow,
+    Shadow = 2,
+    /// Nothing is said of it.
+    Off = 3,
+}
+
+impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Live, Self::Shadow, Self::Off];
+
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// True for a model whose card does not have it live.
+pub(crate) fn is_shadow(condition: Condition) -> bool {
+    let mut models = MODELS.iter().filter(|model| model.condition == condition);
+    models.any(|model| model.standing != Standing::Live)
 }
 
 /// A model: what it is called, what it raises, whether it does.
@@ -156,9 +180,9 @@ struct Stand {
 
 /// What a model in shadow would have told.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Unsaid {
-    holds: bool,
-    times: u32,
+pub(crate) struct Unsaid {
+    pub(crate) holds: bool,
+    pub(crate) times: u32,
 }
 
 /// The models of one person.
@@ -335,6 +359,12 @@ impl Watch {
         newest.map_or_else(|| Accelerometer::default().stand(), Accelerometer::stand)
     }
 
+    pub(crate) fn unsaid(&self, condition: Condition) -> u32 {
+        self.shadows
+            .get(&condition)
+            .map_or(0, |unsaid| unsaid.times)
+    }
+
     pub(crate) fn view(&self, context: &Context) -> Vec<ModelView> {
         let stands = [
             self.pause.stand(),
@@ -366,6 +396,10 @@ impl Watch {
 /// One figure and its limit, where nothing else was looked at.
 fn one(kind: Option<Kind>, label: &str, value: f64, limit: f64) -> Vec<Part> {
     vec![(kind, label.into(), value, Some(limit), 1.0)]
+}
+
+crate::canonical_numbers! {
+    Standing { Live, Shadow, Off }
 }
 
 crate::canonical_fields! {

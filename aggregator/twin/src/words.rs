@@ -15,6 +15,7 @@ use crate::forecast::{self, Fit};
 use crate::life::Draft;
 use crate::rhythm;
 use crate::rule::{self, Level, Rules, Side, Threshold, fingerprint};
+use crate::rules;
 
 /// Names the threshold rules.
 pub(crate) const THRESHOLDS: &str = "thresholds/3";
@@ -141,7 +142,7 @@ pub(crate) fn told(told: &LocalAlert, in_force: &Rules, past: bool) -> Option<Dr
         Some((rules, rule, level))
     };
     let known = at_limit(in_force).filter(|(.., level)| level.is_some());
-    let (rules, rule, level) = known.or_else(|| at_limit(&Rules::BUILT_IN))?;
+    let (rules, rule, level) = known.or_else(|| at_limit(&rules::BUILT_IN))?;
     let rule = &rule;
     let found = Beyond {
         rule,

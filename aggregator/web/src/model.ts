@@ -230,6 +230,20 @@ export interface Twin {
   readonly snoozes: readonly Snooze[];
   /** What facts change in rules and models: the fact's id and what follows. */
   readonly influences: readonly { readonly fact: string; readonly effect: string }[];
+  /** Models that do not speak of this patient; all others do. */
+  readonly models: readonly ModelStanding[];
+}
+
+export type Standing = "live" | "shadow" | "off";
+
+export interface ModelStanding {
+  /** What it raises. */
+  readonly condition: string;
+  readonly model: string;
+  readonly standing: Standing;
+  readonly why: string;
+  /** In shadow: how often it would have been told. */
+  readonly unsaid: number;
 }
 
 /** What a patient's own page knows of the patient besides the twin. */

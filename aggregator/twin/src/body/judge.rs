@@ -226,7 +226,7 @@ impl Body {
                 probability,
                 fit,
             } => {
-                let held = life.active(condition, Subject::Patient).is_some()
+                let held = life.holds(condition)
                     || life
                         .active(Condition::OxygenSaturationLow, Subject::Patient)
                         .is_some();

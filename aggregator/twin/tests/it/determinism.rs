@@ -7,6 +7,7 @@ use twin::Condition;
 use twin::care::Act;
 use twin::event::{Assigned, Batch, Damaged, Gap, Heartbeat, Link, LocalAlert};
 use twin::facts::{Fact, FactKind};
+use twin::rules::switch::{Cohort, Standing, Switch};
 use twin::rules::{Level, Levels, Rules};
 use twin::{Effect, Event, Priority, Twin, step};
 use vitals::{
@@ -273,6 +274,18 @@ fn stricter(by: u8) -> Rules {
         ];
         rules.oxygen_low.levels = Levels::new(&levels).expect("two");
         rules.early_warning.urgent = 3;
+        let of = |condition, standing, age_from| Switch {
+            condition,
+            standing,
+            of: Cohort {
+                age_from,
+                ..Cohort::default()
+            },
+        };
+        rules.models = vec![
+            of(Condition::HeartPause, Standing::Shadow, None),
+            of(Condition::AtrialFibrillation, Standing::Off, Some(10)),
+        ];
     }
     assert_eq!(rules.check(), []);
     rules

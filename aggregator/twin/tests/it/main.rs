@@ -22,6 +22,7 @@ mod rules;
 mod shared;
 mod stable;
 mod support;
+mod switch;
 mod technical;
 mod time;
 mod void;
