@@ -315,7 +315,7 @@ fn in_shadow_it_is_on_the_scoreboard_as_if_it_had_been_told() {
         }));
         let board = world.twin.scoreboard();
         let of = |one: &&twin::board::AlertScore| one.condition == Condition::GlucoseFalling;
-        let score = board.alerts.iter().find(of).expect("a line").clone();
+        let score = *board.alerts.iter().find(of).expect("a line");
         let low = world.active(Condition::GlucoseLow).is_some();
         (
             score,
