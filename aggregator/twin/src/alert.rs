@@ -408,6 +408,9 @@ pub struct AlertChange {
 crate::canonical_fields! {
     AlertId { 0 }
     Withdrawal { at, by, reason }
+    Acknowledgement { at, by, note }
+    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution, known }
+    Alert { id, condition, priority, measured, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
 }
 
 crate::canonical_numbers! {
