@@ -436,6 +436,7 @@ export function trial(from: rulesWire.ShadowReport): Trial {
     missed: from.missed.map((one) => ({ condition: one.condition, priority: priority(one.priority), alerts: one.alerts, acknowledged: one.acknowledged })),
     groups: from.subgroups.map(({ of, group, patients, before, after, change, changeLow: low, changeHigh: high }) => ({ of, group, patients, before, after, change, low, high })),
     refusals: from.refusals,
+    quieter: from.quieter,
   };
 }
 

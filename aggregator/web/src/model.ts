@@ -425,6 +425,8 @@ export interface Trial {
   readonly groups: readonly RuleGroup[];
   /** Why it may not be put into force, in the centre's words. */
   readonly refusals: readonly string[];
+  /** Conditions whose models it has quieter: what it misses of these was decided. */
+  readonly quieter: readonly string[];
 }
 
 /** Under the rules in force, and under those that are tried. */
