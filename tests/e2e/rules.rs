@@ -51,6 +51,15 @@ impl Small {
         Ok(file.to_string_lossy().into_owned())
     }
 
+    /// The built-in rules with a model switched.
+    fn switched(&self, name: &str, raises: &str, standing: &str) -> Result<String> {
+        let (_, built_in) = self.rules(&["show"])?;
+        let file = self.centre.dir().join(name);
+        let line = format!("\n[[model]]\nraises = \"{raises}\"\nstanding = \"{standing}\"\n");
+        std::fs::write(&file, built_in + &line)?;
+        Ok(file.to_string_lossy().into_owned())
+    }
+
     /// The alert of a slow heart, if there is one.
     async fn slow(&self) -> Result<Option<Alert>> {
         let alerts = self.client.all_alerts().await?;
@@ -95,6 +104,18 @@ async fn a_limit_is_edited_tried_refused_mended_and_in_force_without_a_release()
         !fine && said.contains("heart_rate_low.levels[0].cut"),
         "{said}"
     );
+    let wrong = small.switched("stays.toml", "heart_rate_low", "off")?;
+    let (fine, said) = small.rules(&["check", &wrong])?;
+    ensure!(!fine && said.contains("cannot be switched"), "{said}");
+    let quiet = small.switched("quiet.toml", "fall", "shadow")?;
+    let (fine, said) = small.rules(&["check", &quiet])?;
+    ensure!(
+        fine && said.contains("fall: shadow for everybody"),
+        "{said}"
+    );
+    let (fine, said) = small.rules(&["shadow", &quiet, "--json"])?;
+    let report: Value = serde_json::from_str(&said).context(said)?;
+    ensure!(fine && report["quieter"][0] == "fall", "{report}");
     let loud = small.document("loud.toml", "50.0")?;
     let (fine, said) = small.rules(&["activate", &loud, "--reason", "earlier"])?;
     ensure!(!fine && said.contains("rules shadow"), "untried: {said}");

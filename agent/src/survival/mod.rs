@@ -454,11 +454,11 @@ mod tests {
         for first in [false, true] {
             let mut survival = Survival::new(LIMITS, at(0));
             if first {
-                survival.go_by(strict);
+                survival.go_by(strict.clone());
             }
             survival.assign([STREAM].into_iter(), at(0));
             if !first {
-                survival.go_by(strict);
+                survival.go_by(strict.clone());
             }
             (0..240).for_each(|s| second(&mut survival, s, 89.0, false));
             assert_eq!(told(&mut survival), ["raised"], "{first}");

@@ -76,6 +76,7 @@ impl Admin {
         }
         let in_force = self.rules_in_force();
         let (before, after) = (in_force.rules.clone(), set.rules.clone());
+        let quieter = set.quieter(&in_force);
         let (journal, voids) = (self.parts.journal.clone(), self.voided());
         let fold = move || {
             // Who asked may go away; the fold goes on, and another one must not begin beside it.
@@ -93,7 +94,7 @@ impl Admin {
             to_us: to.as_micros(),
             by: by.to_owned(),
             at_us: self.parts.clock.now().as_micros(),
-            ..report(&patients)
+            ..report(&patients, &quieter)
         };
         let entry = Entry::RulesTried {
             report: tried.encode_to_vec(),

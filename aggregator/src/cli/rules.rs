@@ -78,7 +78,11 @@ pub(super) enum RulesCommand {
 pub(super) async fn rules(command: RulesCommand, dir: CentreDir, clock: Clock) -> Result<()> {
     if let RulesCommand::Check { file } = &command {
         let set = rules::RuleSet::parse(&read(file)?)?;
-        return print(&format!("{}\n", set.hash));
+        let mut text = format!("{}\n", set.hash);
+        for model in set.models() {
+            let _ = writeln!(text, "{model}");
+        }
+        return print(&text);
     }
     let mut office = Office::open_for(dir, clock, LONGEST).await?;
     let told = ask(&mut office, command).await;
@@ -227,6 +231,7 @@ fn report_json(of: &ShadowReport) -> Value {
         "by": of.by,
         "at_us": of.at_us,
         "refusals": of.refusals,
+        "quieter": of.quieter,
     })
 }
 
@@ -278,6 +283,13 @@ fn report_text(of: &ShadowReport) -> String {
             priority(missed.priority()),
             missed.alerts,
             missed.acknowledged
+        );
+    }
+    if !of.quieter.is_empty() {
+        let _ = writeln!(
+            text,
+            "  of these, {}: their models are switched by this document, and that was decided",
+            of.quieter.join(", ")
         );
     }
     text.push_str("\ngroups (patients): in force, tried, change and missed a patient-day, with 95 % intervals\n");

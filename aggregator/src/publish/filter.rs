@@ -168,6 +168,7 @@ impl TwinFilter {
             }),
             snoozes: some(alerts && whole, &twin.snoozes, |_| true),
             influences: some(whole && wants(TwinPart::Scores), &twin.influences, |_| true),
+            models: some(whole && wants(TwinPart::Scores), &twin.models, |_| true),
         }
     }
 }
@@ -324,6 +325,7 @@ mod tests {
             tallies: vec![v1::Tally::default()],
             snoozes: vec![v1::Snooze::default()],
             influences: vec![v1::Influence::default()],
+            models: vec![v1::ModelStanding::default()],
         };
         assert_eq!(
             TwinFilter::default().narrow(&whole, never),
@@ -345,6 +347,7 @@ mod tests {
             tallies: Vec::new(),
             snoozes: Vec::new(),
             influences: Vec::new(),
+            models: Vec::new(),
             ..whole.clone()
         };
         assert_eq!(filter.narrow(&whole, never), narrow);
@@ -403,6 +406,7 @@ mod tests {
             tallies: vec![v1::Tally::default()],
             snoozes: vec![v1::Snooze::default()],
             influences: vec![v1::Influence::default()],
+            models: vec![v1::ModelStanding::default()],
             ..v1::Twin::default()
         };
         let within = Within {

@@ -12,6 +12,7 @@ use proto::v1;
 use twin::care::{Call, Comment, Snooze};
 use twin::event::Link;
 use twin::facts::Influence;
+use twin::rules::switch::{ModelStanding, Standing};
 use twin::view::{
     ChannelView, DeviceView, ForecastView, GatewayView, RhythmView, ScorePart, ScoreView, TallyView,
 };
@@ -95,6 +96,7 @@ pub fn twin(
         tallies: state.tallies().into_iter().map(tally).collect(),
         snoozes: state.snoozes().map(snooze).collect(),
         influences: state.influences().into_iter().map(influence).collect(),
+        models: quiet(state),
     }
 }
 
@@ -181,6 +183,28 @@ fn interval((low, high): (f64, f64)) -> v1::Interval {
     v1::Interval { low, high }
 }
 
+/// Only those that do not speak: a state is sent often.
+fn quiet(state: &Twin) -> Vec<v1::ModelStanding> {
+    let all = state.model_standings().into_iter();
+    let quiet = all.filter(|of| of.standing != Standing::Live);
+    quiet.map(model).collect()
+}
+
+fn model(of: ModelStanding) -> v1::ModelStanding {
+    v1::ModelStanding {
+        condition: of.condition.name().into(),
+        model: of.model.into(),
+        standing: match of.standing {
+            Standing::Live => v1::Standing::Live,
+            Standing::Shadow => v1::Standing::Shadow,
+            Standing::Off => v1::Standing::Off,
+        }
+        .into(),
+        why: of.why,
+        unsaid: of.unsaid,
+    }
+}
+
 fn evidence(evidence: &Evidence) -> v1::Evidence {
     v1::Evidence {
         kind: evidence.kind.map_or(0, kind_number),
@@ -190,6 +214,7 @@ fn evidence(evidence: &Evidence) -> v1::Evidence {
         effective_us: evidence.effective.as_micros(),
         quality: evidence.quality.bits(),
         contribution: evidence.contribution,
+        known: evidence.known,
         avoided_at: evidence.avoided_at,
     }
 }

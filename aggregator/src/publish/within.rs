@@ -34,6 +34,8 @@ pub struct Within {
 pub enum Shown {
     /// All of it.
     Whole,
+    /// All that was measured, without what people know of the patient.
+    Measured,
     /// That it is, how urgent, and who took notice; not what it rests on, nor what people wrote.
     Bare,
     /// They were never told of it, and are not.
@@ -64,8 +66,15 @@ impl Within {
         if self.without_alerts {
             return Shown::Not;
         }
-        if self.kinds.is_empty() || kinds_of(alert).is_some_and(|kinds| self.all(&kinds)) {
+        if self.kinds.is_empty() {
             return Shown::Whole;
+        }
+        if kinds_of(alert).is_some_and(|kinds| self.all(&kinds)) {
+            return if alert.evidence.iter().any(|of| of.known) {
+                Shown::Measured
+            } else {
+                Shown::Whole
+            };
         }
         if rested().0.iter().any(|kinds| self.all(kinds)) {
             return Shown::Bare;
@@ -82,6 +91,7 @@ impl Within {
     ) -> Option<Cow<'a, v1::Alert>> {
         match self.shows(alert, rested) {
             Shown::Whole => Some(Cow::Borrowed(alert)),
+            Shown::Measured => Some(Cow::Owned(measured(alert))),
             Shown::Bare => Some(Cow::Owned(bare(alert))),
             Shown::Not => None,
         }
@@ -103,6 +113,14 @@ fn kinds_of(alert: &v1::Alert) -> Option<BTreeSet<i32>> {
         return Some(kinds);
     }
     (!kinds.is_empty() && !kinds.contains(&0)).then_some(kinds)
+}
+
+/// The alert without what people know of the patient.
+#[must_use]
+pub(super) fn measured(alert: &v1::Alert) -> v1::Alert {
+    let mut alert = alert.clone();
+    alert.evidence.retain(|of| !of.known);
+    alert
 }
 
 /// The alert without a word of data.
@@ -255,6 +273,17 @@ mod tests {
             ..of(&[oxygen])
         };
         assert_eq!(seen(&silent), [Not; 5]);
+
+        let mut known = states[0].clone();
+        known.evidence.push(v1::Evidence {
+            label: "An anticoagulant is taken".into(),
+            known: true,
+            ..v1::Evidence::default()
+        });
+        let told = of(&[oxygen]).cut(&known, Rested::default).expect("told");
+        assert_eq!(*told, states[0], "no medicine is a kind of data");
+        let told = Within::default().cut(&known, Rested::default);
+        assert_eq!(told.as_deref(), Some(&known));
 
         let rested = || Rested::default().and(&states[0]);
         let told = of(&[oxygen]).cut(&states[2], rested).expect("told");

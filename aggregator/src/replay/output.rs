@@ -283,6 +283,7 @@ fn evidence(of: &Evidence) -> Value {
         "value": of.value,
         "limit": of.limit,
         "contribution": of.contribution,
+        "known": of.known,
         "avoided_at": of.avoided_at,
     })
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use proto::seal::crypto::sha256;
 use serde::{Deserialize, Serialize};
-use twin::Priority;
 use twin::event::Context;
 use twin::news2;
 use twin::rule::{definition, fingerprint};
+use twin::rules::switch::{self, Cohort, Sex, Standing, Switch};
 use twin::rules::{self, Cuts, EarlyWarning, Level, Levels, Rules, Unfit};
+use twin::{Condition, Priority};
 use vitals::Span;
 
 /// The file that says what is built in.
@@ -36,9 +37,24 @@ pub enum DocumentError {
     /// A rule without levels, or with too many.
     #[error("{0}.levels: one to three")]
     Levels(&'static str),
+    /// No model has that name.
+    #[error("model[{place}].raises: {name:?} is none of {}", switched())]
+    Model {
+        /// Which line, from 0.
+        place: usize,
+        /// What it says.
+        name: String,
+    },
+    /// Nobody knows who is not pregnant.
+    #[error("model[{0}].pregnant: must be true, or be left out: of others nobody says so")]
+    NotPregnant(usize),
     /// The values do not hold.
     #[error("{}", lines(.0))]
     Unfit(Vec<Unfit>),
+}
+
+fn switched() -> String {
+    switch::SWITCHED.map(|(of, _)| of.name()).join(", ")
 }
 
 fn lines(unfit: &[Unfit]) -> String {
@@ -66,6 +82,43 @@ struct Document {
     heart_rate_high: Part,
     heart_rate_low: Part,
     early_warning_score: Warning,
+    // None: not written, so that documents without any keep their hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    model: Vec<ModelLine>,
+}
+
+/// A line about a model; what is not given of a cohort is not asked for.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelLine {
+    raises: String,
+    standing: Stands,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_from: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_below: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sex: Option<Gender>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pregnant: Option<bool>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Stands {
+    Live,
+    Shadow,
+    Off,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Gender {
+    Female,
+    Male,
+    Other,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,6 +191,7 @@ impl RuleSet {
                 hold: Span::from_secs(document.early_warning_score.hold_s.into()),
                 strain_hold: Span::from_secs(document.early_warning_score.strain_hold_s.into()),
             },
+            models: switches(&document.model)?,
         };
         let unfit = rules.check();
         if !unfit.is_empty() {
@@ -167,6 +221,7 @@ impl RuleSet {
                 hold_s: seconds(rules.early_warning.hold),
                 strain_hold_s: seconds(rules.early_warning.strain_hold),
             },
+            model: rules.models.iter().map(model_line).collect(),
         };
         let text = toml::to_string(&document).expect("numbers and texts are TOML");
         Self {
@@ -174,6 +229,33 @@ impl RuleSet {
             hash: hex(&sha256(&[text.as_bytes()])),
             text,
         }
+    }
+
+    /// What each line about a model says, for people.
+    #[must_use]
+    pub fn models(&self) -> Vec<String> {
+        let says = |of: &Switch| {
+            let (what, how) = (of.condition.name(), of.standing.name());
+            format!("{what}: {how} for {}", of.of.says())
+        };
+        self.rules.models.iter().map(says).collect()
+    }
+
+    /// Conditions whose models these rules have quieter, for anybody, than `before` has.
+    #[must_use]
+    pub fn quieter(&self, before: &Self) -> Vec<Condition> {
+        let lines = |of: &Self, condition: Condition| -> Vec<Switch> {
+            let lines = of.rules.models.iter();
+            let of = lines.filter(|line| line.condition == condition);
+            of.cloned().collect()
+        };
+        let quieter = |condition: &Condition| {
+            let now = lines(self, *condition);
+            let quiet = now.iter().any(|line| line.standing != Standing::Live);
+            quiet && now != lines(before, *condition)
+        };
+        let all = switch::SWITCHED.into_iter().map(|(condition, _)| condition);
+        all.filter(quieter).collect()
     }
 
     /// The hashes that alerts carry under these rules, where a patient has no limits of their own.
@@ -211,6 +293,59 @@ fn cuts(name: &'static str, part: &Part) -> Result<Cuts, DocumentError> {
         clear_by: part.clear_by,
         clear_hold: Span::from_secs(part.clear_hold_s.into()),
     })
+}
+
+fn switches(lines: &[ModelLine]) -> Result<Vec<Switch>, DocumentError> {
+    let switch = |(place, line): (usize, &ModelLine)| {
+        if line.pregnant == Some(false) {
+            return Err(DocumentError::NotPregnant(place));
+        }
+        let model = || DocumentError::Model {
+            place,
+            name: line.raises.clone(),
+        };
+        Ok(Switch {
+            condition: Condition::parse(&line.raises).ok_or_else(model)?,
+            standing: match line.standing {
+                Stands::Live => Standing::Live,
+                Stands::Shadow => Standing::Shadow,
+                Stands::Off => Standing::Off,
+            },
+            of: Cohort {
+                age_from: line.age_from,
+                age_below: line.age_below,
+                sex: line.sex.map(|sex| match sex {
+                    Gender::Female => Sex::Female,
+                    Gender::Male => Sex::Male,
+                    Gender::Other => Sex::Other,
+                }),
+                condition: line.condition.clone(),
+                pregnant: line.pregnant == Some(true),
+            },
+        })
+    };
+    lines.iter().enumerate().map(switch).collect()
+}
+
+fn model_line(switch: &Switch) -> ModelLine {
+    let of = &switch.of;
+    ModelLine {
+        raises: switch.condition.name().into(),
+        standing: match switch.standing {
+            Standing::Live => Stands::Live,
+            Standing::Shadow => Stands::Shadow,
+            Standing::Off => Stands::Off,
+        },
+        age_from: of.age_from,
+        age_below: of.age_below,
+        sex: of.sex.map(|sex| match sex {
+            Sex::Female => Gender::Female,
+            Sex::Male => Gender::Male,
+            Sex::Other => Gender::Other,
+        }),
+        condition: of.condition.clone(),
+        pregnant: of.pregnant.then_some(true),
+    }
 }
 
 fn line(level: &Level) -> Line {
@@ -256,6 +391,57 @@ mod tests {
         let (new, old) = (hashes(&set), hashes(&RuleSet::built_in()));
         assert_ne!(new[0], old[0], "alerts name other numbers");
         assert_eq!(new[2], old[2], "the score's are the same");
+    }
+
+    #[test]
+    fn models_are_switched_by_lines_and_nothing_else_of_a_document_changes_by_that() {
+        let with = |lines: &str| RuleSet::parse(&format!("{BUILT_IN}\n{lines}"));
+        let set = with(
+            "[[model]]\nraises = \"fall\"\nstanding = \"off\"\n\n[[model]]\nraises = \"fever\"\nstanding = \"shadow\"\nsex = \"female\"\nage_from = 18\nage_below = 50\ncondition = \"http://hl7.org/fhir/sid/icd-10|C50\"\npregnant = true\n",
+        );
+        let set = set.expect("it holds");
+        assert_eq!(
+            RuleSet::parse(&set.text),
+            Ok(set.clone()),
+            "as it was written"
+        );
+        assert_ne!(set.hash, RuleSet::built_in().hash);
+        assert_eq!(set.alert_hashes(), RuleSet::built_in().alert_hashes());
+        assert_eq!(
+            set.models(),
+            [
+                "fall: off for everybody",
+                "fever: shadow for people who are pregnant, female, 18 years or more, below 50 years, with http://hl7.org/fhir/sid/icd-10|C50"
+            ]
+        );
+        for (lines, says) in [
+            (
+                "raises = \"heart_rate_low\"\nstanding = \"off\"",
+                "cannot be switched",
+            ),
+            (
+                "raises = \"early_warning_score\"\nstanding = \"shadow\"",
+                "cannot be switched",
+            ),
+            (
+                "raises = \"falls\"\nstanding = \"off\"",
+                "\"falls\" is none of",
+            ),
+            ("raises = \"fall\"\nstanding = \"on\"", "standing"),
+            ("raises = \"fall\"\nstanding = \"off\"\nage = 5", "age"),
+            (
+                "raises = \"fall\"\nstanding = \"off\"\npregnant = false",
+                "pregnant",
+            ),
+            (
+                "raises = \"fall\"\nstanding = \"off\"\nage_from = 300",
+                "age_from",
+            ),
+            ("standing = \"off\"", "raises"),
+        ] {
+            let told = with(&format!("[[model]]\n{lines}")).expect_err("it does not hold");
+            assert!(told.to_string().contains(says), "{says:?} is not in {told}");
+        }
     }
 
     #[test]

@@ -101,9 +101,9 @@ fn alerts(of: &[Told]) -> impl Iterator<Item = &Told> {
     of.iter().filter(|told| !told.again)
 }
 
-/// The figures of all patients. Hashes, span and who asked are the caller's to fill.
+/// The figures of all patients; `quieter`: conditions whose models were switched. Hashes, span and who asked are the caller's to fill.
 #[must_use]
-pub fn report(patients: &[Figures]) -> v1::ShadowReport {
+pub fn report(patients: &[Figures], quieter: &[Condition]) -> v1::ShadowReport {
     let sum = |of: &dyn Fn(&Told) -> bool| {
         let side = |side: &dyn Fn(&Figures) -> &Vec<Told>| {
             let all = patients.iter().flat_map(|one| alerts(side(one)));
@@ -151,7 +151,8 @@ pub fn report(patients: &[Figures]) -> v1::ShadowReport {
         night: Some(sum(&|told| told.at_night)),
         burdens,
         missed: missed.collect(),
-        subgroups: subgroups(patients),
+        subgroups: subgroups(patients, quieter),
+        quieter: quieter.iter().map(|of| of.name().into()).collect(),
         fold_version: twin::FOLD_VERSION,
         ..Default::default()
     }
@@ -166,12 +167,16 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(one: &Figures) -> Self {
+    fn of(one: &Figures, quieter: &[Condition]) -> Self {
+        // What was decided is no loss that nobody saw.
+        let missed = one
+            .missed()
+            .filter(|told| !quieter.contains(&told.condition));
         Self {
             days: one.days,
             before: number(alerts(&one.before).count()),
             after: number(alerts(&one.after).count()),
-            missed: number(one.missed().count()),
+            missed: number(missed.count()),
         }
     }
 }
@@ -183,7 +188,7 @@ fn a_day(of: &[&Sums], figure: impl Fn(&Sums) -> f64) -> f64 {
     if days > 0.0 { sum / days } else { 0.0 }
 }
 
-fn subgroups(patients: &[Figures]) -> Vec<v1::Subgroup> {
+fn subgroups(patients: &[Figures], quieter: &[Condition]) -> Vec<v1::Subgroup> {
     let mut groups: BTreeMap<(&str, &str), Vec<&Figures>> = BTreeMap::new();
     for one in patients {
         for (of, group) in &one.groups {
@@ -192,7 +197,7 @@ fn subgroups(patients: &[Figures]) -> Vec<v1::Subgroup> {
     }
     let one = |((of, group), patients): ((&str, &str), Vec<&Figures>)| {
         // Each patient once: what a draw sums up is looked at two thousand times.
-        let each: Vec<Sums> = patients.iter().map(|one| Sums::of(one)).collect();
+        let each: Vec<Sums> = patients.iter().map(|one| Sums::of(one, quieter)).collect();
         let all: Vec<&Sums> = each.iter().collect();
         let change = |sums: &Sums| sums.after - sums.before;
         let missed = |sums: &Sums| sums.missed;
@@ -249,6 +254,7 @@ pub fn refusals(report: &v1::ShadowReport, in_force: &RuleSet, budget: &Budget) 
     let high = report.missed.iter();
     let high: u32 = high
         .filter(|missed| missed.priority() == v1::Priority::High)
+        .filter(|missed| !report.quieter.contains(&missed.condition))
         .map(|missed| missed.alerts)
         .sum();
     if high > 0 {
@@ -323,7 +329,7 @@ mod tests {
         v1::ShadowReport {
             beside: RuleSet::built_in().hash,
             to_us: at(48 * 60).as_micros(),
-            ..report(patients)
+            ..report(patients, &[])
         }
     }
 
@@ -394,6 +400,39 @@ mod tests {
         let all = against(&report);
         assert_eq!(all.len(), 1, "1 missed alert a day of one group: {all:?}");
         assert!(all[0].contains("sex female"), "{all:?}");
+    }
+
+    #[test]
+    fn what_a_switch_misses_is_told_and_stands_against_nothing() {
+        use Priority::High;
+        let fell = |from: i64| Told {
+            condition: Condition::Fall,
+            ..told(High, from, from + 9)
+        };
+        let lost = [fell(100), fell(200)];
+        let patients = [patient("x", &lost, &[])];
+        let switched = v1::ShadowReport {
+            beside: RuleSet::built_in().hash,
+            to_us: at(48 * 60).as_micros(),
+            ..report(&patients, &[Condition::Fall])
+        };
+        assert_eq!(switched.missed[0].alerts, 2, "it is told");
+        assert_eq!(switched.quieter, ["fall"]);
+        assert_eq!(against(&switched), [""; 0]);
+        let by_accident = against(&tried(&patients));
+        assert_eq!(
+            by_accident.len(),
+            2,
+            "high, and of a group: {by_accident:?}"
+        );
+        // Another condition is not decided upon by that.
+        let both = [fell(100), told(High, 300, 309)];
+        let other = v1::ShadowReport {
+            beside: RuleSet::built_in().hash,
+            to_us: at(48 * 60).as_micros(),
+            ..report(&[patient("x", &both, &[])], &[Condition::Fall])
+        };
+        assert!(against(&other)[0].starts_with("1 alerts of high priority"));
     }
 
     #[test]

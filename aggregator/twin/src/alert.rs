@@ -283,6 +283,9 @@ pub struct Evidence {
     pub quality: Quality,
     /// Share of the decision; the shares of one alert sum to 1.
     pub contribution: f64,
+    /// What people know of the patient, and nothing that was measured ([`crate::bearing`]); `effective` is then the time that it
+    /// is of.
+    pub known: bool,
 }
 
 /// An alert.
@@ -294,6 +297,8 @@ pub struct Alert {
     pub condition: Condition,
     /// How urgent.
     pub priority: Priority,
+    /// How urgent what was measured is by itself; what is known of the patient may make it more urgent.
+    pub measured: Priority,
     /// Where in its life.
     pub state: State,
     /// Effective time at which the condition began, as far as the data tell.
@@ -403,6 +408,9 @@ pub struct AlertChange {
 crate::canonical_fields! {
     AlertId { 0 }
     Withdrawal { at, by, reason }
+    Acknowledgement { at, by, note }
+    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution, known }
+    Alert { id, condition, priority, measured, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
 }
 
 crate::canonical_numbers! {

@@ -48,6 +48,9 @@ impl Life {
         out: &mut Vec<Effect>,
     ) {
         self.local = core::mem::take(&mut other.local);
+        self.bearings = other.bearings;
+        self.standings = core::mem::take(&mut other.standings);
+        self.unsaid = core::mem::take(&mut other.unsaid);
         self.last = self.last.max(other.last);
         let theirs: Vec<Alert> = other
             .active
@@ -114,6 +117,7 @@ impl Life {
                         care::wait(&mut alert, snooze, now);
                     }
                     alert.priority = there.priority;
+                    alert.measured = there.measured;
                     alert.onset = there.onset;
                     alert.evidence.clone_from(&there.evidence);
                     alert.summary.clone_from(&there.summary);

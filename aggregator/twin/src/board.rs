@@ -312,6 +312,15 @@ impl Board {
         }
     }
 
+    /// A model in shadow would have told.
+    pub(crate) fn hear_unsaid(&mut self, condition: Condition, at: Time) {
+        for (teller, of) in self.each() {
+            if teller.condition == condition {
+                of.tell(at, teller.within);
+            }
+        }
+    }
+
     /// A cuff measured, about now.
     pub(crate) fn cuff(&mut self, at: Time, cuff: &Cuff) {
         let begins = |was: &mut bool, value: Option<f64>, limit: f64| {

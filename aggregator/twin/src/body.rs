@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use vitals::{ContextId, Kind, Quality, Reading, SourceId, StreamId, Time, Value};
 
 use crate::alert::Condition;
+use crate::bearing::Bearing;
 use crate::board::Board;
 use crate::channel::{Channel, Origin, Role, usable};
 use crate::ecg::Lead;
@@ -32,7 +33,7 @@ use crate::past::Past;
 use crate::resting::Resting;
 use crate::rhythm::{self, Beats};
 use crate::rule;
-use crate::rules::Rules;
+use crate::rules::{self, Rules};
 use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::watch::{Cuff, Watch};
@@ -105,7 +106,7 @@ impl Body {
     }
 
     pub(crate) fn rules_in_force(&self) -> &Rules {
-        self.rules.as_deref().unwrap_or(&Rules::BUILT_IN)
+        self.rules.as_deref().unwrap_or(&rules::BUILT_IN)
     }
 
     /// The same, with the limit that this person's nights taught where none is prescribed: what threshold rules go by.
@@ -121,7 +122,9 @@ impl Body {
     pub(crate) fn learned_limit(&self) -> Option<u16> {
         let prescribed = self.context.limits.heart_rate_low;
         let everybody = rule::first_cut(&self.rules_in_force().heart_rate_low);
-        let own = self.night_limit.filter(|_| prescribed.is_none());
+        // Nights under a beta blocker that is new are slow for it, and that is to be told.
+        let new = self.context.bearings.get(Bearing::BetaBlockerNew).is_some();
+        let own = self.night_limit.filter(|_| prescribed.is_none() && !new);
         own.filter(|own| f64::from(*own) < everybody)
     }
 
@@ -132,6 +135,7 @@ impl Body {
         life: &mut Life,
         out: &mut Vec<Effect>,
     ) {
+        life.heed(&context.bearings, known, out);
         if self.context != context {
             self.context = context;
             self.judge_score(known, life, out);
@@ -237,7 +241,9 @@ impl Body {
             let rests = !self.motion.explains(known);
             let pulse = self.pulse(known).ok().map(|(pulse, _)| pulse);
             let pulse = pulse.filter(|_| rests);
-            self.watch.pressure((at, &cuff), pulse, (known, life), out);
+            let context = &self.context;
+            self.watch
+                .pressure((at, &cuff), pulse, context, (known, life), out);
             self.board.cuff(at, &cuff);
         }
     }
@@ -325,9 +331,8 @@ impl Body {
         self.lead((kind, origin), effective);
         let learns = kind == Kind::HeartRate && !self.watch.is_another();
         if learns && self.resting.take(effective, fixed.0) {
-            let fails = self.context.known_heart_failure;
             self.watch
-                .day_over(&self.resting, fails, (known, life), out);
+                .day_over(&self.resting, &self.context, (known, life), out);
             self.night_limit = self
                 .resting
                 .usual_floor(effective)

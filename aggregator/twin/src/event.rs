@@ -1,5 +1,6 @@
 //! What goes into the fold: everything that can change a twin, already opened and parsed.
 
+use crate::bearing::Bearing;
 use vitals::{ContextId, GatewayId, Reading, SourceId, Span, StreamId, Time, Waveform};
 
 /// One journal entry about this patient.
@@ -80,7 +81,7 @@ pub enum Event {
 }
 
 /// What the facts of the moment change in rules and models ([`crate::facts`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Context {
     /// NEWS2's scale 2 for oxygen saturation: only with a prescribed target of 88-92 %.
     pub oxygen_target_88_92: bool,
@@ -94,8 +95,40 @@ pub struct Context {
     pub known_fibrillation: bool,
     /// The heart is known to fail: models that watch for its decompensation speak.
     pub known_heart_failure: bool,
+    /// Medicines, results, genes and symptoms that bear upon what is raised.
+    pub bearings: crate::bearing::Bearings,
     /// The patient's own limits.
     pub limits: crate::rule::Limits,
+}
+
+impl Context {
+    /// The heart is known to fail, or a result speaks for it: the model of its decompensation is applicable.
+    #[must_use]
+    pub fn heart_may_fail(&self) -> bool {
+        let speaks = [Bearing::PumpsPoorly, Bearing::NatriureticHigh];
+        let given = |bearing: Bearing| self.bearings.get(bearing).is_some();
+        self.known_heart_failure || speaks.into_iter().any(given)
+    }
+
+    /// What a beta blocker does to what is usual of the pulse.
+    #[must_use]
+    pub fn blockade(&self) -> Blockade {
+        let taken = self.bearings.get(Bearing::BetaBlocker);
+        let ended = self.bearings.get(Bearing::BetaBlockerEnded);
+        Blockade {
+            taken: taken.is_some(),
+            changed: taken.or(ended).map(|given| given.at),
+        }
+    }
+}
+
+/// See [`Context::blockade`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Blockade {
+    /// One is taken.
+    pub taken: bool,
+    /// When the newest began, or when the last one ended, not long ago: what was usual before is another person's.
+    pub changed: Option<vitals::Time>,
 }
 
 /// An assignment of devices to this patient through a gateway.
@@ -285,5 +318,5 @@ crate::canonical_numbers! {
 
 crate::canonical_fields! {
     Void { stream, source, from, to }
-    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation, known_heart_failure, limits }
+    Context { oxygen_target_88_92, on_oxygen, alert_and_oriented, early_warning_unfit, known_fibrillation, known_heart_failure, bearings, limits }
 }

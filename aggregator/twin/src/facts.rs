@@ -4,9 +4,12 @@
 //! A fact has a writer's id, holds from a time until a time, and is replaced by the next one of the same id. What the
 //! facts of the moment change in rules and models is worked out here, in one place (`Facts::context`), and each such
 //! influence is told (`Facts::influences`): nothing is bent unseen. Facts that change nothing are kept and shown.
+//! Which of them bear upon alerts beside what is measured, and how old a result may be, is in [`clinical`].
 //!
 //! Promises: at most [`MOST`] facts a patient, what is beyond is counted; the same facts give the same context whatever
 //! order they came in. Must not know: who may write, FHIR, vital signs.
+
+pub mod clinical;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -16,6 +19,7 @@ use vitals::{Kind, Span, Time};
 
 use crate::event::Context;
 use crate::rule::Limits;
+use crate::rules::switch::{Cohort, Sex};
 
 /// Facts kept of a patient, those that are over included.
 pub const MOST: usize = 256;
@@ -292,6 +296,15 @@ pub struct Recorded {
     pub at: Time,
 }
 
+/// Mean Gregorian years: a day's error at New Year is nothing beside the year that is added.
+const YEAR_US: i64 = 31_556_952_000_000;
+
+/// When everybody is a year older.
+const fn next_year(after: Time) -> i64 {
+    let year = after.as_micros().div_euclid(YEAR_US).saturating_add(1);
+    year.saturating_mul(YEAR_US)
+}
+
 /// What a fact changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Influence {
@@ -314,6 +327,9 @@ pub(crate) struct Facts {
     facts: BTreeMap<String, Recorded>,
     /// Those that were not taken: beyond [`MOST`], or unfit.
     pub(crate) refused: u64,
+    /// When something of it changes after what was told last. Worked out there: known time alone would not do, because something
+    /// else may be due at the very moment at which a fact begins; and each step asks for it.
+    next: Option<Time>,
 }
 
 impl Facts {
@@ -339,10 +355,19 @@ impl Facts {
         self.facts.values()
     }
 
-    /// When the next one begins or ends.
-    pub(crate) fn deadline(&self, after: Time) -> Option<Time> {
-        let changes = |one: &Recorded| [Some(one.fact.from), one.fact.until()];
-        let times = self.facts.values().flat_map(changes).flatten();
+    /// When the next one begins or ends, or begins or ceases to bear upon something.
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        self.next
+    }
+
+    fn next_change(&self, after: Time) -> Option<Time> {
+        let changes = |one: &Recorded| {
+            let born = one.fact.kind == FactKind::BirthYear;
+            let older = born.then(|| Time::from_micros(next_year(after)));
+            let ends = [Some(one.fact.from), one.fact.until(), older];
+            ends.into_iter().flatten().chain(one.fact.turns())
+        };
+        let times = self.facts.values().flat_map(changes);
         times.filter(|at| *at > after).min()
     }
 
@@ -374,13 +399,47 @@ impl Facts {
         self.coded(FactKind::Condition, &codes, at)
     }
 
-    fn child(&self, at: Time) -> Option<&Fact> {
+    /// The fact, and the years that they are or will be in this year.
+    fn age(&self, at: Time) -> Option<(&Fact, i64)> {
         let born = self.newest(FactKind::BirthYear, at)?;
-        // Mean Gregorian years: a day's error at New Year is nothing beside the year that is added.
-        let year = 1970 + at.as_micros().div_euclid(31_556_952_000_000);
+        let year = 1970 + at.as_micros().div_euclid(YEAR_US);
         #[expect(clippy::cast_possible_truncation, reason = "checked: 1880 to 2200")]
         let age = year - born.value.map_or(year, |value| value as i64);
+        Some((born, age))
+    }
+
+    fn child(&self, at: Time) -> Option<&Fact> {
+        let (born, age) = self.age(at)?;
         (age < ADULT_YEARS).then_some(born)
+    }
+
+    /// True for somebody of whom all is known that the cohort asks for.
+    pub(crate) fn is_in(&self, cohort: &Cohort, at: Time) -> bool {
+        // Of an age that is this or one less.
+        let age = self.age(at).map(|(_, age)| age);
+        let old = |from: u8| age.is_some_and(|age| age > i64::from(from));
+        let young = |below: u8| age.is_some_and(|age| age < i64::from(below));
+        let sex = |sex: Sex| {
+            let said = self.newest(FactKind::Sex, at);
+            said.is_some_and(|fact| fact.text == sex.name())
+        };
+        let has = |code: &String| {
+            let (of, begins) = code.rsplit_once('|').unwrap_or(("", ""));
+            let plain: String = begins.chars().filter(|c| *c != '.').collect();
+            let of = [(of, plain.as_str())];
+            self.coded(FactKind::Condition, &of, at).is_some()
+        };
+        cohort.age_from.is_none_or(old)
+            && cohort.age_below.is_none_or(young)
+            && cohort.sex.is_none_or(sex)
+            && cohort.condition.as_ref().is_none_or(has)
+            && (!cohort.pregnant || self.newest(FactKind::Pregnancy, at).is_some())
+    }
+
+    /// What rules and models are told from now on.
+    pub(crate) fn heed(&mut self, now: Time) -> Context {
+        self.next = self.next_change(now);
+        self.context(now)
     }
 
     /// What rules and models are told.
@@ -396,6 +455,7 @@ impl Facts {
             early_warning_unfit: pregnant || self.child(at).is_some(),
             known_fibrillation: self.fibrillation(at).is_some(),
             known_heart_failure: self.heart_failure(at).is_some(),
+            bearings: self.bearings(at),
             limits: Limits {
                 heart_rate_low: self.limit("heart_rate_low", at),
                 heart_rate_high: self.limit("heart_rate_high", at),
@@ -461,12 +521,7 @@ impl Facts {
             oxygen.filter(|_| scale_2.is_some()),
             "not used: with a target of 88-92 % oxygen saturation has the limits of that target",
         );
-        let blockers = [("atc", "C07"), ("sct", "33252009")];
-        let blocker = self.coded(FactKind::Medication, &blockers, at);
-        tell(
-            blocker,
-            "beta blocker: the pulse rises less, so scores that count it may understate; no limit is changed",
-        );
+        told.extend(self.bearing_influences(at));
         told
     }
 }
@@ -474,7 +529,7 @@ impl Facts {
 crate::canonical_fields! {
     Fact { id, kind, code, label, value, unit, text, from, to }
     Recorded { fact, by, at }
-    Facts { facts, refused }
+    Facts { facts, refused, next }
 }
 
 crate::canonical_numbers! {
@@ -567,7 +622,11 @@ mod tests {
             (false, Some(false), None),
             "said too long ago"
         );
-        let due = |minutes| kept.deadline(at(minutes));
+        let due = |minutes| {
+            let mut kept = kept.clone();
+            kept.heed(at(minutes));
+            kept.deadline()
+        };
         assert_eq!(due(0), Some(at(60)));
         assert_eq!(due(60), Some(at(120)));
         assert_eq!(due(120), Some(at(12 * 60)));
@@ -654,7 +713,8 @@ mod tests {
             coded("beta", Medication, "http://www.whocc.no/atc|C07AB02"),
             coded("other", Medication, "http://www.whocc.no/atc|A10BA02"),
         ];
-        assert_eq!(ids(&all), ["target", "o2", "acvpu", "af", "beta"]);
+        let told = ["target", "o2", "acvpu", "af", "other", "beta", "beta"];
+        assert_eq!(ids(&all), told, "no other medicine brings about a low");
     }
 
     #[test]

@@ -19,6 +19,7 @@ extern crate std;
 pub mod alert;
 mod amend;
 pub mod baseline;
+pub mod bearing;
 pub mod bedside;
 pub mod board;
 mod body;
@@ -65,4 +66,4 @@ pub use twin::{Effect, Twin, step};
 
 /// Names the meaning of the fold. Equal logs give equal states only within one version: raise it with every
 /// change that can alter a state or an effect.
-pub const FOLD_VERSION: u32 = 22;
+pub const FOLD_VERSION: u32 = 23;

@@ -4,6 +4,8 @@
 //!
 //! Bounds: active alerts by the number of conditions and subjects; [`RECENT`] resolved ones.
 
+mod gate;
+
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -15,13 +17,16 @@ use vitals::{SourceId, Span, StreamId, Time};
 use crate::alert::{
     Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
 };
+use crate::bearing::Bearings;
 use crate::canonical::Canonical;
 use crate::care::{self, Act, COMMENTS, Calls, Comment, Snooze};
 use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
 use crate::rules::Rules;
+use crate::rules::switch::Standings;
 use crate::twin::Effect;
+use crate::watch::Unsaid;
 
 /// Resolved alerts remembered.
 pub(crate) const RECENT: usize = 64;
@@ -97,6 +102,14 @@ pub(crate) struct Life {
     snoozes: BTreeMap<Condition, Snooze>,
     /// What people did that named nothing known.
     pub(crate) unknown: u64,
+    /// What is known of the person and bears upon what is raised.
+    pub(crate) bearings: Bearings,
+    /// Models that do not speak by the rules in force.
+    pub(crate) standings: Standings,
+    /// What those in shadow would have told.
+    pub(crate) unsaid: BTreeMap<Condition, Unsaid>,
+    /// Of that, what began in this step; empty between steps.
+    unsaid_now: Vec<Condition>,
 }
 
 impl Life {
@@ -124,16 +137,25 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        if subject == Subject::Patient && !self.speaks(draft.condition) {
+            self.keep_unsaid(draft.condition);
+            return;
+        }
         let key = (draft.condition, subject);
+        let measured = draft.priority;
         if subject == Subject::Patient {
             self.local.join_live(&mut draft);
+            self.bearings.bear_upon(&mut draft);
         }
         if let Some(alert) = self.active.get_mut(&key) {
             let joined =
                 draft.told_locally.is_some() && one_with(alert, draft.onset, draft.told_locally);
             let louder = alert.quiet && draft.priority == alert.priority && !joined;
-            if draft.priority > alert.priority || louder {
-                alert.priority = draft.priority;
+            // Also where what is known had made it as urgent before anything measured was.
+            let worse = draft.priority > alert.priority || measured > alert.measured;
+            if worse || louder {
+                alert.priority = alert.priority.max(draft.priority);
+                alert.measured = alert.measured.max(measured);
                 alert.quiet = false;
                 alert.asked_again += u32::from(louder);
                 (alert.state, alert.acknowledged) = (State::Active, None);
@@ -153,7 +175,7 @@ impl Life {
             self.active.insert(key, alert);
             return;
         }
-        let mut alert = self.born(draft, now);
+        let mut alert = self.born(draft, measured, now);
         let (condition, priority) = (alert.condition, alert.priority);
         care::wait(&mut alert, self.snooze_of(condition), now);
         emit(Change::Raised, now, &alert, out);
@@ -333,6 +355,17 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        if subject == Subject::Patient && !self.speaks(condition) {
+            // What stands waits for a person, whatever this model says now.
+            if let Some(unsaid) = self.unsaid.get_mut(&condition) {
+                unsaid.holds = false;
+            }
+            return;
+        }
+        self.end(condition, subject, now, out);
+    }
+
+    fn end(&mut self, condition: Condition, subject: Subject, now: Time, out: &mut Vec<Effect>) {
         let Some(mut alert) = self.active.remove(&(condition, subject)) else {
             return;
         };
@@ -353,6 +386,9 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        if !self.speaks(draft.condition) {
+            return;
+        }
         self.local.join_past(&mut draft, end);
         let (from, to) = (draft.onset - SAME_EPISODE, end + SAME_EPISODE);
         if let Some(alert) = self.active.get_mut(&(draft.condition, Subject::Patient))
@@ -380,7 +416,8 @@ impl Life {
             }
             return;
         }
-        let mut alert = self.born(draft, now);
+        let measured = draft.priority;
+        let mut alert = self.born(draft, measured, now);
         alert.state = State::Resolved;
         alert.resolved = Some(now);
         alert.retrospective = true;
@@ -416,7 +453,7 @@ impl Life {
         emit(Change::Acknowledged, now, alert, out);
     }
 
-    fn born(&mut self, draft: Draft, now: Time) -> Alert {
+    fn born(&mut self, draft: Draft, measured: Priority, now: Time) -> Alert {
         debug_assert!(
             draft.condition.may_be(draft.priority),
             "the table of harm and onset has no such priority of {:?}",
@@ -427,6 +464,7 @@ impl Life {
             id: AlertId(self.last),
             condition: draft.condition,
             priority: draft.priority,
+            measured,
             state: State::Active,
             onset: draft.onset,
             raised: now,
@@ -558,8 +596,5 @@ impl Canonical for Subject {
 }
 
 crate::canonical_fields! {
-    Acknowledgement { at, by, note }
-    Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution }
-    Alert { id, condition, priority, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
-    Life { last, unknown, snoozes, local, active, recent }
+    Life { last, unknown, snoozes, local, bearings, standings, unsaid, unsaid_now, active, recent }
 }

@@ -6,7 +6,9 @@
 //! urgent than the table of harm and onset ([`crate::urgency`]) has its condition. Everything else about
 //! the rules is code: which kinds they judge, what is fresh, how means are made.
 //!
-//! Must not know: documents, who decides, when.
+//! Which models speak of whom is in [`switch`]. Must not know: documents, who decides, when.
+
+pub mod switch;
 
 use alloc::format;
 use alloc::string::String;
@@ -20,6 +22,7 @@ use vitals::Span;
 use crate::alert::{Condition, Priority};
 use crate::canonical::Canonical;
 use crate::rule::first_cut;
+use switch::Switch;
 
 /// A cut and how long the ten-second means must be beyond it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,7 +135,7 @@ pub struct EarlyWarning {
 }
 
 /// All of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// Saturation too low.
     pub oxygen_low: Cuts,
@@ -144,7 +147,12 @@ pub struct Rules {
     pub heart_rate_low: Cuts,
     /// NEWS2.
     pub early_warning: EarlyWarning,
+    /// Models that do not stand as their cards have them; the last line that fits a person counts.
+    pub models: Vec<Switch>,
 }
+
+/// What is built in, to be lent.
+pub(crate) static BUILT_IN: Rules = Rules::BUILT_IN;
 
 const HALF_MINUTE: Span = Span::from_secs(30);
 const MINUTE: Span = Span::from_secs(60);
@@ -198,12 +206,8 @@ impl Rules {
             clear_by: 3.0,
             clear_hold: MINUTE,
         },
-        early_warning: EarlyWarning {
-            urgent: 5,
-            emergency: 7,
-            hold: MINUTE,
-            strain_hold: Span::from_mins(30),
-        },
+        early_warning: EarlyWarning::BUILT_IN,
+        models: Vec::new(),
     };
 }
 
@@ -271,8 +275,8 @@ const HOLDS: RangeInclusive<i64> = 10..=600;
 /// Hysteresis, in the kind's unit: without any an alert comes and goes at its cut.
 const CLEARS: RangeInclusive<f64> = 0.5..=10.0;
 /// NEWS2's aggregate may be made to call earlier than the college says, and never later.
-const URGENT: RangeInclusive<u32> = 3..=Rules::BUILT_IN.early_warning.urgent;
-const EMERGENCY: RangeInclusive<u32> = 4..=Rules::BUILT_IN.early_warning.emergency;
+const URGENT: RangeInclusive<u32> = 3..=EarlyWarning::BUILT_IN.urgent;
+const EMERGENCY: RangeInclusive<u32> = 4..=EarlyWarning::BUILT_IN.emergency;
 const WARNING_HOLD: RangeInclusive<i64> = 10..=60;
 const STRAIN_HOLD: RangeInclusive<i64> = 60..=3600;
 
@@ -318,6 +322,19 @@ pub enum Fault {
     Overlap,
     /// The emergency is no higher than the urgent level.
     NoRoom,
+    /// It is no model that can be switched.
+    NotSwitched,
+    /// More lines than anybody reads.
+    TooMany {
+        /// At most.
+        most: usize,
+    },
+    /// No age is of this cohort.
+    NobodyFits,
+    /// No code of a condition.
+    Code,
+    /// A model that does not beat a trivial rule cannot be made live by a line.
+    ShadowByCard,
 }
 
 impl fmt::Display for Unfit {
@@ -345,6 +362,21 @@ impl fmt::Display for Unfit {
                 "with its way back it reaches into what counts as a fast heart: lower it, or raise heart_rate_high",
             ),
             Fault::NoRoom => f.write_str("must be above urgent"),
+            Fault::NotSwitched => f.write_str(
+                "cannot be switched: threshold rules, NEWS2, glucose that is low or high and everything technical stay for everybody; models that can be are ",
+            )
+            .and_then(|()| {
+                let names = switch::SWITCHED.map(|(condition, _)| condition.name());
+                f.write_str(&names.join(", "))
+            }),
+            Fault::TooMany { most } => write!(f, "at most {most} lines"),
+            Fault::NobodyFits => f.write_str("must be above age_from"),
+            Fault::Code => f.write_str(
+                "must be system|code, such as http://hl7.org/fhir/sid/icd-10|I50, of at most 128 characters",
+            ),
+            Fault::ShadowByCard => f.write_str(
+                "must be shadow or off: its card does not show that it beats a trivial rule, so it is not live",
+            ),
         }
     }
 }
@@ -372,6 +404,7 @@ impl Rules {
             });
         }
         self.early_warning.check(&mut unfit);
+        switch::check(&self.models, &mut unfit);
         unfit
     }
 }
@@ -381,6 +414,7 @@ impl crate::Twin {
     #[must_use]
     pub fn under(mut self, rules: &Arc<Rules>) -> Self {
         self.body.set_rules(rules);
+        self.life.standings = self.standings(self.known);
         self
     }
 
@@ -443,6 +477,14 @@ impl Bound {
 }
 
 impl EarlyWarning {
+    /// What holds where nobody decided otherwise.
+    pub const BUILT_IN: Self = Self {
+        urgent: 5,
+        emergency: 7,
+        hold: MINUTE,
+        strain_hold: Span::from_mins(30),
+    };
+
     fn check(&self, unfit: &mut Vec<Unfit>) {
         let mut wrong = |field: &str, fault| {
             let field = format!("{EARLY_WARNING}.{field}");
@@ -501,7 +543,7 @@ crate::canonical_fields! {
     Level { cut, hold, priority }
     Cuts { levels, clear_by, clear_hold }
     EarlyWarning { urgent, emergency, hold, strain_hold }
-    Rules { oxygen_low, oxygen_low_88_92, heart_rate_high, heart_rate_low, early_warning }
+    Rules { oxygen_low, oxygen_low_88_92, heart_rate_high, heart_rate_low, early_warning, models }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::facts::Facts;
 use crate::life::{Life, Subject};
 use crate::order::{Novelty, Verdict};
 use crate::rule;
+use crate::rules::switch::Standings;
 use crate::stream::{self, Aside, Stream};
 use crate::technical::{self, Due, ShutOut};
 use crate::view::{BeatView, Counters};
@@ -76,7 +77,9 @@ pub fn step(twin: &mut Twin, event: &Event, known: Time, out: &mut Vec<Effect>) 
     changed |= twin.apply(event, known, out);
     // What the event itself made due (a silence that late data revealed) fires now.
     changed |= twin.fire_until(known, out);
-    twin.body.keep_score(known, out.get(told..).unwrap_or(&[]));
+    let unsaid = twin.life.take_unsaid();
+    twin.body
+        .keep_score(known, out.get(told..).unwrap_or(&[]), &unsaid);
     if changed {
         out.push(Effect::TwinChanged);
     }
@@ -152,7 +155,7 @@ impl Twin {
         });
         let local = self.life.local.deadline().map(|at| (at, Item::Local));
         let care = self.life.deadline().map(|at| (at, Item::Care));
-        let facts = self.facts.deadline(self.known);
+        let facts = self.facts.deadline();
         let facts = facts.map(|at| (at, Item::Facts));
         body.into_iter()
             .chain(streams)
@@ -213,6 +216,8 @@ impl Twin {
             }
             Event::Acknowledged { alert, by, note } => {
                 self.life.acknowledge(*alert, by, note, known, out);
+                let lines = &self.body.rules_in_force().models;
+                self.life.let_go(lines, known, out);
             }
             Event::Care { by, act } => self.life.care(by, act, known, out),
             Event::GatewayRevoked { gateway } => self.revoke(gateway, known, out),
@@ -230,7 +235,10 @@ impl Twin {
                 }
                 self.heed_facts(known, out);
             }
-            Event::Rules(rules) => self.body.set_rules(rules),
+            Event::Rules(rules) => {
+                self.body.set_rules(rules);
+                self.heed_facts(known, out);
+            }
             Event::Collection { given } => self.withheld.say(*given, known),
             Event::Voided(void) => void.keep_in(&mut self.voids),
             Event::Tick => return false,
@@ -240,9 +248,17 @@ impl Twin {
         true
     }
 
+    /// How the models stand for this person by the rules.
+    pub(crate) fn standings(&self, at: Time) -> Standings {
+        Standings::of(&self.body.rules_in_force().models, &self.facts, at)
+    }
+
     /// Rules and models are told what holds now.
     fn heed_facts(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let context = self.facts.context(now);
+        let context = self.facts.heed(now);
+        let standings = self.standings(now);
+        let lines = &self.body.rules_in_force().models;
+        self.life.stand(standings, lines, now, out);
         self.body.set_context(context, now, &mut self.life, out);
     }
 

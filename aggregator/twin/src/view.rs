@@ -14,8 +14,10 @@ use crate::coverage;
 use crate::ecg::Beat;
 use crate::event::{Context, Link};
 use crate::facts::{Influence, Recorded};
+use crate::rules::switch::{self, ModelStanding, Standing};
 use crate::stream::Stream;
 use crate::twin::Twin;
+use crate::watch;
 
 /// One kind of measurement.
 #[derive(Clone, Debug, PartialEq)]
@@ -350,19 +352,54 @@ impl Twin {
     /// Forecasts, also those that abstain.
     #[must_use]
     pub fn forecasts(&self) -> Vec<ForecastView> {
-        self.body.forecasts(self.known)
+        let off = |condition| self.life.standings.get(condition).0 == Standing::Off;
+        let sweet = || off(Condition::GlucoseFalling) && off(Condition::GlucoseRising);
+        let quiet = |kind: Kind| {
+            kind == Kind::OxygenSaturation && off(Condition::OxygenSaturationFalling)
+                || kind == Kind::InterstitialGlucose && sweet()
+        };
+        let mut forecasts = self.body.forecasts(self.known);
+        for forecast in &mut forecasts {
+            if quiet(forecast.kind) {
+                forecast.points.clear();
+                (forecast.abstained, forecast.crosses) = (switch::OFF, None);
+            }
+        }
+        forecasts
     }
 
     /// What the rhythm model says.
     #[must_use]
     pub fn rhythm(&self) -> RhythmView {
-        self.body.rhythm(self.known)
+        let rhythm = self.body.rhythm(self.known);
+        if self.life.standings.get(Condition::AtrialFibrillation).0 != Standing::Off {
+            return rhythm;
+        }
+        RhythmView {
+            finding: switch::OFF,
+            fibrillation: false,
+            score: None,
+            ..rhythm
+        }
     }
 
     /// The models that watch for one thing each.
     #[must_use]
     pub fn models(&self) -> Vec<ModelView> {
-        self.body.models()
+        let told = self.body.models().into_iter().map(|model| {
+            let (standing, _) = self.life.standings.get(model.condition);
+            let unsaid = self.life.unsaid.get(&model.condition);
+            let unsaid = unsaid.map_or(0, |unsaid| unsaid.times);
+            let model = ModelView {
+                live: model.live && standing == Standing::Live,
+                unsaid: model.unsaid.saturating_add(unsaid),
+                ..model
+            };
+            (standing, model)
+        });
+        // Nothing is said of one that is off.
+        let shown = told.filter(|(standing, _)| *standing != Standing::Off);
+        shown.map(|(_, model)| model).collect()
     }
 
     /// How good the models are for this person.
@@ -400,6 +437,52 @@ impl Twin {
             effect: "nights: the lower limit of the heart rate is this person's own, between 35 and 40/min; what is urgent below 30/min stays",
         }));
         told
+    }
+
+    /// How the models stand for this person, and why those do not speak that do not.
+    #[must_use]
+    pub fn model_standings(&self) -> Vec<ModelStanding> {
+        let context = self.context();
+        let lines = &self.rules().models;
+        let inapplicable = |condition: Condition| {
+            if watch::is_shadow(condition) {
+                Some((Standing::Shadow, switch::NOT_BY_CARD))
+            } else if condition == Condition::HeartFailureDrift && !context.heart_may_fail() {
+                Some((Standing::Shadow, switch::HEART_NOT_KNOWN))
+            } else if condition == Condition::OxygenSaturationFalling && context.oxygen_target_88_92
+            {
+                Some((Standing::Off, switch::NOT_FOR_TARGET))
+            } else if condition == Condition::EarlyWarningScore && context.early_warning_unfit {
+                Some((Standing::Off, switch::NOT_FOR_THEM))
+            } else {
+                None
+            }
+        };
+        let all = switch::SWITCHED.into_iter().chain([switch::SCORE]);
+        all.map(|(condition, model)| {
+            let (ruled, line) = self.life.standings.get(condition);
+            let by_rules = (ruled != Standing::Live).then(|| {
+                let line = line.and_then(|line| lines.get(line));
+                (ruled, switch::because(line))
+            });
+            let by_itself = inapplicable(condition).map(|(standing, why)| (standing, why.into()));
+            // What keeps it quieter counts.
+            let why = by_rules
+                .into_iter()
+                .chain(by_itself)
+                .max_by_key(|(of, _)| *of);
+            let (standing, why) = why.unwrap_or((Standing::Live, String::new()));
+            let unsaid = self.life.unsaid.get(&condition);
+            let by_rules = unsaid.map_or(0, |unsaid| unsaid.times);
+            ModelStanding {
+                condition,
+                model,
+                standing,
+                why,
+                unsaid: by_rules.saturating_add(self.body.unsaid(condition)),
+            }
+        })
+        .collect()
     }
 
     /// What rules and models are told of them.

@@ -190,6 +190,7 @@ pub(crate) fn draft(
                     effective: *effective,
                     quality: *quality,
                     contribution: f64::from(points) / total,
+                    known: false,
                 })
             });
     let range = if score.low == score.high {
@@ -255,10 +256,9 @@ crate::canonical_fields! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Rules;
     use vitals::Span;
 
-    const RULES: EarlyWarning = Rules::BUILT_IN.early_warning;
+    const RULES: EarlyWarning = EarlyWarning::BUILT_IN;
 
     /// With 2 points of something that exertion does not explain.
     fn score(respiration: f64, pulse: Result<f64, &'static str>) -> Score {

@@ -28,6 +28,7 @@ use vitals::{Kind, Quality, Span, Time, Waveform};
 
 use crate::alert::{Condition, Evidence, Priority};
 use crate::channel::Origin;
+use crate::event::Context;
 use crate::life::{Draft, Life, Say};
 use crate::resting::Resting;
 use crate::rhythm::Beat;
@@ -46,13 +47,37 @@ use pressure::Pressure;
 use shock::Shock;
 use wearer::Wearer;
 
-/// Whether a model speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a model speaks. The numbers are those of `proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Standing {
     /// It raises alerts.
-    Live,
+    Live = 1,
     /// It is scored and shown, and raises nothing.
-    Shadow,
+    Shadow = 2,
+    /// Nothing is said of it.
+    Off = 3,
+}
+
+impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Live, Self::Shadow, Self::Off];
+
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// True for a model whose card does not have it live.
+pub(crate) fn is_shadow(condition: Condition) -> bool {
+    let mut models = MODELS.iter().filter(|model| model.condition == condition);
+    models.any(|model| model.standing != Standing::Live)
 }
 
 /// A model: what it is called, what it raises, whether it does.
@@ -69,10 +94,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whether it speaks of this person: heart failure only where it is known, in all others it is in shadow.
-    fn speaks(&self, known_heart_failure: bool) -> bool {
+    /// Whether it speaks of this person: heart failure only where it is known or a result speaks for it, in all others it is in
+    /// shadow.
+    fn speaks(&self, heart_may_fail: bool) -> bool {
         self.standing == Standing::Live
-            && (self.condition != heart_failure::MODEL.condition || known_heart_failure)
+            && (self.condition != heart_failure::MODEL.condition || heart_may_fail)
     }
 }
 
@@ -126,6 +152,7 @@ impl Shown {
                 effective: self.at,
                 quality: self.quality,
                 contribution: share(part),
+                known: false,
             },
         );
         Draft {
@@ -153,9 +180,9 @@ struct Stand {
 
 /// What a model in shadow would have told.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Unsaid {
-    holds: bool,
-    times: u32,
+pub(crate) struct Unsaid {
+    pub(crate) holds: bool,
+    pub(crate) times: u32,
 }
 
 /// The models of one person.
@@ -194,12 +221,13 @@ impl Watch {
         &mut self,
         (at, cuff): (Time, &Cuff),
         pulse: Option<f64>,
+        context: &Context,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
         let shock = cuff
             .systolic
-            .and_then(|systolic| self.shock.take(at, systolic, pulse));
+            .and_then(|systolic| self.shock.take(at, systolic, pulse, context.blockade()));
         for said in shock.into_iter().chain(self.pressure.take(at, cuff)) {
             self.say(said, false, (now, life), out);
         }
@@ -282,32 +310,32 @@ impl Watch {
     pub(crate) fn day_over(
         &mut self,
         resting: &Resting,
-        known_heart_failure: bool,
+        context: &Context,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
         let Some(night) = resting.nights().back() else {
             return;
         };
-        let said = self.illness.take(resting.nights());
+        let said = self.illness.take(resting.nights(), context.blockade());
         let day = self.days.close(night);
         let failing = self.heart_failure.take(&day);
         for said in said.into_iter().chain(failing) {
-            self.say(said, known_heart_failure, (now, life), out);
+            self.say(said, context.heart_may_fail(), (now, life), out);
         }
     }
 
     fn say(
         &mut self,
         said: Say,
-        known_heart_failure: bool,
+        heart_may_fail: bool,
         (now, life): (Time, &mut Life),
         out: &mut Vec<Effect>,
     ) {
         let condition = said.condition();
         let speaks = MODELS
             .iter()
-            .any(|model| model.condition == condition && model.speaks(known_heart_failure));
+            .any(|model| model.condition == condition && model.speaks(heart_may_fail));
         if !speaks && !matches!(said, Say::Find(..)) {
             self.keep(condition, matches!(said, Say::Raise(_)));
         }
@@ -331,7 +359,13 @@ impl Watch {
         newest.map_or_else(|| Accelerometer::default().stand(), Accelerometer::stand)
     }
 
-    pub(crate) fn view(&self, known_heart_failure: bool) -> Vec<ModelView> {
+    pub(crate) fn unsaid(&self, condition: Condition) -> u32 {
+        self.shadows
+            .get(&condition)
+            .map_or(0, |unsaid| unsaid.times)
+    }
+
+    pub(crate) fn view(&self, context: &Context) -> Vec<ModelView> {
         let stands = [
             self.pause.stand(),
             self.shock.stand(),
@@ -348,7 +382,7 @@ impl Watch {
             ModelView {
                 model: model.name,
                 condition: model.condition,
-                live: model.speaks(known_heart_failure),
+                live: model.speaks(context.heart_may_fail()),
                 figure: stand.figure.ok(),
                 cut: stand.cut,
                 abstained: stand.figure.err().unwrap_or(""),
@@ -362,6 +396,10 @@ impl Watch {
 /// One figure and its limit, where nothing else was looked at.
 fn one(kind: Option<Kind>, label: &str, value: f64, limit: f64) -> Vec<Part> {
     vec![(kind, label.into(), value, Some(limit), 1.0)]
+}
+
+crate::canonical_numbers! {
+    Standing { Live, Shadow, Off }
 }
 
 crate::canonical_fields! {

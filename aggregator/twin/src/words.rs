@@ -15,6 +15,7 @@ use crate::forecast::{self, Fit};
 use crate::life::Draft;
 use crate::rhythm;
 use crate::rule::{self, Level, Rules, Side, Threshold, fingerprint};
+use crate::rules;
 
 /// Names the threshold rules.
 pub(crate) const THRESHOLDS: &str = "thresholds/3";
@@ -96,6 +97,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
         effective: found.at,
         quality: Quality::GOOD,
         contribution: 0.0,
+        known: false,
     });
     Draft {
         condition: rule.condition,
@@ -113,6 +115,7 @@ pub(crate) fn threshold(found: &Beyond<'_>, past: bool) -> Draft {
             effective: found.at,
             quality: found.quality,
             contribution: 1.0,
+            known: false,
         }]
         .into_iter()
         .chain(learned)
@@ -139,7 +142,7 @@ pub(crate) fn told(told: &LocalAlert, in_force: &Rules, past: bool) -> Option<Dr
         Some((rules, rule, level))
     };
     let known = at_limit(in_force).filter(|(.., level)| level.is_some());
-    let (rules, rule, level) = known.or_else(|| at_limit(&Rules::BUILT_IN))?;
+    let (rules, rule, level) = known.or_else(|| at_limit(&rules::BUILT_IN))?;
     let rule = &rule;
     let found = Beyond {
         rule,
@@ -213,6 +216,7 @@ pub(crate) fn fibrillation(
             effective: at,
             quality,
             contribution: 1.0,
+            known: false,
         }],
         model: rhythm::MODEL,
         model_hash: fingerprint(&rhythm::definition()),
@@ -256,6 +260,7 @@ pub(crate) fn falling(
         effective: at,
         quality,
         contribution,
+        known: false,
     };
     Some(Draft {
         condition: Condition::OxygenSaturationFalling,
@@ -358,6 +363,7 @@ pub(crate) fn technical(fault: Fault) -> Draft {
         effective: onset,
         quality: Quality::GOOD,
         contribution: 1.0,
+        known: false,
     }];
     Draft {
         condition,

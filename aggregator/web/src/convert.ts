@@ -12,6 +12,7 @@ import type * as rosterWire from "./gen/v1/roster_pb.ts";
 import type * as rulesWire from "./gen/v1/rules_pb.ts";
 import type * as scoreWire from "./gen/v1/scoreboard_pb.ts";
 import type * as twinWire from "./gen/v1/twin_pb.ts";
+import { Standing as WireStanding } from "./gen/v1/twin_pb.ts";
 import { ofFacets, type TeamFilters } from "./filter.ts";
 import { ACCESS_PARTS, COVERAGE_CLASSES, GATEWAY_ACTS, NEEDS, OUTCOMES, PLATFORM_SERVICES } from "./model.ts";
 import type {
@@ -47,6 +48,7 @@ import type {
   Twin,
   WaveBlock,
   Scoreboard,
+  Standing,
 } from "./model.ts";
 
 const ROLES: readonly Role[] = ["viewer", "nurse", "doctor", "supervisor", "administrator", "patient"];
@@ -119,6 +121,7 @@ function evidence(from: wire.Evidence): Evidence {
     effective: ms(from.effectiveUs),
     quality: from.quality,
     contribution: from.contribution,
+    known: from.known,
   };
 }
 
@@ -273,7 +276,14 @@ export function twin(from: twinWire.Twin): Twin {
     tallies: from.tallies.map((tally) => ({ name: tally.name, lastHour: Number(tally.lastHour), lastDay: Number(tally.lastDay) })),
     snoozes: from.snoozes.map(snooze),
     influences: from.influences.map(({ fact, effect }) => ({ fact, effect })),
+    models: from.models.map(({ condition, model, standing, why, unsaid }) => ({ condition, model, standing: standingOf(standing), why, unsaid })),
   };
+}
+
+/** One that this page does not know is one that does not speak. */
+function standingOf(value: WireStanding): Standing {
+  if (value === WireStanding.LIVE) return "live";
+  return value === WireStanding.SHADOW ? "shadow" : "off";
 }
 
 export function scoreboard(from: scoreWire.Scoreboard): Scoreboard {
@@ -426,6 +436,7 @@ export function trial(from: rulesWire.ShadowReport): Trial {
     missed: from.missed.map((one) => ({ condition: one.condition, priority: priority(one.priority), alerts: one.alerts, acknowledged: one.acknowledged })),
     groups: from.subgroups.map(({ of, group, patients, before, after, change, changeLow: low, changeHigh: high }) => ({ of, group, patients, before, after, change, low, high })),
     refusals: from.refusals,
+    quieter: from.quieter,
   };
 }
 

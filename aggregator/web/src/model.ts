@@ -24,6 +24,8 @@ export interface Evidence {
   readonly quality: number;
   /** Share of the decision, 0 to 1. */
   readonly contribution: number;
+  /** What people know of the patient, and nothing that was measured; `effective` is the time that it is of. */
+  readonly known: boolean;
 }
 
 export type Duty = "nurse" | "doctor" | "supervisor";
@@ -228,6 +230,20 @@ export interface Twin {
   readonly snoozes: readonly Snooze[];
   /** What facts change in rules and models: the fact's id and what follows. */
   readonly influences: readonly { readonly fact: string; readonly effect: string }[];
+  /** Models that do not speak of this patient; all others do. */
+  readonly models: readonly ModelStanding[];
+}
+
+export type Standing = "live" | "shadow" | "off";
+
+export interface ModelStanding {
+  /** What it raises. */
+  readonly condition: string;
+  readonly model: string;
+  readonly standing: Standing;
+  readonly why: string;
+  /** In shadow: how often it would have been told. */
+  readonly unsaid: number;
 }
 
 /** What a patient's own page knows of the patient besides the twin. */
@@ -409,6 +425,8 @@ export interface Trial {
   readonly groups: readonly RuleGroup[];
   /** Why it may not be put into force, in the centre's words. */
   readonly refusals: readonly string[];
+  /** Conditions whose models it has quieter: what it misses of these was decided. */
+  readonly quieter: readonly string[];
 }
 
 /** Under the rules in force, and under those that are tried. */

@@ -55,6 +55,7 @@ export function twin(from: Partial<Twin>): Twin {
     tallies: [],
     snoozes: [],
     influences: [],
+    models: [],
     ...from,
   };
 }

@@ -177,11 +177,11 @@ test("key vital: what the alert rests on, else what is foreseen to cross, else t
   const t = twin({ channels: [channel({ kind: 1 }), channel({ kind: 5 }), channel({ kind: 7 })] });
   const respiratory = alert({
     evidence: [
-      { kind: 5, label: "", value: 1, limit: null, avoidedAt: null, effective: 0, quality: 0, contribution: 0.2 },
-      { kind: 7, label: "", value: 1, limit: null, avoidedAt: null, effective: 0, quality: 0, contribution: 0.8 },
+      { kind: 5, label: "", value: 1, limit: null, avoidedAt: null, effective: 0, quality: 0, contribution: 0.2, known: false },
+      { kind: 7, label: "", value: 1, limit: null, avoidedAt: null, effective: 0, quality: 0, contribution: 0.8, known: false },
     ],
   });
-  const rhythm = alert({ evidence: [{ kind: 2, label: "", value: 1, limit: null, avoidedAt: null, effective: 0, quality: 0, contribution: 1 }] });
+  const rhythm = alert({ evidence: [{ kind: 2, label: "", value: 1, limit: null, avoidedAt: null, effective: 0, quality: 0, contribution: 1, known: false }] });
   assert.equal(keyVital(t, [respiratory]), 7);
   assert.equal(keyVital(t, [rhythm]), 1);
   assert.equal(keyVital(t, [alert({ category: "technical", evidence: respiratory.evidence })]), 5);

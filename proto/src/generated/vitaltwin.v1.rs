@@ -518,6 +518,10 @@ pub struct Evidence {
     /// avoided it, to the limit itself. Absent: this alone would not have avoided it, or nobody can say.
     #[prost(double, optional, tag = "8")]
     pub avoided_at: ::core::option::Option<f64>,
+    /// What people know of the patient and bears upon the alert (a medicine, a result, a gene, a symptom), and nothing that was measured:
+    /// effective_us is the time that it is of. Who is limited to kinds of data is not told it.
+    #[prost(bool, tag = "9")]
+    pub known: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1864,7 +1868,8 @@ pub struct Fact {
     pub id: ::prost::alloc::string::String,
     #[prost(enumeration = "FactKind", tag = "2")]
     pub kind: i32,
-    /// "system|code" as in a FHIR search, such as "<http://hl7.org/fhir/sid/icd-10|I48.0".>
+    /// "system|code" as in a FHIR search, such as "<http://hl7.org/fhir/sid/icd-10|I48.0".> By their codes medicines (ATC), results and measures
+    /// of images (LOINC, with their unit), genes (LOINC, HGNC) and symptoms (SNOMED CT) bear upon alerts: aggregator/twin/MODELS.md says which.
     #[prost(string, tag = "3")]
     pub code: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
@@ -3092,6 +3097,10 @@ pub struct ShadowReport {
     /// Why it may not be activated now, each with its number and what to do; none: it may.
     #[prost(string, repeated, tag = "15")]
     pub refusals: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Conditions whose models it has quieter than the rules in force do, for anybody. What is missed of these is told in `missed`, and stands
+    /// against nothing: it is what was decided.
+    #[prost(string, repeated, tag = "16")]
+    pub quieter: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Under the rules in force, and under those that are tried.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9545,6 +9554,26 @@ pub struct Twin {
     /// What facts about the patient (ContextService) change in rules and models at the moment.
     #[prost(message, repeated, tag = "15")]
     pub influences: ::prost::alloc::vec::Vec<Influence>,
+    /// Models that do not speak of this person, and why not; all others do.
+    #[prost(message, repeated, tag = "16")]
+    pub models: ::prost::alloc::vec::Vec<ModelStanding>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelStanding {
+    /// What it raises.
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    /// Name and version.
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(enumeration = "Standing", tag = "3")]
+    pub standing: i32,
+    /// For people.
+    #[prost(string, tag = "4")]
+    pub why: ::prost::alloc::string::String,
+    /// In shadow: how often it would have been told.
+    #[prost(uint32, tag = "5")]
+    pub unsaid: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Influence {
@@ -9810,6 +9839,41 @@ impl TwinPart {
             "TWIN_PART_DEVICES" => Some(Self::Devices),
             "TWIN_PART_GATEWAYS" => Some(Self::Gateways),
             "TWIN_PART_RHYTHM" => Some(Self::Rhythm),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Standing {
+    Unspecified = 0,
+    /// It raises alerts.
+    Live = 1,
+    /// It is scored, and raises nothing.
+    Shadow = 2,
+    /// Nothing is said of it.
+    Off = 3,
+}
+impl Standing {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STANDING_UNSPECIFIED",
+            Self::Live => "STANDING_LIVE",
+            Self::Shadow => "STANDING_SHADOW",
+            Self::Off => "STANDING_OFF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STANDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "STANDING_LIVE" => Some(Self::Live),
+            "STANDING_SHADOW" => Some(Self::Shadow),
+            "STANDING_OFF" => Some(Self::Off),
             _ => None,
         }
     }

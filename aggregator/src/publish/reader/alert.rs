@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use prost::Message as _;
 use proto::v1;
 
 use super::{Allowed, Cut, Seat};
@@ -12,6 +13,7 @@ use crate::publish::bells::Bell;
 use crate::publish::event::{AlertEvent, AlertKind};
 use crate::publish::filter::names;
 use crate::publish::question::AlertQuestion;
+use crate::publish::within::measured;
 use crate::publish::{AlertFilter, AlertRecord, Hub, Shown, Stream};
 
 /// See the module.
@@ -59,6 +61,7 @@ impl AlertReader {
         }
         match filter.within.shows(&record.alert, || record.rested.clone()) {
             Shown::Whole => Some(record.encoded().clone()),
+            Shown::Measured => Some(measured(&record.alert).encode_to_vec().into()),
             Shown::Bare => Some(record.encoded_bare().clone()),
             Shown::Not => None,
         }

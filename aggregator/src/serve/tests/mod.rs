@@ -762,6 +762,13 @@ async fn facts_are_recorded_whole_sealed_and_heeded() {
             .all(|fact| fact.recorded_by == "operator olga")
     );
     assert_eq!(twin(&rig).influences[0].fact, "target");
+    // Which models do not speak of this patient is said, with the reason.
+    let silent = twin(&rig).models.clone();
+    let foreseen = silent
+        .iter()
+        .find(|of| of.condition == "oxygen_saturation_falling");
+    let foreseen = foreseen.expect("not with this target");
+    assert!(foreseen.standing() == v1::Standing::Off && foreseen.why.contains("88-92"));
     // They are in the log, under the patient's key, and come back with it.
     let rig = rig.restart().await;
     assert_eq!(twin(&rig).influences[0].fact, "target");
@@ -774,6 +781,13 @@ async fn facts_are_recorded_whole_sealed_and_heeded() {
     let (code, _) = call(&rig, "Record", record(vec![], &["target"])).await;
     assert_eq!(code, Code::Ok);
     assert!(twin(&rig).influences.is_empty());
+    let silent = twin(&rig).models.clone();
+    let names: Vec<_> = silent.iter().map(|of| of.condition.as_str()).collect();
+    assert_eq!(
+        names,
+        ["heart_failure_drift"],
+        "nobody knows of a failing heart"
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ fn change(what: Change, condition: Condition, onset: i64, told: i64) -> AlertCha
         id: AlertId(1),
         condition,
         priority: Priority::Medium,
+        measured: Priority::Medium,
         state: State::Active,
         onset: at(onset),
         raised: at(told),

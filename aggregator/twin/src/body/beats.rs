@@ -166,9 +166,7 @@ impl Body {
         if known.since(newest) >= rule::fresh_for(Kind::RrInterval) {
             return;
         }
-        let active = life
-            .active(Condition::AtrialFibrillation, Subject::Patient)
-            .is_some();
+        let active = life.holds(Condition::AtrialFibrillation);
         match self.beats.judgement() {
             Judgement::Holds { onset, score } if !active => {
                 let quality = self.beats_quality;

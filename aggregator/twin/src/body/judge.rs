@@ -142,7 +142,7 @@ impl Body {
         let urgent = life
             .active(condition, Subject::Patient)
             .is_none_or(|alert| {
-                alert.priority < found.level.priority
+                alert.measured < found.level.priority
                     || alert.quiet && found.is_worse(alert.asked_again)
             });
         if urgent {
@@ -226,7 +226,7 @@ impl Body {
                 probability,
                 fit,
             } => {
-                let held = life.active(condition, Subject::Patient).is_some()
+                let held = life.holds(condition)
                     || life
                         .active(Condition::OxygenSaturationLow, Subject::Patient)
                         .is_some();

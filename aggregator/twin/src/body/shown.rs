@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use vitals::{Kind, Time};
 
 use super::Body;
+use crate::alert::Condition;
 use crate::board::Scoreboard;
 use crate::channel::Channel;
 use crate::twin::Effect;
@@ -20,7 +21,12 @@ impl Body {
     }
 
     pub(crate) fn models(&self) -> Vec<ModelView> {
-        self.watch.view(self.context.known_heart_failure)
+        self.watch.view(&self.context)
+    }
+
+    /// How often a model would have been told that is in shadow by itself.
+    pub(crate) fn unsaid(&self, condition: Condition) -> u32 {
+        self.watch.unsaid(condition)
     }
 
     pub(crate) fn tallies(&self, known: Time) -> Vec<TallyView> {
@@ -68,7 +74,11 @@ impl Body {
     }
 
     /// What was told in a step, and whose time is over.
-    pub(crate) fn keep_score(&mut self, known: Time, told: &[Effect]) {
+    /// `unsaid`: what models in shadow would have told in it.
+    pub(crate) fn keep_score(&mut self, known: Time, told: &[Effect], unsaid: &[Condition]) {
+        for condition in unsaid {
+            self.board.hear_unsaid(*condition, known);
+        }
         for effect in told {
             if let Effect::Alert(change) = effect {
                 self.board.hear(change);

@@ -37,6 +37,7 @@ fn draft(shown: &Shown, condition: Condition, priority: Priority, limit: f64) ->
             effective: shown.at,
             quality: shown.quality,
             contribution: 1.0,
+            known: false,
         }],
         model: MODEL,
         model_hash: fingerprint(&definition()),
@@ -166,6 +167,7 @@ fn foreseen(
         let measured = Evidence {
             avoided_at: None,
             contribution: 0.0,
+            known: false,
             ..of.clone()
         };
         [measured, expected]

@@ -2,6 +2,8 @@
 //! for one thing. Each day's rest ([`crate::resting`]) is held against the median of those before it; four beats a minute above
 //! it on two consecutive days is the published red alert (a day without data between them is bridged). Here the limit is also
 //! never less than two and a half of this person's own standard deviations, because restless nights are some people's nature.
+//! When a beta blocker begins or ends, the days since then are another person's: each day is held against those, too, once
+//! there are enough, and what is further above its limit counts. Neither hides the other.
 //!
 //! Low priority: look at this person today. Over when a day is back within three. Must not know: alerts' life.
 
@@ -14,11 +16,12 @@ use vitals::{Kind, Quality, Span, Time};
 
 use super::{Model, Shown, Stand, Standing, one};
 use crate::alert::Condition;
+use crate::event::Blockade;
 use crate::life::Say;
 use crate::resting::{LEARNED, Night, median};
 
 pub(super) const MODEL: Model = Model {
-    name: "night-signal/1",
+    name: "night-signal/2",
     condition: Condition::RestingHeartRateRaised,
     standing: Standing::Live,
     definition,
@@ -43,27 +46,28 @@ pub(super) struct Illness {
 
 impl Illness {
     /// A day is over; it is the last of `nights`.
-    pub(super) fn take(&mut self, nights: &VecDeque<Night>) -> Option<Say> {
+    pub(super) fn take(&mut self, nights: &VecDeque<Night>, blockade: Blockade) -> Option<Say> {
         let today = nights.back()?;
-        let before: Vec<f64> = nights
-            .iter()
-            .take(nights.len() - 1)
-            .map(|night| night.rest)
-            .collect();
-        if before.len() < LEARNED {
-            return None;
-        }
-        let usual = median(before.clone());
-        let apart = before.iter().map(|rest| libm::fabs(rest - usual)).collect();
-        let cut = RED.max(SIGMAS * 1.4826 * median(apart));
-        let above = today.rest - usual;
+        let before = || nights.iter().take(nights.len() - 1);
+        let (above, cut) = apart(today, before())?;
+        let changed = blockade.changed.map(|at| at.as_micros().div_euclid(DAY_US));
+        let since = changed.and_then(|day| {
+            let since = before().filter(|night| night.day > day);
+            apart(today, since)
+        });
+        // It is over by both.
+        let back = since.map_or(above, |(more, _)| more.max(above)) < BACK;
+        let (above, cut) = match since {
+            Some((more, limit)) if more - limit > above - cut => (more, limit),
+            Some(_) | None => (above, cut),
+        };
         self.figure = Some((above, cut));
         let red = above >= cut;
         let follows = self
             .last
             .is_some_and(|(day, was_red)| was_red && today.day - day <= 2);
         self.last = Some((today.day, red));
-        if above < BACK {
+        if back {
             self.first = None;
             return Some(Say::Resolve(MODEL.condition));
         }
@@ -108,8 +112,20 @@ impl Illness {
     }
 }
 
+/// How far a day is above those before it, and the limit; `None`: they are too few.
+fn apart<'a>(today: &Night, before: impl Iterator<Item = &'a Night>) -> Option<(f64, f64)> {
+    let before: Vec<f64> = before.map(|night| night.rest).collect();
+    if before.len() < LEARNED {
+        return None;
+    }
+    let usual = median(before.clone());
+    let spread = before.iter().map(|rest| libm::fabs(rest - usual)).collect();
+    let cut = RED.max(SIGMAS * 1.4826 * median(spread));
+    Some((today.rest - usual, cut))
+}
+
 fn definition() -> String {
-    format!("{} {RED} {BACK} {SIGMAS} days {LEARNED}", MODEL.name)
+    format!("{} {RED} {BACK} {SIGMAS} days {LEARNED} anew", MODEL.name)
 }
 
 crate::canonical_fields! {
@@ -129,7 +145,7 @@ mod tests {
                 floor: rest - 4.0,
             });
             let of = illness
-                .take(&nights)
+                .take(&nights, Blockade::default())
                 .filter(|of| matches!(of, Say::Raise(_)));
             said.extend(of.map(|of| (day, of)));
         }

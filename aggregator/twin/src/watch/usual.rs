@@ -51,6 +51,11 @@ impl Usual {
         self.variance += weight * (clipped * clipped - self.variance);
     }
 
+    /// All of it was seen since then.
+    pub(super) fn is_since(&self, at: Time) -> bool {
+        self.points > 0 && self.first >= at
+    }
+
     /// Level and standard deviation, once learned.
     pub(super) fn learned(&self, rule: &Rule) -> Option<(f64, f64)> {
         let enough = self.points >= rule.points && self.last.since(self.first) >= rule.span;

@@ -7,6 +7,7 @@ use twin::Condition;
 use twin::care::Act;
 use twin::event::{Assigned, Batch, Damaged, Gap, Heartbeat, Link, LocalAlert};
 use twin::facts::{Fact, FactKind};
+use twin::rules::switch::{Cohort, Standing, Switch};
 use twin::rules::{Level, Levels, Rules};
 use twin::{Effect, Event, Priority, Twin, step};
 use vitals::{
@@ -180,6 +181,9 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         "",
         "http://snomed.info/sct|49436004",
         "http://www.whocc.no/atc|C07",
+        "http://www.whocc.no/atc|B01AF02",
+        "http://loinc.org|751-8",
+        "http://snomed.info/sct|29857009",
     ];
     let time = || prop_oneof![9 => (-100i64..8000).prop_map(at), 1 => any::<i64>().prop_map(Time::from_micros)];
     let value = prop::option::of(prop_oneof![
@@ -193,6 +197,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         move |(id, (kind, text, code), value, from, to)| Fact {
             code: codes[code].into(),
             value,
+            unit: String::from("10*9/L"),
             from,
             to,
             ..fact(&id.to_string(), FactKind::ALL[kind], texts[text])
@@ -269,6 +274,18 @@ fn stricter(by: u8) -> Rules {
         ];
         rules.oxygen_low.levels = Levels::new(&levels).expect("two");
         rules.early_warning.urgent = 3;
+        let of = |condition, standing, age_from| Switch {
+            condition,
+            standing,
+            of: Cohort {
+                age_from,
+                ..Cohort::default()
+            },
+        };
+        rules.models = vec![
+            of(Condition::HeartPause, Standing::Shadow, None),
+            of(Condition::AtrialFibrillation, Standing::Off, Some(10)),
+        ];
     }
     assert_eq!(rules.check(), []);
     rules

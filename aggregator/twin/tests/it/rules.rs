@@ -104,7 +104,7 @@ fn a_limit_of_their_own_stands_before_the_rules_and_never_beyond_the_floor() {
     assert_eq!(rules.check(), []);
     let at = |own: Option<Fact>, rate: f64| {
         let mut world = World::new();
-        world.event(1, Event::Rules(Arc::new(rules)));
+        world.event(1, Event::Rules(Arc::new(rules.clone())));
         world.facts(2, own.into_iter().collect());
         world.live((3..200).map(|second| pulse(second, rate)));
         let low = world.active(Condition::HeartRateLow);

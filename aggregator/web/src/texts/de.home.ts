@@ -93,7 +93,7 @@ export const home: (typeof en)["home"] = {
   tellAbout: "Was Sie hier schreiben, sehen die Menschen, die sich um Sie kümmern, wenn sie Ihre Seite öffnen. Es löst keinen Alarm aus.",
   tellButton: "Sagen, wie es mir geht",
   feeling: "Was ist es?",
-  symptoms: ["Schmerzen", "Atemnot", "Schwindel", "Herzstolpern", "Müdigkeit", "Fieber oder Schüttelfrost", "Etwas anderes"],
+  symptoms: ["Schmerzen, nicht in der Brust", "Brustschmerzen", "Atemnot", "Schwindel", "Ohnmacht", "Herzstolpern", "Müdigkeit", "Fieber oder Schüttelfrost", "Etwas anderes"],
   strength: "Wie stark ist es?",
   strengthHint: "0 ist gar nicht, 10 ist das Schlimmste, das Sie sich denken können.",
   noneAtAll: "0: gar nicht",

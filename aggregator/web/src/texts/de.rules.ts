@@ -40,6 +40,7 @@ export const rules: (typeof en)["rules"] = {
   night: "Nachts, 22 bis 6 Uhr",
   missed: "Verpasst, später oder weniger dringend",
   missedNone: "Keine.",
+  quieter: (models) => `Seine Zeilen stellen diese Modelle für jemanden in den Schatten oder ab: ${models}. Was ihm davon entgeht, ist so entschieden und steht nicht entgegen.`,
   missedOne: (count, condition, priority, acknowledged) => `${count} × ${condition}, ${priority}; ${acknowledged} davon wurden beachtet`,
   groups: "Gruppen von Patienten: Alarme je Patiententag, mit 95-%-Bereichen",
   group: "Gruppe",

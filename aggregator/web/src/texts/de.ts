@@ -248,6 +248,8 @@ export const de: Texts = {
     limit: (value) => `Grenze\u00a0${value}`,
     avoided: (value) => `bei ${value} wäre nichts gemeldet worden`,
     share: (percent) => `${percent} der Entscheidung`,
+    known: (since) => (since === "" ? "bekannt" : `bekannt, ${since}`),
+    knownHint: "was über die Patientin oder den Patienten bekannt ist, wirkt darauf, und hatte keinen Anteil an dem, was gemessen wurde",
     plain: "In einfachen Worten",
     model: "Modell",
     hash: "Definition",
@@ -527,7 +529,7 @@ export const de: Texts = {
     other: "Anderes",
     label: "Name",
     code: "Code (freiwillig)",
-    codeHint: "System|Code, etwa http://hl7.org/fhir/sid/icd-10|I48.0",
+    codeHint: "System|Code, etwa http://hl7.org/fhir/sid/icd-10|I48.0, http://www.whocc.no/atc|B01AA03, http://loinc.org|2823-3 mit seiner Einheit; nur was einen Code hat, wirkt auf Meldungen",
     value: "Zahl",
     unit: "Einheit",
     text: "Worte",
@@ -540,6 +542,13 @@ export const de: Texts = {
     since: (when) => `seit ${when}`,
     fromTo: (from, to) => `${from} bis ${to}`,
     changes: (effect) => `→ ${effect}`,
+  },
+
+  standings: {
+    title: "Modelle für diese Person",
+    about: "Grenzwerte sowie zu niedriger oder zu hoher Zucker melden immer. Ein Modell im Schatten wird bewertet und meldet nichts.",
+    standing: { live: "meldet", shadow: "im Schatten", off: "aus" },
+    unsaid: (times) => (times === 1 ? "(hätte einmal gemeldet)" : `(hätte ${times}-mal gemeldet)`),
   },
 
   waves: {

@@ -91,7 +91,7 @@ export const home = {
   tellAbout: "What you write here is seen by the people who look after you when they open your page. It raises no alarm.",
   tellButton: "Tell how I feel",
   feeling: "What is it?",
-  symptoms: ["Pain", "Shortness of breath", "Dizziness", "Palpitations", "Tiredness", "Fever or chills", "Something else"] as readonly string[],
+  symptoms: ["Pain, not of the chest", "Chest pain", "Shortness of breath", "Dizziness", "Fainted", "Palpitations", "Tiredness", "Fever or chills", "Something else"] as readonly string[],
   strength: "How strong is it?",
   strengthHint: "0 is none at all, 10 is the worst you can think of.",
   noneAtAll: "0: none at all",

@@ -38,6 +38,7 @@ export const rules = {
   night: "At night, 22 to 6",
   missed: "Missed, later or less urgent",
   missedNone: "None.",
+  quieter: (models: string) => `Its lines put these models in shadow or off for somebody: ${models}. What it misses of them was decided, and stands against nothing.`,
   missedOne: (count: number, condition: string, priority: string, acknowledged: number) => `${count} × ${condition}, ${priority}; somebody took notice of ${acknowledged}`,
   groups: "Groups of patients: alerts a patient-day, with 95 % intervals",
   group: "Group",

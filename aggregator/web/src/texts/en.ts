@@ -234,6 +234,8 @@ export const en = {
     limit: (value: string) => `limit\u00a0${value}`,
     avoided: (value: string) => `nobody would have been told at ${value}`,
     share: (percent: string) => `${percent} of the decision`,
+    known: (since: string) => (since === "" ? "known" : `known, ${since}`),
+    knownHint: "what people know of the patient bears upon it, and had no part in what was measured",
     plain: "In plain words",
     model: "Model",
     hash: "Definition",
@@ -518,7 +520,7 @@ export const en = {
     other: "Other",
     label: "Name",
     code: "Code (optional)",
-    codeHint: "system|code, such as http://hl7.org/fhir/sid/icd-10|I48.0",
+    codeHint: "system|code, such as http://hl7.org/fhir/sid/icd-10|I48.0, http://www.whocc.no/atc|B01AA03, http://loinc.org|2823-3 with its unit; only what has a code bears upon alerts",
     value: "Number",
     unit: "Unit",
     text: "Words",
@@ -531,6 +533,13 @@ export const en = {
     since: (when: string) => `since ${when}`,
     fromTo: (from: string, to: string) => `${from} to ${to}`,
     changes: (effect: string) => `→ ${effect}`,
+  },
+
+  standings: {
+    title: "Models for this patient",
+    about: "Thresholds, and glucose that is low or high, always speak. A model in shadow is scored and raises nothing.",
+    standing: { live: "speaks", shadow: "in shadow", off: "off" } as Record<"live" | "shadow" | "off", string>,
+    unsaid: (times: number) => (times === 1 ? "(would have told once)" : `(would have told ${times} times)`),
   },
 
   waves: {

@@ -224,8 +224,9 @@ class EvidenceView {
     show(this.#avoided, evidence.avoidedAt !== null);
     text(this.#limit, [limit, ...texts.quality(evidence.quality)].filter((part) => part !== "").join(" · "));
     this.#bar.update(evidence.contribution);
-    text(this.#share, time.percent(evidence.contribution));
-    set(this.#share, "title", words.share(time.percent(evidence.contribution)));
+    const since = evidence.effective > 0 ? time.full(evidence.effective) : "";
+    text(this.#share, evidence.known ? words.known(since) : time.percent(evidence.contribution));
+    set(this.#share, "title", evidence.known ? words.knownHint : words.share(time.percent(evidence.contribution)));
   }
 }
 

@@ -19,6 +19,8 @@ const OLD = 15 * 60_000;
 const LOW = 20;
 /** Wire number of `vitaltwin.v1.FactKind`: what the patient reports. */
 const REPORTED = 6;
+/** SNOMED CT of `words.symptoms`, in their order: some of them bear upon alerts. */
+const SYMPTOMS: readonly string[] = ["22253000", "29857009", "267036007", "404640003", "271594007", "80313002", "84229001", "", ""].map((code) => (code === "" ? "" : `http://snomed.info/sct|${code}`));
 /** Looks that are shown at once; the others below a line that opens. */
 const LOOKS = 6;
 /** Characters, as the centre takes them. */
@@ -226,7 +228,8 @@ export class HomeView implements View {
         const now = this.#app.now();
         const base = { kind: REPORTED, code: "", unit: "", text: note.value.trim(), from: now, to: null };
         const named = words.symptoms[Number(feeling.value)] ?? "";
-        await this.#app.recordFact(own.patient, { ...base, id: crypto.randomUUID(), label: named, value: Number(strength.value), unit: "{0-10}" });
+        const code = SYMPTOMS[Number(feeling.value)] ?? "";
+        await this.#app.recordFact(own.patient, { ...base, id: crypto.randomUUID(), code, label: named, value: Number(strength.value), unit: "{0-10}" });
         if (breath.value !== "") {
           await this.#app.recordFact(own.patient, { ...base, id: crypto.randomUUID(), label: "mMRC dyspnoea scale", value: Number(breath.value), unit: "{0-4}", text: words.breathAnswers[Number(breath.value)] ?? "" });
         }
@@ -272,7 +275,7 @@ function place(kind: number): number {
 /** An alert as a line of the file: what it said, which model said it by what, and what people did. */
 function alertLine({ condition, priority, raised, acknowledged, acknowledgedBy, acknowledgeNote, resolved, summary, plainSummary, model, modelHash, evidence, comments }: Alert): string {
   const when = (at: number | null) => (at === null ? null : time.iso(at));
-  const read = evidence.map(({ kind, label, value, limit, avoidedAt, effective, contribution }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, avoidedAt, at: time.iso(effective), contribution }));
+  const read = evidence.map(({ kind, label, value, limit, avoidedAt, effective, contribution, known }) => ({ kind, name: kind === 0 ? "" : texts.kind(kind), label, value, limit, avoidedAt, at: time.iso(effective), contribution, known }));
   const said = comments.map(({ at, by, text }) => ({ at: time.iso(at), by, text }));
   return JSON.stringify({ type: "alert", condition, priority, raised: when(raised), acknowledged: when(acknowledged), acknowledgedBy, acknowledgeNote, resolved: when(resolved), summary, plainSummary, model, modelHash, read, said });
 }

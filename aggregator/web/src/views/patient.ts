@@ -14,6 +14,7 @@ import { amount, shownAs } from "../units.ts";
 import { AlertList } from "./alerts.ts";
 import { DevicesPanel, GatewaysPanel, RhythmPanel, ScorePanel } from "./panels.ts";
 import { FactsPanel } from "./facts.ts";
+import { ModelsPanel } from "./models.ts";
 import { Badge, BandGauge, Lookers, type App, type View } from "./parts.ts";
 import { ScoreboardSection } from "./scoreboard.ts";
 import { TrendsSection } from "./trend.ts";
@@ -44,6 +45,7 @@ export class PatientView implements View {
   readonly #trends: TrendsSection;
   readonly #waves: WavesSection;
   readonly #facts: FactsPanel;
+  readonly #models = new ModelsPanel();
   readonly #zone = h("span", { class: "zone", hidden: true });
   readonly #lookers = new Lookers(true);
   readonly #alertsTitle = h("span", {}, texts.alerts.open);
@@ -96,7 +98,7 @@ export class PatientView implements View {
         this.#trends.root,
         new ScoreboardSection(app, patient).root,
       ),
-      h("div", { class: "patient-side" }, this.#score.root, this.#facts.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),
+      h("div", { class: "patient-side" }, this.#score.root, this.#facts.root, this.#models.root, this.#rhythm.root, this.#devices.root, this.#gateways.root),
     );
     app.loadPastAlerts([patient]).catch(() => {
       // What was resolved is a convenience here; the page of all alerts says when it cannot be loaded.
@@ -143,6 +145,7 @@ export class PatientView implements View {
     this.#trends.update(twin, known);
     this.#waves.update();
     this.#facts.update(twin);
+    this.#models.update(twin);
     this.#score.update(twin);
     this.#rhythm.update(twin);
     this.#devices.update(twin);

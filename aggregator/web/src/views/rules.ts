@@ -141,6 +141,7 @@ export class RulesView implements View {
       burden,
       h("h3", {}, words.missed),
       missed.length === 0 ? h("p", { class: "muted" }, words.missedNone) : h("ul", {}, ...missed),
+      trial.quieter.length > 0 && h("p", { class: "hint" }, words.quieter(trial.quieter.map((one) => texts.condition(one)).join(", "))),
       groups.length > 0 && table(words.groups, [words.group, words.patients, words.before, words.after, words.change], groups),
     );
   }
