@@ -273,7 +273,7 @@ fn another_rate_begins_a_run() {
     assert!(found.len() > 40, "{}", found.len());
 }
 
-fn beats_of(world: &mut World, known: Time, waveforms: Vec<Waveform>) -> Vec<BeatView> {
+pub(crate) fn beats_of(world: &mut World, known: Time, waveforms: Vec<Waveform>) -> Vec<BeatView> {
     let number = 10_000 + world.log.len() as u64;
     let event = Event::Batch(twin::event::Batch {
         waveforms,

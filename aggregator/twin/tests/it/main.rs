@@ -16,6 +16,7 @@ mod models;
 mod order;
 mod pace;
 mod past;
+mod ppg;
 mod rules;
 #[path = "../../support/mod.rs"]
 mod shared;
