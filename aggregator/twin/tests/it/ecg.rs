@@ -516,6 +516,33 @@ fn a_heart_with_strap_and_electrocardiogram_is_counted_once() {
     assert_eq!(world.twin.rhythm().finding, "not enough beats");
 }
 
+/// A patch and a Holter: one of them counts, and the other when that one is silent.
+#[test]
+fn two_electrocardiograms_do_not_take_turns() {
+    let mut world = World::new();
+    let mut counted = [0, 0];
+    for (second, block) in (1..).zip(fibrillating(120.0)) {
+        let other = Waveform {
+            source: crate::support::OXIMETER,
+            ..block.clone()
+        };
+        let both = if second <= 90 {
+            vec![block, other]
+        } else {
+            vec![other]
+        };
+        let beats = beats_of(&mut world, at(second), both);
+        for beat in beats.iter().filter(|beat| beat.counts) {
+            counted[usize::from(beat.source != STRAP)] += 1;
+        }
+    }
+    assert!(counted[0] > 120 && counted[1] > 20, "{counted:?}");
+    assert_eq!(
+        world.count(Condition::AtrialFibrillation, Change::Raised),
+        1
+    );
+}
+
 #[test]
 fn a_block_outside_the_assignment_is_set_aside() {
     let mut world = World::new();
