@@ -84,7 +84,7 @@ struct Candidate {
     peak: f64,
 }
 
-/// See the module. Bounded by its rings and [`CANDIDATES`].
+/// See the module. Bounded by its rings and `CANDIDATES`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finder {
     raw: Ring,

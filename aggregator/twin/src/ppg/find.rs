@@ -62,7 +62,7 @@ struct Seen {
     before: Option<Wave>,
 }
 
-/// See the module. Bounded by [`KEPT`].
+/// See the module. Bounded by `KEPT`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finder {
     last: VecDeque<f64>,
