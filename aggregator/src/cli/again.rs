@@ -2,6 +2,7 @@
 //!
 //! Must not know: how any of it is folded.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use proto::clock::Clock;
 use proto::text::hex;
 use proto::v1::CoverageRequest;
+use twin::signal::Reason;
 use vitals::{PatientId, Span, Time};
 
 use super::{show, show_past};
@@ -72,22 +74,16 @@ pub(super) fn replay(asked: &ReplayArguments) -> Result<()> {
         summary.written
     )
     .context("standard error")?;
-    let ecg = summary.ecg;
-    if ecg != twin::ecg::Counts::default() || summary.blocks_quarantined > 0 {
+    for (name, counts) in [("ECG", summary.ecg), ("light", summary.ppg)] {
+        if counts != twin::signal::Counts::default() {
+            writeln!(errors, "{name}: {}", became(&counts)).context("standard error")?;
+        }
+    }
+    if summary.blocks_quarantined > 0 || summary.samples_missing > 0 {
         writeln!(
             errors,
-            "ECG: {} beats in {} blocks of {} runs; {} blocks late, {} refused, {} quarantined; {} samples missing, {} bridged, {} overlapped, {} stuck, {} impossible",
-            ecg.beats,
-            ecg.blocks,
-            ecg.runs,
-            ecg.late,
-            ecg.refused,
-            summary.blocks_quarantined,
-            summary.samples_missing,
-            ecg.bridged,
-            ecg.overlapped,
-            ecg.stuck,
-            ecg.impossible
+            "waveforms: {} blocks quarantined, {} samples missing",
+            summary.blocks_quarantined, summary.samples_missing
         )
         .context("standard error")?;
     }
@@ -179,4 +175,36 @@ pub(super) async fn coverage(
     } else {
         show::coverage(&answer)
     })
+}
+
+/// What became of the blocks of a waveform, and of time whose beats were not said, by reason.
+fn became(counts: &twin::signal::Counts) -> String {
+    let mut text = format!(
+        "{} beats in {} blocks of {} runs; {} blocks late, {} refused; {} samples bridged, {} overlapped, {} stuck, {} impossible",
+        counts.beats,
+        counts.blocks,
+        counts.runs,
+        counts.late,
+        counts.refused,
+        counts.bridged,
+        counts.overlapped,
+        counts.stuck,
+        counts.impossible
+    );
+    let refused: u64 = counts.refused_ms.iter().sum();
+    if counts.told_ms + refused > 0 {
+        let reasons = Reason::ALL.into_iter().zip(counts.refused_ms);
+        let reasons: Vec<String> = reasons
+            .filter(|(_, lasted)| *lasted > 0)
+            .map(|(reason, lasted)| format!("{} {}", lasted.div_ceil(1000), reason.name()))
+            .collect();
+        let _ = write!(
+            text,
+            "; of {} s {} believed, the others refused ({})",
+            (counts.told_ms + refused) / 1000,
+            counts.told_ms / 1000,
+            reasons.join(", ")
+        );
+    }
+    text
 }

@@ -1,7 +1,8 @@
 //! QRS complexes, their times and their quality: MITDB 100 as it is and under noise, simulated electrocardiograms with exact
 //! truth at 125 to 500 Hz, and the quality's power to tell noisy recordings of CinC 2017.
 
-use twin::ecg::{Beat, DOUBTFUL};
+use twin::ecg::DOUBTFUL;
+use twin::signal::Beat;
 
 use super::support::Chance;
 use super::support::electric::{self, Match};

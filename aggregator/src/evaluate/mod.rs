@@ -2,7 +2,7 @@
 //! trivial baseline and the aim, as text and as one page.
 //!
 //! Everything goes through the fold that a running centre uses (`support::fold`). In the order of the report: `rhythm`,
-//! `beats`, `glucose`, `forecast`, `watch` (models that watch for one thing), `lives` (all rules together) and
+//! `beats` (and `light`), `glucose`, `forecast`, `watch` (models that watch for one thing), `lives` (all rules together) and
 //! `artefacts` (what sensors do wrong; its score is held by a test). `page` draws.
 //!
 //! Promises: the same recordings and sizes give the same report. Nothing is tuned here. Must not know: centres, stores.
@@ -11,6 +11,7 @@ mod artefacts;
 mod beats;
 mod forecast;
 mod glucose;
+mod light;
 mod lives;
 mod page;
 mod rhythm;
@@ -33,7 +34,7 @@ pub(crate) use support::recordings;
 pub enum Part {
     /// Atrial fibrillation.
     Rhythm,
-    /// Heart beats in electrocardiograms.
+    /// Heart beats in electrocardiograms and in light.
     Beats,
     /// Glucose.
     Glucose,
@@ -220,7 +221,11 @@ pub fn run(wanted: &Wanted, mut ready: impl FnMut(&Section)) -> Vec<Section> {
     for part in &wanted.parts {
         let done = match part {
             Part::Rhythm => rhythm::report(wanted),
-            Part::Beats => beats::report(wanted),
+            Part::Beats => {
+                let mut sections = beats::report(wanted);
+                sections.extend(light::report(wanted));
+                sections
+            }
             Part::Glucose => glucose::report(wanted),
             Part::Forecast => forecast::report(wanted),
             Part::Watch => watch::report(wanted),

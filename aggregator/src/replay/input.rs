@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use twin::facts::{Fact, FactKind};
+use vitals::gatt::Decimal;
 use vitals::{Absence, Fixed, Kind, Quality, Span, Time, Value, Wave};
 
 /// One line.
@@ -37,13 +38,16 @@ pub enum What {
         /// Flags.
         quality: Quality,
     },
-    /// A block of an electrocardiogram.
-    Ecg {
+    /// A block of a waveform in which beats are found.
+    Block {
+        /// An electrocardiogram, or light.
+        wave: Wave,
         /// Device and placement, as the file names them.
         source: String,
-        /// First sample's time and values in tenths of a microvolt, of each stretch without a
-        /// missing sample.
+        /// First sample's time and numbers, of each stretch without a missing sample.
         stretches: Vec<(Time, Vec<i32>)>,
+        /// What a number is, in the wave's unit.
+        step: Decimal,
         /// Samples in a thousand seconds.
         rate_millihertz: u32,
         /// Samples that the sensor gave no number for.
@@ -246,14 +250,34 @@ fn waveform(raw: &Raw) -> Result<What, Refused> {
     else {
         return refuse("rate_hz", "must be a positive number below a million");
     };
-    if raw.kind != Wave::Ecg.info().name {
-        return Ok(What::Waveform);
-    }
-    let microvolts = match raw.unit.as_deref() {
-        None | Some("uV" | "µV") => 1.0,
-        Some("mV") => 1000.0,
+    let named = |wave: &Wave| wave.info().name == raw.kind;
+    let wave = match Wave::ALL.into_iter().find(named) {
+        Some(wave @ (Wave::Ecg | Wave::Photoplethysmogram)) => wave,
+        Some(Wave::Acceleration) | None => return Ok(What::Waveform),
+    };
+    let light = wave == Wave::Photoplethysmogram;
+    let factor = match raw.unit.as_deref() {
+        None => 1.0,
+        Some("uV" | "µV") if !light => 1.0,
+        Some("mV") if !light => 1000.0,
+        Some("1") if light => 1.0,
+        Some(_) if light => return refuse("unit", "must be 1 (so if absent) for light"),
         Some(_) => return refuse("unit", "must be uV (so if absent) or mV for ecg"),
     };
+    // Tenths of a microvolt. Light is counted in whatever a sensor likes: as fine as fits.
+    let exponent = if light {
+        let values = raw.samples.iter().flatten().flatten();
+        let highest = values.fold(0.0, |highest: f64, value| highest.max(value.abs()));
+        let fits = |exponent: &i8| highest * 10_f64.powi(-i32::from(*exponent)) < 1e9;
+        (-6..=3).find(fits).unwrap_or(3)
+    } else {
+        -1
+    };
+    let step = Decimal {
+        mantissa: 1,
+        exponent,
+    };
+    let numbers = factor * 10_f64.powi(-i32::from(exponent));
     let (mut stretches, mut open, mut missing) = (Vec::new(), Vec::new(), 0);
     let mut begin = start;
     let samples = raw.samples.iter().flatten();
@@ -266,24 +290,26 @@ fn waveform(raw: &Raw) -> Result<What, Refused> {
                 }
             }
             Some(value) => {
-                let tenths = (value * microvolts * 10.0).round();
-                if tenths.abs() > f64::from(i32::MAX) {
-                    return refuse("samples", "must be within 200 mV");
+                let number = (value * numbers).round();
+                if number.abs() > f64::from(i32::MAX) {
+                    return refuse("samples", "must be within 200 mV, or 1e12 of light");
                 }
                 if open.is_empty() {
                     begin =
                         start + Span::from_micros((index as f64 * 1e6 / rate_hz).round() as i64);
                 }
-                open.push(tenths as i32);
+                open.push(number as i32);
             }
         }
     }
     if !open.is_empty() {
         stretches.push((begin, open));
     }
-    Ok(What::Ecg {
+    Ok(What::Block {
+        wave,
         source: raw.source.clone(),
         stretches,
+        step,
         rate_millihertz: (rate_hz * 1000.0).round() as u32,
         missing,
         seq: raw.seq,
@@ -419,7 +445,7 @@ mod tests {
     #[test]
     fn waveforms_and_context_are_told_apart() {
         let block = r#"{"patient":"p","kind":"ecg","known":"2026-01-01T00:00:01Z","start":"2026-01-01T00:00:00Z","rate_hz":130,"samples":[1,null,3]}"#;
-        let Ok(What::Ecg {
+        let Ok(What::Block {
             stretches, missing, ..
         }) = parse(block.as_bytes()).map(|line| line.what)
         else {
@@ -429,8 +455,32 @@ mod tests {
         let third = start + Span::from_micros(15_385);
         assert_eq!(stretches, [(start, vec![10]), (third, vec![30])]);
         assert_eq!(missing, 1);
-        let other = block.replace("ecg", "photoplethysmogram");
+        let other = block.replace("ecg", "acceleration");
         assert_eq!(parse(other.as_bytes()).map(|l| l.what), Ok(What::Waveform));
+        let light = block.replace("ecg", "photoplethysmogram");
+        let light = light.replace("[1,null,3]", "[0.125,null,-0.5]");
+        let Ok(What::Block {
+            wave,
+            stretches,
+            step,
+            ..
+        }) = parse(light.as_bytes()).map(|line| line.what)
+        else {
+            panic!("light")
+        };
+        assert_eq!((wave, step.exponent), (Wave::Photoplethysmogram, -6));
+        assert_eq!(stretches[1], (third, vec![-500_000]));
+        let large = light.replace("-0.5", "90000000000");
+        let Ok(What::Block { stretches, .. }) = parse(large.as_bytes()).map(|l| l.what) else {
+            panic!("light")
+        };
+        assert_eq!(stretches[1].1, [900_000_000]);
+        let refused = parse(
+            light
+                .replace("\"rate_hz\"", "\"unit\":\"mV\",\"rate_hz\"")
+                .as_bytes(),
+        );
+        assert_eq!(refused.map_err(|why| why.field), Err("unit"));
         let said =
             r#"{"patient":"p","kind":"context","known":"2026-01-01T00:00:01Z","on_oxygen":true}"#;
         let Ok(What::Context(facts)) = parse(said.as_bytes()).map(|line| line.what) else {
@@ -471,7 +521,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_block_is_named() {
         let good = r#"{"patient":"p","kind":"ecg","known":"2026-01-01T00:00:01Z","start":"2026-01-01T00:00:00Z","rate_hz":130,"samples":[0.5],"unit":"mV"}"#;
-        let Ok(What::Ecg { stretches, .. }) = parse(good.as_bytes()).map(|line| line.what) else {
+        let Ok(What::Block { stretches, .. }) = parse(good.as_bytes()).map(|line| line.what) else {
             panic!("an ECG")
         };
         assert_eq!(stretches[0].1, [5000], "millivolts");

@@ -16,11 +16,10 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use serde_json::Value;
-use twin::ecg::Counts;
 use twin::event::{Assigned, Batch};
+use twin::signal::Counts;
 use twin::view::BeatView;
 use twin::{Change, Effect, Event, Twin};
-use vitals::gatt::Decimal;
 use vitals::{ContextId, GatewayId, Kind, Reading, SourceId, StreamId, Time, Wave, Waveform};
 
 use input::{Line, What};
@@ -28,11 +27,6 @@ use output::Type;
 
 /// Longest line, octets: minutes of a waveform.
 const LONGEST: u64 = 8 << 20;
-/// Of a microvolt.
-const TENTH: Decimal = Decimal {
-    mantissa: 1,
-    exponent: -1,
-};
 /// Refused lines that are told one by one; the others are counted.
 const TOLD: u64 = 20;
 
@@ -41,14 +35,16 @@ const TOLD: u64 = 20;
 pub struct Summary {
     /// Lines that are not empty.
     pub lines: u64,
-    /// Readings, ECG blocks and context given to the fold.
+    /// Readings, blocks of ECG and light, and context given to the fold.
     pub taken: u64,
     /// Of these readings, those that the fold set aside: stamped in the future or more than a year before they were known.
     pub quarantined: u64,
-    /// Blocks of waveforms but electrocardiograms: read and passed over, because no model reads them yet.
+    /// Blocks of other waveforms: read and passed over, because no model reads them here.
     pub waveforms: u64,
     /// What became of electrocardiograms, over all sources.
     pub ecg: Counts,
+    /// What became of light, over all sources.
+    pub ppg: Counts,
     /// Their samples without a number.
     pub samples_missing: u64,
     /// Their blocks that the fold set aside, as readings above.
@@ -70,8 +66,8 @@ struct Player {
     number: u64,
     sources: BTreeMap<String, SourceId>,
     sequences: BTreeMap<(SourceId, Kind), u64>,
-    /// Numbers of ECG blocks.
-    blocks: BTreeMap<SourceId, u64>,
+    /// Numbers of blocks.
+    blocks: BTreeMap<(SourceId, Wave), u64>,
     /// What was written last of each forecast: when it was made, and why there was none.
     forecasts: BTreeMap<Kind, (Time, &'static str)>,
 }
@@ -141,6 +137,9 @@ pub fn run(
         for (_, _, counts) in player.twin.ecg_counts() {
             stage.summary.ecg.add(&counts);
         }
+        for (_, _, counts) in player.twin.ppg_counts() {
+            stage.summary.ppg.add(&counts);
+        }
         stage.summary.blocks_quarantined += player.twin.counters().blocks_quarantined;
     }
     stage.summary.patients = stage.players.len() as u64;
@@ -168,7 +167,7 @@ impl<W: Write> Stage<'_, W> {
         if known < player.twin.known() {
             self.summary.known_went_back += 1;
         }
-        if let What::Ecg { missing, .. } = &what {
+        if let What::Block { missing, .. } = &what {
             self.summary.samples_missing += missing;
         }
         let beat = match &what {
@@ -177,7 +176,7 @@ impl<W: Write> Stage<'_, W> {
                 effective,
                 ..
             } => Some(*effective),
-            What::Reading { .. } | What::Ecg { .. } | What::Waveform | What::Context(_) => None,
+            What::Reading { .. } | What::Block { .. } | What::Waveform | What::Context(_) => None,
         };
         let Some(event) = player.event(what, known) else {
             self.summary.waveforms += 1;
@@ -188,10 +187,10 @@ impl<W: Write> Stage<'_, W> {
         self.tell(&patient, beat)
     }
 
-    /// What an ECG still holds back for what would follow: nothing does.
+    /// What a waveform still holds back for what would follow: nothing does.
     fn last_beats(&mut self) -> io::Result<()> {
         let due = |(patient, player): (&String, &Player)| {
-            Some((player.twin.ecg_deadline()?, patient.clone()))
+            Some((player.twin.beats_deadline()?, patient.clone()))
         };
         let due: Vec<(Time, String)> = self.players.iter().filter_map(due).collect();
         for (at, patient) in due {
@@ -335,27 +334,29 @@ impl Player {
                 record,
                 retract: Vec::new(),
             }),
-            What::Ecg {
+            What::Block {
+                wave,
                 source,
                 stretches,
+                step,
                 rate_millihertz,
                 seq,
                 quality,
                 ..
             } => {
                 let source = self.source(source);
-                let counted = self.blocks.entry(source).or_default();
+                let counted = self.blocks.entry((source, wave)).or_default();
                 let sequence = seq.unwrap_or(*counted);
                 *counted = sequence.saturating_add(1);
                 let block = |(start, numbers)| Waveform {
-                    wave: Wave::Ecg,
+                    wave,
                     source,
                     sequence,
                     start,
                     received: known,
                     rate_millihertz,
                     channels: 1,
-                    step: TENTH,
+                    step,
                     numbers,
                     quality,
                 };

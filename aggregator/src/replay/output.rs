@@ -168,12 +168,18 @@ fn alert_score(score: &AlertScore) -> Value {
     })
 }
 
-/// A beat found in an electrocardiogram.
+/// A beat found in a waveform.
 pub(super) fn beat(patient: &str, known: Time, source: &str, view: &BeatView) -> Value {
     let mut line = line(patient, known, Type::Beat);
     line["source"] = source.into();
+    line["wave"] = view.wave.info().name.into();
     line["effective"] = time(view.beat.at).into();
     line["rr_ms"] = view.beat.tenth_ms.map(|tenths| tenths as f64 / 10.0).into();
+    line["within_ms"] = view
+        .beat
+        .within_tenth_ms
+        .map(|tenths| tenths as f64 / 10.0)
+        .into();
     line["quality"] = ((view.beat.quality * 1000.0).round() / 1000.0).into();
     line["counts"] = view.counts.into();
     line

@@ -148,6 +148,52 @@ fn beats_of_an_electrocardiogram_are_told_with_time_interval_and_quality() {
     assert_eq!(last["effective"], beats[74]["effective"]);
 }
 
+/// Light at 50 Hz: a pulse each 0.8 s, in parts of one, and ten seconds in which it does not change.
+#[test]
+fn pulse_waves_of_light_are_told_with_their_bound_and_what_was_refused_is_counted() {
+    let sample = |n: i64| {
+        let since = (n % 40) as f64 / 50.0 / 0.15;
+        let ripple = (n * 7 % 11) as f64 / 5000.0;
+        let held = (1500..2000).contains(&n);
+        if held {
+            0.25
+        } else {
+            (since * since * (2.0 * (1.0 - since)).exp() + ripple) / 2.0
+        }
+    };
+    let line = |second: i64| {
+        let at = |millis: i64| {
+            let millis = 1_767_225_600_000 + second * 1000 + millis;
+            jiff::Timestamp::from_millisecond(millis).expect("in range")
+        };
+        let samples: Vec<_> = (second * 50..(second + 1) * 50)
+            .map(|n| format!("{:.6}", sample(n)))
+            .collect();
+        format!(
+            r#"{{"patient":"p1","source":"clip","kind":"photoplethysmogram","start":"{:.3}","rate_hz":50,"samples":[{}],"known":"{:.3}"}}"#,
+            at(0),
+            samples.join(","),
+            at(1000)
+        )
+    };
+    let lines: Vec<String> = (0..120).map(line).collect();
+    let (told, summary, refused) = played(&lines.join("\n"), &[Type::Beat, Type::Rhythm]);
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!((summary.taken, summary.ppg.blocks), (120, 120));
+    assert_eq!(summary.ecg, twin::signal::Counts::default());
+    let beats = of(&told, "beat");
+    assert!(beats.len() > 125 && beats.len() < 137, "{}", beats.len());
+    for beat in &beats {
+        assert_eq!(beat["wave"], "photoplethysmogram");
+        let (interval, within) = (beat["rr_ms"].as_f64(), beat["within_ms"].as_f64());
+        assert_eq!(interval.is_none(), within.is_none());
+        assert!(interval.is_none_or(|ms| (ms - 800.0).abs() < 3.0), "{beat}");
+        assert!(within.is_none_or(|ms| (30.0..40.0).contains(&ms)), "{beat}");
+    }
+    let held = summary.ppg.refused_ms[twin::signal::Reason::Held as usize];
+    assert!(held >= 10_000, "{:?}", summary.ppg);
+}
+
 #[test]
 fn blocks_with_holes_late_doubled_or_of_no_use_are_counted() {
     let mut lines = electric("patch", 0, 60);

@@ -1,5 +1,5 @@
 //! Report: what a step costs, and how large a twin is. A patient with strap, oximeter and thermometer, one
-//! notification a second each, one batch per notification. Run: `cargo run --release -p twin --example
+//! notification a second each, one batch per notification; and what a sample of light costs. Run: `cargo run --release -p twin --example
 //! step_report`.
 
 #[path = "../support/mod.rs"]
@@ -129,5 +129,27 @@ fn main() {
     println!(
         "memory: {each} bytes resident a twin, of them {} in one piece",
         size_of::<Twin>()
+    );
+    for rate in [25.0, 55.0, 130.0, 250.0] {
+        for irregular in [false, true] {
+            light(rate, irregular);
+        }
+    }
+}
+
+/// An hour of light, in blocks of half a second, each sample's cost.
+fn light(rate: f64, irregular: bool) {
+    let mut chance = Chance(4);
+    let truth = support::electric::beats(&mut chance, 3600.0, irregular);
+    let worn = support::optic::Worn::WELL;
+    let signal = support::optic::signal(&mut chance, &truth, 3600.0, rate, worn);
+    let begin = spent();
+    let found = support::recorded::light(twin::ppg::Finder::default(), &signal, rate);
+    let each = spent().saturating_sub(begin).as_secs_f64() / signal.len() as f64;
+    println!(
+        "light at {rate} Hz, {}: {:.3} us per sample, {} beats",
+        if irregular { "without order" } else { "sinus" },
+        each * 1e6,
+        found.beats.len()
     );
 }

@@ -22,7 +22,6 @@ use crate::alert::Condition;
 use crate::bearing::Bearing;
 use crate::board::Board;
 use crate::channel::{Channel, Origin, Role, usable};
-use crate::ecg::Lead;
 use crate::event::Context;
 use crate::fusion::{Tallied, Tally};
 use crate::glucose::Glucose;
@@ -38,6 +37,8 @@ use crate::twin::{Effect, PULSE};
 use crate::warning::{self, Warning};
 use crate::watch::{Cuff, Watch};
 use crate::window::{Placed, Window};
+use crate::{ecg, ppg};
+use beats::Means;
 use rate::Rate;
 
 /// What time alone can bring about. The order breaks ties.
@@ -49,7 +50,8 @@ pub(crate) enum BodyDue {
     Unjudged(Kind),
     Past,
     RhythmPast,
-    Ecg(Origin),
+    LightPast,
+    Waveform(Origin, Means),
     GlucosePast,
     Warning,
 }
@@ -73,18 +75,23 @@ pub(crate) struct Body {
     beats: Beats,
     beats_past: rhythm::Past,
     beats_quality: Quality,
-    /// The source of the beats, and whether they were found in its ECG; the runs known, newest last.
-    beats_of: Option<(Origin, bool)>,
+    /// Of beats found in light, once some came late.
+    light_past: Option<Box<rhythm::Past>>,
+    /// The source of the beats, and how they are seen; the runs known, newest last.
+    beats_of: Option<(Origin, Means)>,
     runs: VecDeque<((StreamId, ContextId, SourceId), u64)>,
     last_run: u64,
-    /// What beats say of the heart rate, and when a source last told it itself.
+    /// What beats say of the heart rate, and when a source last told it, or a pulse rate, itself.
     rate: Rate,
     late_rate: Rate,
     rate_told: Option<Time>,
+    pulse_told: Option<Time>,
     past: Past,
-    /// Electrocardiograms, and the newest interval of a strap.
-    leads: BTreeMap<Origin, Arc<Lead>>,
-    strap: Option<Time>,
+    /// Electrocardiograms, and light.
+    leads: BTreeMap<Origin, Arc<ecg::Lead>>,
+    lights: BTreeMap<Origin, Arc<ppg::Lead>>,
+    /// The newest beat that was seen in each way, and its source.
+    heard: BTreeMap<Means, (Origin, Time)>,
     warning: Warning,
     /// Kinds whose window late data changed since it was looked at.
     late: Vec<Kind>,
@@ -154,8 +161,13 @@ impl Body {
         life: &mut Life,
         out: &mut Vec<Effect>,
     ) {
-        if reading.kind == Kind::HeartRate && usable(reading).is_some() {
-            self.rate_told = Some(self.rate_told.map_or(effective, |told| told.max(effective)));
+        let rates = [
+            (Kind::HeartRate, &mut self.rate_told),
+            (Kind::PulseRate, &mut self.pulse_told),
+        ];
+        let told = rates.into_iter().find(|(kind, _)| *kind == reading.kind);
+        if let (Some((_, told)), Some(_)) = (told, usable(reading)) {
+            *told = Some(told.map_or(effective, |told| told.max(effective)));
         }
         self.place(origin, context, reading, effective, known, life, out);
     }
@@ -264,15 +276,19 @@ impl Body {
             .beats_past
             .deadline()
             .map(|at| (at, BodyDue::RhythmPast));
-        let leads = self
-            .leads
-            .iter()
-            .filter_map(|(origin, lead)| Some((lead.deadline()?, BodyDue::Ecg(*origin))));
+        let light = self.light_past.as_ref().and_then(|past| past.deadline());
+        let light = light.map(|at| (at, BodyDue::LightPast));
+        let waits = self.waits();
+        let leads = waits.map(|(at, (origin, means))| (at, BodyDue::Waveform(origin, means)));
         let glucose = self.glucose.as_ref().and_then(|glucose| glucose.deadline());
         let glucose = glucose.map(|at| (at, BodyDue::GlucosePast));
         let warning = self.warning.deadline(&self.rules_in_force().early_warning);
         let warning = warning.map(|at| (at, BodyDue::Warning));
-        let models = rhythm.into_iter().chain(glucose).chain(warning);
+        let models = rhythm
+            .into_iter()
+            .chain(light)
+            .chain(glucose)
+            .chain(warning);
         channels.chain(past).chain(leads).chain(models).min()
     }
 
@@ -289,10 +305,15 @@ impl Body {
             BodyDue::Past => self.look_back(now, true, life, out),
             BodyDue::RhythmPast => {
                 if let Some(episode) = self.beats_past.flush() {
-                    findings::find_fibrillation(&episode, now, life, out);
+                    findings::find_fibrillation(&episode, false, now, life, out);
                 }
             }
-            BodyDue::Ecg(origin) => self.quiet(origin, now, life, out),
+            BodyDue::LightPast => {
+                if let Some(episode) = self.light_past.as_mut().and_then(|past| past.flush()) {
+                    findings::find_fibrillation(&episode, true, now, life, out);
+                }
+            }
+            BodyDue::Waveform(origin, means) => self.quiet((origin, means), now, life, out),
             BodyDue::GlucosePast => {
                 let told = self.glucose.as_mut().and_then(|glucose| glucose.flush());
                 told.into_iter().for_each(|said| said.to(life, now, out));

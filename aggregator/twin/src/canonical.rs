@@ -70,11 +70,12 @@ macro_rules! canonical_numbers {
 pub type Buffer = Vec<u8>;
 
 /// Texts that a state holds by reference. One that is missing here can be written, but not read.
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 20] = [
     crate::words::THRESHOLDS,
     crate::words::TECHNICAL,
     crate::news2::MODEL,
     crate::rhythm::MODEL,
+    crate::rhythm::LIGHT_MODEL,
     crate::glucose::MODEL,
     crate::forecast::MODEL,
     crate::forecast::NO_DATA,

@@ -3,7 +3,7 @@
 //!
 //! In the order in which a reading passes through: [`event`] (what comes in), [`order`] (is it new, is it
 //! ours), `channel` (latest value, freshness, which source leads; [`fusion`]: several sources of one kind) with [`baseline`] (what is usual for this
-//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`ecg`] (beats from an electrocardiogram), [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
+//! person) and [`window`] (the last half hour), then the models [`news2`], [`bedside`], [`ecg`] and [`ppg`] (beats from an electrocardiogram and from light; [`signal`]: what they share), [`rhythm`], [`glucose`] and [`forecast`] (on a [`trend`]), the
 //! rules in [`rule`] (what a centre may change of them: [`rules`]; how urgent what is: [`urgency`]), `threshold` (`past`: the same of what is no longer about now) and `technical`, the alerts' life in [`alert`] (`local`: those that a gateway
 //! raised by itself; `amend`: what becomes of them when readings are voided), and [`view`] (what readers are shown). [`board`] keeps how good the models are for this person. [`coverage`] names what each stretch of time was. [`sentinel`] is what a gateway runs of it. [`twin`] ties them together; [`canonical`] writes the state as bytes and reads it back.
 //!
@@ -41,11 +41,13 @@ mod motion;
 pub mod news2;
 pub mod order;
 mod past;
+pub mod ppg;
 mod resting;
 pub mod rhythm;
 pub mod rule;
 pub mod rules;
 pub mod sentinel;
+pub mod signal;
 mod stream;
 mod technical;
 mod threshold;

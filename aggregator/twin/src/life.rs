@@ -161,6 +161,7 @@ impl Life {
                 (alert.state, alert.acknowledged) = (State::Active, None);
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
+                (alert.model, alert.model_hash) = (draft.model, draft.model_hash);
                 care::wait(alert, self.snoozes.get(&draft.condition), now);
                 let (condition, priority) = (alert.condition, alert.priority);
                 emit(Change::Updated, now, alert, out);

@@ -32,6 +32,10 @@ pub use entropy::WORDS;
 
 /// Name and version.
 pub const MODEL: &str = "rr-entropy-novelty/1";
+/// The same model on intervals of pulse waves, which are less exact and sometimes missing.
+pub const LIGHT_MODEL: &str = "pulse-entropy-novelty/1";
+/// It must say so for twice as long.
+pub const LIGHT_HOLD: Span = Span::from_secs(60);
 /// For people.
 pub const SOURCE: &str = "Entropy of RR intervals: 127 words (Zhou 2015, PLoS ONE 10:e0136544) and the novelty of the last 16 patterns of four (nearest neighbour, Kozachenko and Leonenko 1987)";
 /// Above it the model says atrial fibrillation.
@@ -218,9 +222,9 @@ impl Beats {
         }
     }
 
-    /// Whether an episode begins or ends, by the verdicts of the last beats.
+    /// Whether an episode begins or ends, by the verdicts of the last beats: positive for `hold`, negative for a minute.
     #[must_use]
-    pub fn judgement(&self) -> Judgement {
+    pub fn judgement(&self, hold: Span) -> Judgement {
         let Some(newest) = self.kept.back() else {
             return Judgement::Undecided;
         };
@@ -237,7 +241,7 @@ impl Beats {
         };
         let lasted = newest.beat.at.since(begin.beat.at);
         match wanted {
-            Verdict::Fibrillation if lasted >= RHYTHM_HOLD => {
+            Verdict::Fibrillation if lasted >= hold => {
                 let Some(now) = self.score_at(self.kept.len() - 1) else {
                     return Judgement::Undecided;
                 };
@@ -392,6 +396,16 @@ pub fn definition() -> String {
     )
 }
 
+/// The same for [`LIGHT_MODEL`].
+#[must_use]
+pub fn light_definition() -> String {
+    alloc::format!(
+        "{LIGHT_MODEL} {} hold {LIGHT_HOLD:?} of {}",
+        definition(),
+        crate::ppg::definition()
+    )
+}
+
 /// Fibrillation in beats that came late or past their freshness limit: followed in time order, and handed
 /// out as a finding about the past when it ends or no more of it comes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -415,15 +429,15 @@ pub struct Episode {
 }
 
 impl Past {
-    /// Takes a beat about the past; gives an episode that it ends.
-    pub fn take(&mut self, beat: Beat, known: Time) -> Option<Episode> {
+    /// Takes a beat about the past; gives an episode that it ends. `hold`: how long it must last.
+    pub fn take(&mut self, beat: Beat, hold: Span, known: Time) -> Option<Episode> {
         let mut ended = None;
         if self.beats.newest().is_some_and(|newest| beat.at < newest) {
             ended = self.flush();
         }
         self.beats.take(beat);
         self.fed = known;
-        match self.beats.judgement() {
+        match self.beats.judgement(hold) {
             Judgement::Holds { onset, score } => {
                 let (onset, worst) = self.episode.map_or((onset, score), |(onset, _, worst)| {
                     (onset, score.max(worst))
@@ -525,8 +539,8 @@ mod tests {
         assert_eq!(fill(&beats[..FIRST - 1]).verdict(), Verdict::Unknown);
         let first = fill(&beats[..FIRST]);
         assert_eq!(first.verdict(), Verdict::Fibrillation);
-        assert_eq!(first.judgement(), Judgement::Undecided);
-        let Judgement::Holds { onset, .. } = fill(&beats).judgement() else {
+        assert_eq!(first.judgement(RHYTHM_HOLD), Judgement::Undecided);
+        let Judgement::Holds { onset, .. } = fill(&beats).judgement(RHYTHM_HOLD) else {
             panic!("holds")
         };
         assert_eq!(
@@ -569,14 +583,17 @@ mod tests {
             .map(|n| noisy(850.0 + 110.0 * libm::sin(f64::from(n) * 1.3)))
             .collect();
         for series_of in [bigeminy, trigeminy, flutter, breathing] {
-            let judgement = fill(&series(&series_of)).judgement();
+            let judgement = fill(&series(&series_of)).judgement(RHYTHM_HOLD);
             assert_eq!(judgement, Judgement::Clear, "{:?}", &series_of[..12]);
         }
     }
 
     #[test]
     fn regular_beats_do_not() {
-        assert_eq!(fill(&series(&regular(300))).judgement(), Judgement::Clear);
+        assert_eq!(
+            fill(&series(&regular(300))).judgement(RHYTHM_HOLD),
+            Judgement::Clear
+        );
     }
 
     #[test]
@@ -617,7 +634,7 @@ mod tests {
         let mut past = Past::default();
         let found: Vec<Episode> = series(&intervals)
             .iter()
-            .filter_map(|beat| past.take(*beat, Time::MAX))
+            .filter_map(|beat| past.take(*beat, RHYTHM_HOLD, Time::MAX))
             .collect();
         assert_eq!(found.len(), 1);
         assert_eq!(past.deadline(), None);
@@ -630,7 +647,7 @@ mod tests {
         assert!(
             series(&irregular(300))
                 .iter()
-                .all(|beat| past.take(*beat, known).is_none())
+                .all(|beat| past.take(*beat, RHYTHM_HOLD, known).is_none())
         );
         assert_eq!(past.deadline(), Some(known + crate::rule::FINDING_AFTER));
         assert!(past.flush().is_some());

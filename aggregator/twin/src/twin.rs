@@ -31,7 +31,7 @@ pub enum Effect {
     TwinChanged,
     /// An alert changed. In order; never conflated.
     Alert(Box<AlertChange>),
-    /// A beat was found in an electrocardiogram.
+    /// A beat was found in an electrocardiogram or in light.
     Beat(Box<BeatView>),
 }
 

@@ -5,16 +5,16 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use vitals::{Absence, GatewayId, Kind, Quality, SourceId, Span, StreamId, Time};
+use vitals::{Absence, GatewayId, Kind, Quality, SourceId, Span, StreamId, Time, Wave};
 
 use crate::alert::{Alert, AlertId, Condition};
 use crate::board::Scoreboard;
 use crate::care::Snooze;
 use crate::coverage;
-use crate::ecg::Beat;
 use crate::event::{Context, Link};
 use crate::facts::{Influence, Recorded};
 use crate::rules::switch::{self, ModelStanding, Standing};
+use crate::signal::{Beat, Counts};
 use crate::stream::Stream;
 use crate::twin::Twin;
 use crate::watch;
@@ -192,16 +192,18 @@ pub struct ModelView {
     pub unsaid: u32,
 }
 
-/// A beat found in an electrocardiogram.
+/// A beat found in a waveform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeatView {
     /// Its stream.
     pub stream: StreamId,
     /// Its source.
     pub source: SourceId,
+    /// What it was found in.
+    pub wave: Wave,
     /// When it was, the interval that it ends, its quality.
     pub beat: Beat,
-    /// It is among those that the rhythm model looks at: no strap's intervals count in its place.
+    /// It is among those that the rhythm model looks at: no better source's beats count in its place.
     pub counts: bool,
     /// What the rhythm model says at it; none where the beat does not count, or lies before others that were there.
     pub rhythm: Option<RhythmView>,
@@ -410,17 +412,26 @@ impl Twin {
 
     /// What became of the blocks of electrocardiograms, by source.
     #[must_use]
-    pub fn ecg_counts(&self) -> Vec<(StreamId, SourceId, crate::ecg::Counts)> {
+    pub fn ecg_counts(&self) -> Vec<(StreamId, SourceId, Counts)> {
         let counts = self.body.ecg_counts();
         counts
             .map(|((stream, source), counts)| (stream, source, counts))
             .collect()
     }
 
-    /// When the beats are said for which an electrocardiogram waits, if no more of it comes.
+    /// The same of photoplethysmograms.
     #[must_use]
-    pub fn ecg_deadline(&self) -> Option<Time> {
-        self.body.ecg_deadline()
+    pub fn ppg_counts(&self) -> Vec<(StreamId, SourceId, Counts)> {
+        let counts = self.body.ppg_counts();
+        counts
+            .map(|((stream, source), counts)| (stream, source, counts))
+            .collect()
+    }
+
+    /// When the beats are said for which a waveform waits, if no more of it comes.
+    #[must_use]
+    pub fn beats_deadline(&self) -> Option<Time> {
+        self.body.beats_deadline()
     }
 
     /// What is known about the patient that no sensor measures, by id.

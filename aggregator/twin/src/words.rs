@@ -175,51 +175,75 @@ pub(crate) fn told(told: &LocalAlert, in_force: &Rules, past: bool) -> Option<Dr
     Some(draft)
 }
 
-/// Atrial fibrillation. `past`: found in late data.
+/// Atrial fibrillation. `past`: found in late data. `light`: in pulse waves alone, which tell less: low priority, and said so.
 pub(crate) fn fibrillation(
     onset: Time,
     score: f64,
     at: Time,
     quality: Quality,
-    past: bool,
+    (past, light): (bool, bool),
 ) -> Draft {
+    let (cut, condition) = (rhythm::CUT, Condition::AtrialFibrillation);
+    let (intervals, begins, hold) = if light {
+        ("pulse intervals", "Pulse intervals", rhythm::LIGHT_HOLD)
+    } else {
+        ("RR intervals", "RR intervals", rule::RHYTHM_HOLD)
+    };
+    let alone = if light {
+        " Seen by light alone, where early beats and movement look alike."
+    } else {
+        ""
+    };
     let (summary, plain_summary) = if past {
         (
             format!(
-                "RR intervals looked like atrial fibrillation (irregularity {score:.3}, cut {}), seen in data that came late.",
-                rhythm::CUT
+                "{begins} looked like atrial fibrillation (irregularity {score:.3}, cut {cut}), seen in data that came late.{alone}"
             ),
             "The heart beat irregularly for a while; the readings arrived late.".into(),
         )
     } else {
         (
             format!(
-                "Possible atrial fibrillation: irregularity of RR intervals {score:.3}, cut {}, for {} s or more. Confirm with an ECG.",
-                rhythm::CUT,
-                rule::RHYTHM_HOLD.as_micros() / 1_000_000
+                "Possible atrial fibrillation: irregularity of {intervals} {score:.3}, cut {cut}, for {} s or more.{alone} Confirm with an ECG.",
+                hold.as_micros() / 1_000_000
             ),
-            "The heart beats irregularly. An ECG can tell what it is.".into(),
+            if light {
+                "The pulse looks irregular. An ECG can tell what it is."
+            } else {
+                "The heart beats irregularly. An ECG can tell what it is."
+            }
+            .into(),
         )
     };
+    let (kind, model, definition) = if light {
+        let definition = rhythm::light_definition();
+        (Kind::PulseInterval, rhythm::LIGHT_MODEL, definition)
+    } else {
+        (Kind::RrInterval, rhythm::MODEL, rhythm::definition())
+    };
     Draft {
-        condition: Condition::AtrialFibrillation,
-        priority: Condition::AtrialFibrillation.base(),
+        condition,
+        priority: if light {
+            Priority::Low
+        } else {
+            condition.base()
+        },
         onset,
         summary,
         plain_summary,
         evidence: vec![Evidence {
-            kind: Some(Kind::RrInterval),
-            label: "Irregularity of RR intervals (entropy and novelty)".into(),
+            kind: Some(kind),
+            label: format!("Irregularity of {intervals} (entropy and novelty)"),
             value: Some(score),
-            limit: Some(rhythm::CUT),
-            avoided_at: Some(rhythm::CUT),
+            limit: Some(cut),
+            avoided_at: Some(cut),
             effective: at,
             quality,
             contribution: 1.0,
             known: false,
         }],
-        model: rhythm::MODEL,
-        model_hash: fingerprint(&rhythm::definition()),
+        model,
+        model_hash: fingerprint(&definition),
         expected: None,
         probability: None,
         subject: String::new(),

@@ -84,7 +84,7 @@ pub(crate) fn bursts(
 }
 
 /// A second-order Butterworth filter.
-fn pass(values: &mut [f64], rate: f64, corner: f64, high: bool) {
+pub(super) fn pass(values: &mut [f64], rate: f64, corner: f64, high: bool) {
     let turn = 2.0 * core::f64::consts::PI * corner / rate;
     let (cos, sin) = (libm::cos(turn), libm::sin(turn));
     let alpha = sin * core::f64::consts::FRAC_1_SQRT_2;

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use twin::alert::{Category, Change, Condition, Priority};
-use twin::ecg::Beat;
 use twin::event::{Assigned, Batch};
 use twin::facts::{Fact, FactKind};
+use twin::signal::Beat;
 use twin::{AlertChange, Effect, Event, Twin, step};
 use vitals::{
     Absence, ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time,
@@ -151,9 +151,9 @@ impl Fold {
         self.step(&Event::Tick, known);
     }
 
-    /// Says the last beats of an electrocardiogram.
+    /// Says the last beats of a waveform.
     pub(crate) fn last_beats(&mut self) {
-        if let Some(due) = self.twin.ecg_deadline() {
+        if let Some(due) = self.twin.beats_deadline() {
             self.pass(due);
         }
     }

@@ -35,5 +35,6 @@ impl Chance {
 pub(crate) mod electric;
 pub(crate) mod fold;
 pub(crate) mod moved;
+pub(crate) mod optic;
 pub(crate) mod recorded;
 pub(crate) mod simulated;

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use twin::ecg::Beat;
+use twin::ppg;
+use twin::signal::{Beat, Counts, Window};
 use vitals::gatt::Decimal;
 use vitals::{Quality, SourceId, Span, Time, Wave, Waveform};
 
@@ -52,6 +53,82 @@ pub(crate) fn beats(microvolts: &[f64], rate_hz: f64) -> Vec<Beat> {
         beat.at = Time::from_micros(beat.at.since(ZERO).as_micros());
     }
     out
+}
+
+/// What is found in light, times as those of the recording.
+pub(crate) struct Light {
+    pub(crate) beats: Vec<Beat>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) counts: Counts,
+}
+
+impl Light {
+    /// Seconds of its beats.
+    pub(crate) fn times(&self) -> Vec<f64> {
+        let seconds = |beat: &Beat| beat.at.as_micros() as f64 / 1e6;
+        self.beats.iter().map(seconds).collect()
+    }
+
+    /// True if the window that a time lies in was believed.
+    pub(crate) fn believes(&self, seconds: f64) -> bool {
+        let at = Time::from_micros((seconds * 1e6) as i64);
+        let mut around = self.windows.iter();
+        around.any(|window| window.refused.is_none() && window.from <= at && at < window.to)
+    }
+
+    /// Share of the time that was judged whose beats were said.
+    pub(crate) fn told(&self) -> f64 {
+        let refused: u64 = self.counts.refused_ms.iter().sum();
+        self.counts.told_ms as f64 / (self.counts.told_ms + refused).max(1) as f64
+    }
+}
+
+/// Counts of light, taken in blocks as a sensor sends them.
+pub(crate) fn light(finder: ppg::Finder, counts: &[f64], rate_hz: f64) -> Light {
+    let (mut lead, mut beats, mut windows) = (ppg::Lead::of(finder), Vec::new(), Vec::new());
+    let size = (rate_hz * 0.56) as usize;
+    let mut keep = |taken: ppg::Taken| {
+        beats.extend(taken.live);
+        windows.extend(taken.windows);
+    };
+    for (block, samples) in (0..).zip(counts.chunks(size)) {
+        let micros = (block * size as u64) as f64 / rate_hz * 1e6;
+        let block = Waveform {
+            wave: Wave::Photoplethysmogram,
+            source: SourceId(1),
+            sequence: block,
+            start: Time::from_micros(micros.round() as i64),
+            received: Time::ZERO,
+            rate_millihertz: (rate_hz * 1000.0) as u32,
+            channels: 1,
+            step: Decimal {
+                mantissa: 1,
+                exponent: 0,
+            },
+            numbers: samples.iter().map(|x| x.round() as i32).collect(),
+            quality: Quality::GOOD,
+        };
+        keep(lead.take(&block, Time::ZERO));
+    }
+    keep(lead.finish());
+    Light {
+        beats,
+        windows,
+        counts: lead.counts(),
+    }
+}
+
+/// Challenge 2015 a103l at 250 Hz: microvolts of two leads, and counts of light. No reference beats come with it.
+pub(crate) fn challenge(folder: &Path) -> ([Vec<f64>; 2], Vec<f64>) {
+    let octets = std::fs::read(folder.join("a103l.mat")).expect("listed in SOURCE.md");
+    // Three numbers of 16 bits a sample after 24 octets; 7,247 and 10,520 units a millivolt.
+    let channel = |place: usize, unit: f64| {
+        let samples = octets[24..].chunks_exact(6);
+        let number = |of: &[u8]| f64::from(i16::from_le_bytes([of[2 * place], of[2 * place + 1]]));
+        samples.map(|of| number(of) * unit).collect::<Vec<f64>>()
+    };
+    let microvolts = [channel(0, 1000.0 / 7247.0), channel(1, 1000.0 / 10520.0)];
+    (microvolts, channel(2, 1.0))
 }
 
 /// MITDB 100: microvolts of its first lead at 360 Hz, and samples of its reference beats.

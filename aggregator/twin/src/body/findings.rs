@@ -165,19 +165,25 @@ impl Body {
     }
 }
 
-/// The same for an episode of fibrillation.
+/// The same for an episode of fibrillation. `light`: of pulse waves.
 pub(super) fn find_fibrillation(
     episode: &Episode,
+    light: bool,
     now: Time,
     life: &mut Life,
     out: &mut Vec<Effect>,
 ) {
+    let quality = if light {
+        Quality::QUESTIONABLE
+    } else {
+        Quality::GOOD
+    };
     let draft = words::fibrillation(
         episode.onset,
         episode.worst,
         episode.end,
-        Quality::GOOD,
-        true,
+        quality,
+        (true, light),
     );
     life.finding(draft, episode.end, now, out);
 }

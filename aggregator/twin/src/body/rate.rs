@@ -20,7 +20,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Takes the next beat; gives the rate in beats a minute, as a heart rate's readings have it.
+    /// Takes the next beat; gives the rate in whole beats a minute.
     pub(super) fn take(&mut self, beat: &Beat) -> Option<Fixed> {
         let follows = beat.run == self.run && self.newest.checked_add(1) == Some(beat.sequence);
         if !follows || beat.tenth_ms.is_none() {

@@ -132,5 +132,5 @@ impl Body {
 }
 
 crate::canonical_fields! {
-    Body { context, rules, channels, tallies, motion, resting, night_limit, glucose, glucose_of, beats, beats_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, leads, strap, past, warning, late, score_due, watch, board, cuffs }
+    Body { context, rules, channels, tallies, motion, resting, night_limit, glucose, glucose_of, beats, beats_past, light_past, beats_quality, beats_of, runs, last_run, rate, late_rate, rate_told, pulse_told, leads, lights, heard, past, warning, late, score_due, watch, board, cuffs }
 }

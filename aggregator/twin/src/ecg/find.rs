@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use super::ring::Ring;
 use super::wavelet;
+use crate::signal::Found;
 
 /// Around a candidate, samples: no higher one within.
 const APART: u64 = 20;
@@ -54,15 +55,6 @@ const RELEARN: u8 = 10;
 /// Before so many samples nothing is known about levels.
 const WARM: u64 = 500;
 
-/// A QRS complex.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Found {
-    /// Its R wave, in samples since the run began.
-    pub(super) position: f64,
-    /// What it rests on.
-    pub(super) signs: Signs,
-}
-
 /// What is seen of a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Signs {
@@ -92,9 +84,9 @@ struct Candidate {
     peak: f64,
 }
 
-/// See the module. Bounded by its rings and [`CANDIDATES`].
+/// See the module. Bounded by its rings and `CANDIDATES`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Finder {
+pub struct Finder {
     raw: Ring,
     real: Ring,
     envelope: Ring,
@@ -118,7 +110,7 @@ pub(super) struct Finder {
 
 impl Finder {
     /// Takes a sample.
-    pub(super) fn take(&mut self, value: f64, out: &mut Vec<Found>) {
+    pub(super) fn sample(&mut self, value: f64, out: &mut Vec<Found>) {
         self.raw.push(value);
         let taps = 2 * wavelet::HALF + 1;
         if self.raw.end() < taps as u64 {
@@ -142,12 +134,12 @@ impl Finder {
     }
 
     /// No more samples come: says what is open, and begins a new run. Levels and template stay.
-    pub(super) fn finish(&mut self, out: &mut Vec<Found>) {
+    pub(super) fn end(&mut self, out: &mut Vec<Found>) {
         // The last complex may lie at the very end: it goes on as it ended.
         let newest = self.raw.last(1).next();
         if let Some(value) = newest {
             for _ in 0..=wavelet::HALF as u64 + APART {
-                self.take(value, out);
+                self.sample(value, out);
             }
         }
         // Less than that tells nothing.
@@ -476,7 +468,12 @@ impl Finder {
             self.intervals.push_back(position - last);
         }
         self.last = Some((position, candidate.height));
-        Found { position, signs }
+        Found {
+            position,
+            follows: true,
+            within: None,
+            quality: super::quality(&signs),
+        }
     }
 
     /// Makes the template more like what is around `middle`.

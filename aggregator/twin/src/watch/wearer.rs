@@ -176,8 +176,8 @@ impl Wearer {
         line.trial.1 += mean;
         match away {
             Some(away) => line.trial.0 += away,
-            // What is not known cannot be far away.
-            None => line.trial.0 = f64::NAN,
+            // What is not known cannot be far away. No NaN: a state is equal to itself.
+            None => line.trial.0 = f64::INFINITY,
         }
         (line.blocks >= TRIAL).then(|| self.judge(at)).flatten()
     }
@@ -249,7 +249,7 @@ fn shown(lines: &[Line], at: Time) -> Shown {
         .filter_map(|(line, (name, kind, _))| {
             let blocks = f64::from(line.blocks);
             let away = line.trial.0 / blocks;
-            let far = line.blocks >= ENOUGH && libm::fabs(away) >= FAR;
+            let far = line.blocks >= ENOUGH && away.is_finite() && libm::fabs(away) >= FAR;
             let label = format!("{name}: {away:+.1} own deviations from what is usual");
             far.then(|| {
                 (

@@ -91,9 +91,10 @@ fn any_block() -> impl Strategy<Value = Waveform> {
         ],
         0u16..3,
         any::<u8>(),
+        prop::sample::select(Wave::ALL.to_vec()),
     )
-        .prop_map(|(start, rate_millihertz, exponent, numbers, source, channels)| Waveform {
-            wave: Wave::Ecg,
+        .prop_map(|(start, rate_millihertz, exponent, numbers, source, channels, wave)| Waveform {
+            wave,
             source: SourceId(source),
             sequence: 0,
             start,

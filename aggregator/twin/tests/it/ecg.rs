@@ -273,7 +273,7 @@ fn another_rate_begins_a_run() {
     assert!(found.len() > 40, "{}", found.len());
 }
 
-fn beats_of(world: &mut World, known: Time, waveforms: Vec<Waveform>) -> Vec<BeatView> {
+pub(crate) fn beats_of(world: &mut World, known: Time, waveforms: Vec<Waveform>) -> Vec<BeatView> {
     let number = 10_000 + world.log.len() as u64;
     let event = Event::Batch(twin::event::Batch {
         waveforms,
@@ -514,6 +514,33 @@ fn a_heart_with_strap_and_electrocardiogram_is_counted_once() {
     // And it gives it back.
     world.live((122..125).map(interval));
     assert_eq!(world.twin.rhythm().finding, "not enough beats");
+}
+
+/// A patch and a Holter: one of them counts, and the other when that one is silent.
+#[test]
+fn two_electrocardiograms_do_not_take_turns() {
+    let mut world = World::new();
+    let mut counted = [0, 0];
+    for (second, block) in (1..).zip(fibrillating(120.0)) {
+        let other = Waveform {
+            source: crate::support::OXIMETER,
+            ..block.clone()
+        };
+        let both = if second <= 90 {
+            vec![block, other]
+        } else {
+            vec![other]
+        };
+        let beats = beats_of(&mut world, at(second), both);
+        for beat in beats.iter().filter(|beat| beat.counts) {
+            counted[usize::from(beat.source != STRAP)] += 1;
+        }
+    }
+    assert!(counted[0] > 120 && counted[1] > 20, "{counted:?}");
+    assert_eq!(
+        world.count(Condition::AtrialFibrillation, Change::Raised),
+        1
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod models;
 mod order;
 mod pace;
 mod past;
+mod ppg;
 mod rules;
 #[path = "../../support/mod.rs"]
 mod shared;

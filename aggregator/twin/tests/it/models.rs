@@ -26,6 +26,11 @@ fn the_cards_name_the_models_of_this_build() {
         ),
         ("rhythm", rhythm::MODEL.into(), hash(&rhythm::definition())),
         (
+            "rhythm by light",
+            rhythm::LIGHT_MODEL.into(),
+            hash(&rhythm::light_definition()),
+        ),
+        (
             "forecast",
             forecast::MODEL.into(),
             hash(&forecast::definition(Kind::OxygenSaturation)),

@@ -1,12 +1,12 @@
-//! From a sensor's own rate to [`RATE`]: above it the mean of neighbouring samples, then a cubic through
+//! From a sensor's own rate to another: above it the mean of neighbouring samples, then a cubic through
 //! four (Catmull-Rom). A peak of a QRS complex at 130 Hz keeps its place to a millisecond.
-
-use super::RATE;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Resampler {
     rate_millihertz: u32,
+    /// Samples a second that come out.
+    to_hertz: u32,
     /// The mean that is being made: sum, samples.
     mean: (f64, u32),
     /// The last four, oldest first.
@@ -17,23 +17,25 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(rate_millihertz: u32) -> Self {
+    pub(super) fn new(rate_millihertz: u32, to_hertz: u32) -> Self {
         Self {
             rate_millihertz,
+            to_hertz,
             ..Self::default()
         }
     }
 
     /// So many samples are averaged first.
     fn averaged(&self) -> u32 {
-        (self.rate_millihertz / (RATE * 1000)).max(1)
+        (self.rate_millihertz / (self.to_hertz * 1000).max(1)).max(1)
     }
 
-    /// Seconds since the run began of place `position` in samples at [`RATE`].
+    /// Seconds since the run began of place `position` of the samples that come out.
     pub(super) fn seconds(&self, position: f64) -> f64 {
         // A mean lies in the middle of what it is of.
         let early = f64::from(self.averaged() - 1) / 2.0;
-        position / f64::from(RATE) + early * 1000.0 / f64::from(self.rate_millihertz.max(1))
+        position / f64::from(self.to_hertz.max(1))
+            + early * 1000.0 / f64::from(self.rate_millihertz.max(1))
     }
 
     /// Takes a sample; gives what is complete to `out`.
@@ -51,7 +53,7 @@ impl Resampler {
         }
         self.last = [self.last[1], self.last[2], self.last[3], value];
         self.seen += 1;
-        let step = f64::from(self.rate_millihertz) / f64::from(averaged * RATE * 1000);
+        let step = f64::from(self.rate_millihertz) / f64::from(averaged * self.to_hertz * 1000);
         // Between the second and the third of the four: input places seen - 3 to seen - 2.
         #[expect(
             clippy::cast_precision_loss,
@@ -75,5 +77,5 @@ fn cubic(p: &[f64; 4], x: f64) -> f64 {
 }
 
 crate::canonical_fields! {
-    Resampler { rate_millihertz, mean, last, seen, next }
+    Resampler { rate_millihertz, to_hertz, mean, last, seen, next }
 }

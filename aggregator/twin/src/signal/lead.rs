@@ -1,11 +1,13 @@
-//! All blocks of one source's electrocardiogram: what comes in time order, and what came late.
+//! All blocks of one source: what comes in time order, and what came late.
 //!
 //! Live data go before a backlog, so there are two detectors: one at the newest end, and one for what lies before it.
 //! Each needs its blocks in time order; a block that lies before the end of both begins a run of its own.
 
 use vitals::{Span, Time, Waveform};
 
-use super::{Detector, Place, RATES, Said};
+use super::{Beat, Detector, Find, Place, Reason, Said, Window};
+use crate::canonical::{Buffer, Canonical};
+use alloc::vec::Vec;
 
 /// After so long without a block the last beats are said without what would follow them.
 const QUIET: Span = Span::from_secs(5);
@@ -31,6 +33,10 @@ pub struct Counts {
     pub impossible: u64,
     /// Beats found.
     pub beats: u64,
+    /// Milliseconds whose beats were said; only where windows are judged.
+    pub told_ms: u64,
+    /// Milliseconds that were refused, by [`Reason`].
+    pub refused_ms: [u64; Reason::ALL.len()],
 }
 
 impl Counts {
@@ -45,6 +51,12 @@ impl Counts {
         self.stuck += other.stuck;
         self.impossible += other.impossible;
         self.beats += other.beats;
+        self.told_ms += other.told_ms;
+        let mut reason = 0;
+        while reason < self.refused_ms.len() {
+            self.refused_ms[reason] += other.refused_ms[reason];
+            reason += 1;
+        }
     }
 }
 
@@ -52,16 +64,18 @@ impl Counts {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Taken {
     /// Beats of the newest run.
-    pub live: Said,
+    pub live: Vec<Beat>,
     /// Beats of late blocks.
-    pub late: Said,
+    pub late: Vec<Beat>,
+    /// Stretches that were judged, of either.
+    pub windows: Vec<Window>,
 }
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Lead {
-    now: Detector,
-    past: Detector,
+pub struct Lead<F> {
+    now: Detector<F>,
+    past: Detector<F>,
     /// Known time of the last block.
     fed: Time,
     counts: Counts,
@@ -69,32 +83,48 @@ pub struct Lead {
     quality: Option<f64>,
 }
 
-impl Lead {
+impl<F: Find> Lead<F> {
+    /// One with a finder that was made beforehand.
+    pub fn of(finder: F) -> Self {
+        let mut lead = Self::default();
+        lead.now.finder = finder.clone();
+        lead.past.finder = finder;
+        lead
+    }
+
     /// Takes a block, known at `known`.
     pub fn take(&mut self, block: &Waveform, known: Time) -> Taken {
         let mut taken = Taken::default();
-        if !RATES.contains(&block.rate_millihertz) || block.samples() == 0 {
+        if !F::RATES.contains(&block.rate_millihertz) || block.samples() == 0 {
             self.counts.refused += 1;
             return taken;
         }
         self.fed = known;
         self.counts.blocks += 1;
         let mut place = self.now.place(block);
-        let (detector, said) = if place == Place::Before {
+        let is_late = place == Place::Before;
+        let detector = if is_late {
             self.counts.late += 1;
             place = match self.past.place(block) {
                 Place::Before => Place::Begins,
                 place @ (Place::Begins | Place::GoesOn { .. }) => place,
             };
-            (&mut self.past, &mut taken.late)
+            &mut self.past
         } else {
-            (&mut self.now, &mut taken.live)
+            &mut self.now
         };
         if place == Place::Begins {
             self.counts.runs += 1;
         }
         let run = self.counts.runs;
-        detector.take(block, place, run, &mut self.counts, said);
+        let mut said = Said::default();
+        detector.take(block, place, run, &mut self.counts, &mut said);
+        taken.windows = said.windows;
+        *(if is_late {
+            &mut taken.late
+        } else {
+            &mut taken.live
+        }) = said.beats;
         self.note(&taken);
         taken
     }
@@ -108,9 +138,15 @@ impl Lead {
 
     /// Says the last beats.
     pub fn finish(&mut self) -> Taken {
-        let mut taken = Taken::default();
-        self.now.finish(&mut taken.live);
-        self.past.finish(&mut taken.late);
+        let (mut live, mut late) = (Said::default(), Said::default());
+        self.now.finish(&mut live);
+        self.past.finish(&mut late);
+        live.windows.append(&mut late.windows);
+        let taken = Taken {
+            live: live.beats,
+            late: late.beats,
+            windows: live.windows,
+        };
         self.note(&taken);
         taken
     }
@@ -123,6 +159,14 @@ impl Lead {
 
     fn note(&mut self, taken: &Taken) {
         self.counts.beats += (taken.live.len() + taken.late.len()) as u64;
+        for window in &taken.windows {
+            let lasted = window.to.since(window.from).as_micros() / 1000;
+            let lasted = u64::try_from(lasted).unwrap_or(0);
+            match window.refused {
+                None => self.counts.told_ms += lasted,
+                Some(reason) => self.counts.refused_ms[reason as usize] += lasted,
+            }
+        }
         for beat in &taken.live {
             let before = self.quality.unwrap_or(beat.quality);
             self.quality = Some(before + 0.1 * (beat.quality - before));
@@ -142,7 +186,26 @@ impl Lead {
     }
 }
 
+impl<F: Find> Canonical for Lead<F> {
+    fn encode(&self, to: &mut Buffer) {
+        self.now.encode(to);
+        self.past.encode(to);
+        self.fed.encode(to);
+        self.counts.encode(to);
+        self.quality.encode(to);
+    }
+
+    fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            now: Canonical::decode(from)?,
+            past: Canonical::decode(from)?,
+            fed: Canonical::decode(from)?,
+            counts: Canonical::decode(from)?,
+            quality: Canonical::decode(from)?,
+        })
+    }
+}
+
 crate::canonical_fields! {
-    Counts { blocks, late, runs, refused, overlapped, bridged, stuck, impossible, beats }
-    Lead { now, past, fed, counts, quality }
+    Counts { blocks, late, runs, refused, overlapped, bridged, stuck, impossible, beats, told_ms, refused_ms }
 }
