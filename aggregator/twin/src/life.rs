@@ -1,6 +1,5 @@
-//! The life of alerts: one per condition and subject at a time, ids counting up, every change handed out
-//! whole. Resolved ones are remembered for a while, so that people can still take notice of them and late
-//! data about the same episode do not report it again.
+//! The life of alerts: one per condition and subject at a time, ids counting up, every change handed out whole. Resolved ones
+//! are remembered for a while, so that people can still take notice of them and late data about the same episode do not report it again.
 //!
 //! Bounds: active alerts by the number of conditions and subjects; [`RECENT`] resolved ones.
 

@@ -10,6 +10,7 @@ import { FilterBar } from "./filters.ts";
 import type { App, View } from "./parts.ts";
 
 const words = texts.worklist;
+const NOBODY: readonly Row[] = [];
 const GROUPS: readonly Group[] = ["waiting", "taken", "calm"];
 
 interface Section {
@@ -61,9 +62,11 @@ export class WorklistView implements View {
 
   update(): void {
     const { complete } = this.#app.state;
-    const all = this.#ordered(this.#app.state);
-    show(this.#loading, all.length === 0 && !(complete.twins && complete.alerts));
-    show(this.#empty, all.length === 0 && complete.twins && complete.alerts);
+    // Until all are known the order would change under whoever looks, and the first row would not be who needs someone most.
+    const known = complete.twins && complete.alerts;
+    const all = known ? this.#ordered(this.#app.state) : NOBODY;
+    show(this.#loading, !known);
+    show(this.#empty, known && all.length === 0);
     this.#filters.update();
     const rows = this.#filtered(all);
     text(this.#count, all.length === 0 ? "" : rows.length === all.length ? words.patients(all.length) : words.patientsOf(rows.length, all.length));
