@@ -6,8 +6,9 @@
 //! what bore upon it stands in its evidence, with the time and the figure of the fact, marked as known and not measured. What
 //! holds when an alert is there already makes it more urgent then. Whatever ends makes no alert less urgent: people do that.
 //!
-//! Each row names its source; those that say *from memory* were not read for it. Which fact bears upon which alert is a judgement by
-//! engineers: to be reviewed by a clinician. Must not know: codes, units, how old a fact may be, alerts' life.
+//! Each row names its source; those that say *from memory* were not read for it, of the others excerpts at most, and of some not the
+//! passage itself (MODELS.md says of which). Which fact bears upon which alert is a judgement by engineers: to be reviewed by a
+//! clinician. Must not know: codes, units, how old a fact may be, alerts' life.
 
 use alloc::format;
 use alloc::string::String;
