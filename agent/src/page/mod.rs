@@ -6,8 +6,9 @@
 //!
 //! Who sees what: nobody signs in, so the page listens on a loopback address only (the configuration refuses any
 //! other) and shows what a passer-by at this screen may see: which devices are connected, on the body and
-//! charged, when something was last sent, and that help is needed. Never a measured value, a person's name, a
-//! device's own name or address (people call their watches by their names), a condition, or an id.
+//! charged, when something was last sent, that help is needed, and where the centre's page is (the same for everybody). Never
+//! a measured value, a person's name, a device's own name or address (people call their watches by their names), a condition,
+//! or an id.
 //! Invariants: it answers GET and HEAD of three fixed paths, to requests for this very machine (a web page
 //! elsewhere that gives its name this address gets nothing); at most `CONNECTIONS` connections; it holds no
 //! state and changes nothing.
