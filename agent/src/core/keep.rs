@@ -406,14 +406,18 @@ impl Core {
         }
         for ((stream, source), entries) in lost {
             let readings = entries.iter().map(|e| u64::from(e.stub.count)).sum();
+            // What a damaged record told beside readings (a loss, an alert at home), nobody knows any more. A record
+            // that is refused is not told of again: that would be refused as well.
+            let told = |entry: &Entry| matches!(entry.stub.lane, Lane::Gap | Lane::Alert);
+            let exact = reason != GapReason::BufferDamaged || !entries.iter().any(told);
             // Heartbeats hold no readings: their loss is none.
-            if readings == 0 {
+            if readings == 0 && exact {
                 continue;
             }
             let (from, to) = span_of(&entries).unwrap_or((now, now));
             let loss = Loss {
                 readings,
-                exact: true,
+                exact,
                 from,
                 to,
             };

@@ -183,6 +183,8 @@ struct Bench {
     energy: u16,
     /// What is to happen to a file while the agent is off.
     damage: Option<(std::path::PathBuf, Vec<u8>)>,
+    /// Records of this lane cannot be read from the disk.
+    rots: Option<Lane>,
 }
 
 impl Bench {
@@ -242,6 +244,7 @@ impl Bench {
             now: at(0),
             energy: 0,
             damage: None,
+            rots: None,
         };
         bench.connect();
         let signed = bench.assignment(1);
@@ -314,7 +317,14 @@ impl Bench {
                     result: self.store.commit(&changes),
                     free: u64::MAX,
                 },
-                Job::Load(ids) => Done::Loaded(self.store.load(&ids)),
+                Job::Load(ids) => {
+                    let mut found = self.store.load(&ids);
+                    if let (Ok(found), Some(lane)) = (&mut found, self.rots) {
+                        let whole = |record: &[u8]| parse_stub(record).expect("whole").lane != lane;
+                        found.retain(|(_, record)| whole(record));
+                    }
+                    Done::Loaded(found)
+                }
             };
             self.core.handle(Event::Store(done), self.now);
         }
@@ -897,6 +907,40 @@ fn what_a_damaged_store_lost_is_declared_exactly() {
             assert!(!exact && !gaps.is_empty(), "{gaps:?}");
         }
     }
+}
+
+/// What a power cut took is told by one record. Where that rots before the centre has it, of the same time is told
+/// that something is lost there.
+#[test]
+fn a_declaration_that_rots_is_followed_by_one_that_covers_its_time() {
+    let mut bench = Bench::new();
+    bench.beat();
+    bench.receipt_all();
+    bench.disconnect();
+    bench.value();
+    let lost = bench.now;
+    bench.restart(1 << 30);
+    for _ in 0..5 {
+        bench.pass(Span::from_secs(1));
+    }
+    bench.rots = Some(Lane::Gap);
+    bench.connect();
+    bench.pass(Span::from_secs(1));
+    assert_eq!(bench.gaps(GapReason::AgentStopped).len(), 0, "it rotted");
+    // Newer ones are whole, and sent from memory or disk.
+    bench.rots = None;
+    for _ in 0..5 {
+        bench.pass(Span::from_secs(1));
+        bench.receipt_all();
+    }
+    let gaps = bench.gaps(GapReason::BufferDamaged);
+    let lost = lost.as_micros();
+    assert!(
+        gaps.iter()
+            .any(|gap| !gap.exact && gap.from_us <= lost && lost <= gap.to_us),
+        "{gaps:?}"
+    );
+    assert!(bench.core.is_drained());
 }
 
 /// Records that were in memory when a message was put together may be on disk alone when the rest is read.
