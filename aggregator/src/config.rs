@@ -152,7 +152,7 @@ renew_grace_days = 90
 max_connections = 4096
 
 # Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show: about
-# 2 KiB of memory each. Alerts that hold are kept whatever their number.
+# 2 KiB of memory each; four a patient is a measure. Alerts that hold are kept whatever their number.
 alerts_kept = 8192
 
 # Platforms (names as given to `platform add`) that ought to read alerts all the time, and how long one may be away (or

@@ -2,7 +2,9 @@
 //!
 //! Invariants: each patient has at most one place in `changed`, that of its newest change; `twin_changed` is
 //! called while the patient's own lock is held, so a [`Source`] whose view stands at the place found here *is*
-//! the state of that place; `folded` is called after all events of an entry were told.
+//! the state of that place; `folded` is called after all events of an entry were told. One entry may move a twin more
+//! than once (deadlines up to its time, then what it says): readers are shown states of whole entries only, those
+//! that the log gives again.
 //!
 //! Lock order: a patient's lock before the hub's. The hub never calls a `Source` under its own lock.
 //!
@@ -259,21 +261,21 @@ impl Hub {
         }
     }
 
-    /// Wakes who may want what of twins was told after `told`; how far that is.
+    /// Wakes who may want what of twins was told after `told`, of whole entries; how far that is.
     fn ring_twins(&self, told: At) -> At {
         let inner = self.lock();
+        let whole = At::end_of(inner.folded).max(told);
         let changed = inner
             .changed
-            .range((Bound::Excluded(told), Bound::Unbounded));
+            .range((Bound::Excluded(told), Bound::Included(whole)));
         let patients: Vec<_> = changed
             .map(|(_, index)| inner.patients[index.0 as usize].id.clone())
             .collect();
-        let last = inner.last;
         drop(inner);
         if !patients.is_empty() {
             self.twin_bells.ring(patients.iter());
         }
-        last
+        whole
     }
 
     /// As [`Self::ring_twins`], for alerts.
@@ -360,11 +362,23 @@ impl Hub {
         all
     }
 
-    /// The newest state of a patient.
+    /// The newest state of a patient; of an entry that is being folded, it may be one in between.
     #[must_use]
     pub fn view(&self, index: PatientIndex) -> View {
         let source = Arc::clone(&self.lock().patients[index.0 as usize].source);
         source.view()
+    }
+
+    /// The newest state of a patient after a whole entry.
+    pub async fn whole_view(&self, index: PatientIndex) -> View {
+        loop {
+            let whole = self.whole();
+            let view = self.view(index);
+            if view.at <= whole {
+                return view;
+            }
+            self.wait_folded(view.at.position).await;
+        }
     }
 
     /// What each stretch of a patient's window was, as known at `now`.
@@ -391,15 +405,19 @@ impl Hub {
         self.lock().patients[index.0 as usize].id.clone()
     }
 
-    /// Those of `wanted` (empty = all) whose newest change lies in `range`, in order of those changes, at most
-    /// `limit`; and, when these are all of them, the place up to which a reader that has them is complete.
+    /// Those of `wanted` (empty = all) whose newest change after a whole entry lies after `after` and not beyond
+    /// `upto`, in order of those changes, at most `limit`; and, when these are all of them, the place up to which a
+    /// reader that has them is complete.
     pub(super) fn changed(
         &self,
         wanted: &BTreeSet<PatientId>,
-        range: (Bound<At>, Bound<At>),
+        (after, upto): (At, Option<At>),
         limit: usize,
     ) -> (Vec<(At, PatientIndex)>, Option<At>) {
         let inner = self.lock();
+        let whole = At::end_of(inner.folded);
+        let end = upto.map_or(whole, |upto| upto.min(whole)).max(after);
+        let range = (Bound::Excluded(after), Bound::Included(end));
         let mut found: Vec<(At, PatientIndex)> = if wanted.is_empty() {
             let all = inner.changed.range(range).take(limit.saturating_add(1));
             all.map(|(at, index)| (*at, *index)).collect()
@@ -410,15 +428,15 @@ impl Hub {
             places.filter(|(at, _)| range.contains(at)).collect()
         };
         found.sort_unstable();
-        let complete = (found.len() <= limit).then(|| At::end_of(inner.folded).max(inner.last));
+        let complete = (found.len() <= limit).then_some(whole);
         found.truncate(limit);
         (found, complete)
     }
 
-    /// The highest place told so far.
-    pub(super) fn last(&self) -> At {
-        let inner = self.lock();
-        inner.last.max(At::end_of(inner.folded))
+    /// Up to here every entry is wholly folded. What a view shows is of a whole entry if this, asked before, is not
+    /// before it.
+    pub(super) fn whole(&self) -> At {
+        At::end_of(self.lock().folded)
     }
 
     /// One alert by its id.

@@ -1,7 +1,6 @@
 //! A reader of twin states.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -111,7 +110,7 @@ impl TwinReader {
     fn begin_snapshot(&mut self, reason: String) {
         // Everything up to this place will be in the snapshot. Read before the list of patients, so that a
         // patient who appears in between is found as a change.
-        self.seat.at = self.seat.hub.last();
+        self.seat.at = self.seat.hub.whole();
         let wanted = &self.question.filter.patients;
         let mut todo: Vec<PatientIndex> = self
             .seat
@@ -135,10 +134,12 @@ impl TwinReader {
     pub fn next(&mut self, allowed: Allowed<'_>) -> Option<TwinEvent> {
         loop {
             if self.sweep.is_some() {
-                if let Some(event) = self.next_of_sweep(allowed) {
-                    return Some(event);
+                match self.next_of_sweep(allowed) {
+                    Poll::Ready(Some(event)) => return Some(event),
+                    Poll::Ready(None) => continue,
+                    // The bell rings when the entry that moves this patient is whole.
+                    Poll::Pending => return None,
                 }
-                continue;
             }
             if let Some(made) = self.ready.pop_front() {
                 let since = std::mem::replace(&mut self.seat.at, made.at);
@@ -198,7 +199,7 @@ impl TwinReader {
         let hub = &self.seat.hub;
         let limit = hub.limits().pending_twins;
         let wanted = &self.question.filter.patients;
-        let (found, complete) = hub.changed(wanted, after(self.seat.at), limit);
+        let (found, complete) = hub.changed(wanted, (self.seat.at, None), limit);
         let Some(complete) = complete else {
             self.begin_catch_up();
             return true;
@@ -223,7 +224,7 @@ impl TwinReader {
         let (found, _) = self
             .seat
             .hub
-            .changed(wanted, after(self.seat.at), usize::MAX);
+            .changed(wanted, (self.seat.at, None), usize::MAX);
         let highest = found.last().map_or(self.seat.at, |(at, _)| *at);
         let todo: Vec<PatientIndex> = found.into_iter().map(|(_, index)| index).rev().collect();
         self.sweep = Some(Sweep {
@@ -235,18 +236,28 @@ impl TwinReader {
         });
     }
 
-    /// The next event of the sweep; `None` when it ended without one, or a patient was passed over.
-    fn next_of_sweep(&mut self, allowed: Allowed<'_>) -> Option<TwinEvent> {
-        let mut sweep = self.sweep.take()?;
+    /// The next event of the sweep; none when it ended without one, or a patient was passed over. Pending when the
+    /// next patient is moved by an entry that is being folded.
+    fn next_of_sweep(&mut self, allowed: Allowed<'_>) -> Poll<Option<TwinEvent>> {
+        let Some(mut sweep) = self.sweep.take() else {
+            return Poll::Ready(None);
+        };
         let hub = &self.seat.hub;
         let made = if let Some(index) = sweep.todo.pop() {
+            // Asked first: what is folded by now may still be moving when the state is made.
+            let whole = hub.whole();
             let made = self.question.state(hub, index, None);
+            if made.at > whole {
+                sweep.todo.push(index);
+                self.sweep = Some(sweep);
+                return Poll::Pending;
+            }
             sweep.highest = sweep.highest.max(made.at);
             made
         } else if let Some(index) = self.moved_on(&sweep) {
             self.question.state(hub, index, None)
         } else {
-            return self.end_sweep(sweep);
+            return Poll::Ready(self.end_sweep(sweep));
         };
         // While the sweep is being closed its end stands: a state beyond it comes later, as a change.
         let beyond = made.at > sweep.highest;
@@ -255,25 +266,22 @@ impl TwinReader {
         let snapshot = sweep.snapshot.is_some();
         self.sweep = Some(sweep);
         if beyond || !allowed(&made.patient) {
-            return None;
+            return Poll::Ready(None);
         }
         if !snapshot {
-            return self.change(&made, before.unwrap_or(self.seat.at), cursor);
+            return Poll::Ready(self.change(&made, before.unwrap_or(self.seat.at), cursor));
         }
         self.seen.left_out(made.index, made.changes);
-        Some(TwinEvent {
+        Poll::Ready(Some(TwinEvent {
             cursor,
             kind: Some(TwinKind::Snapshot(made.twin.clone())),
             conflated: 0,
-        })
+        }))
     }
 
     /// A patient that changed up to the sweep's end, in a state that was not sent.
     fn moved_on(&self, sweep: &Sweep) -> Option<PatientIndex> {
-        let range = (
-            Bound::Excluded(self.seat.at),
-            Bound::Included(sweep.highest),
-        );
+        let range = (self.seat.at, Some(sweep.highest));
         let wanted = &self.question.filter.patients;
         let (found, _) = self.seat.hub.changed(wanted, range, usize::MAX);
         let new = found
@@ -302,8 +310,4 @@ impl TwinReader {
             conflated,
         })
     }
-}
-
-fn after(at: At) -> (Bound<At>, Bound<At>) {
-    (Bound::Excluded(at), Bound::Unbounded)
 }

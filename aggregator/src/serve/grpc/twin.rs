@@ -51,8 +51,8 @@ impl Twins {
     }
 
     /// A twin as it stands, as far as the filter lets it.
-    fn narrow(&self, filter: &TwinFilter, index: PatientIndex) -> Twin {
-        let twin = self.hub.view(index).twin;
+    async fn narrow(&self, filter: &TwinFilter, index: PatientIndex) -> Twin {
+        let twin = self.hub.whole_view(index).await.twin;
         filter.narrow(&twin, |alert| self.hub.rested(alert))
     }
 }
@@ -75,7 +75,7 @@ impl TwinService for Twins {
             Seen::of(AccessPart::Values).kinds(filter.within.kinds.iter().copied().collect());
         let noted = self.access.look(&caller, &seen, &[patient]).await;
         noted.map_err(error::unnoted)?;
-        Ok(Response::new(self.narrow(&filter, index)))
+        Ok(Response::new(self.narrow(&filter, index).await))
     }
 
     async fn list(
@@ -117,9 +117,10 @@ impl TwinService for Twins {
             .listed(false);
         let noted = self.access.look(&caller, &seen, &ids).await;
         noted.map_err(error::unnoted)?;
-        let twins = shown.into_iter();
-        let twins = twins.map(|index| self.narrow(&filter, index));
-        let twins = twins.collect();
+        let mut twins = Vec::with_capacity(shown.len());
+        for index in shown {
+            twins.push(self.narrow(&filter, index).await);
+        }
         Ok(Response::new(ListTwinsResponse {
             twins,
             next_page_token,
