@@ -60,14 +60,14 @@ async fn drain(world: &mut World) -> Result<u64> {
         .context("a count")
 }
 
-/// Readings that may be like another: two notifications of an oximeter. On a very busy machine, and on no other, one of an even
-/// pulse was seen twice at one moment of the fast clock, also where nothing of the buffer was left, so that no record of it can
-/// have come again; and the gateway had decoded it twice, for the sum held: two that were alike, or one that was taken twice at a
-/// reconnect. Which is not known yet.
+/// Readings that may be like another: those of two notifications. The history keeps milliseconds. On a machine that is so busy
+/// that two notifications of a fast clock wait for the gateway together, both are stamped within one, and a pulse that is even
+/// has the same number in both. Only some of what they hold is alike then (of a strap's the rate, not its intervals); whoever
+/// takes a record twice takes all of it twice.
 const ALIKE: usize = 6;
 
 /// No record came twice: a buffer holds a hundred readings and more. Whoever can counts them besides.
-async fn nothing_twice(world: &World) -> Result<usize> {
+pub(crate) async fn nothing_twice(world: &World) -> Result<usize> {
     let patient = world.patients.values().next().context("one patient")?;
     let mut readings = measurements(&world.centre.client().await?, patient).await?;
     readings.sort_unstable();

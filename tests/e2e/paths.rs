@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 use vitals::{Span, Time};
 
+use crate::buffer::nothing_twice;
 use crate::support::{SOON, Small};
 
 /// The longest a story waits for a world to do what it should.
@@ -299,18 +300,12 @@ async fn random_kills(seed: u64, kills: u32) -> Result<()> {
         "seed {seed}: {applied} applied of {journaled} journaled"
     );
     // What the history gives back is what was applied: nothing twice.
-    let patient = world
-        .patients
-        .values()
-        .next()
-        .context("one patient")?
-        .clone();
-    let readings = e2e::client::all_readings(&world.centre.client().await?, &patient).await?;
-    let distinct: std::collections::BTreeSet<_> = readings.iter().collect();
+    let readings = nothing_twice(&world)
+        .await
+        .with_context(|| format!("seed {seed}"))?;
     ensure!(
-        distinct.len() == readings.len(),
-        "seed {seed}: the history holds {} duplicates",
-        readings.len() - distinct.len()
+        readings as u64 == applied,
+        "seed {seed}: {applied} applied, {readings} in the history"
     );
     Ok(())
 }
