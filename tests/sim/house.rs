@@ -81,6 +81,8 @@ pub(crate) struct House {
     pub(crate) life: u64,
     /// How far its clock is ahead of the right time.
     pub(crate) ahead: Span,
+    /// The same when an agent ran last.
+    pub(crate) ran_ahead: Span,
     pub(crate) backoff: Backoff,
     /// The next commit fails.
     pub(crate) disk_full: bool,
@@ -105,6 +107,7 @@ impl House {
             running: None,
             life: 0,
             ahead: Span::ZERO,
+            ran_ahead: Span::ZERO,
             backoff: Backoff::new(RETRY_FIRST, longest),
             disk_full: false,
             hangs: false,
@@ -149,6 +152,7 @@ impl House {
         let Some(running) = self.running.take() else {
             return;
         };
+        self.ran_ahead = self.ahead;
         if let Some(Job::Commit(changes)) = running.jobs.front()
             && !self.hangs
         {
@@ -158,6 +162,7 @@ impl House {
 
     /// It is stopped, in order: nothing is left in memory.
     pub(crate) fn stop(&mut self, now: Time) {
+        self.ran_ahead = self.ahead;
         let now = now + self.ahead;
         if let Some(running) = &mut self.running {
             running.core.stop(now);

@@ -308,8 +308,9 @@ impl Truth {
                     .map(|(_, gap)| (gap.reason, second(gap.from), second(gap.to)))
                     .collect();
                 let what = format!(
-                    "patient {patient}: the reading of {} s is lost and no gap tells: {told:?}",
-                    second(stamped)
+                    "patient {patient}: the reading of {} s is lost and no gap tells (clocks were set back by {:?}): {told:?}",
+                    second(stamped),
+                    self.set_back
                 );
                 return broken(Property::P4, what);
             }

@@ -366,10 +366,7 @@ impl World {
             Event::HouseStart(house) => self.start_house(house),
             Event::ClockRight(house, life) => {
                 if self.houses[house].life == life {
-                    self.note(|| format!("house {house}: its clock is set right"));
-                    self.houses[house].ahead = Span::ZERO;
-                    self.houses[house].tick(self.now);
-                    self.after_house(house);
+                    self.clock_right(house);
                 }
             }
             Event::CentreStart => return self.start_centre(),

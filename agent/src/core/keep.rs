@@ -126,7 +126,8 @@ impl Core {
                     readings: 0,
                     exact: false,
                     from,
-                    to: now,
+                    // A machine without a battery for its clock may have come back in its own past.
+                    to: now.max(committed),
                 };
                 self.declare(stream, 0, GapReason::AgentStopped, loss);
             }
@@ -137,6 +138,7 @@ impl Core {
     /// the time of the contexts.
     pub(super) fn declare_damage<S>(&mut self, opened: &Opened<S>, now: Time) {
         let assigned: BTreeSet<StreamId> = self.sealing.streams().collect();
+        let committed = Time::from_micros(self.committed.committed_at_us);
         let ended = opened.missing.iter();
         for missing in ended.filter(|missing| !assigned.contains(&missing.stream)) {
             // Nothing can be sealed for it any more: the count is all that can be told.
@@ -157,7 +159,7 @@ impl Core {
                 readings,
                 exact,
                 from: opened_at.unwrap_or(now).min(now),
-                to: now,
+                to: now.max(committed),
             };
             let missing = opened.missing.iter();
             let missing: Vec<_> = missing.filter(|m| m.stream == stream).collect();

@@ -110,11 +110,24 @@ impl World {
         }
     }
 
-    /// The agent's clock is set back to where it should not be.
+    /// The agent's clock is set back, to where it should be or not; while the agent is down.
     pub(super) fn set_clock_back(&mut self, house: usize, to: Span) {
-        let before = self.houses[house].ahead;
+        let before = self.houses[house].ran_ahead;
         let back = Span::from_micros(before.as_micros() - to.as_micros());
         self.truth.set_back = self.truth.set_back.max(back);
         self.houses[house].ahead = to;
+    }
+
+    /// The agent's clock is set right. It ends itself when that is back: it starts anew.
+    pub(super) fn clock_right(&mut self, house: usize) {
+        self.note(|| format!("house {house}: its clock is set right"));
+        if self.houses[house].ahead > Span::ZERO {
+            self.stop_house(house, Span::from_secs(1));
+            self.set_clock_back(house, Span::ZERO);
+        } else {
+            self.houses[house].ahead = Span::ZERO;
+            self.houses[house].tick(self.now);
+            self.after_house(house);
+        }
     }
 }

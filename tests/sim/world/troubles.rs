@@ -116,7 +116,6 @@ impl World {
             self.lines[house].cut_until = self.now;
             self.houses[house].disk_full = false;
             if self.houses[house].ahead != Span::ZERO {
-                // The agent ends itself when its machine's clock was set back: it starts anew.
                 self.stop_house(house, Span::from_secs(1));
                 self.set_clock_back(house, Span::ZERO);
             }
