@@ -329,7 +329,9 @@ impl World {
         match event {
             Event::Beat(patient) => self.beat(patient),
             Event::Wake(house, life) => {
-                if self.houses[house].life == life {
+                // One that an earlier took the place of would go on beside it for ever.
+                let is_due = self.wakes[house].is_some_and(|at| at <= self.now);
+                if self.houses[house].life == life && is_due {
                     self.wakes[house] = None;
                     self.houses[house].tick(self.now);
                     self.after_house(house);
@@ -373,7 +375,7 @@ impl World {
             Event::CatchUp(life) => return self.catch_up(life),
             Event::Commit(life) => return self.commit(life),
             Event::CentreWake(life) => {
-                if self.life == life {
+                if self.life == life && self.wake.is_some_and(|at| at <= self.now) {
                     self.wake = None;
                     return self.after_centre();
                 }
