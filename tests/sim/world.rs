@@ -155,6 +155,8 @@ pub(crate) struct World {
     centre: Option<Centre>,
     life: u64,
     ahead: Span,
+    /// What its clock showed at most: what is due then by its journal is not due before.
+    furthest: Time,
     hands: &'static Hands,
     committing: bool,
     slow_disk: Span,
@@ -221,6 +223,7 @@ impl World {
             centre: None,
             life: 0,
             ahead: Span::ZERO,
+            furthest: START,
             hands: HANDS.with(|hands| *hands),
             committing: false,
             slow_disk: Span::ZERO,
@@ -403,6 +406,7 @@ impl World {
             return Ok(());
         }
         // Whoever starts it sets its clock right.
+        self.furthest = self.furthest.max(self.now + self.ahead);
         self.ahead = Span::ZERO;
         self.set_clock();
         self.life += 1;

@@ -154,11 +154,14 @@ impl World {
             hub.iter()
                 .all(|(patient, (at, _))| seen.get(patient) == Some(at))
         });
-        if settled && caught_up {
+        // A clock that was ahead is waited for, and then for the longest that a finding waits for more.
+        let healed = self.plan.heal.max(self.furthest);
+        let is_due = self.now >= healed + RECOVERY;
+        if settled && caught_up && is_due {
             self.is_over = true;
             return Ok(());
         }
-        if self.now.since(self.plan.heal) > DELIVERY {
+        if self.now.since(healed) > DELIVERY {
             let houses: Vec<_> = self.houses.iter().map(|of| of.describe(self.now)).collect();
             let what = format!("not delivered; readers at the end: {caught_up}; {houses:?}");
             return broken(Property::P8, what);
