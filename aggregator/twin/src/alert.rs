@@ -364,6 +364,12 @@ impl Alert {
     pub const fn category(&self) -> Category {
         self.condition.category()
     }
+
+    /// The last of the measurements that it rests on; the onset where there are none.
+    pub(crate) fn measured_until(&self) -> Time {
+        let measured = self.evidence.iter().filter(|of| !of.known);
+        measured.fold(self.onset, |until, of| until.max(of.effective))
+    }
 }
 
 /// What happened to an alert.

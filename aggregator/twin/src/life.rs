@@ -378,7 +378,7 @@ impl Life {
     }
 
     /// Reports an episode found in late data. It belongs to a known episode if it touches one: then it only
-    /// makes the onset of an active alert earlier. It never raises and never resolves.
+    /// makes the onset of its alert earlier. It never raises and never resolves.
     pub(crate) fn finding(
         &mut self,
         mut draft: Draft,
@@ -404,14 +404,14 @@ impl Life {
                 return false;
             }
             let until = if alert.retrospective {
-                alert.onset
+                alert.measured_until()
             } else {
                 alert.resolved.unwrap_or(Time::MAX)
             };
             alert.condition == draft.condition && alert.onset <= to && until >= from
         };
         if let Some(alert) = self.recent.iter_mut().find(touches) {
-            if draft.told_locally.is_some() && one_with(alert, alert.onset, draft.told_locally) {
+            if one_with(alert, draft.onset, draft.told_locally) {
                 emit(Change::Updated, now, alert, out);
             }
             return;

@@ -53,6 +53,27 @@ fn an_episode_that_came_in_two_parts_is_a_finding() {
     }
 }
 
+/// Within a minute of each other, two lows are one episode. That its first part came last makes its begin earlier, in the one
+/// finding that people have.
+#[test]
+fn a_part_that_came_last_makes_the_finding_begin_earlier() {
+    let mut world = World::new();
+    world.live(well(9000..9100));
+    let newer: Vec<_> = well(290..320).into_iter().chain(low(320..380)).collect();
+    world.readings(9101, newer);
+    world.readings(9102, well(380..420));
+    world.tick(9200);
+    assert_eq!(findings(&world, LOW), [(320, 380)]);
+    world.readings(9201, low(220..290));
+    world.tick(9300);
+    assert_eq!(findings(&world, LOW), [(320, 380)], "still one");
+    let updated = world.changes.iter().rev();
+    let mut updated = updated.filter(|change| change.what == Change::Updated);
+    let updated = updated.next().expect("it is told");
+    assert_eq!(seconds(updated.alert.onset), 220);
+    assert!(updated.alert.retrospective);
+}
+
 /// Control: the two parts are two, for between them all was well.
 #[test]
 fn two_short_parts_with_a_good_time_between_them_are_nothing() {
