@@ -439,6 +439,9 @@ impl Opened {
                 left.push(id);
                 continue;
             }
+            // sled looks at the size of its cache when a page of one of 256 shards was asked for 64 times: a walk that asks once for
+            // each of ten thousand pages would leave all of them in memory.
+            let _seen = db.get(&key).map_err(StoreError::Engine)?;
             match (Entry::of(&value), self.contexts.get(&id.ordinal)) {
                 (Ok(entry), Some(context)) if is_its_own(id, &entry, context) => {
                     self.records.insert(id, entry);
