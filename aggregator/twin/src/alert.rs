@@ -367,9 +367,14 @@ impl Alert {
 
     /// The last of the measurements that it rests on; the onset where there are none.
     pub(crate) fn measured_until(&self) -> Time {
-        let measured = self.evidence.iter().filter(|of| !of.known);
-        measured.fold(self.onset, |until, of| until.max(of.effective))
+        measured_until(&self.evidence, self.onset)
     }
+}
+
+/// The last of the measurements, `onset` where there are none.
+pub(crate) fn measured_until(evidence: &[Evidence], onset: Time) -> Time {
+    let measured = evidence.iter().filter(|of| !of.known);
+    measured.fold(onset, |until, of| until.max(of.effective))
 }
 
 /// What happened to an alert.

@@ -14,7 +14,8 @@ use alloc::vec::Vec;
 use vitals::{SourceId, Span, StreamId, Time};
 
 use crate::alert::{
-    Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority, State,
+    self, Acknowledgement, Alert, AlertChange, AlertId, Change, Condition, Evidence, Priority,
+    State,
 };
 use crate::bearing::Bearings;
 use crate::canonical::Canonical;
@@ -377,8 +378,10 @@ impl Life {
         self.remember(alert);
     }
 
-    /// Reports an episode found in late data. It belongs to a known episode if it touches one: then it only
-    /// makes the onset of its alert earlier. It never raises and never resolves.
+    /// Reports an episode found in late data. It belongs to a known one if it holds some of the same time, or ends so
+    /// shortly before an alert that is active: then it makes the begin of that one earlier, and the end of a finding
+    /// later. It never raises and never resolves. What lies beside a known one is told for itself: who read of forty bad
+    /// seconds does not know of the bad hour after them.
     pub(crate) fn finding(
         &mut self,
         mut draft: Draft,
@@ -390,28 +393,37 @@ impl Life {
             return;
         }
         self.local.join_past(&mut draft, end);
-        let (from, to) = (draft.onset - SAME_EPISODE, end + SAME_EPISODE);
         if let Some(alert) = self.active.get_mut(&(draft.condition, Subject::Patient))
-            && to >= alert.onset
+            && end + SAME_EPISODE >= alert.onset
         {
             if one_with(alert, draft.onset, draft.told_locally) {
                 emit(Change::Updated, now, alert, out);
             }
             return;
         }
-        let touches = |alert: &&mut Alert| {
-            if alert.withdrawn.is_some() {
-                return false;
-            }
+        let holds = |alert: &&mut Alert| {
             let until = if alert.retrospective {
                 alert.measured_until()
             } else {
                 alert.resolved.unwrap_or(Time::MAX)
             };
-            alert.condition == draft.condition && alert.onset <= to && until >= from
+            alert.condition == draft.condition
+                && alert.withdrawn.is_none()
+                && alert.onset <= end
+                && until >= draft.onset
         };
-        if let Some(alert) = self.recent.iter_mut().find(touches) {
-            if one_with(alert, draft.onset, draft.told_locally) {
+        if let Some(alert) = self.recent.iter_mut().find(holds) {
+            let earlier = one_with(alert, draft.onset, draft.told_locally);
+            let later = alert.retrospective
+                && alert::measured_until(&draft.evidence, draft.onset) > alert.measured_until();
+            if later {
+                alert.priority = alert.priority.max(draft.priority);
+                alert.measured = alert.measured.max(draft.priority);
+                alert.summary = draft.summary;
+                alert.plain_summary = draft.plain_summary;
+                alert.evidence = draft.evidence;
+            }
+            if earlier || later {
                 emit(Change::Updated, now, alert, out);
             }
             return;

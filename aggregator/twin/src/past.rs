@@ -73,12 +73,23 @@ struct Told {
     rule: usize,
     first: i64,
     last: i64,
+    worst: f64,
     /// What was measured beside it and is not of it.
     before: Option<i64>,
     after: Option<i64>,
 }
 
 impl Told {
+    fn found(&self, kind: Kind) -> Found {
+        let (onset, end) = (Window::start(self.first), Window::start(self.last + 1));
+        let worst = self.worst;
+        Found {
+            rule: self.rule,
+            kind,
+            episode: Episode { onset, end, worst },
+        }
+    }
+
     /// True if a run is of the same episode: near, and nothing is known of between that ends it.
     fn has(&self, run: &Run) -> bool {
         let (from, to) = (self.first - REACH, self.last + REACH);
@@ -304,7 +315,12 @@ impl Past {
         let mut told = told.filter(|told| told.rule == index && told.has(run));
         if let Some(told) = told.next() {
             if whole {
+                let goes_on = run.first < told.first || run.last > told.last;
                 (told.first, told.last) = (told.first.min(run.first), told.last.max(run.last));
+                told.worst = threshold::worse(rule.side, told.worst, run.worst);
+                if goes_on {
+                    found.push(told.found(line.0));
+                }
             }
             // Until then what parts the two may come.
             return whole;
@@ -331,21 +347,16 @@ impl Past {
     fn tell(&mut self, line: Line, rule: usize, run: &Run, found: &mut Vec<Found>) {
         make_room(&mut self.told, MOST_TOLD);
         let (first, last, worst) = (run.first, run.last, run.worst);
-        self.told.push_back(Told {
+        let told = Told {
             rule,
             first,
             last,
+            worst,
             before: run.before,
             after: run.after,
-        });
-        let (onset, end) = (Window::start(first), Window::start(last + 1));
-        let episode = Episode { onset, end, worst };
-        let kind = line.0;
-        found.push(Found {
-            rule,
-            kind,
-            episode,
-        });
+        };
+        found.push(told.found(line.0));
+        self.told.push_back(told);
     }
 
     /// True if a leading source measured then, and nothing between: what was well is not kept, so a missing bucket alone
@@ -512,6 +523,6 @@ fn goes_on(way: i64, before: Option<i64>, after: Option<i64>) -> bool {
 crate::canonical_fields! {
     Open { buckets, left }
     Led { line, first, last }
-    Told { rule, first, last, before, after }
+    Told { rule, first, last, worst, before, after }
     Past { open, led, told, spots, fed, look }
 }

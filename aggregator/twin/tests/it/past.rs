@@ -53,25 +53,50 @@ fn an_episode_that_came_in_two_parts_is_a_finding() {
     }
 }
 
-/// Within a minute of each other, two lows are one episode. That its first part came last makes its begin earlier, in the one
-/// finding that people have.
+/// Two lows with a good half minute between them are two findings, whichever comes first: of the one that comes last people
+/// would know nothing.
 #[test]
-fn a_part_that_came_last_makes_the_finding_begin_earlier() {
+fn a_low_shortly_before_or_after_one_that_was_told_is_told_as_well() {
+    for (first, then) in [((320, 380), (220, 290)), ((220, 260), (290, 3290))] {
+        let mut world = World::new();
+        world.live(well(9000..9100));
+        for (place, part) in [first, then].into_iter().enumerate() {
+            let at = 9101 + 100 * place as i64;
+            world.readings(at, low(part.0..part.1));
+            world.readings(at + 1, well(part.1..part.1 + 30));
+            world.tick(at + 90);
+        }
+        assert_eq!(findings(&world, LOW), [first, then]);
+    }
+}
+
+/// What goes on in the very time of a finding is the same one, and says so.
+#[test]
+fn a_finding_that_goes_on_is_told_anew_with_its_new_end() {
     let mut world = World::new();
     world.live(well(9000..9100));
-    let newer: Vec<_> = well(290..320).into_iter().chain(low(320..380)).collect();
-    world.readings(9101, newer);
-    world.readings(9102, well(380..420));
-    world.tick(9200);
-    assert_eq!(findings(&world, LOW), [(320, 380)]);
-    world.readings(9201, low(220..290));
+    world.readings(9101, low(220..260));
+    world.tick(9190);
+    assert_eq!(findings(&world, LOW), [(220, 260)]);
+    world.readings(9191, low(260..1260));
+    world.readings(9192, well(1260..1300));
     world.tick(9300);
-    assert_eq!(findings(&world, LOW), [(320, 380)], "still one");
-    let updated = world.changes.iter().rev();
-    let mut updated = updated.filter(|change| change.what == Change::Updated);
-    let updated = updated.next().expect("it is told");
-    assert_eq!(seconds(updated.alert.onset), 220);
-    assert!(updated.alert.retrospective);
+    let until = |change: &twin::AlertChange| change.alert.evidence[0].effective;
+    let of = world.changes.iter();
+    let of = of.filter(|change| change.alert.condition == LOW);
+    let told: Vec<_> = of
+        .map(|change| {
+            (
+                change.what,
+                seconds(change.alert.onset),
+                seconds(until(change)),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(Change::Finding, 220, 260), (Change::Updated, 220, 1260)]
+    );
 }
 
 /// Control: the two parts are two, for between them all was well.
