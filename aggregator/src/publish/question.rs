@@ -1,9 +1,8 @@
 //! What readers of one filter share: a state is narrowed, encoded and given its cursor once for all of them, and
 //! each of them gets the same bytes. Whether a reader may have them is asked for each reader and message elsewhere.
 //!
-//! Invariants: what is kept is bounded by [`Limits::shared`](super::Limits); `relevant` of a state is the place of
-//! the newest state, up to this one, that differs from the one before in what was asked for, among those that any
-//! reader of this question was given, so who has a state at `relevant` or later has nothing new to get.
+//! Invariants: what is kept is bounded by [`Limits::shared`](super::Limits); equal states of a patient have equal
+//! digests of what was asked for, so who was sent one with the same digest last has nothing new to get.
 //!
 //! Must not know: who reads, who may read.
 
@@ -26,7 +25,8 @@ pub(super) struct Made {
     pub(super) index: PatientIndex,
     pub(super) at: At,
     pub(super) changes: u64,
-    pub(super) relevant: At,
+    /// Of what was asked for, without where and when; none where all is asked for, and each state is news.
+    pub(super) digest: Option<u64>,
     /// `v1::Twin`.
     pub(super) twin: Bytes,
     /// Of `at`.
@@ -78,8 +78,6 @@ pub(super) struct TwinQuestion {
 #[derive(Debug)]
 struct Shared {
     recent: Recent<PatientIndex, Arc<Made>>,
-    /// For filters that leave something out: what the newest state given said, and since when it says that.
-    said: HashMap<PatientIndex, (u64, At)>,
     /// States encoded so far.
     encoded: u64,
 }
@@ -91,7 +89,6 @@ impl TwinQuestion {
         let most = if named == 0 { most } else { most.min(named) };
         let shared = Shared {
             recent: Recent::new(most),
-            said: HashMap::new(),
             encoded: 0,
         };
         Self {
@@ -128,22 +125,18 @@ impl TwinQuestion {
 
     fn make(&self, shared: &mut Shared, hub: &Hub, index: PatientIndex, view: &View) -> Made {
         shared.encoded += 1;
-        let (twin, relevant) = if self.filter.narrows() {
+        let (twin, digest) = if self.filter.narrows() {
             let (twin, digest) = frame_last(self.filter.narrow(&view.twin, |id| hub.rested(id)));
-            let (said, since) = shared.said.entry(index).or_insert((digest, view.at));
-            if *said != digest {
-                (*said, *since) = (digest, view.at);
-            }
-            (twin, *since)
+            (twin, Some(digest))
         } else {
-            (view.twin.encode_to_vec(), view.at)
+            (view.twin.encode_to_vec(), None)
         };
         Made {
             patient: hub.id_of(index),
             index,
             at: view.at,
             changes: view.changes,
-            relevant,
+            digest,
             twin: twin.into(),
             cursor: hub.cursor(Stream::Twins, self.hash, view.at),
         }

@@ -30,33 +30,50 @@ struct Sweep {
     snapshot: Option<String>,
 }
 
-/// Changes of each patient that a reader knows of, for counting those it did not get.
+/// What a reader knows of a patient.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Changes that it knows of, for counting those it did not get; 0 = none. They wrap: only differences are used.
+    changes: u32,
+    /// Digest of what it was sent last, of a filter that leaves something out.
+    said: Option<u64>,
+}
+
 #[derive(Debug)]
 enum Seen {
-    /// Of a reader of all, by index; 0 = none. Counts wrap: only differences are used.
-    All(Vec<u32>),
+    /// Of a reader of all, by index.
+    All(Vec<Known>),
     /// Of a reader that named its patients.
-    Named(HashMap<PatientIndex, u32>),
+    Named(HashMap<PatientIndex, Known>),
 }
 
 impl Seen {
-    /// Notes that `changes` are known, and says how many since the ones known before it did not get.
-    fn left_out(&mut self, index: PatientIndex, changes: u64) -> u64 {
-        #[expect(clippy::cast_possible_truncation, reason = "only differences are used")]
-        let now = changes as u32;
-        let before = match self {
+    fn of(&mut self, index: PatientIndex) -> &mut Known {
+        match self {
             Self::All(known) => {
                 let place = index.0 as usize;
                 if known.len() <= place {
-                    known.resize(place + 1, 0);
+                    known.resize(place + 1, Known::default());
                 }
-                Some(std::mem::replace(&mut known[place], now)).filter(|before| *before > 0)
+                &mut known[place]
             }
-            Self::Named(known) => known.insert(index, now),
+            Self::Named(known) => known.entry(index).or_default(),
+        }
+    }
+
+    /// Notes a state: how many since the one known before this reader did not get, and whether it is news. What a reader
+    /// that came back was sent before, nobody knows: then it is.
+    fn note(&mut self, made: &Made) -> (u64, bool) {
+        let known = self.of(made.index);
+        #[expect(clippy::cast_possible_truncation, reason = "only differences are used")]
+        let before = std::mem::replace(&mut known.changes, made.changes as u32);
+        let left_out = match before {
+            0 => 0,
+            before => known.changes.wrapping_sub(before).saturating_sub(1),
         };
-        before.map_or(0, |before| {
-            now.wrapping_sub(before).saturating_sub(1).into()
-        })
+        let news = made.digest.is_none() || known.said != made.digest;
+        known.said = made.digest;
+        (left_out.into(), news)
     }
 }
 
@@ -142,10 +159,10 @@ impl TwinReader {
                 }
             }
             if let Some(made) = self.ready.pop_front() {
-                let since = std::mem::replace(&mut self.seat.at, made.at);
+                self.seat.at = made.at;
                 let cursor = made.cursor.clone();
                 if allowed(&made.patient)
-                    && let Some(event) = self.change(&made, since, cursor)
+                    && let Some(event) = self.change(&made, cursor)
                 {
                     return Some(event);
                 }
@@ -261,7 +278,7 @@ impl TwinReader {
         };
         // While the sweep is being closed its end stands: a state beyond it comes later, as a change.
         let beyond = made.at > sweep.highest;
-        let before = sweep.sent.insert(made.index, made.at);
+        sweep.sent.insert(made.index, made.at);
         let cursor = sweep.cursor.clone();
         let snapshot = sweep.snapshot.is_some();
         self.sweep = Some(sweep);
@@ -269,9 +286,9 @@ impl TwinReader {
             return Poll::Ready(None);
         }
         if !snapshot {
-            return Poll::Ready(self.change(&made, before.unwrap_or(self.seat.at), cursor));
+            return Poll::Ready(self.change(&made, cursor));
         }
-        self.seen.left_out(made.index, made.changes);
+        self.seen.note(&made);
         Poll::Ready(Some(TwinEvent {
             cursor,
             kind: Some(TwinKind::Snapshot(made.twin.clone())),
@@ -300,11 +317,10 @@ impl TwinReader {
         })
     }
 
-    /// The event of a state, if a reader that has all up to `since` finds news in it. One without news is not one
-    /// that was left out.
-    fn change(&mut self, made: &Made, since: At, cursor: Bytes) -> Option<TwinEvent> {
-        let conflated = self.seen.left_out(made.index, made.changes);
-        (made.relevant > since).then(|| TwinEvent {
+    /// The event of a state, if there is news in it for this reader. One without news is not one that was left out.
+    fn change(&mut self, made: &Made, cursor: Bytes) -> Option<TwinEvent> {
+        let (conflated, news) = self.seen.note(made);
+        news.then(|| TwinEvent {
             cursor,
             kind: Some(TwinKind::Change(made.twin.clone())),
             conflated,

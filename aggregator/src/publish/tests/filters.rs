@@ -72,6 +72,29 @@ fn what_others_were_given_is_still_news_for_who_is_behind() {
     assert_eq!(drain_twins(&mut fast), ["a@5"]);
 }
 
+/// Another patient's state that comes before it in line says nothing of what this reader has of the one after.
+#[test]
+fn what_changed_before_another_patients_state_is_still_news() {
+    let rig = Rig::new(&["a", "b"]);
+    let (mut fast, mut slow) = (rig.twins_of(&heart(), &[]), rig.twins_of(&heart(), &[]));
+    drain_twins(&mut fast);
+    drain_twins(&mut slow);
+    rig.value(3, "b", Kind::HeartRate, 70.0);
+    assert_eq!(drain_twins(&mut fast), ["b@3"]);
+    rig.value(4, "a", Kind::HeartRate, 60.0);
+    rig.value(5, "b", Kind::OxygenSaturation, 97.0);
+    assert_eq!(drain_twins(&mut fast), ["a@4"]);
+    let first = slow.next(ALL).expect("of a");
+    assert_eq!(show_twin(&first), "a@4");
+    // It may break off here: who comes back gets it as well.
+    let mut back = rig.twins_of(&heart(), &twin_event(&first).cursor);
+    for reader in [&mut slow, &mut back] {
+        let event = reader.next(ALL).expect("of b");
+        assert_eq!(values(&event), [70.0]);
+        assert_eq!(drain_twins(reader), Vec::<String>::new());
+    }
+}
+
 /// Also in a sweep.
 #[test]
 fn a_narrow_reader_far_behind_gets_only_what_is_news() {
