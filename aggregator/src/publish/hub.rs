@@ -90,6 +90,13 @@ struct Inner {
     alerted: bool,
 }
 
+impl Inner {
+    /// Between its being named and its first place, a patient has a source and no state.
+    fn has_state(&self, index: PatientIndex) -> bool {
+        self.patients[index.0 as usize].at.is_some()
+    }
+}
+
 /// See the module.
 pub struct Hub {
     inner: Mutex<Inner>,
@@ -342,19 +349,22 @@ impl Hub {
         self.twin_bells.listening() + self.alert_bells.listening()
     }
 
-    /// The patient's index and id, if there is such a patient.
+    /// The patient's index and id, if there is such a patient with a state.
     #[must_use]
     pub fn find(&self, id: &PatientId) -> Option<PatientIndex> {
-        self.lock().by_id.get(id).copied()
+        let inner = self.lock();
+        let index = inner.by_id.get(id).copied()?;
+        inner.has_state(index).then_some(index)
     }
 
-    /// Every patient, by id.
+    /// Every patient with a state, by id.
     #[must_use]
     pub fn patients(&self) -> Vec<(PatientId, PatientIndex)> {
         let inner = self.lock();
         let mut all: Vec<_> = inner
             .by_id
             .iter()
+            .filter(|(_, index)| inner.has_state(**index))
             .map(|(id, index)| (id.clone(), *index))
             .collect();
         drop(inner);
@@ -437,6 +447,13 @@ impl Hub {
     /// before it.
     pub(super) fn whole(&self) -> At {
         At::end_of(self.lock().folded)
+    }
+
+    /// True if the state of the place is the newest of the patient, and of a whole entry.
+    pub(super) fn is_whole(&self, index: PatientIndex, at: At) -> bool {
+        let inner = self.lock();
+        let newest = inner.patients[index.0 as usize].at;
+        newest == Some(at) && at <= At::end_of(inner.folded)
     }
 
     /// One alert by its id.

@@ -20,6 +20,8 @@ use crate::publish::{At, Hub, PatientIndex, Stream, TwinFilter};
 struct Sweep {
     /// Still to be sent; taken from the end.
     todo: Vec<PatientIndex>,
+    /// Sent, and moved since up to the sweep's end: looked for together, as that takes the hub's lock for all of them.
+    moved: VecDeque<PatientIndex>,
     /// Places of the states that were sent in this sweep.
     sent: HashMap<PatientIndex, At>,
     /// Highest of these places.
@@ -118,10 +120,14 @@ impl TwinReader {
         reader
     }
 
-    /// Shortest time between two looks for changes that its filter asks for.
+    /// Shortest time between two looks for changes that its filter asks for; none in the middle of a snapshot or of
+    /// catching up, which may have to wait for the end of an entry.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        self.question.filter.interval
+        match &self.sweep {
+            Some(_) => Duration::ZERO,
+            None => self.question.filter.interval,
+        }
     }
 
     fn begin_snapshot(&mut self, reason: String) {
@@ -140,6 +146,7 @@ impl TwinReader {
         todo.reverse();
         self.sweep = Some(Sweep {
             todo,
+            moved: VecDeque::new(),
             sent: HashMap::new(),
             highest: self.seat.at,
             cursor: Bytes::new(),
@@ -247,6 +254,7 @@ impl TwinReader {
         self.sweep = Some(Sweep {
             sent: HashMap::with_capacity(todo.len()),
             todo,
+            moved: VecDeque::new(),
             highest,
             cursor: self.cursor(),
             snapshot: None,
@@ -261,17 +269,16 @@ impl TwinReader {
         };
         let hub = &self.seat.hub;
         let made = if let Some(index) = sweep.todo.pop() {
-            // Asked first: what is folded by now may still be moving when the state is made.
-            let whole = hub.whole();
             let made = self.question.state(hub, index, None);
-            if made.at > whole {
+            // It is being moved, or was moved since: then the bell has rung, or will.
+            if !hub.is_whole(index, made.at) {
                 sweep.todo.push(index);
                 self.sweep = Some(sweep);
                 return Poll::Pending;
             }
             sweep.highest = sweep.highest.max(made.at);
             made
-        } else if let Some(index) = self.moved_on(&sweep) {
+        } else if let Some(index) = self.moved_on(&mut sweep) {
             self.question.state(hub, index, None)
         } else {
             return Poll::Ready(self.end_sweep(sweep));
@@ -297,14 +304,17 @@ impl TwinReader {
     }
 
     /// A patient that changed up to the sweep's end, in a state that was not sent.
-    fn moved_on(&self, sweep: &Sweep) -> Option<PatientIndex> {
-        let range = (self.seat.at, Some(sweep.highest));
-        let wanted = &self.question.filter.patients;
-        let (found, _) = self.seat.hub.changed(wanted, range, usize::MAX);
-        let new = found
-            .into_iter()
-            .find(|(at, index)| sweep.sent.get(index) != Some(at));
-        new.map(|(_, index)| index)
+    fn moved_on(&self, sweep: &mut Sweep) -> Option<PatientIndex> {
+        if sweep.moved.is_empty() {
+            let range = (self.seat.at, Some(sweep.highest));
+            let wanted = &self.question.filter.patients;
+            let (found, _) = self.seat.hub.changed(wanted, range, usize::MAX);
+            let new = found
+                .into_iter()
+                .filter(|(at, index)| sweep.sent.get(index) != Some(at));
+            sweep.moved.extend(new.map(|(_, index)| index));
+        }
+        sweep.moved.pop_front()
     }
 
     fn end_sweep(&mut self, sweep: Sweep) -> Option<TwinEvent> {

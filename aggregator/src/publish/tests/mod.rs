@@ -395,6 +395,12 @@ async fn nobody_is_shown_a_state_from_the_middle_of_an_entry() {
     };
     part(0, 50.0);
     assert_eq!(drain_twins(&mut follows), Vec::<String>::new());
+    // One who was named and has no state yet is nobody's business.
+    let (unborn, _) = &rig.patients["b"];
+    let named = PatientId::parse("aa").expect("a patient id");
+    rig.hub
+        .add_patient(named.clone(), Arc::clone(unborn) as Arc<dyn Source>);
+    assert_eq!(rig.hub.find(&named), None);
     // Patients come by name: the snapshot waits before it has said anything of the others.
     let mut begins = rig.twins(&[]);
     assert_eq!(drain_twins(&mut begins), Vec::<String>::new());
