@@ -555,7 +555,9 @@ impl App {
             }
         });
         if radio_ended.await.is_err() {
+            // What it still held is lost, and is declared at the next start.
             self.radio.abort();
+            self.core.end_unclean();
         }
         while let Ok(value) = self.values.try_recv() {
             self.core

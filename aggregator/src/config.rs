@@ -48,8 +48,8 @@ pub struct Config {
     pub renew_grace_days: u32,
     /// Connections that may be open at once on each port. Default 4096.
     pub max_connections: u32,
-    /// Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show; of
-    /// each about 1 KiB. Alerts that hold are kept whatever their number. Default 8192, at least 64.
+    /// Changes of alerts that a reader who was away can still catch up with (at least four a patient), and resolved alerts
+    /// that lists show; of each about 1 KiB. Alerts that hold are kept whatever their number. Default 8192, at least 64.
     pub alerts_kept: u32,
     /// Platforms (the names of `platform add`) that ought to read alerts all the time: one that does not is told as silent
     /// by `status`, `doctor` and the metrics. Default: none.
@@ -151,8 +151,8 @@ renew_grace_days = 90
 # Connections that may be open at once on each port.
 max_connections = 4096
 
-# Changes of alerts that a reader who was away can still catch up with, and resolved alerts that lists show: about
-# 2 KiB of memory each; four a patient is a measure. Alerts that hold are kept whatever their number.
+# Changes of alerts that a reader who was away can still catch up with (at least four a patient), and resolved alerts that
+# lists show: about 2 KiB of memory each. Alerts that hold are kept whatever their number.
 alerts_kept = 8192
 
 # Platforms (names as given to `platform add`) that ought to read alerts all the time, and how long one may be away (or

@@ -48,6 +48,16 @@ pub enum Verdict {
 }
 
 impl Pin {
+    /// In the place of one that cannot be read: no device says this of itself, for what devices say has no control
+    /// characters here.
+    #[must_use]
+    fn damaged() -> Self {
+        Self {
+            serial: Some("damaged\u{1}".into()),
+            ..Self::default()
+        }
+    }
+
     /// Holds what a device says now against the pin.
     #[must_use]
     pub fn judge(&self, now: &Self) -> Verdict {
@@ -81,7 +91,7 @@ pub fn folder(dir: &Path) -> PathBuf {
     dir.join(FOLDER)
 }
 
-/// All pins. A file that is damaged counts as none and is named in the log.
+/// All pins. A file that is damaged is a pin that no device fits, and is named in the log.
 ///
 /// # Errors
 /// The folder cannot be read; that there is none is no error.
@@ -101,7 +111,10 @@ pub fn load(dir: &Path) -> io::Result<BTreeMap<Address, Pin>> {
         };
         match serde_json::from_slice(&std::fs::read(&path)?) {
             Ok(pin) => drop(pins.insert(device, pin)),
-            Err(_) => tracing::error!(%device, "the device's pin is damaged: pair it anew"),
+            Err(_) => {
+                tracing::error!(%device, "the device's pin is damaged: pair it anew");
+                drop(pins.insert(device, Pin::damaged()));
+            }
         }
     }
     Ok(pins)
@@ -203,6 +216,12 @@ mod tests {
             load(dir.path()).expect("one"),
             BTreeMap::from([(device, pin(Some("1")))])
         );
+        // What cannot be read any more lets nobody in, and is cured by pairing anew.
+        std::fs::write(folder(dir.path()).join(file(device)), b"{").expect("written");
+        let pins = load(dir.path()).expect("one");
+        for said in [pin(Some("1")), pin(None), Pin::default()] {
+            assert_ne!(pins[&device].judge(&said), Verdict::Same);
+        }
         forget(dir.path(), device).expect("forgotten");
         forget(dir.path(), device).expect("twice is no error");
         assert!(load(dir.path()).expect("none").is_empty());

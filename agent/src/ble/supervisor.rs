@@ -285,25 +285,25 @@ impl Supervisor {
         if of.is_some() && of == worker.pins_of {
             return;
         }
+        // Unreadable is no reason to believe any device anew: what was known holds.
+        let Some(pins) = self.pins() else { return };
         worker.pins_of = of;
-        let pins = self.pins();
         if pins != worker.pins {
             worker.order(&Down::Pins(pins.clone())).await;
             worker.pins = pins;
         }
     }
 
-    /// What devices are held to. Unreadable is worse than none: then no device is believed anew either.
-    fn pins(&self) -> BTreeMap<Address, Pin> {
-        pins::load(&self.dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "what devices are held to cannot be read");
-            BTreeMap::new()
-        })
+    /// What devices are held to; `None` if that cannot be read.
+    fn pins(&self) -> Option<BTreeMap<Address, Pin>> {
+        let pins = pins::load(&self.dir);
+        pins.inspect_err(|error| tracing::error!(%error, "what devices are held to cannot be read"))
+            .ok()
     }
 
     /// The first meeting counts.
     fn met(&self, device: Address, pin: &Pin) {
-        if self.pins().contains_key(&device) {
+        if self.pins().is_none_or(|pins| pins.contains_key(&device)) {
             return;
         }
         if let Err(error) = pins::store(&self.dir, device, pin) {

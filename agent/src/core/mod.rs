@@ -200,6 +200,8 @@ pub struct Core {
     /// ... as far as its ticks show.
     ticked: Time,
     stopping: bool,
+    /// The radio was ended with what it held.
+    is_cut_short: bool,
     devices_changed: bool,
     obeyed_changed: bool,
     /// Settings that the centre ordered, and the number of the order.
@@ -274,6 +276,7 @@ impl Core {
             awake_since: now,
             ticked: now,
             stopping: false,
+            is_cut_short: false,
             devices_changed: true,
             obeyed_changed: false,
             ordered: None,
@@ -428,8 +431,13 @@ impl Core {
         }
         self.sealing.flush(now);
         self.drain_sealing(now);
-        self.gateway.clean = true;
+        self.gateway.clean = !self.is_cut_short;
         self.commit_now(now);
+    }
+
+    /// Before [`Core::stop`]: not all that was taken came here.
+    pub const fn end_unclean(&mut self) {
+        self.is_cut_short = true;
     }
 
     /// Nothing is measured by this core, so it says no heartbeat: it would tell the centre that somebody watches.
@@ -494,8 +502,14 @@ impl Core {
                         self.counted.insert(sealed.entry.stub.stream);
                         self.ledger.add(sealed.id, sealed.entry);
                         let class = delivery::class(&sealed.entry);
+                        let stub = &sealed.entry.stub;
+                        let is_spot = stub.lane == proto::seal::Lane::Alert && stub.count > 0;
                         if self.waits_for_disk(&sealed.entry) {
                             self.held.insert(sealed.id);
+                            self.hurry(now);
+                        } else if is_spot && !self.window.is_connected() {
+                            // A cuff forgets what it has told, and nobody measures that again.
+                            self.window.add(sealed.id, class);
                             self.hurry(now);
                         } else if sealed.gathered {
                             let until = self.parked_until(now);

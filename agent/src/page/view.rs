@@ -94,7 +94,11 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
     if !status.store_trouble.is_empty() {
         note(
             "Please tell your care team",
-            "This box has trouble keeping your readings. They are still being sent.",
+            if status.connected {
+                "This box has trouble keeping your readings. They are still being sent."
+            } else {
+                "This box has trouble keeping your readings, and no line to send them. Some of them may be lost."
+            },
         )
     } else if !status.radio_trouble.is_empty() {
         note(
@@ -116,7 +120,7 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
     } else if status.centre_silent || !status.connected {
         note(
             "No line to your care team",
-            "Nothing is lost: your readings are kept here and sent later. Please look whether the internet works.",
+            "Your readings are kept here and sent later. Please look whether the internet works.",
         )
     } else if status.devices.is_empty() {
         note(
@@ -127,6 +131,11 @@ fn headline(status: &Status, words: &str, now: Time) -> Headline {
         note(
             "Please look at your devices",
             "The box works. Below you see which device needs you.",
+        )
+    } else if status.devices.iter().any(|device| is_quiet(device, now)) {
+        note(
+            "Your devices are connected",
+            "The box works. Below you see when each of them last sent something.",
         )
     } else {
         Headline {
@@ -164,6 +173,12 @@ fn needs_a_look(device: &DeviceStatus) -> bool {
         || device
             .battery_percent
             .is_some_and(|percent| percent <= BATTERY_LOW)
+}
+
+/// Connected, and silent for a while: some only speak when they are used.
+fn is_quiet(device: &DeviceStatus, now: Time) -> bool {
+    let last = Time::from_micros(device.last_value_us);
+    device.link == "connected" && device.last_value_us > 0 && now.since(last) > QUIET
 }
 
 fn devices(status: &Status, now: Time) -> String {
@@ -209,8 +224,7 @@ fn states(device: &DeviceStatus, now: Time) -> Vec<(&'static str, String)> {
     let mut states = Vec::new();
     match device.link.as_str() {
         "connected" => {
-            let last = Time::from_micros(device.last_value_us);
-            if device.last_value_us > 0 && now.since(last) > QUIET {
+            if is_quiet(device, now) {
                 let since = ago(device.last_value_us, now);
                 states.push(("", format!("Connected. It last sent something {since}.")));
             } else {
@@ -252,9 +266,18 @@ fn sent(status: &Status, now: Time) -> String {
         // A record or two are always on their way.
         1..=20 if status.connected => "What is measured is sent at once.".to_owned(),
         1..=20 => "A few readings are waiting to be sent.".to_owned(),
-        _ => "Older readings are waiting to be sent. They are safe here.".to_owned(),
+        _ => "Older readings are waiting to be sent.".to_owned(),
     };
-    format!("<p>{last}</p><p><span>{waiting}</span></p>")
+    // Since the box was registered.
+    let dropped = status.readings_dropped.values().sum::<u64>();
+    let dropped = match dropped {
+        0 => String::new(),
+        1 => "<p>One reading could not be kept. Your care team is told of it.</p>".to_owned(),
+        _ => {
+            format!("<p>{dropped} readings could not be kept. Your care team is told of them.</p>")
+        }
+    };
+    format!("<p>{last}</p><p><span>{waiting}</span></p>{dropped}")
 }
 
 /// Where people see what is measured; the same for everybody here, so that it says nothing of anybody.
@@ -337,11 +360,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_called_safe_that_may_not_be() {
+        let mut status = well();
+        assert!(!sent(&status, NOW).contains("could not be kept"));
+        status.readings_dropped.insert("buffer_full".into(), 7);
+        assert!(sent(&status, NOW).contains("7 readings could not be kept"));
+        status.store_trouble = "full".into();
+        let text = |status: &Status| headline(status, "", NOW).text;
+        assert!(text(&status).contains("still being sent"));
+        status.connected = false;
+        assert!(text(&status).contains("Some of them may be lost"));
+    }
+
+    #[test]
     fn each_trouble_has_its_words_and_help_comes_first() {
         let (class, title) = class_and_title(&well());
         assert_eq!((class, title.as_str()), ("good", "Everything is working"));
         type Change = fn(&mut Status);
-        let troubles: [(&str, Change); 9] = [
+        let troubles: [(&str, Change); 10] = [
+            ("Your devices are connected", |s| {
+                s.devices[0].last_value_us = (NOW - QUIET - Span::from_secs(1)).as_micros();
+            }),
             ("Today's data allowance is used up", |s| {
                 s.budget = Some(BudgetStatus {
                     bytes_per_day: 300_000,

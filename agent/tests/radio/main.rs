@@ -208,6 +208,33 @@ async fn a_link_without_services_is_no_link() {
     bench.until_more_values(2).await;
 }
 
+/// The battery can be had and the heart rate cannot: "connected" would be believed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_tells_nothing_that_is_measured_is_no_link() {
+    let Some(mut bench) = Bench::start().await else {
+        return;
+    };
+    bench.until_more_values(1).await;
+    let told = bench.events.len();
+    bench
+        .faults()
+        .refuse_subscriptions(STRAP, true)
+        .expect("known");
+    bench.faults().drop_link(STRAP).await.expect("known");
+    let told = bench.until_link(told, LinkState::Lost).await;
+    bench.watch_for(Duration::from_secs(2)).await;
+    let strap = Address::parse(STRAP).expect("an address");
+    let connected = RadioEvent::Link(strap, LinkState::Connected);
+    assert!(!bench.events[told..].contains(&connected));
+    let told = bench.events.len();
+    bench
+        .faults()
+        .refuse_subscriptions(STRAP, false)
+        .expect("known");
+    bench.until_link(told, LinkState::Connected).await;
+    bench.until_more_values(2).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_is_cured_by_connecting_anew() {
     let Some(mut bench) = Bench::start().await else {
@@ -294,12 +321,14 @@ async fn a_worker_that_dies_costs_no_value_and_its_link_is_taken_over() {
         sent.await.expect("subscribed");
     }
     let last = bench::hex(&numbered(99));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!bench.values.contains(&last), "nobody has listened yet");
+    let told = bench.events.len();
+    bench.signal("-KILL");
     bench
         .until("the last", |bench| bench.values.contains(&last))
         .await;
     assert_eq!(bench.values, bench.sent()[..bench.values.len()]);
-    let told = bench.events.len();
-    bench.signal("-KILL");
     let told = bench.until_ended(told, WorkerEnd::Died).await;
     let strap = Address::parse(STRAP).expect("an address");
     let lost = RadioEvent::Link(strap, LinkState::Lost);

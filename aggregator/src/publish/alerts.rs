@@ -127,6 +127,11 @@ impl Alerts {
         }
     }
 
+    /// From here on so many changes are kept at least.
+    pub(super) fn make_room(&mut self, changes: usize) {
+        self.ring_kept = self.ring_kept.max(changes);
+    }
+
     pub(super) fn keep(&self) -> KeptAlerts {
         KeptAlerts {
             ring: self.ring.iter().cloned().collect(),

@@ -199,6 +199,8 @@ impl Events for Hub {
             source,
             at: None,
         });
+        let room = inner.patients.len() * self.limits.alerts_a_patient;
+        inner.alerts.make_room(room);
         index
     }
 
@@ -242,7 +244,7 @@ impl Hub {
     }
 
     /// Alerts as a snapshot kept them at the end of the entry at `position`; what is told again up to there is
-    /// known. The hub must be empty.
+    /// known. No alert may have been told, and the patients must be there: how many changes are kept goes by them.
     pub(crate) fn restore_alerts(&self, kept: KeptAlerts, position: u64) {
         self.lock().alerts.restore(kept, At::end_of(position));
     }

@@ -66,8 +66,10 @@ pub trait Events: Send + Sync {
 /// Bounds of the hub.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Alert changes kept for resuming. At a kilobyte each this is about 8 MiB.
+    /// Alert changes kept for resuming, at least. At a kilobyte each this is about 8 MiB.
     pub alert_ring: usize,
+    /// So many for each patient, where that is more: an hour in which many lines are cut changes some alerts of everybody.
+    pub alerts_a_patient: usize,
     /// Changes that a reader which had caught up may fall behind before it is cut off. A quarter of the ring,
     /// so that its cursor can still be honoured.
     pub alert_lag: usize,
@@ -81,11 +83,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// So many changes of alerts, and so many resolved alerts.
+    /// So many changes of alerts at least, and so many resolved alerts.
     #[must_use]
     pub const fn keeping(alerts: usize) -> Self {
         Self {
             alert_ring: alerts,
+            alerts_a_patient: 4,
             alert_lag: alerts / 4,
             resolved_alerts: alerts,
             pending_twins: 64,

@@ -78,12 +78,12 @@ pub fn restore(
                 books.restore(whole.registry, whole.openers);
                 let hub = Arc::clone(fold.hub());
                 hub.begin_epoch(whole.header.epoch);
-                hub.restore_alerts(whole.alerts, whole.header.end);
                 fold.restore(
                     (whole.header.begin, whole.header.begin_known),
                     rules,
                     whole.patients,
                 );
+                hub.restore_alerts(whole.alerts, whole.header.end);
                 break;
             }
             Err(why) => {

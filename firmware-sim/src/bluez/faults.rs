@@ -100,6 +100,15 @@ impl Faults {
         Ok(())
     }
 
+    /// The device refuses new subscriptions to what it measures; its battery it tells.
+    ///
+    /// # Errors
+    /// [`FaultError::UnknownDevice`].
+    pub fn refuse_subscriptions(&self, address: &str, refuse: bool) -> Result<(), FaultError> {
+        self.peer(address)?.link().refuses = refuse;
+        Ok(())
+    }
+
     /// From the next connect on, services resolve to nothing until the daemon forgets the device (`RemoveDevice`).
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use firmware::gatt::{Access, Refusal, Uuid};
+use firmware::gatt::{Access, BATTERY_LEVEL, Refusal, Uuid};
 use zbus::fdo;
 use zbus::message::Header;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
@@ -140,6 +140,13 @@ impl GattCharacteristic1 {
         }
         if self.peer.link().connected {
             self.unlock().await?;
+        }
+        {
+            let mut link = self.peer.link();
+            if link.refuses && self.uuid_number() != BATTERY_LEVEL {
+                link.unsubscribe(self.uuid_number(), &client_of(&header));
+                return Err(Error::write_not_permitted());
+            }
         }
         let outcome = self
             .peer

@@ -79,6 +79,8 @@ pub(crate) struct Link {
     pub(crate) hide_services: bool,
     /// The same, until the daemon forgets the device.
     pub(crate) services_lost: bool,
+    /// Nothing but the battery can be subscribed to.
+    pub(crate) refuses: bool,
     /// Discovery of services takes so much longer.
     pub(crate) discovery_delay: Duration,
     /// There is a bond: keys on both sides.

@@ -163,8 +163,18 @@ impl Attempt {
             let session = [Known::CgmSessionStart];
             self.read(&peripheral, characteristic, &session).await;
         }
+        let mut refused = None;
         for characteristic in &offered {
-            self.subscribe(&peripheral, characteristic).await;
+            if let Err(why) = self.subscribe(&peripheral, characteristic).await {
+                refused = Some(why);
+            }
+        }
+        if let Some(why) = refused.filter(|_| !self.measures()) {
+            // A link that tells a battery and no vital sign would be called connected for ever.
+            let _may_be_gone = timeout(CALL_TIMEOUT, peripheral.disconnect()).await;
+            return Err(Failure::Other(format!(
+                "it tells nothing that it measures: {why}"
+            )));
         }
         // Answers and frames come to what was just subscribed to.
         for characteristic in &offered {
@@ -253,28 +263,43 @@ impl Attempt {
         }
     }
 
-    async fn subscribe(&mut self, peripheral: &Peripheral, characteristic: &Characteristic) {
+    /// It is subscribed to something besides a battery.
+    fn measures(&self) -> bool {
+        let mut subscribed = self.subscribed.iter();
+        subscribed.any(|(_, uuid)| *uuid != Known::BatteryLevel.uuid())
+    }
+
+    /// An error says why a wanted characteristic is not subscribed to.
+    async fn subscribe(
+        &mut self,
+        peripheral: &Peripheral,
+        characteristic: &Characteristic,
+    ) -> Result<(), String> {
         let notifies = CharPropFlags::NOTIFY | CharPropFlags::INDICATE;
         if !characteristic.properties.intersects(notifies) {
-            return;
+            return Ok(());
         }
         let uuid = characteristic.uuid.as_u128();
         match offer(uuid) {
             Offer::Wanted => {}
-            Offer::Ignored => return,
+            Offer::Ignored => return Ok(()),
             Offer::Unknown => {
                 self.unknown += 1;
-                return;
+                return Ok(());
             }
         }
-        match timeout(CALL_TIMEOUT, peripheral.subscribe(characteristic)).await {
-            Ok(Ok(())) => {
+        let subscribed = timeout(CALL_TIMEOUT, peripheral.subscribe(characteristic)).await;
+        match subscribed.map_err(|_| "a subscription timed out".to_owned())? {
+            Ok(()) => {
                 let service = characteristic.service_uuid.as_u128();
                 self.subscribed.insert((service, uuid));
                 self.streams |= streams(uuid);
+                Ok(())
             }
-            Ok(Err(error)) => tracing::debug!(%error, "a subscription failed"),
-            Err(_) => tracing::debug!("a subscription timed out"),
+            Err(error) => {
+                tracing::warn!(characteristic = %characteristic.uuid, %error, "a subscription failed");
+                Err(error.to_string())
+            }
         }
     }
 }

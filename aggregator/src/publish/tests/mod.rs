@@ -67,6 +67,7 @@ struct Rig {
 
 const SMALL: Limits = Limits {
     alert_ring: 8,
+    alerts_a_patient: 0,
     alert_lag: 4,
     resolved_alerts: 4,
     pending_twins: 3,
@@ -568,6 +569,35 @@ fn a_cursor_older_than_the_ring_gives_a_snapshot() {
             format!("end({})", CursorError::TooOld)
         ]
     );
+}
+
+#[test]
+fn changes_are_kept_for_each_patient_also_after_a_restart() {
+    let limits = Limits {
+        alerts_a_patient: 10,
+        ..SMALL
+    };
+    let active = v1::AlertState::Active;
+    let rig = Rig::with(&["a", "b"], limits);
+    let mut reader = rig.alerts(&[]);
+    assert_eq!(drain_alerts(&mut reader).expect("not cut"), ["end()"]);
+    let cursor = reader.keep_alive().cursor;
+    for position in 3..23 {
+        rig.alert(position, "a", &format!("x{position}"), 2, active);
+    }
+    let back = |rig: &Rig| {
+        let mut reader = rig.alerts(&cursor);
+        let next = reader
+            .next(ALL)
+            .expect("it reaches back")
+            .expect("a change");
+        show_alert(&next)
+    };
+    assert_eq!(back(&rig), "x3@3", "twenty are kept, not eight");
+    let again = Rig::with(&["a", "b"], limits);
+    again.hub.restore_alerts(rig.hub.keep_alerts(), 22);
+    again.hub.folded(22);
+    assert_eq!(back(&again), "x3@3");
 }
 
 #[test]

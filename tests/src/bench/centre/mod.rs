@@ -338,7 +338,7 @@ impl Round {
     }
 
     async fn restart(&mut self) -> Result<()> {
-        let journal = self.centre.dir().join("journal");
+        let journal = self.centre.dir().join("store");
         let (bytes, read) = read_all(&journal)?;
         self.centre.kill()?;
         let start = Instant::now();

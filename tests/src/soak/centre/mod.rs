@@ -46,8 +46,6 @@ const ANEW: f64 = 0.88;
 /// long as its twins take to catch up makes no snapshot, and shows nothing of its memory.
 const TROUBLE_S: std::ops::Range<u64> = 8..30;
 const HALF_HOUR_S: u64 = 1800;
-/// Changes of alerts that the centre keeps, a patient.
-const ALERTS_A_PATIENT: u64 = 4;
 /// Minutes between snapshots: several in each life.
 const SNAPSHOT_MINUTES: u64 = 1;
 /// Longest wait for the last receipt, and for the twins behind it.
@@ -87,9 +85,6 @@ pub(super) async fn run(options: Options) -> Result<bool> {
     std::fs::create_dir_all(&options.dir).context("making the folder")?;
     let mut centre = Centre::init(&options.dir.join("centre"), &[])?;
     centre.set("snapshot_minutes", SNAPSHOT_MINUTES)?;
-    // A reader comes back to everything of half an hour in which every line was cut: a few changes a patient.
-    let alerts_kept = ALERTS_A_PATIENT * options.patients as u64;
-    centre.set("alerts_kept", alerts_kept.max(8192))?;
     centre.start().await?;
     let began = Instant::now();
     let carriers = enrol(&centre, &options)
