@@ -6,7 +6,7 @@
 //!
 //! Invariants: the copy of the journal is of one moment, and of no earlier one than the snapshots'; a backup is
 //! complete when its `backup.json` is there; nothing is restored over a centre, nor from files that are not those
-//! that were written; a restored centre begins a new epoch. Must not know: what the files hold.
+//! that were written; a restored centre begins a new epoch, and none that was broken off before goes on. Must not know: what the files hold.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
@@ -114,6 +114,11 @@ pub fn backup(from: &CentreDir, to: &Path, vault: Option<&Path>) -> Result<Manif
 /// When the directory is a centre, a backup is not complete, damaged, or made by a newer release.
 pub fn restore(from: &Path, vault: &Path, to: &CentreDir) -> Result<Manifest> {
     anyhow::ensure!(
+        !to.restoring().exists(),
+        "a restore into {} was broken off: remove that directory, and restore again",
+        to.root().display()
+    );
+    anyhow::ensure!(
         !to.journal().exists() && !to.vault().join("kek").exists(),
         "{} is a centre already: restore into an empty directory, and put that one aside",
         to.root().display()
@@ -121,6 +126,7 @@ pub fn restore(from: &Path, vault: &Path, to: &CentreDir) -> Result<Manifest> {
     let manifest = read(from, "centre")?;
     let keys = read(vault, "vault")?;
     to.create()?;
+    dir::write_private(&to.restoring(), b"a backup is being made a centre of\n")?;
     for name in manifest.files.keys() {
         put(from, name, &to.root().join(name))?;
     }
@@ -208,7 +214,8 @@ fn put(from: &Path, name: &str, to: &Path) -> Result<()> {
     let mut copy = File::create_new(to).with_context(at)?;
     fs::set_permissions(to, fs::Permissions::from_mode(0o600)).with_context(at)?;
     io::copy(&mut bytes, &mut copy).with_context(at)?;
-    copy.sync_all().with_context(at)
+    copy.sync_all().with_context(at)?;
+    Ok(dir::sync(to.parent().context("a folder")?)?)
 }
 
 /// A folder of ours that is new or empty.

@@ -127,6 +127,12 @@ impl CentreDir {
         self.store().join("journal.db")
     }
 
+    /// There while a backup is being made a centre of: without its new epoch it must not go on.
+    #[must_use]
+    pub fn restoring(&self) -> PathBuf {
+        self.root.join("restoring")
+    }
+
     /// The snapshots beside the journal.
     #[must_use]
     pub fn snapshots(&self) -> PathBuf {
@@ -194,6 +200,15 @@ fn folder_of(path: &Path) -> &Path {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     named.unwrap_or(Path::new("."))
+}
+
+/// What was put into the folder, or taken out of it, stays so.
+///
+/// # Errors
+/// [`DirError::Io`].
+pub fn sync(folder: &Path) -> Result<(), DirError> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(DirError::at(folder))
 }
 
 /// Writes a file of mode 0600, durable and whole: beside it first, then renamed over it.

@@ -38,6 +38,11 @@ pub(super) struct Begun {
 
 /// The fold of the newest snapshot.
 pub(super) fn begin(dir: &CentreDir, limits: Limits, books: &Books, log: &Log) -> Result<Begun> {
+    anyhow::ensure!(
+        !dir.restoring().exists(),
+        "the restore into {} was broken off: remove that directory, and restore again",
+        dir.root().display()
+    );
     let began = Instant::now();
     let (mut fold, _) = empty_fold(dir, limits, books.vault_handle())?;
     let path = dir.snapshots();
@@ -114,6 +119,10 @@ impl Core {
         let appended = journal.append(vec![entry.into()]).await?;
         journal.close().await;
         while feed.recv().await.is_some() {}
+        match std::fs::remove_file(self.dir.restoring()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => crate::dir::sync(self.dir.root())?,
+        }
         Ok((epoch, appended.first.0))
     }
 }
