@@ -38,6 +38,11 @@ pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
             put(out, alert.as_bytes());
             out.extend_from_slice(&calls.to_be_bytes());
         }
+        CareAct::Escalate { alert, duty } => {
+            out.push(6);
+            put(out, alert.as_bytes());
+            out.push(*duty);
+        }
     }
 }
 
@@ -60,6 +65,10 @@ pub(super) fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
         5 => CareAct::Pass {
             alert: r.text("alert")?,
             calls: u32::from_be_bytes(r.array("calls")?),
+        },
+        6 => CareAct::Escalate {
+            alert: r.text("alert")?,
+            duty: r.byte("duty")?,
         },
         _ => return Err(DecodeError::Field("act")),
     })

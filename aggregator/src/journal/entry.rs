@@ -491,6 +491,13 @@ pub enum CareAct {
         /// How many calls were made.
         calls: u32,
     },
+    /// The next one of the alert's ladder is called now; the entry's text is for them.
+    Escalate {
+        /// The alert's id.
+        alert: String,
+        /// Who is called, as the contract numbers duties.
+        duty: u8,
+    },
 }
 
 /// What an entry holds in clear, in memory only. `Debug` hides it.

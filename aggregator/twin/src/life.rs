@@ -294,6 +294,18 @@ impl Life {
                     emit(change, now, alert, out);
                 }
             }
+            Act::Escalate { alert, duty, text } => {
+                let Some(alert) = self.find_mut(*alert) else {
+                    self.unknown += 1;
+                    return;
+                };
+                if let Some(change) = care::escalate(alert, *duty, by, now) {
+                    if !text.is_empty() {
+                        note(alert, by, text, now);
+                    }
+                    emit(change, now, alert, out);
+                }
+            }
             Act::Own { alert, owner } => {
                 let Some(alert) = self.find_mut(*alert) else {
                     self.unknown += 1;
