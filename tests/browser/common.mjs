@@ -79,7 +79,11 @@ export async function survey(page, name, views = EVERY) {
     const found = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html.slice(0, 160)}\n  ${n.failureSummary}`).join("\n  ")}`);
     ensure(found.length === 0, `${where}: accessibility:\n${found.join("\n")}`);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px`);
+    const widest = overflow <= 0 ? "" : await page.evaluate(() => {
+      const out = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > window.innerWidth + 1);
+      return out.slice(-3).map((e) => `<${e.tagName.toLowerCase()} class="${e.className}">${e.textContent.slice(0, 40)}`).join(", ");
+    });
+    ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px: ${widest}`);
     // A dialog covers what can be seen, not the whole page.
     const fullPage = (await page.locator("dialog[open]").count()) === 0;
     if (shots.folder !== "") await page.screenshot({ path: join(shots.folder, `${name}-${colorScheme}-${size.width}.png`), fullPage });

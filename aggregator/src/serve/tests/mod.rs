@@ -1,6 +1,7 @@
 //! The port from outside: who gets in, what strangers see, streams that end and resume.
 
 mod blocks;
+mod csrf;
 mod looks;
 mod password;
 mod past;
