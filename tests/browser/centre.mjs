@@ -140,7 +140,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       id, patient: of.id, condition: what.condition, priority: what.priority, category: what.category, state: ACTIVE,
       onsetUs: raised - 2n * MINUTE, raisedUs: raised, summary: what.summary, plainSummary: what.plain, position, testData,
       model: "thresholds/3", modelHash: new Uint8Array([1, 2, 3, 4]), comments: [], calls: [{ atUs: raised, duty: 1 }],
-      nextCallUs: what.priority === HIGH ? raised + 3n * MINUTE : 0n, nextDuty: what.priority === HIGH ? 2 : 0,
+      nextCallUs: what.priority === HIGH ? raised + 3n * MINUTE : 0n, nextDuty: what.priority === LOW ? 0 : 2,
       expectedUs: what.expected ? nowUs() + 18n * MINUTE : undefined, probability: what.expected ? 0.82 : undefined,
       evidence: [
         { kind: what.kind, label: "latest median", value: what.value ?? undefined, limit: what.limit ?? undefined, avoidedAt: what.limit ?? undefined, effectiveUs: raised, contribution: 0.7 },

@@ -62,7 +62,9 @@ export async function check(page, name, complaints) {
   ensure(complaints.length === 0, `${name}: the page complains:\n${complaints.join("\n")}`);
 }
 
-const EVERY = ["light", "dark"].flatMap((scheme) => SIZES.map((size) => [size, scheme]));
+/** The screen of a monitoring room, for the views that are looked at all day. */
+export const VAST = ["light", "dark"].map((scheme) => [{ width: 1920, height: 1080 }, scheme]);
+export const EVERY = ["light", "dark"].flatMap((scheme) => SIZES.map((size) => [size, scheme]));
 
 /** Accessibility and layout, each of `views` a size with a colour scheme: all of them unless said otherwise. */
 export async function survey(page, name, views = EVERY) {

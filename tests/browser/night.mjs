@@ -12,7 +12,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startCentre } from "./centre.mjs";
 import { ALL, CORPUS, everyFieldIsListed, NAME, nothingRan, SHORT, watchFields, wereFilled } from "./hostile.mjs";
-import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
+import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until, VAST } from "./common.mjs";
 
 const { SHOTS = "", CHROMIUM = "/usr/bin/chromium", PATIENTS = "5000" } = process.env;
 const NEGATIVE = process.argv.includes("--negative-control");
@@ -356,7 +356,7 @@ async function names(page, centre) {
     await until(page, `${hash} does not show a hostile name as it was written`, SOON, (words) => document.querySelector("main").textContent.includes(words), SHORT);
     const beyond = await page.evaluate(() => [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.className || e.tagName));
     ensure(beyond.length === 0, `${hash}: words that are cut off or lie over others: ${beyond}`);
-    await survey(page, `hostile-${hash.replaceAll(/[^a-z]/g, "") || "worklist"}`, hash === "#/wall" ? WALL : BOTH);
+    await survey(page, `hostile-${hash.replaceAll(/[^a-z]/g, "") || "worklist"}`, hash === "#/wall" ? WALL : hash === "#/" ? [...BOTH, ...VAST] : BOTH);
     await nothingRan(page);
   }
   const said = await page.locator(`[data-alert="${alert.id}"] .comments li`).allInnerTexts();
@@ -412,7 +412,7 @@ async function patient(page, centre) {
   await replay(page);
   await page.getByRole("radio", { name: "1 year" }).check({ force: true });
   await until(page, "a year is not drawn", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / 8\d\d\d readings,/.test(e.getAttribute("aria-label") ?? "")));
-  await survey(page, "patient-year", BOTH);
+  await survey(page, "patient-year", [...BOTH, ...VAST]);
   await page.emulateMedia({ media: "print" });
   if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "patient-print.png"), fullPage: true });
   await page.emulateMedia({ media: "screen" });
