@@ -9,8 +9,9 @@ use vitals::Kind;
 
 use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
+use super::care::CareAct;
 use super::codec::DecodeError;
-use super::entry::{CareAct, Entry, Sight, TeamAct};
+use super::entry::{Entry, Sight, TeamAct};
 use crate::scope::Scope;
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {

@@ -235,7 +235,12 @@ pub(crate) fn pass(alert: &mut Alert, calls: u32, now: Time) -> Option<Change> {
 }
 
 /// `by` has `duty` called now. `None`: that is not the next one, or nobody is called about it.
-pub(crate) fn escalate(alert: &mut Alert, duty: Duty, by: &str, now: Time) -> Option<Change> {
+pub(crate) fn escalate(
+    alert: &mut Alert,
+    duty: Duty,
+    (by, text): (&str, &str),
+    now: Time,
+) -> Option<Change> {
     if next_duty(alert) != Some(duty) {
         return None;
     }
@@ -244,7 +249,22 @@ pub(crate) fn escalate(alert: &mut Alert, duty: Duty, by: &str, now: Time) -> Op
         (alert.state, alert.acknowledged, alert.quiet) = (State::Active, None, false);
         alert.calls.since = Some(now);
     }
+    if !text.is_empty() {
+        note(alert, by, text, now);
+    }
     Some(alert.calls.climb(alert.priority, now, by))
+}
+
+/// A person's words; the oldest of many make room.
+pub(crate) fn note(alert: &mut Alert, by: &str, text: &str, now: Time) {
+    if alert.comments.len() >= COMMENTS {
+        alert.comments.remove(0);
+    }
+    alert.comments.push(Comment {
+        at: now,
+        by: by.into(),
+        text: text.into(),
+    });
 }
 
 /// The alert begins to wait for a person, or waits anew: the first call is made at once, unless `snooze` silences it.
