@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use vitaltwin_aggregator::cli;
 
 /// A centre runs for months, and what lives long in it (twins, histories) lies between what lives for a
@@ -12,10 +11,10 @@ use vitaltwin_aggregator::cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Args::parse()) {
+    match cli::run(cli::Args::typed()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("vitaltwin-aggregator: {error:#}");
+            eprintln!("{}: {error:#}", cli::called());
             ExitCode::FAILURE
         }
     }

@@ -140,7 +140,7 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       id, patient: of.id, condition: what.condition, priority: what.priority, category: what.category, state: ACTIVE,
       onsetUs: raised - 2n * MINUTE, raisedUs: raised, summary: what.summary, plainSummary: what.plain, position, testData,
       model: "thresholds/3", modelHash: new Uint8Array([1, 2, 3, 4]), comments: [], calls: [{ atUs: raised, duty: 1 }],
-      nextCallUs: what.priority === HIGH ? raised + 3n * MINUTE : 0n,
+      nextCallUs: what.priority === HIGH ? raised + 3n * MINUTE : 0n, nextDuty: what.priority === LOW ? 0 : 2,
       expectedUs: what.expected ? nowUs() + 18n * MINUTE : undefined, probability: what.expected ? 0.82 : undefined,
       evidence: [
         { kind: what.kind, label: "latest median", value: what.value ?? undefined, limit: what.limit ?? undefined, avoidedAt: what.limit ?? undefined, effectiveUs: raised, contribution: 0.7 },
@@ -177,8 +177,8 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
       patient: of.id, position: (position += 1n), knownUs: BigInt(now) * 1000n, channels, testData, stateHash: new Uint8Array(16),
       scores: [{ name: "news2", low: score, high: score + (of.silentSince ? 3 : 0), atUs: at, source: "Royal College of Physicians, NEWS2, 2017", parts: [{ name: "respiratory rate", points: 1, value: 21 }, { name: "temperature", missingReason: "not measured" }] }],
       forecasts: [{ kind: 5, madeUs: BigInt(now) * 1000n, points, model: "trend 2", coverageNominal: 0.9, coverageObserved: 0.91, scored: 210n, threshold: 92, crossesUs: open.length > 0 ? BigInt(now + 18 * 60_000) * 1000n : undefined, error: 0.7, persistenceError: 0.9 }],
-      devices: [{ source: 1, stream: "aa", name: "Chest strap", model: "H10", address: "C0:FF:EE:00:00:01", link: "connected", batteryPercent: 63, contact: true, lastReadingUs: at }],
-      gateways: [{ gateway: `gw-${of.n % 40}`, stream: "aa", lastHeartbeatUs: BigInt(now) * 1000n, readingsDecoded: 9000n, readingsApplied: 8990n }],
+      devices: [{ source: 1, stream: "aa", name: `Chest strap${of.hostile ?? ""}`, model: `H10${of.hostile ?? ""}`, address: "C0:FF:EE:00:00:01", link: "connected", batteryPercent: 63, contact: true, lastReadingUs: at }],
+      gateways: [{ gateway: `gw-${of.n % 40}${of.hostile ?? ""}`, stream: "aa", lastHeartbeatUs: BigInt(now) * 1000n, readingsDecoded: 9000n, readingsApplied: 8990n }],
       snoozes: of.snoozes, influences: of.facts.filter((fact) => fact.kind === 10).map((fact) => ({ fact: fact.id, effect: "NEWS2 scale 2 scores oxygen saturation" })),
       tallies: [{ name: "steps", unit: "1", lastHour: 210n, lastDay: 4312n }],
     };
@@ -283,6 +283,15 @@ export async function startCentre({ patients = 24, share = 0.3, seed = 7, everyM
     "AlertService/Comment": ({ alert, text }) => {
       const found = find(alert);
       found.comments.push({ atUs: nowUs(), by: "Night nurse", text });
+      return changed(found);
+    },
+    "AlertService/Escalate": ({ alert, duty, text }) => {
+      const found = find(alert);
+      if (found.calls.some((call) => call.duty === duty)) return found;
+      if (duty !== found.nextDuty) throw new Refused(9, "another one is next");
+      found.calls.push({ atUs: nowUs(), duty, by: "Night nurse" });
+      if (text !== "") found.comments.push({ atUs: nowUs(), by: "Night nurse", text });
+      Object.assign(found, { state: ACTIVE, acknowledgedUs: 0n, acknowledgedBy: "", acknowledgeNote: "", nextDuty: duty < 3 ? duty + 1 : 0, nextCallUs: nowUs() + 3n * MINUTE });
       return changed(found);
     },
     "AlertService/SetOwner": ({ alert, owner }) => changed(Object.assign(find(alert), { owner })),

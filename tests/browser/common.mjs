@@ -62,7 +62,9 @@ export async function check(page, name, complaints) {
   ensure(complaints.length === 0, `${name}: the page complains:\n${complaints.join("\n")}`);
 }
 
-const EVERY = ["light", "dark"].flatMap((scheme) => SIZES.map((size) => [size, scheme]));
+/** The screen of a monitoring room, for the views that are looked at all day. */
+export const VAST = ["light", "dark"].map((scheme) => [{ width: 1920, height: 1080 }, scheme]);
+export const EVERY = ["light", "dark"].flatMap((scheme) => SIZES.map((size) => [size, scheme]));
 
 /** Accessibility and layout, each of `views` a size with a colour scheme: all of them unless said otherwise. */
 export async function survey(page, name, views = EVERY) {
@@ -79,7 +81,11 @@ export async function survey(page, name, views = EVERY) {
     const found = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html.slice(0, 160)}\n  ${n.failureSummary}`).join("\n  ")}`);
     ensure(found.length === 0, `${where}: accessibility:\n${found.join("\n")}`);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px`);
+    const widest = overflow <= 0 ? "" : await page.evaluate(() => {
+      const out = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > window.innerWidth + 1);
+      return out.slice(-3).map((e) => `<${e.tagName.toLowerCase()} class="${e.className}">${e.textContent.slice(0, 40)}`).join(", ");
+    });
+    ensure(overflow <= 0, `${where}: wider than the screen by ${overflow} px: ${widest}`);
     // A dialog covers what can be seen, not the whole page.
     const fullPage = (await page.locator("dialog[open]").count()) === 0;
     if (shots.folder !== "") await page.screenshot({ path: join(shots.folder, `${name}-${colorScheme}-${size.width}.png`), fullPage });

@@ -11,21 +11,23 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { ALL, CORPUS, NAME, nothingRan, watchFields, wereFilled } from "./hostile.mjs";
 import { check, ensure, Failure, launch, listen, scan, shots, SIZES, SOON, survey, until } from "./common.mjs";
 
 const { SIGN_IN = "", SUPERVISOR = "", PATIENT = "", DEVICES = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
-const HOSTILE = '"><img src=x onerror="window.marks.push(1)"><b>x</b>';
+const HOSTILE = `${NAME}"><b>x</b>`;
 const LABEL = `${HOSTILE} living room`;
 const BOTH = [
   [SIZES[0], "light"],
   [SIZES[1], "dark"],
 ];
 const complaints = [];
+const filled = new Set();
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 async function open(browser, locale = "en-GB") {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: SIZES[0], colorScheme: "light", locale });
-  await context.addInitScript(() => (window.marks = []));
+  await watchFields(context, filled);
   await listen(context, complaints);
   return context.newPage();
 }
@@ -153,8 +155,7 @@ async function story(browser) {
   await survey(page, "fleet-revoked", BOTH);
   await page.locator(".connection summary").press("Enter");
   await survey(page, "fleet-menu", [BOTH[0]]);
-  const marks = await page.evaluate(() => window.marks);
-  ensure(marks.length === 0, `what people wrote ran: ${marks}`);
+  await nothingRan(page);
 }
 
 /** A supervisor, in German: sees it, and may change nothing. */
@@ -207,6 +208,24 @@ async function ownPage(browser, page) {
   await own.context().close();
 }
 
+/** Hostile texts in each field of what is done with gateways; this centre does nothing of it, and says so. */
+async function words(page) {
+  const row = page.locator(".gateway").first();
+  const fill = async (open, label, text, button) => {
+    await open();
+    await dialog(page).getByLabel(label, { exact: true }).fill(text);
+    await confirm(page, button);
+    await dialog(page).getByRole("alert").filter({ hasText: "Not done" }).waitFor({ timeout: SOON });
+    await page.keyboard.press("Escape");
+    await closed(page);
+  };
+  const act = (name) => () => row.getByRole("button", { name: new RegExp(`^${name}`) }).press("Enter");
+  await fill(() => press(page, "Enrol a gateway"), "Name", LABEL, "Enrol a gateway");
+  await fill(act("Assign devices"), "Bluetooth addresses", CORPUS.join("\n"), "Assign devices");
+  await fill(act("Settings"), "Settings (TOML)", ALL, "Send");
+  await fill(act("Revoke"), "Type the gateway's id to go on", ALL, "Revoke");
+}
+
 /** A thousand gateways, hostile names, and a centre that is away. */
 async function thousand(browser) {
   const { startCentre } = await import("./centre.mjs");
@@ -239,14 +258,17 @@ async function thousand(browser) {
     await page.locator(".gateway summary").press("Enter");
     await page.getByText("Battery low").first().waitFor({ timeout: SOON });
     await survey(page, "fleet-thousand", BOTH);
+    await words(page);
+    await page.getByLabel("Find", { exact: true }).fill(ALL);
+    await until(page, "a hostile search finds something", SOON, () => document.querySelectorAll(".gateway").length === 0);
     await page.getByLabel("Find", { exact: true }).fill("");
     await page.getByLabel("Only those that need a hand").press("Space");
     await until(page, "those that need a hand are not told apart", SOON, () => /^14\d of 1000 gateways/.test(document.querySelector(".fleet-page [role=status].muted").innerText));
     centre.hush(true);
     await page.getByText(/may no longer be so: the centre is away/).waitFor({ timeout: 120_000 });
     await survey(page, "fleet-stale", [BOTH[0]]);
-    const marks = await page.evaluate(() => window.marks);
-    ensure(marks.length === 0, `a name ran: ${marks}`);
+    wereFilled("fleet.mjs --thousand", filled);
+    await nothingRan(page);
   } finally {
     centre.stop();
   }

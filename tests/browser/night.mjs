@@ -11,7 +11,8 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startCentre } from "./centre.mjs";
-import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
+import { ALL, CORPUS, everyFieldIsListed, NAME, nothingRan, SHORT, watchFields, wereFilled } from "./hostile.mjs";
+import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until, VAST } from "./common.mjs";
 
 const { SHOTS = "", CHROMIUM = "/usr/bin/chromium", PATIENTS = "5000" } = process.env;
 const NEGATIVE = process.argv.includes("--negative-control");
@@ -23,22 +24,8 @@ const WALL = [[{ width: 1920, height: 1080 }, "dark"], [SIZES[1], "light"]];
 /** Frames are counted for so long, milliseconds. */
 const SPAN = 4000;
 
-/** Each would leave a mark in `window.marks` if any of it ran. */
-const CORPUS = [
-  `<script>window.marks.push(1)</script>`,
-  `<img src=x onerror="window.marks.push(2)">`,
-  `"><svg onload=window.marks.push(3)>`,
-  `javascript:window.marks.push(4)`,
-  `</textarea><iframe srcdoc="<script>parent.marks.push(5)</script>"></iframe>`,
-  `' onfocus='window.marks.push(6)' autofocus='`,
-  "${window.marks.push(7)}{{constructor.constructor('window.marks.push(8)')()}}",
-  `<a href="javascript:window.marks.push(9)">x</a><details open ontoggle=window.marks.push(10)>`,
-  `\u202Eright to left\u202C \u0000 &lt;b&gt; <b>bold</b>`,
-].map((text) => text.replaceAll("\u0000", ""));
-/** As long as the name of a filter may be. */
-const SHORT = "<img src=x onerror=window.marks.push(0)>";
-const ALL = CORPUS.join(" ");
-
+/** Fields into which texts of the corpus were written. */
+const filled = new Set();
 const complaints = [];
 const started = performance.now();
 const tell = (words) => {
@@ -47,7 +34,7 @@ const tell = (words) => {
 
 async function open(browser, centre) {
   const context = await browser.newContext({ viewport: SIZES[0], colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
-  await context.addInitScript(() => (window.marks = []));
+  await watchFields(context, filled);
   await listen(context, complaints);
   const page = await context.newPage();
   await page.goto(centre.url);
@@ -152,6 +139,18 @@ async function keyboard(page, centre, urgent) {
   await until(page, "who took it is not shown", SOON, (id) => /Owner: Night nurse/.test(document.querySelector(`[data-alert="${CSS.escape(id)}"]`)?.textContent ?? ""), another.id);
   await page.keyboard.press("c");
   await answer(page, { Comment: ALL }, "Save comment");
+  // The next one of its ladder is called now, once; of what was acknowledged too, which then waits for them.
+  await page.keyboard.press("e");
+  await dialog(page).getByRole("heading", { name: "Call the doctor now" }).waitFor({ timeout: SOON });
+  await survey(page, "escalate", BOTH);
+  await answer(page, { "What they are to know (optional)": `Blue, ${ALL}` }, "Call the doctor now");
+  ensure(centre.alerts.get(another.id).calls.map(({ duty }) => duty).join() === "1,2", "the doctor was not called");
+  ensure(centre.alerts.get(another.id).comments.at(-1).text === `Blue, ${ALL}`, "what they are to know is not what was written");
+  await page.locator(`[data-alert="${first}"] [data-stop]`).focus();
+  await page.keyboard.press("e");
+  await dialog(page).getByText(/It waits for a person again/).waitFor({ timeout: SOON });
+  await page.keyboard.press("Escape");
+  await page.locator(`[data-alert="${another.id}"] [data-stop]`).focus();
   await page.keyboard.press("o");
   await answer(page, { "Whose affair it is": `Dr Who ${CORPUS[1]}` }, "Assign");
   ensure(centre.alerts.get(another.id).owner === `Dr Who ${CORPUS[1]}`, "the owner is not who was written");
@@ -187,6 +186,13 @@ async function keyboard(page, centre, urgent) {
   await page.keyboard.press("g");
   await page.keyboard.press("a");
   await page.getByRole("heading", { level: 1, name: "Alerts" }).waitFor({ timeout: SOON });
+  // Who had whom called stands in the alert's story; where nobody is left, nothing is offered.
+  const urgentCard = page.locator(`[data-alert="${another.id}"]`);
+  await urgentCard.getByText(/called: nurse .*, doctor .* by Night nurse/).waitFor({ timeout: SOON });
+  await urgentCard.getByRole("button", { name: /^Escalate/ }).press("Enter");
+  await answer(page, {}, "Call the supervisor now");
+  await urgentCard.getByText(/supervisor .* by Night nurse/).waitFor({ timeout: SOON });
+  ensure(!(await urgentCard.getByRole("button", { name: /^Escalate/ }).isVisible()), "there is a button to call nobody");
   const card = page.locator(`[data-alert="${medium.id}"]`);
   await card.getByRole("button", { name: /^Wake/ }).press("Enter");
   await card.getByRole("button", { name: /^Silence/ }).waitFor({ timeout: SOON });
@@ -198,6 +204,8 @@ async function keyboard(page, centre, urgent) {
   await page.keyboard.type("q?gj");
   ensure((await page.getByRole("searchbox").inputValue()) === "q?gj", "keys were taken while somebody wrote");
   ensure(!(await dialog(page).isVisible()), "a dialog opened while somebody wrote");
+  await page.getByRole("searchbox").fill(ALL);
+  await nothingRan(page);
   await page.getByRole("searchbox").fill("");
   await page.getByRole("button", { name: "Settings" }).press("Enter");
   await survey(page, "settings", NARROW);
@@ -329,6 +337,33 @@ async function replay(page) {
   await page.getByRole("heading", { name: "Open alerts" }).waitFor({ timeout: SOON });
 }
 
+/** Whoever and whatever has a name that is hostile, everywhere where it is shown. */
+async function names(page, centre) {
+  const of = centre.people.at(-1);
+  of.name = `${NAME} ${CORPUS.at(-1)}`;
+  of.hostile = NAME;
+  const evidence = [{ kind: 1, label: ALL, value: 131, limit: 120, effectiveUs: BigInt(Date.now()) * 1000n, contribution: 1 }];
+  const calls = [{ atUs: BigInt(Date.now()) * 1000n, duty: 1 }, { atUs: BigInt(Date.now()) * 1000n, duty: 2, by: NAME }];
+  const comments = CORPUS.map((text) => ({ atUs: BigInt(Date.now()) * 1000n, by: NAME, text }));
+  // Of all who wait the longest, so that it stands on the wall.
+  const raisedUs = BigInt(Date.now() - 7_200_000) * 1000n;
+  const alert = centre.raise(of.n, "oxygen_saturation_low", { raisedUs, summary: ALL, plainSummary: `${ALL}.`, subject: ALL, model: NAME, owner: NAME, evidence, calls, comments });
+  await page.goto(`${centre.url}/#/`);
+  await page.reload();
+  await page.locator(`[data-alert="${alert.id}"]`).first().waitFor({ timeout: SOON });
+  for (const hash of ["#/", "#/alerts", "#/handover", "#/wall", `#/patient/${of.id}`]) {
+    await page.goto(`${centre.url}/${hash}`);
+    await until(page, `${hash} does not show a hostile name as it was written`, SOON, (words) => document.querySelector("main").textContent.includes(words), SHORT);
+    const beyond = await page.evaluate(() => [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.className || e.tagName));
+    ensure(beyond.length === 0, `${hash}: words that are cut off or lie over others: ${beyond}`);
+    await survey(page, `hostile-${hash.replaceAll(/[^a-z]/g, "") || "worklist"}`, hash === "#/wall" ? WALL : hash === "#/" ? [...BOTH, ...VAST] : BOTH);
+    await nothingRan(page);
+  }
+  const said = await page.locator(`[data-alert="${alert.id}"] .comments li`).allInnerTexts();
+  ensure(CORPUS.slice(0, 4).every((words) => said.some((line) => line.includes(words))), `words are shown as ${said}`);
+  centre.resolve(alert.id);
+}
+
 async function patient(page, centre) {
   await page.goto(`${centre.url}/#/patient/${centre.people[22].id}`);
   await page.locator(".comments", { hasText: "<script>window.marks.push(1)</script>" }).waitFor({ timeout: SOON });
@@ -377,7 +412,7 @@ async function patient(page, centre) {
   await replay(page);
   await page.getByRole("radio", { name: "1 year" }).check({ force: true });
   await until(page, "a year is not drawn", SOON, () => [...document.querySelectorAll(".trend .chart")].some((e) => / 8\d\d\d readings,/.test(e.getAttribute("aria-label") ?? "")));
-  await survey(page, "patient-year", BOTH);
+  await survey(page, "patient-year", [...BOTH, ...VAST]);
   await page.emulateMedia({ media: "print" });
   if (SHOTS !== "") await page.screenshot({ path: join(SHOTS, "patient-print.png"), fullPage: true });
   await page.emulateMedia({ media: "screen" });
@@ -496,6 +531,8 @@ async function night(browser) {
     await filters(page, centre);
     tell("bulk refused for high priority; filters kept, and hide nothing urgent");
     await together(page, centre);
+    await names(page, centre);
+    tell("hostile names and words of devices, gateways, people and models are shown as words");
     await patient(page, centre);
     tell("patient: waveforms, facts, what was known then, a year");
     await settings(page, centre);
@@ -508,8 +545,7 @@ async function night(browser) {
     tell("a broken line is said, and mends");
     // A line that is down is an error in the console by itself.
     complaints.length = 0;
-    const marks = await page.evaluate(() => window.marks);
-    ensure(marks.length === 0, `what people wrote ran: ${marks}`);
+    await nothingRan(page);
     await page.context().close();
   } finally {
     centre.stop();
@@ -523,7 +559,7 @@ async function home(browser) {
   centre.as("patient");
   try {
     const context = await browser.newContext({ viewport: SIZES[0], colorScheme: "light", locale: "en-GB", timezoneId: "Europe/Berlin" });
-    await context.addInitScript(() => (window.marks = []));
+    await watchFields(context, filled);
     await listen(context, complaints);
     const page = await context.newPage();
     await page.goto(centre.url);
@@ -581,8 +617,7 @@ async function home(browser) {
     const [alert] = lines.filter(({ type }) => type === "alert");
     ensure(alert?.model === "thresholds/3" && alert.read.length > 0 && alert.read[0].contribution > 0 && alert.resolved !== null, `the file says of alerts ${JSON.stringify(alert)}`);
     ensure(lines[0].type === "about" && lines.some(({ type }) => type === "fact") && lines.some(({ type, by }) => type === "access" && by === "tele") && lines.filter(({ type }) => type === "reading").length > 10, `the file has ${lines.length} lines`);
-    const marks = await page.evaluate(() => window.marks);
-    ensure(marks.length === 0, `what people wrote ran: ${marks}`);
+    await nothingRan(page);
     ensure((await page.evaluate(() => document.documentElement.dataset.bursts)) === undefined, "a patient's page sounds an alarm");
     await check(page, "home", complaints);
     await context.close();
@@ -757,11 +792,13 @@ async function main() {
   shots.folder = SHOTS;
   const browser = await launch(CHROMIUM);
   try {
+    everyFieldIsListed();
     if (NEGATIVE) await negative(browser);
     else {
       await night(browser);
       await home(browser);
       tell("a patient's own page: plain words, pause, a symptom, all data");
+      wereFilled("night.mjs", filled);
       await walk(browser);
       await thousands(browser);
     }

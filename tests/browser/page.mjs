@@ -13,7 +13,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey, until } from "./common.mjs";
+import { check, ensure, EVERY, Failure, launch, listen, shots, SIZES, SOON, survey, until, VAST } from "./common.mjs";
 
 const option = (name, otherwise) => {
   const at = process.argv.indexOf(`--${name.toLowerCase().replaceAll("_", "-")}`);
@@ -197,7 +197,7 @@ async function positive(browser) {
     await until(page, "no alert came", ALERT, () => document.querySelector(".row.active") !== null);
     await flashing(page);
   }
-  await survey(page, "worklist");
+  await survey(page, "worklist", [...EVERY, ...VAST]);
   const patient = await openFirst(page);
   await liveValues(page);
   await charts(page);
@@ -206,7 +206,7 @@ async function positive(browser) {
   if (ALERT > 0) await care(page, second, patient);
   await fact(page);
   await lookBack(page);
-  await survey(page, "patient");
+  await survey(page, "patient", [...EVERY, ...VAST]);
   await page.getByRole("link", { name: "Alerts", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: "Alerts" }).waitFor({ timeout: SOON });
   await survey(page, "alerts");

@@ -9,6 +9,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { nothingRan, SHORT, watchFields, wereFilled } from "./hostile.mjs";
 import { check, ensure, Failure, launch, listen, shots, SIZES, SOON, survey } from "./common.mjs";
 
 const { NURSE = "", SUPERVISOR = "", SHOTS = "", CHROMIUM = "/usr/bin/chromium" } = process.env;
@@ -17,9 +18,11 @@ const BOTH = [
   [SIZES[1], "dark"],
 ];
 const complaints = [];
+const filled = new Set();
 
 async function enter(browser, link, locale, button) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: SIZES[0], colorScheme: "light", locale });
+  await watchFields(context, filled);
   await listen(context, complaints);
   const page = await context.newPage();
   await page.goto(link);
@@ -62,6 +65,9 @@ async function main() {
     const document = page.getByLabel("Roster of Home (TOML)", { exact: true });
     const press = (name) => page.getByRole("button", { name, exact: true }).press("Enter");
     const before = await document.inputValue();
+    await document.fill(before.replace("people = []", `people = ["${SHORT}"]`));
+    await press("Check");
+    await says(SHORT);
     await document.fill(before.replace("people = []", 'people = ["Dee", "Dee"]').replace('"UTC"', '"Mars/Olympus"'));
     await press("Check");
     await says(/time_zone: must be a name/);
@@ -76,6 +82,8 @@ async function main() {
     await page.getByRole("cell", { name: /^Sue, Dee \(cannot be called\)/ }).first().waitFor({ timeout: SOON });
     await survey(page, "roster", BOTH);
     // Refused calls are errors in the console by themselves.
+    await nothingRan(page);
+    wereFilled("roster.mjs", filled);
     await check(page, "supervisor", complaints.filter((words) => !/\b(400|401|403|409)\b/.test(words)));
     console.log("a shift was taken over and a roster mended at the page");
   } catch (error) {

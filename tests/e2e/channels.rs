@@ -138,6 +138,13 @@ async fn who_is_called_is_reached_with_proof_and_a_channel_that_fails_is_told() 
             break alert;
         }
     };
+    // Somebody at the screen does not wait for the ladder: whoever is next is called now, and the channels carry it like the ladder's
+    // own calls.
+    let escalated = small
+        .centre
+        .cli(&["alert", "escalate", &urgent.id, "--note", "looks grey"])?;
+    ensure!(escalated.contains(" by operator"), "{escalated}");
+
     let nurse = wait_for("the nurse's webhook", SOON, async || {
         receiver.about("nurse")
     });
@@ -167,6 +174,14 @@ async fn who_is_called_is_reached_with_proof_and_a_channel_that_fails_is_told() 
         comments(&failed, "call 1 (nurse) was told: HTTP 204") > 0,
         "{:?}",
         failed.comments
+    );
+    let ours = failed.calls.iter().zip([0, 3, 6]);
+    let mut early = ours.filter(|(call, _)| !call.by.is_empty());
+    let (call, minutes) = early.next().context("a call by a person")?;
+    ensure!(
+        call.at_us - failed.calls[0].at_us < minutes * 60_000_000,
+        "before their time: {:?}",
+        failed.calls
     );
     let silent = wait_for("its silence", SOON, async || {
         let status = small.centre.status()?;

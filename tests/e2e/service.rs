@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use e2e::centre::Centre;
 use e2e::gateway::{Gateway, Uplink};
+use e2e::process::program;
 use e2e::wait::wait_for;
 
 use crate::paths::{LONG, one_patient};
@@ -347,6 +348,44 @@ fn the_package_installs_upgrades_and_purges_under_dpkg() -> Result<()> {
     Ok(())
 }
 
+/// Operators type `vitaltwin`: the program speaks of itself by the name that was typed, so that what it says can be typed again.
+#[test]
+fn the_program_has_the_name_that_was_typed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = std::path::absolute(program("vitaltwin-aggregator")?)?;
+    for name in ["vitaltwin", "vitaltwin-aggregator"] {
+        std::os::unix::fs::symlink(&program, folder.path().join(name))?;
+    }
+    for (name, other) in [
+        ("vitaltwin", Some("vitaltwin-aggregator")),
+        ("vitaltwin-aggregator", None),
+    ] {
+        let said = |arguments: &[&str]| -> Result<String> {
+            let done = Command::new(folder.path().join(name))
+                .args(arguments)
+                .output()
+                .with_context(|| format!("{name} {arguments:?}"))?;
+            Ok(String::from_utf8(done.stdout)? + &String::from_utf8(done.stderr)?)
+        };
+        for (arguments, expected) in [
+            (&["--help"][..], format!("Usage: {name} ")),
+            (&["alert", "--help"], format!("Usage: {name} alert ")),
+            (&["--version"], format!("{name} ")),
+            (&["completions", "bash"], format!("-o default {name}\n")),
+            (
+                &["--dir", "/nonexistent", "run"],
+                format!("`{name} --dir /nonexistent init`"),
+            ),
+        ] {
+            let text = said(arguments)?;
+            ensure!(text.contains(&expected), "{name} {arguments:?}: {text}");
+            let other = other.filter(|other| text.contains(other));
+            ensure!(other.is_none(), "{name} {arguments:?} says {other:?}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_centres_package_never_removes_what_it_knows_of_patients() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -358,6 +397,8 @@ fn the_centres_package_never_removes_what_it_knows_of_patients() -> Result<()> {
     let Some((system, package)) = built else {
         return Ok(());
     };
+    let typed = std::fs::read_link(system.0.join("usr/bin/vitaltwin"))?;
+    ensure!(typed == Path::new("vitaltwin-aggregator"), "{typed:?}");
     let state = system.0.join("var/lib/vitaltwin");
     std::fs::create_dir(state.join("vault"))?;
     std::fs::write(state.join("config.toml"), "")?;
@@ -372,6 +413,7 @@ fn the_centres_package_never_removes_what_it_knows_of_patients() -> Result<()> {
     );
     ensure!(said.contains("stay in"), "and it says so: {said}");
     let left = system.0.join("usr/bin/vitaltwin-aggregator").exists()
+        || system.0.join("usr/bin/vitaltwin").is_symlink()
         || system
             .0
             .join("lib/systemd/system/vitaltwin-aggregator.service")

@@ -280,6 +280,7 @@ mod tests {
         let call = |(place, duty): (usize, &Duty)| v1::Call {
             at_us: after(i64::try_from(place).expect("few") * 180).as_micros(),
             duty: *duty as i32,
+            by: String::new(),
         };
         Alert {
             id: "7.1".into(),
@@ -370,6 +371,7 @@ mod tests {
         alert.calls.push(v1::Call {
             at_us: after(900).as_micros(),
             duty: Duty::Doctor as i32,
+            by: String::new(),
         });
         let job = plan.look([&alert].into_iter(), after(900)).remove(0);
         assert_eq!(plan.ended(&job, &Err("busy".into()), after(900)), None);

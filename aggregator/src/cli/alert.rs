@@ -2,13 +2,13 @@
 //!
 //! Invariant: every act is done in the name in the certificate. Must not know: how an act is done.
 
-use anyhow::Result;
-use clap::Subcommand;
+use anyhow::{Result, bail};
+use clap::{Subcommand, ValueEnum};
 use proto::clock::Clock;
 use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, CommentRequest, EndSnoozeRequest, ListAlertsRequest,
-    Priority, SetOwnerRequest, SnoozeRequest,
+    AcknowledgeRequest, Alert, AlertState, Call, CommentRequest, Duty, EndSnoozeRequest,
+    EscalateRequest, GetAlertRequest, ListAlertsRequest, Priority, SetOwnerRequest, SnoozeRequest,
 };
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -19,6 +19,24 @@ use super::office::{self, Reader, said};
 use super::{print, show};
 use crate::channel::settings::name_of as duty;
 use crate::dir::CentreDir;
+
+/// Who is called.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum CalledDuty {
+    Nurse,
+    Doctor,
+    Supervisor,
+}
+
+impl From<CalledDuty> for Duty {
+    fn from(duty: CalledDuty) -> Self {
+        match duty {
+            CalledDuty::Nurse => Self::Nurse,
+            CalledDuty::Doctor => Self::Doctor,
+            CalledDuty::Supervisor => Self::Supervisor,
+        }
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AlertCommand {
@@ -49,6 +67,20 @@ pub(super) enum AlertCommand {
         alert: String,
         /// Your words.
         text: String,
+        #[command(flatten)]
+        reader: Reader,
+    },
+    /// Have the next one called now, without waiting for their time. Of an alert that somebody took notice of, it waits for
+    /// a person again.
+    Escalate {
+        /// The alert's id.
+        alert: String,
+        /// Who is to be called; left out: whoever is next.
+        #[arg(long, value_enum)]
+        to: Option<CalledDuty>,
+        /// What they are to know.
+        #[arg(long, default_value = "")]
+        note: String,
         #[command(flatten)]
         reader: Reader,
     },
@@ -96,6 +128,7 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
         AlertCommand::List { reader, .. }
         | AlertCommand::Acknowledge { reader, .. }
         | AlertCommand::Comment { reader, .. }
+        | AlertCommand::Escalate { reader, .. }
         | AlertCommand::Own { reader, .. }
         | AlertCommand::Snooze { reader, .. }
         | AlertCommand::Wake { reader, .. } => reader,
@@ -119,6 +152,20 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
         }
         AlertCommand::Comment { alert, text, .. } => {
             client.comment(CommentRequest { alert, text }).await
+        }
+        AlertCommand::Escalate {
+            alert, to, note, ..
+        } => {
+            let duty = match to {
+                Some(duty) => duty.into(),
+                None => next_duty(&mut client, &alert).await?,
+            };
+            let request = EscalateRequest {
+                alert,
+                duty: duty.into(),
+                text: note,
+            };
+            client.escalate(request).await
         }
         AlertCommand::Own { alert, person, .. } => {
             let request = SetOwnerRequest {
@@ -155,6 +202,26 @@ pub(super) async fn run(command: AlertCommand, dir: &CentreDir, clock: Clock) ->
     print(&line(&done.map_err(said)?.into_inner()))
 }
 
+/// Who would be called next, as the centre has it.
+async fn next_duty(client: &mut AlertServiceClient<Channel>, alert: &str) -> Result<Duty> {
+    let request = GetAlertRequest {
+        alert: alert.to_owned(),
+    };
+    let alert = client.get(request).await.map_err(said)?.into_inner();
+    match (alert.next_duty(), alert.state()) {
+        (Duty::Unspecified, AlertState::Resolved) => bail!("the alert is resolved already"),
+        (Duty::Unspecified, _) if alert.snoozed_until_us > 0 => {
+            bail!(
+                "the condition is silenced: end that first with `alert wake`, and it calls at once"
+            )
+        }
+        (Duty::Unspecified, _) => {
+            bail!("all whom the alert's ladder has are called already: nobody is left")
+        }
+        (duty @ (Duty::Nurse | Duty::Doctor | Duty::Supervisor), _) => Ok(duty),
+    }
+}
+
 pub(super) async fn list(
     client: &mut AlertServiceClient<Channel>,
     resolved: bool,
@@ -187,7 +254,11 @@ pub(super) const fn priority(priority: Priority) -> &'static str {
 /// What became of it so far.
 pub(super) fn fate(alert: &Alert) -> String {
     let called = || {
-        let names: Vec<&str> = alert.calls.iter().map(|call| duty(call.duty())).collect();
+        let name = |call: &Call| match call.by.as_str() {
+            "" => duty(call.duty()).to_owned(),
+            by => format!("{} by {by}", duty(call.duty())),
+        };
+        let names: Vec<String> = alert.calls.iter().map(name).collect();
         names.join(", ")
     };
     match alert.state() {
@@ -229,7 +300,7 @@ pub(super) fn alert_json(alert: &Alert) -> Value {
     let calls = alert
         .calls
         .iter()
-        .map(|call| json!({ "at_us": call.at_us, "duty": duty(call.duty()) }));
+        .map(|call| json!({ "at_us": call.at_us, "duty": duty(call.duty()), "by": call.by }));
     let comments = alert
         .comments
         .iter()
@@ -253,6 +324,7 @@ pub(super) fn alert_json(alert: &Alert) -> Value {
         "resolved_us": alert.resolved_us,
         "calls": calls.collect::<Vec<_>>(),
         "next_call_us": alert.next_call_us,
+        "next_duty": (alert.next_duty() != Duty::Unspecified).then(|| duty(alert.next_duty())),
         "unanswered_us": alert.unanswered_us,
         "snoozed_until_us": alert.snoozed_until_us,
         "owner": alert.owner,

@@ -97,9 +97,9 @@ fn make(dir: &CentreDir, wanted: &Wanted, clock: Clock) -> Result<String> {
     let authority = Authority::open(dir, clock)?;
     notes.push(first_operator(dir, operator, &authority, clock)?);
     let (root, fingerprint) = (dir.root().display(), fingerprint(&authority.fingerprint()));
-    let notes = notes.join("\n");
+    let (notes, name) = (notes.join("\n"), super::called());
     Ok(format!(
-        "centre in {root}\n{notes}\nCA fingerprint (SHA-256) {fingerprint}\nnext: vitaltwin-aggregator --dir {root} run\n"
+        "centre in {root}\n{notes}\nCA fingerprint (SHA-256) {fingerprint}\nnext: {name} --dir {root} run\n"
     ))
 }
 

@@ -36,12 +36,13 @@ mod show_past;
 mod telemetry;
 mod void;
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use proto::cert::Role;
 use proto::clock::Clock;
 use tokio_util::sync::CancellationToken;
@@ -57,21 +58,52 @@ use office::Office;
 
 const EXAMPLES: &str = "\
 A first centre:
-  vitaltwin-aggregator --dir centre init --name centre.example
-  vitaltwin-aggregator --dir centre run                          (leave it running)
-  vitaltwin-aggregator --dir centre patient add --name \"Ann\"      prints the patient's id
-  vitaltwin-aggregator --dir centre gateway token --label \"Ann's home\"
-                                                                 prints a token: give it to `vitaltwin-agent enrol`
-  vitaltwin-aggregator --dir centre gateway list                 the gateway's id, and whether it has enrolled
-  vitaltwin-aggregator --dir centre patient assign p-... --gateway g-... --device AA:BB:CC:DD:EE:FF
-  vitaltwin-aggregator --dir centre person add \"Dr Smith\" --role supervisor
-  vitaltwin-aggregator --dir centre sign-in \"Dr Smith\"            prints a one-time link to the page
+  {name} --dir centre init --name centre.example
+  {name} --dir centre run                         (leave it running)
+  {name} --dir centre patient add --name \"Ann\"     prints the patient's id
+  {name} --dir centre gateway token --label \"Ann's home\"   prints a token for `vitaltwin-agent enrol`
+  {name} --dir centre gateway list                the gateway's id, and whether it has enrolled
+  {name} --dir centre patient assign p-... --gateway g-... --device AA:BB:CC:DD:EE:FF
+  {name} --dir centre person add \"Dr Smith\" --role supervisor
+  {name} --dir centre sign-in \"Dr Smith\"           prints a one-time link to the page
 
 Research software, not a medical device.";
 
+/// As the service is called, and the program.
+const SERVICE: &str = "vitaltwin-aggregator";
+/// As whoever watches over people calls it: a link to the program, which the package brings.
+const COMMAND: &str = "vitaltwin";
+
+/// The name by which the program was called: help, completion and hints are to be typed as they stand.
+#[must_use]
+pub fn called() -> &'static str {
+    named(std::env::args_os().next().as_deref())
+}
+
+fn named(program: Option<&OsStr>) -> &'static str {
+    let file = program.and_then(|program| Path::new(program).file_name());
+    if file == Some(OsStr::new(COMMAND)) {
+        COMMAND
+    } else {
+        SERVICE
+    }
+}
+
+/// All commands, under the name by which the program was called.
+fn commands(name: &'static str) -> clap::Command {
+    Args::command()
+        .name(name)
+        .bin_name(name)
+        .after_help(EXAMPLES.replace("{name}", name))
+        .mut_subcommand("completions", |command| {
+            let about = command.get_about().map(ToString::to_string);
+            command.about(about.unwrap_or_default().replace(SERVICE, name))
+        })
+}
+
 /// The centre of vitaltwin: takes sealed readings from gateways, keeps a twin of each patient, raises alerts.
 #[derive(Debug, Parser)]
-#[command(name = "vitaltwin-aggregator", version, after_help = EXAMPLES)]
+#[command(name = SERVICE, version)]
 pub struct Args {
     /// The centre's directory: settings, keys, journal.
     #[arg(long, env = "VITALTWIN_DIR", default_value = "centre", global = true)]
@@ -81,6 +113,15 @@ pub struct Args {
     test_clock: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Args {
+    /// What was typed; ends the program with help, version or what is wrong with it.
+    #[must_use]
+    pub fn typed() -> Self {
+        let typed = commands(called()).get_matches();
+        Self::from_arg_matches(&typed).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// "File size limit exceeded", as Linux numbers it on all machines that we build for.
@@ -129,7 +170,7 @@ enum Command {
     Worklist(look::WorklistArguments),
     /// Alerts as they change, until it is stopped. Needs the running centre.
     Watch(look::WatchArguments),
-    /// Alerts: list, acknowledge, comment, own, snooze, wake, handover. Needs the running centre.
+    /// Alerts: list, acknowledge, comment, escalate, own, snooze, wake, handover. Needs the running centre.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
     /// Facts about patients that no sensor measures: list, record, retract. Needs the running centre.
@@ -377,8 +418,8 @@ pub fn run(args: Args) -> Result<()> {
         Command::Watch(asked) => runtime.block_on(look::watch(asked, &dir, clock)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            let name = "vitaltwin-aggregator";
-            clap_complete::generate(shell, &mut Args::command(), name, &mut script);
+            let name = called();
+            clap_complete::generate(shell, &mut commands(name), name, &mut script);
             print(&String::from_utf8_lossy(&script))
         }
         Command::Patient(command) => runtime.block_on(patient::run(command, dir, clock)),
@@ -490,9 +531,8 @@ fn settings(dir: &CentreDir) -> Result<Config> {
     let path = dir.config();
     if !path.exists() {
         let root = dir.root().display();
-        anyhow::bail!(
-            "{root} is no centre yet: run `vitaltwin-aggregator --dir {root} init` first"
-        );
+        let name = called();
+        anyhow::bail!("{root} is no centre yet: run `{name} --dir {root} init` first");
     }
     let text = String::from_utf8(dir::read(&path)?).context("config.toml is not UTF-8")?;
     Ok(Config::parse(&text)?)
@@ -509,4 +549,41 @@ fn print(text: &str) -> Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .context("standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_and_completion_have_the_name_by_which_the_program_was_called() {
+        let name = |typed: &str| named(Some(OsStr::new(typed)));
+        assert_eq!(name("vitaltwin"), COMMAND);
+        assert_eq!(name("/usr/bin/vitaltwin"), COMMAND);
+        for other in ["vitaltwin-aggregator", "./centre", ""] {
+            assert_eq!(name(other), SERVICE);
+        }
+        assert_eq!(named(None), SERVICE);
+        for (name, other) in [(COMMAND, Some(SERVICE)), (SERVICE, None)] {
+            let mut all = commands(name);
+            let mut help = all.render_long_help().to_string();
+            let completions = all.find_subcommand_mut("completions");
+            help += &completions.expect("one").render_long_help().to_string();
+            let mut script = Vec::new();
+            clap_complete::generate(
+                clap_complete::Shell::Bash,
+                &mut commands(name),
+                name,
+                &mut script,
+            );
+            let script = String::from_utf8(script).expect("text");
+            assert!(help.contains(&format!("{name} --dir centre sign-in")));
+            assert!(help.contains(&format!("Usage: {name}")), "{help}");
+            assert!(help.contains(&format!("<({name} completions bash)")));
+            assert!(script.ends_with(&format!("-o default {name}\nfi\n")));
+            for text in [help, script] {
+                assert!(other.is_none_or(|other| !text.contains(other)), "{name}");
+            }
+        }
+    }
 }

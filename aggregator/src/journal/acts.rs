@@ -9,8 +9,9 @@ use vitals::Kind;
 
 use super::account::{AccountAct, PasskeyAct, PasswordHash};
 use super::bytes::{Reader, put, put_len, put_time, put_u64};
+use super::care::CareAct;
 use super::codec::DecodeError;
-use super::entry::{CareAct, Entry, Sight, TeamAct};
+use super::entry::{Entry, Sight, TeamAct};
 use crate::scope::Scope;
 
 pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
@@ -38,6 +39,11 @@ pub(super) fn write_act(act: &CareAct, out: &mut Vec<u8>) {
             put(out, alert.as_bytes());
             out.extend_from_slice(&calls.to_be_bytes());
         }
+        CareAct::Escalate { alert, duty } => {
+            out.push(6);
+            put(out, alert.as_bytes());
+            out.push(*duty);
+        }
     }
 }
 
@@ -60,6 +66,10 @@ pub(super) fn read_act(r: &mut Reader<'_>) -> Result<CareAct, DecodeError> {
         5 => CareAct::Pass {
             alert: r.text("alert")?,
             calls: u32::from_be_bytes(r.array("calls")?),
+        },
+        6 => CareAct::Escalate {
+            alert: r.text("alert")?,
+            duty: r.byte("duty")?,
         },
         _ => return Err(DecodeError::Field("act")),
     })

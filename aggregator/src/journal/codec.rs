@@ -386,6 +386,13 @@ mod tests {
                 },
                 SealedText(vec![7]),
             ),
+            care(
+                CareAct::Escalate {
+                    alert: "a-1".into(),
+                    duty: 2,
+                },
+                SealedText(vec![8]),
+            ),
             Entry::RulesActivated {
                 document: "format = 1".into(),
                 since: not_after,

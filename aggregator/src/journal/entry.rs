@@ -13,6 +13,7 @@ use proto::v1::{AccessDoor, AccessPart, Collection, StaffRole};
 use vitals::{ContextId, GatewayId, Kind, PatientId, SourceId, StreamId, Time};
 
 use super::account::{AccountAct, PasskeyAct};
+use super::care::CareAct;
 use crate::scope::Scope;
 use crate::traces::Trace;
 
@@ -454,42 +455,6 @@ pub enum TeamAct {
         name: String,
         /// What passes, as the contract has it.
         facets: Vec<String>,
-    },
-}
-
-/// What a person does about an alert or a condition. Conditions go by their names: a later program may know more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CareAct {
-    /// The entry's text is about an alert.
-    Comment {
-        /// The alert's id.
-        alert: String,
-    },
-    /// Whose affair an alert is.
-    Own {
-        /// The alert's id.
-        alert: String,
-        /// Whose; empty: nobody's in particular.
-        owner: String,
-    },
-    /// A condition is silenced; the entry's text says why.
-    Snooze {
-        /// Its name.
-        condition: String,
-        /// Until when, by the centre's clock.
-        until: Time,
-    },
-    /// A snooze ends before its time.
-    Wake {
-        /// Its condition's name.
-        condition: String,
-    },
-    /// Nobody is on duty whom the last call is for; the entry's text says where.
-    Pass {
-        /// The alert's id.
-        alert: String,
-        /// How many calls were made.
-        calls: u32,
     },
 }
 

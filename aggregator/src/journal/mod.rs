@@ -16,6 +16,7 @@
 mod account;
 mod acts;
 mod bytes;
+mod care;
 mod codec;
 mod damage;
 mod entry;
@@ -40,11 +41,11 @@ use vitals::{StreamId, Time};
 use crate::traces::Trace;
 
 pub use account::{AccountAct, PasskeyAct, PasswordHash};
+pub use care::CareAct;
 use damage::{Broken, read_row};
 pub use damage::{Damage, LostPart};
 pub use entry::{
-    CareAct, Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText, Sight,
-    TeamAct,
+    Committed, Content, Draft, Entry, Opened, OpenedBatch, Position, SealedText, Sight, TeamAct,
 };
 pub use feed::Feed;
 pub use medium::{Group, HistoryCursor, Medium, NewRow, Removal, Row, Rows, Store, StoreError};

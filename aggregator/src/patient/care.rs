@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use proto::v1::{self, AlertState};
+use twin::care::Duty;
 use twin::{AlertId, Condition, Priority};
 use vitals::{PatientId, Span, Time};
 
@@ -26,6 +27,20 @@ pub enum CareError {
     /// The alert is the centre's own, about its work: it can be acknowledged and nothing else.
     #[error("this alert is about the centre itself: it can be acknowledged only")]
     OwnAlert,
+    /// Nobody is left on the alert's ladder.
+    #[error("all whom the alert's ladder has are called already: nobody is left")]
+    NobodyLeft,
+    /// Another one is next on the alert's ladder.
+    #[error("the next one to be called is the {next}, not the {asked}")]
+    NotNext {
+        /// Who is.
+        next: &'static str,
+        /// Who was to be.
+        asked: &'static str,
+    },
+    /// Nobody is called while its condition is silenced.
+    #[error("the condition is silenced: end that first, and it calls at once")]
+    Silenced,
     /// It holds at high priority, which nothing silences.
     #[error("the condition holds at high priority")]
     TooUrgent,
@@ -98,6 +113,32 @@ impl Patients {
         let owner = owner.to_owned();
         let act = |alert| CareAct::Own { alert, owner };
         self.about(alert, by, "", act).await
+    }
+
+    /// `by` has `duty` called about an alert now, before their time. One who was called already is not called again: nothing is
+    /// written then. Returns when the act is durable and folded.
+    ///
+    /// # Errors
+    /// [`CareError`]; also when another act came in between.
+    pub async fn escalate(
+        &self,
+        alert: &str,
+        by: &str,
+        duty: Duty,
+        text: &str,
+    ) -> Result<Arc<AlertRecord>, CareError> {
+        let record = self.hub.alert(alert).ok_or(CareError::NoSuchAlert)?;
+        if !may_call(&record, duty)? {
+            return Ok(record);
+        }
+        let act = |alert| CareAct::Escalate {
+            alert,
+            duty: duty as u8,
+        };
+        let after = self.about(alert, by, text, act).await?;
+        // What came in between may have ended it; another one's call of the same duty is as good.
+        may_call(&after, duty)?;
+        Ok(after)
     }
 
     async fn about(
@@ -237,5 +278,33 @@ impl Patients {
         let appended = self.journal.append(vec![Draft::from(entry)]).await?;
         self.hub.wait_folded(appended.last.0).await;
         Ok(())
+    }
+}
+
+/// Whether a person can have `duty` called about the alert now; `false`: they are called already.
+fn may_call(record: &AlertRecord, duty: Duty) -> Result<bool, CareError> {
+    let alert = &record.alert;
+    if AlertId::parse(&record.key).is_none() {
+        return Err(CareError::OwnAlert);
+    }
+    if alert.state() == AlertState::Resolved {
+        return Err(CareError::Resolved);
+    }
+    if alert.snoozed_until_us > 0 {
+        return Err(CareError::Silenced);
+    }
+    // Who answered a call of the ladder's was heard; a person's own call is not repeated, whatever came of it.
+    let active = alert.state() == AlertState::Active;
+    let same = |call: &v1::Call| call.duty == duty as i32 && (active || !call.by.is_empty());
+    if alert.calls.iter().any(same) {
+        return Ok(false);
+    }
+    let next = u8::try_from(alert.next_duty).ok().and_then(Duty::of);
+    match next.ok_or(CareError::NobodyLeft)? {
+        next if next == duty => Ok(true),
+        next => Err(CareError::NotNext {
+            next: next.name(),
+            asked: duty.name(),
+        }),
     }
 }

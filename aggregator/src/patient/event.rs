@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use proto::v1;
 use proto::wire;
-use twin::care::Act;
+use twin::care::{Act, Duty};
 use twin::event::{Assigned, Batch, Damaged, DeviceReport, Gap, Heartbeat, Link, LocalAlert, Void};
 use twin::rules::Rules;
 use twin::{AlertId, Condition, Event};
@@ -265,6 +265,11 @@ fn care(act: &CareAct, text: String) -> Option<Act> {
         CareAct::Pass { alert, calls } => Act::Pass {
             alert: AlertId::parse(alert)?,
             calls: *calls,
+            text,
+        },
+        CareAct::Escalate { alert, duty } => Act::Escalate {
+            alert: AlertId::parse(alert)?,
+            duty: Duty::of(*duty)?,
             text,
         },
     })

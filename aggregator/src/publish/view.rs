@@ -9,7 +9,7 @@ use proto::seal::Secret;
 use proto::seal::crypto::{hmac_sha256, sha256};
 use proto::text::hex;
 use proto::v1;
-use twin::care::{Call, Comment, Snooze};
+use twin::care::{Call, Comment, Snooze, next_duty};
 use twin::event::Link;
 use twin::facts::Influence;
 use twin::rules::switch::{ModelStanding, Standing};
@@ -140,6 +140,7 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         owner: alert.owner.clone(),
         comments: alert.comments.iter().map(comment).collect(),
         withheld: false,
+        next_duty: next_duty(alert).map_or(0, |duty| duty as i32),
     }
 }
 
@@ -147,6 +148,7 @@ fn call(call: &Call) -> v1::Call {
     v1::Call {
         at_us: call.at.as_micros(),
         duty: call.duty as i32,
+        by: call.by.clone(),
     }
 }
 

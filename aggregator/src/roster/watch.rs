@@ -293,6 +293,7 @@ mod tests {
         let call = |duty: &Duty| v1::Call {
             at_us: NOW.as_micros(),
             duty: *duty as i32,
+            by: String::new(),
         };
         Alert {
             id: "7.1".into(),

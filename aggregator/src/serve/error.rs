@@ -136,7 +136,10 @@ pub fn care(error: &CareError) -> Status {
         CareError::Resolved => Status::failed_precondition(
             "the alert is resolved already: it needs no acknowledgement",
         ),
-        CareError::OwnAlert => Status::failed_precondition(error.to_string()),
+        CareError::OwnAlert
+        | CareError::NobodyLeft
+        | CareError::NotNext { .. }
+        | CareError::Silenced => Status::failed_precondition(error.to_string()),
         CareError::TooUrgent => Status::failed_precondition(
             "the condition holds at high priority, which nothing silences: acknowledge the alert",
         ),

@@ -59,6 +59,7 @@ pub fn kind_of(path: &str) -> Option<Kind> {
             Kind::Acknowledgement
         }
         "/vitaltwin.v1.AlertService/SetOwner"
+        | "/vitaltwin.v1.AlertService/Escalate"
         | "/vitaltwin.v1.AlertService/Snooze"
         | "/vitaltwin.v1.AlertService/EndSnooze"
         | "/vitaltwin.v1.OperatorService/TakeOver"

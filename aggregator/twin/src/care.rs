@@ -7,6 +7,9 @@
 //! over: the next one is called at once, and each further one when the ladder says, or sooner. No word about who is on duty can
 //! make a call later, or undo one.
 //!
+//! A person who looks at an open alert can have the next one called at once. The rest of the ladder then follows as it would have,
+//! had it come to that rung by itself: sooner, never later. Of an alert that somebody took notice of, it waits for a person again.
+//!
 //! Promises: every alert of high priority is acknowledged by a named person, or over, or was called to the end of
 //! its ladder and says so, at most [`rule::ladder`]'s end after it began to wait ([`is_kept`] is that sentence). A
 //! snooze silences one condition (which has a direction: too high and too low are two), until a stated end at most
@@ -41,6 +44,12 @@ impl Duty {
     /// All, in the order in which they are called.
     pub const ALL: [Self; 3] = [Self::Nurse, Self::Doctor, Self::Supervisor];
 
+    /// The one of that number.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|duty| *duty as u8 == number)
+    }
+
     /// Stable lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -53,12 +62,14 @@ impl Duty {
 }
 
 /// A call of whoever has a duty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Known time.
     pub at: Time,
     /// Who.
     pub duty: Duty,
+    /// Who had them called before their time; empty: the ladder did.
+    pub by: String,
 }
 
 /// The calls about an alert while nobody takes notice.
@@ -78,19 +89,31 @@ impl Calls {
     pub fn due(&self, priority: Priority) -> Option<Time> {
         let since = self.since.filter(|_| self.unanswered.is_none())?;
         let ladder = rule::ladder(priority);
+        // Who was called by a person has as long as if the ladder had come to them by itself.
+        let calls = self.made.iter().zip(ladder.rungs);
+        let early = calls.filter(|(call, _)| !call.by.is_empty() && call.at >= since);
+        let since = early.fold(since, |since, (call, rung)| since.min(call.at - rung.after));
         match ladder.rungs.get(self.made.len()) {
             Some(rung) => Some(since + rung.after),
             None => Some(since + ladder.end?),
         }
     }
 
-    /// Climbs one rung, or notes the end. `now` is what [`Calls::due`] said.
-    fn climb(&mut self, priority: Priority, now: Time) -> Change {
-        match rule::ladder(priority).rungs.get(self.made.len()) {
-            Some(rung) => {
+    /// Who would be called next; `None`: nobody is left.
+    #[must_use]
+    pub fn next(&self, priority: Priority) -> Option<Duty> {
+        let rungs = rule::ladder(priority).rungs;
+        rungs.get(self.made.len()).map(|rung| rung.duty)
+    }
+
+    /// Climbs one rung, or notes the end. `now` is what [`Calls::due`] said, or `by` says that it is to be now.
+    fn climb(&mut self, priority: Priority, now: Time, by: &str) -> Change {
+        match self.next(priority) {
+            Some(duty) => {
                 self.made.push(Call {
                     at: now,
-                    duty: rung.duty,
+                    duty,
+                    by: by.into(),
                 });
                 Change::Called
             }
@@ -166,6 +189,22 @@ pub enum Act {
         /// Who says so, in words.
         text: String,
     },
+    /// Has the next one of the ladder called now. Where that is somebody else by now, nothing happens.
+    Escalate {
+        /// Which alert.
+        alert: crate::alert::AlertId,
+        /// Who is to be called.
+        duty: Duty,
+        /// What they are to know; may be empty.
+        text: String,
+    },
+}
+
+/// Who can be called about `alert` now, by a person or by the ladder; `None`: nobody is left, or it is over or silenced.
+#[must_use]
+pub fn next_duty(alert: &Alert) -> Option<Duty> {
+    let open = alert.state != State::Resolved && alert.snoozed_until.is_none();
+    alert.calls.next(alert.priority).filter(|_| open)
 }
 
 /// A condition of that priority can be silenced: the floor below which no snooze reaches.
@@ -191,7 +230,41 @@ pub(crate) fn pass(alert: &mut Alert, calls: u32, now: Time) -> Option<Change> {
     let of = &alert.calls;
     let last = u32::try_from(of.made.len()) == Ok(calls);
     let left = of.made.len() < rule::ladder(alert.priority).rungs.len();
-    (waits && last && left && of.since.is_some()).then(|| alert.calls.climb(alert.priority, now))
+    let climbs = waits && last && left && of.since.is_some();
+    climbs.then(|| alert.calls.climb(alert.priority, now, ""))
+}
+
+/// `by` has `duty` called now. `None`: that is not the next one, or nobody is called about it.
+pub(crate) fn escalate(
+    alert: &mut Alert,
+    duty: Duty,
+    (by, text): (&str, &str),
+    now: Time,
+) -> Option<Change> {
+    if next_duty(alert) != Some(duty) {
+        return None;
+    }
+    if alert.state == State::Acknowledged {
+        // Whoever took notice asks for another one: it waits for them. The log keeps the former act.
+        (alert.state, alert.acknowledged, alert.quiet) = (State::Active, None, false);
+        alert.calls.since = Some(now);
+    }
+    if !text.is_empty() {
+        note(alert, by, text, now);
+    }
+    Some(alert.calls.climb(alert.priority, now, by))
+}
+
+/// A person's words; the oldest of many make room.
+pub(crate) fn note(alert: &mut Alert, by: &str, text: &str, now: Time) {
+    if alert.comments.len() >= COMMENTS {
+        alert.comments.remove(0);
+    }
+    alert.comments.push(Comment {
+        at: now,
+        by: by.into(),
+        text: text.into(),
+    });
 }
 
 /// The alert begins to wait for a person, or waits anew: the first call is made at once, unless `snooze` silences it.
@@ -201,7 +274,7 @@ pub(crate) fn wait(alert: &mut Alert, snooze: Option<&Snooze>, now: Time) {
     alert.calls = Calls::default();
     if silent.is_none() {
         alert.calls.since = Some(now);
-        alert.calls.climb(alert.priority, now);
+        alert.calls.climb(alert.priority, now, "");
     }
 }
 
@@ -220,7 +293,7 @@ pub(crate) fn fire(alert: &mut Alert, now: Time) -> Change {
     if alert.snoozed_until.is_some() {
         return wake(alert, now);
     }
-    alert.calls.climb(alert.priority, now)
+    alert.calls.climb(alert.priority, now, "")
 }
 
 /// A snooze reaches the alert.
@@ -240,7 +313,7 @@ pub(crate) fn wake(alert: &mut Alert, now: Time) -> Change {
 }
 
 crate::canonical_fields! {
-    Call { at, duty }
+    Call { at, duty, by }
     Calls { since, made, unanswered }
     Comment { at, by, text }
     Snooze { by, reason, since, until }

@@ -19,7 +19,7 @@ use crate::alert::{
 };
 use crate::bearing::Bearings;
 use crate::canonical::Canonical;
-use crate::care::{self, Act, COMMENTS, Calls, Comment, Snooze};
+use crate::care::{self, Act, Calls, Snooze};
 use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
@@ -278,26 +278,31 @@ impl Life {
     pub(crate) fn care(&mut self, by: &str, act: &Act, now: Time, out: &mut Vec<Effect>) {
         match act {
             Act::Comment { alert, text } => {
-                let Some(alert) = self.find_mut(*alert) else {
-                    self.unknown += 1;
+                let Some(alert) = self.known(*alert) else {
                     return;
                 };
-                note(alert, by, text, now);
+                care::note(alert, by, text, now);
                 emit(Change::Noted, now, alert, out);
             }
             Act::Pass { alert, calls, text } => {
-                let Some(alert) = self.find_mut(*alert) else {
-                    self.unknown += 1;
+                let Some(alert) = self.known(*alert) else {
                     return;
                 };
                 if let Some(change) = care::pass(alert, *calls, now) {
-                    note(alert, by, text, now);
+                    care::note(alert, by, text, now);
+                    emit(change, now, alert, out);
+                }
+            }
+            Act::Escalate { alert, duty, text } => {
+                let Some(alert) = self.known(*alert) else {
+                    return;
+                };
+                if let Some(change) = care::escalate(alert, *duty, (by, text), now) {
                     emit(change, now, alert, out);
                 }
             }
             Act::Own { alert, owner } => {
-                let Some(alert) = self.find_mut(*alert) else {
-                    self.unknown += 1;
+                let Some(alert) = self.known(*alert) else {
                     return;
                 };
                 alert.owner.clone_from(owner);
@@ -344,9 +349,12 @@ impl Life {
         }
     }
 
-    fn find_mut(&mut self, id: AlertId) -> Option<&mut Alert> {
+    /// The alert that a person names; one that is none is counted.
+    fn known(&mut self, id: AlertId) -> Option<&mut Alert> {
         let mut alerts = self.active.values_mut().chain(&mut self.recent);
-        alerts.find(|alert| alert.id == id)
+        let found = alerts.find(|alert| alert.id == id);
+        self.unknown += u64::from(found.is_none());
+        found
     }
 
     pub(crate) fn resolve(
@@ -446,8 +454,7 @@ impl Life {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
-        let Some(alert) = self.find_mut(id) else {
-            self.unknown += 1;
+        let Some(alert) = self.known(id) else {
             return;
         };
         if alert.acknowledged.is_some() {
@@ -555,17 +562,6 @@ impl Life {
 }
 
 /// The newest words are kept.
-fn note(alert: &mut Alert, by: &str, text: &str, now: Time) {
-    if alert.comments.len() >= COMMENTS {
-        alert.comments.remove(0);
-    }
-    alert.comments.push(Comment {
-        at: now,
-        by: by.into(),
-        text: text.into(),
-    });
-}
-
 /// Takes over what another word about the same episode adds; true if it added anything.
 fn one_with(alert: &mut Alert, onset: Time, told_locally: Option<Time>) -> bool {
     let before = (alert.onset, alert.told_locally);

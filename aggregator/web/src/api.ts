@@ -87,8 +87,7 @@ export async function setRoster(team: string, document: string): Promise<Roster>
 
 /** Whoever is signed in has taken over that shift. */
 export async function takeOver(team: string, turn: Turn): Promise<Roster> {
-  const duty = { nurse: Duty.NURSE, doctor: Duty.DOCTOR, supervisor: Duty.SUPERVISOR }[turn.duty];
-  return convert.roster(await operator.takeOver({ team, duty, shiftFromUs: us(turn.from) }, { timeoutMs: CALL_LIMIT }));
+  return convert.roster(await operator.takeOver({ team, duty: DUTIES[turn.duty], shiftFromUs: us(turn.from) }, { timeoutMs: CALL_LIMIT }));
 }
 
 /** Who looked at what of a patient, newest first. */
@@ -96,6 +95,7 @@ export async function accesses(patient: string): Promise<Access[]> {
   return (await history.listAccesses({ patient }, { timeoutMs: CALL_LIMIT })).accesses.map(convert.access);
 }
 
+const DUTIES = { nurse: Duty.NURSE, doctor: Duty.DOCTOR, supervisor: Duty.SUPERVISOR };
 const SHARING = { given: Collection.GIVEN, paused: Collection.PAUSED, withdrawn: Collection.WITHDRAWN };
 
 /** Whether the devices are read, from now on; `erase`: what gateways have not delivered is deleted there. */
@@ -281,6 +281,11 @@ export async function comment(alert: string, text: string): Promise<Alert> {
 /** `owner` empty: nobody's in particular. */
 export async function setOwner(alert: string, owner: string): Promise<Alert> {
   return convert.alert(await alerts.setOwner({ alert, owner }, { timeoutMs: CALL_LIMIT }));
+}
+
+/** Has that one, who is next, called now. */
+export async function escalate(alert: string, duty: "nurse" | "doctor" | "supervisor", text: string): Promise<Alert> {
+  return convert.alert(await alerts.escalate({ alert, duty: DUTIES[duty], text }, { timeoutMs: CALL_LIMIT }));
 }
 
 /** What follows comes by the streams. */

@@ -111,6 +111,7 @@ export function asKnownAt(alert: Alert, then: number): Alert | null {
     comments: alert.comments.filter((comment) => comment.at <= then),
     withdrawn: alert.withdrawn !== null && alert.withdrawn.at <= then ? alert.withdrawn : null,
     nextCall: null,
+    nextDuty: null,
     unanswered: alert.unanswered !== null && alert.unanswered <= then ? alert.unanswered : null,
     snoozedUntil: null,
   };

@@ -11,6 +11,7 @@ export type Command =
   | "take"
   | "assign"
   | "comment"
+  | "escalate"
   | "silence"
   | "quiet"
   | "worklist"
@@ -27,6 +28,7 @@ export const SHORTCUTS: readonly (readonly [keys: string, command: Command])[] =
   ["t", "take"],
   ["o", "assign"],
   ["c", "comment"],
+  ["e", "escalate"],
   ["s", "silence"],
   ["q", "quiet"],
   ["/", "search"],

@@ -4,7 +4,7 @@ import "./style.css";
 import * as api from "./api.ts";
 import { fill } from "./dom.ts";
 import { Keyboard, type Command } from "./keys.ts";
-import type { Access, Alert, Coverage, Fleet, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock, Scoreboard } from "./model.ts";
+import type { Access, Alert, Coverage, Duty, Fleet, HistorySlice, Kind, OwnRecord, PatientFact, Session, WaveBlock, Scoreboard } from "./model.ts";
 import { LookIn } from "./lookin.ts";
 import { KEYS } from "./prefs.ts";
 import { announcements, health, mayAct, maySeeFleet, maySetRules, openAlerts, reduce, START, type Action, type State } from "./store.ts";
@@ -48,7 +48,7 @@ type Route = "worklist" | "alerts" | "handover" | "wall" | "roster" | "rules" | 
 const ROUTES: Readonly<Record<string, Route>> = { "#/alerts": "alerts", "#/handover": "handover", "#/wall": "wall", "#/roster": "roster", "#/rules": "rules", "#/fleet": "fleet" };
 
 /** Commands that are acts of a person about an alert. */
-const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "silence"]);
+const ACTS: ReadonlySet<Command> = new Set<Command>(["acknowledge", "take", "assign", "comment", "escalate", "silence"]);
 
 const local = () => performance.now();
 
@@ -133,6 +133,10 @@ class Page implements App {
 
   comment(alert: string, words: string): Promise<void> {
     return this.#done(api.comment(alert, words));
+  }
+
+  escalate(alert: string, duty: Duty, words: string): Promise<void> {
+    return this.#done(api.escalate(alert, duty, words));
   }
 
   setOwner(alert: string, owner: string): Promise<void> {
@@ -463,6 +467,7 @@ class Page implements App {
         break;
       case "assign":
       case "comment":
+      case "escalate":
       case "silence":
         if (!alert) this.say(texts.keys.nothingHere);
         else if (command === "assign") this.acts.assign([alert]);

@@ -30,6 +30,13 @@ export interface Evidence {
 
 export type Duty = "nurse" | "doctor" | "supervisor";
 
+export interface Call {
+  readonly at: number;
+  readonly duty: Duty;
+  /** Who had them called before their time; empty: the ladder did. */
+  readonly by: string;
+}
+
 /** Somebody said something about an alert. */
 export interface Comment {
   readonly at: number;
@@ -63,9 +70,11 @@ export interface Alert {
   readonly position: bigint;
   readonly retrospective: boolean;
   /** Who was called while nobody took notice, in order. */
-  readonly calls: readonly { readonly at: number; readonly duty: Duty }[];
+  readonly calls: readonly Call[];
   /** When the next one is called. */
   readonly nextCall: number | null;
+  /** Who would be called next, by the ladder or by a person; null: nobody is left, or nobody is called. */
+  readonly nextDuty: Duty | null;
   /** The last one was called, and nobody took notice. */
   readonly unanswered: number | null;
   /** A person silenced the condition until then. */

@@ -29,6 +29,7 @@ export function alert(from: Partial<Alert>): Alert {
     retrospective: false,
     calls: [],
     nextCall: null,
+    nextDuty: null,
     unanswered: null,
     snoozedUntil: null,
     owner: "",

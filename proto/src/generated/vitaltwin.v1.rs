@@ -347,6 +347,17 @@ pub struct SetOwnerRequest {
     pub owner: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EscalateRequest {
+    #[prost(string, tag = "1")]
+    pub alert: ::prost::alloc::string::String,
+    /// Who is to be called: Alert.next_duty as the caller saw it; needed.
+    #[prost(enumeration = "Duty", tag = "2")]
+    pub duty: i32,
+    /// What they are to know; may be empty. Kept as a comment.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnoozeRequest {
     #[prost(string, tag = "1")]
     pub patient: ::prost::alloc::string::String,
@@ -479,14 +490,21 @@ pub struct Alert {
     /// neither evidence nor what people wrote.
     #[prost(bool, tag = "34")]
     pub withheld: bool,
+    /// Who would be called next, by the ladder or by Escalate; UNSPECIFIED: nobody is left, or nobody is called (over, silenced,
+    /// the centre's own). The ladder itself calls nobody of an acknowledged alert.
+    #[prost(enumeration = "Duty", tag = "35")]
+    pub next_duty: i32,
 }
 /// A call of whoever has a duty.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Call {
     #[prost(int64, tag = "1")]
     pub at_us: i64,
     #[prost(enumeration = "Duty", tag = "2")]
     pub duty: i32,
+    /// Who had them called before their time; empty: the ladder did.
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Comment {
@@ -925,6 +943,31 @@ pub mod alert_service_client {
                 .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Confirm"));
             self.inner.unary(req, path, codec).await
         }
+        /// Calls the next one of the alert's ladder now, in place of waiting for their time; the others follow from there as the ladder
+        /// has it, or sooner. One who has been called already is not called again: a repetition changes nothing. Of an acknowledged
+        /// alert, it waits for a person again. Refused (FAILED_PRECONDITION) where nobody is left to be called, where another one is
+        /// next, and where the alert is over, silenced, or the centre's own.
+        pub async fn escalate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EscalateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vitaltwin.v1.AlertService/Escalate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vitaltwin.v1.AlertService", "Escalate"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Ends a snooze before its time.
         pub async fn end_snooze(
             &mut self,
@@ -1015,6 +1058,14 @@ pub mod alert_service_server {
             &self,
             request: tonic::Request<super::ConfirmRequest>,
         ) -> std::result::Result<tonic::Response<super::ConfirmResponse>, tonic::Status>;
+        /// Calls the next one of the alert's ladder now, in place of waiting for their time; the others follow from there as the ladder
+        /// has it, or sooner. One who has been called already is not called again: a repetition changes nothing. Of an acknowledged
+        /// alert, it waits for a person again. Refused (FAILED_PRECONDITION) where nobody is left to be called, where another one is
+        /// next, and where the alert is over, silenced, or the centre's own.
+        async fn escalate(
+            &self,
+            request: tonic::Request<super::EscalateRequest>,
+        ) -> std::result::Result<tonic::Response<super::Alert>, tonic::Status>;
         /// Ends a snooze before its time.
         async fn end_snooze(
             &self,
@@ -1445,6 +1496,51 @@ pub mod alert_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vitaltwin.v1.AlertService/Escalate" => {
+                    #[allow(non_camel_case_types)]
+                    struct EscalateSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::UnaryService<super::EscalateRequest>
+                    for EscalateSvc<T> {
+                        type Response = super::Alert;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EscalateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::escalate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EscalateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

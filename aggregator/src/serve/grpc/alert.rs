@@ -8,11 +8,12 @@ use std::sync::Arc;
 use proto::v1::alert_service_server::AlertService;
 use proto::v1::{
     AccessPart, AcknowledgeRequest, Alert, AlertState, Category, CommentRequest, ConfirmRequest,
-    ConfirmResponse, EndSnoozeRequest, EndSnoozeResponse, GetAlertRequest, ListAlertsRequest,
-    ListAlertsResponse, Priority, SetOwnerRequest, SnoozeRequest, SnoozeResponse,
-    WatchAlertsRequest,
+    ConfirmResponse, EndSnoozeRequest, EndSnoozeResponse, EscalateRequest, GetAlertRequest,
+    ListAlertsRequest, ListAlertsResponse, Priority, SetOwnerRequest, SnoozeRequest,
+    SnoozeResponse, WatchAlertsRequest,
 };
 use tonic::{Request, Response, Status};
+use twin::care::Duty;
 use twin::{Condition, rule};
 use vitals::{PatientId, Span};
 
@@ -258,6 +259,21 @@ impl AlertService for AlertsApi {
         let record = self.find(&caller, &asked.alert, Kind::Duty)?;
         let by = self.access.actor(&caller).name();
         let done = self.patients.set_owner(&record.alert.id, &by, &owner).await;
+        let record = done.map_err(|failed| error::care(&failed))?;
+        self.answer(&caller, &record)
+    }
+
+    async fn escalate(&self, request: Request<EscalateRequest>) -> Result<Response<Alert>, Status> {
+        let caller = caller(&request)?;
+        current(self.patients.hub()).await?;
+        let asked = request.get_ref();
+        let duty = u8::try_from(asked.duty).ok().and_then(Duty::of);
+        let duty = duty.ok_or_else(|| error::invalid("duty", "must say who is to be called"))?;
+        let text = error::text("text", &asked.text, NOTE)?;
+        let record = self.find(&caller, &asked.alert, Kind::Duty)?;
+        let by = self.access.actor(&caller).name();
+        let called = &record.alert.id;
+        let done = self.patients.escalate(called, &by, duty, &text).await;
         let record = done.map_err(|failed| error::care(&failed))?;
         self.answer(&caller, &record)
     }

@@ -1,6 +1,7 @@
 //! The port from outside: who gets in, what strangers see, streams that end and resume.
 
 mod blocks;
+mod csrf;
 mod looks;
 mod password;
 mod past;
@@ -698,6 +699,114 @@ async fn what_people_do_about_an_alert_is_in_their_name_and_in_the_log() {
     let again = rig.patients.hub().alert(&alert).expect("known");
     assert_eq!(again.alert.comments, held.alert.comments);
     assert_eq!(again.alert.owner, "ben");
+}
+
+#[tokio::test]
+async fn a_person_has_the_next_one_of_a_ladder_called_once_and_the_log_has_it() {
+    let rig = Rig::fast().await;
+    let patient = rig.patient("p-1").await;
+    rig.assign(&patient, "g-1", rig.clock.now()).await;
+    let raised = first_alert(&rig).await;
+    assert_eq!(raised.priority(), v1::Priority::Medium);
+    assert_eq!(raised.next_duty(), v1::Duty::Doctor);
+    let escalate = |duty: v1::Duty, text: &str| v1::EscalateRequest {
+        alert: raised.id.clone(),
+        duty: duty.into(),
+        text: text.into(),
+    };
+    async fn call<M: prost::Message>(rig: &Rig, method: &str, message: M) -> (Code, Bytes) {
+        let path = format!("/vitaltwin.v1.AlertService/{method}");
+        let operator = Some(rig.operator());
+        rig.call(&path, &message, Wire::Native, operator, &[]).await
+    }
+    let (nurse, doctor) = (v1::Duty::Nurse, v1::Duty::Doctor);
+    // What cannot be done says why, and changes nothing.
+    let unknown = v1::EscalateRequest {
+        alert: "0123456789abcdef".into(),
+        ..escalate(doctor, "")
+    };
+    let too_long = escalate(doctor, &"x".repeat(1001));
+    for (message, expected) in [
+        (unknown, Code::NotFound),
+        (too_long, Code::InvalidArgument),
+        (escalate(v1::Duty::Unspecified, ""), Code::InvalidArgument),
+        (escalate(v1::Duty::Supervisor, ""), Code::FailedPrecondition),
+        (escalate(nurse, "she was called already"), Code::Ok),
+    ] {
+        assert_eq!(call(&rig, "Escalate", message).await.0, expected);
+    }
+    let kept = rig.patients.hub().alert(&raised.id).expect("known");
+    assert_eq!((kept.alert.calls.len(), kept.alert.comments.len()), (1, 0));
+    // The doctor is called, in the name of who says so; again, by whomever: nobody is called twice.
+    for again in ["nobody \u{202e}opens", "nobody opens, still"] {
+        let (code, bytes) = call(&rig, "Escalate", escalate(doctor, again)).await;
+        assert_eq!(code, Code::Ok);
+        let held = v1::Alert::decode(&bytes[5..]).expect("an alert");
+        let calls: Vec<_> = held.calls.iter().map(|of| (of.duty(), &*of.by)).collect();
+        assert_eq!(calls, [(nurse, ""), (doctor, "operator olga")]);
+        assert_eq!(held.next_duty(), v1::Duty::Unspecified, "nobody is left");
+        let words: Vec<_> = held.comments.iter().map(|of| &*of.text).collect();
+        assert_eq!(words, ["nobody opens"]);
+        assert_eq!(held.state(), v1::AlertState::Active);
+    }
+    assert_eq!(
+        call(&rig, "Escalate", escalate(v1::Duty::Supervisor, ""))
+            .await
+            .0,
+        Code::FailedPrecondition
+    );
+    // The same after a restart; and nobody is called of what is silenced.
+    let before = rig.patients.hub().alert(&raised.id).expect("known");
+    let rig = rig.restart().await;
+    let after = rig.patients.hub().alert(&raised.id).expect("known");
+    assert_eq!(after.alert.calls[..2], before.alert.calls[..2]);
+    let snooze = v1::SnoozeRequest {
+        patient: "p-1".into(),
+        condition: "gateway_silent".into(),
+        for_s: 43_200,
+        reason: "moving house".into(),
+    };
+    assert_eq!(call(&rig, "Snooze", snooze).await.0, Code::Ok);
+    for duty in [nurse, doctor] {
+        let (code, _) = call(&rig, "Escalate", escalate(duty, "")).await;
+        assert_eq!(code, Code::FailedPrecondition);
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledged_alert_that_is_escalated_waits_for_a_person_again() {
+    let rig = Rig::fast().await;
+    let patient = rig.patient("p-1").await;
+    rig.assign(&patient, "g-1", rig.clock.now()).await;
+    let alert = first_alert(&rig).await.id;
+    async fn call<M: prost::Message>(rig: &Rig, method: &str, message: M) -> v1::Alert {
+        let path = format!("/vitaltwin.v1.AlertService/{method}");
+        let operator = Some(rig.operator());
+        let (code, bytes) = rig.call(&path, &message, Wire::Native, operator, &[]).await;
+        assert_eq!(code, Code::Ok, "{method}");
+        v1::Alert::decode(&bytes[5..]).expect("an alert")
+    }
+    let acknowledge = || v1::AcknowledgeRequest {
+        alert: alert.clone(),
+        note: "on my way".into(),
+    };
+    let escalate = || v1::EscalateRequest {
+        alert: alert.clone(),
+        duty: v1::Duty::Doctor.into(),
+        text: String::new(),
+    };
+    let held = call(&rig, "Acknowledge", acknowledge()).await;
+    assert_eq!(held.state(), v1::AlertState::Acknowledged);
+    assert_eq!(held.next_call_us, 0, "the ladder calls nobody");
+    let held = call(&rig, "Escalate", escalate()).await;
+    assert_eq!(held.state(), v1::AlertState::Active);
+    assert_eq!(held.acknowledged_by, "");
+    assert!(held.next_call_us > 0, "its end is in sight");
+    // The one who was called answers; the click of before, repeated, does not undo that.
+    call(&rig, "Acknowledge", acknowledge()).await;
+    let held = call(&rig, "Escalate", escalate()).await;
+    assert_eq!(held.state(), v1::AlertState::Acknowledged);
+    assert_eq!(held.calls.len(), 2);
 }
 
 #[tokio::test]

@@ -110,3 +110,32 @@ async fn a_patient_sees_themselves_and_says_how_they_feel_and_nothing_else() {
         Code::PermissionDenied
     );
 }
+
+#[tokio::test]
+async fn a_patient_sees_an_alert_of_theirs_and_neither_answers_it_nor_calls_anybody() {
+    let rig = Rig::fast().await;
+    let own = rig.patient("p-a").await;
+    rig.assign(&own, "g-1", rig.clock.now()).await;
+    let alert = first_alert(&rig).await.id;
+    let cookie = rig.signed_in(&staff::patient_name(&own));
+    let path = |method: &str| format!("/vitaltwin.v1.AlertService/{method}");
+    let escalate = v1::EscalateRequest {
+        alert: alert.clone(),
+        duty: v1::Duty::Doctor.into(),
+        text: String::new(),
+    };
+    let acknowledge = v1::AcknowledgeRequest {
+        alert: alert.clone(),
+        note: String::new(),
+    };
+    let get = v1::GetAlertRequest { alert };
+    let refused = [
+        call(&rig, &path("Escalate"), escalate, &cookie).await.0,
+        call(&rig, &path("Acknowledge"), acknowledge, &cookie)
+            .await
+            .0,
+    ];
+    assert_eq!(refused, [Code::PermissionDenied; 2]);
+    let sees = call(&rig, &path("Get"), get, &cookie).await.0;
+    assert_eq!(sees, Code::Ok, "control");
+}

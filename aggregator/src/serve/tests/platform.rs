@@ -224,12 +224,19 @@ async fn each_service_is_refused_outside_of_what_was_given() {
     // What no scope gives.
     rig.platform("tele", Some(&everything())).await;
     let export = v1::ListPatientsRequest {}.encode_to_vec();
-    for path in [
-        "OperatorService/ListPatients",
-        "FleetService/Read",
-        "HistoryService/ListAccesses",
+    // Whom a team calls is the team's affair.
+    let escalate = v1::EscalateRequest {
+        alert: own.clone(),
+        duty: v1::Duty::Doctor.into(),
+        text: String::new(),
+    };
+    for (path, message) in [
+        ("OperatorService/ListPatients", &export),
+        ("FleetService/Read", &export),
+        ("HistoryService/ListAccesses", &export),
+        ("AlertService/Escalate", &escalate.encode_to_vec()),
     ] {
-        let (code, _) = call(path, &export).await;
+        let (code, _) = call(path, message).await;
         assert_eq!(code, Code::PermissionDenied, "{path}");
     }
 }

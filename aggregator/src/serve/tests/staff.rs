@@ -136,6 +136,11 @@ async fn each_call_gives_a_role_its_own_patients_and_nothing_of_others() {
         alert: id.into(),
         owner: "Nina".into(),
     };
+    let escalate = |id: &str| v1::EscalateRequest {
+        alert: id.into(),
+        duty: v1::Duty::Doctor.into(),
+        text: String::new(),
+    };
     let acknowledge = |id: &str| v1::AcknowledgeRequest {
         alert: id.into(),
         note: String::new(),
@@ -163,6 +168,11 @@ async fn each_call_gives_a_role_its_own_patients_and_nothing_of_others() {
         (
             "AlertService/SetOwner",
             [own.as_str(), &other].map(|id| owner(id).encode_to_vec()),
+            ACT,
+        ),
+        (
+            "AlertService/Escalate",
+            [own.as_str(), &other].map(|id| escalate(id).encode_to_vec()),
             ACT,
         ),
         ("AlertService/Snooze", both(snooze), ACT),

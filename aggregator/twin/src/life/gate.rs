@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 
 use vitals::Time;
 
-use super::{Life, Subject, emit, note};
+use super::{Life, Subject, emit};
 use crate::alert::{Change, Condition, Priority, State};
 use crate::bearing::Bearings;
 use crate::care;
+use crate::care::note;
 use crate::rules::switch::{self, Standings, Switch};
 use crate::twin::Effect;
 use crate::watch::Standing;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use twin::alert::{Alert, AlertId, Change, Condition, Priority, State};
-use twin::care::{Act, COMMENTS, Duty, is_kept};
+use twin::care::{Act, COMMENTS, Duty, is_kept, next_duty};
 use twin::{Event, rule};
 use vitals::Span;
 
@@ -285,6 +285,83 @@ fn nothing_is_passed_over_of_an_alert_that_waits_for_nobody() {
     assert_eq!(the(&world).calls.made.len(), 1, "somebody took notice");
 }
 
+fn escalate(world: &mut World, known: i64, duty: Duty, text: &str) {
+    let (alert, text) = (the(world).id, text.to_owned());
+    by(world, known, Act::Escalate { alert, duty, text });
+}
+
+#[test]
+fn a_person_has_the_next_one_called_and_the_ladder_goes_on_from_there() {
+    let mut world = low(80.0);
+    let raised = seconds(the(&world).raised);
+    let before = world.count(LOW, Change::Called);
+    escalate(&mut world, raised + 20, Duty::Doctor, "blue lips");
+    assert_eq!(calls(the(&world)), [(Duty::Nurse, 0), (Duty::Doctor, 20)]);
+    assert_eq!(world.count(LOW, Change::Called), before + 1);
+    let by_whom: Vec<_> = the(&world).calls.made.iter().map(|of| &*of.by).collect();
+    assert_eq!(by_whom, ["", "anna"]);
+    assert_eq!(the(&world).comments[0].text, "blue lips");
+    // Said twice, and of one who is not next: nothing more happens, and nothing is told.
+    let told = world.changes.len();
+    escalate(&mut world, raised + 21, Duty::Doctor, "blue lips");
+    escalate(&mut world, raised + 21, Duty::Nurse, "");
+    assert_eq!(world.changes.len(), told);
+    assert_eq!(the(&world).comments.len(), 1);
+    // The doctor has the three minutes that a doctor has, and the end comes four after the last one was called.
+    goes_on(&mut world, raised + 30, raised + 600, 80.0);
+    let expected = [
+        (Duty::Nurse, 0),
+        (Duty::Doctor, 20),
+        (Duty::Supervisor, 200),
+    ];
+    assert_eq!(calls(the(&world)), expected);
+    let end = the(&world).calls.unanswered.expect("the ladder ended");
+    assert_eq!(end.since(the(&world).raised), Span::from_secs(440));
+    escalate(&mut world, raised + 601, Duty::Supervisor, "");
+    assert_eq!(the(&world).calls.made.len(), 3, "nobody is left");
+}
+
+#[test]
+fn an_acknowledged_alert_that_is_escalated_waits_for_a_person_again() {
+    let mut world = low(80.0);
+    let raised = seconds(the(&world).raised);
+    acknowledge(&mut world, raised + 30);
+    goes_on(&mut world, raised + 40, raised + 1000, 80.0);
+    assert_eq!(calls(the(&world)), [(Duty::Nurse, 0)], "control");
+    escalate(&mut world, raised + 1000, Duty::Doctor, "");
+    assert_eq!(the(&world).state, State::Active);
+    assert_eq!(the(&world).acknowledged, None);
+    assert!(the(&world).comments.is_empty(), "no words, no comment");
+    goes_on(&mut world, raised + 1010, raised + 1500, 80.0);
+    let expected = [
+        (Duty::Nurse, 0),
+        (Duty::Doctor, 1000),
+        (Duty::Supervisor, 1180),
+    ];
+    assert_eq!(calls(the(&world)), expected);
+    let end = the(&world).calls.unanswered.expect("the ladder ended");
+    assert_eq!(end.since(the(&world).raised), Span::from_secs(1420));
+}
+
+#[test]
+fn nobody_is_called_of_what_is_silenced_or_over() {
+    let mut world = low(90.0);
+    snooze(&mut world, 61, 900);
+    escalate(&mut world, 62, Duty::Nurse, "");
+    assert!(the(&world).calls.made.is_empty(), "silenced");
+    let alert = the(&world).id;
+    goes_on(&mut world, 70, 400, 97.0);
+    assert!(world.active(LOW).is_none(), "it is over");
+    let (duty, text) = (Duty::Nurse, String::new());
+    let told = world.changes.len();
+    by(&mut world, 401, Act::Escalate { alert, duty, text });
+    assert_eq!(world.changes.len(), told);
+    assert_eq!(world.twin.counters().unknown_alerts, 0);
+    let (alert, text) = (AlertId(99), String::new());
+    by(&mut world, 402, Act::Escalate { alert, duty, text });
+    assert_eq!(world.twin.counters().unknown_alerts, 1);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Oxygen(f64, i64),
@@ -293,6 +370,8 @@ enum Step {
     Wake,
     /// Nobody is on duty after so many calls, if there were so many.
     Nobody(u32),
+    /// Whoever is next.
+    Escalate,
     Pass(i64),
 }
 
@@ -304,6 +383,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (1i64..7200).prop_map(Step::Snooze),
         1 => Just(Step::Wake),
         3 => (0u32..5).prop_map(Step::Nobody),
+        2 => Just(Step::Escalate),
         2 => (1i64..2000).prop_map(Step::Pass),
     ]
 }
@@ -329,6 +409,10 @@ proptest! {
                 Step::Wake => by(&mut world, now, Act::Wake { condition: LOW }),
                 Step::Nobody(calls) => if world.active(LOW).is_some() {
                     nobody(&mut world, now, calls);
+                },
+                Step::Escalate => if let Some(duty) = world.active(LOW).and_then(next_duty) {
+                    escalate(&mut world, now, duty, "");
+                    prop_assert_eq!(the(&world).state, State::Active);
                 },
                 Step::Pass(last) => {
                     now += last;

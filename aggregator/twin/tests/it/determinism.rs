@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use twin::Condition;
-use twin::care::Act;
+use twin::care::{Act, Duty};
 use twin::event::{Assigned, Batch, Damaged, Gap, Heartbeat, Link, LocalAlert};
 use twin::facts::{Fact, FactKind};
 use twin::rules::switch::{Cohort, Standing, Switch};
@@ -224,6 +224,16 @@ fn any_act() -> impl Strategy<Value = Act> {
             reason: String::new()
         }),
         condition().prop_map(|condition| Act::Wake { condition }),
+        (0u64..6, 0u32..4).prop_map(|(n, calls)| Act::Pass {
+            alert: twin::AlertId(n),
+            calls,
+            text: "nobody".into()
+        }),
+        (0u64..6, 0..Duty::ALL.len()).prop_map(|(n, duty)| Act::Escalate {
+            alert: twin::AlertId(n),
+            duty: Duty::ALL[duty],
+            text: String::new()
+        }),
     ]
 }
 

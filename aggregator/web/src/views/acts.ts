@@ -54,6 +54,29 @@ export class Acts {
     });
   }
 
+  /** The next one of the ladder, now. Where nobody is, it says why. */
+  escalate(alert: Alert): void {
+    const duty = alert.nextDuty;
+    const title = duty === null ? words.escalate : words.escalateTo(duty);
+    if (duty === null) {
+      const why = alert.state === "resolved" ? words.escalateOver : alert.snoozedUntil !== null ? words.escalateSilenced : words.escalateNobody;
+      this.#ask.open({ title, about: [...this.#about([alert]), why], fields: [], confirm: null });
+      return;
+    }
+    const briefing = h("textarea", { rows: 2, maxlength: NOTE });
+    const means = alert.state === "acknowledged" ? [words.escalateAgain] : [];
+    this.#ask.open({
+      title,
+      about: [...this.#about([alert]), ...means],
+      fields: [field(words.escalateText, briefing, words.escalateHint)],
+      confirm: title,
+      run: async () => {
+        await this.#app.escalate(alert.id, duty, briefing.value.trim());
+        return words.escalated(duty);
+      },
+    });
+  }
+
   /** Without asking: it can be given back the same way. */
   async take(alert: Alert): Promise<void> {
     await this.#attempt(words.take, alert, async () => {

@@ -184,7 +184,7 @@ function care(alert: Alert): string {
   if (alert.owner !== "") parts.push(words.owner(alert.owner));
   if (alert.state === "resolved") return parts.join(" · ");
   if (alert.snoozedUntil !== null) parts.push(words.snoozed(time.clock(alert.snoozedUntil)));
-  const called = alert.calls.map(({ at, duty }) => words.call(duty, time.clock(at)));
+  const called = alert.calls.map(({ at, duty, by }) => (by === "" ? words.call(duty, time.clock(at)) : words.callBy(duty, time.clock(at), by)));
   if (called.length > 0) parts.push(words.called(called.join(", ")));
   if (alert.unanswered !== null && alert.state === "active") parts.push(words.unanswered);
   else if (alert.nextCall !== null) parts.push(words.nextCall(time.clock(alert.nextCall)));
@@ -234,7 +234,7 @@ class EvidenceView {
 class Care {
   readonly root = h("div", { class: "care" });
   readonly #app: App;
-  readonly #buttons: Record<"acknowledge" | "take" | "assign" | "comment" | "silence" | "wake", HTMLButtonElement>;
+  readonly #buttons: Record<"acknowledge" | "escalate" | "take" | "assign" | "comment" | "silence" | "wake", HTMLButtonElement>;
   readonly #row: HTMLElement;
   readonly #done = h("p", { class: "acknowledged-by" });
   readonly #note = h("p", { class: "acknowledge-note" });
@@ -252,6 +252,7 @@ class Care {
     };
     this.#buttons = {
       acknowledge: button(words.acknowledge, () => acts.acknowledge([this.#alert]), "button primary"),
+      escalate: button(texts.acts.escalateShort, () => acts.escalate(this.#alert)),
       take: button(texts.acts.take, () => void acts.take(this.#alert)),
       assign: button(texts.acts.assignShort, () => acts.assign([this.#alert])),
       comment: button(texts.acts.commentShort, () => acts.comment(this.#alert)),
@@ -266,6 +267,7 @@ class Care {
     this.#alert = alert;
     show(this.#row, open && alert.state !== "resolved" && mayAct(this.#app.state));
     show(this.#buttons.acknowledge, alert.state === "active");
+    show(this.#buttons.escalate, alert.nextDuty !== null);
     show(this.#buttons.take, alert.owner !== (this.#app.state.session?.person ?? ""));
     show(this.#buttons.silence, alert.snoozedUntil === null && alert.priority !== "high");
     show(this.#buttons.wake, alert.snoozedUntil !== null);

@@ -1,7 +1,7 @@
 // Small pieces that several views show.
 
 import { h, set, show, spoken, text, toggle } from "../dom.ts";
-import type { Access, Alert, Coverage, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock, Scoreboard } from "../model.ts";
+import type { Access, Alert, Coverage, Duty, Fleet, GatewayPast, HistorySlice, Kind, OwnRecord, PatientFact, RuleBook, RuleSet, Trial, WaveBlock, Scoreboard } from "../model.ts";
 import type { TeamFilters } from "../filter.ts";
 import type { Shifts } from "../shifts.ts";
 import type { State } from "../store.ts";
@@ -44,6 +44,7 @@ export interface App {
   // Acts resolve once they are durable, and reject with an error whose message is for people.
   acknowledge(alert: string, note: string): Promise<void>;
   comment(alert: string, words: string): Promise<void>;
+  escalate(alert: string, duty: Duty, words: string): Promise<void>;
   setOwner(alert: string, owner: string): Promise<void>;
   snooze(alert: Alert, seconds: number, reason: string): Promise<void>;
   endSnooze(alert: Alert): Promise<void>;

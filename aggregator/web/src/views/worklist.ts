@@ -38,7 +38,7 @@ export class WorklistView implements View {
     this.#app = app;
     this.#rows = new Rows(app);
     this.#filters = new FilterBar(app, () => this.update());
-    this.root = h("div", { class: "page" }, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, words.title), this.#count), this.#filters.root, this.#kept);
+    this.root = h("div", { class: "page worklist-page" }, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, words.title), this.#count), this.#filters.root, this.#kept);
     this.root.append(this.#loading, this.#empty, this.#nobody);
     for (const group of GROUPS) {
       const count = h("span", { class: "group-count" });
