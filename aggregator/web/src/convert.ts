@@ -437,6 +437,16 @@ export function trial(from: rulesWire.ShadowReport): Trial {
     groups: from.subgroups.map(({ of, group, patients, before, after, change, changeLow: low, changeHigh: high }) => ({ of, group, patients, before, after, change, low, high })),
     refusals: from.refusals,
     quieter: from.quieter,
+    silenced: from.silenced.map(({ condition, standing, cohort, by, why, missed, groups, uncounted }) => ({
+      condition,
+      standing,
+      cohort,
+      by,
+      why,
+      uncounted,
+      missed: missed.map((one) => ({ priority: priority(one.priority), alerts: one.alerts })),
+      groups: groups.map(({ of, group, patients, patientDays: days, alerts }) => ({ of, group, patients, days, alerts })),
+    })),
   };
 }
 

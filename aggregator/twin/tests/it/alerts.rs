@@ -466,7 +466,7 @@ fn every_alert_names_its_model_and_a_hash_of_its_definition() {
             .sum();
         assert!((sum - 1.0).abs() < 1e-12);
     }
-    assert_eq!(FOLD_VERSION, 24);
+    assert_eq!(FOLD_VERSION, 25);
 }
 
 #[test]
