@@ -154,6 +154,7 @@ export function alert(from: wire.Alert): Alert {
     nextCall: msOrNull(from.nextCallUs),
     unanswered: msOrNull(from.unansweredUs),
     snoozedUntil: msOrNull(from.snoozedUntilUs),
+    partOf: from.partOf,
     owner: from.owner,
     comments: from.comments.map((comment) => ({ at: ms(comment.atUs), by: comment.by, text: comment.text })),
     withdrawn: from.withdrawnUs === 0n ? null : { at: ms(from.withdrawnUs), by: from.withdrawnBy, reason: from.withdrawnReason },

@@ -70,6 +70,8 @@ export interface Alert {
   readonly unanswered: number | null;
   /** A person silenced the condition until then. */
   readonly snoozedUntil: number | null;
+  /** The alert of the same problem under which it is listed; empty: people are called about it by itself. */
+  readonly partOf: string;
   /** Whose affair it is; empty: nobody's in particular. */
   readonly owner: string;
   readonly comments: readonly Comment[];

@@ -31,6 +31,7 @@ export function alert(from: Partial<Alert>): Alert {
     nextCall: null,
     unanswered: null,
     snoozedUntil: null,
+    partOf: "",
     owner: "",
     comments: [],
     withdrawn: null,

@@ -479,6 +479,11 @@ pub struct Alert {
     /// neither evidence nor what people wrote.
     #[prost(bool, tag = "34")]
     pub withheld: bool,
+    /// Id of the alert of the same problem, as urgent or more, under which this one is listed: whoever is called about that one hears of
+    /// both, and whoever takes notice of that one takes notice of this one. Empty: people are called about it by itself. Never of high
+    /// priority, and never told to readers who are limited to kinds of data.
+    #[prost(string, tag = "35")]
+    pub part_of: ::prost::alloc::string::String,
 }
 /// A call of whoever has a duty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

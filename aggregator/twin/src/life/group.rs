@@ -1,5 +1,5 @@
-//! One problem of the body, one call: alerts that are signs of the same thing, and began within the same minutes, are listed under
-//! the most urgent of them, and people are called about that one.
+//! One problem, one call: alerts that are signs of the same thing in the body, or tell of sensors of one gateway that are gone, and began
+//! within the same minutes, are listed under the most urgent of them, and people are called about that one.
 //!
 //! Promises: an alert of high priority is never listed under another; none is listed under a less urgent one; none loses its
 //! priority, its place among the alerts or its own end. It is listed while the other one calls people, and no longer: where that
@@ -8,8 +8,9 @@
 //! have been made without this, and none sooner.
 //! Must not know: what a condition is measured by, who is called.
 
-use alloc::format;
+use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use vitals::Time;
 
@@ -18,6 +19,9 @@ use crate::alert::{Acknowledgement, Alert, AlertId, Change, Condition, Priority,
 use crate::care::{self, Snooze};
 use crate::rule;
 use crate::twin::Effect;
+
+/// The words of whoever took notice of something that was listed.
+const WITH: &str = "taken notice of with a more urgent alert of the same problem";
 
 /// Pairs of conditions that are signs of one problem where they come together: the same measurements are in both, or one foretells the
 /// other. A judgement of medicine by people who are no clinicians: it is to be reviewed by one.
@@ -48,10 +52,19 @@ const ONE_PROBLEM: [(Condition, Condition); 16] = {
     ]
 };
 
-/// True for conditions that are signs of one problem where they come within the same minutes.
-#[must_use]
-pub(crate) fn is_one_problem(a: Condition, b: Condition) -> bool {
-    ONE_PROBLEM.contains(&(a, b)) || ONE_PROBLEM.contains(&(b, a))
+/// True for alerts that are of one problem where they come within the same minutes: of the body by [`ONE_PROBLEM`]; sensors of one
+/// gateway that are gone or silent (somebody left the house, or its radio broke).
+fn is_one_problem(a: Key, b: Key) -> bool {
+    let gone = |of: Condition| matches!(of, Condition::DeviceLost | Condition::DeviceSilent);
+    match (a.1, b.1) {
+        (Subject::Patient, Subject::Patient) => {
+            ONE_PROBLEM.contains(&(a.0, b.0)) || ONE_PROBLEM.contains(&(b.0, a.0))
+        }
+        (Subject::Source(here, one), Subject::Source(there, other)) => {
+            here == there && one != other && gone(a.0) && gone(b.0)
+        }
+        (Subject::Patient | Subject::Stream(_) | Subject::Source(..), _) => false,
+    }
 }
 
 /// People are being called about it, and no other alert stands before it.
@@ -63,12 +76,12 @@ fn calls(alert: &Alert) -> bool {
         && alert.calls.unanswered.is_none()
 }
 
-/// An alert of `condition` and `priority` may stand under `leader`.
-fn may_stand_under(leader: &Alert, condition: Condition, priority: Priority) -> bool {
+/// An alert of that key and priority may stand under the other one.
+fn may_stand_under((of, leader): (&Key, &Alert), key: Key, priority: Priority) -> bool {
     priority < Priority::High
         && leader.priority >= priority
         && calls(leader)
-        && is_one_problem(leader.condition, condition)
+        && is_one_problem(*of, key)
 }
 
 /// The alert begins to wait for a person: by itself, or under another one of the same problem. A snooze silences it.
@@ -82,31 +95,24 @@ pub(super) fn begin(alert: &mut Alert, snooze: Option<&Snooze>, under: Option<Al
 impl Life {
     /// The alert under which one of `key` that begins to wait now is listed, if there is one: the most urgent, and the first of those.
     pub(super) fn leader(&self, key: Key, priority: Priority, now: Time) -> Option<AlertId> {
-        let (condition, subject) = key;
-        if subject != Subject::Patient || priority >= Priority::High {
+        if priority >= Priority::High {
             return None;
         }
         let began = |alert: &Alert| {
             let since = alert.calls.since;
             since.is_some_and(|since| now.since(since) <= rule::SAME_MINUTES)
         };
-        let leaders = self.active.values().filter(|alert| {
-            alert.condition != condition
-                && may_stand_under(alert, condition, priority)
-                && began(alert)
-        });
-        let first = leaders.max_by_key(|alert| (alert.priority, core::cmp::Reverse(alert.id)));
-        first.map(|alert| alert.id)
+        let all = self.active.iter();
+        let leaders = all.filter(|of| may_stand_under(*of, key, priority) && began(of.1));
+        let leaders = leaders.map(|(_, alert)| (alert.priority, Reverse(alert.id)));
+        leaders.max().map(|(_, Reverse(id))| id)
     }
 
     /// After what happened: what began before a more urgent one of its problem goes under that, what is listed under one that no
     /// longer calls people waits by itself, and what a person took notice of with the other one is noticed.
     pub(crate) fn group(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let patients = self
-            .active
-            .iter()
-            .filter(|((_, of), _)| *of == Subject::Patient);
-        let keys: Vec<Key> = patients
+        let all = self.active.iter();
+        let keys: Vec<Key> = all
             .filter(|(_, alert)| {
                 alert.state == State::Active
                     && alert.priority < Priority::High
@@ -131,14 +137,15 @@ impl Life {
         let Some(since) = alert.calls.since else {
             return;
         };
-        let more = self.active.values().filter(|leader| {
+        let all = self.active.iter();
+        let more = all.filter(|(of, leader)| {
             let began = leader.calls.since;
             leader.priority > alert.priority
-                && may_stand_under(leader, alert.condition, alert.priority)
+                && may_stand_under((of, leader), key, alert.priority)
                 && began.is_some_and(|at| at >= since && at.since(since) <= rule::SAME_MINUTES)
         });
-        let first = more.max_by_key(|alert| (alert.priority, core::cmp::Reverse(alert.id)));
-        let Some(leader) = first.map(|alert| alert.id) else {
+        let more = more.map(|(_, of)| (of.priority, Reverse(of.id)));
+        let Some((_, Reverse(leader))) = more.max() else {
             return;
         };
         if let Some(alert) = self.active.get_mut(&key) {
@@ -154,22 +161,20 @@ impl Life {
         };
         let Some(leader) = alert.part_of else { return };
         let listed = alert.calls.since;
-        let of = self.active.values().find(|of| of.id == leader);
-        if of.is_some_and(|of| may_stand_under(of, alert.condition, alert.priority)) {
+        let of = self.active.iter().find(|(_, of)| of.id == leader);
+        if of.is_some_and(|of| may_stand_under(of, key, alert.priority)) {
             return;
         }
         let seen = listed.is_some_and(|since| now.since(since) >= rule::SEEN);
-        let noticed = of.filter(|of| of.state == State::Acknowledged && seen);
-        let noticed = noticed.and_then(|of| {
-            let by = of.acknowledged.as_ref()?.by.clone();
-            Some((by, of.condition))
-        });
+        let noticed = of.filter(|(_, of)| of.state == State::Acknowledged && seen);
+        let noticed = noticed.and_then(|(_, of)| Some(of.acknowledged.as_ref()?.by.clone()));
         let next = self.leader(key, alert.priority, now);
         let Some(alert) = self.active.get_mut(&key) else {
             return;
         };
-        let change = if let Some((by, with)) = noticed {
-            let note = format!("taken notice of with {}", with.name());
+        let change = if let Some(by) = noticed {
+            // Not with which one: not every reader of this one may know of that.
+            let note = WITH.to_owned();
             alert.state = State::Acknowledged;
             alert.acknowledged = Some(Acknowledgement { at: now, by, note });
             care::rest(alert);
@@ -380,7 +385,7 @@ mod tests {
         let score = course.of(SCORE);
         let noticed = score.acknowledged.as_ref().expect("seen for 40 s");
         assert_eq!(noticed.by, "anna");
-        assert!(noticed.note.contains("heart_rate_high"), "{}", noticed.note);
+        assert_eq!(noticed.note, WITH);
         assert_eq!(score.state, State::Acknowledged);
         let index = course.of(INDEX);
         assert_eq!(index.state, State::Active, "it came five seconds before");
@@ -452,8 +457,10 @@ mod tests {
                         let stands = match here.part_of {
                             None => !here.calls.made.is_empty(),
                             Some(id) => {
-                                let leader = together.life.find(id).expect("it is there");
-                                may_stand_under(leader, *condition, here.priority)
+                                let mut all = together.life.active.iter();
+                                let leader = all.find(|(_, of)| of.id == id).expect("it holds");
+                                let key = (*condition, Subject::Patient);
+                                may_stand_under(leader, key, here.priority)
                             }
                         };
                         prop_assert!(stands, "{:?}", here);
@@ -469,7 +476,8 @@ mod tests {
     fn every_pair_is_of_the_body_and_named_once() {
         for (place, (a, b)) in ONE_PROBLEM.iter().enumerate() {
             assert_ne!(a, b);
-            assert!(is_one_problem(*a, *b) && is_one_problem(*b, *a));
+            let key = |of: &Condition| (*of, Subject::Patient);
+            assert!(is_one_problem(key(a), key(b)) && is_one_problem(key(b), key(a)));
             for of in [a, b] {
                 assert_eq!(of.category(), crate::alert::Category::Physiological);
             }

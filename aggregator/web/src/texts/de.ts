@@ -264,6 +264,7 @@ export const de: Texts = {
     call: (duty, clock) => `${DUTY[duty]} ${clock}`,
     called: (calls) => `gerufen: ${calls}`,
     unanswered: "niemand hat reagiert",
+    partOf: "Zeichen desselben Problems: wird mit dem dringendsten gerufen",
     nextCall: (clock) => `nächster Ruf ${clock}`,
     comment: (clock, who, said) => `${clock}, ${who}: ${said}`,
     details: "Einzelheiten",

@@ -250,6 +250,7 @@ export const en = {
     call: (duty: Duty, clock: string): string => `${duty} ${clock}`,
     called: (calls: string) => `called: ${calls}`,
     unanswered: "nobody answered",
+    partOf: "sign of the same problem: called with the most urgent one",
     nextCall: (clock: string) => `next call ${clock}`,
     comment: (clock: string, who: string, said: string) => `${clock}, ${who}: ${said}`,
     details: "Details",

@@ -185,6 +185,7 @@ function care(alert: Alert): string {
   if (alert.state === "resolved") return parts.join(" · ");
   if (alert.snoozedUntil !== null) parts.push(words.snoozed(time.clock(alert.snoozedUntil)));
   const called = alert.calls.map(({ at, duty }) => words.call(duty, time.clock(at)));
+  if (alert.partOf !== "") parts.push(words.partOf);
   if (called.length > 0) parts.push(words.called(called.join(", ")));
   if (alert.unanswered !== null && alert.state === "active") parts.push(words.unanswered);
   else if (alert.nextCall !== null) parts.push(words.nextCall(time.clock(alert.nextCall)));
