@@ -196,7 +196,7 @@ mod tests {
     use crate::life::Draft;
     use alloc::collections::BTreeMap;
     use alloc::string::String;
-    use alloc::vec;
+
     use proptest::prelude::*;
     use vitals::Span;
 
@@ -223,7 +223,7 @@ mod tests {
             summary: String::new(),
             plain_summary: String::new(),
             evidence: Vec::new(),
-            model: "test/1",
+            model: crate::news2::MODEL,
             model_hash: [0; 16],
             expected: None,
             probability: None,
@@ -481,7 +481,7 @@ mod tests {
             for of in [a, b] {
                 assert_eq!(of.category(), crate::alert::Category::Physiological);
             }
-            let others = vec![(*a, *b), (*b, *a)];
+            let others = [(*a, *b), (*b, *a)];
             let twice = ONE_PROBLEM[place + 1..]
                 .iter()
                 .any(|of| others.contains(of));
