@@ -15,6 +15,9 @@ use vitals::{
     Wave, Waveform,
 };
 
+/// Events with the times at which they are known.
+type Log = [(Time, Event)];
+
 /// Runs of each kind, one kind after the other; the least of each counts.
 const RUNS: usize = 7;
 /// Light from the oximeter, samples a second, and in a block.
@@ -195,7 +198,7 @@ fn facts(zero: Time) -> Event {
 }
 
 /// Blocks of light beside the log, each in a batch of its own.
-fn lit(log: &[(Time, Event)], zero: Time) -> (Vec<(Time, Event)>, usize) {
+fn lit(log: &Log, zero: Time) -> (Vec<(Time, Event)>, usize) {
     let mut chance = Chance(4);
     let seconds = log.len() as f64 / 3.0;
     let truth = support::electric::beats(&mut chance, seconds, false);
@@ -232,9 +235,9 @@ fn lit(log: &[(Time, Event)], zero: Time) -> (Vec<(Time, Event)>, usize) {
 }
 
 /// The same log with facts, and with light, beside it alone: what is added is said as a ratio.
-fn beside(assigned: &Event, log: &[(Time, Event)], zero: Time, readings: u64) {
+fn beside(assigned: &Event, log: &Log, zero: Time, readings: u64) {
     let (with_light, samples) = lit(log, zero);
-    let run = |known: bool, log: &[(Time, Event)]| {
+    let run = |known: bool, log: &Log| {
         let (mut twin, mut out) = (Twin::new(), Vec::new());
         step(&mut twin, assigned, zero, &mut out);
         if known {
@@ -248,7 +251,7 @@ fn beside(assigned: &Event, log: &[(Time, Event)], zero: Time, readings: u64) {
         }
         spent().saturating_sub(begin).as_secs_f64()
     };
-    let kinds: [(&str, bool, &[(Time, Event)]); 4] = [
+    let kinds: [(&str, bool, &Log); 4] = [
         ("alone", false, log),
         ("with 12 facts", true, log),
         ("with light", false, &with_light),
