@@ -1,7 +1,7 @@
 //! The rules for everybody: what is in force, what others would have done on recorded days, and putting them into force.
 //!
 //! Invariants: nothing is activated that was not tried beside what is in force, over enough days, within its budget and
-//! without a missed alert of high priority; only the way back to what was in force before is open at once. What was tried
+//! without a missed alert of high priority, and with a reason where a model is switched for some people only; only the way back to what was in force before is open at once. What was tried
 //! and what was decided are entries, with who did it. Must not know: gRPC, how days are folded.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use super::{Admin, AdminError};
 use crate::journal::{Entry, Journal, JournalError, Position};
 use crate::patient::Rehearsal;
 use crate::registry::Decided;
-use crate::rules::{self, DocumentError, RuleSet, refusals, report};
+use crate::rules::{self, DocumentError, Refusal, RuleSet, refusals, report};
 
 /// Characters of a reason.
 const LONGEST_REASON: usize = 500;
@@ -76,7 +76,7 @@ impl Admin {
         }
         let in_force = self.rules_in_force();
         let (before, after) = (in_force.rules.clone(), set.rules.clone());
-        let quieter = set.quieter(&in_force);
+        let switched = set.switched(&in_force);
         let (journal, voids) = (self.parts.journal.clone(), self.voided());
         let fold = move || {
             // Who asked may go away; the fold goes on, and another one must not begin beside it.
@@ -94,7 +94,7 @@ impl Admin {
             to_us: to.as_micros(),
             by: by.to_owned(),
             at_us: self.parts.clock.now().as_micros(),
-            ..report(&patients, &quieter)
+            ..report(&patients, &switched)
         };
         let entry = Entry::RulesTried {
             report: tried.encode_to_vec(),
@@ -129,7 +129,18 @@ impl Admin {
         })?;
         let against = refusals(&tried, &in_force, &self.parts.budget);
         if !against.is_empty() {
-            return Err(AdminError::Conflict(against.join("\n")));
+            return Err(AdminError::Conflict(said(&against).join("\n")));
+        }
+        // The journal has the whole of it, with who decided and why; a log that others read has no words of people.
+        for line in &tried.silenced {
+            let missed: u32 = line.missed.iter().map(|missed| missed.alerts).sum();
+            tracing::warn!(
+                model = line.condition,
+                standing = line.standing,
+                cohort = line.cohort,
+                missed,
+                "a model is quiet for some people and speaks of others"
+            );
         }
         self.decide(&set, reason, by).await
     }
@@ -188,7 +199,7 @@ impl Admin {
 
     fn judged(&self, tried: v1::ShadowReport, in_force: &RuleSet) -> v1::ShadowReport {
         v1::ShadowReport {
-            refusals: refusals(&tried, in_force, &self.parts.budget),
+            refusals: said(&refusals(&tried, in_force, &self.parts.budget)),
             ..tried
         }
     }
@@ -232,6 +243,10 @@ fn rehearse(
         at = next;
     }
     Ok((rehearsal.end(), began.max(first.unwrap_or(to))))
+}
+
+fn said(against: &[Refusal]) -> Vec<String> {
+    against.iter().map(ToString::to_string).collect()
 }
 
 fn parsed(document: &str) -> Result<RuleSet, AdminError> {

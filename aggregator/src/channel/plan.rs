@@ -242,9 +242,9 @@ impl Of {
     }
 }
 
-/// An alert that somebody is called about.
+/// An alert that somebody is called about by itself; one that is listed under another is told with that.
 fn waits(alert: &Alert) -> bool {
-    alert.state() == AlertState::Active && alert.snoozed_until_us == 0
+    alert.state() == AlertState::Active && alert.snoozed_until_us == 0 && alert.part_of.is_empty()
 }
 
 fn writer(name: &str) -> String {

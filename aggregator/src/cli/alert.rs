@@ -267,6 +267,9 @@ pub(super) fn fate(alert: &Alert) -> String {
         AlertState::Active | AlertState::Unspecified if alert.snoozed_until_us > 0 => {
             format!("silent until {}", show::time(alert.snoozed_until_us))
         }
+        AlertState::Active | AlertState::Unspecified if !alert.part_of.is_empty() => {
+            format!("with {}", alert.part_of)
+        }
         AlertState::Active | AlertState::Unspecified if alert.unanswered_us > 0 => {
             format!("NOBODY ANSWERED; called: {}", called())
         }
@@ -327,6 +330,7 @@ pub(super) fn alert_json(alert: &Alert) -> Value {
         "next_duty": (alert.next_duty() != Duty::Unspecified).then(|| duty(alert.next_duty())),
         "unanswered_us": alert.unanswered_us,
         "snoozed_until_us": alert.snoozed_until_us,
+        "part_of": alert.part_of,
         "owner": alert.owner,
         "comments": comments.collect::<Vec<_>>(),
         "retrospective": alert.retrospective,

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use proto::clock::Clock;
 use proto::v1::{
     ActivateRulesRequest, Count, ListRulesRequest, ListRulesResponse, Priority, RuleSet,
-    ShadowReport, ShadowRulesRequest,
+    ShadowReport, ShadowRulesRequest, Silenced,
 };
 use serde_json::{Value, json};
 use vitals::Time;
@@ -197,6 +197,7 @@ fn report_json(of: &ShadowReport) -> Value {
             "priority": priority(missed.priority()),
             "alerts": missed.alerts,
             "acknowledged": missed.acknowledged,
+            "switched": missed.switched,
         })
     });
     let subgroups = of.subgroups.iter().map(|group| {
@@ -232,7 +233,75 @@ fn report_json(of: &ShadowReport) -> Value {
         "at_us": of.at_us,
         "refusals": of.refusals,
         "quieter": of.quieter,
+        "silenced": of.silenced.iter().map(silenced_json).collect::<Vec<_>>(),
     })
+}
+
+fn silenced_json(of: &Silenced) -> Value {
+    let missed = of.missed.iter().map(|missed| {
+        json!({
+            "priority": priority(missed.priority()),
+            "alerts": missed.alerts,
+            "acknowledged": missed.acknowledged,
+        })
+    });
+    let groups = of.groups.iter().map(|group| {
+        json!({
+            "of": group.of,
+            "group": group.group,
+            "patients": group.patients,
+            "patient_days": group.patient_days,
+            "alerts": group.alerts,
+        })
+    });
+    json!({
+        "condition": of.condition,
+        "standing": of.standing,
+        "cohort": of.cohort,
+        "by": of.by,
+        "why": of.why,
+        "missed": missed.collect::<Vec<_>>(),
+        "groups": groups.collect::<Vec<_>>(),
+        "uncounted": of.uncounted,
+    })
+}
+
+/// A line that holds for some people only: whose decision, why, what they miss, and which groups do.
+fn silenced_text(of: &Silenced) -> String {
+    let mut text = format!("  {}: {} for {}; ", of.condition, of.standing, of.cohort);
+    if of.by.is_empty() {
+        text.push_str("nobody says why");
+    } else {
+        let _ = write!(text, "by {}: {}", of.by, of.why);
+    }
+    let mut missed: Vec<String> = of
+        .missed
+        .iter()
+        .map(|missed| {
+            format!(
+                "{} of {} priority",
+                missed.alerts,
+                priority(missed.priority())
+            )
+        })
+        .collect();
+    if missed.is_empty() {
+        missed.push("none".into());
+    }
+    let _ = writeln!(text, "\n    missed: {}", missed.join(", "));
+    if of.uncounted {
+        text.push_str(
+            "    the rules in force have it quiet for somebody already: this is not all\n",
+        );
+    }
+    for group in &of.groups {
+        let _ = writeln!(
+            text,
+            "    {} {} ({}): {} in {:.1} patient-days",
+            group.of, group.group, group.patients, group.alerts, group.patient_days
+        );
+    }
+    text
 }
 
 fn report_text(of: &ShadowReport) -> String {
@@ -291,6 +360,10 @@ fn report_text(of: &ShadowReport) -> String {
             "  of these, {}: their models are switched by this document, and that was decided",
             of.quieter.join(", ")
         );
+    }
+    if !of.silenced.is_empty() {
+        text.push_str("\nmodels that are quiet for some people and speak of others:\n");
+        text.extend(of.silenced.iter().map(silenced_text));
     }
     text.push_str("\ngroups (patients): in force, tried, change and missed a patient-day, with 95 % intervals\n");
     for group in &of.subgroups {

@@ -14,7 +14,7 @@ use proto::wire;
 use twin::event::Void;
 use twin::facts::FactKind;
 use twin::rules::Rules;
-use twin::{AlertChange, AlertId, Change, Effect, Event, Priority, State, Twin};
+use twin::{AlertChange, AlertId, Change, Condition, Effect, Event, Priority, State, Twin};
 use vitals::{PatientId, Time};
 
 use super::event::{Meaning, meaning};
@@ -163,23 +163,35 @@ impl Rehearsal {
             return;
         };
         let by_people = matches!(event, Event::Acknowledged { .. } | Event::Care { .. });
-        for (place, side) in player.sides.iter_mut().enumerate() {
-            if by_people && place > 0 {
-                continue;
-            }
-            // What panics is left out, as in the fold.
-            let _ = side.guarded.step(event.clone(), known, &mut self.effects);
-            for effect in self.effects.drain(..) {
-                if let Effect::Alert(change) = effect {
-                    side.note(&change);
-                }
-            }
+        let [before, after] = &mut player.sides;
+        // The second one first: what the first is told of is looked up in it.
+        if !by_people {
+            after.take(event, known, &mut self.effects, |_| None);
         }
+        let after = after.guarded.twin();
+        before.take(event, known, &mut self.effects, |of| after.silenced_by(of));
     }
 }
 
 impl Side {
-    fn note(&mut self, change: &AlertChange) {
+    fn take(
+        &mut self,
+        event: &Event,
+        known: Time,
+        effects: &mut Vec<Effect>,
+        silenced_by: impl Fn(Condition) -> Option<usize>,
+    ) {
+        // What panics is left out, as in the fold.
+        let _ = self.guarded.step(event.clone(), known, effects);
+        for effect in effects.drain(..) {
+            if let Effect::Alert(change) = effect {
+                self.note(&change, silenced_by(change.alert.condition));
+            }
+        }
+    }
+
+    /// `silenced`: the line of the rules that are tried that has its model quiet for this person now.
+    fn note(&mut self, change: &AlertChange, silenced: Option<usize>) {
         let alert = &change.alert;
         // Technical ones rest on no rule of these, and what is found in late data calls nobody.
         if alert.category() != twin::Category::Physiological || change.what == Change::Finding {
@@ -198,12 +210,17 @@ impl Side {
                 again: !told.is_empty(),
                 acknowledged: false,
                 at_night: false,
+                silenced,
             });
         }
         if let Some(last) = told.last_mut() {
             for priority in [Priority::Low, Priority::Medium, Priority::High] {
                 if priority <= alert.priority {
-                    last.reached[priority as usize - 1].get_or_insert(change.at);
+                    let reached = &mut last.reached[priority as usize - 1];
+                    if reached.is_none() {
+                        last.silenced = silenced;
+                    }
+                    reached.get_or_insert(change.at);
                 }
             }
             last.acknowledged |= alert.acknowledged.is_some();

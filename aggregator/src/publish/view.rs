@@ -134,13 +134,20 @@ pub fn alert(alert: &Alert, frame: &Frame<'_>, ids: &AlertIds) -> v1::Alert {
         withdrawn_by: withdrawn.map(|of| of.by.clone()).unwrap_or_default(),
         withdrawn_reason: withdrawn.map(|of| of.reason.clone()).unwrap_or_default(),
         calls: alert.calls.made.iter().map(call).collect(),
-        next_call_us: alert.calls.due(alert.priority).map_or(0, Time::as_micros),
+        next_call_us: alert
+            .calls
+            .due(alert.priority)
+            .filter(|_| alert.part_of.is_none())
+            .map_or(0, Time::as_micros),
         unanswered_us: alert.calls.unanswered.map_or(0, Time::as_micros),
         snoozed_until_us: alert.snoozed_until.map_or(0, Time::as_micros),
         owner: alert.owner.clone(),
         comments: alert.comments.iter().map(comment).collect(),
         withheld: false,
         next_duty: next_duty(alert).map_or(0, |duty| duty as i32),
+        part_of: alert
+            .part_of
+            .map_or_else(String::new, |of| ids.public(frame.patient, &of.to_string())),
     }
 }
 

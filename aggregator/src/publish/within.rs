@@ -70,7 +70,7 @@ impl Within {
             return Shown::Whole;
         }
         if kinds_of(alert).is_some_and(|kinds| self.all(&kinds)) {
-            return if alert.evidence.iter().any(|of| of.known) {
+            return if alert.evidence.iter().any(|of| of.known) || !alert.part_of.is_empty() {
                 Shown::Measured
             } else {
                 Shown::Whole
@@ -115,11 +115,12 @@ fn kinds_of(alert: &v1::Alert) -> Option<BTreeSet<i32>> {
     (!kinds.is_empty() && !kinds.contains(&0)).then_some(kinds)
 }
 
-/// The alert without what people know of the patient.
+/// The alert without what people know of the patient, and without another one that it is listed under: that may rest on anything.
 #[must_use]
 pub(super) fn measured(alert: &v1::Alert) -> v1::Alert {
     let mut alert = alert.clone();
     alert.evidence.retain(|of| !of.known);
+    alert.part_of.clear();
     alert
 }
 
@@ -136,6 +137,7 @@ pub(super) fn bare(alert: &v1::Alert) -> v1::Alert {
         withdrawn_reason: String::new(),
         comments: Vec::new(),
         withheld: true,
+        part_of: String::new(),
         ..alert.clone()
     }
 }

@@ -273,6 +273,7 @@ pub(super) fn alert(patient: &str, change: &AlertChange) -> (Type, Value) {
     line["model"] = alert.model.into();
     line["expected"] = alert.expected.map(time).into();
     line["probability"] = alert.probability.into();
+    line["part_of"] = alert.part_of.map(|of| of.to_string()).into();
     line["evidence"] = alert
         .evidence
         .iter()

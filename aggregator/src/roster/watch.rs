@@ -118,7 +118,9 @@ impl Watch {
         let (mut acts, mut open) = (Vec::new(), BTreeSet::new());
         let mut of: BTreeMap<&PatientId, Vec<&Ward>> = BTreeMap::new();
         for (patient, key, alert) in alerts {
-            let waits = alert.state() == AlertState::Active && alert.snoozed_until_us == 0;
+            let waits = alert.state() == AlertState::Active
+                && alert.snoozed_until_us == 0
+                && alert.part_of.is_empty();
             let Some(last) = alert.calls.last().filter(|_| waits) else {
                 continue;
             };

@@ -1,7 +1,7 @@
 //! A set of rules as TOML.
 //!
 //! Invariants: a document is whole (every key, and no other); what is built in has the hash of its own file; two
-//! documents with equal rules have equal hashes, whatever their comments and spaces.
+//! documents with equal rules and equal reasons have equal hashes, whatever their comments and spaces.
 
 use std::sync::Arc;
 
@@ -15,12 +15,17 @@ use twin::rules::{self, Cuts, EarlyWarning, Level, Levels, Rules, Unfit};
 use twin::{Condition, Priority};
 use vitals::Span;
 
+use super::report::{Switched, Uneven};
+
 /// The file that says what is built in.
 const BUILT_IN: &str = include_str!("../../rules/built-in.toml");
 /// What documents of this form begin with.
 const FORMAT: &str = "rules/1";
 /// Bytes of a document.
 const LONGEST: usize = 16 * 1024;
+/// Characters of who decided, and of why.
+const LONGEST_BY: usize = 100;
+const LONGEST_WHY: usize = 300;
 
 /// Why a text is no set of rules.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -48,6 +53,11 @@ pub enum DocumentError {
     /// Nobody knows who is not pregnant.
     #[error("model[{0}].pregnant: must be true, or be left out: of others nobody says so")]
     NotPregnant(usize),
+    /// Half a reason, or none that can be read on one line.
+    #[error(
+        "model[{0}]: `by` (who decided it, 1 to {LONGEST_BY} characters) and `why` (1 to {LONGEST_WHY}, naming no patient) are each one line, and stand both or not at all"
+    )]
+    Because(usize),
     /// The values do not hold.
     #[error("{}", lines(.0))]
     Unfit(Vec<Unfit>),
@@ -71,6 +81,15 @@ pub struct RuleSet {
     pub text: String,
     /// Hex of the SHA-256 of what this program writes.
     pub hash: String,
+    /// Who decided each line about a model, and why, where it says so; in the order of [`Rules::models`].
+    because: Vec<Option<Because>>,
+}
+
+/// Whose decision a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Because {
+    by: String,
+    why: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,6 +122,10 @@ struct ModelLine {
     condition: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pregnant: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -160,7 +183,7 @@ impl RuleSet {
     pub fn built_in() -> Self {
         Self {
             text: BUILT_IN.into(),
-            ..Self::of(Rules::BUILT_IN)
+            ..Self::of(Rules::BUILT_IN, Vec::new())
         }
     }
 
@@ -200,10 +223,12 @@ impl RuleSet {
         if rules == Rules::BUILT_IN {
             return Ok(Self::built_in());
         }
-        Ok(Self::of(rules))
+        let because = document.model.iter().enumerate().map(because);
+        let because = because.collect::<Result<_, _>>()?;
+        Ok(Self::of(rules, because))
     }
 
-    fn of(rules: Rules) -> Self {
+    fn of(rules: Rules, because: Vec<Option<Because>>) -> Self {
         let part = |cuts: &Cuts| Part {
             clear_by: cuts.clear_by,
             clear_hold_s: seconds(cuts.clear_hold),
@@ -221,29 +246,73 @@ impl RuleSet {
                 hold_s: seconds(rules.early_warning.hold),
                 strain_hold_s: seconds(rules.early_warning.strain_hold),
             },
-            model: rules.models.iter().map(model_line).collect(),
+            model: rules
+                .models
+                .iter()
+                .zip(&because)
+                .map(|(switch, because)| model_line(switch, because.as_ref()))
+                .collect(),
         };
         let text = toml::to_string(&document).expect("numbers and texts are TOML");
         Self {
             rules: Arc::new(rules),
             hash: hex(&sha256(&[text.as_bytes()])),
             text,
+            because,
         }
     }
 
-    /// What each line about a model says, for people.
+    /// What each line about a model says, for people, with whose decision it is where it says so.
     #[must_use]
     pub fn models(&self) -> Vec<String> {
-        let says = |of: &Switch| {
+        let says = |(of, because): (&Switch, &Option<Because>)| {
             let (what, how) = (of.condition.name(), of.standing.name());
-            format!("{what}: {how} for {}", of.of.says())
+            let says = format!("{what}: {how} for {}", of.of.says());
+            match because {
+                Some(Because { by, why }) => format!("{says} (by {by}: {why})"),
+                None => says,
+            }
         };
-        self.rules.models.iter().map(says).collect()
+        self.rules
+            .models
+            .iter()
+            .zip(&self.because)
+            .map(says)
+            .collect()
+    }
+
+    /// What these rules do to models beside those of `before`.
+    #[must_use]
+    pub fn switched(&self, before: &Self) -> Switched {
+        let models = &self.rules.models;
+        let uneven = |place: usize| {
+            let line = models.get(place)?;
+            let because = self.because.get(place).cloned().flatten();
+            let quiet =
+                |of: &Switch| of.condition == line.condition && of.standing != Standing::Live;
+            Some(Uneven {
+                place,
+                condition: line.condition,
+                standing: line.standing,
+                whom: switch::whom(models, place),
+                by: because
+                    .as_ref()
+                    .map_or_else(String::new, |of| of.by.clone()),
+                why: because.map_or_else(String::new, |of| of.why),
+                uncounted: before.rules.models.iter().any(quiet),
+            })
+        };
+        Switched {
+            quieter: self.quieter(before),
+            uneven: switch::uneven(models)
+                .into_iter()
+                .filter_map(uneven)
+                .collect(),
+        }
     }
 
     /// Conditions whose models these rules have quieter, for anybody, than `before` has.
-    #[must_use]
-    pub fn quieter(&self, before: &Self) -> Vec<Condition> {
+    fn quieter(&self, before: &Self) -> Vec<Condition> {
         let lines = |of: &Self, condition: Condition| -> Vec<Switch> {
             let lines = of.rules.models.iter();
             let of = lines.filter(|line| line.condition == condition);
@@ -327,7 +396,24 @@ fn switches(lines: &[ModelLine]) -> Result<Vec<Switch>, DocumentError> {
     lines.iter().enumerate().map(switch).collect()
 }
 
-fn model_line(switch: &Switch) -> ModelLine {
+/// Whose decision a line is, if it says so.
+fn because((place, line): (usize, &ModelLine)) -> Result<Option<Because>, DocumentError> {
+    let fits = |text: &str, longest: usize| {
+        (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    };
+    let (by, why) = match (&line.by, &line.why) {
+        (None, None) => return Ok(None),
+        (Some(by), Some(why)) => (by.trim(), why.trim()),
+        (Some(_), None) | (None, Some(_)) => return Err(DocumentError::Because(place)),
+    };
+    if !fits(by, LONGEST_BY) || !fits(why, LONGEST_WHY) {
+        return Err(DocumentError::Because(place));
+    }
+    let (by, why) = (by.to_owned(), why.to_owned());
+    Ok(Some(Because { by, why }))
+}
+
+fn model_line(switch: &Switch, because: Option<&Because>) -> ModelLine {
     let of = &switch.of;
     ModelLine {
         raises: switch.condition.name().into(),
@@ -345,6 +431,8 @@ fn model_line(switch: &Switch) -> ModelLine {
         }),
         condition: of.condition.clone(),
         pregnant: of.pregnant.then_some(true),
+        by: because.map(|of| of.by.clone()),
+        why: because.map(|of| of.why.clone()),
     }
 }
 
@@ -377,7 +465,7 @@ mod tests {
         let read = RuleSet::parse(BUILT_IN).expect("it holds");
         assert_eq!(*read.rules, Rules::BUILT_IN);
         assert_eq!(read, RuleSet::built_in());
-        let bare = RuleSet::of(Rules::BUILT_IN).text;
+        let bare = RuleSet::of(Rules::BUILT_IN, Vec::new()).text;
         assert_eq!(RuleSet::parse(&bare), Ok(read), "comments do not count");
     }
 
@@ -442,6 +530,53 @@ mod tests {
             let told = with(&format!("[[model]]\n{lines}")).expect_err("it does not hold");
             assert!(told.to_string().contains(says), "{says:?} is not in {told}");
         }
+    }
+
+    #[test]
+    fn a_line_says_who_decided_it_and_why_and_both_or_neither() {
+        let with = |lines: &str| {
+            RuleSet::parse(&format!(
+                "{BUILT_IN}\n[[model]]\nraises = \"fall\"\nstanding = \"off\"\nsex = \"female\"\n{lines}"
+            ))
+        };
+        let bare = with("").expect("it holds");
+        let told =
+            with("by = \"Dr. Weber\"\nwhy = \" one device rings by itself \"\n").expect("it holds");
+        assert_ne!(told.hash, bare.hash, "another decision");
+        assert_eq!(told.rules, bare.rules, "alerts are judged alike");
+        assert_eq!(RuleSet::parse(&told.text), Ok(told.clone()));
+        assert_eq!(
+            told.models(),
+            ["fall: off for people who are female (by Dr. Weber: one device rings by itself)"]
+        );
+        let long = format!("by = \"x\"\nwhy = \"{}\"", "y".repeat(LONGEST_WHY + 1));
+        for lines in [
+            "by = \"x\"",
+            "why = \"y\"",
+            "by = \"\"\nwhy = \"y\"",
+            "by = \"x\"\nwhy = \"  \"",
+            "by = \"x\"\nwhy = \"a\\nb\"",
+            &long,
+        ] {
+            assert_eq!(with(lines), Err(DocumentError::Because(0)), "{lines}");
+        }
+    }
+
+    #[test]
+    fn uneven_lines_are_told_with_whom_they_are_about_and_whether_their_loss_can_be_counted() {
+        let with = |lines: &str| RuleSet::parse(&format!("{BUILT_IN}\n{lines}")).expect("it holds");
+        let off = "[[model]]\nraises = \"fall\"\nstanding = \"off\"\n";
+        let men = "[[model]]\nraises = \"fall\"\nstanding = \"live\"\nsex = \"male\"\n";
+        let all = with(off);
+        assert_eq!(all.switched(&RuleSet::built_in()).uneven, []);
+        // Two steps do what one may not: off for everybody, then live again for some.
+        let split = with(&format!("{off}{men}")).switched(&all);
+        let [line] = &split.uneven[..] else {
+            panic!("one line: {split:?}");
+        };
+        assert_eq!(line.whom, "everybody, but not people who are male");
+        assert!(line.uncounted, "nobody has it now");
+        assert_eq!((line.by.as_str(), line.why.as_str()), ("", ""));
     }
 
     #[test]

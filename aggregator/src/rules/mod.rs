@@ -1,15 +1,18 @@
 //! Rules as data: a document that people edit, what it would have done on recorded days, and whether it may be activated.
 //!
 //! * `document`: PURE. Text to rules and back, its hash, everything that is wrong with it.
-//! * `report`: PURE. What two sets of rules raised on the same days, as figures; what stands against activating one.
+//! * `report`: PURE. What two sets of rules raised on the same days, as figures.
+//! * `refusal`: PURE. What stands against activating one that was tried.
 //!
 //! Who folds the recorded days: `patient::Rehearsal`; who keeps what was decided: the registry. Must not know: gRPC, files.
 
 mod document;
+mod refusal;
 mod report;
 
 pub use document::{DocumentError, RuleSet};
-pub use report::{Budget, Figures, Told, refusals, report};
+pub use refusal::{Budget, Refusal, refusals};
+pub use report::{Figures, Switched, Told, report};
 
 use crate::journal::Position;
 use crate::registry::Registry;

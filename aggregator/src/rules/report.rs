@@ -1,31 +1,49 @@
-//! What two sets of rules raised on the same days, as figures, and what stands against activating the second.
+//! What two sets of rules raised on the same days, as figures.
 //!
 //! Promises: figures alone, never whom they are of; the same days give the same figures, intervals included. An alert of
 //! the first set is *missed* by the second if that raises none of the same condition, or later than is told here, or with
-//! less priority. Must not know: who folded.
+//! less priority. What is missed because a line about models has one quiet for that person is told with that line.
+//! Must not know: who folded, what stands against it.
 
 use std::collections::BTreeMap;
 
 use proto::v1;
+use twin::rules::switch::Standing;
 use twin::{Condition, Priority};
 use vitals::{Span, Time};
 
-use super::RuleSet;
 use crate::evaluate::bootstrap;
 
 /// An alert may come so much later and still be the same help: of high priority, and others.
 const LATE_HIGH: Span = Span::from_mins(5);
 const LATE: Span = Span::from_mins(30);
 
-/// What a set of rules is held to before it may be activated; `config.toml` has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Alerts about the body in a hundred patient-days, at most.
-    pub alerts: u32,
-    /// Alerts, or missed alerts, that a group of patients may have more in a hundred patient-days.
-    pub margin: u32,
-    /// Hours that were judged, at least: of recorded time, and measured of all patients together.
-    pub hours: u32,
+/// What a document does to models, beside the rules in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switched {
+    /// Conditions whose models it has quieter, for anybody.
+    pub quieter: Vec<Condition>,
+    /// Its lines that have a model quiet for some people while it speaks of others.
+    pub uneven: Vec<Uneven>,
+}
+
+/// A line that has a model in shadow or off for some people while it speaks of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uneven {
+    /// Its place among the lines.
+    pub place: usize,
+    /// The model, by what it raises.
+    pub condition: Condition,
+    /// In shadow, or off.
+    pub standing: Standing,
+    /// Whom it is about, for people.
+    pub whom: String,
+    /// Who decided it; empty: it does not say.
+    pub by: String,
+    /// Why; empty: it does not say.
+    pub why: String,
+    /// The rules in force have this model quiet for somebody already, so a trial beside them cannot count all that is missed.
+    pub uncounted: bool,
 }
 
 /// One alert, or one time that it began anew.
@@ -43,6 +61,8 @@ pub struct Told {
     pub acknowledged: bool,
     /// It was raised in the patient's night.
     pub at_night: bool,
+    /// The line of the rules that are tried that has its model quiet for this person, when it was this urgent.
+    pub silenced: Option<usize>,
 }
 
 impl Told {
@@ -101,9 +121,9 @@ fn alerts(of: &[Told]) -> impl Iterator<Item = &Told> {
     of.iter().filter(|told| !told.again)
 }
 
-/// The figures of all patients; `quieter`: conditions whose models were switched. Hashes, span and who asked are the caller's to fill.
+/// The figures of all patients; `switched`: what the document does to models. Hashes, span and who asked are the caller's to fill.
 #[must_use]
-pub fn report(patients: &[Figures], quieter: &[Condition]) -> v1::ShadowReport {
+pub fn report(patients: &[Figures], switched: &Switched) -> v1::ShadowReport {
     let sum = |of: &dyn Fn(&Told) -> bool| {
         let side = |side: &dyn Fn(&Figures) -> &Vec<Told>| {
             let all = patients.iter().flat_map(|one| alerts(side(one)));
@@ -115,13 +135,6 @@ pub fn report(patients: &[Figures], quieter: &[Condition]) -> v1::ShadowReport {
         }
     };
     let mut burdens = Vec::new();
-    let mut missed = BTreeMap::new();
-    for told in patients.iter().flat_map(Figures::missed) {
-        let (alerts, acknowledged): &mut (u32, u32) =
-            missed.entry((told.condition, told.priority())).or_default();
-        *alerts += 1;
-        *acknowledged += u32::from(told.acknowledged);
-    }
     for condition in Condition::ALL {
         for priority in [Priority::High, Priority::Medium, Priority::Low] {
             let alerts = sum(&|told| (told.condition, told.priority()) == (condition, priority));
@@ -134,15 +147,6 @@ pub fn report(patients: &[Figures], quieter: &[Condition]) -> v1::ShadowReport {
             }
         }
     }
-    let missed = missed.into_iter();
-    let missed = missed.map(
-        |((condition, priority), (alerts, acknowledged))| v1::Missed {
-            condition: condition.name().into(),
-            priority: priority as i32,
-            alerts,
-            acknowledged,
-        },
-    );
     v1::ShadowReport {
         patients: count(patients.len()),
         // An empty sum is -0.
@@ -150,11 +154,69 @@ pub fn report(patients: &[Figures], quieter: &[Condition]) -> v1::ShadowReport {
         alerts: Some(sum(&|_| true)),
         night: Some(sum(&|told| told.at_night)),
         burdens,
-        missed: missed.collect(),
-        subgroups: subgroups(patients, quieter),
-        quieter: quieter.iter().map(|of| of.name().into()).collect(),
+        missed: missed(patients, |_| true),
+        subgroups: subgroups(patients),
+        quieter: switched.quieter.iter().map(|of| of.name().into()).collect(),
+        silenced: switched
+            .uneven
+            .iter()
+            .map(|line| silenced(patients, line))
+            .collect(),
         fold_version: twin::FOLD_VERSION,
         ..Default::default()
+    }
+}
+
+/// What is missed of those that `of` holds for, by condition and priority.
+fn missed(patients: &[Figures], of: impl Fn(&Told) -> bool) -> Vec<v1::Missed> {
+    let mut missed: BTreeMap<_, v1::Missed> = BTreeMap::new();
+    for told in patients.iter().flat_map(Figures::missed) {
+        if of(told) {
+            let sum = missed.entry((told.condition, told.priority()));
+            let sum = sum.or_default();
+            sum.alerts += 1;
+            sum.acknowledged += u32::from(told.acknowledged);
+            sum.switched += u32::from(told.silenced.is_some());
+        }
+    }
+    let missed = missed.into_iter();
+    let missed = missed.map(|((condition, priority), sum)| v1::Missed {
+        condition: condition.name().into(),
+        priority: priority as i32,
+        ..sum
+    });
+    missed.collect()
+}
+
+/// What a line takes from those whom it is about.
+fn silenced(patients: &[Figures], line: &Uneven) -> v1::Silenced {
+    let is_by_it =
+        |told: &Told| told.condition == line.condition && told.silenced == Some(line.place);
+    let mut groups: BTreeMap<(&str, &str), v1::SilencedGroup> = BTreeMap::new();
+    for one in patients {
+        let alerts = count(one.missed().filter(|told| is_by_it(told)).count());
+        for (of, group) in &one.groups {
+            let sum = groups.entry((of, group)).or_default();
+            sum.alerts += alerts;
+            sum.patients += 1;
+            sum.patient_days += one.days;
+        }
+    }
+    let groups = groups.into_iter().filter(|(_, sum)| sum.alerts > 0);
+    let groups = groups.map(|((of, group), sum)| v1::SilencedGroup {
+        of: of.into(),
+        group: group.into(),
+        ..sum
+    });
+    v1::Silenced {
+        condition: line.condition.name().into(),
+        standing: line.standing.name().into(),
+        cohort: line.whom.clone(),
+        by: line.by.clone(),
+        why: line.why.clone(),
+        missed: missed(patients, is_by_it),
+        groups: groups.collect(),
+        uncounted: line.uncounted,
     }
 }
 
@@ -167,11 +229,9 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(one: &Figures, quieter: &[Condition]) -> Self {
-        // What was decided is no loss that nobody saw.
-        let missed = one
-            .missed()
-            .filter(|told| !quieter.contains(&told.condition));
+    fn of(one: &Figures) -> Self {
+        // What a line about models takes is told with that line.
+        let missed = one.missed().filter(|told| told.silenced.is_none());
         Self {
             days: one.days,
             before: number(alerts(&one.before).count()),
@@ -188,7 +248,7 @@ fn a_day(of: &[&Sums], figure: impl Fn(&Sums) -> f64) -> f64 {
     if days > 0.0 { sum / days } else { 0.0 }
 }
 
-fn subgroups(patients: &[Figures], quieter: &[Condition]) -> Vec<v1::Subgroup> {
+fn subgroups(patients: &[Figures]) -> Vec<v1::Subgroup> {
     let mut groups: BTreeMap<(&str, &str), Vec<&Figures>> = BTreeMap::new();
     for one in patients {
         for (of, group) in &one.groups {
@@ -197,7 +257,7 @@ fn subgroups(patients: &[Figures], quieter: &[Condition]) -> Vec<v1::Subgroup> {
     }
     let one = |((of, group), patients): ((&str, &str), Vec<&Figures>)| {
         // Each patient once: what a draw sums up is looked at two thousand times.
-        let each: Vec<Sums> = patients.iter().map(|one| Sums::of(one, quieter)).collect();
+        let each: Vec<Sums> = patients.iter().map(|one| Sums::of(one)).collect();
         let all: Vec<&Sums> = each.iter().collect();
         let change = |sums: &Sums| sums.after - sums.before;
         let missed = |sums: &Sums| sums.missed;
@@ -221,66 +281,6 @@ fn subgroups(patients: &[Figures], quieter: &[Condition]) -> Vec<v1::Subgroup> {
     groups.into_iter().map(one).collect()
 }
 
-/// What stands against activating what a report is of, each with its number and what to do. `in_force`: now.
-#[must_use]
-pub fn refusals(report: &v1::ShadowReport, in_force: &RuleSet, budget: &Budget) -> Vec<String> {
-    let mut against = Vec::new();
-    if report.beside != in_force.hash || report.fold_version != twin::FOLD_VERSION {
-        against.push(
-            "it was tried beside rules, or by a program, that are not in force any more: try it again with `rules shadow`"
-                .into(),
-        );
-    }
-    let least = f64::from(budget.hours);
-    let spanned = Time::from_micros(report.to_us).since(Time::from_micros(report.from_us));
-    let (spanned, measured) = (spanned.as_secs_f64() / 3600.0, report.patient_days * 24.0);
-    if spanned < least || measured < least {
-        against.push(format!(
-            "it was tried over {spanned:.1} h of recorded time with {measured:.1} measured hours, and both must be {least:.0} h: try it over more days"
-        ));
-    }
-    let after = report.alerts.map_or(0, |alerts| alerts.after);
-    let a_day = if report.patient_days > 0.0 {
-        f64::from(after) / report.patient_days
-    } else {
-        0.0
-    };
-    let most = f64::from(budget.alerts) / 100.0;
-    if a_day > most {
-        against.push(format!(
-            "{a_day:.2} alerts a patient-day are above the budget of {most:.2}: make the rules raise less, or let whoever answers for the ward change rules_budget in config.toml"
-        ));
-    }
-    let high = report.missed.iter();
-    let high: u32 = high
-        .filter(|missed| missed.priority() == v1::Priority::High)
-        .filter(|missed| !report.quieter.contains(&missed.condition))
-        .map(|missed| missed.alerts)
-        .sum();
-    if high > 0 {
-        against.push(format!(
-            "{high} alerts of high priority would have been missed, late or less urgent: no set of rules that does so is activated"
-        ));
-    }
-    let margin = f64::from(budget.margin) / 100.0;
-    for group in &report.subgroups {
-        let name = format!("{} {}", group.of, group.group);
-        if group.change > margin {
-            against.push(format!(
-                "{name}: {:+.2} alerts a patient-day (95 % {:.2} to {:.2}, {} patients) are beyond the margin of {margin:.2}",
-                group.change, group.change_low, group.change_high, group.patients
-            ));
-        }
-        if group.missed > margin {
-            against.push(format!(
-                "{name}: {:.2} missed alerts a patient-day (95 % {:.2} to {:.2}, {} patients) are beyond the margin of {margin:.2}",
-                group.missed, group.missed_low, group.missed_high, group.patients
-            ));
-        }
-    }
-    against
-}
-
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -292,6 +292,8 @@ const fn number(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RuleSet;
+    use super::super::refusal::{Budget, Refusal, refusals};
     use super::*;
 
     const BUDGET: Budget = Budget {
@@ -313,6 +315,7 @@ mod tests {
             again: false,
             acknowledged: true,
             at_night: from < 60,
+            silenced: None,
         }
     }
 
@@ -329,12 +332,13 @@ mod tests {
         v1::ShadowReport {
             beside: RuleSet::built_in().hash,
             to_us: at(48 * 60).as_micros(),
-            ..report(patients, &[])
+            ..report(patients, &Switched::default())
         }
     }
 
     fn against(report: &v1::ShadowReport) -> Vec<String> {
-        refusals(report, &RuleSet::built_in(), &BUDGET)
+        let all = refusals(report, &RuleSet::built_in(), &BUDGET);
+        all.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -402,37 +406,122 @@ mod tests {
         assert!(all[0].contains("sex female"), "{all:?}");
     }
 
-    #[test]
-    fn what_a_switch_misses_is_told_and_stands_against_nothing() {
-        use Priority::High;
-        let fell = |from: i64| Told {
+    fn fell(from: i64, line: Option<usize>) -> Told {
+        Told {
             condition: Condition::Fall,
-            ..told(High, from, from + 9)
-        };
-        let lost = [fell(100), fell(200)];
-        let patients = [patient("x", &lost, &[])];
-        let switched = v1::ShadowReport {
+            silenced: line,
+            ..told(Priority::High, from, from + 9)
+        }
+    }
+
+    fn switched(patients: &[Figures], switched: &Switched) -> v1::ShadowReport {
+        v1::ShadowReport {
             beside: RuleSet::built_in().hash,
             to_us: at(48 * 60).as_micros(),
-            ..report(&patients, &[Condition::Fall])
+            ..report(patients, switched)
+        }
+    }
+
+    #[test]
+    fn what_a_switch_for_everybody_misses_is_told_and_stands_against_nothing() {
+        let lost = [fell(100, Some(0)), fell(200, Some(0))];
+        let all = Switched {
+            quieter: vec![Condition::Fall],
+            uneven: Vec::new(),
         };
-        assert_eq!(switched.missed[0].alerts, 2, "it is told");
-        assert_eq!(switched.quieter, ["fall"]);
-        assert_eq!(against(&switched), [""; 0]);
-        let by_accident = against(&tried(&patients));
+        let report = switched(&[patient("x", &lost, &[])], &all);
+        assert_eq!((report.missed[0].alerts, report.missed[0].switched), (2, 2));
+        assert_eq!(report.quieter, ["fall"]);
+        assert_eq!(against(&report), [""; 0]);
+        let by_accident = [fell(100, None), fell(200, None)];
+        let by_accident = against(&switched(&[patient("x", &by_accident, &[])], &all));
         assert_eq!(
             by_accident.len(),
             2,
             "high, and of a group: {by_accident:?}"
         );
         // Another condition is not decided upon by that.
-        let both = [fell(100), told(High, 300, 309)];
-        let other = v1::ShadowReport {
-            beside: RuleSet::built_in().hash,
-            to_us: at(48 * 60).as_micros(),
-            ..report(&[patient("x", &both, &[])], &[Condition::Fall])
-        };
+        let both = [fell(100, Some(0)), told(Priority::High, 300, 309)];
+        let other = switched(&[patient("x", &both, &[])], &all);
         assert!(against(&other)[0].starts_with("1 alerts of high priority"));
+    }
+
+    #[test]
+    fn a_switch_for_some_people_is_refused_for_what_they_miss_until_it_says_who_decided_it_and_why()
+    {
+        let uneven = |by: &str, why: &str| Switched {
+            quieter: vec![Condition::Fall],
+            uneven: vec![Uneven {
+                place: 1,
+                condition: Condition::Fall,
+                standing: Standing::Off,
+                whom: "people who are female".into(),
+                by: by.into(),
+                why: why.into(),
+                uncounted: false,
+            }],
+        };
+        let women = patient("female", &[fell(100, Some(1)), fell(200, Some(1))], &[]);
+        let men = patient("male", &[fell(100, None)], &[fell(100, None)]);
+        let patients = [women, men];
+        let report = switched(&patients, &uneven("", ""));
+        let refused = refusals(&report, &RuleSet::built_in(), &BUDGET);
+        assert_eq!(
+            refused,
+            [Refusal::Unequal {
+                cohort: "people who are female".into(),
+                model: "fall".into(),
+                missed: 2,
+                standing: "off".into(),
+            }]
+        );
+        let said = refused[0].to_string();
+        for part in [
+            "people who are female",
+            "fall",
+            "2 alerts",
+            "by = ",
+            "why = ",
+        ] {
+            assert!(said.contains(part), "{part:?} is not in {said}");
+        }
+        let report = switched(&patients, &uneven("Dr. Weber", "rings by itself"));
+        assert_eq!(against(&report), [""; 0]);
+        let [silenced] = &report.silenced[..] else {
+            panic!("one line: {report:?}");
+        };
+        assert_eq!(
+            (silenced.by.as_str(), silenced.why.as_str()),
+            ("Dr. Weber", "rings by itself")
+        );
+        assert_eq!(silenced.missed[0].alerts, 2);
+        let [group] = &silenced.groups[..] else {
+            panic!("women alone miss any: {silenced:?}");
+        };
+        assert_eq!(
+            (group.group.as_str(), group.alerts, group.patients),
+            ("female", 2, 1)
+        );
+
+        // Of low priority it is told, and nobody is worse off for it.
+        let low = Told {
+            silenced: Some(1),
+            condition: Condition::Fall,
+            ..told(Priority::Low, 100, 110)
+        };
+        let report = switched(&[patient("female", &[low], &[])], &uneven("", ""));
+        assert_eq!(report.silenced[0].missed[0].alerts, 1);
+        assert_eq!(against(&report), [""; 0]);
+
+        // Nobody could count it.
+        let mut blind = uneven("", "");
+        blind.uneven[0].uncounted = true;
+        let report = switched(&[patient("female", &[], &[])], &blind);
+        let refused = refusals(&report, &RuleSet::built_in(), &BUDGET);
+        assert!(
+            matches!(&refused[..], [Refusal::Uncounted { .. }]),
+            "{refused:?}"
+        );
     }
 
     #[test]

@@ -1,16 +1,28 @@
 //! Report: what a step costs, and how large a twin is. A patient with strap, oximeter and thermometer, one
-//! notification a second each, one batch per notification; and what a sample of light costs. Run: `cargo run --release -p twin --example
-//! step_report`.
+//! notification a second each, one batch per notification; what facts about them and light from the oximeter add, as a ratio of the same run; and
+//! what a sample of light costs its finder. Run: `cargo run --release -p twin --example step_report`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 use support::Chance;
 use twin::event::{Assigned, Batch};
+use twin::facts::{Fact, FactKind};
 use twin::{Event, Twin, step};
+use vitals::gatt::Decimal;
 use vitals::{
     ContextId, Fixed, GatewayId, Kind, Quality, Reading, SourceId, Span, StreamId, Time, Value,
+    Wave, Waveform,
 };
+
+/// Events with the times at which they are known.
+type Log = [(Time, Event)];
+
+/// Runs of each kind, one kind after the other; the least of each counts.
+const RUNS: usize = 7;
+/// Light from the oximeter, samples a second, and in a block.
+const LIGHT_HZ: u32 = 25;
+const BLOCK: usize = 14;
 
 /// Processor time of this process so far.
 fn spent() -> std::time::Duration {
@@ -130,11 +142,140 @@ fn main() {
         "memory: {each} bytes resident a twin, of them {} in one piece",
         size_of::<Twin>()
     );
+    beside(&assigned, &log, zero, readings);
     for rate in [25.0, 55.0, 130.0, 250.0] {
         for irregular in [false, true] {
             light(rate, irregular);
         }
     }
+}
+
+/// What people know of a patient who has much: a heart that fails, medicines, results.
+fn facts(zero: Time) -> Event {
+    let fact = |id: &str, kind, code: &str, value: Option<f64>, unit: &str, text: &str| Fact {
+        id: id.into(),
+        kind,
+        code: code.into(),
+        label: String::new(),
+        value,
+        unit: unit.into(),
+        text: text.into(),
+        from: zero,
+        to: None,
+    };
+    let medicine = |id: &str, code: &str| {
+        let code = format!("http://www.whocc.no/atc|{code}");
+        fact(id, FactKind::Medication, &code, None, "", "")
+    };
+    let ill = |id: &str, code: &str| {
+        let code = format!("http://hl7.org/fhir/sid/icd-10|{code}");
+        fact(id, FactKind::Condition, &code, None, "", "")
+    };
+    let result = |id: &str, code: &str, value, unit: &str| {
+        let code = format!("http://loinc.org|{code}");
+        fact(id, FactKind::Laboratory, &code, Some(value), unit, "")
+    };
+    let record = vec![
+        fact("born", FactKind::BirthYear, "", Some(1941.0), "", ""),
+        fact("sex", FactKind::Sex, "", None, "", "female"),
+        fact("supply", FactKind::OxygenSupply, "", Some(2.0), "L/min", ""),
+        fact("mind", FactKind::Consciousness, "", None, "", "A"),
+        ill("heart", "I50.1"),
+        ill("kidney", "N18.3"),
+        ill("lung", "J44.1"),
+        medicine("m1", "C07AB07"),
+        medicine("m2", "C03CA01"),
+        medicine("m3", "B01AF02"),
+        result("potassium", "2823-3", 5.6, "mmol/L"),
+        result("haemoglobin", "718-7", 9.8, "g/dL"),
+    ];
+    let (by, retract) = ("anna".into(), Vec::new());
+    Event::Facts {
+        by,
+        record,
+        retract,
+    }
+}
+
+/// Blocks of light beside the log, each in a batch of its own.
+fn lit(log: &Log, zero: Time) -> (Vec<(Time, Event)>, usize) {
+    let mut chance = Chance(4);
+    let seconds = log.len() as f64 / 3.0;
+    let truth = support::electric::beats(&mut chance, seconds, false);
+    let worn = support::optic::Worn::WELL;
+    let counts = support::optic::signal(&mut chance, &truth, seconds, LIGHT_HZ.into(), worn);
+    let mut all = log.to_vec();
+    for (number, samples) in (0u64..).zip(counts.chunks(BLOCK)) {
+        let micros = number * BLOCK as u64 * 1_000_000 / u64::from(LIGHT_HZ);
+        let start = zero + Span::from_micros(i64::try_from(micros).expect("hours"));
+        let received = start + Span::from_millis(BLOCK as i64 * 1000 / i64::from(LIGHT_HZ));
+        let block = Waveform {
+            wave: Wave::Photoplethysmogram,
+            source: SourceId(2),
+            sequence: number,
+            start,
+            received,
+            rate_millihertz: LIGHT_HZ * 1000,
+            channels: 1,
+            step: Decimal {
+                mantissa: 1,
+                exponent: 0,
+            },
+            numbers: samples.iter().map(|x| x.round() as i32).collect(),
+            quality: Quality::GOOD,
+        };
+        let Event::Batch(mut of) = batch(log.len() as u64 + number + 1, Vec::new()) else {
+            unreachable!("it is one");
+        };
+        of.waveforms.push(block);
+        all.push((received, Event::Batch(of)));
+    }
+    all.sort_by_key(|(known, _)| *known);
+    (all, counts.len())
+}
+
+/// The same log with facts, and with light, beside it alone: what is added is said as a ratio.
+fn beside(assigned: &Event, log: &Log, zero: Time, readings: u64) {
+    let (with_light, samples) = lit(log, zero);
+    let run = |known: bool, log: &Log| {
+        let (mut twin, mut out) = (Twin::new(), Vec::new());
+        step(&mut twin, assigned, zero, &mut out);
+        if known {
+            step(&mut twin, &facts(zero), zero, &mut out);
+            assert_eq!(twin.facts().count(), 12, "all of them are taken");
+        }
+        let begin = spent();
+        for (at, event) in log {
+            out.clear();
+            step(&mut twin, event, *at, &mut out);
+        }
+        spent().saturating_sub(begin).as_secs_f64()
+    };
+    let kinds: [(&str, bool, &Log); 4] = [
+        ("alone", false, log),
+        ("with 12 facts", true, log),
+        ("with light", false, &with_light),
+        ("with both", true, &with_light),
+    ];
+    let mut least = [f64::INFINITY; 4];
+    for _ in 0..RUNS {
+        for (least, (_, known, log)) in least.iter_mut().zip(kinds) {
+            *least = least.min(run(known, log));
+        }
+    }
+    let [alone, ..] = least;
+    for (took, (what, _, log)) in least.iter().zip(kinds) {
+        println!(
+            "the same {readings} readings {what}, {} steps: {:.2} of the time alone",
+            log.len(),
+            took / alone
+        );
+    }
+    let sample = (least[2] - alone) / samples as f64;
+    println!(
+        "light at {LIGHT_HZ} Hz through the whole step: {:.3} us per sample, the batch it comes in included",
+        sample * 1e6
+    );
 }
 
 /// An hour of light, in blocks of half a second, each sample's cost.

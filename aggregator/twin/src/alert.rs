@@ -345,6 +345,9 @@ pub struct Alert {
     pub quiet: bool,
     /// How often a person who had taken notice was asked again, because it lasted or went deeper.
     pub asked_again: u32,
+    /// It is listed under this alert, which is of the same problem and as urgent or more: whoever is called about that one hears
+    /// of both. `None`: people are called about it by itself. Never set at high priority.
+    pub part_of: Option<AlertId>,
 }
 
 /// Readings were voided: they were not this patient's, or are not to be believed.
@@ -399,7 +402,7 @@ pub enum Change {
     Snoozed = 8,
     /// A snooze is over, and it holds still.
     Woken = 9,
-    /// A person said something, or whose affair it is.
+    /// A person said something, or whose affair it is; or it is listed under another alert of the same problem from now on.
     Noted = 10,
     /// It rested on readings that were voided since: it holds no longer, and never should have been told.
     Withdrawn = 11,
@@ -421,7 +424,7 @@ crate::canonical_fields! {
     Withdrawal { at, by, reason }
     Acknowledgement { at, by, note }
     Evidence { kind, label, value, limit, avoided_at, effective, quality, contribution, known }
-    Alert { id, condition, priority, measured, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again }
+    Alert { id, condition, priority, measured, state, onset, raised, acknowledged, resolved, summary, plain_summary, evidence, model, model_hash, expected, probability, subject, retrospective, told_locally, calls, snoozed_until, owner, comments, withdrawn, episodes, quiet, asked_again, part_of }
 }
 
 crate::canonical_numbers! {

@@ -5,7 +5,8 @@
 //! answered, and it goes on waiting in everybody's sight. Taking notice, recovery and a snooze end the calls; an alert
 //! that becomes more urgent, or whose snooze is over, begins its ladder anew. Where nobody is on duty at a rung, it is passed
 //! over: the next one is called at once, and each further one when the ladder says, or sooner. No word about who is on duty can
-//! make a call later, or undo one.
+//! make a call later, or undo one. An alert that is listed under another one of the same problem (`life::group`) makes no call of its
+//! own meanwhile; none of high priority ever is.
 //!
 //! A person who looks at an open alert can have the next one called at once. The rest of the ladder then follows as it would have,
 //! had it come to that rung by itself: sooner, never later. Of an alert that somebody took notice of, it waits for a person again.
@@ -22,7 +23,7 @@ use alloc::vec::Vec;
 
 use vitals::Time;
 
-use crate::alert::{Alert, Change, Condition, Priority, State};
+use crate::alert::{Alert, AlertId, Change, Condition, Priority, State};
 use crate::rule;
 
 /// Newest comments that an alert keeps; the log keeps all.
@@ -207,6 +208,12 @@ pub fn next_duty(alert: &Alert) -> Option<Duty> {
     alert.calls.next(alert.priority).filter(|_| open)
 }
 
+/// A person had somebody called about this very alert, in this wait.
+#[must_use]
+pub(crate) fn is_escalated(alert: &Alert) -> bool {
+    alert.calls.made.iter().any(|call| !call.by.is_empty())
+}
+
 /// A condition of that priority can be silenced: the floor below which no snooze reaches.
 #[must_use]
 pub fn can_be_snoozed(priority: Priority) -> bool {
@@ -219,14 +226,16 @@ pub fn can_be_snoozed(priority: Priority) -> bool {
 pub fn is_kept(alert: &Alert, now: Time) -> bool {
     let answered = alert.state != State::Active || alert.calls.unanswered.is_some();
     let climbing = alert.calls.due(alert.priority).is_some_and(|due| due > now);
-    let called = !alert.calls.made.is_empty() && alert.snoozed_until.is_none();
+    let called =
+        !alert.calls.made.is_empty() && alert.snoozed_until.is_none() && alert.part_of.is_none();
     alert.priority < Priority::High || answered || (climbing && called)
 }
 
 /// Nobody is on duty whom the last of `calls` calls is for. `None`: it does not wait for that any more, or nobody is left to be
 /// called, and the end of the ladder comes in its own time.
 pub(crate) fn pass(alert: &mut Alert, calls: u32, now: Time) -> Option<Change> {
-    let waits = alert.state == State::Active && alert.snoozed_until.is_none();
+    let waits =
+        alert.state == State::Active && alert.snoozed_until.is_none() && alert.part_of.is_none();
     let of = &alert.calls;
     let last = u32::try_from(of.made.len()) == Ok(calls);
     let left = of.made.len() < rule::ladder(alert.priority).rungs.len();
@@ -249,6 +258,8 @@ pub(crate) fn escalate(
         (alert.state, alert.acknowledged, alert.quiet) = (State::Active, None, false);
         alert.calls.since = Some(now);
     }
+    // Whoever is called about another one does not hear that somebody wants them for this one.
+    alert.part_of = None;
     if !text.is_empty() {
         note(alert, by, text, now);
     }
@@ -272,20 +283,45 @@ pub(crate) fn wait(alert: &mut Alert, snooze: Option<&Snooze>, now: Time) {
     let silent = snooze.filter(|_| can_be_snoozed(alert.priority));
     alert.snoozed_until = silent.map(|snooze| snooze.until);
     alert.calls = Calls::default();
+    alert.part_of = None;
     if silent.is_none() {
         alert.calls.since = Some(now);
         alert.calls.climb(alert.priority, now, "");
     }
 }
 
+/// The alert begins to wait under another one of the same problem: whoever is called about that one hears of both.
+pub(crate) fn list(alert: &mut Alert, under: AlertId, now: Time) {
+    alert.snoozed_until = None;
+    alert.calls = Calls {
+        since: Some(now),
+        ..Calls::default()
+    };
+    alert.part_of = Some(under);
+}
+
+/// It is listed no longer, and holds: people are called about it by itself. Who was called already is not called again.
+pub(crate) fn unlist(alert: &mut Alert, now: Time) -> Change {
+    alert.part_of = None;
+    if alert.calls.made.is_empty() {
+        alert.calls.since = Some(now);
+        return alert.calls.climb(alert.priority, now, "");
+    }
+    Change::Noted
+}
+
 /// It waits no longer; what was called stays to be read.
 pub(crate) fn rest(alert: &mut Alert) {
     alert.calls.since = None;
+    alert.part_of = None;
 }
 
 /// The alert's next deadline.
 pub(crate) fn deadline(alert: &Alert) -> Option<Time> {
-    alert.snoozed_until.or(alert.calls.due(alert.priority))
+    let due = alert.calls.due(alert.priority);
+    alert
+        .snoozed_until
+        .or(due.filter(|_| alert.part_of.is_none()))
 }
 
 /// Its deadline came.
@@ -300,6 +336,7 @@ pub(crate) fn fire(alert: &mut Alert, now: Time) -> Change {
 pub(crate) fn snooze(alert: &mut Alert, until: Time) -> Change {
     alert.snoozed_until = Some(until);
     alert.calls = Calls::default();
+    alert.part_of = None;
     Change::Snoozed
 }
 

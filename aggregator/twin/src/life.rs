@@ -4,6 +4,8 @@
 //! Bounds: active alerts by the number of conditions and subjects; [`RECENT`] resolved ones.
 
 mod gate;
+mod group;
+mod told;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -20,10 +22,8 @@ use crate::alert::{
 use crate::bearing::Bearings;
 use crate::canonical::Canonical;
 use crate::care::{self, Act, Calls, Snooze};
-use crate::event::LocalAlert;
 use crate::local::Waiting;
 use crate::rule;
-use crate::rules::Rules;
 use crate::rules::switch::Standings;
 use crate::twin::Effect;
 use crate::watch::Unsaid;
@@ -147,6 +147,9 @@ impl Life {
             self.local.join_live(&mut draft);
             self.bearings.bear_upon(&mut draft);
         }
+        let holds = self.active.get(&key).map(|alert| alert.priority);
+        let reached = holds.map_or(draft.priority, |of| of.max(draft.priority));
+        let under = self.leader(key, reached, now);
         if let Some(alert) = self.active.get_mut(&key) {
             let joined =
                 draft.told_locally.is_some() && one_with(alert, draft.onset, draft.told_locally);
@@ -162,7 +165,7 @@ impl Life {
                 (alert.summary, alert.plain_summary) = (draft.summary, draft.plain_summary);
                 alert.evidence = draft.evidence;
                 (alert.model, alert.model_hash) = (draft.model, draft.model_hash);
-                care::wait(alert, self.snoozes.get(&draft.condition), now);
+                group::begin(alert, self.snoozes.get(&draft.condition), under, now);
                 let (condition, priority) = (alert.condition, alert.priority);
                 emit(Change::Updated, now, alert, out);
                 self.end_snooze_at(condition, priority, now, out);
@@ -171,14 +174,14 @@ impl Life {
             }
             return;
         }
-        if let Some(alert) = self.comes_back(&draft, subject, now) {
+        if let Some(alert) = self.comes_back(&draft, subject, under, now) {
             emit(Change::Updated, now, &alert, out);
             self.active.insert(key, alert);
             return;
         }
         let mut alert = self.born(draft, measured, now);
         let (condition, priority) = (alert.condition, alert.priority);
-        care::wait(&mut alert, self.snooze_of(condition), now);
+        group::begin(&mut alert, self.snooze_of(condition), under, now);
         emit(Change::Raised, now, &alert, out);
         self.active.insert(key, alert);
         self.end_snooze_at(condition, priority, now, out);
@@ -186,7 +189,13 @@ impl Life {
 
     /// The alert whose episode goes on with `draft`, if there is one: it holds again. Whoever took notice of it knows; else
     /// it waits for a person anew.
-    fn comes_back(&mut self, draft: &Draft, subject: Subject, now: Time) -> Option<Alert> {
+    fn comes_back(
+        &mut self,
+        draft: &Draft,
+        subject: Subject,
+        under: Option<AlertId>,
+        now: Time,
+    ) -> Option<Alert> {
         let again = rule::again(draft.condition)?;
         let goes_on = |alert: &Alert| {
             alert.condition == draft.condition
@@ -216,7 +225,7 @@ impl Life {
             alert.state = State::Acknowledged;
         } else {
             alert.state = State::Active;
-            care::wait(&mut alert, self.snoozes.get(&draft.condition), now);
+            group::begin(&mut alert, self.snoozes.get(&draft.condition), under, now);
         }
         Some(alert)
     }
@@ -507,49 +516,7 @@ impl Life {
             episodes: 1,
             quiet: false,
             asked_again: 0,
-        }
-    }
-
-    /// A gateway told of an alert by itself. It is one with the alert of that condition that holds, or with
-    /// the one of that time; else it is raised if its evidence is about now; else it waits for data to speak.
-    pub(crate) fn tell(
-        &mut self,
-        told: &LocalAlert,
-        rules: &Rules,
-        now: Time,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(draft) = self.local.take(told, rules, now) else {
-            return;
-        };
-        let key = (told.condition, Subject::Patient);
-        let is_live = now.since(told.as_of) < rule::fresh_for(told.kind);
-        if self
-            .active
-            .get(&key)
-            .is_some_and(|alert| told.until() + SAME_EPISODE >= alert.onset)
-            || told.resolved.is_some() && self.knows_episode(told)
-        {
-            self.finding(draft, told.until(), now, out);
-        } else if told.resolved.is_none() && is_live {
-            self.raise(Subject::Patient, draft, now, out);
-        }
-    }
-
-    /// True if a remembered alert is about the same condition and time.
-    fn knows_episode(&self, told: &LocalAlert) -> bool {
-        self.recent.iter().any(|alert| {
-            alert.condition == told.condition
-                && alert.withdrawn.is_none()
-                && alert.onset <= told.until() + SAME_EPISODE
-                && alert.resolved.unwrap_or(Time::MAX) + SAME_EPISODE >= told.onset
-        })
-    }
-
-    /// Nothing else spoke of it in time: what a gateway told becomes a finding of its own.
-    pub(crate) fn settle_local(&mut self, rules: &Rules, now: Time, out: &mut Vec<Effect>) {
-        while let Some((draft, end)) = self.local.pop_due(rules, now) {
-            self.finding(draft, end, now, out);
+            part_of: None,
         }
     }
 

@@ -460,6 +460,11 @@ pub const fn ladder(priority: Priority) -> Ladder {
     }
 }
 
+/// Alerts of one problem that began to wait within it are listed together.
+pub const SAME_MINUTES: Span = Span::from_mins(5);
+/// What was listed for so long was seen by whoever takes notice of the alert that it is listed under.
+pub const SEEN: Span = Span::from_secs(10);
+
 /// The longest snooze: a shift. What is to be silent for longer is a matter of the patient's own limits.
 pub const SNOOZE_AT_MOST: Span = Span::from_mins(12 * 60);
 

@@ -423,6 +423,12 @@ impl crate::Twin {
     pub fn rules(&self) -> &Rules {
         self.body.rules_in_force()
     }
+
+    /// The line of [`Rules::models`] that has this model in shadow or off for this person; `None`: none does.
+    #[must_use]
+    pub fn silenced_by(&self, condition: crate::Condition) -> Option<usize> {
+        self.life.standings.get(condition).1
+    }
 }
 
 impl Bound {

@@ -3,7 +3,8 @@
 //!
 //! Each names its subject and hop. Silence is judged by what was made (heartbeats, readings) and never by
 //! arrival; while a gateway is silent nothing is said about its sensors' silence, and nothing ever about a
-//! sensor that is not on the list.
+//! sensor that is not on the list. Of one sensor one alert says that it does not measure: off the body explains silence and a lost
+//! link, and a lost link explains silence; what explained the others is over before they are told.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -44,7 +45,7 @@ pub(crate) fn deadline(id: StreamId, stream: &Stream, life: &Life) -> Option<(Ti
         let quiet = |condition| life.active(condition, subject).is_none();
         let off = device
             .off_deadline()
-            .filter(|_| quiet(Condition::SensorOff));
+            .filter(|_| quiet(Condition::SensorOff) && quiet(Condition::DeviceLost));
         let silent = stream.device_silence_deadline(device).filter(|_| {
             quiet(Condition::DeviceSilent)
                 && quiet(Condition::SensorOff)
@@ -53,7 +54,9 @@ pub(crate) fn deadline(id: StreamId, stream: &Stream, life: &Life) -> Option<(Ti
         let lost = device
             .lost_deadline()
             .map(|at| at.max(begin + rule::LOST_HOLD))
-            .filter(|_| !stream.silent && quiet(Condition::DeviceLost));
+            .filter(|_| !stream.silent && quiet(Condition::DeviceLost))
+            // Off the body it goes to sleep, and one alert says so already.
+            .filter(|_| quiet(Condition::SensorOff));
         let clock = device.bad_clock.map(|at| at + rule::CLOCK_CLEAR);
         [
             off.map(|at| (at, Due::SensorOff(*source))),

@@ -75,6 +75,7 @@ pub fn step(twin: &mut Twin, event: &Event, known: Time, out: &mut Vec<Effect>) 
     let mut changed = twin.fire_until(known, out);
     twin.known = known;
     changed |= twin.apply(event, known, out);
+    twin.life.group(known, out);
     // What the event itself made due (a silence that late data revealed) fires now.
     changed |= twin.fire_until(known, out);
     let unsaid = twin.life.take_unsaid();
@@ -114,6 +115,7 @@ impl Twin {
         let known = self.known.max(anew.known);
         let mut life = core::mem::take(&mut self.life);
         life.amend(anew.life, why, known, out);
+        life.group(known, out);
         *self = Self {
             known,
             life,
@@ -185,6 +187,7 @@ impl Twin {
                     }
                 }
             }
+            self.life.group(now, out);
         }
         fired
     }

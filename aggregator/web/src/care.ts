@@ -20,7 +20,7 @@ export type Next =
 export function nextStep(alerts: readonly Alert[], me: string): Next {
   const open = alerts.filter((alert) => alert.state !== "resolved").sort(byUrgency);
   const heard = open.filter((alert) => alert.snoozedUntil === null);
-  const waiting = heard.find((alert) => alert.state === "active");
+  const waiting = heard.find((alert) => alert.state === "active" && alert.partOf === "");
   if (heard.some((alert) => alert.state === "active" && alert.unanswered !== null)) return { what: "unanswered" };
   if (waiting) return { what: "acknowledge", nextCall: waiting.nextCall };
   const [first] = heard;
@@ -114,5 +114,6 @@ export function asKnownAt(alert: Alert, then: number): Alert | null {
     nextDuty: null,
     unanswered: alert.unanswered !== null && alert.unanswered <= then ? alert.unanswered : null,
     snoozedUntil: null,
+    partOf: "",
   };
 }

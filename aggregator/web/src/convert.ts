@@ -155,6 +155,7 @@ export function alert(from: wire.Alert): Alert {
     nextDuty: from.nextDuty === WireDuty.UNSPECIFIED ? null : duty(from.nextDuty),
     unanswered: msOrNull(from.unansweredUs),
     snoozedUntil: msOrNull(from.snoozedUntilUs),
+    partOf: from.partOf,
     owner: from.owner,
     comments: from.comments.map((comment) => ({ at: ms(comment.atUs), by: comment.by, text: comment.text })),
     withdrawn: from.withdrawnUs === 0n ? null : { at: ms(from.withdrawnUs), by: from.withdrawnBy, reason: from.withdrawnReason },
@@ -438,6 +439,16 @@ export function trial(from: rulesWire.ShadowReport): Trial {
     groups: from.subgroups.map(({ of, group, patients, before, after, change, changeLow: low, changeHigh: high }) => ({ of, group, patients, before, after, change, low, high })),
     refusals: from.refusals,
     quieter: from.quieter,
+    silenced: from.silenced.map(({ condition, standing, cohort, by, why, missed, groups, uncounted }) => ({
+      condition,
+      standing,
+      cohort,
+      by,
+      why,
+      uncounted,
+      missed: missed.map((one) => ({ priority: priority(one.priority), alerts: one.alerts })),
+      groups: groups.map(({ of, group, patients, patientDays: days, alerts }) => ({ of, group, patients, days, alerts })),
+    })),
   };
 }
 

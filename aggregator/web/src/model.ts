@@ -79,6 +79,8 @@ export interface Alert {
   readonly unanswered: number | null;
   /** A person silenced the condition until then. */
   readonly snoozedUntil: number | null;
+  /** The alert of the same problem under which it is listed; empty: people are called about it by itself. */
+  readonly partOf: string;
   /** Whose affair it is; empty: nobody's in particular. */
   readonly owner: string;
   readonly comments: readonly Comment[];
@@ -434,8 +436,25 @@ export interface Trial {
   readonly groups: readonly RuleGroup[];
   /** Why it may not be put into force, in the centre's words. */
   readonly refusals: readonly string[];
-  /** Conditions whose models it has quieter: what it misses of these was decided. */
+  /** Conditions whose models it has quieter. */
   readonly quieter: readonly string[];
+  /** Lines that have a model quiet for some people while it speaks of others. */
+  readonly silenced: readonly Silenced[];
+}
+
+/** A line that has a model quiet for some people: whose decision, why, and what they miss. */
+export interface Silenced {
+  readonly condition: string;
+  readonly standing: string;
+  /** Whom, in the centre's words. */
+  readonly cohort: string;
+  /** Empty: it does not say. */
+  readonly by: string;
+  readonly why: string;
+  readonly missed: readonly { readonly priority: Priority; readonly alerts: number }[];
+  readonly groups: readonly { readonly of: string; readonly group: string; readonly patients: number; readonly days: number; readonly alerts: number }[];
+  /** The rules in force are quiet about it already: `missed` is not all. */
+  readonly uncounted: boolean;
 }
 
 /** Under the rules in force, and under those that are tried. */

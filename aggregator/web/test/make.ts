@@ -32,6 +32,7 @@ export function alert(from: Partial<Alert>): Alert {
     nextDuty: null,
     unanswered: null,
     snoozedUntil: null,
+    partOf: "",
     owner: "",
     comments: [],
     withdrawn: null,

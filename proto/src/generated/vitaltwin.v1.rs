@@ -494,6 +494,11 @@ pub struct Alert {
     /// the centre's own). The ladder itself calls nobody of an acknowledged alert.
     #[prost(enumeration = "Duty", tag = "35")]
     pub next_duty: i32,
+    /// Id of the alert of the same problem, as urgent or more, under which this one is listed: whoever is called about that one hears of
+    /// both, and whoever takes notice of that one takes notice of this one. Empty: people are called about it by itself. Never of high
+    /// priority, and never told to readers who are limited to kinds of data.
+    #[prost(string, tag = "36")]
+    pub part_of: ::prost::alloc::string::String,
 }
 /// A call of whoever has a duty.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3193,10 +3198,14 @@ pub struct ShadowReport {
     /// Why it may not be activated now, each with its number and what to do; none: it may.
     #[prost(string, repeated, tag = "15")]
     pub refusals: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Conditions whose models it has quieter than the rules in force do, for anybody. What is missed of these is told in `missed`, and stands
-    /// against nothing: it is what was decided.
+    /// Conditions whose models it has quieter than the rules in force do, for anybody. What is missed for that is told in `missed`
+    /// (`Missed.switched`), and stands against nothing where it holds for everybody: it is what was decided.
     #[prost(string, repeated, tag = "16")]
     pub quieter: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Lines that have a model quiet for some people while it speaks of others: they stand against it where those people miss alerts of high
+    /// or medium priority, until the line says who decided it, and why.
+    #[prost(message, repeated, tag = "17")]
+    pub silenced: ::prost::alloc::vec::Vec<Silenced>,
 }
 /// Under the rules in force, and under those that are tried.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3229,6 +3238,51 @@ pub struct Missed {
     /// Of these, how many somebody took notice of.
     #[prost(uint32, tag = "4")]
     pub acknowledged: u32,
+    /// Of these, how many because a line of the document has the model quiet for that person.
+    #[prost(uint32, tag = "5")]
+    pub switched: u32,
+}
+/// A line of a document that has a model in shadow or off for some people while it speaks of others.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Silenced {
+    #[prost(string, tag = "1")]
+    pub condition: ::prost::alloc::string::String,
+    /// "shadow" or "off".
+    #[prost(string, tag = "2")]
+    pub standing: ::prost::alloc::string::String,
+    /// Whom, in words.
+    #[prost(string, tag = "3")]
+    pub cohort: ::prost::alloc::string::String,
+    /// Who decided it, and why, as the line says; both empty: it does not say.
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub why: ::prost::alloc::string::String,
+    /// What these people would have missed for it, by priority.
+    #[prost(message, repeated, tag = "6")]
+    pub missed: ::prost::alloc::vec::Vec<Missed>,
+    /// The same by group of patients; those that miss none are left out.
+    #[prost(message, repeated, tag = "7")]
+    pub groups: ::prost::alloc::vec::Vec<SilencedGroup>,
+    /// The rules in force have this model quiet for somebody already: what is missed cannot be counted in full, and a reason is asked for
+    /// whatever the number.
+    #[prost(bool, tag = "8")]
+    pub uncounted: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SilencedGroup {
+    /// As in Subgroup.
+    #[prost(string, tag = "1")]
+    pub of: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub patients: u32,
+    #[prost(double, tag = "4")]
+    pub patient_days: f64,
+    /// Missed, of all priorities.
+    #[prost(uint32, tag = "5")]
+    pub alerts: u32,
 }
 /// Patients who have something in common. A patient may be in several groups of one kind, and is in "unknown" where nobody
 /// knows.

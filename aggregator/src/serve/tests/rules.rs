@@ -1,7 +1,7 @@
 //! Rules that people change: refused, mended, put into force; alerts name them, and every start finds them again.
 
 use proto::v1;
-use vitals::{PatientId, Span, Time};
+use vitals::{Fixed, Kind, PatientId, Quality, Reading, SourceId, Span, Time, Value};
 
 use super::past::{open, whole_second};
 use super::rig::Rig;
@@ -194,6 +194,103 @@ async fn an_alert_of_high_priority_that_would_be_missed_stands_against_it() {
     let refused = admin.activate_rules(&built_in, "as before", BY).await;
     let refused = conflict(refused.expect_err("it misses one"));
     assert!(refused.contains("1 alerts of high priority"), "{refused}");
+}
+
+/// A person of this sex whose heart paused for seven seconds.
+async fn paused_heart(rig: &Rig, id: &str, sex: &str) {
+    let patient = rig.patient(id).await;
+    let fact = v1::Fact {
+        id: "sex".into(),
+        kind: v1::FactKind::Sex.into(),
+        text: sex.into(),
+        from_us: 1,
+        ..Default::default()
+    };
+    let recorded = rig
+        .patients
+        .record_facts(&patient, BY, vec![fact], Vec::new());
+    recorded.await.expect("it is taken");
+    // What is told at once is about now.
+    let begin = whole_second(rig.clock.now()) - Span::from_secs(68);
+    let stream = rig.assign(&patient, "g-1", begin).await;
+    let mut sealer = open(rig, &patient, stream).await;
+    let interval = |second: i64, ms: f64| Reading {
+        kind: Kind::RrInterval,
+        value: Value::Measured(Fixed::from_f64(Kind::RrInterval, ms).expect("a number")),
+        source: SourceId(1),
+        sequence: second.cast_unsigned(),
+        effective: begin + Span::from_secs(second),
+        received: begin + Span::from_secs(second),
+        quality: Quality::GOOD,
+        device: None,
+    };
+    let mut beats: Vec<Reading> = (0..60).map(|second| interval(second, 1000.0)).collect();
+    beats.push(interval(67, 7000.0));
+    send(rig, &mut sealer, &beats).await;
+}
+
+#[tokio::test]
+async fn a_model_that_is_off_for_women_alone_is_refused_until_the_document_says_by_whom_and_why() {
+    let rig = Rig::new().await;
+    paused_heart(&rig, "p-ann", "female").await;
+    paused_heart(&rig, "p-bob", "male").await;
+    let budget = Budget {
+        alerts: u32::MAX,
+        ..BUDGET
+    };
+    let admin = desk(&rig, budget);
+    let built_in = RuleSet::built_in().text;
+    let off = "[[model]]\nraises = \"heart_pause\"\nstanding = \"off\"\n";
+    let women = format!("{built_in}\n{off}sex = \"female\"\n");
+
+    let report = tried(&admin, &women).await;
+    let [missed] = &report.missed[..] else {
+        panic!("hers alone is missed: {report:?}");
+    };
+    assert_eq!((missed.alerts, missed.switched), (1, 1));
+    let refused = admin.activate_rules(&women, "rings falsely", BY).await;
+    let refused = conflict(refused.expect_err("women are worse off"));
+    for part in [
+        "heart_pause is off for people who are female",
+        "missed 1 alerts of high or medium priority",
+        "by = ",
+        "why = ",
+    ] {
+        assert!(refused.contains(part), "{part:?} is not in {refused}");
+    }
+    assert_eq!(report.refusals, [refused.as_str()], "told with the report");
+
+    // For everybody it is a decision.
+    let all = format!("{built_in}\n{off}");
+    let report = tried(&admin, &all).await;
+    assert_eq!(report.missed[0].alerts, 2);
+    assert_eq!(
+        (&report.silenced[..], &report.refusals[..]),
+        (&[][..], &[][..])
+    );
+
+    // With a reason it is activated, and what they miss is told with it.
+    let with = format!("{women}by = \"Dr. Weber\"\nwhy = \"their patch is being replaced\"\n");
+    let report = tried(&admin, &with).await;
+    assert_eq!(report.refusals, [""; 0]);
+    let set = admin.activate_rules(&with, "until Friday", BY).await;
+    let set = set.expect("nothing stands against it");
+    assert!(set.document.contains("Dr. Weber"), "{}", set.document);
+    let [silenced] = &report.silenced[..] else {
+        panic!("one line: {report:?}");
+    };
+    assert_eq!(silenced.why, "their patch is being replaced");
+    let hers = silenced.groups.iter().find(|group| group.of == "sex");
+    let hers = hers.expect("of her sex");
+    assert_eq!((hers.group.as_str(), hers.alerts), ("female", 1));
+
+    // Without it, once it is in force, nobody could count what they miss.
+    let report = tried(&admin, &women).await;
+    assert_eq!(report.missed, []);
+    assert!(
+        report.refusals[0].contains("cannot be counted"),
+        "{report:?}"
+    );
 }
 
 fn rules_of(rig: &Rig) -> Vec<String> {

@@ -37,6 +37,7 @@ fn change(what: Change, condition: Condition, onset: i64, told: i64) -> AlertCha
         episodes: 1,
         quiet: false,
         asked_again: 0,
+        part_of: None,
     };
     AlertChange {
         what,

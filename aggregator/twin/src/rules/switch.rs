@@ -153,6 +153,49 @@ pub(super) fn check(switches: &[Switch], unfit: &mut Vec<Unfit>) {
     }
 }
 
+/// Lines that put a model in shadow or off for some people while it speaks of others: their places. Lines of one model are judged
+/// together, from the last one on that is about everybody, because nothing before that counts for anybody.
+#[must_use]
+pub fn uneven(switches: &[Switch]) -> Vec<usize> {
+    let mut uneven = Vec::new();
+    for (condition, _) in SWITCHED {
+        // By its card it speaks of nobody, so nobody is worse off than others.
+        if watch::is_shadow(condition) {
+            continue;
+        }
+        let all = switches.iter().enumerate();
+        let of: Vec<(usize, &Switch)> = all.filter(|(_, of)| of.condition == condition).collect();
+        let from = of.iter().rposition(|(_, line)| line.of.is_everybody());
+        let counting = &of[from.unwrap_or(0)..];
+        let is_live = |(_, line): &(usize, &Switch)| line.standing == Standing::Live;
+        // Without a line for everybody it is live by its card.
+        if from.is_none() || counting.iter().any(is_live) {
+            let quiet = counting.iter().filter(|line| !is_live(line));
+            uneven.extend(quiet.map(|(place, _)| *place));
+        }
+    }
+    uneven.sort_unstable();
+    uneven
+}
+
+/// Whom the line at `place` is about, for people: with those whom later lines of the same model have otherwise. Of a place that
+/// there is not: nobody.
+#[must_use]
+pub fn whom(switches: &[Switch], place: usize) -> String {
+    let Some((line, later)) = switches.get(place..).and_then(<[Switch]>::split_first) else {
+        return "nobody".to_owned();
+    };
+    let others = later
+        .iter()
+        .filter(|of| of.condition == line.condition && of.standing != line.standing)
+        .map(|of| of.of.says());
+    let others: Vec<String> = others.collect();
+    if others.is_empty() {
+        return line.of.says();
+    }
+    format!("{}, but not {}", line.of.says(), others.join(", nor "))
+}
+
 /// How the models stand for one person: only those that are not live by the rules, each with its line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Standings(Vec<(Condition, (Standing, u8))>);

@@ -6,7 +6,7 @@ use twin::care::{Act, COMMENTS, Duty, is_kept, next_duty};
 use twin::{Event, rule};
 use vitals::Span;
 
-use crate::support::{World, at, oxygen, seconds};
+use crate::support::{World, at, oxygen, pulse, seconds};
 
 const LOW: Condition = Condition::OxygenSaturationLow;
 
@@ -437,4 +437,26 @@ proptest! {
             prop_assert!(alert.state != State::Active || alert.calls.unanswered.is_some());
         }
     }
+}
+
+#[test]
+fn a_fast_heart_and_the_score_that_counts_it_are_one_call_with_both_in_sight() {
+    let mut world = World::new();
+    for second in 1..240 {
+        world.readings(second, vec![pulse(second, 135.0), oxygen(second, 93.0)]);
+    }
+    let fast = world.active(Condition::HeartRateHigh).expect("above 130");
+    let score = world.active(Condition::EarlyWarningScore);
+    let score = score.expect("3 and 2 points");
+    assert_eq!(
+        (fast.priority, score.priority),
+        (Priority::Medium, Priority::Medium)
+    );
+    let of = |one: &twin::Alert| (one.part_of, one.calls.made.len());
+    let (first, other) = if fast.id < score.id {
+        (fast, score)
+    } else {
+        (score, fast)
+    };
+    assert_eq!((of(first), of(other)), ((None, 1), (Some(first.id), 0)));
 }

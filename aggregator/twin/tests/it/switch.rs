@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twin::alert::{Change, Condition, Priority, State};
 use twin::facts::{Fact, FactKind};
-use twin::rules::switch::{Cohort, Sex, Standing, Switch};
+use twin::rules::switch::{Cohort, Sex, Standing, Switch, uneven, whom};
 use twin::rules::{Fault, Rules};
 use twin::{Event, Twin};
 use vitals::{Kind, Reading};
@@ -502,4 +502,75 @@ fn influences_that_were_there_before_are_among_the_reasons() {
         assert!(how == Standing::Off && why.contains(says), "{why}");
     }
     assert_eq!(world.twin.model_standings().len(), 13);
+}
+
+#[test]
+fn a_line_is_uneven_where_its_model_speaks_of_others() {
+    use Standing::{Live, Off, Shadow};
+    let women = || Cohort {
+        sex: Some(Sex::Female),
+        ..Cohort::default()
+    };
+    let old = || Cohort {
+        age_from: Some(80),
+        ..Cohort::default()
+    };
+    let fall = |standing, of| line(Condition::Fall, standing, of);
+    let pause = |standing, of| line(PAUSE, standing, of);
+    let everybody = Cohort::default;
+    let of = |lines: &[Switch]| uneven(lines);
+    assert_eq!(of(&[]), []);
+    assert_eq!(of(&[fall(Off, everybody())]), [], "everybody alike");
+    assert_eq!(of(&[fall(Off, women()), pause(Shadow, old())]), [0, 1]);
+    assert_eq!(
+        of(&[fall(Off, everybody()), fall(Live, women())]),
+        [0],
+        "live again for some"
+    );
+    assert_eq!(
+        of(&[
+            fall(Off, women()),
+            fall(Live, old()),
+            fall(Shadow, everybody())
+        ]),
+        [],
+        "the last one that fits counts"
+    );
+    assert_eq!(
+        of(&[fall(Off, everybody()), fall(Shadow, women())]),
+        [],
+        "quiet either way"
+    );
+    assert_eq!(of(&[fall(Off, women()), fall(Live, everybody())]), []);
+    let never = line(Condition::RestingHeartRateRaised, Off, women());
+    let by_card = !matches!(
+        standing(&World::new().twin, Condition::RestingHeartRateRaised).0,
+        Live
+    );
+    assert_eq!(of(&[never]).is_empty(), by_card, "by its card of nobody");
+
+    let lines = [
+        fall(Off, everybody()),
+        fall(Live, women()),
+        pause(Off, old()),
+    ];
+    assert_eq!(whom(&lines, 0), "everybody, but not people who are female");
+    assert_eq!(whom(&lines, 2), "people who are 80 years or more");
+    assert_eq!(whom(&lines, 3), "nobody");
+}
+
+#[test]
+fn the_line_that_silences_a_model_for_somebody_is_known() {
+    let women = Cohort {
+        sex: Some(Sex::Female),
+        ..Cohort::default()
+    };
+    let mut world = under(vec![
+        all(Condition::Fall, Standing::Live),
+        line(PAUSE, Standing::Shadow, women),
+    ]);
+    assert_eq!(world.twin.silenced_by(PAUSE), None, "nobody knows her sex");
+    world.facts(1, vec![fact("sex", FactKind::Sex, "female")]);
+    assert_eq!(world.twin.silenced_by(PAUSE), Some(1));
+    assert_eq!(world.twin.silenced_by(Condition::Fall), None);
 }

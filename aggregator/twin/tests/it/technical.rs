@@ -239,6 +239,70 @@ fn a_lost_link_is_reported_after_two_minutes_and_ends_on_reconnection() {
 }
 
 #[test]
+fn a_sensor_that_is_taken_off_and_goes_to_sleep_is_one_alert() {
+    let mut world = World::new();
+    all_well(&mut world, 1, 100);
+    let mut off = batch(0, Vec::new());
+    off.devices = vec![twin::event::DeviceReport {
+        contact: Some(false),
+        ..report(STRAP, Link::Connected, 100)
+    }];
+    world.send(101, off);
+    let mut lost = batch(0, Vec::new());
+    lost.devices = vec![report(STRAP, Link::Lost, 110)];
+    world.send(111, lost);
+    for second in 111..1000 {
+        world.readings(second, vec![oxygen(second, 97.0)]);
+    }
+    let alerts = world.twin.alerts();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    let raised = world.changes.iter();
+    let raised = raised.filter(|change| change.what == Change::Raised);
+    assert_eq!(raised.count(), 1, "and none before it");
+    // Gone by itself it is told.
+    let mut world = World::new();
+    all_well(&mut world, 1, 100);
+    let mut lost = batch(0, Vec::new());
+    lost.devices = vec![report(STRAP, Link::Lost, 110)];
+    world.send(111, lost);
+    for second in 111..400 {
+        world.readings(second, vec![oxygen(second, 97.0)]);
+    }
+    assert!(world.active(Condition::DeviceLost).is_some(), "control");
+}
+
+#[test]
+fn sensors_of_one_gateway_that_are_gone_at_once_are_one_call() {
+    let mut world = World::new();
+    all_well(&mut world, 1, 100);
+    let mut lost = batch(0, Vec::new());
+    lost.devices = vec![
+        report(STRAP, Link::Lost, 100),
+        report(OXIMETER, Link::Lost, 130),
+    ];
+    world.send(131, lost);
+    for second in 0..30 {
+        world.heartbeat(140 + second * 10, 140 + second * 10);
+    }
+    let alerts = world.twin.alerts();
+    let [first, second] = alerts[..] else {
+        panic!("both are told: {alerts:?}");
+    };
+    assert_eq!((first.part_of, second.part_of), (None, Some(first.id)));
+    assert!(second.calls.made.is_empty() && first.calls.made.len() == 1);
+    let (first, second) = (first.id, second.id);
+    // The one that was called about is back, and the other one is not.
+    let mut found = batch(0, Vec::new());
+    found.devices = vec![report(STRAP, Link::Connected, 450)];
+    world.send(450, found);
+    let alerts = world.twin.alerts();
+    assert!(alerts.iter().all(|alert| alert.id != first), "{alerts:?}");
+    let of = alerts.iter().find(|alert| alert.id == second);
+    let of = of.expect("it is still gone");
+    assert_eq!((of.part_of, of.calls.made.len()), (None, 1));
+}
+
+#[test]
 fn a_short_loss_of_the_link_is_not_reported() {
     let mut world = World::new();
     all_well(&mut world, 1, 100);

@@ -265,6 +265,7 @@ export const de: Texts = {
     callBy: (duty, clock, who) => `${DUTY[duty]} ${clock} durch ${who}`,
     called: (calls) => `gerufen: ${calls}`,
     unanswered: "niemand hat reagiert",
+    partOf: "Zeichen desselben Problems: wird mit dem dringendsten gerufen",
     nextCall: (clock) => `nächster Ruf ${clock}`,
     comment: (clock, who, said) => `${clock}, ${who}: ${said}`,
     details: "Einzelheiten",

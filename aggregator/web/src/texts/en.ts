@@ -251,6 +251,7 @@ export const en = {
     callBy: (duty: Duty, clock: string, who: string): string => `${duty} ${clock} by ${who}`,
     called: (calls: string) => `called: ${calls}`,
     unanswered: "nobody answered",
+    partOf: "sign of the same problem: called with the most urgent one",
     nextCall: (clock: string) => `next call ${clock}`,
     comment: (clock: string, who: string, said: string) => `${clock}, ${who}: ${said}`,
     details: "Details",

@@ -184,6 +184,7 @@ function care(alert: Alert): string {
   if (alert.owner !== "") parts.push(words.owner(alert.owner));
   if (alert.state === "resolved") return parts.join(" · ");
   if (alert.snoozedUntil !== null) parts.push(words.snoozed(time.clock(alert.snoozedUntil)));
+  if (alert.partOf !== "") parts.push(words.partOf);
   const called = alert.calls.map(({ at, duty, by }) => (by === "" ? words.call(duty, time.clock(at)) : words.callBy(duty, time.clock(at), by)));
   if (called.length > 0) parts.push(words.called(called.join(", ")));
   if (alert.unanswered !== null && alert.state === "active") parts.push(words.unanswered);

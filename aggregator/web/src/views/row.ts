@@ -161,7 +161,7 @@ class Cells {
   /** What the button says, to the alert that it is about. */
   #do(): void {
     const alerts = this.#row?.alerts ?? [];
-    const waits = alerts.find((alert) => alert.state === "active" && alert.snoozedUntil === null);
+    const waits = alerts.find((alert) => alert.state === "active" && alert.snoozedUntil === null && alert.partOf === "");
     const free = alerts.find((alert) => alert.owner === "");
     if (waits) this.#app.acts.acknowledge([waits]);
     else if (free) void this.#app.acts.take(free);
@@ -292,6 +292,7 @@ class Reason {
       notes.push(words.acknowledgedBy(alert.acknowledgedBy, time.span(now - (alert.acknowledged ?? now))));
     }
     if (alert.state === "active" && alert.unanswered !== null) notes.push(texts.alerts.unanswered);
+    if (alert.state === "active" && alert.partOf !== "") notes.push(texts.alerts.partOf);
     if (alert.snoozedUntil !== null) notes.push(texts.alerts.snoozed(time.clock(alert.snoozedUntil)));
     text(this.#note, notes.join(" · "));
   }

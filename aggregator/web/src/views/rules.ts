@@ -2,7 +2,7 @@
 // recorded days, and what stands against it. The centre checks, tries and refuses; this page shows what it says.
 
 import { fill, h, set, show, text } from "../dom.ts";
-import type { RuleBook, RuleSet, Trial } from "../model.ts";
+import type { RuleBook, RuleSet, Silenced, Trial } from "../model.ts";
 import { texts } from "../texts.ts";
 import * as time from "../time.ts";
 import { field } from "./ask.ts";
@@ -142,6 +142,7 @@ export class RulesView implements View {
       h("h3", {}, words.missed),
       missed.length === 0 ? h("p", { class: "muted" }, words.missedNone) : h("ul", {}, ...missed),
       trial.quieter.length > 0 && h("p", { class: "hint" }, words.quieter(trial.quieter.map((one) => texts.condition(one)).join(", "))),
+      trial.silenced.length > 0 && h("div", {}, h("h3", {}, words.silenced), ...trial.silenced.map(silenced)),
       groups.length > 0 && table(words.groups, [words.group, words.patients, words.before, words.after, words.change], groups),
     );
   }
@@ -167,6 +168,21 @@ export class RulesView implements View {
     text(this.#failed, failed);
     show(this.#failed, failed !== "");
   }
+}
+
+/** A line about a model that holds for some people: whose decision, why, what they miss, and which groups do. */
+function silenced(one: Silenced): HTMLElement {
+  const missed = one.missed.map(({ alerts, priority }) => `${alerts} × ${texts.priority(priority)}`);
+  return h(
+    "div",
+    {},
+    h("p", {}, words.silencedFor(texts.condition(one.condition), one.standing, one.cohort)),
+    h("p", { class: "hint" }, one.by === "" ? words.silencedByNobody : words.silencedBy(one.by, one.why)),
+    h("p", {}, missed.length === 0 ? words.missedNone : words.silencedMissed(missed.join(", "))),
+    one.uncounted && h("p", { class: "hint" }, words.silencedUncounted),
+    one.groups.length > 0 &&
+      h("ul", {}, ...one.groups.map(({ of, group, alerts, patients, days }) => h("li", {}, words.silencedGroup(`${words.of[of] ?? of}: ${group}`, alerts, patients, time.number(days, 1))))),
+  );
 }
 
 function since(one: RuleSet): string {
