@@ -82,6 +82,9 @@ pub(crate) struct TakenRecords {
     contexts: Taken,
     /// The last glucose record that announced a context.
     announced: Option<u16>,
+    /// The newest time of a glucose record by the device, seconds; and that when it began to number anew.
+    latest: u64,
+    before: u64,
     monitor: Taken,
     /// The monitor's session, as the device writes it.
     session: Vec<u8>,
@@ -109,15 +112,16 @@ impl TakenRecords {
         let value = notification.value.as_slice();
         match Characteristic::from_uuid(notification.characteristic) {
             Ok(Characteristic::GlucoseMeasurement) => match GlucoseMeasurement::decode(value) {
-                Ok(record) => {
-                    if record.context_follows {
-                        self.announced = self.announced.max(Some(record.sequence));
-                    }
-                    once(&mut self.glucose, record.sequence.into())
-                }
+                Ok(record) => self.take_glucose(&record),
                 Err(_) => Fresh::Whole,
             },
             Ok(Characteristic::GlucoseMeasurementContext) => match GlucoseContext::decode(value) {
+                // It follows its record: that of one that is not of this numbering is not either.
+                Ok(context)
+                    if self.before > 0 && !self.glucose.contains(context.sequence.into()) =>
+                {
+                    Fresh::Nothing
+                }
                 Ok(context) => once(&mut self.contexts, context.sequence.into()),
                 Err(_) => Fresh::Whole,
             },
@@ -137,6 +141,29 @@ impl TakenRecords {
             }
             _ => Fresh::Whole,
         }
+    }
+
+    /// A meter that lost its memory (a battery, a repair), or came to its last number, numbers from the beginning: a number
+    /// that was taken, of a time after all that was taken. What it still has of before is told by its time.
+    fn take_glucose(&mut self, record: &GlucoseMeasurement) -> Fresh {
+        let number = record.sequence.into();
+        let offset = i64::from(record.time_offset_min.unwrap_or(0)) * 60;
+        let base = record.base_time.as_if_utc();
+        let stamp = base.and_then(|time| u64::try_from(time.as_micros() / 1_000_000 + offset).ok());
+        let stamp = stamp.unwrap_or(0);
+        if (1..=self.before).contains(&stamp) {
+            return Fresh::Nothing;
+        }
+        if self.glucose.contains(number) && self.latest > 0 && stamp > self.latest {
+            self.before = self.latest;
+            (self.glucose, self.contexts) = (Taken::default(), Taken::default());
+            self.announced = None;
+        }
+        self.latest = self.latest.max(stamp);
+        if record.context_follows {
+            self.announced = self.announced.max(Some(record.sequence));
+        }
+        once(&mut self.glucose, number)
     }
 
     /// A value of a monitor may hold several records.
@@ -228,6 +255,8 @@ impl TakenRecords {
             monitor,
             session: self.session.clone(),
             spots: spots_to_row(&self.spots),
+            glucose_latest: self.latest,
+            glucose_before: self.before,
         })
     }
 
@@ -239,6 +268,8 @@ impl TakenRecords {
             monitor: Taken::from_row(&row.monitor),
             session: row.session.clone(),
             spots: spots_from_row(&row.spots),
+            latest: row.glucose_latest,
+            before: row.glucose_before,
             told: (0, 0),
         }
     }
@@ -314,6 +345,60 @@ mod tests {
         };
         let value = measurement.encode().expect("well formed");
         notification(Characteristic::GlucoseMeasurement, value)
+    }
+
+    /// Of a minute of its own.
+    fn later(sequence: u16, minute: i16, context_follows: bool) -> Notification {
+        let mut notified = glucose(sequence, context_follows);
+        let mut measurement = GlucoseMeasurement::decode(&notified.value).expect("ours");
+        measurement.time_offset_min = Some(minute);
+        notified.value = measurement.encode().expect("well formed");
+        notified
+    }
+
+    /// A meter whose battery was changed numbers from the beginning; what it still has of before came already.
+    #[test]
+    fn a_meter_that_numbers_anew_is_heard() {
+        let mut taken = TakenRecords::default();
+        for number in 0..10 {
+            assert_eq!(
+                taken.take(&later(number, number as i16, false)),
+                Fresh::Whole
+            );
+        }
+        taken.complete(Profile::Glucose);
+        assert_eq!(taken.take(&later(3, 3, false)), Fresh::Nothing, "control");
+        assert_eq!(taken.take(&later(0, 60, true)), Fresh::Whole);
+        assert_eq!(taken.marks().glucose, None, "its context is asked for");
+        // After a restart of the agent, too.
+        let row = taken.to_row(1).expect("something is kept");
+        let mut taken = TakenRecords::from_row(&row);
+        for number in 0..10 {
+            assert_eq!(
+                taken.take(&later(number, number as i16, false)),
+                Fresh::Nothing
+            );
+        }
+        assert_eq!(taken.take(&later(0, 60, true)), Fresh::Nothing);
+        assert_eq!(taken.take(&later(1, 61, false)), Fresh::Whole);
+        let context = |sequence| {
+            let context = GlucoseContext {
+                sequence,
+                extended_flags: None,
+                carbohydrate: None,
+                meal: None,
+                tester_and_health: None,
+                exercise: None,
+                dose: None,
+                hba1c: None,
+            };
+            let value = context.encode().expect("well formed");
+            notification(Characteristic::GlucoseMeasurementContext, value)
+        };
+        assert_eq!(taken.take(&context(9)), Fresh::Nothing, "of before");
+        assert_eq!(taken.take(&context(0)), Fresh::Whole);
+        taken.complete(Profile::Glucose);
+        assert_eq!(taken.marks().glucose, Some(1));
     }
 
     fn monitor(minutes: &[u16]) -> Notification {

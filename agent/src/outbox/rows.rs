@@ -196,6 +196,12 @@ pub struct RecordsRow {
     /// 1970), followed by how many have it. (Tag 7 held microseconds.)
     #[prost(uint64, repeated, tag = "8")]
     pub spots: Vec<u64>,
+    /// The newest time of a glucose record, seconds since 1970 by the device; 0 = none.
+    #[prost(uint64, tag = "9")]
+    pub glucose_latest: u64,
+    /// The same when the device began to number anew; 0 = it never did.
+    #[prost(uint64, tag = "10")]
+    pub glucose_before: u64,
 }
 
 impl Row for StreamRow {
