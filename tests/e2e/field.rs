@@ -172,8 +172,13 @@ async fn a_patients_word(uplink: Uplink) -> Result<()> {
         .centre
         .cli(&["patient", "withdraw", &patient, "--erase-unsent"])?;
     let home = world.gateways.get("home").context("home")?;
-    until(home, "the withdrawal", |status| {
-        status["withheld"][0]["collection"] == "withdrawn" && status["buffer"]["records"] == 0
+    let took = until(home, "the withdrawal", |status| {
+        status["withheld"][0]["collection"] == "withdrawn"
+    })
+    .await?;
+    ensure!(took < Duration::from_secs(2), "it took {took:?} to end");
+    until(home, "nothing to be left", |status| {
+        status["buffer"]["records"] == 0
     })
     .await?;
     Ok(())

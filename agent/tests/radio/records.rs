@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use vitals::gatt::{CgmRecord, Characteristic, GlucoseMeasurement, PmdFrame, PmdType};
+use firmware::gatt::Uuid;
+use vitals::gatt::{CgmRecord, Characteristic, DateTime, GlucoseMeasurement, PmdFrame, PmdType};
+use vitals::{Span, Time};
 use vitaltwin_agent::ble::pipe::{PolarStream, Setup};
 use vitaltwin_agent::ble::records::{Marks, Outcome, Profile};
 use vitaltwin_agent::ble::{Address, LinkState, Notification, RadioEvent};
@@ -166,6 +168,17 @@ async fn monitors_tell_their_session_first_and_oximeters_send_all() {
     let spots = |bench: &Bench| of(bench, OXIMETER, Characteristic::PlxSpotCheck).len();
     bench.until("spot checks", |bench| spots(bench) >= 10).await;
     assert_eq!(spots(&bench), 10, "five, each twice");
+    // The cuff was told the time of where it is, an hour ahead, and told its one stored measurement.
+    let cuff = |bench: &Bench| of(bench, CUFF, Characteristic::BloodPressureMeasurement).len();
+    bench.until("the cuff", |bench| cuff(bench) >= 1).await;
+    assert_eq!(cuff(&bench), 1);
+    let told = bench.faults().written(CUFF, Uuid::short(0x2A08));
+    let told = told.expect("known").pop().expect("it was told");
+    let told = DateTime::decode(&told).expect("a time").as_if_utc();
+    // The bench begins there.
+    let began = Time::from_micros(1_800_000_000_000_000) + Span::from_mins(60);
+    let told = told.expect("complete").since(began).as_micros();
+    assert!((-1_000_000..600_000_000).contains(&told), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
