@@ -155,10 +155,12 @@ impl Core {
                 .filter_map(|context| parse_header(&context.header).ok())
                 .map(|header| header.opened_at)
                 .min();
+            // Where no context is left, all since the order to listen may have waited here.
+            let from = opened_at.unwrap_or_else(|| self.sealing.counts_from(stream));
             let loss = |readings, exact| Loss {
                 readings,
                 exact,
-                from: opened_at.unwrap_or(now).min(now),
+                from: from.min(now),
                 to: now.max(committed),
             };
             let missing = opened.missing.iter();

@@ -331,9 +331,19 @@ impl Centre {
         let readings = missing.iter().copied().map(readings).sum();
         let gaps = self.gaps();
         let declared: u64 = gaps.iter().map(|gap| gap.readings).sum();
-        // Of unknown size: a crash, a store whose rows cannot be trusted.
-        let open_ended = gaps.iter().any(|gap| !gap.exact);
-        if readings > declared && !open_ended {
+        // Of unknown size: a store whose rows cannot be trusted. A crash takes nothing that was durable.
+        let open_ended = |marker: &u64| {
+            let time = at(marker & !FRAME);
+            let holds = |gap: &&v1::Gap| {
+                let (from, to) = (Time::from_micros(gap.from_us), Time::from_micros(gap.to_us));
+                !gap.exact
+                    && gap.reason() != v1::GapReason::AgentStopped
+                    && from - ROUNDING <= time
+                    && time <= to + ROUNDING
+            };
+            gaps.iter().any(|gap| holds(&gap))
+        };
+        if readings > declared && !missing.iter().all(open_ended) {
             return Err(format!(
                 "{readings} durable readings are missing, {declared} declared lost; markers {missing:?}, gaps {gaps:?}"
             ));
@@ -341,6 +351,9 @@ impl Centre {
         Ok(readings)
     }
 }
+
+/// Stubs tell minutes.
+const ROUNDING: vitals::Span = vitals::Span::from_secs(61);
 
 fn marker(reading: &Reading) -> Option<u64> {
     match (reading.kind, reading.value) {
