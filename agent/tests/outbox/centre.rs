@@ -334,14 +334,14 @@ impl Centre {
         // Of unknown size: a store whose rows cannot be trusted. A crash takes nothing that was durable.
         let open_ended = |marker: &u64| {
             let time = at(marker & !FRAME);
-            let holds = |gap: &&v1::Gap| {
+            let holds = |gap: &v1::Gap| {
                 let (from, to) = (Time::from_micros(gap.from_us), Time::from_micros(gap.to_us));
                 !gap.exact
                     && gap.reason() != v1::GapReason::AgentStopped
                     && from - ROUNDING <= time
                     && time <= to + ROUNDING
             };
-            gaps.iter().any(|gap| holds(&gap))
+            gaps.iter().any(|gap| holds(gap))
         };
         if readings > declared && !missing.iter().all(open_ended) {
             return Err(format!(

@@ -66,7 +66,9 @@ async fn what_was_receipted_after_the_backup_is_taken_again_in_a_new_epoch() {
     // Broken off here, it would go on where gateways and readers have heard more.
     let lock = StoreLock::take(&dir.lock()).expect("nobody works on it");
     let core = Core::open(lock, dir.clone(), Config::default(), Clock::system());
-    let error = core.expect("it opens").desk().await.err().expect("refused");
+    let Err(error) = core.expect("it opens").desk().await else {
+        panic!("it goes on");
+    };
     assert!(format!("{error:#}").contains("was broken off"), "{error:#}");
     let again = restore(&to, &vault, &dir).expect_err("refused");
     assert!(format!("{again:#}").contains("was broken off"), "{again:#}");
