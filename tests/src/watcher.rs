@@ -3,7 +3,7 @@
 //! Promise: [`Record::verdict`] is PURE: a gap, a duplicate, a wrong order and a state that went back are each
 //! named with where they are. A snapshot is taken as what it says, and only where the centre said why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::v1::{AlertEvent, TwinEvent, alert_event, twin_event};
 
@@ -99,13 +99,15 @@ pub struct Twins {
     /// Snapshots, with the reasons that the centre gave.
     pub snapshots: Vec<String>,
     in_snapshot: bool,
+    /// Patients whose states came since the cursor moved last: of a reader that caught up. Broken off, it begins that again.
+    uncovered: BTreeSet<String>,
 }
 
 impl Twins {
     /// Takes an event.
     ///
     /// # Errors
-    /// When a state that is known comes again, or an older one, outside of a snapshot.
+    /// When a state that the cursor covers comes again, or an older one, outside of a snapshot.
     pub fn take(&mut self, event: &TwinEvent) -> Result<(), String> {
         match &event.kind {
             Some(twin_event::Kind::Snapshot(twin)) => {
@@ -121,23 +123,29 @@ impl Twins {
                 if std::mem::take(&mut self.in_snapshot) {
                     return Err("a snapshot did not end".into());
                 }
-                let before = self
-                    .known
-                    .get(&twin.patient)
-                    .map_or(0, |(position, _)| *position);
-                if twin.position <= before {
+                let known = self.known.get(&twin.patient);
+                let before = known.map_or(0, |(position, _)| *position);
+                let again = known.is_some_and(|(position, hash)| {
+                    (*position, hash) == (twin.position, &twin.state_hash)
+                        && self.uncovered.contains(&twin.patient)
+                });
+                if twin.position <= before && !again {
                     let now = twin.position;
                     return Err(format!("a state at {now} came after the one at {before}"));
                 }
                 let state = (twin.position, twin.state_hash.clone());
                 self.known.insert(twin.patient.clone(), state);
+                if !event.cursor.is_empty() && event.cursor == self.cursor {
+                    self.uncovered.insert(twin.patient.clone());
+                }
                 self.states.0 += 1;
                 self.states.1 += event.conflated;
             }
             Some(twin_event::Kind::KeepAlive(_)) | None => {}
         }
-        if !event.cursor.is_empty() {
+        if !event.cursor.is_empty() && event.cursor != self.cursor {
             self.cursor.clone_from(&event.cursor);
+            self.uncovered.clear();
         }
         Ok(())
     }
@@ -195,6 +203,29 @@ mod tests {
                 .verdict(&happened)
                 .is_err_and(|said| said.contains("a snapshot"))
         );
+    }
+
+    #[test]
+    fn what_the_cursor_covers_may_not_come_again() {
+        let event = |patient: &str, position, cursor: u8| TwinEvent {
+            cursor: vec![cursor],
+            kind: Some(twin_event::Kind::Change(proto::v1::Twin {
+                patient: patient.into(),
+                position,
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let mut twins = Twins::default();
+        twins.take(&event("a", 5, 1)).expect("new");
+        // It catches up: the cursor stands. Broken off, all of it comes again.
+        for _ in 0..2 {
+            twins.take(&event("b", 7, 1)).expect("not covered");
+            twins.leave();
+        }
+        assert!(twins.take(&event("a", 5, 1)).is_err(), "covered");
+        twins.take(&event("a", 8, 2)).expect("new");
+        assert!(twins.take(&event("b", 7, 2)).is_err(), "covered by now");
     }
 
     #[test]
