@@ -410,9 +410,11 @@ impl Core {
         }
         for ((stream, source), entries) in lost {
             let readings = entries.iter().map(|e| u64::from(e.stub.count)).sum();
-            // What a damaged record told beside readings (a loss, an alert at home), nobody knows any more. A record
+            // What a damaged record told that holds no readings (a loss, an alert at home), nobody knows any more. One
             // that is refused is not told of again: that would be refused as well.
-            let told = |entry: &Entry| matches!(entry.stub.lane, Lane::Gap | Lane::Alert);
+            let told = |entry: &Entry| {
+                entry.stub.count == 0 && matches!(entry.stub.lane, Lane::Gap | Lane::Alert)
+            };
             let exact = reason != GapReason::BufferDamaged || !entries.iter().any(told);
             // Heartbeats hold no readings: their loss is none.
             if readings == 0 && exact {

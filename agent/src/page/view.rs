@@ -268,8 +268,10 @@ fn sent(status: &Status, now: Time) -> String {
         1..=20 => "A few readings are waiting to be sent.".to_owned(),
         _ => "Older readings are waiting to be sent.".to_owned(),
     };
-    // Since the box was registered.
-    let dropped = status.readings_dropped.values().sum::<u64>();
+    // Since the box was registered; what a patient wanted to be deleted is no loss.
+    let dropped = status.readings_dropped.iter();
+    let dropped = dropped.filter(|(why, _)| *why != "withdrawn");
+    let dropped = dropped.map(|(_, count)| *count).sum::<u64>();
     let dropped = match dropped {
         0 => String::new(),
         1 => "<p>One reading could not be kept. Your care team is told of it.</p>".to_owned(),
@@ -362,6 +364,7 @@ mod tests {
     #[test]
     fn nothing_is_called_safe_that_may_not_be() {
         let mut status = well();
+        status.readings_dropped.insert("withdrawn".into(), 9);
         assert!(!sent(&status, NOW).contains("could not be kept"));
         status.readings_dropped.insert("buffer_full".into(), 7);
         assert!(sent(&status, NOW).contains("7 readings could not be kept"));

@@ -30,7 +30,8 @@ use crate::watch::Unsaid;
 
 /// Resolved alerts remembered.
 pub(crate) const RECENT: usize = 64;
-/// Late data that end this close before a known episode, or begin this close after it, belong to it.
+/// Late data that end this close before an alert that is active belong to it, and a gateway's word this close to a known
+/// episode is about that one.
 pub(crate) const SAME_EPISODE: Span = Span::from_secs(60);
 
 /// What an alert is about.
